@@ -38,7 +38,7 @@ Filled = list[tuple[int, Side, Decimal, Decimal]]
 
 def by_the_daemon(market: RecordedMarket, settings: Settings) -> Filled:
     terms = dataclasses.replace(ExchangeSpec(), maker_fee=settings.fee or D(0))
-    day = simulate(1, MINUTES / 60, tape=market, latency_s=0.0, balances=GIVEN, settings=settings, terms=terms)
+    day = simulate(1, MINUTES / 60, source=market, latency_s=0.0, balances=GIVEN, settings=settings, spec=terms)
     assert (day.code, day.faults()) == (ExitCode.OK, [])
     trades = day.exchange.account().trades
     return [(trade.time_ms, trade.side, trade.price, trade.quantity) for trade in trades]

@@ -48,7 +48,7 @@ def kline(number: int, close: str = "1.5") -> str:
 
 
 def test_trades_finer_than_those_surveyed_are_put_on_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trailingedge.simulator.feeds.inspection.SURVEYED_ROWS", 2)
+    monkeypatch.setattr("trailingedge.simulator.feeds.inspection.INSPECTED_ROWS", 2)
     path = tmp_path / "ETHUSDT-trades-2026-07.csv"
     rows = [(1, "10.00", "1.5", "True"), (2, "10.01", "2.5", "False"), (3, "10.0149", "0.3333", "False")]
     path.write_text(
@@ -68,7 +68,7 @@ def test_trades_finer_than_those_surveyed_are_put_on_the_grid(tmp_path: Path, mo
 def test_a_row_that_says_nothing_is_refused_in_the_words_of_the_tape(
     row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trailingedge.simulator.feeds.inspection.SURVEYED_ROWS", 2)
+    monkeypatch.setattr("trailingedge.simulator.feeds.inspection.INSPECTED_ROWS", 2)
     path = tmp_path / "ETHUSDT-trades-2026-07.csv"
     good = "".join(f"{number},10.0{number},1,0,{market_files.START_MS},True,True\n" for number in (1, 2))
     path.write_text(good + row.format(ms=market_files.START_MS), encoding="utf-8")

@@ -1,10 +1,10 @@
-"""Measure what the daemon costs beyond the least that any program with its library would.
+"""Benchmarks: what the daemon costs beyond the floor, the smallest program that could do its job with the same library.
 
     uv run python -m tests.benchmarks [tick-to-order storm ingest …] [--rounds 5]
 
-Each measure prints one table: the players, the floor among them twice, in the same interleaved run, so that
-what differs between the two is the noise. The exchange side is this process; every player is another.
-A ratio says more than a time, and three runs say more than one.
+Each measure prints one table. All programs run interleaved in one run, the floor twice, so that the difference between
+the two floors is the noise. The exchange runs in this process, every measured program in one of its own.
+Ratios to the floor are comparable between machines, times are not. Run a measure three times before trusting it.
 """
 
 import argparse
@@ -87,6 +87,7 @@ def main(words: Sequence[str] | None = None) -> None:
     args = parser().parse_args(words)
     guard_this_process()
     # The exchange's own collections must not fall between a frame and its order.
+    # A garbage collection of the exchange must not fall between a frame and its order.
     gc.freeze()
     gc.disable()
     for name in args.names or MEASURES:
@@ -114,14 +115,18 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("names", nargs="*", type=_name, metavar="NAME", help=f"{', '.join(MEASURES)} (all)")
     found.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds of each measure (5)")
-    found.add_argument("--seed", type=int, default=0, metavar="S", help="of gaps, prices and turns (0)")
+    found.add_argument("--seed", type=int, default=0, metavar="S", help="seed of gaps, prices and turns (0)")
     found.add_argument("--ticks", type=int, default=300, metavar="N", help="tick-to-order: ticks a round (300)")
     found.add_argument("--moves", type=int, default=20_000, metavar="N", help="storm: price moves (20000)")
     found.add_argument("--frames", type=int, default=50_000, metavar="N", help="ingest: frames of the flood (50000)")
     found.add_argument("--rate", type=int, default=4000, metavar="N", help="ingest: steady frames a second (4000)")
     found.add_argument("--seconds", type=float, default=4.0, metavar="S", help="ingest: steady for so long (4)")
     found.add_argument(
-        "--later", type=int, default=1_000_000, metavar="N", help="start: frames until it is weighed again (1000000)"
+        "--later",
+        type=int,
+        default=1_000_000,
+        metavar="N",
+        help="start: frames until memory is measured again (1000000)",
     )
     found.add_argument("--lines", type=int, default=300_000, metavar="N", help="record: lines of the session (300000)")
     found.add_argument("--hours", type=float, default=24.0, metavar="H", help="long-day: simulated hours (24)")

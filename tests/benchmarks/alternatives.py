@@ -1,8 +1,9 @@
-"""Ways not taken: the daemon with one thing on the way from frame to order done otherwise, each beside the others.
+"""Alternatives to the low-latency path: the daemon with one step from frame to order done in another way.
 
     uv run python -m tests.benchmarks ways --rounds 4 --ticks 150
 
-Run as a program by itself, `ways.py NAME ...` is such a daemon.
+Each alternative patches one module of the daemon before it starts: `python -m tests.benchmarks.alternatives NAME ...`
+is such a daemon. Imports stand in the functions, so that a daemon loads only what it would load anyway.
 """
 
 import contextlib
@@ -17,22 +18,22 @@ from tests.benchmarks import measured_processes
 from tests.benchmarks.measurements import LATENCY_HEAD, Sample, latency_rows, table
 from tests.benchmarks.tick_to_order import measure
 
-TITLE: Final = "ways not taken: tick to order with one thing done otherwise"
+TITLE: Final = "alternatives: tick to order with one step done in another way"
 
 
-def _as_it_is() -> None:
+def _unchanged() -> None:
     pass
 
 
-def _by_the_beat() -> None:
-    """No reflex: the main loop finds the answer."""
+def _main_loop_only() -> None:
+    """No fast requote: the main loop computes the order at its next tick."""
     from trailingedge.live.fast_requote import FastRequoter
 
     FastRequoter.prepare = lambda *_: None  # type: ignore[method-assign]
 
 
-def _books_first() -> None:
-    """The reflex enters its answer into the books, and then sends it."""
+def _order_state_first() -> None:
+    """The fast requote updates the order's state first, and then sends the request."""
     from trailingedge.execution.trading_core import TradingCore
     from trailingedge.live.fast_requote import FastRequoter
     from trailingedge.model.market import BookTop
@@ -50,15 +51,15 @@ def _books_first() -> None:
     FastRequoter.on_book = react  # type: ignore[method-assign]
 
 
-def _a_turn_later() -> None:
-    """The library's public methods: frames by `recv` in a task, requests by `send` in another."""
+def _recv_and_send_in_tasks() -> None:
+    """The library's public methods: frames by `recv` in one task, requests by `send` in another."""
     from trailingedge.websocket import transport
 
     setattr(transport, "is_tested_version", lambda _: False)  # noqa: B010 - a module's own function, done away with
 
 
 def _parsed_by_the_library() -> None:
-    """Frames where the library delivers them, cut out of the bytes by its own parser."""
+    """Frames are delivered where the library delivers them, but parsed from the bytes by its own parser."""
     from websockets.asyncio.client import ClientConnection
 
     from trailingedge.websocket.low_latency_transport import LowLatencyConnection
@@ -66,66 +67,66 @@ def _parsed_by_the_library() -> None:
     LowLatencyConnection.data_received = ClientConnection.data_received  # type: ignore[method-assign]
 
 
-def _read_as_json() -> None:
-    """A book is read like any other message."""
+def _parsed_as_json() -> None:
+    """A bookTicker is parsed as JSON like any other message."""
     from trailingedge.websocket import market_stream
 
     setattr(market_stream, "read_top_fast", lambda _: None)  # noqa: B010 - likewise
 
 
-def _records_in_full() -> None:
-    """Log records find out where they come from."""
+def _full_log_records() -> None:
+    """Log records look up the file, line and thread that they come from."""
     from trailingedge import logging_config
 
     logging_config.UNUSED_FACTS = {}  # type: ignore[misc]
 
 
-def _core_kept() -> None:
-    """After a write the processor is kept for what comes next."""
+def _no_yield() -> None:
+    """After a write the process does not yield its core to the client."""
     from trailingedge.websocket import low_latency_transport
 
     setattr(low_latency_transport, "_yield_cpu", lambda: None)  # noqa: B010 - likewise
 
 
-def _lock_kept() -> None:
-    """The threads that write log and record let go of the interpreter and ask for it again, without a rest."""
+def _no_pause() -> None:
+    """The threads that write log and record release the GIL and request it again without a pause."""
     from trailingedge.core import background
 
-    setattr(background, "REST_S", 0.0)  # noqa: B010 - a constant, for once another
+    setattr(background, "REST_S", 0.0)  # noqa: B010 - replaces a constant
 
 
-def _without_collections() -> None:
-    """No garbage is collected."""
+def _no_collections() -> None:
+    """The garbage collector is off."""
     gc.disable()
 
 
 ALTERNATIVES: Final[Mapping[str, Callable[[], None]]] = {
-    "as it is": _as_it_is,
-    "read as JSON": _read_as_json,
+    "unchanged": _unchanged,
+    "parsed as JSON": _parsed_as_json,
     "parsed by the library": _parsed_by_the_library,
-    "records in full": _records_in_full,
-    "without collections": _without_collections,
-    "core kept": _core_kept,
-    "lock kept": _lock_kept,
-    "books first": _books_first,
-    "a turn later": _a_turn_later,
-    "by the beat": _by_the_beat,
+    "full log records": _full_log_records,
+    "no garbage collection": _no_collections,
+    "no yield after a write": _no_yield,
+    "no pause of threads": _no_pause,
+    "order state first": _order_state_first,
+    "recv and send in tasks": _recv_and_send_in_tasks,
+    "main loop only": _main_loop_only,
 }
 
 
 async def run(folder: Path, *, rounds: int, ticks: int, chance: Random) -> str:
-    """The table."""
+    """Run the measure and return its table."""
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        contestants = [
+        measured = [
             await enter(measured_processes.floor()),
             await enter(measured_processes.floor("floor again (noise)")),
         ]
         for name in ALTERNATIVES:
             program = ("-m", "tests.benchmarks.alternatives", name)
-            contestants.append(await enter(measured_processes.daemon(folder, name, program=program)))
-        found = await measure(contestants, rounds, ticks, chance)
-    return table(TITLE, LATENCY_HEAD, latency_rows([Sample(each.name, found[each.name]) for each in contestants]))
+            measured.append(await enter(measured_processes.daemon(folder, name, program=program)))
+        found = await measure(measured, rounds, ticks, chance)
+    return table(TITLE, LATENCY_HEAD, latency_rows([Sample(each.name, found[each.name]) for each in measured]))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Replay: how many ticks, and how many candles, a second go through strategy, chaser and matching.
+"""Benchmark of the backtest: how many ticks, and how many candles, it plays in a second.
 
-The ticks are in memory already, a random walk with about as many exits a day as the pair has had. The floor is
-what any tick-by-tick core in Python pays before it orders anything: one method call with a trailing stop in it.
-Beside it, where it can be imported (`uv run --with backtesting …`), stands backtesting.py with a trailing stop on
-the same ticks. The year of candles is read from a file, which is part of its time.
+The ticks are in memory: a random walk with about as many exits a day as the pair has had. The floor is what any
+tick-by-tick program in Python costs before it orders anything: one method call with a trailing stop in it.
+If backtesting.py is installed (`uv run --with backtesting …`), it runs with a trailing stop on the same ticks.
+The year of candles is read from a file, and reading counts.
 """
 
 import cProfile
@@ -31,21 +31,21 @@ from trailingedge.config import Settings
 from trailingedge.report.model import RunReport
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 
-TITLE: Final = "replay: {count:,} ticks in memory, through strategy, chaser and matching"
+TITLE: Final = "replay: {count:,} ticks in memory, through strategy, execution and matching"
 HEAD: Final = ("", "ticks", "ticks/s", "of the floor", "by round", "exits", "orders")
 YEAR_TITLE: Final = "replay: {count:,} one-minute candles from a file, of at least eight book frames each"
 YEAR_HEAD: Final = ("", "seconds", "candles/s", "frames/s")
-REQUIRED_RATE: Final = 500_000  # ticks a second
+REQUIRED_RATE: Final = 500_000  # ticks a second, the project's requirement
 START_MS: Final = 1_783_000_020_000
 _PIECE: Final = 4096
 _SWING: Final = 8.0  # ticks of 0.01 in a tenth of a second, a standard deviation
-_SLOW_SHARE: Final = 50  # whoever takes so long gets one of so many ticks
+_SLOW_SHARE: Final = 50  # slow programs play one in so many ticks
 _SHOWN: Final = 15  # lines of the profile
 
 
 @dataclasses.dataclass(frozen=True)
 class BacktestTiming:
-    """One player's rounds: ticks a second in each."""
+    """The rounds of one program: ticks a second in each."""
 
     name: str
     ticks: int
@@ -58,7 +58,7 @@ class BacktestTiming:
 
 
 class TrailingStopFloor:
-    """The floor: a high, a trailing level and a stop, and nobody to tell."""
+    """The floor: a high, a trailing level and a stop, without orders."""
 
     def __init__(self, price: int) -> None:
         self.high = price
@@ -76,30 +76,30 @@ class TrailingStopFloor:
 
 
 def run(folder: Path, *, rounds: int, ticks: int, candles: int, chance: Random) -> str:
-    """Every table, with the profile of one more run."""
+    """Run the measure and return all tables, and the profile of one more run."""
     seed = chance.getrandbits(32)
     trades, quotes = market(Random(seed), ticks, trades=True), market(Random(seed), ticks, trades=False)
     few = [trades[0]] if ticks <= _PIECE * _SLOW_SHARE else trades[: len(trades) // _SLOW_SHARE]
-    players: list[tuple[str, Callable[[], RunReport | None], int]] = [
-        ("floor: a class, no orders", lambda: _core(trades), ticks),
-        ("floor again", lambda: _core(trades), ticks),
-        ("replay, trades", lambda: _replay(trades), ticks),
-        ("replay, bookTicker", lambda: _replay(quotes), ticks),
-        ("replay, a beat for each tick", lambda: _replay(few, thorough=True), sum(map(len, few))),
+    runs: list[tuple[str, Callable[[], RunReport | None], int]] = [
+        ("floor: a class, no orders", lambda: _run_floor(trades), ticks),
+        ("floor again", lambda: _run_floor(trades), ticks),
+        ("backtest, trades", lambda: _run_backtest(trades), ticks),
+        ("backtest, bookTicker", lambda: _run_backtest(quotes), ticks),
+        ("backtest, every tick decided", lambda: _run_backtest(few, thorough=True), sum(map(len, few))),
     ]
     library = _library()
     if library is not None:
         bars = _bars(library, few)
-        players.append(("backtesting.py, trailing stop", lambda: _backtest(library, bars), sum(map(len, few))))
-    laps = [_timed(name, play, count, rounds) for name, play, count in players]
+        runs.append(("backtesting.py, trailing stop", lambda: _backtest(library, bars), sum(map(len, few))))
+    timings = [_timed(name, play, count, rounds) for name, play, count in runs]
     year = _year(folder / "ETHFDUSD-1m-2025.csv", candles, Random(seed))
-    profile = _profiled(lambda: _replay(trades))
-    return "\n\n".join([_ticks_table(laps, ticks), year, profile])
+    profile = _profiled(lambda: _run_backtest(trades))
+    return "\n\n".join([_ticks_table(timings, ticks), year, profile])
 
 
 def market(dice: Random, count: int, *, trades: bool) -> list[Columns]:
-    """Ticks a tenth of a second apart on average."""
-    told: list[Columns] = []
+    """`count` ticks of a random walk, a tenth of a second apart on average."""
+    columns_made: list[Columns] = []
     columns, exact, last, time_ms, bid, ask = TickColumns(), 250_000.0, 250_000, START_MS, 249_999, 250_000
     for _ in range(count):
         time_ms += dice.randrange(1, 200)
@@ -116,81 +116,81 @@ def market(dice: Random, count: int, *, trades: bool) -> list[Columns]:
                 ask = bid + dice.choice((1, 1, 1, 2, 3))
             columns.add(time_ms, bid, dice.randrange(1, 60_000), ask, dice.randrange(1, 60_000), bid, 0, bought=False)
         if len(columns) == _PIECE:
-            told.append(columns)
+            columns_made.append(columns)
             columns = TickColumns()
-    return [*told, columns] if columns else told
+    return [*columns_made, columns] if columns else columns_made
 
 
 def _timed(name: str, play: Callable[[], RunReport | None], ticks: int, rounds: int) -> BacktestTiming:
-    rates, story = [], None
+    rates, report = [], None
     for _ in range(rounds):
         gc.collect()
         began_s = time.perf_counter()
-        story = play()
+        report = play()
         rates.append(ticks / (time.perf_counter() - began_s))
-    return BacktestTiming(name, ticks, rates, story)
+    return BacktestTiming(name, ticks, rates, report)
 
 
-def _core(told: Sequence[Columns]) -> None:
-    core = TrailingStopFloor(250_000)
-    for columns in told:
+def _run_floor(columns_made: Sequence[Columns]) -> None:
+    floor_strategy = TrailingStopFloor(250_000)
+    for columns in columns_made:
         if isinstance(columns, TickColumns):
             for bid, ask in zip(columns.bids, columns.asks, strict=True):
-                core.tick(bid, ask)
+                floor_strategy.tick(bid, ask)
 
 
-def _replay(told: Sequence[Columns], *, thorough: bool = False) -> RunReport:
-    replay = Backtest(BacktestInputs(Settings(), ExchangeSpec(), {"ETH": Decimal(1)}), thorough=thorough)
-    replay.run(told)
-    return replay.recorder.build_report({}, ())
+def _run_backtest(columns_made: Sequence[Columns], *, thorough: bool = False) -> RunReport:
+    backtest_run = Backtest(BacktestInputs(Settings(), ExchangeSpec(), {"ETH": Decimal(1)}), thorough=thorough)
+    backtest_run.run(columns_made)
+    return backtest_run.recorder.build_report({}, ())
 
 
-def _ticks_table(laps: Sequence[BacktestTiming], ticks: int) -> str:
-    floor = laps[0]
+def _ticks_table(timings: Sequence[BacktestTiming], ticks: int) -> str:
+    floor = timings[0]
     rows = [
         (
-            lap.name,
-            f"{lap.ticks:,}",
-            f"{lap.rate:,.0f}",
-            f"{lap.rate / floor.rate:.3f}",
-            f"{min(lap.rates) / 1e6:.2f} - {max(lap.rates) / 1e6:.2f} M",
-            "-" if lap.report is None else str(len(lap.report.exits)),
-            "-" if lap.report is None else str(len(lap.report.orders)),
+            timing.name,
+            f"{timing.ticks:,}",
+            f"{timing.rate:,.0f}",
+            f"{timing.rate / floor.rate:.3f}",
+            f"{min(timing.rates) / 1e6:.2f} - {max(timing.rates) / 1e6:.2f} M",
+            "-" if timing.report is None else str(len(timing.report.exits)),
+            "-" if timing.report is None else str(len(timing.report.orders)),
         )
-        for lap in laps
+        for timing in timings
     ]
-    ours = min(lap.rate for lap in laps if lap.name in ("replay, trades", "replay, bookTicker"))
-    notes = [f"needed: {NEEDED:,} ticks/s; the slower of both is {ours / NEEDED:.1f} times that"]
-    library = [lap for lap in laps if lap.name.startswith("backtesting")]
-    notes += [f"{ours / lap.rate:.0f} times backtesting.py (needed: 2)" for lap in library]
+    ours = min(timing.rate for timing in timings if timing.name in ("backtest, trades", "backtest, bookTicker"))
+    notes = [f"needed: {REQUIRED_RATE:,} ticks/s; the slower of both is {ours / REQUIRED_RATE:.1f} times that"]
+    library = [timing for timing in timings if timing.name.startswith("backtesting")]
+    notes += [f"{ours / timing.rate:.0f} times backtesting.py (needed: 2)" for timing in library]
     if not library:
         notes.append("backtesting.py is not installed: uv run --with backtesting python -m tests.benchmarks replay")
     return table(TITLE.format(count=ticks), HEAD, rows, notes)
 
 
 def _year(path: Path, candles: int, dice: Random) -> str:
-    """A year of minutes, from opening the file to the end of the story."""
+    """A year of minutes, from opening the file to the finished report."""
     write_candles(path, candles, dice)
     began_s = time.perf_counter()
     found = open_market_files([path], Settings(), symbol=None)
     opened_s = time.perf_counter() - began_s
-    replay = Backtest(build_inputs(found, Settings(), None))
-    replay.run(load_columns(found))
-    story = replay.recorder.build_report({}, ())
+    backtest_run = Backtest(build_inputs(found, Settings(), None))
+    backtest_run.run(load_columns(found))
+    report = backtest_run.recorder.build_report({}, ())
     whole_s = time.perf_counter() - began_s
     rows = [
         ("opened and checked", f"{opened_s:.1f}", f"{candles / opened_s:,.0f}", "-"),
         ("read and replayed", f"{whole_s - opened_s:.1f}", f"{candles / (whole_s - opened_s):,.0f}", "-"),
         ("all of it", f"{whole_s:.1f}", f"{candles / whole_s:,.0f}", f"{8 * candles / whole_s:,.0f}"),
     ]
-    notes = [f"{len(story.exits)} exits, {len(story.orders)} orders, {replay.cycles:,} beats"]
+    notes = [f"{len(report.exits)} exits, {len(report.orders)} orders, {backtest_run.cycles:,} ticks decided"]
     if candles != 525_600:
         notes.append(f"a year of 525,600 at this pace: {525_600 * whole_s / candles:.1f} s")
     return table(YEAR_TITLE.format(count=candles), YEAR_HEAD, rows, notes)
 
 
 def write_candles(path: Path, candles: int, dice: Random) -> None:
-    """A random walk in Binance's layout, from the first of January 2024 on."""
+    """Write klines of a random walk in Binance's CSV schema, from 2024-01-01 on."""
     with path.open("w", encoding="utf-8") as file:
         price, open_ms = 250_000, 1_704_067_200_000
         for _ in range(candles):
@@ -212,10 +212,10 @@ def _profiled(play: Callable[[], object]) -> str:
     pstats.Stats(profiler, stream=text).strip_dirs().sort_stats("tottime").print_stats(_SHOWN)
     lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
     begin = next(number for number, line in enumerate(lines) if line.lstrip().startswith("ncalls"))
-    return "\n".join(["replay, trades: what is left, by a profile (which makes calls look dear)", *lines[begin:]])
+    return "\n".join(["backtest, trades: where its time goes, by a profile (which overstates calls)", *lines[begin:]])
 
 
-# --- backtesting.py, which is no dependency of ours ---
+# backtesting.py, which is not a dependency of the project
 
 
 def _library() -> Any:
@@ -225,17 +225,17 @@ def _library() -> Any:
         return None
 
 
-def _bars(_: Any, told: Sequence[Columns]) -> Any:
-    """Each tick as a bar of its own, which is how that library is fed ticks."""
+def _bars(_: Any, columns_made: Sequence[Columns]) -> Any:
+    """Each tick as a bar of its own: the only way to give that library ticks."""
     pandas: Any = importlib.import_module("pandas")
-    bids = [bid / 100 for columns in told if isinstance(columns, TickColumns) for bid in columns.bids]
-    times = [time_ms for columns in told if isinstance(columns, TickColumns) for time_ms in columns.time_ms]
+    bids = [bid / 100 for columns in columns_made if isinstance(columns, TickColumns) for bid in columns.bids]
+    times = [time_ms for columns in columns_made if isinstance(columns, TickColumns) for time_ms in columns.time_ms]
     index = pandas.to_datetime(times, unit="ms")
     return pandas.DataFrame({"Open": bids, "High": bids, "Low": bids, "Close": bids}, index=index)
 
 
 def _backtest(library: Any, bars: Any) -> None:
-    """Buy with all there is, and let a stop trail half a percent below the best price."""
+    """Buy with all cash, with a stop half a percent below the highest price."""
     strategy: Any = library.Strategy
 
     class Trailing(strategy):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Bot APIs that are no help, each a process of its own, so that nothing it does is done on the exchange's time."""
+"""Failing Bot APIs: fake Telegram servers, each in a process of its own so that it takes no time of the exchange's."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ _RETRY_AFTER_S: Final = 60
 
 
 class ApiFailure(Enum):
-    """What is wrong with Telegram, in the words of the table."""
+    """How Telegram fails; the values are the words of the table."""
 
     HANGING = "hanging"
     TOO_MANY = "answering 429"
@@ -31,15 +31,15 @@ _BEHAVIOURS: Final[Mapping[ApiFailure, Behaviour]] = {
 
 @contextlib.asynccontextmanager
 async def failing_bot_api(trouble: ApiFailure) -> AsyncIterator[Mapping[str, str]]:
-    """The settings that lead a daemon to a Bot API in trouble, for as long as the block lasts."""
+    """Run a failing Bot API within the block. Yields the settings that point a daemon to it."""
     behaviour = _BEHAVIOURS[trouble].value
     words = ("-m", "tests.bot_api", "--behaviour", behaviour, "--retry-after", str(_RETRY_AFTER_S))
     async with processes.started_async([sys.executable, *words], stdout=PIPE) as process:
         if process.stdout is None:
             raise RuntimeError("the Bot API has no output")
-        told = json.loads(await process.stdout.readline())
+        line = json.loads(await process.stdout.readline())
         yield {
-            "TELEGRAM_BOT_TOKEN": told["token"],
+            "TELEGRAM_BOT_TOKEN": line["token"],
             "TELEGRAM_CHAT_ID": str(OWNER),
-            "TELEGRAM_API_URL": told["url"],
+            "TELEGRAM_API_URL": line["url"],
         }

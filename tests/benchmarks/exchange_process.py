@@ -1,8 +1,8 @@
-"""The exchange side of the benchmarks: one account and one market on the loopback, as cheap as can be.
+"""Benchmark exchange: one account and one market on the loopback, with as little work of its own as possible.
 
-It is no judge and no model: it says yes to everything that a post-only SELL needs, and looks at the clock.
-A frame is written ready-made, and a request is stamped when its bytes come in, before the library has looked
-at them, so that little of what is measured is the exchange's own.
+It checks nothing and accepts everything that a post-only SELL needs. Frames are prepared before they are
+written, and a request is timestamped when its bytes arrive, before the library parses them, so that the measured time
+contains little of the exchange's own.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from websockets.frames import Frame, Opcode
 
 from trailingedge.core.time_units import MINUTE_MS
 
-MID_PRICE: Final = 200_000  # ticks: the price that everything keeps close to
+MID_PRICE: Final = 200_000  # in ticks; all prices stay close to it
 _KLINE_EVERY_S: Final = 2.0
 _ROWS_AT_MOST: Final = 1000
 _INTERVALS_MS: Final = {"1s": 1000, "1m": MINUTE_MS}
@@ -37,7 +37,7 @@ Reply = tuple[object, Sequence[Json]]  # the result, and the events that follow 
 
 
 class RequestError(Exception):
-    """A request that is answered with an error."""
+    """A request ends with an error reply."""
 
     def __init__(self, code: int, text: str, data: Json | None = None) -> None:
         super().__init__(text)
@@ -46,14 +46,14 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReceivedReplace:
-    """A cancel-replace: when its bytes came in, and the new price in ticks."""
+    """A cancel-replace that arrived: the time of its bytes, and its new price in ticks."""
 
     at_s: float
     ticks: int
 
 
 class TimestampedConnection(ServerConnection):
-    """A connection that knows when its newest bytes came in."""
+    """A connection that records when its newest bytes arrived."""
 
     received_s = 0.0
 
@@ -63,7 +63,7 @@ class TimestampedConnection(ServerConnection):
 
 
 class BenchmarkExchange:
-    """An exchange for one client. `async with` it, then start the client at `api_url` and `stream_url`."""
+    """An exchange for one client, as an async context manager. The client connects to `api_url` and `stream_url`."""
 
     def __init__(self) -> None:
         self.api_url = self.stream_url = ""
@@ -71,7 +71,7 @@ class BenchmarkExchange:
         self.requests = 0
         self.replaces = 0
         self.resting = asyncio.Event()  # an exit order is on the book
-        self.subscribed = asyncio.Event()  # the market has a listener
+        self.subscribed = asyncio.Event()  # the client has connected to the market stream
         self.subscribed_s = 0.0
         self._received: deque[ReceivedReplace] = deque()
         self._replace_received = asyncio.Event()
@@ -132,7 +132,7 @@ class BenchmarkExchange:
             await server.wait_closed()
 
     def settings(self, private_key: Path) -> dict[str, str]:
-        """What leads a daemon here, with that key."""
+        """The settings that point a daemon to this exchange, with that key."""
         return {
             "TRADING_MODE": "testnet",
             "BINANCE_WS_API_URL": self.api_url,
@@ -144,26 +144,26 @@ class BenchmarkExchange:
     # The market ------------------------------------------------------------------------------
 
     def book_frame(self, ask: int, ask_quantity: str = "10.00000000") -> bytes:
-        """The next bookTicker, as it goes over the wire."""
+        """The next bookTicker as a complete WebSocket frame."""
         self.ask = ask
         self._update_id += 1
         text = exchange_replies.top_frame(self._update_id, ask, ask_quantity)
         return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
     def write_frames(self, frames: bytes) -> float:
-        """Write ready-made frames to whoever listens. The moment right before that."""
+        """Write prepared frames to all stream connections. Returns the time right before the write."""
         wrote_s = time.perf_counter()
-        for listener in self._stream_connections:
-            listener.transport.write(frames)
+        for connection in self._stream_connections:
+            connection.transport.write(frames)
         return wrote_s
 
     async def drain(self) -> None:
-        """Wait until the kernel has taken nearly everything that was written: the client's pace, at last."""
-        for listener in self._stream_connections:
-            await listener.drain()
+        """Wait until the kernel has taken nearly all written bytes: the client's pace limits the rate."""
+        for connection in self._stream_connections:
+            await connection.drain()
 
     async def order_at(self, ticks: int, within_s: float = PATIENCE_S) -> float:
-        """The moment at which an order at that price came in. Raises TimeoutError."""
+        """The time at which an order at that price arrived. Raises TimeoutError."""
         async with asyncio.timeout(within_s):
             while True:
                 while self._received:
@@ -174,28 +174,28 @@ class BenchmarkExchange:
                 await self._replace_received.wait()
 
     async def move_price(self, ask: int) -> float:
-        """Move the best price there. Seconds until the order that follows it came in; raises TimeoutError."""
+        """Move the best price. Returns the seconds until the order at it arrived; raises TimeoutError."""
         self._received.clear()
         wrote_s = self.write_frames(self.book_frame(ask))
         return await self.order_at(ask) - wrote_s
 
     async def _publish_klines(self) -> None:
-        """The forming candle every two seconds, and each that closes."""
-        told_ms = 0
+        """Publish the forming kline every two seconds, and each one that closes."""
+        published_ms = 0
         while True:
             await asyncio.sleep(_KLINE_EVERY_S)
             now_ms = _now_ms()
             open_ms = now_ms // MINUTE_MS * MINUTE_MS
             rows = exchange_replies.kline_rows(MINUTE_MS, open_ms - MINUTE_MS, open_ms, MID_PRICE)
-            if told_ms and told_ms != open_ms:
+            if published_ms and published_ms != open_ms:
                 self._send_kline(exchange_replies.kline_event(rows[0], "1m", now_ms, closed=True))
             self._send_kline(exchange_replies.kline_event(rows[1], "1m", now_ms, closed=False))
-            told_ms = open_ms
+            published_ms = open_ms
 
     def _send_kline(self, event: Json) -> None:
-        for listener in self._stream_connections:
-            if "kline" in (listener.request.path if listener.request else ""):
-                listener.transport.write(Frame(Opcode.TEXT, json.dumps(event).encode()).serialize(mask=False))
+        for connection in self._stream_connections:
+            if "kline" in (connection.request.path if connection.request else ""):
+                connection.transport.write(Frame(Opcode.TEXT, json.dumps(event).encode()).serialize(mask=False))
 
     async def _serve_stream(self, connection: ServerConnection) -> None:
         path = connection.request.path if connection.request else ""
@@ -229,7 +229,7 @@ class BenchmarkExchange:
         self._replace_received.set()
 
     def _reply_messages(self, request: Json) -> list[Json]:
-        """The answer, and then the events, as the exchange sends them."""
+        """The reply and then the events, in the real exchange's order."""
         self.requests += 1
         method = self._methods[str(request["method"])]
         params = request.get("params")
@@ -244,7 +244,7 @@ class BenchmarkExchange:
 
     def _place(self, params: Params) -> Reply:
         order = self._new_order(params)
-        if params["side"] == "BUY":  # there is no quote asset on this account
+        if params["side"] == "BUY":  # the account has no quote asset
             raise RequestError(-2010, "Account has insufficient balance for requested action.")
         return exchange_replies.placed(order), [*self._open_order(order), self._position()]
 
@@ -304,7 +304,7 @@ class BenchmarkExchange:
 
     def _cancel_order(self, order: Order) -> list[Json]:
         gone = replace(self._open.pop(order.order_id), time_ms=_now_ms())
-        self._closed = {order.order_id: gone}  # nobody asks for an older one
+        self._closed = {order.order_id: gone}  # the daemon never queries an older one
         return [self._report(order, "CANCELED", "CANCELED")]
 
     def _report(self, order: Order, execution: str, status: str) -> Json:
@@ -322,7 +322,7 @@ class BenchmarkExchange:
 
 
 def _klines(params: Params) -> Sequence[list[object]]:
-    """By the exchange's rule of paging: with a start the oldest from there, else the newest."""
+    """A page of klines: with a start time the oldest from there, else the newest."""
     interval_ms, limit = _INTERVALS_MS[params["interval"]], params.get("limit", 500)
     until_ms = min(params.get("endTime", _now_ms()), _now_ms())
     from_ms = params.get("startTime")

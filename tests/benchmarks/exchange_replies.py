@@ -1,4 +1,4 @@
-"""What the exchange of the benchmarks says: as the real one words it, and no more than the daemon asks for."""
+"""Replies and events of the benchmark exchange: Binance's JSON, limited to what the daemon requests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ BASE: Final = "ETH"
 QUOTE: Final = "FDUSD"
 TICKS_PER_UNIT: Final = 100
 _ZERO: Final = "0.00000000"
-# So generous that no budget ever spaces the orders out: what is measured is the way, not the patience.
+# So high that the daemon's rate budget never delays an order: the benchmark measures latency, not rate limiting.
 _ORDERS_IN_TEN_SECONDS: Final = 1_000_000
 _ORDERS_A_DAY: Final = 1_000_000_000
 _WEIGHT_A_MINUTE: Final = 1_000_000
@@ -19,12 +19,12 @@ Json = dict[str, object]
 
 
 def amount(ticks: int) -> str:
-    """A price as the exchange writes it: padded to eight decimals."""
+    """A price in ticks as the exchange writes it, padded to eight decimals."""
     return f"{ticks // TICKS_PER_UNIT}.{ticks % TICKS_PER_UNIT:02d}000000"
 
 
 def ticks_of(price: str) -> int:
-    """A price as a person or a program writes it, in ticks."""
+    """A price as text, in ticks."""
     return round(float(price) * TICKS_PER_UNIT)
 
 
@@ -44,7 +44,7 @@ class Order:
         return ticks_of(self.price)
 
 
-# Answers ---------------------------------------------------------------------------------------
+# Replies ---------------------------------------------------------------------------------------
 
 
 def reply(request_id: object, result: object) -> Json:
@@ -175,7 +175,7 @@ def book(ask: int) -> Json:
 
 
 def placed(order: Order) -> Json:
-    """A placement answered by RESULT."""
+    """The reply to a placement with `newOrderRespType` RESULT."""
     return {
         "symbol": SYMBOL,
         "orderId": order.order_id,
@@ -233,7 +233,7 @@ def _amounts(order: Order, status: str) -> Json:
 
 
 def kline_rows(interval_ms: int, from_ms: int, until_ms: int, middle: int) -> Sequence[list[object]]:
-    """The rows of `klines` that open within both times, oldest first: a wave around `middle`, in ticks."""
+    """Klines that open within both times, oldest first: a wave around `middle`, in ticks."""
     first_ms = -(-from_ms // interval_ms) * interval_ms
     return [_row(open_ms, interval_ms, middle) for open_ms in range(first_ms, until_ms + 1, interval_ms)]
 
@@ -248,7 +248,7 @@ def _row(open_ms: int, interval_ms: int, middle: int) -> list[object]:
 
 
 def report(order: Order, execution: str, status: str, execution_id: int, now_ms: int) -> Json:
-    """An `executionReport` in which nothing is filled."""
+    """An `executionReport` without a fill."""
     gone = status == "CANCELED"
     return {
         "e": "executionReport",
@@ -295,7 +295,7 @@ def position(free: Mapping[str, str], locked: Mapping[str, str], now_ms: int) ->
 
 
 def top_frame(update_id: int, ask: int, ask_quantity: str = "10.00000000") -> str:
-    """A bookTicker of a combined stream: the spread is one tick."""
+    """A bookTicker of a combined stream, with a spread of one tick."""
     return (
         f'{{"stream":"{SYMBOL.lower()}@bookTicker","data":{{"u":{update_id},"s":"{SYMBOL}","b":"{amount(ask - 1)}",'
         f'"B":"10.00000000","a":"{amount(ask)}","A":"{ask_quantity}"}}}}'

@@ -1,10 +1,10 @@
-"""The floor: the smallest program that could do the daemon's errand, with the same library and no thought at all.
+"""Floor client: the smallest program that follows the best price with an order, with the same library and no logic.
 
     python tests/benchmarks/floor_client.py chase API_URL STREAM_URL
 
-`chase` sends a prepared cancel-replace whenever a frame shows another best price. `newest` does the same but
-has one request in flight at a time, as whoever must know what became of an order has to: what came
-meanwhile counts as one move. Either begins with an order on the book.
+`chase` sends a prepared cancel-replace whenever a frame shows another best price. `newest` has at most one request in
+flight, as a program must that tracks the outcome of its orders; the moves until the reply count as one.
+Both begin with an order on the book.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ REPLACE: Final = (
 
 
 async def chase(api: ClientConnection, stream: ClientConnection) -> None:
-    """An order for every move."""
+    """Send an order for every move."""
     best = ""
 
     async def drain() -> None:
@@ -46,7 +46,7 @@ async def chase(api: ClientConnection, stream: ClientConnection) -> None:
 
 
 async def newest(api: ClientConnection, stream: ClientConnection) -> None:
-    """One request in flight."""
+    """Send an order for the newest price whenever no request is in flight."""
     best = sent = ""
     waiting = False
 

@@ -1,8 +1,8 @@
-"""Ingest: a flood of frames that change quantities only, through to the snapshot, with the loop deciding.
+"""Ingest benchmark: how fast the daemon takes in book frames that change quantities only, while its loop decides.
 
-The flood is as fast as the player takes it; its last frame moves the price, and the order that follows says
-that all of it has been read. In the steady flood a move comes now and then, and what is measured is how old
-it is when the order that follows it comes in: in the first half and in the second, for it must not grow.
+The flood is written as fast as the program reads it; its last frame moves the price, and the order at that price shows
+that all frames have been read. In the steady flood a price move comes now and then; measured is its age when the order
+for it arrives, in the first and in the second half, because a growing age means a growing backlog.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from random import Random
 from typing import Final
 
 from tests.benchmarks import measured_processes
-from tests.benchmarks.measured_processes import Player
+from tests.benchmarks.measured_processes import MeasuredProcess
 from tests.benchmarks.measurements import LATENCY_HEAD, Sample, latency_rows, ratio, table
 from tests.benchmarks.tick_to_order import PriceDeck
 
@@ -28,64 +28,65 @@ _MOVE_EVERY: Final = 10  # batches
 _CALM_S: Final = 1.2
 
 
-async def flood(player: Player, frames: int, deck: PriceDeck) -> tuple[float, float]:
-    """Frames a second, and seconds of processor time per frame. Raises TimeoutError."""
-    venue = player.venue
+async def flood(process: MeasuredProcess, frames: int, prices: PriceDeck) -> tuple[float, float]:
+    """Write a flood. Returns frames per second and seconds of CPU time per frame. Raises TimeoutError."""
+    exchange = process.exchange
     chunks = [
-        b"".join(venue.book_frame(venue.ask, _quantity(n)) for n in range(_CHUNK)) for _ in range(frames // _CHUNK)
+        b"".join(exchange.book_frame(exchange.ask, _quantity(n)) for n in range(_CHUNK))
+        for _ in range(frames // _CHUNK)
     ]
-    before_s = player.cpu_s
+    before_s = process.cpu_s
     wrote_s = time.perf_counter()
     for chunk in chunks:
-        venue.write_frames(chunk)
-        await venue.drain()
-    venue.write_frames(venue.book_frame(deck.unused()))
-    took_s = await venue.order_at(venue.ask) - wrote_s
-    return frames / took_s, (player.cpu_s - before_s) / frames
+        exchange.write_frames(chunk)
+        await exchange.drain()
+    exchange.write_frames(exchange.book_frame(prices.unused()))
+    took_s = await exchange.order_at(exchange.ask) - wrote_s
+    return frames / took_s, (process.cpu_s - before_s) / frames
 
 
-async def steady(player: Player, rate: int, seconds: float, deck: PriceDeck) -> Sequence[float]:
-    """Seconds from each move to its order, in order."""
-    venue = player.venue
+async def steady(process: MeasuredProcess, rate: int, seconds: float, prices: PriceDeck) -> Sequence[float]:
+    """Write frames at a steady rate. Returns the seconds from each move to its order."""
+    exchange = process.exchange
     batch = round(rate * _BATCH_EVERY_S)
     found: list[float] = []
     due_s = time.perf_counter()
     for number in range(round(seconds / _BATCH_EVERY_S)):
-        frames = [venue.book_frame(venue.ask, _quantity(n)) for n in range(batch)]
+        frames = [exchange.book_frame(exchange.ask, _quantity(n)) for n in range(batch)]
         moves = number % _MOVE_EVERY == 0
         if moves:
-            frames[-1] = venue.book_frame(deck.unused())
-        wrote_s = venue.write_frames(b"".join(frames))
+            frames[-1] = exchange.book_frame(prices.unused())
+        wrote_s = exchange.write_frames(b"".join(frames))
         if moves:
-            found.append(await venue.order_at(venue.ask) - wrote_s)
+            found.append(await exchange.order_at(exchange.ask) - wrote_s)
         due_s += _BATCH_EVERY_S
         await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
     return found
 
 
 def _quantity(number: int) -> str:
-    """More than an order of ours, so that it is never taken for one."""
+    """A quantity larger than the order's, so that the daemon never takes the level for its own order."""
     return f"{10 + number % 89}.00000000"
 
 
 async def run(folder: Path, *, rounds: int, frames: int, rate: int, seconds: float, chance: Random) -> str:
-    """Both tables."""
+    """Run the measure and return its two tables."""
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        contestants: Sequence[Player] = [
+        measured: Sequence[MeasuredProcess] = [
             await enter(measured_processes.floor()),
             await enter(measured_processes.floor("floor again (noise)")),
             await enter(measured_processes.daemon(folder)),
         ]
-        deck = PriceDeck(chance)
-        fast: dict[str, list[tuple[float, float]]] = {player.name: [] for player in contestants}
-        aged: dict[str, list[Sequence[float]]] = {player.name: [] for player in contestants}
+        prices = PriceDeck(chance)
+        fast: dict[str, list[tuple[float, float]]] = {process.name: [] for process in measured}
+        aged: dict[str, list[Sequence[float]]] = {process.name: [] for process in measured}
         for _ in range(rounds):
-            for player in chance.sample(contestants, len(contestants)):
+            for process in chance.sample(measured, len(measured)):
                 await asyncio.sleep(_CALM_S)
-                fast[player.name].append(await flood(player, frames, deck))
+                fast[process.name].append(await flood(process, frames, prices))
                 await asyncio.sleep(_CALM_S)
-                aged[player.name].append(await steady(player, rate, seconds, deck))
+                aged[process.name].append(await steady(process, rate, seconds, prices))
     return f"{_flooded(fast, frames)}\n\n{_steady(aged, rate)}"
 
 

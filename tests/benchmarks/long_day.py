@@ -1,8 +1,8 @@
-"""A long day: 24 simulated hours with faults, and what a beat costs and what is held after them against after one.
+"""Long-day benchmark: the time of a tick and the memory after 24 simulated hours with faults, compared with one hour.
 
-The exchange and its records live in the same process, so that its resident size says little. What is counted
-is what our own modules have allocated and still hold; on top of what a process weighs that has just loaded
-them, it is the memory of a daemon. A process of its own for either, because tracing makes everything slow.
+The exchange and its records are in the same process, so its resident size says little. Counted are the bytes that the
+daemon's own modules have allocated and still hold; added to the size of a process that has just loaded them, they are
+the memory of a daemon. Time and memory are measured in separate processes, because tracing slows everything down.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ import sys
 import time
 import tracemalloc
 from asyncio.subprocess import PIPE
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tests import processes
 from tests.benchmarks.measurements import ratio, table
@@ -25,6 +25,8 @@ from tests.simulation.simulated_day import simulate
 
 from trailingedge.core.clock import Clock
 from trailingedge.live.trading_node import TradingNode
+from trailingedge.model.market_state import StateView
+from trailingedge.model.order_commands import ExecutionCommand
 from trailingedge.simulator.faults import Faults, FrameFaults
 from trailingedge.simulator.server import LoopbackExchange
 
@@ -42,43 +44,46 @@ FAULTS: Final = Faults(
 
 
 def run_day(hours: float, *, traced: bool) -> dict[str, list[float]]:
-    """Seconds a beat after one hour and at the end; `traced`, bytes: resident before, then held by our modules."""
-    told: list[float] = []
+    """Median seconds per tick after one hour and at the end.
 
-    async def look(daemon: TradingNode, _: LoopbackExchange, clock: Clock) -> None:
+    With `traced`, bytes instead: resident at the start, then allocated by our modules after one hour and at the end.
+    """
+    measured: list[float] = []
+
+    async def measure(daemon: TradingNode, _: LoopbackExchange, clock: Clock) -> None:
         for until_s in (_HOUR_S, hours * _HOUR_S):
             await clock.sleep(until_s - _TIMED_S - (_HOUR_S if until_s > _HOUR_S else 0.0))
-            seconds = _listen(daemon)
+            seconds = _time_ticks(daemon)
             await clock.sleep(_TIMED_S - 1.0)
-            told.append(_held() if traced else statistics.median(seconds))
+            measured.append(_allocated_bytes() if traced else statistics.median(seconds))
 
     if traced:
-        told.append(_resident_bytes())
+        measured.append(_resident_bytes())
         tracemalloc.start()
-    simulate(0, hours, faults=FAULTS, script=look)
-    return {"told": told}
+    simulate(0, hours, faults=FAULTS, script=measure)
+    return {"told": measured}
 
 
-def _listen(daemon: TradingNode) -> list[float]:
-    """From now on, seconds of every beat. The beat itself stays what it is."""
+def _time_ticks(daemon: TradingNode) -> list[float]:
+    """Time every tick from now on. Returns the list that the seconds are appended to."""
     seconds: list[float] = []
     if daemon.services is None:
         raise LookupError("the daemon has not started")
-    trader: Any = daemon.services.core
-    beat: Callable[..., Any] = type(trader).beat
+    trader = daemon.services.core
+    tick = trader.tick  # bound, so that the instance's attribute below can call it
 
-    def timed(*args: Any) -> Any:
-        began_s = time.perf_counter()
+    def timed(view: StateView, server_ms: int) -> list[ExecutionCommand]:
+        started_s = time.perf_counter()
         try:
-            return beat(trader, *args)
+            return tick(view, server_ms)
         finally:
-            seconds.append(time.perf_counter() - began_s)
+            seconds.append(time.perf_counter() - started_s)
 
-    trader.beat = timed
+    trader.tick = timed  # type: ignore[method-assign]
     return seconds
 
 
-def _held() -> float:
+def _allocated_bytes() -> float:
     gc.collect()
     ours = tracemalloc.take_snapshot().filter_traces(
         [tracemalloc.Filter(True, "*/trailingedge/*"), tracemalloc.Filter(False, "*/trailingedge/simulator/*")]
@@ -87,22 +92,22 @@ def _held() -> float:
 
 
 async def run(*, hours: float) -> str:
-    """The table."""
-    beats, (loaded, *held) = await asyncio.gather(_child(hours, "beats"), _child(hours, "held"))
+    """Run the measure and return its table."""
+    ticks, (loaded, *allocated) = await asyncio.gather(_child(hours, "ticks"), _child(hours, "allocated"))
     rows = [
-        ("one beat, us", *(f"{each * 1e6:.1f}" for each in beats), ratio(beats[1], beats[0])),
-        ("held by our modules, KiB", *(f"{each / 1024:.0f}" for each in held[:2]), ""),
+        ("one tick, us", *(f"{each * 1e6:.1f}" for each in ticks), ratio(ticks[1], ticks[0])),
+        ("allocated by our modules, KiB", *(f"{each / 1024:.0f}" for each in allocated[:2]), ""),
         (
-            "on top of what is loaded, MiB",
-            *(f"{(loaded + each) / _MIB:.1f}" for each in held[:2]),
-            _grown(loaded, held),
+            "with what is loaded, MiB",
+            *(f"{(loaded + each) / _MIB:.1f}" for each in allocated[:2]),
+            _growth(loaded, allocated),
         ),
     ]
     return table(TITLE.format(hours=hours), HEAD, rows)
 
 
-def _grown(loaded: float, held: Sequence[float]) -> str:
-    return f"{(loaded + held[1]) / (loaded + held[0]):.3f}"
+def _growth(loaded: float, allocated: Sequence[float]) -> str:
+    return f"{(loaded + allocated[1]) / (loaded + allocated[0]):.3f}"
 
 
 def _resident_bytes() -> float:
@@ -113,13 +118,13 @@ def _resident_bytes() -> float:
 async def _child(hours: float, what: str) -> list[float]:
     words = ("-m", "tests.benchmarks.long_day", what, str(hours))
     async with processes.started_async([sys.executable, *words], stdout=PIPE) as process:
-        said, _ = await process.communicate()
+        output, _ = await process.communicate()
     if process.returncode:
         raise RuntimeError(f"the day ended with {process.returncode}")
-    told: list[float] = json.loads(said)
-    return told
+    measured: list[float] = json.loads(output)
+    return measured
 
 
 if __name__ == "__main__":
-    logging.getLogger().addHandler(logging.NullHandler())  # what went wrong was meant to
-    print(json.dumps(run_day(float(sys.argv[2]), traced=sys.argv[1] == "held")["told"]))
+    logging.getLogger().addHandler(logging.NullHandler())  # the faults' warnings are expected
+    print(json.dumps(run_day(float(sys.argv[2]), traced=sys.argv[1] == "allocated")["told"]))

@@ -1,4 +1,4 @@
-"""Figures and the table they are printed in."""
+"""Measurements of the benchmarks: medians, quantiles, ratios, and the tables they are printed in."""
 
 import math
 import statistics
@@ -11,7 +11,7 @@ _GAP: Final = "  "
 
 
 def quantile(values: Sequence[float], fraction: float) -> float:
-    """The smallest value that at least that fraction of all do not exceed; NaN of none."""
+    """The smallest value that at least `fraction` of all values do not exceed; NaN for no values."""
     if not values:
         return math.nan
     return sorted(values)[max(0, math.ceil(fraction * len(values)) - 1)]
@@ -19,7 +19,7 @@ def quantile(values: Sequence[float], fraction: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one player came to: a list of values per round, in whatever unit the measure has."""
+    """The values of one program, a list per round, in the measure's unit."""
 
     name: str
     rounds: Sequence[Sequence[float]]
@@ -37,7 +37,7 @@ class Sample:
         return quantile(self.pooled, 0.99)
 
     def spread(self, floor: "Sample") -> tuple[float, float]:
-        """The least and the greatest ratio of medians that a single round would have shown."""
+        """The smallest and the largest ratio of medians to the floor's in any single round."""
         pairs = zip(self.rounds, floor.rounds, strict=True)
         ratios = [statistics.median(ours) / statistics.median(theirs) for ours, theirs in pairs]
         return min(ratios), max(ratios)
@@ -48,7 +48,7 @@ def ratio(value: float, floor: float) -> str:
 
 
 def latency_rows(samples: Sequence[Sample]) -> Iterable[Sequence[str]]:
-    """One row a player, microseconds; the first sample is the floor. Goes under `LATENCY_HEAD`."""
+    """One row per program, in microseconds, under `LATENCY_HEAD`; the first sample is the floor."""
     floor = samples[0]
     for sample in samples:
         least, most = sample.spread(floor)
@@ -67,7 +67,7 @@ LATENCY_HEAD: Final = ("", "n", "p50 us", "p99 us", "p50 / floor", "p99 / floor"
 
 
 def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], notes: Sequence[str] = ()) -> str:
-    """Columns as wide as they must be: the first to the left, figures to the right."""
+    """A table as text: the first column aligned left, figures aligned right."""
     cells = [tuple(head), *map(tuple, rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     lines = [

@@ -1,8 +1,8 @@
-"""Record: what a recorded session costs to read, and what recording one costs the loop.
+"""Recording benchmark: the time to read a session record, and what recording costs the event loop.
 
-The record is one of a busy market: best prices by the thousand, a request now and then. Reading is unpacking,
-checking the sums and taking the lines apart. The recorder's cost is the difference between a frame that is
-handed over by it and one that is handed over without; that of a reading of the clock likewise.
+The record is that of a busy market: thousands of best prices and a request now and then. Reading means unpacking,
+verifying the checksums and parsing the lines. The recorder's cost is the difference between a call with and without it:
+handing over a frame, reading the monotonic clock, reading the wall clock.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ _REQUEST: Final = (
 
 
 def synthetic_session(lines: int, chance: Random) -> Sequence[RecordEntry]:
-    """Entries of about so many lines, as a recorder hands them over."""
+    """Entries of about `lines` lines, as a recorder produces them."""
     entries: list[RecordEntry] = []
     at_us, bid = 0, 2500.0
     for number in range(lines):
@@ -62,29 +62,29 @@ def synthetic_session(lines: int, chance: Random) -> Sequence[RecordEntry]:
 
 
 def read(path: Path) -> tuple[int, float]:
-    """How many lines there are, and the seconds it takes to read and decode them."""
-    began_s = time.perf_counter()
+    """The number of lines in a record, and the seconds to read and decode them."""
+    started_s = time.perf_counter()
     record = SessionRecord(path)
     for batch in record.batches():
         for line in batch:
             decode(line)
-    took_s = time.perf_counter() - began_s
+    took_s = time.perf_counter() - started_s
     if record.incomplete_reason is not None:
         raise ValueError(record.incomplete_reason)
     return record.lines_read, took_s
 
 
 class RecordingCosts:
-    """Seconds a call without and with a recorder that writes to `lines`."""
+    """Seconds per call, without and with a recorder that writes to `lines`."""
 
     def __init__(self, lines: FrameSink) -> None:
-        self._recorder = start_recording(Settings(), _world(), lines, seed=0)
+        self._recorder = start_recording(Settings(), _runtime(), lines, seed=0)
         self._frames = (_FRAME.format(u=1, b=2500.0, a=2500.01, q=5).encode(),)
         self._line = BoundarySocket(self._recorder, 1)
         self._listening = asyncio.create_task(self._line.receive(self.hear))
 
     def hear(self, frames: Sequence[str | bytes]) -> None:
-        """Whatever the daemon does with it is measured elsewhere."""
+        """Do nothing: the daemon's own work is measured elsewhere."""
 
     def frame(self) -> tuple[float, float]:
         return _timed(lambda: self.hear(self._frames)), _timed(
@@ -105,23 +105,23 @@ class RecordingCosts:
 
 
 def _timed(call: Callable[[], object]) -> float:
-    began_s = time.perf_counter()
+    started_s = time.perf_counter()
     for _ in range(_CALLS):
         call()
-    return (time.perf_counter() - began_s) / _CALLS
+    return (time.perf_counter() - started_s) / _CALLS
 
 
 async def run(folder: Path, *, rounds: int, lines: int, chance: Random) -> str:
-    """Both tables."""
+    """Run the measure and return its two tables."""
     return "\n\n".join((await _reading(folder, rounds, lines, chance), await _cost(folder, rounds)))
 
 
 async def _reading(folder: Path, rounds: int, lines: int, chance: Random) -> str:
-    notebook = MemoryRecord()
-    start_recording(Settings(), _world(), notebook, seed=0)
-    notebook.entries += synthetic_session(lines, chance)
-    path = notebook.save(folder / f"benchmark{SUFFIX}")
-    unpacked = sum(len(encode(entry)) for entry in notebook.entries)
+    memory_record = MemoryRecord()
+    start_recording(Settings(), _runtime(), memory_record, seed=0)
+    memory_record.entries += synthetic_session(lines, chance)
+    path = memory_record.save(folder / f"benchmark{SUFFIX}")
+    unpacked = sum(len(encode(entry)) for entry in memory_record.entries)
     took = [read(path) for _ in range(rounds)]
     count, seconds = took[0][0], statistics.median(seconds for _, seconds in took)
     rows = [
@@ -138,18 +138,18 @@ async def _reading(folder: Path, rounds: int, lines: int, chance: Random) -> str
 
 async def _cost(folder: Path, rounds: int) -> str:
     writer = RecordWriter(RecordFolder(folder / f"costs{SUFFIX}", 1000, datetime.now(UTC), 0))
-    costs = RecordingCosts(writer)
-    await asyncio.sleep(0)  # it listens
+    recording_costs = RecordingCosts(writer)
+    await asyncio.sleep(0)  # the listening task starts
     found: dict[str, list[tuple[float, float]]] = {}
     for _ in range(rounds):
         for name, measure in (
-            ("a frame handed over", costs.frame),
-            ("a reading of the clock", costs.reading),
-            ("a reading of the wall clock", costs.wall),
+            ("a frame handed over", recording_costs.frame),
+            ("a reading of the clock", recording_costs.reading),
+            ("a reading of the wall clock", recording_costs.wall),
         ):
             found.setdefault(name, []).append(measure())
-            await asyncio.sleep(_PAUSE_S)  # the thread writes what there is
-    await costs.end()
+            await asyncio.sleep(_PAUSE_S)  # the writer thread empties its queue
+    await recording_costs.end()
     writer.close()
     return table(COST_TITLE, COST_HEAD, (_row(name, pairs) for name, pairs in found.items()))
 
@@ -166,10 +166,10 @@ def _row(name: str, pairs: Sequence[tuple[float, float]]) -> Sequence[str]:
     )
 
 
-def _world() -> Runtime:
+def _runtime() -> Runtime:
     keys = KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "benchmark")
-    return Runtime(Endpoints("ws://nowhere", "ws://nowhere"), keys, _nobody, RealClock(), Random(0))
+    return Runtime(Endpoints("ws://nowhere", "ws://nowhere"), keys, _unreachable, RealClock(), Random(0))
 
 
-async def _nobody(url: str) -> Socket:
-    raise SessionLost(f"nobody listens at {url}")
+async def _unreachable(url: str) -> Socket:
+    raise SessionLost(f"nothing is served at {url}")

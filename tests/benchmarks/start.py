@@ -1,10 +1,10 @@
-"""Start and memory: from the process's birth to the market's subscription and to ready; and what it weighs.
+"""Start benchmark: time from process start to the market's subscription and to ready, and resident memory.
 
-Ready to trade is measured against the embedded exchange, which is running already. The floor is ready as
-soon as it has subscribed, for it has nothing to learn. An installed program finds its bytecode compiled; where
-PYTHONDONTWRITEBYTECODE is set every player compiles what it imports, each time, and the title says so.
+Ready to trade is measured against the embedded exchange, which is already running. The floor is ready as soon as
+it has subscribed, since it reads nothing else. An installed program has its bytecode compiled; if
+PYTHONDONTWRITEBYTECODE is set, every process compiles its imports each time, and the title says so.
 
-What was tried, kept and dropped, by
+Ideas that were tried, kept and dropped, measured by
 
     uv run python -m tests.benchmarks start --rounds 3 --later 100000
 
@@ -53,7 +53,7 @@ from typing import Final
 from tests import processes
 from tests.benchmarks import measured_processes
 from tests.benchmarks.ingest import flood
-from tests.benchmarks.measured_processes import Player
+from tests.benchmarks.measured_processes import MeasuredProcess
 from tests.benchmarks.measurements import ratio, table
 from tests.benchmarks.tick_to_order import PriceDeck
 
@@ -65,17 +65,17 @@ _MIB: Final = 1 << 20
 
 
 async def run(folder: Path, *, rounds: int, frames: int, chance: Random) -> str:
-    """The table."""
+    """Run the measure and return its table."""
     seconds: dict[str, list[float]] = {}
     weights: dict[str, list[float]] = {}
-    deck = PriceDeck(chance)
+    prices = PriceDeck(chance)
     async with embedded_exchange(folder) as environment:
         for number in range(rounds):
             for name in ("floor", "floor again (noise)"):
-                async with measured_processes.floor(name) as player:
-                    seconds.setdefault(f"subscribed, s: {name}", []).append(_subscribed_s(player))
+                async with measured_processes.floor(name) as process:
+                    seconds.setdefault(f"subscribed, s: {name}", []).append(_subscribed_s(process))
                     await asyncio.sleep(_SETTLED_S)
-                    weights.setdefault(f"resident, MiB: {name}", []).append(player.resident_bytes / _MIB)
+                    weights.setdefault(f"resident, MiB: {name}", []).append(process.resident_bytes / _MIB)
             home = folder / str(number)
             async with measured_processes.daemon(home, chasing=False) as daemon:
                 seconds.setdefault("subscribed, s: trailing-edge", []).append(_subscribed_s(daemon))
@@ -84,14 +84,14 @@ async def run(folder: Path, *, rounds: int, frames: int, chance: Random) -> str:
                 if number == 0:
                     await daemon.flip()
                     for _ in range(frames // _PORTION):
-                        await flood(daemon, _PORTION, deck)
+                        await flood(daemon, _PORTION, prices)
                     name = f"resident, MiB: trailing-edge, after {frames:,} frames"
                     weights[name] = [daemon.resident_bytes / _MIB]
             async with measured_processes.daemon(
                 home, "at the embedded exchange", environment, chasing=False
             ) as daemon:
                 name = "ready, s: trailing-edge at the embedded exchange"
-                seconds.setdefault(name, []).append(daemon.ready_s - daemon.born_s)
+                seconds.setdefault(name, []).append(daemon.ready_s - daemon.started_s)
     floors = (statistics.median(seconds["subscribed, s: floor"]), statistics.median(weights["resident, MiB: floor"]))
     rows = [_row(name, values, floors[0], 3) for name, values in sorted(seconds.items())]
     rows += [_row(name, values, floors[1], 1) for name, values in sorted(weights.items())]
@@ -103,23 +103,23 @@ def _row(name: str, values: list[float], floor: float, digits: int) -> tuple[str
     return name, f"{middle:.{digits}f}", f"{max(values):.{digits}f}", ratio(middle, floor)
 
 
-def _subscribed_s(player: Player) -> float:
-    return player.venue.subscribed_s - player.born_s
+def _subscribed_s(process: MeasuredProcess) -> float:
+    return process.exchange.subscribed_s - process.started_s
 
 
 @contextlib.asynccontextmanager
 async def embedded_exchange(folder: Path) -> AsyncIterator[Mapping[str, str]]:
-    """The project's own exchange as a process; the settings that lead a daemon to it."""
+    """Run the embedded exchange as a process within the block. Yields the settings that point a daemon to it."""
     words = ("-m", "trailingedge.main", "exchange", "--balance", "ETH=1,FDUSD=0")
     async with processes.started_async([sys.executable, *words], stdout=PIPE, stderr=DEVNULL, cwd=folder) as process:
         if process.stdout is None:
             raise RuntimeError("the exchange has no output")
-        told = json.loads(await process.stdout.readline())
+        line = json.loads(await process.stdout.readline())
         yield {
-            "BINANCE_WS_API_URL": told["ws_api_url"],
-            "BINANCE_WS_STREAM_URL": told["ws_stream_url"],
-            "BINANCE_ED25519_API_KEY": told["api_key"],
-            "BINANCE_ED25519_PRIV_PATH": told["private_key_path"],
+            "BINANCE_WS_API_URL": line["ws_api_url"],
+            "BINANCE_WS_STREAM_URL": line["ws_stream_url"],
+            "BINANCE_ED25519_API_KEY": line["api_key"],
+            "BINANCE_ED25519_PRIV_PATH": line["private_key_path"],
         }
         process.terminate()  # so that it takes the key that it made with it
         await process.wait()

@@ -1,4 +1,4 @@
-"""The benchmarks' rig works: a few ticks of each measure, and nothing about how long they took."""
+"""The benchmarks work: each measure runs with a few ticks. No test asserts how long anything takes."""
 
 import sys
 from decimal import Decimal
@@ -22,8 +22,8 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the rig types int
 
 @on_linux
 @needs_terminals
-async def test_floor_and_daemon_follow_every_tick_and_outlast_a_flood_and_a_storm(tmp_path: Path) -> None:
-    deck = PriceDeck(Random(0))
+async def test_floor_and_daemon_follow_every_tick_a_flood_and_a_burst(tmp_path: Path) -> None:
+    prices = PriceDeck(Random(0))
     async with (
         failing_bot_api(ApiFailure.HANGING) as hanging,
         measured_processes.floor() as floor,
@@ -31,52 +31,52 @@ async def test_floor_and_daemon_follow_every_tick_and_outlast_a_flood_and_a_stor
     ):
         found = await tick_to_order.measure([floor, daemon], rounds=1, ticks=5, chance=Random(0))
         assert [len(seconds) for each in found.values() for seconds in each] == [5, 5]
-        assert all(each > 0 for rounds in found.values() for each in rounds[0])
-        for player in (floor, daemon):
-            frames_a_second, _ = await flood(player, 1000, deck)
+        assert all(0 < each < 5 for rounds in found.values() for each in rounds[0])
+        for process in (floor, daemon):
+            frames_a_second, _ = await flood(process, 1000, prices)
             assert frames_a_second > 0
-            assert len(await steady(player, 1000, 0.1, deck)) == 2
-            took_s, orders = await burst(player, 100, deck)
+            assert len(await steady(process, 1000, 0.1, prices)) == 2
+            took_s, orders = await burst(process, 100, prices)
             assert took_s > 0
             assert 1 <= orders <= 100
-            assert player.cpu_s > 0
-            assert player.resident_bytes > 0
+            assert process.cpu_s > 0
+            assert process.resident_bytes > 0
     assert not any("ERROR" in line for line in daemon.lines), daemon.lines
     assert daemon.process.returncode == 0
 
 
-async def test_the_floor_with_one_request_in_flight_ends_at_the_final_price() -> None:
+async def test_the_floor_with_one_request_in_flight_reaches_the_final_price() -> None:
     async with measured_processes.floor(manner="newest") as floor:
         _, orders = await burst(floor, 500, PriceDeck(Random(0)))
         assert orders < 500
 
 
 @on_linux
-async def test_a_daemon_that_cannot_start_is_given_up_at_once_with_what_it_said(tmp_path: Path) -> None:
+async def test_a_daemon_that_cannot_start_fails_at_once_with_its_output(tmp_path: Path) -> None:
     with pytest.raises(TimeoutError, match="STALE_AFTER_SEC"):
         async with measured_processes.daemon(tmp_path, extra={"STALE_AFTER_SEC": "-1"}):
             pass
 
 
 @pytest.mark.parametrize("candles", [100, 1000])
-def test_a_mind_chases_and_takes_in_candles(candles: int) -> None:
-    mind = tick_cost.TickRig(candles)
-    mind.closing_tick()
-    mind.start_exit()
-    mind.chase_tick()
-    mind.chase_tick()
+def test_a_tick_rig_requotes_and_takes_in_klines(candles: int) -> None:
+    rig = tick_cost.TickRig(candles)
+    rig.closing_tick()
+    rig.start_exit()
+    rig.chase_tick()
+    rig.chase_tick()
 
 
-def test_a_deck_deals_no_price_twice_in_a_row_and_none_again_before_all_the_others() -> None:
-    deck = PriceDeck(Random(0))
-    dealt = [deck.next_price() for _ in range(1000)]
+def test_a_price_comes_again_only_after_all_the_others() -> None:
+    prices = PriceDeck(Random(0))
+    dealt = [prices.next_price() for _ in range(1000)]
     assert all(len(set(dealt[start : start + 200])) == 200 for start in range(0, 1000, 200))
     assert all(one != other for one, other in pairwise(dealt))
-    assert deck.unused() not in dealt
+    assert prices.unused() not in dealt
 
 
 @pytest.mark.parametrize("price", ["2000.01", "1999.9", "2000", "1999.99000000"])
-def test_a_price_is_the_same_in_ticks_and_in_words(price: str) -> None:
+def test_a_price_is_the_same_in_ticks_and_as_text(price: str) -> None:
     assert Decimal(amount(ticks_of(price))) == Decimal(price)
 
 

@@ -1,8 +1,8 @@
-"""Decide: one beat of strategy and chaser, by how much history there is behind it. It must not matter.
+"""Tick-cost benchmark: the time of one tick of strategy and execution by length of history, which must not matter.
 
-A quiet beat moves nothing; a chasing one ends in a cancel-replace, its answer heard in the beat after; a
-closing one takes in a candle as well. The floor is the shortest history. The second table asks the same of a
-quiet beat in the middle of an exit, by how often its order has moved already.
+A quiet tick changes nothing; a chasing one sends a cancel-replace, whose reply is handled in the next tick; a closing
+one takes in a closed kline. The floor is the shortest history. The second table shows a quiet tick during an exit,
+by how often its order has been requoted before.
 """
 
 import gc
@@ -33,11 +33,11 @@ from trailingedge.risk.pre_trade_checks import PreTradeChecks
 from trailingedge.risk.risk_engine import build_risk_engine
 from trailingedge.strategy.inputs import StrategyCommand
 
-TITLE: Final = "decide: one beat, by candles of history"
+TITLE: Final = "decide: one tick, by candles of history"
 HEAD: Final = ("candles", "quiet us", "/ floor", "chasing us", "/ floor", "closing us", "/ floor")
 LENGTHS: Final = (100, 1000, 1440, 10_000)
-MOVED_TITLE: Final = "decide: one quiet beat of an exit at work, by how often its order has moved"
-MOVED_HEAD: Final = ("moves", "beat us", "/ floor")
+MOVED_TITLE: Final = "decide: one quiet tick during an exit, by how often its order was requoted"
+MOVED_HEAD: Final = ("moves", "tick us", "/ floor")
 MOVES: Final = (1, 10, 100, 1000)
 _CALLS: Final = 50  # timed together
 _STEP_S: Final = 0.05
@@ -46,7 +46,7 @@ _MIDDLE: Final = Decimal(2500)
 
 
 class TickRig:
-    """A trader with that much history, told of nothing but what is given here. Holds one unit of base."""
+    """A trading core with `candles` klines of history, fed by the benchmark alone. It holds one unit of base."""
 
     def __init__(self, candles: int) -> None:
         budget = OrderRateBudget(0.2)
@@ -70,7 +70,7 @@ class TickRig:
         self.quiet_tick()
 
     def quiet_tick(self) -> Sequence[ExecutionCommand]:
-        """A beat on the book as it is."""
+        """Run a tick on an unchanged book. Returns its commands."""
         self._now_s += _STEP_S
         self._market_state.confirm_top(self._now_s)
         view = self._market_state.view(self._now_s)
@@ -79,20 +79,20 @@ class TickRig:
         return commands
 
     def chase_tick(self) -> None:
-        """A beat that follows the best price, and one that hears what became of it."""
+        """Run a tick that requotes, and one that handles the reply."""
         self._fresh_book(next(self._moves) % _PRICES)
         for command in self.quiet_tick():
             self._reply_to(command)
         self.quiet_tick()
 
     def closing_tick(self) -> None:
-        """A beat that takes in a candle."""
+        """Run a tick that takes in a closed kline."""
         minute = next(self._minute)
         self._market_state.on_kline(self._candle(minute), START_MS + minute * MINUTE_MS, self._now_s)
         self.quiet_tick()
 
     def start_exit(self) -> None:
-        """From now on there is an exit at work."""
+        """Start an exit: its order works from here on."""
         self._trader.operator_commands.append(StrategyCommand.FLIP)
         for command in self.quiet_tick():
             self._reply_to(command)
@@ -127,7 +127,7 @@ class TickRig:
 
 
 def run(*, rounds: int, chance: Random) -> str:
-    """Both tables."""
+    """Run the measure and return its two tables."""
     return f"{_by_history(rounds, chance)}\n\n{_by_moves(rounds)}"
 
 
@@ -135,11 +135,11 @@ def _by_history(rounds: int, chance: Random) -> str:
     found: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
     for _ in range(rounds):
         for candles in chance.sample(LENGTHS, len(LENGTHS)):
-            mind = TickRig(candles)
-            found[candles, "quiet"] += _timed(mind.quiet_tick)
-            found[candles, "closing"] += _timed(mind.closing_tick)
-            mind.start_exit()
-            found[candles, "chasing"] += _timed(mind.chase_tick)
+            rig = TickRig(candles)
+            found[candles, "quiet"] += _timed(rig.quiet_tick)
+            found[candles, "closing"] += _timed(rig.closing_tick)
+            rig.start_exit()
+            found[candles, "chasing"] += _timed(rig.chase_tick)
     medians = {key: statistics.median(seconds) for key, seconds in found.items()}
     rows = []
     for candles in LENGTHS:
@@ -153,13 +153,13 @@ def _by_history(rounds: int, chance: Random) -> str:
 def _by_moves(rounds: int) -> str:
     found: defaultdict[int, list[float]] = defaultdict(list)
     for _ in range(rounds):
-        mind, moved = TickRig(LENGTHS[0]), 0
-        mind.start_exit()
+        rig, moved = TickRig(LENGTHS[0]), 0
+        rig.start_exit()
         for moves in MOVES:
             for _ in range(moves - moved):
-                mind.chase_tick()
+                rig.chase_tick()
             moved = moves
-            found[moves] += _timed(mind.quiet_tick)
+            found[moves] += _timed(rig.quiet_tick)
     medians = {moves: statistics.median(seconds) for moves, seconds in found.items()}
     floor = medians[MOVES[0]]
     rows = [(f"{moves:,}", f"{median * 1e6:.1f}", ratio(median, floor)) for moves, median in medians.items()]
@@ -167,7 +167,7 @@ def _by_moves(rounds: int) -> str:
 
 
 def _timed(act: Callable[[], object], samples: int = 40) -> list[float]:
-    """Seconds a call, as means of a few."""
+    """Seconds per call, each value the mean of `_CALLS` calls."""
     gc.collect()
     seconds = []
     for _ in range(samples):

@@ -44,7 +44,7 @@ def public_key_file(folder: Path) -> Path:
 
 
 def private_key(path: str) -> tuple[int, Ed25519PrivateKey]:
-    """The file's mode, and the key in it."""
+    """The mode of the key file, and the key in it."""
     key = load_pem_private_key(Path(path).read_bytes(), None)
     assert isinstance(key, Ed25519PrivateKey)
     return stat.S_IMODE(Path(path).stat().st_mode), key
@@ -81,7 +81,7 @@ async def test_a_registered_key_logs_on_until_sigterm(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a process cannot be sent SIGINT to be caught there")
-async def test_without_one_a_key_is_made_and_gone_again_after_sigint() -> None:
+async def test_without_a_key_one_is_made_and_removed_after_sigint() -> None:
     async with started() as (process, line):
         mode, key = private_key(line["private_key_path"])
         assert mode == 0o600
@@ -94,9 +94,7 @@ async def test_without_one_a_key_is_made_and_gone_again_after_sigint() -> None:
         private_key(line["private_key_path"])
 
 
-def test_the_private_key_goes_where_it_is_told_but_over_no_other(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_private_key_is_written_to_a_new_file_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "priv.pem"
     path.write_text("precious")
     assert exchange.run(parsed("--private-key-out", str(path))) == 78
@@ -127,7 +125,7 @@ def test_wrong_settings_are_named_with_exit_code_78(
     assert problem in capsys.readouterr().err
 
 
-def test_a_file_that_breaks_off_is_named_with_exit_code_78(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_truncated_market_file_is_named_with_exit_code_78(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "ETHUSDT-1m-2025-06-01.csv"
     path.write_text("no kline\n")
     assert exchange.run(parsed("--market", str(path))) == 78
@@ -135,7 +133,7 @@ def test_a_file_that_breaks_off_is_named_with_exit_code_78(tmp_path: Path, capsy
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a process cannot be sent SIGTERM to be caught there")
-async def test_the_journal_is_written_as_it_happens_and_the_exchange_misbehaves_as_told(tmp_path: Path) -> None:
+async def test_the_journal_is_written_at_once_and_faults_are_injected(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     words = ["--register-key", str(public_key_file(tmp_path)), "--api-key", "mine", "--latency", "0.001"]
     async with started(*words, "--journal", str(path), "--fault", "busy=1") as (process, line):
@@ -145,12 +143,12 @@ async def test_the_journal_is_written_as_it_happens_and_the_exchange_misbehaves_
                 body = {"id": 1, "method": method, "params": signed(params) if method == "order.status" else {}}
                 await api.send(json.dumps(body))
             answers = [json.loads(await api.recv()) for _ in range(2)]
-        told = [json.loads(text) for text in path.read_text().splitlines()]
+        entries = [json.loads(text) for text in path.read_text().splitlines()]
         process.send_signal(signal.SIGTERM)
         await process.communicate()
     assert [answer["status"] for answer in answers] == [503, 200]
-    assert [(entry["what"], entry["details"]) for entry in told] == [("request", "time"), ("answered", "time")]
-    assert set(told[0]) == {"unix_ms", "market_ms", "what", "account", "details"}
+    assert [(entry["what"], entry["details"]) for entry in entries] == [("request", "time"), ("answered", "time")]
+    assert set(entries[0]) == {"unix_ms", "market_ms", "what", "account", "details"}
 
 
 def test_a_journal_that_cannot_be_written_is_named_with_exit_code_78(
@@ -186,18 +184,18 @@ def test_balances_and_fee_are_read_exactly() -> None:
         ["--port", "http"],
     ],
 )
-def test_amounts_that_are_none_are_refused(words: list[str]) -> None:
+def test_malformed_amounts_are_rejected(words: list[str]) -> None:
     with pytest.raises(argparse.ArgumentError):
         parsed(*words)
 
 
-def test_a_symbol_whose_name_does_not_tell_is_told_by_what_is_owned() -> None:
-    tape = exchange.open_source(None, "ABCXYZ", 0, 0, ["XYZ", "ABC"])
-    assert (tape.symbol, tape.base_asset, tape.quote_asset) == ("ABCXYZ", "ABC", "XYZ")
+def test_the_balance_determines_the_assets_of_an_ambiguous_symbol() -> None:
+    source = exchange.open_source(None, "ABCXYZ", 0, 0, ["XYZ", "ABC"])
+    assert (source.symbol, source.base_asset, source.quote_asset) == ("ABCXYZ", "ABC", "XYZ")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a process cannot be sent SIGTERM to be caught there")
-async def test_an_asset_beside_the_pair_is_owned_with_a_word_about_it() -> None:
+async def test_an_asset_outside_the_pair_is_owned_with_a_warning() -> None:
     async with started("--balance", "ETH=1,XRP=1") as (process, _):
         process.send_signal(signal.SIGTERM)
         _, complaints = await process.communicate()

@@ -41,7 +41,7 @@ class FallenMarket(StillMarket):
 def fallen(tmp_path: Path, after_s: int) -> Path:
     """The record of a session on such a market."""
     notebook = MemoryRecord()
-    simulate(1, 0.05, settings=PATIENT, tape=FallenMarket(after_s=after_s), lines=notebook)
+    simulate(1, 0.05, settings=PATIENT, source=FallenMarket(after_s=after_s), lines=notebook)
     return notebook.save(tmp_path / f"fallen{SUFFIX}")
 
 

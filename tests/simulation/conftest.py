@@ -1,4 +1,4 @@
-"""How many days are simulated."""
+"""Options of the simulation tests: `--days N` fair days, `--seeds N` storms."""
 
 import pytest
 

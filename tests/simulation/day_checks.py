@@ -1,4 +1,4 @@
-"""The judgement on one day."""
+"""Checks of one simulated day: what went wrong, and whether the day was complete."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from tests.simulation.simulated_day import simulate
 
 @dataclass(frozen=True)
 class DayResult:
-    """`faults` is what must never happen and did; `complete`: an exit of each side, and a flush."""
+    """The outcome of one day. `faults` must be empty; `is_complete`: an exit of each side and a hard stop filled."""
 
     seed: int
     faults: list[str]
@@ -18,7 +18,7 @@ class DayResult:
 
 
 def check_day(seed: int, hours: float = 2.0) -> DayResult:
-    """Run one day and ask the exchange's journal about it."""
+    """Simulate one day and check it by the exchange's audit log."""
     day = simulate(seed, hours)
     return DayResult(
         seed=seed,

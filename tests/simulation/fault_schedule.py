@@ -1,8 +1,8 @@
-"""Bad weather for a day: which misbehaviour, when, and for how long, all drawn from one seed.
+"""Fault schedule of a storm: which faults, when and for how long, all drawn from one seed.
 
-A storm enables a random part of what there is, so that each seed is a different exchange to live with;
-what never happens together in one seed happens together in another. When it is over, all is well again,
-but for what takes time by nature: a ban ends when it said, a half-open line never comes back.
+Each seed enables a random subset of the faults, so that every seed is a different exchange, and every pair of faults
+occurs together in some seed. When the storm is over all faults are cleared, but for those that last by nature:
+a ban ends at its announced time, and a half-open connection never comes back.
 """
 
 import asyncio
@@ -32,13 +32,18 @@ from trailingedge.simulator.orders import OrderType, SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 
 STEP: Final = Decimal("0.0001")
-ALL_METHODS: Final = ("",)  # every method begins like that
+ALL_METHODS: Final = ("",)  # a prefix of every method
 ORDER_METHODS: Final = ("order.", "openOrders.", "allOrders", "myTrades", "account.status")
 
 
 @dataclass
 class FaultSchedule:
-    """The weather of one day. `events` are what came, each with its second."""
+    """The faults of one storm, and when they happened.
+
+    `events` are what happened, each with its second. The times say when the symbol's status last changed, since when
+    events may have been lost (infinity while they are), and until when the exchange refuses requests: the checks
+    after the storm allow the daemon that much longer.
+    """
 
     seed: int
     node: TradingNode
@@ -60,36 +65,38 @@ class FaultSchedule:
 
     @property
     def owner(self) -> ManualTrader:
+        """The account's owner, trading by hand beside the daemon."""
         return self.exchange.manual_trader()
 
     def log_event(self, what: str) -> None:
         self.events.append((self.clock.now_s(), what))
 
     def block(self, seconds: float) -> None:
-        """The exchange listens to nobody for that long. Its clock may be set meanwhile, ours is not."""
+        """Note that the exchange refuses requests for so many seconds, by our clock: the exchange's may be stepped."""
         self.blocked_until_s = max(self.blocked_until_s, self.clock.now_s() + seconds)
 
     async def run(self, seconds: float) -> None:
-        """For that long; then all is well again."""
+        """Inject the seed's faults for so many seconds, then clear them. The operator's flips run in every seed."""
         chance = self.chance
         chosen = [name for name in FAULT_ACTIONS if chance.random() < 0.2 and name != "flip"]
         self.hub.fault_injector.faults = faults = draw_faults(chance)
         self.log_event(f"~ {faults}")
-        self.log_event(f"~ weather {', '.join(chosen) or 'fair'}")
+        self.log_event(f"~ actions {', '.join(chosen) or 'none'}")
         async with asyncio.TaskGroup() as tasks:
-            blowing = [tasks.create_task(self._repeat(name)) for name in [*chosen, "flip"]]
+            repeating = [tasks.create_task(self._repeat(name)) for name in [*chosen, "flip"]]
             await self.clock.sleep(seconds)
-            for each in blowing:
+            for each in repeating:
                 each.cancel()
         self.clear_faults()
 
     def clear_faults(self) -> None:
-        switchboard = self.hub
-        switchboard.fault_injector.faults = NO_FAULTS
-        switchboard.refuses_connections = switchboard.streams_muted = switchboard.account_muted = False
+        """End every fault that can be ended from here."""
+        hub = self.hub
+        hub.fault_injector.faults = NO_FAULTS
+        hub.refuses_connections = hub.streams_muted = hub.account_muted = False
         self.exchange.engine.symbol_status = TRADING
         self.server_clock.set_drift(0)
-        self.log_event("~ calm")
+        self.log_event("~ faults cleared")
 
     @property
     def server_clock(self) -> DriftingClock:
@@ -107,12 +114,12 @@ class FaultSchedule:
 
 
 def draw_faults(chance: Random) -> Faults:
-    """A few dishes of the menu, each with a likelihood of its own, and a few mishaps."""
-    dishes = {name: chance.choice((0.01, 0.05, 0.2)) for name in REQUEST_FAULTS if chance.random() < 0.15}
+    """A few request faults, each with its own likelihood, and a few frame faults."""
+    requests = {name: chance.choice((0.01, 0.05, 0.2)) for name in REQUEST_FAULTS if chance.random() < 0.15}
     return Faults(
-        requests=dishes,
-        # A logon refused for a code of the key's is for a person to mend, not for a daemon to survive.
-        methods=ALL_METHODS if chance.random() < 0.3 and ANY_REQUEST_ERROR not in dishes else ORDER_METHODS,
+        requests=requests,
+        # An error of the key at logon ends the daemon, rightly: a person must act. So no random errors for logons.
+        methods=ALL_METHODS if chance.random() < 0.3 and ANY_REQUEST_ERROR not in requests else ORDER_METHODS,
         market=draw_frame_faults(chance),
         account=draw_frame_faults(chance),
         partial_fill=chance.choice((0.0, 0.0, 0.02, 0.3)),
@@ -120,170 +127,173 @@ def draw_faults(chance: Random) -> Faults:
 
 
 def draw_frame_faults(chance: Random) -> FrameFaults:
-    likely = {"twice": 0.1, "late": 0.1, "torn": 0.003, "huge": 0.0005, "cut": 0.002}
+    likely = {"duplicate": 0.1, "delay": 0.1, "truncated": 0.003, "oversized": 0.0005, "disconnect": 0.002}
     drawn = {name: likelihood for name, likelihood in likely.items() if chance.random() < 0.2}
     return replace(FrameFaults(), **drawn)
 
 
-# Each kind of weather, once. Those that last return when they are over.
+# The actions. One that lasts returns when it is over.
 
 
-async def cut_streams(storm: FaultSchedule) -> None:
-    storm.hub.disconnect(api=False)
+async def cut_streams(schedule: FaultSchedule) -> None:
+    schedule.hub.disconnect(api=False)
 
 
-async def cut_account(storm: FaultSchedule) -> None:
-    storm.hub.disconnect(streams=False)
+async def cut_account(schedule: FaultSchedule) -> None:
+    schedule.hub.disconnect(streams=False)
 
 
-async def half_open_streams(storm: FaultSchedule) -> None:
-    storm.silent_since_s = storm.clock.now_s()
-    storm.hub.half_open(api=False)
+async def half_open_streams(schedule: FaultSchedule) -> None:
+    schedule.silent_since_s = schedule.clock.now_s()
+    schedule.hub.half_open(api=False)
 
 
-async def half_open_account(storm: FaultSchedule) -> None:
-    storm.silent_since_s = storm.clock.now_s()
-    storm.hub.half_open(streams=False)
+async def half_open_account(schedule: FaultSchedule) -> None:
+    schedule.silent_since_s = schedule.clock.now_s()
+    schedule.hub.half_open(streams=False)
 
 
-async def mute_streams(storm: FaultSchedule) -> None:
-    storm.silent_since_s = float("inf")
-    storm.hub.streams_muted = True
-    await storm.clock.sleep(storm.chance.uniform(0.5, 40.0))
-    storm.hub.streams_muted = False
-    storm.silent_since_s = storm.clock.now_s()
+async def mute_streams(schedule: FaultSchedule) -> None:
+    schedule.silent_since_s = float("inf")
+    schedule.hub.streams_muted = True
+    await schedule.clock.sleep(schedule.chance.uniform(0.5, 40.0))
+    schedule.hub.streams_muted = False
+    schedule.silent_since_s = schedule.clock.now_s()
 
 
-async def mute_account(storm: FaultSchedule) -> None:
-    storm.silent_since_s = float("inf")
-    storm.hub.account_muted = True
-    await storm.clock.sleep(storm.chance.uniform(0.5, 100.0))
-    storm.hub.account_muted = False
-    storm.silent_since_s = storm.clock.now_s()
+async def mute_account(schedule: FaultSchedule) -> None:
+    schedule.silent_since_s = float("inf")
+    schedule.hub.account_muted = True
+    await schedule.clock.sleep(schedule.chance.uniform(0.5, 100.0))
+    schedule.hub.account_muted = False
+    schedule.silent_since_s = schedule.clock.now_s()
 
 
-async def server_refuses(storm: FaultSchedule) -> None:
-    storm.hub.refuses_connections = True
-    storm.hub.disconnect()
-    await storm.clock.sleep(storm.chance.uniform(1.0, 60.0))
-    storm.hub.refuses_connections = False
+async def server_refuses(schedule: FaultSchedule) -> None:
+    schedule.hub.refuses_connections = True
+    schedule.hub.disconnect()
+    await schedule.clock.sleep(schedule.chance.uniform(1.0, 60.0))
+    schedule.hub.refuses_connections = False
 
 
-async def server_shuts_down(storm: FaultSchedule) -> None:
-    streams, api = storm.chance.choice(((True, True), (True, False), (False, True)))
-    storm.hub.announce_shutdown(streams, api, leave_s=storm.chance.uniform(0.0, 15.0))
+async def server_shuts_down(schedule: FaultSchedule) -> None:
+    streams, api = schedule.chance.choice(((True, True), (True, False), (False, True)))
+    schedule.hub.announce_shutdown(streams, api, leave_s=schedule.chance.uniform(0.0, 15.0))
 
 
-async def subscriptions_end(storm: FaultSchedule) -> None:
-    storm.hub.terminate_subscriptions()
+async def subscriptions_end(schedule: FaultSchedule) -> None:
+    schedule.hub.terminate_subscriptions()
 
 
-async def weight_exhausted(storm: FaultSchedule) -> None:
-    now_ms = storm.exchange.clock.unix_ms()
-    storm.block((storm.exchange.weight_limiter.exhaust(now_ms) - now_ms) / 1000)
+async def weight_exhausted(schedule: FaultSchedule) -> None:
+    now_ms = schedule.exchange.clock.unix_ms()
+    schedule.block((schedule.exchange.weight_limiter.exhaust(now_ms) - now_ms) / 1000)
 
 
-async def address_banned(storm: FaultSchedule) -> None:
-    exchange, seconds = storm.exchange, storm.chance.uniform(5.0, 120.0)
+async def address_banned(schedule: FaultSchedule) -> None:
+    exchange, seconds = schedule.exchange, schedule.chance.uniform(5.0, 120.0)
     exchange.weight_limiter.ban(exchange.clock.unix_ms() + round(seconds * 1000))
-    storm.block(seconds)
+    schedule.block(seconds)
 
 
-async def symbol_halts(storm: FaultSchedule) -> None:
-    storm.exchange.engine.symbol_status = storm.chance.choice((HALT, BREAK, CANCEL_ONLY))
-    storm.status_changed_s = float("inf")
-    await storm.clock.sleep(storm.chance.uniform(2.0, 150.0))
-    storm.exchange.engine.symbol_status = TRADING
-    storm.status_changed_s = storm.clock.now_s()
+async def symbol_halts(schedule: FaultSchedule) -> None:
+    schedule.exchange.engine.symbol_status = schedule.chance.choice((HALT, BREAK, CANCEL_ONLY))
+    schedule.status_changed_s = float("inf")
+    await schedule.clock.sleep(schedule.chance.uniform(2.0, 150.0))
+    schedule.exchange.engine.symbol_status = TRADING
+    schedule.status_changed_s = schedule.clock.now_s()
 
 
-async def clock_steps(storm: FaultSchedule) -> None:
-    storm.server_clock.step(storm.chance.choice((-1, 1)) * storm.chance.uniform(500, 20_000))
+async def clock_steps(schedule: FaultSchedule) -> None:
+    schedule.server_clock.step(schedule.chance.choice((-1, 1)) * schedule.chance.uniform(500, 20_000))
 
 
-async def clock_drifts(storm: FaultSchedule) -> None:
-    storm.server_clock.set_drift(storm.chance.uniform(-10.0, 10.0))
+async def clock_drifts(schedule: FaultSchedule) -> None:
+    schedule.server_clock.set_drift(schedule.chance.uniform(-10.0, 10.0))
 
 
-async def deposit(storm: FaultSchedule) -> None:
-    terms, chance = storm.exchange.spec, storm.chance
+async def deposit(schedule: FaultSchedule) -> None:
+    spec, chance = schedule.exchange.spec, schedule.chance
     if chance.random() < 0.5:
-        storm.owner.deposit(terms.base_asset, random_part(Decimal("0.5"), chance))
+        schedule.owner.deposit(spec.base_asset, random_part(Decimal("0.5"), chance))
     else:
-        storm.owner.deposit(terms.quote_asset, random_part(Decimal(800), chance))
-    storm.hub.publish_events()
+        schedule.owner.deposit(spec.quote_asset, random_part(Decimal(800), chance))
+    schedule.hub.publish_events()
 
 
-async def withdrawal(storm: FaultSchedule) -> None:
-    """Of what is free; of what the bot's order locks as well, where its owner takes that order back first."""
-    terms, chance = storm.exchange.spec, storm.chance
+async def withdrawal(schedule: FaultSchedule) -> None:
+    """Withdraw a part of what is free; half of the time the owner first cancels the bot's order, which frees more."""
+    spec, chance = schedule.exchange.spec, schedule.chance
     if chance.random() < 0.5:
-        await own_order_cancelled(storm)
-    asset = chance.choice((terms.base_asset, terms.quote_asset))
-    free = storm.exchange.account().balance(asset).free
+        await own_order_cancelled(schedule)
+    asset = chance.choice((spec.base_asset, spec.quote_asset))
+    free = schedule.exchange.account().balance(asset).free
     if free > STEP:
-        storm.owner.withdraw(asset, random_part(free, chance))
-    storm.hub.publish_events()
+        schedule.owner.withdraw(asset, random_part(free, chance))
+    schedule.hub.publish_events()
 
 
-async def own_order_cancelled(storm: FaultSchedule) -> None:
-    """The owner cancels what the bot has placed."""
-    for order in storm.exchange.account().open_orders():
+async def own_order_cancelled(schedule: FaultSchedule) -> None:
+    """The owner cancels the bot's open orders."""
+    for order in schedule.exchange.account().open_orders():
         if not order.is_manual:
-            storm.owner.cancel(order.order_id)
-    storm.hub.publish_events()
+            schedule.owner.cancel(order.order_id)
+    schedule.hub.publish_events()
 
 
-async def manual_trade(storm: FaultSchedule) -> None:
-    """Of no more than the best price offers, so that it meets no order of the owner's own far behind it."""
-    chance, exchange = storm.chance, storm.exchange
+async def manual_trade(schedule: FaultSchedule) -> None:
+    """The owner trades by MARKET order, at most the quantity at the best price.
+
+    A larger one would reach an order of the same account behind that price and expire it (self-trade prevention).
+    """
+    chance, exchange = schedule.chance, schedule.exchange
     side = chance.choice((Side.BUY, Side.SELL))
-    account, terms, top = exchange.account(), exchange.spec, exchange.engine.top()
+    account, spec, top = exchange.account(), exchange.spec, exchange.engine.top()
     if side is Side.SELL:
-        most = min(account.balance(terms.base_asset).free, top.bid_quantity)
+        most = min(account.balance(spec.base_asset).free, top.bid_quantity)
     else:
-        most = min(account.balance(terms.quote_asset).free / top.ask / Decimal("1.01"), top.ask_quantity)
+        most = min(account.balance(spec.quote_asset).free / top.ask / Decimal("1.01"), top.ask_quantity)
     quantity = random_part(most, chance)
-    if quantity * top.bid > 2 * terms.min_notional:
-        unless_rejected(lambda: storm.owner.place(side, top.best(side.opposite), quantity, OrderType.MARKET))
-    storm.hub.publish_events()
+    if quantity * top.bid > 2 * spec.min_notional:
+        unless_rejected(lambda: schedule.owner.place(side, top.best(side.opposite), quantity, OrderType.MARKET))
+    schedule.hub.publish_events()
 
 
-async def manual_order(storm: FaultSchedule) -> None:
-    """A resting order at or behind the best price, taken back some time later."""
-    chance, exchange = storm.chance, storm.exchange
+async def manual_order(schedule: FaultSchedule) -> None:
+    """The owner places an order at or behind the best price, and cancels it some time later if it still rests."""
+    chance, exchange = schedule.chance, schedule.exchange
     side = chance.choice((Side.BUY, Side.SELL))
-    account, terms, top = exchange.account(), exchange.spec, exchange.engine.top()
-    away = terms.tick_size * chance.choice((0, 1, 5, 100)) * (1 if side is Side.SELL else -1)
+    account, spec, top = exchange.account(), exchange.spec, exchange.engine.top()
+    away = spec.tick_size * chance.choice((0, 1, 5, 100)) * (1 if side is Side.SELL else -1)
     price = top.best(side) + away
-    sold, worth = (terms.base_asset, Decimal(1)) if side is Side.SELL else (terms.quote_asset, price)
+    sold, worth = (spec.base_asset, Decimal(1)) if side is Side.SELL else (spec.quote_asset, price)
     quantity = random_part(account.balance(sold).free / worth, chance)
-    if quantity * price < 2 * terms.min_notional:
+    if quantity * price < 2 * spec.min_notional:
         return
-    order = unless_rejected(lambda: storm.owner.place(side, price, quantity))
-    storm.hub.publish_events()
-    await storm.clock.sleep(chance.uniform(1.0, 200.0))
+    order = unless_rejected(lambda: schedule.owner.place(side, price, quantity))
+    schedule.hub.publish_events()
+    await schedule.clock.sleep(chance.uniform(1.0, 200.0))
     if order is not None and not order.status.final:
-        storm.owner.cancel(order.order_id)
-        storm.hub.publish_events()
+        schedule.owner.cancel(order.order_id)
+        schedule.hub.publish_events()
 
 
-async def flip(storm: FaultSchedule) -> None:
-    storm.node.submit(OperatorCommand.FLIP)
+async def flip(schedule: FaultSchedule) -> None:
+    schedule.node.submit(OperatorCommand.FLIP)
 
 
-async def cancel_exit(storm: FaultSchedule) -> None:
-    storm.node.submit(OperatorCommand.CANCEL)
+async def cancel_exit(schedule: FaultSchedule) -> None:
+    schedule.node.submit(OperatorCommand.CANCEL)
 
 
 def random_part(whole: Decimal, chance: Random) -> Decimal:
-    """Some of it, sometimes all."""
+    """A random part of `whole`, one time in five all of it, on the step size."""
     share = Decimal(1) if chance.random() < 0.2 else Decimal(f"{chance.random():.3f}")
     return (whole * share).quantize(STEP, rounding=ROUND_DOWN)
 
 
 def unless_rejected(act: Callable[[], SimOrder]) -> SimOrder | None:
-    """What an owner is refused leaves him where he was."""
+    """The order that `act` places, or None if the exchange rejects it."""
     try:
         return act()
     except ExchangeError:

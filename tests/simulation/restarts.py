@@ -1,7 +1,7 @@
-"""Lives that end abruptly: a session is killed, a fresh one starts on the same account, and a twin lives on.
+"""Restart simulation: a daemon is killed, a new one starts on the same account, and a reference was never killed.
 
-Market and operator are the same for both, so that what the fresh daemon remembers can be held against what
-the twin never forgot.
+All three see the same market and operator commands, so the state that the new daemon rebuilds from the account's
+history can be compared with the state that the reference kept in memory.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ BALANCES: Final = {"ETH": Decimal(1), "FDUSD": Decimal(40)}
 
 @dataclass(frozen=True, slots=True)
 class StateSample:
-    """What a daemon remembered at one moment. `noted`: no anchor was waiting to be written down."""
+    """A daemon's strategy state at one time. `anchor_saved`: no anchor marker was waiting to be placed."""
 
     now_s: float
     market_ms: int
@@ -48,22 +48,22 @@ class StateSample:
 
 @dataclass
 class StateHistory:
-    """One daemon's glances, oldest first."""
+    """The samples of one daemon, oldest first."""
 
     samples: list[StateSample] = field(default_factory=list)
 
     def at(self, now_s: float) -> StateSample:
-        """The last glance not after that moment."""
-        return self.samples[bisect_right([glance.now_s for glance in self.samples], now_s) - 1]
+        """The newest sample at or before that time."""
+        return self.samples[bisect_right([sample.now_s for sample in self.samples], now_s) - 1]
 
     def exits(self, now_s: float) -> bool:
-        """Whether an exit was in progress at that moment or within a second of it."""
-        return any(abs(glance.now_s - now_s) <= 1.0 and glance.state.exit is not None for glance in self.samples)
+        """Whether an exit was in progress within a second of that time."""
+        return any(abs(sample.now_s - now_s) <= 1.0 and sample.state.exit is not None for sample in self.samples)
 
 
 @dataclass(frozen=True)
 class RestartOutcome:
-    """A fresh daemon's first glance after it was ready, a little later, and what was filled while nobody lived."""
+    """The new daemon's first sample, one a little later, and whether an order filled while no daemon ran."""
 
     ready: StateSample
     later: StateSample
@@ -71,7 +71,7 @@ class RestartOutcome:
 
 
 def operator_commands(seed: int, hours: float) -> list[tuple[float, OperatorCommand]]:
-    """When the operator lays hands on it, at market minutes of no meaning."""
+    """Random operator commands, each with its time."""
     chance = Random(f"presses {seed}")
     times = sorted(chance.uniform(60, hours * 3600) for _ in range(round(4 * hours)))
     return [
@@ -81,34 +81,34 @@ def operator_commands(seed: int, hours: float) -> list[tuple[float, OperatorComm
 
 
 def run_uninterrupted(seed: int, hours: float) -> StateHistory:
-    """The twin that nobody kills."""
-    life = StateHistory()
+    """The history of the reference: the daemon that is never killed."""
+    history = StateHistory()
 
-    async def live(clock: Clock, start: Callable[[], TradingNode], _: Exchange) -> None:
-        await _one_life(clock, start(), seed, hours, hours * 3600, life)
+    async def run(clock: Clock, start: Callable[[], TradingNode], _: Exchange) -> None:
+        await _run_until(clock, start(), seed, hours, hours * 3600, history)
 
-    _on_an_exchange(seed, live)
-    return life
+    _with_exchange(seed, run)
+    return history
 
 
-def run_killed(seed: int, hours: float, kill_s: float, dead_s: float) -> RestartOutcome:
-    """A life that is killed at that moment, and the next one, which begins so many seconds later."""
-    back: list[RestartOutcome] = []
+def run_killed(seed: int, hours: float, kill_s: float, down_s: float) -> RestartOutcome:
+    """Kill a daemon at `kill_s`, start a new one `down_s` seconds later, and sample that one."""
+    restarted: list[RestartOutcome] = []
 
-    async def live(clock: Clock, start: Callable[[], TradingNode], exchange: Exchange) -> None:
-        await _one_life(clock, start(), seed, hours, kill_s, StateHistory())
+    async def run(clock: Clock, start: Callable[[], TradingNode], exchange: Exchange) -> None:
+        await _run_until(clock, start(), seed, hours, kill_s, StateHistory())
         fills = len(exchange.account(OWNER).trades)
-        await clock.sleep(dead_s)
-        back.append(await _come_back(clock, start(), exchange, fills))
+        await clock.sleep(down_s)
+        restarted.append(await _restart(clock, start(), exchange, fills))
 
-    _on_an_exchange(seed, live)
-    return back[0]
+    _with_exchange(seed, run)
+    return restarted[0]
 
 
 SimulatedRun = Callable[[Clock, Callable[[], TradingNode], Exchange], Awaitable[None]]
 
 
-def _on_an_exchange(seed: int, live: SimulatedRun) -> None:
+def _with_exchange(seed: int, run: SimulatedRun) -> None:
     async def main(clock: Clock) -> None:
         market = GeneratedMarket(seed, START_MS)
         exchange = Exchange(ExchangeSpec().for_source(market), clock, BALANCES, market.history, keep_all=True)
@@ -120,64 +120,67 @@ def _on_an_exchange(seed: int, live: SimulatedRun) -> None:
         ) as loopback:
 
             def start() -> TradingNode:
-                notes = CollectedOutput(clock)
-                return TradingNode(settings, Runtime(URL, keys, loopback.connect, clock, Random(seed)), notes, notes)
+                output = CollectedOutput(clock)
+                return TradingNode(settings, Runtime(URL, keys, loopback.connect, clock, Random(seed)), output, output)
 
-            await live(clock, start, exchange)
+            await run(clock, start, exchange)
 
     run_virtual(main, start_unix_ms=START_MS)
 
 
-async def _one_life(
-    clock: Clock, daemon: TradingNode, seed: int, hours: float, until_s: float, life: StateHistory
+async def _run_until(
+    clock: Clock, node: TradingNode, seed: int, hours: float, until_s: float, history: StateHistory
 ) -> None:
-    """Live, watched and with an operator, until the moment at which all of it just stops."""
+    """Run a daemon with its operator until `until_s`, taking samples, then cancel it without a shutdown."""
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(_ignoring_the_end(daemon))
-        pressing = tasks.create_task(_operate(clock, daemon, operator_commands(seed, hours)))
+        running = tasks.create_task(_run_node(node))
+        operating = tasks.create_task(_operate(clock, node, operator_commands(seed, hours)))
         while clock.now_s() < until_s:
             await clock.sleep(min(SAMPLE_EVERY_S, until_s - clock.now_s()))
-            _glance(clock, daemon, life)
-        pressing.cancel()
+            _take_sample(clock, node, history)
+        operating.cancel()
         running.cancel()
 
 
-async def _ignoring_the_end(daemon: TradingNode) -> None:
-    await daemon.run()
+async def _run_node(node: TradingNode) -> None:
+    await node.run()
 
 
-async def _operate(clock: Clock, daemon: TradingNode, what: Sequence[tuple[float, OperatorCommand]]) -> None:
-    for time_s, instruction in what:
+async def _operate(clock: Clock, node: TradingNode, what: Sequence[tuple[float, OperatorCommand]]) -> None:
+    for time_s, command in what:
         await clock.sleep(max(0.0, time_s - clock.now_s()))
-        daemon.submit(instruction)
+        node.submit(command)
 
 
-async def _come_back(clock: Clock, daemon: TradingNode, exchange: Exchange, fills: int) -> RestartOutcome:
-    life = StateHistory()
+async def _restart(clock: Clock, node: TradingNode, exchange: Exchange, fills: int) -> RestartOutcome:
+    history = StateHistory()
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(_ignoring_the_end(daemon))
+        running = tasks.create_task(_run_node(node))
         deadline_s = clock.now_s() + READY_WITHIN_S
-        while not _glance(clock, daemon, life) and clock.now_s() < deadline_s:
+        while not _take_sample(clock, node, history) and clock.now_s() < deadline_s:
             await clock.sleep(0.001)
         filled = len(exchange.account(OWNER).trades) > fills
-        ready = life.samples[0]
+        ready = history.samples[0]
         await clock.sleep(SAMPLE_EVERY_S)
-        _glance(clock, daemon, life)
+        _take_sample(clock, node, history)
         running.cancel()
-    return RestartOutcome(ready, life.samples[-1], filled)
+    return RestartOutcome(ready, history.samples[-1], filled)
 
 
-def _glance(clock: Clock, daemon: TradingNode, life: StateHistory) -> bool:
-    desk = daemon.services
+def _take_sample(clock: Clock, node: TradingNode, history: StateHistory) -> bool:
+    desk = node.services
     if desk is None or desk.core.decision is None or desk.core.state.funded is None:
         return False
-    noted = not daemon.anchor_marker_pending
-    life.samples.append(StateSample(clock.now_s(), desk.market_ms(), desk.core.state, noted))
+    anchor_saved = not node.anchor_marker_pending
+    history.samples.append(StateSample(clock.now_s(), desk.market_ms(), desk.core.state, anchor_saved))
     return True
 
 
 def price_uncertainty(seed: int, regime: Regime, from_ms: int, until_ms: int) -> float:
-    """How far klines can be from the book between two moments: the widest spread, or what no trade told of."""
+    """How far the klines can be from the best prices of a span: a restart knows only klines.
+
+    It is the widest spread, or how far the best price went beyond the last price that traded.
+    """
     widest, best, traded = 0.0, None, None
     sign = 1 if regime is Regime.BASE else -1
     for tick in GeneratedMarket(seed, START_MS):
@@ -188,18 +191,18 @@ def price_uncertainty(seed: int, regime: Regime, from_ms: int, until_ms: int) ->
             widest = spread
             continue
         widest = max(widest, spread)
-        ours = sign * float(tick.bid if regime is Regime.BASE else tick.ask)
-        best = ours if best is None else max(best, ours)
+        price_seen = sign * float(tick.bid if regime is Regime.BASE else tick.ask)
+        best = price_seen if best is None else max(best, price_seen)
         if tick.aggressor is not None:
             last = sign * float(tick.last_price)
             traded = last if traded is None else max(traded, last)
-    untold = best - traded if best is not None and traded is not None else 0.0
-    return max(widest, untold)
+    untraded = best - traded if best is not None and traded is not None else 0.0
+    return max(widest, untraded)
 
 
 @dataclass(frozen=True)
 class RestartReport:
-    """What became of one seed's lives: how many could be compared, and what was wrong."""
+    """The comparisons of one seed: how many there were, how many of them during an exit, and the problems found."""
 
     seed: int
     compared: int
@@ -207,51 +210,54 @@ class RestartReport:
     problems: list[str]
 
 
-def compare_restarts(seed: int, hours: float = 0.8, deaths: int = 4) -> RestartReport:
-    """A whole life, and the same life cut off at some moments, half of them in the middle of an exit."""
-    twin = run_uninterrupted(seed, hours)
+def compare_restarts(seed: int, hours: float = 0.8, kills: int = 4) -> RestartReport:
+    """Kill and restart a daemon at several times, half of them during an exit, and compare it with the reference."""
+    reference = run_uninterrupted(seed, hours)
     chance = Random(f"deaths {seed}")
-    exiting = [glance for glance in twin.samples if glance.state.exit is not None]
-    wrong: list[str] = []
+    exiting = [sample for sample in reference.samples if sample.state.exit is not None]
+    problems: list[str] = []
     compared = in_exits = 0
-    for number in range(deaths):
-        glance = chance.choice(exiting if exiting and number % 2 else twin.samples)
-        kill_s, dead_s = glance.now_s + chance.uniform(0.0, SAMPLE_EVERY_S), chance.choice([0.2, 1.0, 5.0, 20.0])
-        back = run_killed(seed, hours, kill_s, dead_s)
-        before, then = twin.at(kill_s), twin.at(back.ready.now_s)
-        where = f"seed {seed}, killed at {kill_s:.3f} s, back after {dead_s} s: "
-        if not before.anchor_saved or back.filled_while_down or _mind(before.state) != _mind(then.state):
-            continue  # what was not written down yet is lost, and what happened meanwhile happened to one alone
+    for number in range(kills):
+        sample = chance.choice(exiting if exiting and number % 2 else reference.samples)
+        kill_s, down_s = sample.now_s + chance.uniform(0.0, SAMPLE_EVERY_S), chance.choice([0.2, 1.0, 5.0, 20.0])
+        restarted = run_killed(seed, hours, kill_s, down_s)
+        before, expected = reference.at(kill_s), reference.at(restarted.ready.now_s)
+        where = f"seed {seed}, killed at {kill_s:.3f} s, back after {down_s} s: "
+        unchanged = _comparable(before.state) == _comparable(expected.state)
+        if not before.anchor_saved or restarted.filled_while_down or not unchanged:
+            # Not comparable: an anchor that was not saved yet is lost, and an event while the daemon was down
+            # happened to the reference alone.
+            continue
         compared += 1
         in_exits += before.state.exit is not None
-        if _mind(back.ready.state) != _mind(then.state):
-            wrong.append(f"{where}{_mind(back.ready.state)}, not {_mind(then.state)}")
+        if _comparable(restarted.ready.state) != _comparable(expected.state):
+            problems.append(f"{where}{_comparable(restarted.ready.state)}, not {_comparable(expected.state)}")
             continue
-        regime, since_ms = then.state.regime or Regime.BASE, then.state.anchor_ms
-        high = high_price(back.ready.state)
-        # The last tick may have reached one of them only.
-        twins = (then, twin.at(back.ready.now_s + 2 * SAMPLE_EVERY_S))
-        apart = min(abs(high - high_price(glance.state)) for glance in twins)
-        allowed = price_uncertainty(seed, regime, since_ms, then.market_ms) + TICK
-        if apart > allowed:
-            wrong.append(f"{where}high is {apart:.4f} off, {allowed:.4f} allowed")
-        begun = back.later.state.exit
-        if begun is not None and before.state.exit is None and not twin.exits(back.ready.now_s):
-            wrong.append(f"{where}an exit that the twin did not make: {begun}")
-    return RestartReport(seed, compared, in_exits, wrong)
+        regime, since_ms = expected.state.regime or Regime.BASE, expected.state.anchor_ms
+        high = high_price(restarted.ready.state)
+        # The newest tick may have reached only one of the two.
+        candidates = (expected, reference.at(restarted.ready.now_s + 2 * SAMPLE_EVERY_S))
+        difference = min(abs(high - high_price(sample.state)) for sample in candidates)
+        allowed = price_uncertainty(seed, regime, since_ms, expected.market_ms) + TICK
+        if difference > allowed:
+            problems.append(f"{where}high is {difference:.4f} off, {allowed:.4f} allowed")
+        exit_begun = restarted.later.state.exit
+        if exit_begun is not None and before.state.exit is None and not reference.exits(restarted.ready.now_s):
+            problems.append(f"{where}an exit that the reference did not make: {exit_begun}")
+    return RestartReport(seed, compared, in_exits, problems)
 
 
-def _mind(memory: StrategyState) -> tuple[object, ...]:
-    """What must be the same, in a form that can be compared: times of our own are not."""
-    held, gate = memory.exit, memory.gate
+def _comparable(state: StrategyState) -> tuple[object, ...]:
+    """The parts of the state that must be equal; those with the daemon's own times are left out."""
+    exit_, gate = state.exit, state.gate
     return (
-        memory.regime,
-        memory.phase,
-        None if held is None else (held.kind, held.side, held.number, held.ending),
+        state.regime,
+        state.phase,
+        None if exit_ is None else (exit_.kind, exit_.side, exit_.number, exit_.ending),
         None if gate is None else (gate.shut_by, round(gate.price, 6)),
-        round(memory.anchor, 12),
+        round(state.anchor, 12),
     )
 
 
-def high_price(memory: StrategyState) -> float:
-    return price_at(memory.regime or Regime.BASE, memory.high)
+def high_price(state: StrategyState) -> float:
+    return price_at(state.regime or Regime.BASE, state.high)

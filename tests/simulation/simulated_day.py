@@ -1,6 +1,6 @@
 """One simulated day: the whole daemon and the embedded exchange on a virtual loop, everything from one seed.
 
-The exchange's journal is the judge; the daemon's own state is never asked whether it behaved.
+A day is checked by the exchange's audit log and balances, never by the daemon's own state.
 """
 
 import asyncio
@@ -38,27 +38,27 @@ from trailingedge.simulator.virtual_loop import run_virtual
 
 START_MS: Final = 1_783_000_000_000
 EXIT_KINDS: Final = ("TE-t-", "TE-m-", "TE-b-", "TE-f-", "TE-e-")
-# What an owner's own trade takes off the book expires in match; that is his affair.
+# Not EXPIRED_IN_MATCH: that is the owner's own manual trade meeting the owner's own order.
 ENDED_BY_OTHERS: Final = {OrderStatus.CANCELED, OrderStatus.EXPIRED}
 URL: Final = Endpoints("ws://memory/ws-api/v3", "ws://memory")
 
 
 @dataclass
 class CollectedOutput:
-    """A face and an alert sink that only remember; `times_s` are those of the alerts, where there is a clock."""
+    """A UI and an alert sink that collect what they are given; `times_s` are the alerts' times, given a clock."""
 
     clock: Clock | None = None
     lines: list[str] = field(default_factory=list)
     alerts: list[tuple[int, str]] = field(default_factory=list)
     times_s: list[float] = field(default_factory=list)
 
-    def print_line(self, text: str) -> None:
+    def line(self, text: str) -> None:
         self.lines.append(text)
 
-    def show_step(self, name: str, result: str) -> None:
+    def step(self, name: str, result: str) -> None:
         self.lines.append(f"{name}: {result}")
 
-    def show_status(self, view: StatusView, now_s: float) -> None:
+    def show(self, view: StatusView, now_s: float) -> None:
         pass
 
     def close(self) -> None:
@@ -70,7 +70,10 @@ class CollectedOutput:
 
 
 class OpenOrderWatcher:
-    """Looks at the exchange with each entry of its journal, and keeps them with their second by the inner clock."""
+    """Checks at each entry of the audit log that at most one exit order is open, and keeps the entries.
+
+    The entries carry the virtual loop's time: the exchange's own clock may be stepped by a fault.
+    """
 
     def __init__(self, exchange: Exchange, clock: Clock) -> None:
         self.faults: list[str] = []
@@ -87,16 +90,17 @@ class OpenOrderWatcher:
 
 
 def open_exits(account: SimAccount) -> list[SimOrder]:
-    """The bot's open orders, but for those that are there for a moment only: jumpstart and note."""
+    """The bot's open exit orders: all its orders but the jumpstart's and the anchor marker, which exist briefly."""
     return [order for order in account.open_orders() if order.client_order_id.startswith(EXIT_KINDS)]
 
 
 @dataclass(frozen=True)
 class Day:
-    """What was left when it was over. `foreign` are the ids of orders placed by hand, `still_open` all open ones.
+    """The end of a simulated day.
 
-    `died`: what ended the daemon, where it did not end in good order; `watched`: what was wrong on the way;
-    `entries`: the exchange's journal, each with its second.
+    `failure` is the exception that ended the daemon, if any; `watch_faults` what was wrong during the day;
+    `entries` the exchange's audit log, each entry with its second. `restored_balances` are the final balances with all
+    trades and transfers undone: equal to `initial_balances` if no asset was lost.
     """
 
     seed: int
@@ -119,18 +123,18 @@ class Day:
         return self.exchange.account(OWNER).orders[order_id]
 
     def filled(self, kind: str, side: Side) -> int:
-        """Orders of a kind of client order id that were filled to the end."""
-        tally = self.audit_log.counts_by_kind.get((f"TE-{kind}", side))
-        return tally.filled if tally is not None else 0
+        """How many orders of one kind of client order id were filled in full."""
+        counts = self.audit_log.counts_by_kind.get((f"TE-{kind}", side))
+        return counts.filled if counts is not None else 0
 
     def faults(self) -> list[str]:
-        """What must never happen and did."""
-        journal = self.audit_log
+        """Everything that must never happen and did."""
+        audit_log = self.audit_log
         wrong = Counter(
             {
-                "taker fills": journal.taker_fills,
-                "filter refusals": journal.filter_failures,
-                "foreign orders cancelled": journal.foreign_cancels,
+                "taker fills": audit_log.taker_fills,
+                "filter refusals": audit_log.filter_failures,
+                "foreign orders cancelled": audit_log.foreign_cancels,
                 "foreign orders gone": len(
                     [each for each in self.manual_order_ids if self.order(each).status in ENDED_BY_OTHERS]
                 ),
@@ -138,18 +142,18 @@ class Day:
                 "exit code": int(self.code) if self.failure is None else 0,
             }
         )
-        said = [*self.watch_faults, *(f"{what}: {count}" for what, count in wrong.items() if count)]
+        found = [*self.watch_faults, *(f"{what}: {count}" for what, count in wrong.items() if count)]
         if self.failure is not None:
-            said.append(f"died of {type(self.failure).__name__}: {self.failure}")
-        said += [
+            found.append(f"ended by {type(self.failure).__name__}: {self.failure}")
+        found += [
             f"{asset} not conserved"
             for asset in self.initial_balances
             if self.initial_balances[asset] != self.restored_balances[asset]
         ]
-        return said
+        return found
 
     def is_complete(self) -> bool:
-        """An exit of each side and a flush: only then does the day count."""
+        """Whether the day had an exit of each side and a hard stop filled: otherwise it shows too little."""
         sold = any(self.filled(kind, Side.SELL) for kind in "tmb")
         bought = any(self.filled(kind, Side.BUY) for kind in "tmb")
         return sold and bought and bool(self.filled("f", Side.SELL))
@@ -163,18 +167,22 @@ def simulate(
     hours: float = 2.0,
     *,
     settings: Settings | None = None,
-    terms: ExchangeSpec | None = None,
+    spec: ExchangeSpec | None = None,
     faults: Faults | None = None,
-    tape: TickSource | None = None,
+    source: TickSource | None = None,
     latency_s: float = 0.05,
     script: DayScript | None = None,
     balances: Mapping[str, Decimal] | None = None,
     lines: FrameSink | None = None,
 ) -> Day:
-    """Run a day. `script` acts beside it: the operator, the owner's hand, the weather. `lines` takes its record."""
+    """Simulate a day and return its end.
+
+    `script` runs beside the daemon: it plays the operator, the account's owner or faults. `lines` receives the session
+    record. Unless `balances` are given, the account starts with a manual order of its owner, which must survive.
+    """
 
     async def live(clock: Clock) -> Day:
-        return await _live(seed, hours, clock, settings, terms, faults, tape, latency_s, script, balances, lines)
+        return await _live(seed, hours, clock, settings, spec, faults, source, latency_s, script, balances, lines)
 
     return run_virtual(live, start_unix_ms=START_MS)
 
@@ -184,99 +192,99 @@ async def _live(
     hours: float,
     clock: Clock,
     settings: Settings | None,
-    terms: ExchangeSpec | None,
+    spec: ExchangeSpec | None,
     faults: Faults | None,
-    tape: TickSource | None,
+    source: TickSource | None,
     latency_s: float,
     script: DayScript | None,
     balances: Mapping[str, Decimal] | None,
     lines: FrameSink | None,
 ) -> Day:
-    market = tape or GeneratedMarket(seed, START_MS)
+    market = source or GeneratedMarket(seed, START_MS)
     settings = dataclasses.replace(settings or Settings(), symbol=market.symbol)
-    terms = (terms or ExchangeSpec()).for_source(market)
-    given = balances or {market.base_asset: Decimal(1), market.quote_asset: Decimal(1000)}
-    exchange = Exchange(terms, DriftingClock(clock), given, market.history, keep_all=True)
+    spec = (spec or ExchangeSpec()).for_source(market)
+    initial_balances = balances or {market.base_asset: Decimal(1), market.quote_asset: Decimal(1000)}
+    exchange = Exchange(spec, DriftingClock(clock), initial_balances, market.history, keep_all=True)
     private_key = Ed25519PrivateKey.from_private_bytes(Random(seed).randbytes(32))
     keys = KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
-    notes, watcher = CollectedOutput(clock), OpenOrderWatcher(exchange, clock)
-    foreign: list[int] = []
+    output, watcher = CollectedOutput(clock), OpenOrderWatcher(exchange, clock)
+    manual_orders: list[int] = []
     async with LoopbackExchange(
         exchange, market, clock, listen=False, faults=faults, chance=Random(seed), latency_s=latency_s
     ) as loopback:
         if not balances:
-            foreign.append(_foreign_order(exchange))
-        world = Runtime(URL, keys, loopback.connect, clock, Random(seed))
-        life: RecordedSession = (
-            UnrecordedSession(world) if lines is None else start_recording(settings, world, lines, seed=seed)
+            manual_orders.append(_manual_order(exchange))
+        runtime = Runtime(URL, keys, loopback.connect, clock, Random(seed))
+        session: RecordedSession = (
+            UnrecordedSession(runtime) if lines is None else start_recording(settings, runtime, lines, seed=seed)
         )
-        daemon = TradingNode(settings, life.runtime, notes, life.wrap_alerts(notes))
+        daemon = TradingNode(settings, session.runtime, output, session.wrap_alerts(output))
 
-        async def call_it_a_day() -> None:
+        async def stop_at_the_end() -> None:
             await clock.sleep(hours * 3600)
             daemon.stop("the day is over")
 
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(call_it_a_day())]
+            beside = [tasks.create_task(stop_at_the_end())]
             if script is not None:
-                beside.append(tasks.create_task(_quietly(script(daemon, loopback, clock))))
-            code, died = ExitCode.UNEXPECTED, None
+                beside.append(tasks.create_task(_awaited(script(daemon, loopback, clock))))
+            code, failure = ExitCode.UNEXPECTED, None
             try:
-                code = await life.run_session(daemon.run)
-            except Exception as failure:  # noqa: BLE001 - whatever it was, it is for the judge
-                died = failure
+                code = await session.run_session(daemon.run)
+            except Exception as error:  # noqa: BLE001 - any exception is a fault of the day, found by `faults`
+                failure = error
             for task in beside:
                 task.cancel()
-        return _judged(seed, code, died, exchange, notes, watcher, tuple(foreign), given)
+        return _day(seed, code, failure, exchange, output, watcher, tuple(manual_orders), initial_balances)
 
 
-async def _quietly(job: Awaitable[None]) -> None:
+async def _awaited(job: Awaitable[None]) -> None:
     await job
 
 
-def _foreign_order(exchange: Exchange) -> int:
-    """An order of the owner's own, far below the market, with most of the quote asset in it."""
+def _manual_order(exchange: Exchange) -> int:
+    """Place a manual order of the owner, far below the market, that locks most of the quote asset."""
     price = (exchange.engine.top().bid / 2).quantize(exchange.spec.tick_size)
     return exchange.manual_trader().place(Side.BUY, price, Decimal("0.7")).order_id
 
 
-def _judged(
+def _day(
     seed: int,
     code: ExitCode,
-    died: Exception | None,
+    failure: Exception | None,
     exchange: Exchange,
-    notes: CollectedOutput,
+    output: CollectedOutput,
     watcher: OpenOrderWatcher,
-    foreign: tuple[int, ...],
-    given: Mapping[str, Decimal],
+    manual_orders: tuple[int, ...],
+    initial_balances: Mapping[str, Decimal],
 ) -> Day:
     account = exchange.account(OWNER)
     return Day(
         seed=seed,
         code=code,
-        failure=died,
+        failure=failure,
         exchange=exchange,
-        output=notes,
-        manual_order_ids=foreign,
+        output=output,
+        manual_order_ids=manual_orders,
         open_order_ids=tuple(order.order_id for order in account.open_orders()),
-        restored_balances=_as_given(exchange),
-        initial_balances=given,
+        restored_balances=_restored_balances(exchange),
+        initial_balances=initial_balances,
         watch_faults=watcher.faults,
         entries=watcher.entries,
     )
 
 
-def _as_given(exchange: Exchange) -> Mapping[str, Decimal]:
-    """The balances with all trades and transfers undone: what the account was given, if nothing was lost."""
-    account, journal = exchange.account(OWNER), exchange.audit_log
+def _restored_balances(exchange: Exchange) -> Mapping[str, Decimal]:
+    """The balances with all trades, fees and transfers undone: the initial ones, if no asset was lost."""
+    account, audit_log = exchange.account(OWNER), exchange.audit_log
     base_asset, quote_asset = exchange.spec.base_asset, exchange.spec.quote_asset
-    worth = {asset: account.balance(asset).total for asset in (base_asset, quote_asset)}
-    tallies = [(side, tally) for (_, side), tally in journal.counts_by_kind.items()]
-    for side, tally in [*tallies, *journal.manual_counts.items()]:
+    restored = {asset: account.balance(asset).total for asset in (base_asset, quote_asset)}
+    all_counts = [(side, counts) for (_, side), counts in audit_log.counts_by_kind.items()]
+    for side, counts in [*all_counts, *audit_log.manual_counts.items()]:
         sign = 1 if side is Side.SELL else -1
-        worth[base_asset] += sign * tally.base
-        worth[quote_asset] -= sign * tally.quote
-    for asset in worth:
-        worth[asset] += journal.fees.get(asset, Decimal(0)) + journal.manual_fees.get(asset, Decimal(0))
-        worth[asset] -= journal.transfers.get(asset, Decimal(0))
-    return worth
+        restored[base_asset] += sign * counts.base
+        restored[quote_asset] -= sign * counts.quote
+    for asset in restored:
+        restored[asset] += audit_log.fees.get(asset, Decimal(0)) + audit_log.manual_fees.get(asset, Decimal(0))
+        restored[asset] -= audit_log.transfers.get(asset, Decimal(0))
+    return restored

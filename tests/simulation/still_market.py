@@ -1,4 +1,4 @@
-"""A market that stands still: its book is told every second, nobody trades, and nothing fills but by hand."""
+"""A market that stands still: a tick every second with unchanged prices and no trades, so that nothing fills."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +14,14 @@ BID, ASK = Decimal("2500.00"), Decimal("2500.10")
 
 
 def flat_klines() -> Sequence[Kline]:
+    """A day of one-minute klines at the bid."""
     opens = range(START_MS - START_MS % MINUTE_MS - 1440 * MINUTE_MS, START_MS - MINUTE_MS, MINUTE_MS)
     return [Kline(each, each + MINUTE_MS - 1, BID, BID, BID, BID, Decimal(1)) for each in opens]
 
 
 @dataclass
 class StillMarket:
-    """A tape of `hours`, after a day of flat klines."""
+    """A source of `hours` of ticks, after a day of flat klines. The bid's quantity alternates, so each tick is news."""
 
     hours: float = 1.0
     symbol: str = "ETHFDUSD"

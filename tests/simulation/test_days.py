@@ -1,13 +1,13 @@
-"""Whole days of the whole daemon against the embedded exchange, judged by the exchange's journal."""
+"""Simulated days of the whole daemon against the embedded exchange, checked by the exchange's audit log."""
 
 from tests.simulation.day_checks import check_day
 from tests.simulation.simulated_day import simulate
 
 
 def test_a_day_is_free_of_faults_and_complete(seed: int) -> None:
-    verdict = check_day(seed)
-    assert verdict.faults == [], verdict.replay_command
-    assert verdict.is_complete, f"not an exit of each side and a flush: {verdict.replay_command}"
+    result = check_day(seed)
+    assert result.faults == [], result.replay_command
+    assert result.is_complete, f"not an exit of each side and a hard stop filled: {result.replay_command}"
 
 
 def test_the_same_seed_is_the_same_day() -> None:

@@ -1,4 +1,4 @@
-"""Days and storms that were recorded are lived again without a difference."""
+"""Recorded days and storms replay without a difference."""
 
 from pathlib import Path
 
@@ -33,10 +33,10 @@ def assert_the_same(replayed: ReplayResult) -> None:
     assert replayed.requests > 20
 
 
-def test_a_recorded_day_is_lived_again_without_a_difference(tmp_path: Path) -> None:
+def test_a_recorded_day_replays_without_a_difference(tmp_path: Path) -> None:
     assert_the_same(recorded_day(7, tmp_path))
 
 
 @pytest.mark.parametrize("storm", range(2))
-def test_a_recorded_storm_is_lived_again_without_a_difference(storm: int, tmp_path: Path) -> None:
+def test_a_recorded_storm_replays_without_a_difference(storm: int, tmp_path: Path) -> None:
     assert_the_same(recorded_storm(storm, tmp_path))

@@ -1,13 +1,15 @@
-"""Killed at any moment, it comes back to where a twin is that was never killed."""
+"""A daemon killed at any moment restarts into the state of one that was never killed."""
 
 import pytest
 from tests.simulation.restarts import compare_restarts
 
+REPEAT = 'uv run python -c "from tests.simulation.restarts import compare_restarts; print(compare_restarts({number}))"'
 
-@pytest.mark.parametrize("life", range(2))
-def test_who_is_killed_comes_back_as_if_nothing_had_happened(life: int) -> None:
-    fate = compare_restarts(life)
-    assert fate.problems == [], f'uv run python -c "from tests.simulation.restarts import tell; print(tell({life}))"'
-    # Most deaths can be held against the twin, or all this says nothing.
-    assert fate.compared >= 2
-    assert fate.in_exits >= 1
+
+@pytest.mark.parametrize("number", range(2))
+def test_a_killed_daemon_restarts_into_the_same_state(number: int) -> None:
+    report = compare_restarts(number)
+    assert report.problems == [], REPEAT.format(number=number)
+    # Most kills must be comparable, or the test shows nothing.
+    assert report.compared >= 2
+    assert report.in_exits >= 1

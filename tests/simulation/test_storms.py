@@ -1,11 +1,11 @@
-"""Days in a storm: each seed another mixture of everything that can go wrong."""
+"""Storms: each seed is another mixture of faults, and the daemon must survive it and recover."""
 
 from tests.simulation.storms import run_storm
 
 
-def test_a_storm_breaks_nothing_and_is_soon_forgotten(storm_seed: int) -> None:
-    verdict = run_storm(storm_seed)
-    assert verdict.faults == [], verdict.replay_command
+def test_a_storm_breaks_nothing_and_the_daemon_recovers(storm_seed: int) -> None:
+    result = run_storm(storm_seed)
+    assert result.faults == [], result.replay_command
 
 
 def test_the_same_seed_is_the_same_storm() -> None:

@@ -1,4 +1,4 @@
-"""Ticks, tapes, exchanges and clients for the tests of the embedded exchange."""
+"""Builders for the simulator's tests: ticks, tick sources, exchanges and clients without sockets."""
 
 import json
 from base64 import b64encode
@@ -19,7 +19,7 @@ from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.orders import NewOrder, OrderType
 from trailingedge.simulator.payloads import UserEvent
 
-START_MS = 1_700_000_040_000  # a full minute, far from the wall of the hand-wound clock
+START_MS = 1_700_000_040_000  # a full minute, far from the wall clock of ManualClock
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
@@ -49,7 +49,7 @@ def tick(
 
 @dataclass
 class ListSource:
-    """A tape of the ticks given."""
+    """A source of the given ticks."""
 
     ticks: Sequence[Tick]
     symbol: str = "ETHFDUSD"
@@ -65,11 +65,11 @@ class ListSource:
 
 
 def an_exchange(
-    base: str = "10", quote: str = "1000", clock: Clock | None = None, opened: bool = True, **terms: Any
+    base: str = "10", quote: str = "1000", clock: Clock | None = None, opened: bool = True, **spec: Any
 ) -> Exchange:
-    """An exchange whose owner holds these; at 100.00 to 100.10 unless not `opened`."""
+    """An exchange whose owner has these balances. Its market stands at 100.00 to 100.10, unless `opened` is False."""
     balances = {"ETH": Decimal(base), "FDUSD": Decimal(quote)}
-    exchange = Exchange(ExchangeSpec(**terms), clock or ManualClock(), balances, keep_all=True)
+    exchange = Exchange(ExchangeSpec(**spec), clock or ManualClock(), balances, keep_all=True)
     if opened:
         exchange.engine.on_tick(tick())
         exchange.engine.take_events()
@@ -87,7 +87,7 @@ def buy(price: str = "100.00", quantity: str = "1", client_order_id: str | None 
 
 
 def take_user_events(exchange: Exchange, account: str = OWNER) -> list[tuple[str, str]]:
-    """What the account's owner has been told since the last look: (NEW, NEW), …, ("position", "")."""
+    """The account's events since the last call: (execution, status) of reports, (event type, "") of others."""
     words = []
     for event in exchange.engine.take_events():
         if isinstance(event, UserEvent) and event.account == account:
@@ -100,7 +100,7 @@ def take_user_events(exchange: Exchange, account: str = OWNER) -> list[tuple[str
 
 
 class ListConnection:
-    """A line that keeps what it is given."""
+    """A client's transport that collects its frames."""
 
     def __init__(self) -> None:
         self.frames: list[dict[str, Any]] = []
@@ -129,14 +129,14 @@ class ApiClient:
     sent: int = field(default=0)
 
     def request(self, method: str, **params: Any) -> dict[str, Any]:
-        """The answer to a request; what else came meanwhile stays in `events`."""
+        """Send a request and return its reply; {} if there was none. Events are in `events`."""
         self.sent += 1
         seen = len(self.connection.frames)
         self.send({"id": self.sent, "method": method, "params": params})
         return next((each for each in self.connection.frames[seen:] if each.get("id") == self.sent), {})
 
     def order_request(self, method: str, **params: Any) -> dict[str, Any]:
-        """The same, stamped and for the symbol."""
+        """Send a request with symbol and timestamp."""
         return self.request(method, symbol="ETHFDUSD", timestamp=self.clock.unix_ms(), **params)
 
     def send(self, body: object) -> None:
@@ -157,20 +157,20 @@ def signed(params: dict[str, Any], key: Ed25519PrivateKey = KEY) -> dict[str, An
 
 
 def a_hub(exchange: Exchange | None = None, faults: Faults | None = None, **options: Any) -> ConnectionHub:
-    """A switchboard in front of an exchange that knows the tests' key."""
+    """A connection hub in front of an exchange with the tests' key."""
     exchange = exchange or an_exchange()
     exchange.register_key(KEY.public_key(), api_key="test-key")
     return ConnectionHub(exchange, faults, **options)
 
 
-def a_client(switchboard: ConnectionHub, url: str = "/ws-api/v3") -> ApiClient:
+def a_client(hub: ConnectionHub, url: str = "/ws-api/v3") -> ApiClient:
     line = ListConnection()
-    switchboard.check_admission(url)
-    return ApiClient(switchboard, line, switchboard.connect(url, line), switchboard.exchange.clock)
+    hub.check_admission(url)
+    return ApiClient(hub, line, hub.connect(url, line), hub.exchange.clock)
 
 
 class ManualScheduler:
-    """What is to happen later, for a test to have happen: a switchboard's `later`."""
+    """A `call_later` whose calls the test runs itself."""
 
     def __init__(self) -> None:
         self.due: list[tuple[float, Callable[[], None]]] = []
@@ -179,7 +179,7 @@ class ManualScheduler:
         self.due.append((seconds, act))
 
     def run_all(self) -> list[float]:
-        """All of it, soonest first; how much later each was due."""
+        """Run all calls, the earliest first. Returns their delays."""
         due, self.due = sorted(self.due, key=lambda each: each[0]), []
         for _, act in due:
             act()

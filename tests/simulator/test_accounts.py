@@ -18,12 +18,12 @@ def account(**balances: str) -> SimAccount:
     )
 
 
-def order(wanted: NewOrder, number: int = 1) -> SimOrder:
-    price, quantity = wanted.price or Decimal(0), wanted.quantity or Decimal(0)
-    return SimOrder(number, wanted.client_order_id or f"id-{number}", "owner", wanted, price, quantity, created_ms=0)
+def order(request: NewOrder, number: int = 1) -> SimOrder:
+    price, quantity = request.price or Decimal(0), request.quantity or Decimal(0)
+    return SimOrder(number, request.client_order_id or f"id-{number}", "owner", request, price, quantity, created_ms=0)
 
 
-def test_what_is_locked_is_not_free_and_comes_back() -> None:
+def test_locked_funds_are_not_free_until_released() -> None:
     owner = account(ETH="3")
     owner.lock_funds("ETH", Decimal(2))
     assert owner.balance("ETH") == Balance("ETH", Decimal(1), Decimal(2))
@@ -68,7 +68,7 @@ def test_commission_is_rounded_half_up_to_eight_decimals() -> None:
     assert commission == Decimal("0.04022988")
 
 
-def test_the_treasury_never_loses_a_penny_to_a_fill() -> None:
+def test_a_fill_conserves_every_asset() -> None:
     treasury = AccountRegistry(ExchangeSpec())
     owner = treasury.open_account("owner", {"ETH": Decimal(1), "FDUSD": Decimal(7)})
     owner.lock_funds("ETH", Decimal(1))
@@ -76,7 +76,7 @@ def test_the_treasury_never_loses_a_penny_to_a_fill() -> None:
     assert (treasury.total("ETH"), treasury.total("FDUSD")) == (Decimal(1), Decimal(7))
 
 
-def test_of_orders_with_one_id_the_open_one_is_meant_else_the_newest() -> None:
+def test_a_client_order_id_finds_the_open_order_else_the_newest() -> None:
     owner = account()
     first, second = order(sell(client_order_id="a"), 1), order(sell(client_order_id="a"), 2)
     for each in (first, second):

@@ -7,7 +7,7 @@ from trailingedge.simulator.audit_log import MAX_KINDS, AuditEntry, AuditLog, Ki
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType
 
 
-def test_orders_are_tallied_by_the_kind_in_their_id() -> None:
+def test_orders_are_counted_by_the_kind_in_their_id() -> None:
     exchange = an_exchange(maker_fee=Decimal("0.001"))
     exchange.place(exchange.account(), sell("100.10", "1", "TE-t-abc"))
     exchange.place(exchange.account(), sell("100.20", "2", "TE-t-def"))
@@ -21,13 +21,13 @@ def test_orders_are_tallied_by_the_kind_in_their_id() -> None:
     assert exchange.audit_log.fees == {"FDUSD": Decimal("0.3005")}
 
 
-def test_takers_are_counted_apart() -> None:
+def test_taker_fills_are_counted_separately() -> None:
     exchange = an_exchange()
     exchange.place(exchange.account(), NewOrder(Side.SELL, OrderType.MARKET, Decimal(1)))
     assert (exchange.audit_log.maker_fills, exchange.audit_log.taker_fills) == (0, 1)
 
 
-def test_the_most_orders_open_at_once_leave_out_those_by_hand() -> None:
+def test_the_maximum_of_open_orders_leaves_out_manual_ones() -> None:
     exchange = an_exchange()
     exchange.manual_trader().place(Side.SELL, Decimal("100.50"), Decimal(1))
     first, _ = exchange.place(exchange.account(), sell("100.10"))
@@ -38,7 +38,7 @@ def test_the_most_orders_open_at_once_leave_out_those_by_hand() -> None:
     assert exchange.audit_log.max_open_orders == 2
 
 
-def test_entries_tell_the_course_of_things_in_order() -> None:
+def test_entries_are_in_the_order_of_events() -> None:
     exchange = an_exchange()
     order, _ = exchange.place(exchange.account(), sell("100.10", "1", "mm-1"))
     exchange.cancel(exchange.account(), CancelOrder(order.order_id))
@@ -57,33 +57,33 @@ def test_the_digest_depends_on_everything_that_happened() -> None:
     assert first.digest == second.digest
 
 
-def test_a_journal_stays_small_however_much_happens() -> None:
+def test_the_audit_log_stays_small_however_much_happens() -> None:
     exchange = an_exchange(base="100000")
-    journal = AuditLog()
+    audit_log = AuditLog()
     order, _ = exchange.place(exchange.account(), sell())
     for number in range(5000):
         order.client_order_id = f"kind{number}-1"
-        journal.record_placement(number, number, order, 1)
-    assert len(journal.entries) == 2000
-    assert len(journal.counts_by_kind) == MAX_KINDS + 1
+        audit_log.record_placement(number, number, order, 1)
+    assert len(audit_log.entries) == 2000
+    assert len(audit_log.counts_by_kind) == MAX_KINDS + 1
 
 
-def test_what_is_done_by_hand_is_tallied_apart() -> None:
+def test_manual_orders_are_counted_separately() -> None:
     exchange = an_exchange(taker_fee=Decimal("0.001"))
-    hand = exchange.manual_trader()
-    hand.place(Side.SELL, Decimal("100.00"), Decimal(1), OrderType.MARKET)
-    hand.deposit("ETH", Decimal(3))
-    hand.withdraw("ETH", Decimal(1))
-    journal = exchange.audit_log
-    assert journal.manual_counts[Side.SELL] == KindCounts(base=Decimal(1), quote=Decimal("100.00"))
-    assert journal.manual_fees == {"FDUSD": Decimal("0.1")}
-    assert journal.transfers == {"ETH": Decimal(2)}
-    assert (journal.taker_fills, journal.counts_by_kind, journal.fees) == (0, {}, {})
+    owner = exchange.manual_trader()
+    owner.place(Side.SELL, Decimal("100.00"), Decimal(1), OrderType.MARKET)
+    owner.deposit("ETH", Decimal(3))
+    owner.withdraw("ETH", Decimal(1))
+    audit_log = exchange.audit_log
+    assert audit_log.manual_counts[Side.SELL] == KindCounts(base=Decimal(1), quote=Decimal("100.00"))
+    assert audit_log.manual_fees == {"FDUSD": Decimal("0.1")}
+    assert audit_log.transfers == {"ETH": Decimal(2)}
+    assert (audit_log.taker_fills, audit_log.counts_by_kind, audit_log.fees) == (0, {}, {})
 
 
-def test_each_entry_is_heard_as_it_is_made() -> None:
+def test_on_entry_is_called_with_each_entry() -> None:
     exchange = an_exchange()
-    heard: list[AuditEntry] = []
-    exchange.audit_log.on_entry = heard.append
+    received: list[AuditEntry] = []
+    exchange.audit_log.on_entry = received.append
     exchange.place(exchange.account(), sell())
-    assert [entry.what for entry in heard] == ["placed"]
+    assert [entry.what for entry in received] == ["placed"]

@@ -32,12 +32,12 @@ from trailingedge.simulator.connections import ConnectionHub, NotServed, is_serv
 )
 def test_only_api_and_streams_are_served(address: str, served: bool) -> None:
     assert is_served(address) is served
-    switchboard = a_hub()
+    hub = a_hub()
     if served:
-        switchboard.check_admission(address)
+        hub.check_admission(address)
     else:
         with pytest.raises(NotServed):
-            switchboard.check_admission(address)
+            hub.check_admission(address)
 
 
 def test_microseconds_are_not_offered() -> None:
@@ -45,16 +45,16 @@ def test_microseconds_are_not_offered() -> None:
         a_hub().connect("/ws-api/v3?timeUnit=MICROSECOND", ListConnection())
 
 
-def test_a_banned_address_is_not_let_in() -> None:
-    switchboard = a_hub(an_exchange(weight_per_minute=2))
-    client = a_client(switchboard)
+def test_a_banned_address_cannot_connect() -> None:
+    hub = a_hub(an_exchange(weight_per_minute=2))
+    client = a_client(hub)
     for _ in range(100):
         client.request("ping")
     with pytest.raises(NotServed, match="banned"):
-        a_client(switchboard)
+        a_client(hub)
 
 
-def test_everybody_hears_his_own_events_alone() -> None:
+def test_a_client_receives_only_its_own_events() -> None:
     trader = a_trader()
     stranger = a_client(trader.hub)
     trader.hub.exchange.manual_trader().place(Side.SELL, Decimal("100.20"), Decimal(1))
@@ -63,7 +63,7 @@ def test_everybody_hears_his_own_events_alone() -> None:
     assert stranger.connection.frames == []
 
 
-def test_who_has_left_hears_nothing() -> None:
+def test_a_removed_client_receives_nothing() -> None:
     trader = a_trader()
     trader.hub.remove(trader.client)
     trader.hub.remove(trader.client)
@@ -71,24 +71,24 @@ def test_who_has_left_hears_nothing() -> None:
     assert not trader.hub.publish_events()
 
 
-def test_a_tick_that_changes_nothing_is_heard_by_nobody() -> None:
-    switchboard = a_hub()
-    a_client(switchboard, "/ws/ethfdusd@bookTicker")
-    assert not switchboard.on_tick(tick(at_s=1))
-    assert switchboard.on_tick(tick("99.00", "99.10", at_s=2))
+def test_a_tick_that_changes_nothing_is_not_published() -> None:
+    hub = a_hub()
+    a_client(hub, "/ws/ethfdusd@bookTicker")
+    assert not hub.on_tick(tick(at_s=1))
+    assert hub.on_tick(tick("99.00", "99.10", at_s=2))
 
 
-def test_the_first_listener_to_the_top_is_announced() -> None:
+def test_a_subscription_to_the_book_is_reported() -> None:
     announced: list[bool] = []
-    switchboard = ConnectionHub(an_exchange(), awaited=lambda: announced.append(True))
+    hub = ConnectionHub(an_exchange(), on_book_subscription=lambda: announced.append(True))
     for stream in ("ethfdusd@kline_1m", "btcusdt@bookTicker"):
-        a_client(switchboard, f"/ws/{stream}")
+        a_client(hub, f"/ws/{stream}")
     assert announced == []
-    a_client(switchboard, "/ws").send({"method": "SUBSCRIBE", "params": ["ethfdusd@bookTicker"], "id": 1})
+    a_client(hub, "/ws").send({"method": "SUBSCRIBE", "params": ["ethfdusd@bookTicker"], "id": 1})
     assert announced == [True]
 
 
-def test_connections_of_either_kind_can_be_dropped() -> None:
+def test_connections_of_each_kind_can_be_dropped() -> None:
     trader = a_trader()
     listener = a_client(trader.hub, "/ws/ethfdusd@bookTicker")
     trader.hub.disconnect(api=False)
@@ -98,22 +98,22 @@ def test_connections_of_either_kind_can_be_dropped() -> None:
 
 
 def listeners() -> tuple[ApiClient, ApiClient]:
-    """A trader and a listener to the best prices, of one exchange."""
+    """A trader and a client of the bookTicker stream, of one exchange."""
     trader = a_trader()
     return trader, a_client(trader.hub, "/ws/ethfdusd@bookTicker")
 
 
-def test_a_mute_stream_lives_and_says_nothing() -> None:
+def test_a_muted_stream_stays_open_and_sends_nothing() -> None:
     trader, listener = listeners()
     trader.hub.streams_muted = True
     assert not trader.hub.on_tick(tick("101.00", "101.10", at_s=1))
     assert (listener.connection.texts, listener.connection.closed) == ([], None)
     trader.hub.streams_muted = False
     assert trader.hub.on_tick(tick("102.00", "102.10", at_s=2))
-    assert [frame["u"] for frame in listener.connection.frames] == [3]  # what was not said then is never said
+    assert [frame["u"] for frame in listener.connection.frames] == [3]  # the updates dropped while muted are never sent
 
 
-def test_a_mute_account_answers_and_tells_nothing() -> None:
+def test_a_muted_account_still_replies_but_sends_no_events() -> None:
     trader, _ = listeners()
     trader.hub.account_muted = True
     placed = trader.order_request("order.place", side="SELL", type="LIMIT_MAKER", price="100.10", quantity="1")
@@ -121,7 +121,7 @@ def test_a_mute_account_answers_and_tells_nothing() -> None:
     assert trader.events == []
 
 
-def test_through_a_half_open_line_nothing_goes_either_way() -> None:
+def test_a_half_open_connection_carries_nothing_in_either_direction() -> None:
     trader, listener = listeners()
     trader.hub.half_open()
     assert trader.request("ping") == {}
@@ -133,25 +133,25 @@ def test_through_a_half_open_line_nothing_goes_either_way() -> None:
     assert a_client(trader.hub).request("ping")["status"] == 200
 
 
-def test_a_closed_exchange_lets_nobody_in() -> None:
+def test_an_exchange_that_refuses_connections_answers_503() -> None:
     trader, _ = listeners()
     trader.hub.refuses_connections = True
     with pytest.raises(NotServed, match="away"):
         a_client(trader.hub)
-    assert trader.request("ping")["status"] == 200  # who is in is in
+    assert trader.request("ping")["status"] == 200  # existing connections stay
 
 
 @pytest.mark.parametrize("address", ["/ws-api/v3", "/ws/ethfdusd@bookTicker"])
-def test_a_ban_closes_every_door_and_says_for_how_long(address: str) -> None:
-    switchboard = a_hub()
-    exchange = switchboard.exchange
+def test_a_ban_refuses_every_connection_with_retry_after(address: str) -> None:
+    hub = a_hub()
+    exchange = hub.exchange
     exchange.weight_limiter.ban(exchange.clock.unix_ms() + 90_000)
     with pytest.raises(NotServed) as refused:
-        switchboard.check_admission(address)
+        hub.check_admission(address)
     assert (refused.value.status, refused.value.retry_after_s) == (418, 90.0)
 
 
-def test_a_banned_client_hears_it_and_is_cut_off() -> None:
+def test_a_banned_client_gets_a_418_and_is_disconnected() -> None:
     trader, _ = listeners()
     exchange = trader.hub.exchange
     until_ms = exchange.clock.unix_ms() + 90_000
@@ -161,7 +161,7 @@ def test_a_banned_client_hears_it_and_is_cut_off() -> None:
     assert trader.connection.closed == (1008, "disconnected")
 
 
-def test_weight_that_others_used_up_is_missing_until_the_minute_is_over() -> None:
+def test_an_exhausted_weight_lasts_until_the_minute_is_over() -> None:
     trader, _ = listeners()
     exchange = trader.hub.exchange
     until_ms = exchange.weight_limiter.exhaust(exchange.clock.unix_ms())
@@ -172,21 +172,21 @@ def test_weight_that_others_used_up_is_missing_until_the_minute_is_over() -> Non
 
 
 @pytest.mark.parametrize(("streams", "api"), [(True, False), (False, True), (True, True)])
-def test_a_shutdown_is_announced_to_those_it_means_and_comes_true(streams: bool, api: bool) -> None:
-    agenda = ManualScheduler()
-    trader = a_trader(later=agenda)
+def test_a_shutdown_is_announced_to_the_chosen_kind_and_then_happens(streams: bool, api: bool) -> None:
+    scheduler = ManualScheduler()
+    trader = a_trader(call_later=scheduler)
     listener = a_client(trader.hub, "/stream?streams=ethfdusd@bookTicker")
     trader.hub.announce_shutdown(streams, api, leave_s=5.0)
     newcomer = a_client(trader.hub)
-    told = ["serverShutdown" in text for text in (trader.connection.texts[-1], *listener.connection.texts)]
-    assert told == ([api, True] if streams else [api])
+    seen = ["serverShutdown" in text for text in (trader.connection.texts[-1], *listener.connection.texts)]
+    assert seen == ([api, True] if streams else [api])
     assert (trader.connection.closed, listener.connection.closed) == (None, None)
-    assert agenda.run_all() == [5.0]
+    assert scheduler.run_all() == [5.0]
     assert (listener.connection.closed is not None, trader.connection.closed is not None) == (streams, api)
     assert newcomer.connection.closed is None
 
 
-def test_a_subscription_may_end_while_its_session_lives() -> None:
+def test_a_subscription_can_be_terminated_while_its_session_stays() -> None:
     trader, _ = listeners()
     trader.hub.terminate_subscriptions()
     assert trader.events[-1]["e"] == "eventStreamTerminated"
@@ -194,10 +194,10 @@ def test_a_subscription_may_end_while_its_session_lives() -> None:
     assert trader.request("userDataStream.subscribe")["status"] == 200
 
 
-def test_the_journal_tells_requests_from_answers() -> None:
+def test_the_audit_log_has_requests_and_replies() -> None:
     trader, _ = listeners()
     trader.hub.fault_injector.schedule("ping", "lose_reply")
     trader.request("ping")
     trader.request("time")
-    told = [(entry.what, entry.details) for entry in trader.hub.exchange.audit_log.entries]
-    assert told[-3:] == [("request", "ping"), ("request", "time"), ("answered", "time")]
+    seen = [(entry.what, entry.details) for entry in trader.hub.exchange.audit_log.entries]
+    assert seen[-3:] == [("request", "ping"), ("request", "time"), ("answered", "time")]

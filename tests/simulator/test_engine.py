@@ -28,7 +28,7 @@ def payloads(engine: Engine) -> list[dict[str, Any]]:
     return [event.payload for event in engine.take_events() if isinstance(event, UserEvent)]
 
 
-def test_an_order_that_rests_is_told_as_new_and_then_the_balances() -> None:
+def test_a_resting_order_publishes_a_new_report_and_then_the_balances() -> None:
     exchange = an_exchange()
     exchange.place(exchange.account(), sell(quantity="4"))
     report, position = payloads(exchange.engine)
@@ -42,7 +42,7 @@ def test_an_order_that_rests_is_told_as_new_and_then_the_balances() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "events", "status"),
+    ("new_order", "events", "status"),
     [
         pytest.param(
             limit(Side.BUY, "100.10", "2"), [("NEW", "NEW"), ("TRADE", "FILLED"), POSITION], "FILLED", id="takes all"
@@ -79,21 +79,23 @@ def test_an_order_that_rests_is_told_as_new_and_then_the_balances() -> None:
         ),
     ],
 )
-def test_orders_that_take_are_told_in_order(wanted: NewOrder, events: list[tuple[str, str]], status: str) -> None:
+def test_orders_that_take_publish_their_events_in_order(
+    new_order: NewOrder, events: list[tuple[str, str]], status: str
+) -> None:
     exchange = an_exchange()
-    order, _ = exchange.place(exchange.account(), wanted)
+    order, _ = exchange.place(exchange.account(), new_order)
     assert take_user_events(exchange) == events
     assert order.status.value == status
     assert exchange.audit_log.taker_fills == sum(event[0] == "TRADE" for event in events)
 
 
-def test_a_market_order_by_quote_takes_the_quantity_it_pays_for() -> None:
+def test_a_market_order_in_quote_takes_the_quantity_it_pays_for() -> None:
     exchange = an_exchange()
     order, _ = exchange.place(exchange.account(), NewOrder(Side.BUY, OrderType.MARKET, quote_quantity=Decimal(100)))
     assert order.filled == Decimal("0.9990")  # 100 / 100.10, floored to the step
 
 
-def test_a_resting_order_is_hit_as_maker_at_its_own_price() -> None:
+def test_a_resting_order_fills_as_maker_at_its_own_price() -> None:
     exchange = an_exchange(maker_fee=Decimal("0.0001"))
     exchange.place(exchange.account(), sell("100.10", "2", "mm-1"))
     exchange.engine.take_events()
@@ -106,7 +108,7 @@ def test_a_resting_order_is_hit_as_maker_at_its_own_price() -> None:
     assert position["B"][1]["f"] == "1200.17998000"
 
 
-def test_an_order_hit_in_parts_keeps_its_rest_on_the_book() -> None:
+def test_a_partly_filled_order_keeps_its_remainder_on_the_book() -> None:
     exchange = an_exchange()
     order, _ = exchange.place(exchange.account(), sell("100.10", "2"))
     exchange.engine.take_events()
@@ -117,7 +119,7 @@ def test_an_order_hit_in_parts_keeps_its_rest_on_the_book() -> None:
     assert (order.filled, order.filled_quote) == (Decimal(2), Decimal("200.20"))
 
 
-def test_a_cancel_is_told_under_the_cancels_own_id() -> None:
+def test_a_cancel_is_reported_under_the_cancels_own_id() -> None:
     exchange = an_exchange()
     exchange.place(exchange.account(), sell(client_order_id="mm-1"))
     exchange.engine.take_events()
@@ -129,7 +131,7 @@ def test_a_cancel_is_told_under_the_cancels_own_id() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "text"),
+    ("new_order", "text"),
     [
         pytest.param(sell("100.00"), "Order would immediately match and take.", id="a sell at the bid"),
         pytest.param(buy("100.10"), "Order would immediately match and take.", id="a buy at the ask"),
@@ -147,13 +149,13 @@ def test_a_cancel_is_told_under_the_cancels_own_id() -> None:
         ),
     ],
 )
-def test_the_engine_refuses_with_its_text_and_tells_no_event(wanted: NewOrder, text: str) -> None:
+def test_the_engine_rejects_with_its_text_and_publishes_no_event(new_order: NewOrder, text: str) -> None:
     exchange = an_exchange(quote="300")
     exchange.engine.on_tick(tick(ask_quantity="100"))
     exchange.place(exchange.account(), buy("99.00", "0.1", "twin"))
     exchange.engine.take_events()
     with pytest.raises(ExchangeError) as refusal:
-        exchange.place(exchange.account(), wanted)
+        exchange.place(exchange.account(), new_order)
     assert (refusal.value.code, refusal.value.text) == (-2010, text)
     assert take_user_events(exchange) == []
 
@@ -201,7 +203,7 @@ def test_an_id_is_free_again_once_its_order_is_final() -> None:
         ),
     ],
 )
-def test_a_cancel_is_refused_with_its_text(target: CancelOrder, text: str) -> None:
+def test_a_wrong_cancel_is_rejected_with_its_text(target: CancelOrder, text: str) -> None:
     exchange = an_exchange()
     exchange.place(exchange.account(), sell())
     with pytest.raises(ExchangeError) as refusal:
@@ -217,7 +219,7 @@ def test_only_new_spares_an_order_that_is_partly_filled() -> None:
         exchange.cancel(exchange.account(), CancelOrder(order.order_id, restriction=CancelRestriction.ONLY_NEW))
 
 
-def test_a_peg_finds_its_price_once_and_stays() -> None:
+def test_a_peg_sets_the_price_once() -> None:
     exchange = an_exchange()
     order, _ = exchange.place(exchange.account(), replace(sell(), price=None, peg=Peg()))
     (report, _) = payloads(exchange.engine)
@@ -226,7 +228,7 @@ def test_a_peg_finds_its_price_once_and_stays() -> None:
     assert order.price == Decimal("100.10")
 
 
-def test_no_more_orders_than_the_symbol_allows() -> None:
+def test_one_order_more_than_the_symbol_allows_is_rejected() -> None:
     exchange = an_exchange(max_open_orders=2)
     for price in ("100.10", "100.20"):
         exchange.place(exchange.account(), sell(price))
@@ -264,7 +266,7 @@ def test_an_order_never_trades_with_its_own_account() -> None:
     assert exchange.audit_log.taker_fills == 0
 
 
-def test_the_top_is_told_only_when_it_changes() -> None:
+def test_the_top_is_published_only_when_it_changes() -> None:
     exchange = an_exchange()
 
     def tops() -> list[tuple[object, object]]:
@@ -279,7 +281,7 @@ def test_the_top_is_told_only_when_it_changes() -> None:
     assert tops() == []
 
 
-def test_a_tick_tells_its_klines_before_its_top() -> None:
+def test_a_tick_publishes_its_klines_before_its_top() -> None:
     exchange = an_exchange()
     exchange.engine.publish_klines("ethfdusd@kline_1m", Interval("1m"))
     exchange.engine.on_tick(tick("101.00", "101.10", at_s=60))
@@ -303,13 +305,13 @@ def test_the_average_is_of_the_last_minutes_trades_else_the_last_price() -> None
     assert engine.average_price() == Decimal(110)
 
 
-def test_the_owner_by_hand_moves_money_and_orders_that_are_foreign_to_sessions() -> None:
+def test_manual_orders_and_transfers_are_foreign_to_sessions() -> None:
     exchange = an_exchange()
-    hand = exchange.manual_trader()
-    hand.deposit("ETH", Decimal(2))
-    hand.withdraw("FDUSD", Decimal(1000))
+    owner = exchange.manual_trader()
+    owner.deposit("ETH", Decimal(2))
+    owner.withdraw("FDUSD", Decimal(1000))
     assert [payload["e"] for payload in payloads(exchange.engine)] == ["balanceUpdate", "outboundAccountPosition"] * 2
-    order = hand.place(Side.SELL, Decimal("100.20"), Decimal(1))
+    order = owner.place(Side.SELL, Decimal("100.20"), Decimal(1))
     assert take_user_events(exchange) == [("NEW", "NEW"), POSITION]
     assert exchange.audit_log.placed == 0
     exchange.cancel_all(exchange.account())
@@ -317,7 +319,7 @@ def test_the_owner_by_hand_moves_money_and_orders_that_are_foreign_to_sessions()
     assert exchange.audit_log.foreign_cancels == 1
 
 
-def test_the_owner_may_cancel_his_own_by_hand() -> None:
+def test_the_owner_may_cancel_manual_orders() -> None:
     exchange = an_exchange()
     order = exchange.manual_trader().place(Side.SELL, Decimal("100.20"), Decimal(1))
     exchange.manual_trader().cancel(order.order_id)
@@ -335,7 +337,7 @@ def test_a_first_fill_as_maker_takes_five_off_the_unfilled_orders() -> None:
     assert [limit["count"] for limit in counted] == [1, 1]
 
 
-def test_a_tape_that_goes_back_is_an_error() -> None:
+def test_a_tick_older_than_the_last_is_an_error() -> None:
     exchange = an_exchange()
     with pytest.raises(ValueError, match="goes back"):
         exchange.engine.on_tick(tick(at_s=-1))
@@ -353,19 +355,19 @@ def test_an_exchange_knows_both_assets_of_its_symbol_from_the_start() -> None:
 
 
 def market_streams(engine: Engine) -> set[str]:
-    """Which streams have been told anything since the last look."""
+    """The market streams that had an event since the last call."""
     return {event.stream.split("@")[1] for event in engine.take_events() if isinstance(event, MarketEvent)}
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "expected"),
     [
         pytest.param("HALT", {"bookTicker", "kline_1m"}, id="a halt leaves the market data"),
         pytest.param("BREAK", set(), id="a break takes it all"),
         pytest.param("CANCEL_ONLY", {"bookTicker"}, id="cancel only takes the klines"),
     ],
 )
-def test_while_a_symbol_does_not_trade_nothing_fills(status: str, take_user_events: set[str]) -> None:
+def test_while_a_symbol_does_not_trade_nothing_fills(status: str, expected: set[str]) -> None:
     exchange = an_exchange()
     engine = exchange.engine
     engine.publish_klines("ethfdusd@kline_1m", Interval("1m"))
@@ -373,7 +375,7 @@ def test_while_a_symbol_does_not_trade_nothing_fills(status: str, take_user_even
     engine.take_events()
     engine.symbol_status = status
     engine.on_tick(tick("101.00", "101.10", at_s=65, last="101.00", traded="5", aggressor=Side.BUY))
-    assert (order.status, market_streams(engine)) == (OrderStatus.NEW, take_user_events)
+    assert (order.status, market_streams(engine)) == (OrderStatus.NEW, expected)
     assert engine.klines.rows(Interval("1m"), None, None, 1)[0].volume == 0
     engine.symbol_status = "TRADING"
     engine.on_tick(tick("101.00", "101.10", at_s=66))
@@ -381,7 +383,7 @@ def test_while_a_symbol_does_not_trade_nothing_fills(status: str, take_user_even
     assert engine.top().bid == Decimal("101.00")
 
 
-def test_in_a_break_the_last_top_stays_up() -> None:
+def test_in_a_break_the_last_top_stays_published() -> None:
     exchange = an_exchange()
     before = exchange.engine.top()
     exchange.engine.symbol_status = "BREAK"
@@ -389,7 +391,7 @@ def test_in_a_break_the_last_top_stays_up() -> None:
     assert exchange.engine.top() == before
 
 
-def test_a_stranger_takes_some_of_a_resting_order() -> None:
+def test_a_partial_fill_takes_some_of_a_resting_order() -> None:
     exchange = an_exchange()
     order, _ = exchange.place(exchange.account(), sell("100.10", "2"))
     exchange.engine.take_events()

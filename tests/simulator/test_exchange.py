@@ -1,4 +1,4 @@
-"""Cancel-replace row by row, and what must hold whatever anybody does."""
+"""Cancel-replace, outcome by outcome, and the invariants under random actions."""
 
 import random
 from decimal import Decimal
@@ -21,22 +21,22 @@ GOOD_CANCEL, BAD_CANCEL = CancelOrder(order_id=1001), CancelOrder(order_id=999)
 GOOD_ORDER, BAD_ORDER = sell("100.20", client_order_id="mm-1"), sell("99.00", client_order_id="mm-1")
 
 
-def an_exchange_with_an_order(**terms: Any) -> Exchange:
-    exchange = an_exchange(**terms)
+def an_exchange_with_an_order(**spec: Any) -> Exchange:
+    exchange = an_exchange(**spec)
     exchange.place(exchange.account(), sell("100.10", client_order_id="mm-1"))
     exchange.engine.take_events()
     return exchange
 
 
 def half(result: object) -> str:
-    """Of a cancel-replace: what became of one half."""
+    """The outcome of one half of a cancel-replace, as a word."""
     if isinstance(result, ExchangeError):
         return f"{result.code}"
     return "not tried" if result is None else "done"
 
 
 @pytest.mark.parametrize(
-    ("mode", "cancel", "wanted", "halves", "error"),
+    ("mode", "cancel", "new_order", "halves", "error"),
     [
         pytest.param(STOP, GOOD_CANCEL, GOOD_ORDER, ("done", "done"), None, id="stop: both succeed"),
         pytest.param(STOP, BAD_CANCEL, GOOD_ORDER, ("-2011", "not tried"), (400, -2022), id="stop: cancel fails"),
@@ -56,14 +56,14 @@ def half(result: object) -> str:
     ],
 )
 def test_a_cancel_replace_within_the_limits(
-    mode: ReplaceMode, cancel: CancelOrder, wanted: NewOrder, halves: tuple[str, str], error: tuple[int, int] | None
+    mode: ReplaceMode, cancel: CancelOrder, new_order: NewOrder, halves: tuple[str, str], error: tuple[int, int] | None
 ) -> None:
     exchange = an_exchange_with_an_order()
-    became = exchange.replace(exchange.account(), CancelReplaceRequest(cancel, wanted, mode))
-    assert (half(became.cancel), half(became.place)) == halves
-    assert (became.error[:2] if became.error else None) == error
+    outcome = exchange.replace(exchange.account(), CancelReplaceRequest(cancel, new_order, mode))
+    assert (half(outcome.cancel), half(outcome.place)) == halves
+    assert (outcome.error[:2] if outcome.error else None) == error
     counted = exchange.account().order_counts.limits_json(exchange.clock.unix_ms())
-    assert counted[0]["count"] == 2  # one for the order, one for the replace, whatever came of it
+    assert counted[0]["count"] == 2  # one for the order, one for the replace, which failed
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,12 @@ def test_a_cancel_replace_beyond_the_limit_under_cancel_only(
     mode: ReplaceMode, cancel: CancelOrder, halves: tuple[str, str], error: tuple[int, int]
 ) -> None:
     exchange = an_exchange_with_an_order(orders_per_10_s=1)
-    became = exchange.replace(
+    outcome = exchange.replace(
         exchange.account(), CancelReplaceRequest(cancel, GOOD_ORDER, mode, RateLimitExceededMode.CANCEL_ONLY)
     )
-    assert (half(became.cancel), half(became.place)) == halves
-    assert became.error is not None
-    assert became.error[:2] == error
+    assert (half(outcome.cancel), half(outcome.place)) == halves
+    assert outcome.error is not None
+    assert outcome.error[:2] == error
 
 
 @pytest.mark.parametrize("mode", [STOP, ALLOW])
@@ -97,47 +97,47 @@ def test_a_cancel_replace_beyond_the_limit_does_nothing_by_default(mode: Replace
 
 
 @pytest.mark.parametrize(
-    ("wanted", "terms", "code", "text"),
+    ("new_order", "spec", "code", "text"),
     [
         pytest.param(sell("100.001"), {}, -1013, "Filter failure: PRICE_FILTER", id="a filter"),
         pytest.param(GOOD_ORDER, {"max_open_orders": 1}, -2010, "Filter failure: MAX_NUM_ORDERS", id="count of orders"),
     ],
 )
-def test_what_is_checked_before_either_half_leaves_the_old_order_alone(
-    wanted: NewOrder, terms: dict[str, int], code: int, text: str
+def test_a_failed_check_before_either_half_leaves_the_old_order_alone(
+    new_order: NewOrder, spec: dict[str, int], code: int, text: str
 ) -> None:
-    exchange = an_exchange_with_an_order(**terms)
+    exchange = an_exchange_with_an_order(**spec)
     with pytest.raises(ExchangeError) as refusal:
-        exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, wanted, STOP))
+        exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, new_order, STOP))
     assert (refusal.value.code, refusal.value.text, refusal.value.data) == (code, text, None)
     assert [order.order_id for order in exchange.account().open_orders()] == [1001]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "events"),
+    ("new_order", "events"),
     [
         pytest.param(GOOD_ORDER, [("CANCELED", "CANCELED"), ("NEW", "NEW"), POSITION], id="both succeed"),
         pytest.param(
-            BAD_ORDER, [("CANCELED", "CANCELED"), ("REJECTED", "REJECTED"), POSITION], id="the order is refused"
+            BAD_ORDER, [("CANCELED", "CANCELED"), ("REJECTED", "REJECTED"), POSITION], id="the order is rejected"
         ),
     ],
 )
-def test_a_cancel_replace_is_told_as_reports_and_then_the_balances(
-    wanted: NewOrder, events: list[tuple[str, str]]
+def test_a_cancel_replace_publishes_reports_and_then_the_balances(
+    new_order: NewOrder, events: list[tuple[str, str]]
 ) -> None:
     exchange = an_exchange_with_an_order()
-    exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, wanted, STOP))
+    exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, new_order, STOP))
     assert take_user_events(exchange) == events
 
 
-def test_the_cancelled_orders_funds_serve_the_new_one() -> None:
+def test_the_cancelled_orders_funds_are_free_for_the_new_one() -> None:
     exchange = an_exchange(base="1")
     exchange.place(exchange.account(), sell("100.10", "1"))
-    became = exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, sell("100.20", "1"), STOP))
-    assert became.error is None
+    outcome = exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, sell("100.20", "1"), STOP))
+    assert outcome.error is None
 
 
-def test_a_refused_filter_counts_no_order_but_a_refusal_of_the_engine_does() -> None:
+def test_a_filter_failure_counts_no_order_but_a_rejection_by_the_engine_does() -> None:
     exchange = an_exchange()
     for price in ("100.001", "99.00"):
         with pytest.raises(ExchangeError):
@@ -145,7 +145,7 @@ def test_a_refused_filter_counts_no_order_but_a_refusal_of_the_engine_does() -> 
     assert exchange.account().order_counts.limits_json(exchange.clock.unix_ms())[0]["count"] == 1
 
 
-def test_the_journal_tells_would_match_from_filters() -> None:
+def test_the_audit_log_separates_would_match_from_filters() -> None:
     exchange = an_exchange_with_an_order()
     exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, BAD_ORDER, STOP))
     with pytest.raises(ExchangeError) as refusal:
@@ -155,7 +155,7 @@ def test_the_journal_tells_would_match_from_filters() -> None:
 
 
 def scramble(exchange: Exchange, chance: random.Random, steps: int) -> None:
-    """Two accounts, and the owner by hand, do whatever comes to mind while the market moves."""
+    """Random actions of two accounts and of the owner by hand, while the market moves."""
     accounts = [exchange.account(), exchange.account("other")]
     at_s, price = 1.0, 10_000
     for _ in range(steps):
@@ -163,24 +163,24 @@ def scramble(exchange: Exchange, chance: random.Random, steps: int) -> None:
         side = chance.choice([Side.BUY, Side.SELL])
         ticks = Decimal(price + chance.randint(-30, 30)) / 100
         quantity = Decimal(chance.randint(1, 30_000)) / 10_000
-        wanted = NewOrder(
+        new_order = NewOrder(
             side,
             chance.choice([OrderType.LIMIT, OrderType.LIMIT_MAKER, OrderType.LIMIT_MAKER]),
             quantity,
             ticks,
             client_order_id=chance.choice([None, "a", "b"]),
         )
-        if wanted.type is OrderType.LIMIT:
-            wanted = NewOrder(side, wanted.type, quantity, ticks, chance.choice(list(TimeInForce)))
+        if new_order.type is OrderType.LIMIT:
+            new_order = NewOrder(side, new_order.type, quantity, ticks, chance.choice(list(TimeInForce)))
         target = CancelOrder(order_id=1000 + chance.randint(1, 60))
         try:
             match chance.randint(0, 6):
                 case 0 | 1 | 2:
-                    exchange.place(account, wanted)
+                    exchange.place(account, new_order)
                 case 3:
                     exchange.cancel(account, target)
                 case 4:
-                    exchange.replace(account, CancelReplaceRequest(target, wanted, chance.choice([STOP, ALLOW])))
+                    exchange.replace(account, CancelReplaceRequest(target, new_order, chance.choice([STOP, ALLOW])))
                 case 5:
                     market = NewOrder(side, OrderType.MARKET, quantity)
                     exchange.place(account, market)
@@ -237,7 +237,7 @@ def test_whatever_happens_every_fill_is_within_its_order_and_its_limit(seed: int
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_same_seed_leaves_the_same_journal(seed: int) -> None:
+def test_the_same_seed_leaves_the_same_audit_log(seed: int) -> None:
     first, second = a_scrambled_exchange(seed), a_scrambled_exchange(seed)
     assert first.audit_log.digest == second.audit_log.digest
     assert first.engine.take_events() == second.engine.take_events()

@@ -8,12 +8,12 @@ from trailingedge.simulator.exchange_spec import ExchangeSpec, format_amount
 from trailingedge.websocket.response_parser import read_exchange_info
 
 
-def test_terms_take_pair_and_grid_from_the_tape() -> None:
-    tape = ListSource([], "XRPETH", "XRP", "ETH", Decimal("0.00000001"), Decimal(1))
-    terms = ExchangeSpec().for_source(tape)
-    assert (terms.symbol, terms.base_asset, terms.quote_asset) == ("XRPETH", "XRP", "ETH")
-    assert (terms.tick_size, terms.min_price, terms.step_size) == (tape.tick_size, tape.tick_size, Decimal(1))
-    assert terms.min_notional == Decimal("0.001")
+def test_a_spec_takes_pair_and_grid_from_the_source() -> None:
+    source = ListSource([], "XRPETH", "XRP", "ETH", Decimal("0.00000001"), Decimal(1))
+    spec = ExchangeSpec().for_source(source)
+    assert (spec.symbol, spec.base_asset, spec.quote_asset) == ("XRPETH", "XRP", "ETH")
+    assert (spec.tick_size, spec.min_price, spec.step_size) == (source.tick_size, source.tick_size, Decimal(1))
+    assert spec.min_notional == Decimal("0.001")
 
 
 RULES = SymbolRules(
@@ -35,19 +35,19 @@ RULES = SymbolRules(
 )
 
 
-def test_terms_take_filters_and_limits_from_the_rules_of_another_exchange() -> None:
+def test_a_spec_takes_filters_and_limits_from_another_exchange() -> None:
     limits = [
         RateLimit("REQUEST_WEIGHT", 60, 5000),
         RateLimit("ORDERS", 10, 50),
         RateLimit("ORDERS", 86_400, 160_000),
         RateLimit("RAW_REQUESTS", 300, 61_000),
     ]
-    terms = ExchangeSpec().for_rules(RULES, limits)
-    told, limits_told = read_exchange_info(
-        {"rateLimits": terms.limits_json(), "symbols": [terms.symbol_json("TRADING")]}, "XRPETH"
+    spec = ExchangeSpec().for_rules(RULES, limits)
+    rules, limits_read = read_exchange_info(
+        {"rateLimits": spec.limits_json(), "symbols": [spec.symbol_json("TRADING")]}, "XRPETH"
     )
-    assert told == RULES
-    assert {(limit.kind, limit.interval_s): limit.limit for limit in limits_told} == {
+    assert rules == RULES
+    assert {(limit.kind, limit.interval_s): limit.limit for limit in limits_read} == {
         ("REQUEST_WEIGHT", 60): 5000,
         ("ORDERS", 10): 50,
         ("ORDERS", 86_400): 160_000,
@@ -55,18 +55,18 @@ def test_terms_take_filters_and_limits_from_the_rules_of_another_exchange() -> N
     }
 
 
-def test_what_the_other_exchange_leaves_open_stays_as_it_is() -> None:
+def test_what_the_other_exchange_does_not_set_stays_as_it_is() -> None:
     bare = SymbolRules("XRPETH", "XRP", "ETH", Decimal("0.01"), Decimal(1))
-    terms, usual = ExchangeSpec().for_rules(bare, []), ExchangeSpec()
-    assert (terms.min_price, terms.min_quantity, terms.min_notional) == (Decimal("0.01"), Decimal(1), Decimal(0))
-    assert (terms.max_price, terms.max_quantity) == (usual.max_price, usual.max_quantity)
-    assert terms.price_multipliers(Side.SELL) == usual.price_multipliers(Side.BUY)
-    assert terms.orders_per_day == usual.orders_per_day
+    spec, usual = ExchangeSpec().for_rules(bare, []), ExchangeSpec()
+    assert (spec.min_price, spec.min_quantity, spec.min_notional) == (Decimal("0.01"), Decimal(1), Decimal(0))
+    assert (spec.max_price, spec.max_quantity) == (usual.max_price, usual.max_quantity)
+    assert spec.price_multipliers(Side.SELL) == usual.price_multipliers(Side.BUY)
+    assert spec.orders_per_day == usual.orders_per_day
 
 
 @pytest.mark.parametrize(
     ("amount", "text"),
     [("1", "1.00000000"), ("0.1234567891", "0.12345678"), ("0.999999999", "0.99999999"), ("1E-8", "0.00000001")],
 )
-def test_amounts_are_shown_with_eight_decimals_and_never_as_more_than_there_is(amount: str, text: str) -> None:
+def test_amounts_have_eight_decimals_and_are_rounded_down(amount: str, text: str) -> None:
     assert format_amount(Decimal(amount)) == text

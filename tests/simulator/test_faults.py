@@ -1,4 +1,4 @@
-"""Each dish of the menu, seen from a client's side."""
+"""Each fault as a client sees it."""
 
 from random import Random
 from typing import Any
@@ -26,7 +26,7 @@ class NoChance(Random):
         raise AssertionError("nothing is drawn while the menu is empty")
 
 
-def test_an_empty_menu_disturbs_nothing_and_draws_nothing() -> None:
+def test_without_faults_nothing_changes_and_no_random_number_is_drawn() -> None:
     misfortune = FaultInjector(Faults(), NoChance())
     assert misfortune.request_fault("order.place") is NO_FAULT
     assert misfortune.frame_deliveries("{}", FrameFaults()) == [("{}", 0.0)]
@@ -34,7 +34,7 @@ def test_an_empty_menu_disturbs_nothing_and_draws_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fate", "placed", "heard"),
+    ("fault", "placed", "received"),
     [
         pytest.param("lose_request", 0, None, id="the request is lost"),
         pytest.param("lose_reply", 1, None, id="the answer is lost"),
@@ -43,73 +43,75 @@ def test_an_empty_menu_disturbs_nothing_and_draws_nothing() -> None:
         pytest.param("timeout_done", 1, (500, -1007), id="a timeout, but done"),
         pytest.param("unexpected_response", 1, (500, -1006), id="an unexpected response"),
         pytest.param("busy", 0, (503, -1008), id="the exchange is busy"),
-        pytest.param("reject", 0, (400, -2010), id="a refusal out of the blue"),
+        pytest.param("reject", 0, (400, -2010), id="an error without a cause"),
     ],
 )
-def test_a_request_meets_the_fate_arranged_for_it(fate: str, placed: int, heard: tuple[int, int | None] | None) -> None:
+def test_a_request_gets_the_fault_scheduled_for_it(
+    fault: str, placed: int, received: tuple[int, int | None] | None
+) -> None:
     trader = a_trader()
-    trader.hub.fault_injector.schedule("order.place", fate)
+    trader.hub.fault_injector.schedule("order.place", fault)
     answer = trader.order_request("order.place", **SELL)
     assert trader.hub.exchange.audit_log.placed == placed
-    assert len(trader.events) == 2 * placed  # what was done is told as ever
-    assert (answer.get("status"), answer.get("error", {}).get("code")) == (heard or (None, None))
+    assert len(trader.events) == 2 * placed  # an executed request publishes its events
+    assert (answer.get("status"), answer.get("error", {}).get("code")) == (received or (None, None))
     assert trader.order_request("order.status", orderId=1001)["status"] == (200 if placed else 400)
 
 
-@pytest.mark.parametrize(("fate", "placed"), [("cut_before", 0), ("cut_after", 1)])
-def test_a_line_is_cut_before_or_after_the_deed(fate: str, placed: int) -> None:
+@pytest.mark.parametrize(("fault", "placed"), [("cut_before", 0), ("cut_after", 1)])
+def test_a_connection_drops_before_or_after_the_execution(fault: str, placed: int) -> None:
     trader = a_trader()
-    trader.hub.fault_injector.schedule("order.place", fate)
+    trader.hub.fault_injector.schedule("order.place", fault)
     assert trader.order_request("order.place", **SELL) == {}
     assert trader.connection.closed == (1006, "")
     assert trader.hub.exchange.audit_log.placed == placed
-    assert trader.order_request("order.place", **SELL) == {}  # who was cut off is not heard
+    assert trader.order_request("order.place", **SELL) == {}  # frames of a disconnected client are ignored
     assert trader.hub.exchange.audit_log.placed == placed
 
 
-def patient() -> tuple[ApiClient, ManualScheduler]:
-    """A trader, and what is still to happen to him."""
-    agenda = ManualScheduler()
-    return a_trader(later=agenda), agenda
+def trader_and_scheduler() -> tuple[ApiClient, ManualScheduler]:
+    """A trader, and the scheduler with the delayed calls."""
+    scheduler = ManualScheduler()
+    return a_trader(call_later=scheduler), scheduler
 
 
-def test_a_late_answer_is_held_back_its_events_are_not() -> None:
-    trader, agenda = patient()
+def test_a_late_reply_is_delayed_but_its_events_are_not() -> None:
+    trader, scheduler = trader_and_scheduler()
     trader.hub.fault_injector.schedule("order.place", "late_reply")
     assert trader.order_request("order.place", **SELL) == {}
     assert [event["e"] for event in trader.events] == ["executionReport", "outboundAccountPosition"]
-    assert agenda.run_all() == [2.0]
+    assert scheduler.run_all() == [2.0]
     assert trader.connection.frames[-1]["status"] == 200
 
 
 @pytest.mark.parametrize(
-    ("fate", "told_at_once", "told_then"),
+    ("fault", "told_at_once", "told_then"),
     [
         pytest.param("slow_request", None, 200, id="and answered then"),
-        pytest.param("timeout_done_late", -1007, None, id="after a timeout was told"),
-        pytest.param("lose_reply_done_late", None, None, id="and nobody hears of it"),
+        pytest.param("timeout_done_late", -1007, None, id="after a timeout reply"),
+        pytest.param("lose_reply_done_late", None, None, id="and no reply is sent"),
     ],
 )
-def test_an_order_is_placed_late(fate: str, told_at_once: int | None, told_then: int | None) -> None:
-    trader, agenda = patient()
-    trader.hub.fault_injector.schedule("order.place", fate)
+def test_an_order_is_placed_late(fault: str, told_at_once: int | None, told_then: int | None) -> None:
+    trader, scheduler = trader_and_scheduler()
+    trader.hub.fault_injector.schedule("order.place", fault)
     answer = trader.order_request("order.place", **SELL)
     assert answer.get("error", {}).get("code") == told_at_once
     assert trader.hub.exchange.audit_log.placed == 0
-    heard = len(trader.connection.frames)
-    agenda.run_all()
+    received = len(trader.connection.frames)
+    scheduler.run_all()
     assert trader.hub.exchange.audit_log.placed == 1
-    answers = [frame["status"] for frame in trader.connection.frames[heard:] if "status" in frame]
+    answers = [frame["status"] for frame in trader.connection.frames[received:] if "status" in frame]
     assert answers == ([told_then] if told_then else [])
 
 
-async def test_a_request_that_is_stuck_for_too_long_is_too_old() -> None:
-    agenda, clock = ManualScheduler(), ManualClock()
-    trader = a_trader(an_exchange(clock=clock), later=agenda)
+async def test_a_request_delayed_too_long_is_outside_its_recv_window() -> None:
+    scheduler, clock = ManualScheduler(), ManualClock()
+    trader = a_trader(an_exchange(clock=clock), call_later=scheduler)
     trader.hub.fault_injector.schedule("order.place", "stuck_request")
     trader.order_request("order.place", **SELL)
     await clock.advance(8.0)
-    agenda.run_all()
+    scheduler.run_all()
     assert trader.connection.frames[-1]["error"]["code"] == -1021
     assert trader.hub.exchange.audit_log.placed == 0
 
@@ -119,30 +121,30 @@ async def test_a_query_is_answered_from_old_records() -> None:
     trader = a_trader(an_exchange(clock=clock))
     await clock.advance(10.0)
     order_id = trader.order_request("order.place", **SELL)["result"]["orderId"]
-    for fate, code in (("lag", -2013), (NO_FAULT, None)):
-        trader.hub.fault_injector.schedule("order.status", fate)
+    for fault, code in (("lag", -2013), (NO_FAULT, None)):
+        trader.hub.fault_injector.schedule("order.status", fault)
         assert trader.order_request("order.status", orderId=order_id).get("error", {}).get("code") == code
     await clock.advance(10.0)
     trader.order_request("order.cancel", orderId=order_id)
-    for fate, status in (("lag", "NEW"), (NO_FAULT, "CANCELED")):
-        trader.hub.fault_injector.schedule("order.status", fate)
+    for fault, status in (("lag", "NEW"), (NO_FAULT, "CANCELED")):
+        trader.hub.fault_injector.schedule("order.status", fault)
         assert trader.order_request("order.status", orderId=order_id)["result"]["status"] == status
 
 
-def test_any_reject_is_one_of_many_and_does_nothing() -> None:
+def test_reject_any_is_one_of_many_errors_and_executes_nothing() -> None:
     trader = a_trader(faults=Faults({"reject_any": 1.0}, methods=("order.place",)))
     codes = {trader.order_request("order.place", **SELL)["error"]["code"] for _ in range(200)}
     assert codes == {code for _, code, _ in REQUEST_ERRORS}
     assert trader.hub.exchange.audit_log.placed == 0
 
 
-def test_times_are_drawn_up_to_those_of_the_menu() -> None:
+def test_times_are_drawn_up_to_those_of_the_fault() -> None:
     misfortune = FaultInjector(Faults({"late_reply": 1.0}), Random(2))
     drawn = [misfortune.request_fault("order.place").reply_delay_s for _ in range(500)]
     assert 0.0 <= min(drawn) < 0.1 < 1.9 < max(drawn) <= REQUEST_FAULTS["late_reply"].reply_delay_s
 
 
-def test_faults_befall_the_methods_named_as_often_as_they_should() -> None:
+def test_faults_occur_for_the_named_methods_as_often_as_configured() -> None:
     misfortune = FaultInjector(Faults({"lose_reply": 0.25}), Random(1))
     lost = sum(not misfortune.request_fault("order.place").replied for _ in range(4000))
     assert 900 < lost < 1100
@@ -155,8 +157,8 @@ def test_faults_may_change_at_any_time() -> None:
     assert misfortune.request_fault("order.place").disconnects
 
 
-def test_what_is_not_on_the_menu_cannot_be_ordered() -> None:
-    with pytest.raises(ValueError, match="not on the menu: soup"):
+def test_an_unknown_fault_is_an_error() -> None:
+    with pytest.raises(ValueError, match="unknown faults: soup"):
         Faults({"soup": 1.0})
 
 
@@ -167,54 +169,54 @@ CUT = FrameFaults(disconnect=1.0)
 
 
 @pytest.mark.parametrize(
-    ("mishaps", "heard"),
+    ("frame_faults", "received"),
     [
         pytest.param(TWICE, ["whole", "whole"], id="every frame twice"),
         pytest.param(TORN, ["whole", "garbage"], id="a torn copy after every frame"),
         pytest.param(HUGE, ["whole", "huge"], id="a huge copy after every frame"),
-        pytest.param(CUT, [], id="the line is cut"),
+        pytest.param(CUT, [], id="the connection drops"),
     ],
 )
-def test_frames_suffer_too(mishaps: FrameFaults, heard: list[str]) -> None:
+def test_frame_faults_change_the_frames_of_a_stream(frame_faults: FrameFaults, received: list[str]) -> None:
     trader = a_trader()
     listener = a_client(trader.hub, "/ws/ethfdusd@bookTicker")
-    trader.hub.fault_injector.faults = Faults(market=mishaps)
+    trader.hub.fault_injector.faults = Faults(market=frame_faults)
     trader.hub.on_tick(tick("101.00", "101.10", at_s=1))
-    assert [kind_of(text) for text in listener.connection.texts] == heard
-    assert (listener.connection.closed is not None) == (not heard)
+    assert [kind_of(text) for text in listener.connection.texts] == received
+    assert (listener.connection.closed is not None) == (not received)
     assert trader.connection.closed is None
 
 
 @pytest.mark.parametrize(
-    ("mishaps", "heard"),
+    ("frame_faults", "received"),
     [
         pytest.param(TWICE, ["whole"] * 4, id="every event twice"),
         pytest.param(TORN, ["whole", "garbage"] * 2, id="a torn copy after every event"),
-        pytest.param(CUT, [], id="the line is cut"),
+        pytest.param(CUT, [], id="the connection drops"),
     ],
 )
-def test_events_of_an_account_suffer_too(mishaps: FrameFaults, heard: list[str]) -> None:
-    trader = a_trader(faults=Faults(account=mishaps))
+def test_frame_faults_change_the_events_of_an_account(frame_faults: FrameFaults, received: list[str]) -> None:
+    trader = a_trader(faults=Faults(account=frame_faults))
     before = len(trader.connection.texts)
     trader.order_request("order.place", **SELL)
-    told = trader.connection.texts[before + 1 :]  # after the answer
-    assert [kind_of(text) for text in told] == heard
-    assert (trader.connection.closed is not None) == (not heard)
+    sent = trader.connection.texts[before + 1 :]  # after the reply
+    assert [kind_of(text) for text in sent] == received
+    assert (trader.connection.closed is not None) == (not received)
 
 
 def test_later_events_overtake_a_late_one() -> None:
-    trader, agenda = patient()
+    trader, scheduler = trader_and_scheduler()
     trader.hub.fault_injector.faults = Faults(account=FrameFaults(delay=1.0, max_delay_s=0.5))
     trader.order_request("order.place", **SELL)
     assert trader.events == []
     trader.hub.fault_injector.faults = Faults()
     trader.order_request("order.cancel", orderId=1001)
-    assert all(0.0 <= late_s <= 0.5 for late_s in agenda.run_all())
-    told = [event["x"] for event in trader.events if event["e"] == "executionReport"]
-    assert told == ["CANCELED", "NEW"]
+    assert all(0.0 <= late_s <= 0.5 for late_s in scheduler.run_all())
+    sent = [event["x"] for event in trader.events if event["e"] == "executionReport"]
+    assert sent == ["CANCELED", "NEW"]
 
 
-def test_strangers_nibble_at_what_rests_at_the_best_price() -> None:
+def test_partial_fills_take_from_orders_at_the_best_price() -> None:
     trader = a_trader(faults=Faults(partial_fill=1.0))
     for price in ("100.10", "100.50"):
         trader.order_request("order.place", **{**SELL, "price": price})
@@ -234,7 +236,7 @@ def kind_of(text: str) -> str:
     return "whole" if text.endswith("}") and text.count("{") == text.count("}") else "garbage"
 
 
-async def test_a_clock_steps_and_drifts_and_its_ages_stay_true() -> None:
+async def test_a_clock_steps_and_drifts_while_ages_stay_right() -> None:
     inner = ManualClock()
     clock = DriftingClock(inner)
     assert clock.unix_ms() == inner.unix_ms()

@@ -27,7 +27,7 @@ AVERAGE = Decimal(100)
         pytest.param("100", "40.0001", "NOTIONAL", id="a notional above the most"),
     ],
 )
-def test_an_order_is_refused_by_the_name_of_its_filter(price: str, quantity: str, failed: str) -> None:
+def test_an_order_is_rejected_with_the_name_of_its_filter(price: str, quantity: str, failed: str) -> None:
     with pytest.raises(ExchangeError) as refusal:
         check_filters(TERMS, sell(price, quantity), Decimal(price), Decimal(quantity), AVERAGE)
     assert (refusal.value.code, refusal.value.text) == (-1013, f"Filter failure: {failed}")
@@ -43,27 +43,27 @@ def test_an_order_is_refused_by_the_name_of_its_filter(price: str, quantity: str
         pytest.param("100.010", "1.00000", id="more zeros than the grid has"),
     ],
 )
-def test_an_order_at_the_very_bound_passes(price: str, quantity: str) -> None:
+def test_an_order_exactly_at_a_bound_passes(price: str, quantity: str) -> None:
     check_filters(TERMS, sell(price, quantity), Decimal(price), Decimal(quantity), AVERAGE)
 
 
 def test_the_percent_bound_above_holds_too() -> None:
-    terms = ExchangeSpec(bid_multiplier_up=Decimal(2))
-    check_filters(terms, sell("200.00"), Decimal(200), Decimal(1), AVERAGE)
+    spec = ExchangeSpec(bid_multiplier_up=Decimal(2))
+    check_filters(spec, sell("200.00"), Decimal(200), Decimal(1), AVERAGE)
     with pytest.raises(ExchangeError, match="PERCENT_PRICE_BY_SIDE"):
-        check_filters(terms, sell("200.01"), Decimal("200.01"), Decimal(1), AVERAGE)
+        check_filters(spec, sell("200.01"), Decimal("200.01"), Decimal(1), AVERAGE)
 
 
-def test_a_price_sent_beside_a_peg_must_pass_as_well() -> None:
+def test_a_price_sent_along_with_a_peg_must_pass_as_well() -> None:
     with pytest.raises(ExchangeError, match="PRICE_FILTER"):
         check_filters(TERMS, sell("100.001"), Decimal(100), Decimal(1), AVERAGE)
 
 
-def test_a_market_order_has_a_least_notional_but_no_greatest() -> None:
-    wanted = NewOrder(Side.BUY, OrderType.MARKET, Decimal(45))
-    check_filters(TERMS, wanted, AVERAGE, Decimal(45), AVERAGE)
+def test_a_market_order_has_a_minimum_notional_but_no_maximum() -> None:
+    request = NewOrder(Side.BUY, OrderType.MARKET, Decimal(45))
+    check_filters(TERMS, request, AVERAGE, Decimal(45), AVERAGE)
     with pytest.raises(ExchangeError, match="NOTIONAL"):
-        check_filters(TERMS, wanted, AVERAGE, Decimal("0.01"), AVERAGE)
+        check_filters(TERMS, request, AVERAGE, Decimal("0.01"), AVERAGE)
 
 
 @pytest.mark.parametrize(
@@ -79,15 +79,15 @@ def test_a_market_order_has_a_least_notional_but_no_greatest() -> None:
     ],
 )
 def test_each_side_has_its_own_percent_bounds(side: Side, price: str, passes: bool) -> None:
-    terms = ExchangeSpec(
+    spec = ExchangeSpec(
         bid_multiplier_down=Decimal("0.8"),
         bid_multiplier_up=Decimal("1.1"),
         ask_multiplier_down=Decimal("0.9"),
         ask_multiplier_up=Decimal("1.2"),
     )
-    wanted = NewOrder(side, OrderType.LIMIT_MAKER, Decimal(1), Decimal(price))
+    request = NewOrder(side, OrderType.LIMIT_MAKER, Decimal(1), Decimal(price))
     if passes:
-        check_filters(terms, wanted, Decimal(price), Decimal(1), AVERAGE)
+        check_filters(spec, request, Decimal(price), Decimal(1), AVERAGE)
     else:
         with pytest.raises(ExchangeError, match="PERCENT_PRICE_BY_SIDE"):
-            check_filters(terms, wanted, Decimal(price), Decimal(1), AVERAGE)
+            check_filters(spec, request, Decimal(price), Decimal(1), AVERAGE)

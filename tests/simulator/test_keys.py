@@ -39,7 +39,7 @@ def test_any_other_signature_is_refused(payload: str, signature: str) -> None:
     assert (refusal.value.code, refusal.value.text) == (-1022, "Signature for this request is not valid.")
 
 
-def test_keys_open_their_account_until_they_are_revoked() -> None:
+def test_a_key_gives_access_to_its_account_until_it_is_revoked() -> None:
     ring = a_ring()
     assert ring.account_of("TESTKEY") == "owner"
     ring.revoke("TESTKEY")
@@ -48,7 +48,7 @@ def test_keys_open_their_account_until_they_are_revoked() -> None:
     assert (refusal.value.code, refusal.value.status) == (-2015, 401)
 
 
-def test_a_key_of_another_form_is_told_so() -> None:
+def test_a_malformed_key_has_its_own_error() -> None:
     with pytest.raises(ExchangeError) as refusal:
         a_ring().account_of("no such thing")
     assert refusal.value.code == -2014
@@ -56,7 +56,7 @@ def test_a_key_of_another_form_is_told_so() -> None:
         a_ring().register(VECTOR_KEY.public_key(), "owner", "no such thing")
 
 
-def test_a_key_without_a_name_is_named_after_itself() -> None:
+def test_an_api_key_is_by_default_a_hash_of_the_public_key() -> None:
     ring = KeyRing()
     name = ring.register(VECTOR_KEY.public_key(), "owner")
     assert name == KeyRing().register(VECTOR_KEY.public_key(), "owner")

@@ -105,7 +105,7 @@ def test_history_continues_into_the_ticks() -> None:
         ),
     ],
 )
-def test_intervals_open_where_the_exchange_has_it(interval: Interval, time_ms: int, opens_ms: int) -> None:
+def test_intervals_open_where_binances_do(interval: Interval, time_ms: int, opens_ms: int) -> None:
     assert interval.start_ms(time_ms) == opens_ms
     assert interval.start_ms(interval.next_start_ms(opens_ms)) == interval.next_start_ms(opens_ms)
 
@@ -114,7 +114,7 @@ def test_intervals_open_where_the_exchange_has_it(interval: Interval, time_ms: i
     steps=st.lists(st.tuples(st.integers(0, 400), st.integers(90, 110), st.booleans()), min_size=1, max_size=60),
     name=st.sampled_from(["1m", "3m", "5m", "1h"]),
 )
-def test_coarse_klines_are_the_minutes_put_together(steps: list[tuple[int, int, bool]], name: str) -> None:
+def test_coarse_klines_are_merged_minutes(steps: list[tuple[int, int, bool]], name: str) -> None:
     klines, at_s, price = Klines(), 0, 100
     for wait_s, next_price, trades in steps:
         at_s += wait_s
@@ -130,28 +130,28 @@ def test_coarse_klines_are_the_minutes_put_together(steps: list[tuple[int, int, 
     assert all(after.open_ms - before.open_ms == INTERVALS[name] for before, after in pairwise(coarse))
 
 
-def heard(feed: KlineFeed, klines: Klines, moved: Tick) -> list[tuple[int, bool]]:
-    """Opening times, in seconds from the start, and whether closed, of what one tick makes the feed tell."""
-    told = [((bar.open_ms - START_MS) // 1000, True) for bar in feed.closed_until(moved.time_ms)]
+def published_klines(feed: KlineFeed, klines: Klines, moved: Tick) -> list[tuple[int, bool]]:
+    """The klines that a tick publishes: opening time in seconds from the start, and whether closed."""
+    published = [((bar.open_ms - START_MS) // 1000, True) for bar in feed.closed_until(moved.time_ms)]
     klines.on_tick(moved)
     forming = feed.forming()
-    return told + ([((forming.open_ms - START_MS) // 1000, False)] if forming else [])
+    return published + ([((forming.open_ms - START_MS) // 1000, False)] if forming else [])
 
 
-def test_a_feed_tells_every_two_seconds_and_once_at_each_close() -> None:
+def test_a_feed_publishes_every_two_seconds_and_once_at_each_close() -> None:
     klines = built(trade("100", 0))
     feed = KlineFeed(MINUTE, klines)
-    assert heard(feed, klines, trade("101", 1)) == [(0, False)]
-    assert heard(feed, klines, trade("102", 2)) == []
-    assert heard(feed, klines, trade("103", 3)) == [(0, False)]
-    assert heard(feed, klines, trade("104", 60)) == [(0, True)]
-    assert heard(feed, klines, trade("104", 62)) == [(60, False)]
+    assert published_klines(feed, klines, trade("101", 1)) == [(0, False)]
+    assert published_klines(feed, klines, trade("102", 2)) == []
+    assert published_klines(feed, klines, trade("103", 3)) == [(0, False)]
+    assert published_klines(feed, klines, trade("104", 60)) == [(0, True)]
+    assert published_klines(feed, klines, trade("104", 62)) == [(60, False)]
 
 
 def test_a_feed_leaves_out_no_minute_of_a_gap() -> None:
     klines = built(trade("100", 0))
     feed = KlineFeed(MINUTE, klines)
-    assert heard(feed, klines, trade("105", 200)) == [(0, True), (60, True), (120, True)]
+    assert published_klines(feed, klines, trade("105", 200)) == [(0, True), (60, True), (120, True)]
 
 
 def test_the_closed_kline_holds_every_trade_before_its_end_and_none_after() -> None:
@@ -171,7 +171,7 @@ def test_memory_stays_flat_however_long_the_market_runs() -> None:
     assert klines.rows(Interval("1h"), START_MS, None, 1)[0].open_ms < START_MS + 3_600_000
 
 
-def test_a_row_has_the_columns_of_the_exchange() -> None:
+def test_a_row_has_binances_columns() -> None:
     (bar,) = built(trade("100.5", 1, traded="2")).rows(MINUTE, None, None, 1)
     assert kline_row_json(bar, MINUTE) == [
         START_MS,
@@ -186,7 +186,7 @@ def test_a_row_has_the_columns_of_the_exchange() -> None:
     ]
 
 
-def test_where_nothing_trades_klines_follow_the_price_that_is_told() -> None:
+def test_without_trades_klines_follow_the_last_price() -> None:
     quotes = [("100", 0), ("103", 10), ("98", 20), ("101", 50), ("101", 70), ("105", 80)]
     klines = built(*(tick(at_s=at_s, last=price) for price, at_s in quotes))
     rows = klines.rows(MINUTE, None, None, 10)
@@ -194,7 +194,7 @@ def test_where_nothing_trades_klines_follow_the_price_that_is_told() -> None:
     assert [(bar.volume, bar.trade_count) for bar in rows] == [(Decimal(0), 0), (Decimal(0), 0)]
 
 
-def test_a_tape_of_quotes_closes_klines() -> None:
+def test_a_source_of_quotes_closes_klines() -> None:
     klines = built(tick(at_s=0, last="100"), tick(at_s=30, last="102"))
     feed = KlineFeed(MINUTE, klines)
     (closed,) = feed.closed_until(START_MS + 61_000)

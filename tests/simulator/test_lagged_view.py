@@ -1,4 +1,4 @@
-"""What queries are told while the records lag: the account exactly as it stood."""
+"""Lagged views: queries see the account exactly as it was at that time."""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from trailingedge.model.market import OrderStatus
 from trailingedge.simulator.orders import CancelOrder
 
 
-async def test_the_past_stands_still_while_the_present_moves() -> None:
+async def test_a_lagged_view_stays_as_it_was_while_the_account_changes() -> None:
     clock = ManualClock()
     exchange = an_exchange(clock=clock)
     account, started_ms = exchange.account(), clock.unix_ms()
@@ -45,7 +45,7 @@ async def test_the_past_stands_still_while_the_present_moves() -> None:
     assert account.as_of(clock.unix_ms()) is account
 
 
-async def test_a_deposit_is_part_of_the_past_as_well() -> None:
+async def test_a_deposit_makes_a_version_too() -> None:
     clock = ManualClock()
     exchange = an_exchange(clock=clock)
     account = exchange.account()
@@ -55,7 +55,7 @@ async def test_a_deposit_is_part_of_the_past_as_well() -> None:
     assert account.balances()[0].free == 15
 
 
-async def test_of_the_past_only_the_latest_seconds_are_kept() -> None:
+async def test_only_the_versions_of_the_latest_seconds_are_kept() -> None:
     clock = ManualClock()
     exchange = an_exchange(clock=clock)
     account, started_ms = exchange.account(), clock.unix_ms()
@@ -63,5 +63,5 @@ async def test_of_the_past_only_the_latest_seconds_are_kept() -> None:
         await clock.advance(1)
         order, _ = exchange.place(account, sell())
         exchange.cancel(account, CancelOrder(order_id=order.order_id))
-    assert len(account.as_of(started_ms).orders) > 10  # not that old any more
+    assert len(account.as_of(started_ms).orders) > 10  # the oldest version kept is newer than that
     assert len(account.as_of(clock.unix_ms() - 2000).orders) == 38

@@ -8,64 +8,64 @@ from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.pacing import Pacer
 
 
-class Stage:
-    """Notes when each tick is played, and lets `answer_s` pass before it says that it was answered."""
+class SlowClient:
+    """Records when each tick is played; its clients take `processing_s` to process one."""
 
-    def __init__(self, clock: ManualClock, heard: bool = True, answer_s: float = 0.0) -> None:
+    def __init__(self, clock: ManualClock, sent: bool = True, processing_s: float = 0.0) -> None:
         self._clock = clock
-        self._heard = heard
-        self._answer_s = answer_s
+        self._sent = sent
+        self._processing_s = processing_s
         self.played_s: list[float] = []
 
-    def play(self, _: Tick) -> bool:
+    def on_tick(self, _: Tick) -> bool:
         self.played_s.append(round(self._clock.now_s(), 6))
-        return self._heard
+        return self._sent
 
-    async def answered(self) -> None:
-        if self._answer_s:
-            await self._clock.sleep(self._answer_s)
+    async def settled(self) -> None:
+        if self._processing_s:
+            await self._clock.sleep(self._processing_s)
 
 
-async def run(clock: ManualClock, stage: Stage, speed: float, seconds: list[float]) -> list[float]:
-    pump = Pacer(clock, speed, stage.play, stage.answered)
+async def run(clock: ManualClock, client: SlowClient, speed: float, seconds: list[float]) -> list[float]:
+    pacer = Pacer(clock, speed, client.on_tick, client.settled)
     async with asyncio.TaskGroup() as group:
-        group.create_task(pump.run(START_MS, iter([tick(at_s=at_s) for at_s in seconds])))
+        group.create_task(pacer.run(START_MS, iter([tick(at_s=at_s) for at_s in seconds])))
         await clock.advance(100.0)
-    return stage.played_s
+    return client.played_s
 
 
 async def test_ticks_are_played_when_they_are_due() -> None:
     clock = ManualClock()
-    assert await run(clock, Stage(clock), 1.0, [1, 2.5, 4]) == [1.0, 2.5, 4.0]
+    assert await run(clock, SlowClient(clock), 1.0, [1, 2.5, 4]) == [1.0, 2.5, 4.0]
 
 
 async def test_a_faster_market_plays_them_in_less_time() -> None:
     clock = ManualClock()
-    assert await run(clock, Stage(clock), 10.0, [1, 2.5, 4]) == [0.1, 0.25, 0.4]
+    assert await run(clock, SlowClient(clock), 10.0, [1, 2.5, 4]) == [0.1, 0.25, 0.4]
 
 
-async def test_the_market_waits_for_its_answers() -> None:
+async def test_the_market_waits_until_its_clients_have_processed_a_tick() -> None:
     clock = ManualClock()
-    assert await run(clock, Stage(clock, answer_s=2.0), 1.0, [1, 2, 3]) == [1.0, 3.0, 5.0]
+    assert await run(clock, SlowClient(clock, processing_s=2.0), 1.0, [1, 2, 3]) == [1.0, 3.0, 5.0]
 
 
-async def test_nobody_is_waited_for_who_was_told_nothing() -> None:
+async def test_a_tick_that_sent_nothing_is_not_waited_for() -> None:
     clock = ManualClock()
-    assert await run(clock, Stage(clock, heard=False, answer_s=9.0), 1.0, [1, 2, 3]) == [1.0, 2.0, 3.0]
+    assert await run(clock, SlowClient(clock, sent=False, processing_s=9.0), 1.0, [1, 2, 3]) == [1.0, 2.0, 3.0]
 
 
 async def test_a_little_delay_is_made_up_for() -> None:
     clock = ManualClock()
-    assert await run(clock, Stage(clock, answer_s=0.2), 10.0, [1, 2, 9]) == [0.1, 0.3, 0.9]
+    assert await run(clock, SlowClient(clock, processing_s=0.2), 10.0, [1, 2, 9]) == [0.1, 0.3, 0.9]
 
 
-async def test_a_market_far_behind_does_not_sprint() -> None:
+async def test_a_market_far_behind_moves_its_schedule_instead_of_catching_up() -> None:
     clock = ManualClock()
-    played = await run(clock, Stage(clock, answer_s=3.0), 1.0, [1, 2, 12])
-    assert played == [1.0, 4.0, 14.0]  # ten seconds after the tick before, as on the tape
+    played = await run(clock, SlowClient(clock, processing_s=3.0), 1.0, [1, 2, 12])
+    assert played == [1.0, 4.0, 14.0]  # ten seconds after the tick before, as in the source
 
 
-def test_a_market_cannot_stand_still() -> None:
+def test_a_speed_must_be_above_zero() -> None:
     clock = ManualClock()
     with pytest.raises(ValueError, match="speed 0"):
-        Pacer(clock, 0, Stage(clock).play, Stage(clock).answered)
+        Pacer(clock, 0, SlowClient(clock).on_tick, SlowClient(clock).settled)

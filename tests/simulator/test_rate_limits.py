@@ -12,7 +12,7 @@ def counts(counted: OrderCounts, now_ms: int) -> list[object]:
     return [limit["count"] for limit in counted.limits_json(now_ms)]
 
 
-def test_a_window_starts_anew_at_its_multiple_not_after_its_length() -> None:
+def test_a_window_restarts_at_its_multiple_not_after_its_length() -> None:
     window = RateWindow(10_000, limit=5)
     window.add(NOON_MS + 9_999, 3)
     assert window.count(NOON_MS + 9_999) == 3
@@ -26,7 +26,7 @@ def test_a_count_never_falls_below_zero() -> None:
     assert window.count(NOON_MS) == 0
 
 
-def test_one_order_too_many_in_ten_seconds_is_refused_until_the_next_ten() -> None:
+def test_one_order_too_many_in_ten_seconds_is_rejected_until_the_next_ten() -> None:
     counted = OrderCounts(ExchangeSpec(orders_per_10_s=2))
     counted.add(NOON_MS)
     assert counted.limit_error(NOON_MS) is None
@@ -60,7 +60,7 @@ def test_a_first_fill_lowers_the_windows_that_are_current_when_it_is_due() -> No
     assert counts(counted, NOON_MS + 10_100) == [0, 0]
 
 
-def test_too_much_weight_is_refused_with_the_end_of_the_window() -> None:
+def test_too_much_weight_is_rejected_with_the_end_of_the_window() -> None:
     weights = RequestWeightLimiter(ExchangeSpec(weight_per_minute=10))
     weights.charge(NOON_MS, 10)
     with pytest.raises(ExchangeError) as refusal:
@@ -70,7 +70,7 @@ def test_too_much_weight_is_refused_with_the_end_of_the_window() -> None:
     weights.charge(NOON_MS + 60_000, 1)
 
 
-def test_who_does_not_hear_is_banned_and_the_next_time_longer() -> None:
+def test_a_client_that_ignores_429_is_banned_and_longer_the_next_time() -> None:
     weights = RequestWeightLimiter(ExchangeSpec(weight_per_minute=1))
 
     def ban_ms(now_ms: int) -> int:
@@ -86,7 +86,7 @@ def test_who_does_not_hear_is_banned_and_the_next_time_longer() -> None:
     assert ban_ms(NOON_MS + 120_000) == 240_000
 
 
-def test_weight_given_back_can_be_spent_again() -> None:
+def test_refunded_weight_can_be_charged_again() -> None:
     weights = RequestWeightLimiter(ExchangeSpec(weight_per_minute=1))
     weights.charge(NOON_MS, 1)
     weights.refund(NOON_MS, 1)

@@ -52,13 +52,13 @@ def test_an_amount_is_a_plain_decimal(value: str, amount: str) -> None:
         pytest.param("[1]", -1102, id="a list"),
     ],
 )
-def test_an_amount_of_another_form_is_refused(value: str, code: int) -> None:
+def test_a_malformed_amount_is_rejected(value: str, code: int) -> None:
     with pytest.raises(ExchangeError) as refusal:
         sent(f'{{"q": {value}}}').amount("q")
     assert refusal.value.code == code
 
 
-def test_a_parameter_that_nobody_reads_is_one_too_many() -> None:
+def test_an_unread_parameter_is_rejected() -> None:
     parameters = sent('{"symbol": "X", "extra": 1}')
     parameters.text("symbol")
     parameters.text("absent")
@@ -71,21 +71,21 @@ def test_a_parameter_that_nobody_reads_is_one_too_many() -> None:
 @pytest.mark.parametrize(
     ("read", "code"),
     [
-        pytest.param(lambda parameters: parameters.needed_text("gone"), -1102, id="a text that is needed"),
-        pytest.param(lambda parameters: parameters.needed_text("empty"), -1102, id="an empty text that is needed"),
-        pytest.param(lambda parameters: parameters.needed_amount("gone"), -1102, id="an amount that is needed"),
-        pytest.param(lambda parameters: parameters.needed_choice("gone", Side), -1102, id="a choice that is needed"),
-        pytest.param(lambda parameters: parameters.choice("word", Side), -1130, id="a choice that is none"),
-        pytest.param(lambda parameters: parameters.whole("word"), -1100, id="a number that is none"),
-        pytest.param(lambda parameters: parameters.flag("word"), -1130, id="a flag that is none"),
-        pytest.param(lambda parameters: parameters.texts("word"), -1130, id="a list that is none"),
-        pytest.param(lambda parameters: parameters.client_id("spaced"), -1100, id="an id with a space"),
-        pytest.param(lambda parameters: parameters.client_id("long"), -1100, id="an id of 37 characters"),
-        pytest.param(lambda parameters: parameters.moment_ms("old", NOW_MS), -1130, id="a time before 2017"),
-        pytest.param(lambda parameters: parameters.moment_ms("ahead", NOW_MS), -1130, id="a time ahead"),
+        pytest.param(lambda parameters: parameters.required_text("gone"), -1102, id="a required text"),
+        pytest.param(lambda parameters: parameters.required_text("empty"), -1102, id="a required text that is empty"),
+        pytest.param(lambda parameters: parameters.required_amount("gone"), -1102, id="a required amount"),
+        pytest.param(lambda parameters: parameters.required_choice("gone", Side), -1102, id="a required choice"),
+        pytest.param(lambda parameters: parameters.choice("word", Side), -1130, id="not a choice"),
+        pytest.param(lambda parameters: parameters.integer("word"), -1100, id="not a number"),
+        pytest.param(lambda parameters: parameters.flag("word"), -1130, id="not a flag"),
+        pytest.param(lambda parameters: parameters.text_list("word"), -1130, id="not a list"),
+        pytest.param(lambda parameters: parameters.client_order_id("spaced"), -1100, id="an id with a space"),
+        pytest.param(lambda parameters: parameters.client_order_id("long"), -1100, id="an id of 37 characters"),
+        pytest.param(lambda parameters: parameters.market_time_ms("old", NOW_MS), -1130, id="a time before 2017"),
+        pytest.param(lambda parameters: parameters.market_time_ms("ahead", NOW_MS), -1130, id="a time ahead"),
     ],
 )
-def test_what_cannot_be_read_is_refused_by_its_code(read: Any, code: int) -> None:
+def test_a_wrong_parameter_has_its_error_code(read: Any, code: int) -> None:
     parameters = RequestParameters(
         {
             "word": "word",
@@ -113,5 +113,5 @@ def test_an_id_is_echoed_as_it_came() -> None:
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "{", ""])
 def test_what_is_not_json_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - whatever the words
+    with pytest.raises(ValueError):  # noqa: PT011 - the text is the JSON library's
         read_json(text)

@@ -1,4 +1,4 @@
-"""The whole exchange behind real sockets on the loopback, and behind sockets in memory."""
+"""The whole exchange over real sockets on the loopback, and over connections in memory."""
 
 import asyncio
 import json
@@ -30,25 +30,25 @@ def a_loopback(clock: Clock | None = None, **options: Any) -> LoopbackExchange:
     return loopback
 
 
-async def ask(line: ClientConnection | MemorySocket, method: str, **params: Any) -> dict[str, Any]:
-    sent = line.send(json.dumps({"id": 1, "method": method, "params": params}))
-    if sent is not None:  # a line in memory takes it at once
+async def request(connection: ClientConnection | MemorySocket, method: str, **params: Any) -> dict[str, Any]:
+    sent = connection.send(json.dumps({"id": 1, "method": method, "params": params}))
+    if sent is not None:  # a connection in memory accepts it at once
         await sent
-    return await hear(line)
+    return await receive(connection)
 
 
-async def hear(line: ClientConnection | MemorySocket) -> dict[str, Any]:
-    heard: dict[str, Any] = json.loads(await line.recv())
-    return heard
+async def receive(connection: ClientConnection | MemorySocket) -> dict[str, Any]:
+    received: dict[str, Any] = json.loads(await connection.recv())
+    return received
 
 
-async def log_on(line: ClientConnection | MemorySocket, clock: Clock) -> None:
+async def log_on(connection: ClientConnection | MemorySocket, clock: Clock) -> None:
     params = signed({"apiKey": "test-key", "timestamp": clock.unix_ms()})
-    assert (await ask(line, "session.logon", **params))["status"] == 200
-    assert (await ask(line, "userDataStream.subscribe"))["result"] == {"subscriptionId": 0}
+    assert (await request(connection, "session.logon", **params))["status"] == 200
+    assert (await request(connection, "userDataStream.subscribe"))["result"] == {"subscriptionId": 0}
 
 
-async def test_a_real_client_logs_on_trades_and_hears_of_it() -> None:
+async def test_a_real_client_logs_on_trades_and_receives_its_events() -> None:
     clock = RealClock()
     async with (
         a_loopback(clock, speed=1000.0) as loopback,
@@ -56,11 +56,11 @@ async def test_a_real_client_logs_on_trades_and_hears_of_it() -> None:
         connect(f"{loopback.ws_stream_url}/stream?streams=ethfdusd@kline_1m") as market,
     ):
         await log_on(api, clock)
-        placed = await ask(api, "order.place", **SELL, price="102.50", timestamp=clock.unix_ms())
+        placed = await request(api, "order.place", **SELL, price="102.50", timestamp=clock.unix_ms())
         assert placed["status"] == 200
-        assert [(await hear(api))["event"]["e"] for _ in range(2)] == ["executionReport", "outboundAccountPosition"]
+        assert [(await receive(api))["event"]["e"] for _ in range(2)] == ["executionReport", "outboundAccountPosition"]
         await market.send('{"method":"SUBSCRIBE","params":["ethfdusd@bookTicker"],"id":1}')
-        filled = await hear(api)
+        filled = await receive(api)
         assert (filled["event"]["x"], filled["event"]["m"], filled["event"]["L"]) == ("TRADE", True, "102.50000000")
         await asyncio.wait_for(loopback.ended.wait(), PATIENCE_S)
         frames = [json.loads(await market.recv()) for _ in range(15)]
@@ -72,9 +72,9 @@ async def test_a_real_client_logs_on_trades_and_hears_of_it() -> None:
     assert tops == [f"{101 + n}.00000000" for n in range(len(tops))]
 
 
-async def test_the_market_waits_for_its_first_listener() -> None:
+async def test_the_market_waits_for_the_first_book_subscription() -> None:
     async with a_loopback(speed=1000.0) as loopback, connect(loopback.ws_api_url) as api:
-        top = await ask(api, "ticker.book", symbol="ETHFDUSD")
+        top = await request(api, "ticker.book", symbol="ETHFDUSD")
         assert top["result"]["bidPrice"] == "100.00000000"
         assert not loopback.ended.is_set()
         assert loopback.exchange.engine.market_ms == START_MS
@@ -84,7 +84,7 @@ async def test_the_market_waits_for_its_first_listener() -> None:
 
 
 @pytest.mark.parametrize("address", ["ws_api_url", "ws_stream_url"])
-async def test_a_banned_address_learns_at_the_door_how_long_it_must_wait(address: str) -> None:
+async def test_a_banned_address_gets_retry_after_in_the_upgrade_response(address: str) -> None:
     clock = RealClock()
     async with a_loopback(clock) as loopback:
         loopback.exchange.weight_limiter.ban(clock.unix_ms() + 59_500)
@@ -95,7 +95,7 @@ async def test_a_banned_address_learns_at_the_door_how_long_it_must_wait(address
     assert (response.status_code, response.headers["Retry-After"]) == (418, "60")
 
 
-async def test_in_memory_the_ban_is_told_just_so() -> None:
+async def test_in_memory_a_ban_has_the_same_retry_after() -> None:
     clock = ManualClock()
     async with a_loopback(clock, listen=False) as loopback:
         loopback.exchange.weight_limiter.ban(clock.unix_ms() + 59_500)
@@ -104,7 +104,7 @@ async def test_in_memory_the_ban_is_told_just_so() -> None:
     assert refused.value.wait_s == 59.5
 
 
-async def test_no_connection_outlives_its_day() -> None:
+async def test_a_connection_is_dropped_after_its_lifetime() -> None:
     clock = ManualClock()
     async with a_loopback(clock, listen=False, lifetime_s=60.0) as loopback:
         early = await loopback.connect(loopback.ws_api_url)
@@ -113,7 +113,7 @@ async def test_no_connection_outlives_its_day() -> None:
         await clock.advance(31.0)
         with pytest.raises(SessionLost):
             await early.recv()
-        assert (await ask(late, "ping"))["status"] == 200
+        assert (await request(late, "ping"))["status"] == 200
 
 
 async def test_other_addresses_are_not_found() -> None:
@@ -123,7 +123,7 @@ async def test_other_addresses_are_not_found() -> None:
         assert refused.value.response.status_code == 404
 
 
-async def test_a_client_that_is_cut_off_learns_how() -> None:
+async def test_a_disconnected_client_gets_the_close_code() -> None:
     async with a_loopback() as loopback:
         async with connect(loopback.ws_api_url) as api:
             await api.send('{"method":"ping"}')
@@ -132,7 +132,7 @@ async def test_a_client_that_is_cut_off_learns_how() -> None:
             assert ended.value.rcvd is not None
             assert (ended.value.rcvd.code, ended.value.rcvd.reason) == (1008, "disconnected")
         async with connect(loopback.ws_api_url) as api:
-            await ask(api, "ping")
+            await request(api, "ping")
             loopback.hub.disconnect()
             with pytest.raises(ConnectionClosed) as ended:
                 await api.recv()
@@ -142,7 +142,7 @@ async def test_a_client_that_is_cut_off_learns_how() -> None:
 async def test_a_frame_that_is_not_text_is_unreadable() -> None:
     async with a_loopback() as loopback, connect(loopback.ws_api_url) as api:
         await api.send(b"\x00\x01")
-        assert (await hear(api))["error"]["code"] == -1135
+        assert (await receive(api))["error"]["code"] == -1135
 
 
 async def test_a_port_in_use_is_a_problem_for_a_person() -> None:
@@ -154,23 +154,23 @@ async def test_a_port_in_use_is_a_problem_for_a_person() -> None:
                 pass
 
 
-async def test_an_error_within_comes_out_as_it_is() -> None:
+async def test_an_error_in_the_block_is_raised_unchanged() -> None:
     with pytest.raises(KeyError):
         async with a_loopback():
             raise KeyError("mine")
 
 
-class TornTape(ListSource):
-    """A tape that cannot be read to its end."""
+class FailingSource(ListSource):
+    """A source that fails before its end."""
 
     def __iter__(self) -> Iterator[Tick]:
         yield tick()
         raise ConfigError(["row 2 is no row"])
 
 
-async def test_a_market_that_breaks_off_ends_the_exchange_loudly() -> None:
+async def test_a_source_that_fails_ends_the_exchange_with_its_error() -> None:
     clock = ManualClock()
-    loopback = LoopbackExchange(an_exchange(clock=clock, opened=False), TornTape([]), clock, listen=False)
+    loopback = LoopbackExchange(an_exchange(clock=clock, opened=False), FailingSource([]), clock, listen=False)
 
     async def play() -> None:
         async with loopback:
@@ -182,18 +182,18 @@ async def test_a_market_that_breaks_off_ends_the_exchange_loudly() -> None:
     assert isinstance(failed.value.exceptions[0], ConfigError)
 
 
-async def test_the_same_protocol_runs_in_memory_on_a_hand_wound_clock() -> None:
+async def test_the_same_protocol_runs_in_memory_on_a_manual_clock() -> None:
     clock = ManualClock()
     async with a_loopback(clock, speed=10.0, listen=False) as loopback:
         api = await loopback.connect(loopback.ws_api_url)
         await log_on(api, clock)
-        await ask(api, "order.place", **SELL, price="101.50", timestamp=clock.unix_ms())
+        await request(api, "order.place", **SELL, price="101.50", timestamp=clock.unix_ms())
         market = await loopback.connect(f"{loopback.ws_stream_url}/ws/ethfdusd@bookTicker")
         await clock.advance(2.0)
-        assert (await hear(market))["b"] == "101.00000000"
+        assert (await receive(market))["b"] == "101.00000000"
         await clock.advance(12.0)
         assert loopback.ended.is_set()
-        kinds = [(await hear(api))["event"].get("x") for _ in range(4)]
+        kinds = [(await receive(api))["event"].get("x") for _ in range(4)]
         assert kinds == ["NEW", None, "TRADE", None]
         await api.close()
         with pytest.raises(SessionLost):
@@ -202,19 +202,19 @@ async def test_the_same_protocol_runs_in_memory_on_a_hand_wound_clock() -> None:
             await loopback.connect("ws://127.0.0.1/elsewhere")
 
 
-async def test_a_late_answer_in_memory_comes_when_the_clock_says() -> None:
+async def test_a_late_reply_in_memory_comes_at_its_time() -> None:
     clock = ManualClock()
     async with a_loopback(clock, listen=False) as loopback:
         api = await loopback.connect(loopback.ws_api_url)
         loopback.hub.fault_injector.schedule("time", "late_reply")
-        answer = asyncio.create_task(ask(api, "time"))
+        answer = asyncio.create_task(request(api, "time"))
         await clock.advance(1.9)
         assert not answer.done()
         await clock.advance(0.2)
         assert (await answer)["status"] == 200
 
 
-async def test_an_answer_still_held_back_does_not_hold_up_the_end() -> None:
+async def test_a_delayed_reply_does_not_delay_the_shutdown() -> None:
     clock = ManualClock()
     async with a_loopback(clock, listen=False) as loopback:
         api = await loopback.connect(loopback.ws_api_url)
@@ -223,19 +223,19 @@ async def test_an_answer_still_held_back_does_not_hold_up_the_end() -> None:
         await clock.advance(0.1)
 
 
-async def test_the_way_through_memory_takes_as_long_as_it_is_told() -> None:
+async def test_a_connection_in_memory_has_the_latency_given() -> None:
     clock = ManualClock()
     async with a_loopback(clock, listen=False, latency_s=0.5) as loopback:
         api = await loopback.connect(loopback.ws_api_url)
-        answer = asyncio.create_task(ask(api, "time"))
+        answer = asyncio.create_task(request(api, "time"))
         await clock.advance(1.0)
         assert answer.done()
         assert 0 < (await answer)["result"]["serverTime"] - ManualClock().unix_ms() <= 500
 
 
-async def test_faults_are_drawn_from_the_chance_given() -> None:
+async def test_faults_are_drawn_from_the_random_source_given() -> None:
     clock = ManualClock()
     async with a_loopback(clock, listen=False, faults=Faults({"busy": 1.0})) as loopback:
         api = await loopback.connect(loopback.ws_api_url)
-        assert (await ask(api, "order.place"))["error"]["code"] == -1008
-        assert (await ask(api, "ping"))["status"] == 200
+        assert (await request(api, "order.place"))["error"]["code"] == -1008
+        assert (await request(api, "ping"))["status"] == 200

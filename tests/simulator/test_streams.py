@@ -21,15 +21,15 @@ def reply(client: ApiClient, body: Any) -> dict[str, Any]:
     return answer
 
 
-def heard(client: ApiClient, at_s: float = 1.0) -> list[dict[str, Any]]:
-    """What a tick that moves the top makes the client hear."""
+def received(client: ApiClient, at_s: float = 1.0) -> list[dict[str, Any]]:
+    """The frames that a tick with a new best price sends to the client."""
     seen = len(client.connection.frames)
     client.hub.on_tick(tick(f"{100 + at_s:.2f}", f"{101 + at_s:.2f}", at_s=at_s))
     return client.connection.frames[seen:]
 
 
 def test_a_raw_stream_is_the_bare_payload() -> None:
-    (top,) = heard(listener(f"/ws/{TOP}"))
+    (top,) = received(listener(f"/ws/{TOP}"))
     assert top == {
         "u": 2,
         "s": "ETHFDUSD",
@@ -42,25 +42,25 @@ def test_a_raw_stream_is_the_bare_payload() -> None:
 
 @pytest.mark.parametrize("url", [f"/stream?streams={TOP}", "/stream?streams=ethfdusd%40bookTicker%2Fx%40trade"])
 def test_a_combined_stream_wraps_it(url: str) -> None:
-    (top,) = heard(listener(url))
+    (top,) = received(listener(url))
     assert (top["stream"], top["data"]["b"]) == (TOP, "101.00000000")
 
 
-def test_nothing_is_heard_before_the_next_change() -> None:
+def test_a_new_subscription_delivers_nothing_before_the_next_change() -> None:
     client = listener(f"/ws/{TOP}")
     assert client.connection.frames == []
-    assert len(heard(client)) == 1
+    assert len(received(client)) == 1
     client.hub.on_tick(tick("101.00", "102.00", at_s=2))
     assert len(client.connection.frames) == 1
 
 
-def test_a_kline_stream_tells_the_forming_and_the_closed() -> None:
+def test_a_kline_stream_publishes_the_forming_and_the_closed_kline() -> None:
     client = listener("/ws/ethfdusd@kline_1m/ethfdusd@kline_1s")
-    frames = heard(client, at_s=2.0) + heard(client, at_s=60.5)
-    told = [(each["k"]["i"], each["k"]["x"]) for each in frames]
-    assert told.count(("1m", False)) == 1
-    assert told.count(("1m", True)) == 1
-    assert ("1s", True) in told
+    frames = received(client, at_s=2.0) + received(client, at_s=60.5)
+    events = [(each["k"]["i"], each["k"]["x"]) for each in frames]
+    assert events.count(("1m", False)) == 1
+    assert events.count(("1m", True)) == 1
+    assert ("1s", True) in events
     minute = next(each for each in frames if each["k"]["x"] and each["k"]["i"] == "1m")
     assert (minute["e"], minute["s"], minute["E"]) == (
         "kline",
@@ -70,13 +70,13 @@ def test_a_kline_stream_tells_the_forming_and_the_closed() -> None:
     assert set(minute["k"]) == set("tTsifLochlvnxqVQB")
 
 
-def test_streams_are_subscribed_listed_and_left() -> None:
+def test_streams_are_subscribed_listed_and_unsubscribed() -> None:
     client = listener()
     assert reply(client, {"method": "SUBSCRIBE", "params": [TOP, TOP], "id": 1}) == {"result": None, "id": 1}
-    assert len(heard(client, 1.0)) == 1  # once, although named twice
+    assert len(received(client, 1.0)) == 1  # once, although named twice
     assert reply(client, {"method": "LIST_SUBSCRIPTIONS", "id": 3}) == {"result": [TOP], "id": 3}
     assert reply(client, {"method": "UNSUBSCRIBE", "params": [TOP], "id": "x9"}) == {"result": None, "id": "x9"}
-    assert heard(client, 2.0) == []
+    assert received(client, 2.0) == []
 
 
 def test_an_unknown_stream_is_accepted_and_silent() -> None:
@@ -85,7 +85,7 @@ def test_an_unknown_stream_is_accepted_and_silent() -> None:
         "result": None,
         "id": None,
     }
-    assert heard(client) == []
+    assert received(client) == []
 
 
 def test_the_combined_form_is_a_property() -> None:
@@ -95,7 +95,7 @@ def test_the_combined_form_is_a_property() -> None:
         "result": None,
         "id": 2,
     }
-    assert "stream" in heard(client)[0]
+    assert "stream" in received(client)[0]
     assert reply(listener("/stream"), {"method": "GET_PROPERTY", "params": ["combined"], "id": 1})["result"] is True
 
 
@@ -122,7 +122,7 @@ def test_a_wrong_message_is_answered_by_a_flat_error(body: Any, code: int) -> No
     assert reply(listener(), body)["code"] == code
 
 
-def test_more_than_five_messages_a_second_cut_the_line() -> None:
+def test_more_than_five_messages_a_second_close_the_connection() -> None:
     session = StreamSession("/ws", lambda _: None)
     for number in range(5):
         assert session.on_message('{"method":"LIST_SUBSCRIPTIONS","id":1}', number).close is None
@@ -160,6 +160,6 @@ def test_a_kline_stream_is_known_by_its_name(stream: str, interval: Interval | N
 def test_the_shutdown_is_announced_in_the_streams_own_form(url: str, frame: dict[str, Any]) -> None:
     client = listener(url)
     client.hub.announce_shutdown()
-    (told,) = client.connection.frames
-    told.get("data", told).pop("E")
-    assert told == frame
+    (events,) = client.connection.frames
+    events.get("data", events).pop("E")
+    assert events == frame

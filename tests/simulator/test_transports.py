@@ -12,11 +12,11 @@ from trailingedge.simulator.transports import Delay, MemorySocket, OutgoingQueue
 
 async def test_frames_in_memory_arrive_in_order_and_then_the_end() -> None:
     clock = ManualClock()
-    line, socket = OutgoingQueue(clock), MemorySocket(clock)
+    queue, socket = OutgoingQueue(clock), MemorySocket(clock)
     for text in ("one", "two"):
-        line.send(text)
-    line.close(1008, "enough")
-    await write_to_memory(line, socket, Delay(clock, lambda: 0.0))
+        queue.send(text)
+    queue.close(1008, "enough")
+    await write_to_memory(queue, socket, Delay(clock, lambda: 0.0))
     assert [await socket.recv(), await socket.recv()] == ["one", "two"]
     for _ in range(2):
         with pytest.raises(SessionLost):
@@ -25,19 +25,19 @@ async def test_frames_in_memory_arrive_in_order_and_then_the_end() -> None:
         socket.send("anybody there?")
 
 
-async def test_nobody_is_called_back_in_the_middle_of_his_own_sentence() -> None:
+async def test_a_client_is_never_called_within_its_own_call() -> None:
     clock = ManualClock()
     socket = MemorySocket(clock)
-    heard: list[str] = []
-    reader = asyncio.create_task(read_from_memory(socket, Delay(clock, lambda: 0.0), heard.append))
+    received: list[str] = []
+    reader = asyncio.create_task(read_from_memory(socket, Delay(clock, lambda: 0.0), received.append))
     socket.send("hello")
-    assert heard == []
+    assert received == []
     await socket.close()
     await reader
-    assert heard == ["hello"]
+    assert received == ["hello"]
 
 
-async def test_closing_wakes_who_waits_and_may_be_repeated() -> None:
+async def test_closing_wakes_a_waiting_recv_and_may_be_repeated() -> None:
     socket = MemorySocket(ManualClock())
     waiting = asyncio.create_task(socket.recv())
     await asyncio.sleep(0)
@@ -67,30 +67,30 @@ async def test_frames_under_way_never_overtake_one_another() -> None:
 
 async def test_a_frame_too_large_to_read_ends_the_connection() -> None:
     clock = ManualClock()
-    line, socket = OutgoingQueue(clock), MemorySocket(clock)
+    queue, socket = OutgoingQueue(clock), MemorySocket(clock)
     for text in ("whole", "x" * (transports.MAX_FRAME_CHARS + 1)):
-        line.send(text)
-    line.close(1000, "")
-    await write_to_memory(line, socket, Delay(clock, lambda: 0.0))
+        queue.send(text)
+    queue.close(1000, "")
+    await write_to_memory(queue, socket, Delay(clock, lambda: 0.0))
     assert await socket.recv() == "whole"
     with pytest.raises(SessionLost):
         await socket.recv()
 
 
-async def test_a_mark_is_answered_after_what_was_sent_before_it() -> None:
+async def test_a_flush_marker_is_done_after_the_frames_before_it() -> None:
     clock = ManualClock()
-    line, socket = OutgoingQueue(clock), MemorySocket(clock)
-    line.send("frame")
-    mark = line.flush_marker()
-    line.close(1000, "")
-    assert not mark.done()
-    await write_to_memory(line, socket, Delay(clock, lambda: 0.0))
-    assert mark.done()
+    queue, socket = OutgoingQueue(clock), MemorySocket(clock)
+    queue.send("frame")
+    marker = queue.flush_marker()
+    queue.close(1000, "")
+    assert not marker.done()
+    await write_to_memory(queue, socket, Delay(clock, lambda: 0.0))
+    assert marker.done()
 
 
-async def test_who_reads_too_slowly_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transports, "MOST_UNSENT", 3)  # a number, so that the test need not send so many
-    line = OutgoingQueue(ManualClock())
+async def test_a_client_that_reads_too_slowly_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transports, "MAX_QUEUED_FRAMES", 3)  # lowered, so that the test need not send 50,000 frames
+    queue = OutgoingQueue(ManualClock())
     for _ in range(9):
-        line.send("frame")
-    assert [(await line.take())[1] for _ in range(4)] == ["frame"] * 3 + [CloseConnection(1008, "too slow")]
+        queue.send("frame")
+    assert [(await queue.take())[1] for _ in range(4)] == ["frame"] * 3 + [CloseConnection(1008, "too slow")]

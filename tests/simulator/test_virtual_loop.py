@@ -43,41 +43,41 @@ def test_time_stands_still_while_anything_is_ready() -> None:
 
 def test_equal_deadlines_fire_in_the_order_in_which_they_were_set() -> None:
     async def main(clock: VirtualClock) -> list[int]:
-        heard: list[int] = []
+        fired: list[int] = []
         loop = asyncio.get_running_loop()
         for number in range(500):
-            loop.call_at(5.0, heard.append, number)
+            loop.call_at(5.0, fired.append, number)
         await clock.sleep(5.0)
-        return heard
+        return fired
 
     assert run_virtual(main, start_unix_ms=0) == list(range(500))
 
 
 def test_deadlines_fire_by_time_and_cancelled_ones_not_at_all() -> None:
     async def main(clock: VirtualClock) -> list[int]:
-        heard: list[int] = []
+        fired: list[int] = []
         loop = asyncio.get_running_loop()
         deadlines = [7, 3, 9, 1, 3, 5]
-        timers = [loop.call_later(deadline, heard.append, deadline) for deadline in deadlines]
+        timers = [loop.call_later(deadline, fired.append, deadline) for deadline in deadlines]
         timers[2].cancel()
         await clock.sleep(20.0)
-        return heard
+        return fired
 
     assert run_virtual(main, start_unix_ms=0) == [1, 3, 3, 5, 7]
 
 
-def test_a_deadline_in_the_past_fires_now_and_turns_no_clock_back() -> None:
+def test_a_deadline_in_the_past_fires_now_and_does_not_turn_time_back() -> None:
     async def main(clock: VirtualClock) -> float:
         await clock.sleep(10.0)
-        heard = asyncio.Event()
-        asyncio.get_running_loop().call_at(3.0, heard.set)
-        await heard.wait()
+        fired = asyncio.Event()
+        asyncio.get_running_loop().call_at(3.0, fired.set)
+        await fired.wait()
         return clock.now_s()
 
     assert run_virtual(main, start_unix_ms=0) == 10.0
 
 
-def test_time_outs_that_never_fire_leave_nothing_behind() -> None:
+def test_cancelled_timeouts_leave_nothing_in_memory() -> None:
     async def main(_: VirtualClock) -> int:
         loop = asyncio.get_running_loop()
         for _turn in range(20_000):
@@ -89,7 +89,7 @@ def test_time_outs_that_never_fire_leave_nothing_behind() -> None:
     assert run_virtual(main, start_unix_ms=0) < 3_000
 
 
-def test_a_time_out_fires_at_its_moment() -> None:
+def test_a_timeout_fires_at_its_time() -> None:
     async def main(clock: VirtualClock) -> float:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(2.5):
@@ -99,8 +99,8 @@ def test_a_time_out_fires_at_its_moment() -> None:
     assert run_virtual(main, start_unix_ms=0) == 2.5
 
 
-async def journal(clock: VirtualClock, seed: int) -> list[str]:
-    """A small world of tasks that meet in a queue, an event and time-outs, as one line a meeting."""
+async def trace(clock: VirtualClock, seed: int) -> list[str]:
+    """Tasks that use a queue, an event and timeouts; one line for each thing that happens."""
     chance = random.Random(seed)
     lines: list[str] = []
     queue: asyncio.Queue[int] = asyncio.Queue(maxsize=3)
@@ -135,7 +135,7 @@ async def journal(clock: VirtualClock, seed: int) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_same_program_takes_the_same_course(seed: int) -> None:
-    first, again = (run_virtual(lambda clock: journal(clock, seed), start_unix_ms=0) for _ in range(2))
+    first, again = (run_virtual(lambda clock: trace(clock, seed), start_unix_ms=0) for _ in range(2))
     assert first == again
     assert any("took" in line for line in first)
 
@@ -165,11 +165,11 @@ async def order_of_cancels_in_a_task_group() -> list[int]:
 
 
 async def order_of_a_set_of_tasks() -> list[int]:
-    async def tell(number: int) -> int:
+    async def number_of(number: int) -> int:
         await asyncio.sleep(0)
         return number
 
-    done, _ = await asyncio.wait([asyncio.ensure_future(tell(number)) for number in range(100)])
+    done, _ = await asyncio.wait([asyncio.ensure_future(number_of(number)) for number in range(100)])
     return [task.result() for task in done]
 
 
@@ -180,18 +180,18 @@ async def order_of_a_set_of_tasks() -> list[int]:
         pytest.param(order_of_a_set_of_tasks, id="wait"),
     ],
 )
-def test_sets_of_tasks_are_walked_by_age_not_by_address(order: Callable[[], Awaitable[list[int]]]) -> None:
+def test_sets_of_tasks_iterate_by_age_not_by_address(order: Callable[[], Awaitable[list[int]]]) -> None:
     async def main(_: VirtualClock) -> list[int]:
         return await order()
 
     first = run_virtual(main, start_unix_ms=0)
-    litter = [object() for _ in range(1000)]  # moves the next allocations elsewhere
+    litter = [object() for _ in range(1000)]  # moves the next allocations to other addresses
     assert run_virtual(main, start_unix_ms=0) == first
     assert sorted(first) == list(range(100))
     del litter
 
 
-def test_a_dead_end_names_the_tasks_and_where_they_wait() -> None:
+def test_a_deadlock_names_the_tasks_and_where_they_wait() -> None:
     async def forgotten() -> None:
         await asyncio.Event().wait()
 
@@ -280,7 +280,7 @@ async def handle_a_signal() -> None:
         pytest.param(handle_a_signal, "signals", id="signal"),
     ],
 )
-def test_the_world_outside_is_refused(reach: Callable[[], Awaitable[None]], what: str) -> None:
+def test_sockets_threads_and_signals_are_refused(reach: Callable[[], Awaitable[None]], what: str) -> None:
     async def main(_: VirtualClock) -> None:
         await reach()
 
@@ -336,7 +336,7 @@ def test_a_closed_loop_takes_no_more_work() -> None:
         loop.call_soon(print)
 
 
-def test_a_hundred_thousand_turns_take_less_than_a_second_or_so() -> None:
+def test_a_hundred_thousand_iterations_take_about_a_second() -> None:
     async def main(_: VirtualClock) -> None:
         for _turn in range(100_000):
             await asyncio.sleep(0)

@@ -1,1 +1,11 @@
-"""The embedded exchange. It imports only the words: it must not borrow the code it judges."""
+"""An embedded exchange that speaks Binance's spot WebSocket API for one symbol.
+
+Ticks come from a feed (`feeds`: generated, recorded or live). The matching engine fills orders from them,
+`exchange` adds filters and limits, `api` and `streams` answer requests and publish events, and `server`
+opens it on the loopback or in memory. Everything is deterministic from a seed, except over a real socket.
+
+It imports `core` and `model` only: the simulator judges the daemon, so it must not share the daemon's
+parsers, order logic or rounding. A mistake copied from there would go unnoticed here.
+Callers: `app` (simulation mode), `live.paper_feed` (paper mode), `backtest` (book and order types),
+`session_replay` (the virtual loop), `commands.exchange`, and the tests.
+"""

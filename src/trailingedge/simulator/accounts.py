@@ -1,6 +1,7 @@
-"""Who owns what: balances in exact decimals, and the record of each account's orders and trades.
+"""Accounts of the simulated exchange: balances in exact decimals, orders and trades.
 
-Nothing is created and nothing lost: what an account gives, the others out there or the fee chest get.
+Assets are conserved. What an account pays goes to the market's participants (`counterparty_net`) or to the
+exchange (`fees`), so that `total` of an asset changes only by deposits and withdrawals; tests rely on it.
 """
 
 from collections import OrderedDict, deque
@@ -16,23 +17,24 @@ from trailingedge.simulator.lagged_view import AccountRecords, AccountVersions, 
 from trailingedge.simulator.orders import SimOrder, SimTrade
 from trailingedge.simulator.rate_limits import OrderCounts
 
-MAX_KEPT_RECORDS: Final = 10_000  # finished orders, and trades, that an account remembers
+MAX_KEPT_RECORDS: Final = 10_000  # orders, and trades, kept per account
 
 
 class SimAccount:
-    """One account: balances, orders, trades and its count of unfilled orders."""
+    """One account: balances, orders, trades and its unfilled-order counts."""
 
-    def __init__(self, name: str, uid: int, balances: Mapping[str, Decimal], terms: ExchangeSpec) -> None:
+    def __init__(self, name: str, uid: int, balances: Mapping[str, Decimal], spec: ExchangeSpec) -> None:
         self.name = name
         self.uid = uid
         self.updated_ms = 0
-        self.order_counts = OrderCounts(terms)
+        self.order_counts = OrderCounts(spec)
         self.orders: OrderedDict[int, SimOrder] = OrderedDict()  # by order id, oldest first
         self.trades: deque[SimTrade] = deque(maxlen=MAX_KEPT_RECORDS)
         self._open_orders: dict[int, SimOrder] = {}
         self._balances = {asset: Balance(asset, amount) for asset, amount in balances.items()}
         self._generated_ids = count(1)
         self._versions = AccountVersions()
+        # A version at time 0, so that `as_of` has an answer before the first change: the balances as they were opened.
         self.save_version(0)
 
     def balance(self, asset: str) -> Balance:
@@ -42,85 +44,92 @@ class SimAccount:
         return list(self._balances.values())
 
     def lock_funds(self, asset: str, amount: Decimal) -> None:
-        """Set `amount` aside for an order. Raises the engine's refusal if there is less."""
-        held = self.balance(asset)
-        if amount > held.free:
+        """Move `amount` from free to locked, for an order. Raises ExchangeError if less is free."""
+        balance = self.balance(asset)
+        if amount > balance.free:
             raise order_rejected(INSUFFICIENT_BALANCE)
-        self._assign(asset, held.free - amount, held.locked + amount)
+        self._assign(asset, balance.free - amount, balance.locked + amount)
 
     def release_locked(self, asset: str, amount: Decimal) -> None:
-        """Give `amount` back from what was set aside."""
-        held = self.balance(asset)
-        self._assign(asset, held.free + amount, held.locked - amount)
+        """Move `amount` from locked back to free."""
+        balance = self.balance(asset)
+        self._assign(asset, balance.free + amount, balance.locked - amount)
 
     def spend_locked(self, asset: str, amount: Decimal) -> None:
-        """Hand over `amount` of what was set aside."""
-        held = self.balance(asset)
-        self._assign(asset, held.free, held.locked - amount)
+        """Pay `amount` out of what is locked."""
+        balance = self.balance(asset)
+        self._assign(asset, balance.free, balance.locked - amount)
 
     def credit(self, asset: str, amount: Decimal) -> None:
-        """Add `amount`; a withdrawal is negative. Raises the refusal if there is less."""
-        held = self.balance(asset)
-        if held.free + amount < ZERO:
+        """Add `amount` to what is free; a withdrawal is negative. Raises ExchangeError if less is free."""
+        balance = self.balance(asset)
+        if balance.free + amount < ZERO:
             raise order_rejected(INSUFFICIENT_BALANCE)
-        self._assign(asset, held.free + amount, held.locked)
+        self._assign(asset, balance.free + amount, balance.locked)
 
     def open_orders(self) -> list[SimOrder]:
-        """Oldest first."""
+        """The open orders, oldest first."""
         return list(self._open_orders.values())
 
     def find_open_order(self, client_order_id: str) -> SimOrder | None:
-        """The open order of that client order id; at most one can be."""
+        """The open order with that client order id; the engine allows one at a time."""
+        # A scan: an account has a handful of open orders, and the engine never has two open ones with one client order
+        # id.
         return next((order for order in self._open_orders.values() if order.client_order_id == client_order_id), None)
 
     def find_newest_order(self, client_order_id: str) -> SimOrder | None:
-        """The open order of that client order id, else the newest that had it."""
+        """The open order with that client order id, else the newest finished one.
+
+        The exchange allows a client order id again once its order is finished, so several may have had it.
+        """
         named = (order for order in reversed(self.orders.values()) if order.client_order_id == client_order_id)
         return self.find_open_order(client_order_id) or next(named, None)
 
     def generate_client_order_id(self) -> str:
-        """A client order id for whoever sent none: 22 characters, as the real ones."""
+        """A client order id for a request without one: 22 characters, as on the real exchange."""
         return f"auto{next(self._generated_ids):018d}"
 
     def add_order(self, order: SimOrder) -> None:
-        """Keep a new order, and forget the oldest finished one beyond what is kept."""
+        """Keep a new order; beyond `MAX_KEPT_RECORDS`, forget the oldest finished one."""
         self.orders[order.order_id] = self._open_orders[order.order_id] = order
+        # Open orders are never forgotten, however old: a query or a cancel for one must still find it.
         if len(self.orders) > MAX_KEPT_RECORDS:
             del self.orders[next(order_id for order_id in self.orders if order_id not in self._open_orders)]
 
     def close_order(self, order: SimOrder) -> None:
-        """The order can change no more."""
+        """Mark the order as no longer open; it stays in `orders` for queries."""
         self._open_orders.pop(order.order_id, None)
 
     def save_version(self, unix_ms: int) -> None:
-        """Remember how things stand after a change, for those who are told late."""
+        """Save the account's records after a change, for queries that a fault answers from older records."""
         self._versions.save(self, unix_ms)
 
     def as_of(self, unix_ms: int) -> AccountRecords:
-        """The records as they stood then; those of now where nothing has changed since."""
-        moment = self._versions.version_at(unix_ms)
-        return self if moment is None else LaggedAccount(self, moment)
+        """The account's records at that wall time; the current ones if nothing has changed since."""
+        version = self._versions.version_at(unix_ms)
+        return self if version is None else LaggedAccount(self, version)
 
     def _assign(self, asset: str, free: Decimal, locked: Decimal) -> None:
+        # Reached only by a bug of the simulator: requests that would overdraw an account are rejected before.
         if free < ZERO or locked < ZERO:
             raise ValueError(f"account {self.name}: {asset} free {free}, locked {locked}")
         self._balances[asset] = Balance(asset, free, locked)
 
 
 class AccountRegistry:
-    """All accounts and, across the counter, what the others out there and the fee chest have had of them."""
+    """All accounts, and what the market's participants and the exchange's fees have taken from them."""
 
-    def __init__(self, terms: ExchangeSpec) -> None:
-        self._spec = terms
+    def __init__(self, spec: ExchangeSpec) -> None:
+        self._spec = spec
         self._accounts: dict[str, SimAccount] = {}
-        self.counterparty_net: dict[str, Decimal] = {}  # by asset, net of what came back
-        self.fees: dict[str, Decimal] = {}  # by asset
+        self.counterparty_net: dict[str, Decimal] = {}  # by asset: received from the accounts less paid to them
+        self.fees: dict[str, Decimal] = {}  # by asset: commission collected
 
     def __iter__(self) -> Iterator[SimAccount]:
         return iter(self._accounts.values())
 
     def open_account(self, name: str, balances: Mapping[str, Decimal]) -> SimAccount:
-        """A new account. Raises ValueError for a name taken."""
+        """A new account. Raises ValueError if the name is taken."""
         if name in self._accounts:
             raise ValueError(f"there is an account {name} already")
         account = SimAccount(name, len(self._accounts) + 1, balances, self._spec)
@@ -128,29 +137,34 @@ class AccountRegistry:
         return account
 
     def get(self, name: str) -> SimAccount:
-        """Raises KeyError for a name unknown."""
+        """The account of that name. Raises KeyError if there is none."""
         return self._accounts[name]
 
     def total(self, asset: str) -> Decimal:
-        """Of `asset`, everywhere: constant but for deposits and withdrawals."""
-        held = sum((account.balance(asset).total for account in self), ZERO)
-        return held + self.counterparty_net.get(asset, ZERO) + self.fees.get(asset, ZERO)
+        """The sum of `asset` over all accounts, counterparties and fees: only transfers change it."""
+        owned = sum((account.balance(asset).total for account in self), ZERO)
+        return owned + self.counterparty_net.get(asset, ZERO) + self.fees.get(asset, ZERO)
 
     def settle_fill(self, order: SimOrder, price: Decimal, quantity: Decimal, fee: Decimal) -> tuple[Decimal, str]:
-        """Exchange the assets of one fill; the commission, and its asset, is what `fee` takes of the proceeds.
+        """Move the assets of one fill between account, market and fees. Returns the commission and its asset.
 
-        What was set aside for a BUY beyond `price` comes back.
+        The commission is the fraction `fee` of the proceeds, in the asset received, rounded half up to eight
+        decimals as on the real exchange.
         """
         account = self.get(order.account)
         base, quote = self._spec.base_asset, self._spec.quote_asset
         if order.side is Side.BUY:
             sold, given, bought, proceeds = quote, price * quantity, base, quantity
+            # A BUY locks its own price; a fill below it (only a taker's) returns the difference.
             account.release_locked(quote, (order.price - price) * quantity)
         else:
             sold, given, bought, proceeds = base, quantity, quote, price * quantity
+        # The commission is taken from what the fill brings, so a BUY receives slightly less base than it bought. A bot
+        # that sells exactly what it bought would then fail for want of balance.
         commission = (proceeds * fee).quantize(SMALLEST_AMOUNT, rounding=ROUND_HALF_UP)
         account.spend_locked(sold, given)
         account.credit(bought, proceeds - commission)
+        # The books balance by construction: each amount below is added to one side and subtracted from the other.
         self.counterparty_net[sold] = self.counterparty_net.get(sold, ZERO) + given
         self.counterparty_net[bought] = self.counterparty_net.get(bought, ZERO) - proceeds
         self.fees[bought] = self.fees.get(bought, ZERO) + commission

@@ -1,34 +1,34 @@
-"""Amounts as they are written on a command line."""
+"""Amounts on a command line: argparse types for balances, amounts and fractions."""
 
 import argparse
 from decimal import Decimal, InvalidOperation
 
 
 def parse_balances(text: str) -> dict[str, Decimal]:
-    """`ETH=1,FDUSD=0` as amounts by asset."""
-    held = {}
+    """`ETH=1,FDUSD=0` as amounts by asset. Raises ArgumentTypeError, as all three do."""
+    parse_balances = {}
     for part in text.split(","):
-        asset, equals, told = part.partition("=")
+        asset, equals, value = part.partition("=")
         if not asset.strip() or not equals:
             raise argparse.ArgumentTypeError(f"{part!r} is not ASSET=AMOUNT")
-        held[asset.strip()] = parse_amount(told.strip())
-    return held
+        parse_balances[asset.strip()] = parse_amount(value.strip())
+    return parse_balances
 
 
 def parse_amount(text: str) -> Decimal:
-    """A number, 0 or more."""
+    """A finite number, 0 or more."""
     try:
-        told = Decimal(text)
+        value = Decimal(text)
     except InvalidOperation:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not told.is_finite() or told < 0:
+    if not value.is_finite() or value < 0:
         raise argparse.ArgumentTypeError(f"{text} is not an amount")
-    return told
+    return value
 
 
 def parse_fraction(text: str) -> Decimal:
     """A number from 0 to below 1."""
-    told = parse_amount(text)
-    if told >= 1:
+    value = parse_amount(text)
+    if value >= 1:
         raise argparse.ArgumentTypeError(f"{text} is not a fraction; 0.001 is a tenth of a percent")
-    return told
+    return value

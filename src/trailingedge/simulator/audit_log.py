@@ -1,4 +1,7 @@
-"""The exchange's own ledger: what was asked, done and refused, and by whom. It judges; nobody's word counts here."""
+"""Audit log of the simulated exchange: every request, order, fill and error, with counts.
+
+Tests judge the daemon by this log alone, never by what the daemon says about itself.
+"""
 
 import hashlib
 from collections import Counter, deque
@@ -11,40 +14,43 @@ from trailingedge.model.market import ZERO, Side
 from trailingedge.simulator.errors import WOULD_TAKE, ExchangeError
 from trailingedge.simulator.orders import SimOrder, SimTrade
 
-MAX_KEPT_ENTRIES: Final = 2000  # entries, unless all are kept
-MAX_KINDS: Final = 100  # tallied apart; strangers' ids beyond that share one tally
+MAX_KEPT_ENTRIES: Final = 2000  # the newest entries, unless all are kept
+# Kinds of client order id counted separately. A client that makes ids up at random must not fill the memory:
+# beyond this number they share one count.
+MAX_KINDS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One line: what happened to which account's order, in words. Times are wall and market."""
+    """One event of one account. The fields are the keys of the JSON lines that `--journal` writes."""
 
-    unix_ms: int
-    market_ms: int
-    what: str  # "request", "answered", "placed", "filled", "finished", "refused", "cancelled by another", "moved"
+    unix_ms: int  # wall clock
+    market_ms: int  # market time, which runs at another speed
+    # "request", "answered", "placed", "filled", "finished", "refused", "cancelled by another" or "moved"
+    what: str
     account: str
     details: str
 
 
 @dataclass(slots=True)
 class KindCounts:
-    """What orders of one kind came to; the kind is the first two words of the client order id."""
+    """Totals of the orders of one kind; the kind is the client order id up to its second dash."""
 
     placed: int = 0
-    filled: int = 0  # orders filled to the end
+    filled: int = 0  # orders filled in full
     base: Decimal = ZERO
     quote: Decimal = ZERO
 
 
 class AuditLog:
-    """Counts for the judge, and the entries behind them: the newest, or all of them with `keep_all`.
+    """Counts, and the entries behind them: the newest, or all of them with `keep_all`.
 
-    Orders by hand are the owner's own: they are tallied apart and count as neither placed nor filled, only as
-    foreign where a session cancels one. `heard` is given each entry as it is made.
+    Manual orders (see `ManualTrader`) are counted separately and are neither in `placed` nor in the fills;
+    one that a session cancels counts in `foreign_cancels`. `on_entry` is called with each new entry.
     """
 
-    def __init__(self, keep_all: bool = False, heard: Callable[[AuditEntry], None] = lambda _: None) -> None:
-        self.on_entry = heard
+    def __init__(self, keep_all: bool = False, on_entry: Callable[[AuditEntry], None] = lambda _: None) -> None:
+        self.on_entry = on_entry
         self.entries: deque[AuditEntry] = deque(maxlen=None if keep_all else MAX_KEPT_ENTRIES)
         self.requests: Counter[str] = Counter()  # by method
         self.errors_by_code: Counter[int] = Counter()  # by code
@@ -54,44 +60,46 @@ class AuditLog:
         self.maker_fills = 0
         self.taker_fills = 0
         self.foreign_cancels = 0
-        self.max_open_orders = 0  # of one account at one time, those by hand apart
+        self.max_open_orders = 0  # of one account at one time, without manual orders
         self.fees: dict[str, Decimal] = {}  # by asset
         self.manual_counts: dict[Side, KindCounts] = {side: KindCounts() for side in Side}
         self.manual_fees: dict[str, Decimal] = {}
         self.transfers: dict[str, Decimal] = {}  # by asset, deposits less withdrawals
+        # The digest runs along, so that it covers all entries even when only the newest are kept.
         self._digest = hashlib.sha256()
 
     @property
     def filter_failures(self) -> int:
-        """Refused for a filter, in the engine or before it."""
+        """Requests rejected by a filter, in the engine or before it."""
         return sum(count for text, count in self.errors_by_text.items() if text.startswith("Filter failure"))
 
     @property
     def would_take_rejections(self) -> int:
-        """Post-only orders that would have matched at once."""
+        """Post-only orders rejected because they would have matched at once."""
         return self.errors_by_text[WOULD_TAKE]
 
     @property
     def digest(self) -> str:
-        """The same for two runs that took the same course."""
+        """SHA-256 over all entries: equal for two runs with the same events at the same times."""
         return self._digest.hexdigest()
 
     def record_request(self, unix_ms: int, market_ms: int, account: str, method: str) -> None:
+        """A request, before its handler runs; account methods are recorded once their signature is verified."""
         self.requests[method] += 1
         self._append(AuditEntry(unix_ms, market_ms, "request", account, method))
 
     def record_reply(self, unix_ms: int, market_ms: int, account: str, method: str) -> None:
-        """The answer to a request is on its way; to some there is none."""
+        """The reply to a request is sent; a fault may keep it back, then this is never called."""
         self._append(AuditEntry(unix_ms, market_ms, "answered", account, method))
 
     def record_error(self, unix_ms: int, market_ms: int, account: str, refusal: ExchangeError) -> None:
-        """A request, or one half of a cancel-replace, was refused."""
+        """A request, or one half of a cancel-replace, ended with an error."""
         self.errors_by_code[refusal.code] += 1
         self.errors_by_text[refusal.text] += 1
         self._append(AuditEntry(unix_ms, market_ms, "refused", account, f"{refusal.code} {refusal.text}"))
 
     def record_placement(self, unix_ms: int, market_ms: int, order: SimOrder, open_orders: int) -> None:
-        """The engine took an order; its account has that many open now."""
+        """The engine accepted an order; `open_orders` is the account's count with it."""
         if not order.is_manual:
             self.placed += 1
             self._counts_of(order).placed += 1
@@ -104,28 +112,32 @@ class AuditLog:
             self.maker_fills += trade.is_maker
             self.taker_fills += not trade.is_maker
             self.fees[trade.commission_asset] = self.fees.get(trade.commission_asset, ZERO) + trade.commission
-            tally = self._counts_of(order)
-            tally.base += trade.quantity
-            tally.quote += trade.quote_volume
-            tally.filled += not order.remaining
+            counts = self._counts_of(order)
+            counts.base += trade.quantity
+            counts.quote += trade.quote_volume
+            # Counted at the last fill of an order; a partial fill that ends in a cancel is not a filled order.
+            counts.filled += not order.remaining
         else:
-            tally, fees = self.manual_counts[order.side], self.manual_fees
-            tally.base += trade.quantity
-            tally.quote += trade.quote_volume
+            counts, fees = self.manual_counts[order.side], self.manual_fees
+            counts.base += trade.quantity
+            counts.quote += trade.quote_volume
             fees[trade.commission_asset] = fees.get(trade.commission_asset, ZERO) + trade.commission
         role = "maker" if trade.is_maker else "taker"
-        details = f"{described(order)} {role} {trade.quantity} at {trade.price}"
+        details = f"{describe_order(order)} {role} {trade.quantity} at {trade.price}"
         self._append(AuditEntry(unix_ms, market_ms, "filled", order.account, details))
 
-    def record_end(self, unix_ms: int, market_ms: int, order: SimOrder, by_hand: bool) -> None:
-        """An order ended unfilled: cancelled or expired."""
-        foreign = order.is_manual and not by_hand
+    def record_end(self, unix_ms: int, market_ms: int, order: SimOrder, manual: bool) -> None:
+        """An order was cancelled or expired. `manual`: by a manual request, not by a session."""
+        # A session cancelled what its owner placed by hand: the daemon must never do that.
+        foreign = order.is_manual and not manual
         self.foreign_cancels += foreign
         what = "cancelled by another" if foreign else "finished"
-        self._append(AuditEntry(unix_ms, market_ms, what, order.account, f"{described(order)} {order.status.value}"))
+        self._append(
+            AuditEntry(unix_ms, market_ms, what, order.account, f"{describe_order(order)} {order.status.value}")
+        )
 
     def record_transfer(self, unix_ms: int, market_ms: int, account: str, asset: str, amount: Decimal) -> None:
-        """A deposit, or (negative) a withdrawal."""
+        """A deposit, or (negative `amount`) a withdrawal."""
         self.transfers[asset] = self.transfers.get(asset, ZERO) + amount
         self._append(AuditEntry(unix_ms, market_ms, "moved", account, f"{amount} {asset}"))
 
@@ -143,7 +155,7 @@ class AuditLog:
 
 
 def describe_order(order: SimOrder) -> str:
-    """`order` in one line."""
+    """Ids, type, side, quantity and price of `order` in one line."""
     return (
         f"{order.order_id} {order.client_order_id} {order.request.type.value} {order.side.value} "
         f"{order.quantity} at {order.price}"

@@ -1,21 +1,9 @@
-"""The book: the others' best prices, and the accounts' own orders resting among them.
+"""Order book of the simulated exchange: the market's best prices and the accounts' resting orders.
 
-When a resting SELL at price P fills (a BUY mirrors it):
-
-1. in full, once the others bid above P, or a trade prints above P;
-2. by a trade at exactly P whose aggressor buys: the volume ahead in the queue goes first, what is left
-   of the trade fills the order, wholly or in part;
-3. never by mere touch: others bidding exactly P leave it where it is.
-
-The volume ahead is what the others offered at P when the order joined; nothing if it improved on them.
-An order deeper than their best learns it when their best first stands at P.
-
-Harsher than a real exchange: others bidding at P do not take us; the volume ahead shrinks by trades
-only, never because somebody cancels; a trade in the tick that shows an order its queue is all theirs; of
-what takers find, there is only the others' best level, refilled by the next tick; a post-only order is
-judged by what the others really bid, also where the shown book hides it behind ours.
-Kinder: a price that goes through P fills any quantity; the others never react to our orders and never
-jump our queue; there is no time on the way.
+"The market" is the outside world that the ticks describe: of it the book knows the best bid and ask, their
+quantities and the last trade. The accounts' orders rest among these prices with a place in the queue.
+The book decides which orders a tick fills and what a taker finds; the engine moves the money. The fill rule,
+and where it differs from a real exchange, is explained at the top of `engine`.
 """
 
 from collections.abc import Iterator
@@ -29,7 +17,7 @@ from trailingedge.simulator.orders import SimOrder
 
 @dataclass(frozen=True, slots=True)
 class MakerFill:
-    """A resting order is filled, at its own price."""
+    """A quantity of a resting order that a tick fills, at the order's own price."""
 
     order: SimOrder
     quantity: Decimal
@@ -37,7 +25,7 @@ class MakerFill:
 
 @dataclass(frozen=True, slots=True)
 class TakerMatch:
-    """What a taker finds: a resting order, or (None) the others' best level."""
+    """A quantity that a taker finds: of a resting order, or (None) of the market's best level."""
 
     resting_order: SimOrder | None
     price: Decimal
@@ -45,17 +33,18 @@ class TakerMatch:
 
 
 class Book:
-    """Resting orders among the others' best prices. It moves nothing but itself: who fills is told, not paid."""
+    """Resting orders among the market's best prices. It returns fills and never touches a balance."""
 
     def __init__(self, tick_size: Decimal) -> None:
         self._tick_size = tick_size
-        self._resting: dict[int, SimOrder] = {}  # oldest first
+        self._resting: dict[int, SimOrder] = {}  # by order id, oldest first
         self._tick: Tick | None = None
-        self._consumed = {Side.BUY: ZERO, Side.SELL: ZERO}  # of the others' best, since the last tick
+        # What takers took from the market's best level since the last tick; the next tick refills it.
+        self._consumed = {Side.BUY: ZERO, Side.SELL: ZERO}
 
     @property
     def tick(self) -> Tick:
-        """Raises ValueError before the market has opened."""
+        """The newest tick. Raises ValueError before the first one."""
         if self._tick is None:
             raise ValueError("the market has not opened")
         return self._tick
@@ -65,7 +54,7 @@ class Book:
         return self._tick is not None
 
     def add(self, order: SimOrder) -> None:
-        """`order` joins the queue at its price."""
+        """Add a resting order at the end of the queue at its price."""
         order.queue_ahead = self._queue_ahead_at(order.side, order.price)
         self._resting[order.order_id] = order
 
@@ -73,25 +62,33 @@ class Book:
         self._resting.pop(order.order_id, None)
 
     def would_match(self, side: Side, price: Decimal) -> bool:
-        """An order of `side` at `price` would match at once."""
+        """Whether an order of `side` at `price` would match at once (post-only orders are rejected then).
+
+        It is judged by the market's true best price, also where the published top hides that price because it
+        touches an account's order (see `published_top`).
+        """
+        # An account's order counts as much as the market's: two accounts may trade with each other.
         best = self._best_opposite_price(side)
         return price >= best if side is Side.BUY else price <= best
 
     def apply_tick(self, tick: Tick) -> list[MakerFill]:
-        """The others move; what that fills, best price first, then oldest first."""
+        """Take over the market's new prices. Returns the fills: sells first, each side best price, then oldest first.
+
+        The order of the fills is fixed, because trade ids and the audit log's digest follow it.
+        """
         self.set_tick(tick)
-        hits: list[MakerFill] = []
+        fills: list[MakerFill] = []
         for side in (Side.SELL, Side.BUY):
-            hits.extend(self._maker_fills(side, tick))
-        return hits
+            fills.extend(self._maker_fills(side, tick))
+        return fills
 
     def set_tick(self, tick: Tick) -> None:
-        """The others move, and nobody trades."""
+        """Take over the market's new prices without filling anything, as while the symbol does not trade."""
         self._tick = tick
         self._consumed = {Side.BUY: ZERO, Side.SELL: ZERO}
 
     def orders_at_best(self) -> list[SimOrder]:
-        """Resting orders that nobody stands before: buys, then sells, each oldest first."""
+        """Resting orders at the best published price: buys, then sells, each oldest first."""
         shown = self.published_top()
         return [
             order
@@ -101,7 +98,7 @@ class Book:
         ]
 
     def match_taker(self, side: Side, limit: Decimal | None, quantity: Decimal) -> list[TakerMatch]:
-        """What an order of `side` for `quantity` up to `limit` finds. At one price the others stand first."""
+        """What an order of `side` for `quantity` finds up to `limit`. At equal prices the market comes first."""
         found: list[TakerMatch] = []
         left = quantity
         for take in self._offers(side.opposite):
@@ -113,17 +110,20 @@ class Book:
         return found
 
     def consume_best(self, side: Side, quantity: Decimal) -> None:
-        """A taker of `side` took `quantity` of the others' best."""
+        """Reduce the market's best level by what a taker of `side` took; the next tick refills it."""
         self._consumed[side.opposite] += quantity
 
     def published_top(self, update_id: int = 0) -> BookTop:
-        """The published top: ours and the others' together, never crossed or locked.
+        """The published top of the book: the market's and the accounts' orders together, never crossed or locked.
 
-        Where the others touch an order of ours, they are shown one tick behind it; where takers have emptied
-        their best level, too.
+        The market cannot react to an account's order, so its prices may touch one. They are then shown one tick
+        behind that order, and so is a level that takers have consumed. A client must never see bid >= ask: real
+        books are uncrossed, and its parser would drop the frame.
         """
         tick, step = self.tick, self._tick_size
         our_bid, our_ask = self._best_resting_price(Side.BUY), self._best_resting_price(Side.SELL)
+        # First the market's own side: one tick behind if takers consumed its level. Then both sides are kept off the
+        # accounts' orders. Then the better of market and orders is published, with the sum of what rests there.
         bid = max(step, tick.bid - step) if self._is_best_consumed(Side.BUY) else tick.bid
         ask = tick.ask + step if self._is_best_consumed(Side.SELL) else tick.ask
         bid = bid if our_ask is None else min(bid, our_ask - step)
@@ -141,16 +141,22 @@ class Book:
         )
 
     def _maker_fills(self, side: Side, tick: Tick) -> Iterator[MakerFill]:
-        """What the tick does to our orders of `side`: prices through, then the trade at its own price."""
+        """The fills of one side by the rule in `engine`: traded-through prices in full, then the trade's own price."""
         touching = tick.bid if side is Side.SELL else tick.ask
         printed = tick.last_price if tick.traded else touching
         volume = tick.traded if tick.aggressor is side.opposite else ZERO
-        passed = ZERO  # of the queue ahead at the trade's price, which later orders there share
+        # What the trade has taken so far from the market's queue at its price. Two orders at one price wait
+        # behind the same market volume, so the second one's queue shrinks by what the first one's did.
+        passed = ZERO
         for order in self._resting_orders(side):
+            # Rule 1: the price went through the order, by a quote or by a trade.
             if self._is_traded_through(order, touching) or self._is_traded_through(order, printed):
                 yield MakerFill(order, order.remaining)
             elif order.queue_ahead is None:
+                # First tick with the market's best at this price: the order learns its queue only now, and the
+                # trade of the same tick counts as taken from that queue.
                 order.queue_ahead = self._queue_ahead_at(side, order.price)
+            # Rule 2: a trade at the order's price takes from the queue ahead, then from the order.
             elif volume > ZERO and order.price == tick.last_price:
                 before = min(volume, max(ZERO, order.queue_ahead - passed))
                 passed += before
@@ -162,14 +168,17 @@ class Book:
                     yield MakerFill(order, ours)
 
     def _queue_ahead_at(self, side: Side, price: Decimal) -> Decimal | None:
-        """The others' volume before an order of `side` that joins at `price`; None where nobody can see it."""
+        """The market's volume ahead of an order of `side` that joins at `price`.
+
+        None if the price is behind the market's best: of deeper levels no tick tells anything.
+        """
         best = self.tick.bid if side is Side.BUY else self.tick.ask
         if price == best:
             return self._market_quantity_left(side)
         return None if is_beyond_limit(price, best, side.opposite) else ZERO
 
     def _offers(self, side: Side) -> list[TakerMatch]:
-        """All that stands on `side`, best first."""
+        """Everything that rests on `side`, the market's best level and the accounts' orders, best price first."""
         tick = self.tick
         price = tick.bid if side is Side.BUY else tick.ask
         others = TakerMatch(None, price, self._market_quantity_left(side))
@@ -178,16 +187,16 @@ class Book:
         return sorted(stands, key=lambda take: take.price, reverse=side is Side.BUY)
 
     def _resting_orders(self, side: Side) -> list[SimOrder]:
-        """Our orders of `side`, best price first, then oldest first."""
+        """The accounts' orders of `side`, best price first, then oldest first."""
         ours = [order for order in self._resting.values() if order.side is side]
         return sorted(ours, key=lambda order: order.price, reverse=side is Side.BUY)
 
     def _market_quantity(self, side: Side) -> Decimal:
-        """The others' best quantity as of the last tick."""
+        """The market's quantity at its best price, as of the last tick."""
         return self.tick.bid_quantity if side is Side.BUY else self.tick.ask_quantity
 
     def _market_quantity_left(self, side: Side) -> Decimal:
-        """What takers have left of it since."""
+        """The market's quantity at its best price less what takers took since the last tick."""
         return max(ZERO, self._market_quantity(side) - self._consumed[side])
 
     def _is_best_consumed(self, side: Side) -> bool:
@@ -204,7 +213,7 @@ class Book:
         return sum((order.remaining for order in self._resting_orders(side) if order.price == price), ZERO)
 
     def _best_opposite_price(self, side: Side) -> Decimal:
-        """The best price that a taker of `side` would meet."""
+        """The best price that a taker of `side` would trade at."""
         ours = self._best_resting_price(side.opposite)
         if side is Side.BUY:
             return self.tick.ask if ours is None else min(self.tick.ask, ours)
@@ -212,10 +221,10 @@ class Book:
 
     @staticmethod
     def _is_traded_through(order: SimOrder, price: Decimal) -> bool:
-        """`price` has gone through the order."""
+        """Whether `price` is beyond the order's own, so that a market that reached it went through the order."""
         return price > order.price if order.side is Side.SELL else price < order.price
 
 
 def is_beyond_limit(price: Decimal, limit: Decimal, side: Side) -> bool:
-    """`price` is beyond what an order of `side` limited to `limit` would trade at."""
+    """Whether an order of `side` limited to `limit` may not trade at `price`."""
     return price > limit if side is Side.BUY else price < limit

@@ -1,7 +1,17 @@
-"""Who is connected, and what each of them hears: the exchange's events on their way to its lines.
+"""Connection hub: routes requests, replies and events between the exchange and its connected clients.
 
-Nothing here waits. A line takes frames in order and delivers them in its own time; what is to happen later
-is left to `later`.
+Theory of operation. A client is an API session or a stream session behind a transport (`ClientConnection`). The
+hub passes each incoming frame to the session, sends the reply, and after every request and every tick
+publishes the events that the engine collected, to each client that subscribed to them.
+
+Faults are applied here, on the way in and out, so that engine and sessions stay correct:
+a request may be lost, delayed, answered late or with an error, or cost the connection (`RequestFault`);
+an event's frame may be delayed, doubled, truncated or lost with its connection (`FrameFaults`).
+Lasting faults are plain attributes and methods (`streams_muted`, `half_open`, `refuses_connections`).
+
+Nothing here waits. A transport queues frames and delivers them in order in its own task; anything that happens
+later goes through `call_later`, which the server implements with its clock. A delayed action checks that
+its client is still connected, because the connection may have ended in between.
 """
 
 from collections.abc import Callable
@@ -21,26 +31,29 @@ from trailingedge.simulator.payloads import ExchangeEvent, MarketEvent, UserEven
 from trailingedge.simulator.streams import StreamSession, kline_interval
 
 API_PATH: Final = "/ws-api/v3"
-LIFETIME_S: Final = 24 * 3600.0
-ABNORMAL_CLOSE: Final = CloseConnection(1006, "")  # not a code that is sent: the connection just ends
+LIFETIME_S: Final = 24 * 3600.0  # Binance ends every connection after 24 hours
+ABNORMAL_CLOSE: Final = CloseConnection(1006, "")  # RFC 6455: never sent; the TCP connection just ends
 
 CallLater = Callable[[float, Callable[[], None]], object]
 
 
 class ClientConnection(Protocol):
-    """The way back to one client. Neither method waits."""
+    """The transport to one client. Neither method waits."""
 
     def send(self, text: str) -> None:
-        """Frames arrive in order."""
+        """Queue a frame; frames arrive in the order of the calls."""
         ...
 
     def close(self, code: int, reason: str) -> None:
-        """After what was sent before; nothing is sent any more."""
+        """Close the connection once everything queued before is sent; nothing may be sent after it."""
         ...
 
 
 class NotServed(ValueError):
-    """There is nothing behind that address, or no admittance: until `retry_after_s` are over, where that is known."""
+    """The connection is refused: nothing at that path, a ban, or the server is away.
+
+    `status` is the HTTP status of the upgrade's answer; `retry_after_s` is its Retry-After, 0 if unknown.
+    """
 
     def __init__(self, text: str, status: int = 404, retry_after_s: float = 0.0) -> None:
         super().__init__(text)
@@ -50,12 +63,16 @@ class NotServed(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ApiHubClient:
+    """A client of the WebSocket API."""
+
     connection: ClientConnection
     session: ClientSession
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StreamHubClient:
+    """A client of the market streams."""
+
     connection: ClientConnection
     session: StreamSession
 
@@ -64,16 +81,17 @@ HubClient = ApiHubClient | StreamHubClient
 
 
 def run_immediately(_: float, act: Callable[[], None]) -> None:
-    """For whoever has no time to wait."""
+    """A `CallLater` without a clock: delays are skipped."""
     act()
 
 
 class ConnectionHub:
-    """All lines. `awaited` is called when somebody first subscribes to bookTicker.
+    """All connected clients. `on_book_subscription` is called at each subscription to bookTicker.
 
-    `events_first`: events go out before the answer of the request that caused them; the real exchange
-    promises no order. Lasting misbehaviour: `closed` admits nobody, `mute_streams` and `mute_account` keep
-    quiet while their lines live; what is not said then is never said.
+    `events_first`: events are sent before the reply to the request that caused them. The real exchange promises
+    no order between a reply and its events, so tests run both ways.
+    Lasting faults: `refuses_connections` answers 503 to new connections; `streams_muted` and `account_muted`
+    drop events while the connections stay open. A dropped event is never sent later.
     """
 
     def __init__(
@@ -82,8 +100,8 @@ class ConnectionHub:
         faults: Faults | None = None,
         chance: Random | None = None,
         events_first: bool = False,
-        awaited: Callable[[], None] = lambda: None,
-        later: CallLater = run_immediately,
+        on_book_subscription: Callable[[], None] = lambda: None,
+        call_later: CallLater = run_immediately,
     ) -> None:
         self.exchange = exchange
         self.fault_injector = FaultInjector(faults or Faults(), chance or Random(0))
@@ -91,14 +109,14 @@ class ConnectionHub:
         self.streams_muted = False
         self.account_muted = False
         self._events_first = events_first
-        self._on_book_subscription = awaited
-        self._call_later = later
+        self._on_book_subscription = on_book_subscription
+        self._call_later = call_later
         self._clients: list[HubClient] = []  # in order of arrival
 
-    # Coming and going
+    # Connections
 
     def check_admission(self, url: str) -> None:
-        """Let somebody in at that address, at the price of connecting. Raises NotServed."""
+        """Check a new connection to that URL, and charge the weight of connecting. Raises NotServed."""
         if not is_served(url):
             raise NotServed(f"nothing is served at {urlsplit(url).path}")
         if self.refuses_connections:
@@ -110,103 +128,113 @@ class ConnectionHub:
             else:
                 weights.check_ban(now_ms)
         except ExchangeError as refusal:
+            # Like the real exchange over HTTP: the ban's end becomes a Retry-After header, in seconds.
             ends_ms = (refusal.data or {}).get("retryAfter", now_ms)
             wait_s = max(0.0, (int(str(ends_ms)) - now_ms) / 1000)
             raise NotServed(refusal.text, refusal.status, wait_s) from refusal
 
-    def connect(self, url: str, line: ClientConnection) -> HubClient:
-        """A client at that address (only path and query count), who was admitted. Raises NotServed."""
+    def connect(self, url: str, connection: ClientConnection) -> HubClient:
+        """Register a client that was admitted; of `url` only path and query count. Raises NotServed."""
         address = urlsplit(url)
         client: HubClient
         if address.path.rstrip("/") == API_PATH:
-            asked = parse_qs(address.query)
-            if asked.get("timeUnit", ["MILLISECOND"])[0].upper() != "MILLISECOND":
+            options = parse_qs(address.query)
+            if options.get("timeUnit", ["MILLISECOND"])[0].upper() != "MILLISECOND":
                 raise NotServed("microseconds are not offered")
-            show_limits = asked.get("returnRateLimits", ["true"])[0] != "false"
-            client = ApiHubClient(line, ClientSession(self.exchange, show_limits))
+            show_limits = options.get("returnRateLimits", ["true"])[0] != "false"
+            client = ApiHubClient(connection, ClientSession(self.exchange, show_limits))
         else:
-            client = StreamHubClient(line, StreamSession(url, self._on_subscribe))
+            client = StreamHubClient(connection, StreamSession(url, self._on_subscribe))
         self._clients.append(client)
         return client
 
     def remove(self, client: HubClient) -> None:
-        """The client's connection is gone."""
+        """Forget a client whose connection has ended."""
         if client in self._clients:
             self._clients.remove(client)
 
     def on_message(self, client: HubClient, text: str) -> None:
-        """A client said something: answer, and tell everybody what came of it. Who was cut off is not heard."""
+        """Handle a client's frame: reply, then publish what it caused. Frames of removed clients are ignored.
+
+        A frame may still arrive after its client was disconnected: it was on the way.
+        """
         if client not in self._clients:
             return
         if isinstance(client, StreamHubClient):
             self._send_response(client, client.session.on_message(text, self.exchange.clock.unix_ms()))
             return
-        asked = client.session.parse_request(text)
-        if isinstance(asked, ApiResponse):
-            self._send_response(client, asked)
+        request = client.session.parse_request(text)
+        if isinstance(request, ApiResponse):
+            self._send_response(client, request)
             return
-        self._schedule_request(client, asked)
+        self._schedule_request(client, request)
 
-    # The world
+    # The market
 
     def on_tick(self, tick: Tick) -> bool:
-        """The outside world moves on; whether anybody was told anything."""
+        """Play a tick and publish what it caused. Returns whether any client was sent anything.
+
+        With the fault `partial_fill`, a market participant may take part of an order that rests at the best price.
+        """
         engine = self.exchange.engine
         engine.on_tick(tick)
         if self.fault_injector.faults.partial_fill and engine.symbol_status == TRADING:
             step = engine.spec.step_size
             for order in engine.book.orders_at_best():
-                taken = self.fault_injector.partial_fill_steps(int(order.remaining / step))
-                if taken:
-                    engine.partial_fill(order, taken * step)
+                steps = self.fault_injector.partial_fill_steps(int(order.remaining / step))
+                if steps:
+                    engine.partial_fill(order, steps * step)
         return self.publish_events()
 
     def publish_events(self) -> bool:
-        """Tell what has collected, for example after something done by hand; whether anybody heard."""
-        heard = [
+        """Send the engine's collected events, for example after a manual order. Returns whether any was sent."""
+        sent = [
             self._publish(client, event)
             for event in self.exchange.engine.take_events()
-            for client in list(self._clients)  # a copy: who is cut off on the way is gone from the list
+            for client in list(self._clients)  # a copy: a fault may disconnect a client, which removes it
         ]
-        return any(heard)
+        return any(sent)  # a list, not a generator: `any` must not stop at the first one
 
-    # Misbehaviour
+    # Lasting faults
 
     def announce_shutdown(self, streams: bool = True, api: bool = True, leave_s: float | None = None) -> None:
-        """Announce the server's end to those connected; where `leave_s` is given, drop them that much later."""
-        told = self._select(streams, api)
-        for client in told:
+        """Send `serverShutdown` to the clients of either kind; `leave_s` later, if given, disconnect them."""
+        announced = self._select(streams, api)
+        for client in announced:
             if isinstance(client, ApiHubClient):
                 client.connection.send(client.session.shutdown_frame())
             else:
                 client.connection.send(client.session.shutdown_frame(self.exchange.engine.market_ms))
 
         def drop() -> None:
-            for client in told:
+            for client in announced:
                 self._disconnect(client, ABNORMAL_CLOSE)
 
         if leave_s is not None:
             self._call_later(leave_s, drop)
 
     def terminate_subscriptions(self) -> None:
-        """End every user data stream, while its session lives on."""
+        """End every user data stream subscription (`eventStreamTerminated`); the sessions stay logged on."""
         for client in self._clients:
             if isinstance(client, ApiHubClient):
                 for text in client.session.terminate_subscriptions():
                     client.connection.send(text)
 
     def disconnect(self, streams: bool = True, api: bool = True) -> None:
-        """Drop the connections of either kind without a warning."""
+        """Drop the TCP connections of the chosen kinds without a close frame."""
         for client in self._select(streams, api):
             self._disconnect(client, ABNORMAL_CLOSE)
 
     def half_open(self, streams: bool = True, api: bool = True) -> None:
-        """The lines of either kind stay open, and nothing goes through them any more, either way."""
+        """Stop all traffic of the chosen kinds in both directions, for good, and leave the connections open.
+
+        This is a half-open TCP connection as the client sees it: no error, no close, only silence.
+        """
         for client in self._select(streams, api):
             self.remove(client)
 
     def end_lifetime(self, client: HubClient) -> None:
-        """The client has been connected for as long as anybody may be."""
+        """Disconnect a client that has reached the maximum lifetime of a connection."""
         self._disconnect(client, ABNORMAL_CLOSE)
 
     # Inside
@@ -215,24 +243,25 @@ class ConnectionHub:
         return [client for client in self._clients if (streams if isinstance(client, StreamHubClient) else api)]
 
     def _schedule_request(self, client: ApiHubClient, request: ApiRequest) -> None:
-        fate = self.fault_injector.request_fault(request.method)
-        if not fate.execution_delay_s:
-            self._execute_request(client, request, fate)
+        fault = self.fault_injector.request_fault(request.method)
+        if not fault.execution_delay_s:
+            self._execute_request(client, request, fault)
             return
-        if fate.error is not None:
-            self._send_error(client, request, fate)
-        self._call_later(fate.execution_delay_s, lambda: self._execute_request(client, request, fate))
+        # An error that precedes the execution: −1007 now, and the order appears seconds later.
+        if fault.error is not None:
+            self._send_error(client, request, fault)
+        self._call_later(fault.execution_delay_s, lambda: self._execute_request(client, request, fault))
 
-    def _execute_request(self, client: ApiHubClient, request: ApiRequest, fate: RequestFault) -> None:
-        answer = client.session.execute(request, fate.lag_s) if fate.executed else ApiResponse()
+    def _execute_request(self, client: ApiHubClient, request: ApiRequest, fault: RequestFault) -> None:
+        answer = client.session.execute(request, fault.lag_s) if fault.executed else ApiResponse()
         if self._events_first:
             self.publish_events()
-        if fate.disconnects:
+        if fault.disconnects:
             self._disconnect(client, ABNORMAL_CLOSE)
-        elif fate.error is None and fate.replied:
-            self._run_after(fate.reply_delay_s, lambda: self._send_reply(client, request, answer))
-        elif fate.error is not None and not fate.execution_delay_s:
-            self._run_after(fate.reply_delay_s, lambda: self._send_error(client, request, fate))
+        elif fault.error is None and fault.replied:
+            self._run_after(fault.reply_delay_s, lambda: self._send_reply(client, request, answer))
+        elif fault.error is not None and not fault.execution_delay_s:
+            self._run_after(fault.reply_delay_s, lambda: self._send_error(client, request, fault))
         self.publish_events()
 
     def _send_reply(self, client: ApiHubClient, request: ApiRequest, answer: ApiResponse) -> None:
@@ -244,9 +273,9 @@ class ConnectionHub:
         )
         self._send_response(client, answer)
 
-    def _send_error(self, client: ApiHubClient, request: ApiRequest, fate: RequestFault) -> None:
-        if fate.error is not None and client in self._clients:
-            status, code, text = fate.error
+    def _send_error(self, client: ApiHubClient, request: ApiRequest, fault: RequestFault) -> None:
+        if fault.error is not None and client in self._clients:
+            status, code, text = fault.error
             client.connection.send(request.error_frame(status, {"code": code, "msg": text}))
 
     def _run_after(self, seconds: float, act: Callable[[], None]) -> None:
@@ -256,16 +285,16 @@ class ConnectionHub:
             act()
 
     def _publish(self, client: HubClient, event: ExchangeEvent) -> bool:
-        """Send `event` to a client who wants to hear of it; whether he does."""
-        text, mishaps, mute = None, self.fault_injector.faults.market, self.streams_muted
+        """Send `event` to a client that subscribed to it. Returns whether it did and is not muted."""
+        text, frame_faults, muted = None, self.fault_injector.faults.market, self.streams_muted
         if isinstance(client, ApiHubClient) and isinstance(event, UserEvent):
             text = client.session.frame_for(event)
-            mishaps, mute = self.fault_injector.faults.account, self.account_muted
+            frame_faults, muted = self.fault_injector.faults.account, self.account_muted
         elif isinstance(client, StreamHubClient) and isinstance(event, MarketEvent):
             text = client.session.frame_for(event)
-        if text is None or mute:
+        if text is None or muted:
             return False
-        self._send_with_faults(client, text, mishaps)
+        self._send_with_faults(client, text, frame_faults)
         return True
 
     def _send_response(self, client: HubClient, answer: ApiResponse) -> None:
@@ -274,14 +303,14 @@ class ConnectionHub:
         if answer.close is not None:
             self._disconnect(client, answer.close)
 
-    def _send_with_faults(self, client: HubClient, text: str, mishaps: FrameFaults) -> None:
-        sent = self.fault_injector.frame_deliveries(text, mishaps)
-        if sent is None:
+    def _send_with_faults(self, client: HubClient, text: str, frame_faults: FrameFaults) -> None:
+        deliveries = self.fault_injector.frame_deliveries(text, frame_faults)
+        if deliveries is None:
             self._disconnect(client, ABNORMAL_CLOSE)
             return
-        for part, late_s in sent:
-            if late_s > 0:
-                self._call_later(late_s, partial(self._send_if_connected, client, part))
+        for part, delay_s in deliveries:
+            if delay_s > 0:
+                self._call_later(delay_s, partial(self._send_if_connected, client, part))
             else:
                 client.connection.send(part)
 
@@ -307,6 +336,6 @@ class ConnectionHub:
 
 
 def is_served(address: str) -> bool:
-    """There is something behind that address."""
+    """Whether the exchange serves the path of that address."""
     path = urlsplit(address).path.rstrip("/")
     return path in {API_PATH, "/ws", "/stream"} or path.startswith("/ws/")

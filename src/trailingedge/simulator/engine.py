@@ -1,9 +1,35 @@
-"""The matching engine: orders and ticks go in, fills, balances and events come out.
+"""Matching engine of the simulated exchange: orders and ticks go in; fills, balances and events come out.
 
-It waits for nothing and sends nothing. What there is to tell collects until `take_events`; per action
-that is every execution report, then one account position each, then the book's top if it has changed.
-Two clocks meet here: orders, fills and events bear market time, which the ticks carry; the unfilled-order
-counts follow the wall.
+Theory of operation. Each tick carries the market's best bid and ask with their quantities and, sometimes, a trade
+("the market" is everybody but the simulated accounts). The engine never knows deeper levels.
+A resting SELL at price P fills as follows, and a BUY mirrors it:
+
+1. In full, once the market bids above P or trades above P: the price has gone through the order.
+2. By a trade at exactly P whose aggressor buys: it first takes the volume ahead in the queue, and what is left of it
+   fills the order, wholly or in part.
+3. Never by touch: a market that bids exactly P leaves the order where it is.
+
+The queue ahead is what the market offered at P when the order joined; it is empty if the order improved the
+best price. An order behind the best price learns its queue when the market's best price first stands at P.
+Takers find the market's best level and the accounts' orders, the market first at equal prices; a fill of an order
+is always at the resting price. An owner's own resting order in the way of a new one expires (EXPIRE_MAKER).
+
+Harsher than the real exchange:
+- a market bid at P does not fill an order at P, though on a real book the two would have matched;
+- the queue ahead shrinks by trades only, never because someone ahead cancels;
+- in the tick in which an order first learns its queue, a trade at P counts as taken from that queue;
+- a taker finds one market level, refilled by the next tick;
+- a post-only order is judged by the market's true best price, also while the published top hides it behind
+  an account's order.
+Kinder than the real exchange:
+- a price that goes through P fills any quantity;
+- the market never reacts to the accounts' orders and never steps in front of them;
+- there is no latency inside the engine (the transports add it).
+
+The engine waits for nothing and sends nothing. Events collect until `take_events`. Per action they are: every
+execution report, then one account position per changed account, then the book's top if it has changed.
+Two clocks meet here: orders, fills and events carry market time, which the ticks bring; the unfilled-order counts
+and the audit log use the wall clock, since a market may run at a multiple of it.
 """
 
 from collections import deque
@@ -58,35 +84,39 @@ CANCEL_ONLY: Final = "CANCEL_ONLY"
 EXPIRY_REASONS: Final = {
     TimeInForce.IOC: "UNFILLED_IOC_QUANTITY_EXPIRED",
     TimeInForce.FOK: "UNFILLED_FOK_ORDER_EXPIRED",
-    TimeInForce.GTC: "INSUFFICIENT_LIQUIDITY",  # of GTC orders only MARKET ones expire
+    TimeInForce.GTC: "INSUFFICIENT_LIQUIDITY",  # MARKET orders are GTC here; a GTC limit order rests instead
 }
 
 
 class Engine:
-    """One symbol's market. `status` is the symbol's, for whoever likes to set it.
+    """One symbol's market.
 
-    Only while it is TRADING do orders fill and is anything placed; they can be cancelled always. In a BREAK
-    there is no market data, under CANCEL_ONLY there are no klines. `in_sight` is for whoever plays a market
-    that may be lost from sight: while it says no, nobody is answered with the prices seen last.
+    `symbol_status` may be set from outside. Orders are accepted and fill only while it is TRADING; they can be
+    cancelled under every status. A BREAK stops all market data, CANCEL_ONLY stops the klines.
+    `prices_known` is for a live market that may become stale: while it returns False, requests for prices
+    are answered with an error instead of the prices seen last.
     """
 
-    def __init__(self, terms: ExchangeSpec, clock: Clock, journal: AuditLog, history: Iterable[Kline] = ()) -> None:
-        self.spec = terms
+    def __init__(self, spec: ExchangeSpec, clock: Clock, audit_log: AuditLog, history: Iterable[Kline] = ()) -> None:
+        self.spec = spec
         self.clock = clock
-        self.audit_log = journal
+        self.audit_log = audit_log
         self.symbol_status = TRADING
         self.market_ms = 0
-        self.accounts = AccountRegistry(terms)
-        self.book = Book(terms.tick_size)
+        self.accounts = AccountRegistry(spec)
+        self.book = Book(spec.tick_size)
         self.klines = Klines(history)
         self._kline_feeds: dict[str, KlineFeed] = {}  # by stream name
-        self._recent_trades: deque[tuple[int, Decimal, Decimal]] = deque()  # trades: time, quote, base
-        self._recent_quote_volume = self._recent_base_volume = ZERO  # their sums
+        # Trades of the averaging window (time, quote volume, base volume) and their sums: adding and subtracting
+        # keeps the average exact in Decimal, without a pass over the window at each tick.
+        self._recent_trades: deque[tuple[int, Decimal, Decimal]] = deque()
+        self._recent_quote_volume = self._recent_base_volume = ZERO
         self._events: list[ExchangeEvent] = []
         self._changed_accounts: dict[str, SimAccount] = {}
         self._published_top: BookTop | None = None
         self._publishes_trades = False
         self.prices_known: Callable[[], bool] = lambda: True
+        # Order ids start far from trade and execution ids, so that a client that mixes them up fails its tests.
         self._order_ids = count(1001)
         self._trade_ids = count(1)
         self._execution_ids = count(1)
@@ -95,12 +125,17 @@ class Engine:
     # The market
 
     def on_tick(self, tick: Tick) -> None:
-        """The outside world moves on. Raises ValueError for a tick older than the last."""
+        """Take in the market's next state: klines close, orders fill, events collect.
+
+        Raises ValueError for a tick older than the last.
+        """
         if tick.time_ms < self.market_ms:
-            raise ValueError(f"the tape goes back from {self.market_ms} to {tick.time_ms}")
+            raise ValueError(f"market time goes back from {self.market_ms} to {tick.time_ms}")
         if self.symbol_status != TRADING and self.book.is_open:
+            # While the symbol does not trade, the source's trades did not happen here.
             tick = replace(tick, last_price=self.book.tick.last_price, traded=ZERO, aggressor=None)
         for stream, feed in self._kline_feeds.items():
+            # Before this tick enters the klines: a closed kline must not contain the next interval's trade.
             for bar in feed.closed_until(tick.time_ms):
                 self._publish_kline(
                     stream, kline_event_json(bar, feed.interval, self.spec.symbol, tick.time_ms, closed=True)
@@ -124,105 +159,113 @@ class Engine:
         self._publish_top()
 
     def partial_fill(self, order: SimOrder, quantity: Decimal) -> None:
-        """A stranger takes some of an order that rests, at its price."""
+        """Fill a part of a resting order at its price, as if a market participant took it (a fault, or a test)."""
         self._fill(order, order.price, quantity, next(self._trade_ids), maker=True)
         self.publish_changes()
 
     def publish_klines(self, stream: str, interval: Interval) -> None:
-        """From now on, tell the klines of `interval` to those who listen to `stream`."""
+        """Start publishing the klines of `interval` on `stream`, unless they are relayed from another exchange."""
         if stream not in self._kline_feeds and not self.klines.is_relayed(interval):
             self._kline_feeds[stream] = KlineFeed(interval, self.klines)
 
     def publish_trades(self) -> None:
-        """From now on, tell what the world outside trades."""
+        """Start publishing the market's trades as aggTrade events."""
         self._publishes_trades = True
 
     def relay_kline(self, kline: Kline, interval: Interval, event_ms: int) -> None:
-        """A kline of an interval that is told (see `Klines.expect`), as it was told at `event_ms`."""
+        """Store and publish a kline that another exchange published at `event_ms` (see `Klines.relay_interval`)."""
         self.market_ms = max(self.market_ms, event_ms)
         self.klines.add_relayed(interval, kline)
         payload = kline_event_json(bar_of_kline(kline), interval, self.spec.symbol, event_ms, closed=kline.closed)
         self._publish_kline(f"{self.spec.stream_prefix}@kline_{interval.name}", payload)
 
     def average_price(self) -> Decimal:
-        """Of the trades of the last minutes, weighted by volume; the last price where there were none."""
+        """The volume-weighted price of the last `average_minutes`; the last price if nothing traded in them."""
         return (
             self._recent_quote_volume / self._recent_base_volume if self._recent_trades else self.book.tick.last_price
         )
 
     def top(self) -> BookTop:
-        """The published top of the book, with the number of its last change."""
+        """The published top of the book, with its update id. Raises ValueError before the first tick."""
         self._publish_top()
         if self._published_top is None:
             raise ValueError("the market has not opened")
         return self._published_top
 
     def take_events(self) -> list[ExchangeEvent]:
-        """What there is to tell since the last call, in order."""
+        """The events since the last call, in order."""
         events, self._events = self._events, []
         return events
 
     # Orders
 
     def place_order(
-        self, account: SimAccount, wanted: NewOrder, by_hand: bool = False
+        self, account: SimAccount, request: NewOrder, manual: bool = False
     ) -> tuple[SimOrder, list[SimTrade]]:
-        """Take an order in, fill what it takes, rest or expire the rest. Raises the engine's refusals."""
-        self.check_accepts(account, wanted)
-        order = self._new_order(account, wanted, by_hand)
-        if wanted.type is OrderType.LIMIT_MAKER and self.book.would_match(order.side, order.price):
+        """Accept an order, fill what it matches, then rest or expire the remainder. Raises ExchangeError.
+
+        The checks run before anything changes: an order that is rejected leaves no trace but its error.
+        """
+        self.check_accepts(account, request)
+        order = self._new_order(account, request, manual)
+        # Post-only is checked before the balance: an order with both wrong is told that it would match.
+        if request.type is OrderType.LIMIT_MAKER and self.book.would_match(order.side, order.price):
             raise order_rejected(WOULD_TAKE)
         self._lock_funds(account, order)
         account.add_order(order)
+        # Recorded before any fill, so that the log reads in the order in which things happened: placed, then filled.
         self.audit_log.record_placement(self.clock.unix_ms(), self.market_ms, order, _open_by_session(account))
         self._publish_report(order, "NEW")
         trades = self._match_taker(account, order)
         if order.remaining and self._may_rest(order):
             self.book.add(order)
         elif order.remaining:
-            order.expiry_reason = EXPIRY_REASONS[wanted.time_in_force]
-            self._end_order(account, order, OrderStatus.EXPIRED, by_hand=by_hand)
+            order.expiry_reason = EXPIRY_REASONS[request.time_in_force]
+            self._end_order(account, order, OrderStatus.EXPIRED, manual=manual)
             self._publish_report(order, "EXPIRED")
         return order, trades
 
-    def check_accepts(self, account: SimAccount, wanted: NewOrder) -> None:
-        """Raise the refusal of an order that the engine would not even look at."""
+    def check_accepts(self, account: SimAccount, request: NewOrder) -> None:
+        """Raise ExchangeError if the symbol's status, a duplicate id or the open-order limit forbids the order."""
         if not self.book.is_open or self.symbol_status not in {TRADING, CANCEL_ONLY}:
             raise order_rejected(MARKET_CLOSED)
         if self.symbol_status == CANCEL_ONLY:
             raise order_rejected(WRONG_PHASE)
-        if wanted.client_order_id is not None and account.find_open_order(wanted.client_order_id) is not None:
+        if request.client_order_id is not None and account.find_open_order(request.client_order_id) is not None:
             raise order_rejected(DUPLICATE_ORDER)
         self.check_open_order_limit(account)
 
     def check_open_order_limit(self, account: SimAccount) -> None:
-        """Raise the refusal of an account with as many open orders as it may have."""
+        """Raise ExchangeError if the account already has the maximum number of open orders."""
         if len(account.open_orders()) >= self.spec.max_open_orders:
             raise filter_failure("MAX_NUM_ORDERS", code=REJECTED_CODE)
 
-    def cancel_order(self, account: SimAccount, target: CancelOrder, by_hand: bool = False) -> tuple[SimOrder, str]:
-        """Take an order out; it and the cancel's id. Raises the engine's refusals."""
+    def cancel_order(self, account: SimAccount, target: CancelOrder, manual: bool = False) -> tuple[SimOrder, str]:
+        """Cancel an open order. Returns it and the cancel's client order id. Raises ExchangeError."""
         order = self._find_open_order(account, target)
         if target.restriction is not None and not target.restriction.allows(order.status):
             raise cancel_rejected(CANCEL_RESTRICTED)
         cancel_id = target.cancel_id or account.generate_client_order_id()
-        self._end_order(account, order, OrderStatus.CANCELED, by_hand=by_hand)
+        self._end_order(account, order, OrderStatus.CANCELED, manual=manual)
         self._publish_report(order, "CANCELED", cancel_id=cancel_id)
         return order, cancel_id
 
-    def publish_rejection(self, account: SimAccount, wanted: NewOrder, text: str) -> None:
-        """The refused half of a cancel-replace is told as an event, too."""
-        client_order_id = wanted.client_order_id or account.generate_client_order_id()
-        report = rejection_report(wanted, client_order_id, self.spec.symbol, text, self.market_ms)
+    def publish_rejection(self, account: SimAccount, request: NewOrder, text: str) -> None:
+        """Publish the REJECTED execution report of a cancel-replace whose new order was rejected.
+
+        A rejected single placement has no such report: its error reply is all the client gets.
+        """
+        client_order_id = request.client_order_id or account.generate_client_order_id()
+        report = rejection_report(request, client_order_id, self.spec.symbol, text, self.market_ms)
         self._events.append(UserEvent(account.name, report))
 
     def publish_changes(self) -> None:
-        """The action is over: tell the balances that may have changed, and the top if it did."""
+        """End an action: publish the balances of the accounts it touched, and the book's top if it changed."""
         self._publish_positions()
         self._publish_top()
 
     def transfer(self, account: SimAccount, asset: str, amount: Decimal) -> None:
-        """A deposit, or (negative) a withdrawal. Raises the refusal if there is less."""
+        """Book a deposit or (negative) a withdrawal, and publish it. Raises ExchangeError if less is free."""
         account.credit(asset, amount)
         account.updated_ms = self.market_ms
         account.save_version(self.clock.unix_ms())
@@ -238,49 +281,50 @@ class Engine:
         position = account_position([account.balance(asset)], account.updated_ms, self.market_ms)
         self._events.append(UserEvent(account.name, position))
 
-    def working_price(self, wanted: NewOrder) -> Decimal:
-        """Where the order would work now: as sent, as its peg finds it, or (MARKET) about the average.
+    def working_price(self, request: NewOrder) -> Decimal:
+        """The price at which the order would work now: as sent, by its peg, or the average for MARKET.
 
-        Raises the refusal of a peg deeper than the book is known.
+        Raises ExchangeError for a peg with an offset: the book knows no deeper level than the best.
         """
-        if wanted.type is OrderType.MARKET:
+        if request.type is OrderType.MARKET:
             return self.average_price()
-        if wanted.peg is not None:
-            if wanted.peg.levels is not None:
+        if request.peg is not None:
+            if request.peg.levels is not None:
                 raise order_rejected(PEG_LIQUIDITY)
-            return self.book.published_top().best(wanted.side)
-        return wanted.price or ZERO
+            return self.book.published_top().best(request.side)
+        return request.price or ZERO
 
-    def base_quantity(self, wanted: NewOrder, price: Decimal) -> Decimal:
-        """In base; of a MARKET order by quote, what that buys or sells at `price`."""
-        if wanted.quantity is not None:
-            return wanted.quantity
-        return floor_to_step((wanted.quote_quantity or ZERO) / price, self.spec.step_size)
+    def base_quantity(self, request: NewOrder, price: Decimal) -> Decimal:
+        """The quantity in base; for a MARKET order given in quote, what that buys or sells at `price`."""
+        if request.quantity is not None:
+            return request.quantity
+        return floor_to_step((request.quote_quantity or ZERO) / price, self.spec.step_size)
 
-    # Inside
+    # Matching
 
     def _apply_to_book(self, tick: Tick) -> None:
         for hit in self.book.apply_tick(tick):
             self._fill(hit.order, hit.order.price, hit.quantity, next(self._trade_ids), maker=True)
 
-    def _new_order(self, account: SimAccount, wanted: NewOrder, by_hand: bool) -> SimOrder:
-        market = wanted.type is OrderType.MARKET
+    def _new_order(self, account: SimAccount, request: NewOrder, manual: bool) -> SimOrder:
+        market = request.type is OrderType.MARKET
         return SimOrder(
             order_id=next(self._order_ids),
-            client_order_id=wanted.client_order_id or account.generate_client_order_id(),
+            client_order_id=request.client_order_id or account.generate_client_order_id(),
             account=account.name,
-            request=wanted,
-            price=ZERO if market else self.working_price(wanted),
-            quantity=self.base_quantity(wanted, self.book.published_top().best(wanted.side.opposite)),
+            request=request,
+            price=ZERO if market else self.working_price(request),
+            quantity=self.base_quantity(request, self.book.published_top().best(request.side.opposite)),
             created_ms=self.market_ms,
-            is_manual=by_hand,
+            is_manual=manual,
             working_ms=self.market_ms,
             updated_ms=self.market_ms,
         )
 
     def _lock_funds(self, account: SimAccount, order: SimOrder) -> None:
-        """Set aside what the order sells; a MARKET BUY pays as it goes, but must be able to."""
+        """Lock what the order sells. A MARKET BUY locks nothing, but the account must afford what it matches."""
         if order.request.type is OrderType.MARKET and order.side is Side.BUY:
+            # It has no price of its own to lock; its fills are paid within the same call.
             cost = sum((take.price * take.quantity for take in self._taker_matches(order)), ZERO)
             if cost > account.balance(self.spec.quote_asset).free:
                 raise order_rejected(INSUFFICIENT_BALANCE)
@@ -288,10 +332,10 @@ class Engine:
         account.lock_funds(self._sold_asset(order.side), order.locked)
 
     def _match_taker(self, account: SimAccount, order: SimOrder) -> list[SimTrade]:
-        """Fill what the order finds; first, its owner's own orders in its way expire (EXPIRE_MAKER)."""
+        """Fill what the order matches; its owner's own resting orders in the way expire first (EXPIRE_MAKER)."""
         while (own := _own_in(self._taker_matches(order), account)) is not None:
             prevented = own.remaining
-            self._end_order(account, own, OrderStatus.EXPIRED_IN_MATCH, by_hand=order.is_manual)
+            self._end_order(account, own, OrderStatus.EXPIRED_IN_MATCH, manual=order.is_manual)
             self._publish_report(
                 own, "TRADE_PREVENTION", extra=prevention_fields(order, own, prevented, self.spec.symbol)
             )
@@ -301,7 +345,7 @@ class Engine:
             return []
         trades = []
         for take in takes:
-            trade_id = next(self._trade_ids)
+            trade_id = next(self._trade_ids)  # both sides of a trade between two accounts share it
             trades.append(self._fill(order, take.price, take.quantity, trade_id, maker=False))
             if take.resting_order is None:
                 self.book.consume_best(order.side, take.quantity)
@@ -314,17 +358,20 @@ class Engine:
         return self.book.match_taker(order.side, limit, order.remaining)
 
     def _fill(self, order: SimOrder, price: Decimal, quantity: Decimal, trade_id: int, maker: bool) -> SimTrade:
-        """Book one fill and tell it."""
+        """Book one fill: assets, order, account, audit log and execution report."""
         account = self.accounts.get(order.account)
         fee = self.spec.maker_fee if maker else self.spec.taker_fee
         commission, asset = self.accounts.settle_fill(order, price, quantity, fee)
         if not order.filled:
+            # Binance's unfilled-order-count rules: an order's first fill lowers the counts, for a maker by more than
+            # for a taker, and not at once.
             refund = self.spec.maker_refund if maker else self.spec.taker_refund
             account.order_counts.schedule_refund(self.clock.unix_ms() + self.spec.refund_delay_ms, refund)
         order.filled += quantity
         order.filled_quote += price * quantity
         order.updated_ms = self.market_ms
         order.status = OrderStatus.PARTIALLY_FILLED if order.remaining else OrderStatus.FILLED
+        # The order leaves the book with its last fill, before the report of that fill is made.
         if order.status.final:
             self.book.remove(order)
             account.close_order(order)
@@ -338,17 +385,18 @@ class Engine:
         self._events.append(UserEvent(account.name, report))
         return trade
 
-    def _end_order(self, account: SimAccount, order: SimOrder, status: OrderStatus, by_hand: bool) -> None:
-        """The order leaves the book with something unfilled."""
+    def _end_order(self, account: SimAccount, order: SimOrder, status: OrderStatus, manual: bool) -> None:
+        """End an order that has a remainder: cancelled, expired, or expired to prevent a self-trade."""
         account.release_locked(self._sold_asset(order.side), order.locked)
         self.book.remove(order)
         account.close_order(order)
         order.status = status
         order.updated_ms = self.market_ms
         self._mark_changed(account)
-        self.audit_log.record_end(self.clock.unix_ms(), self.market_ms, order, by_hand=by_hand)
+        self.audit_log.record_end(self.clock.unix_ms(), self.market_ms, order, manual=manual)
 
     def _find_open_order(self, account: SimAccount, target: CancelOrder) -> SimOrder:
+        # With a client order id alone only open orders are found: the exchange may have seen the id before.
         if target.order_id is None:
             named = account.find_open_order(target.orig_client_order_id or "")
             if named is None:
@@ -373,12 +421,14 @@ class Engine:
             self._recent_trades.append((tick.time_ms, quote, tick.traded))
             self._recent_quote_volume += quote
             self._recent_base_volume += tick.traded
+        # Trades leave the window when they are older than its length; a quiet market empties it, and the last price
+        # counts.
         while self._recent_trades and self._recent_trades[0][0] <= tick.time_ms - self.spec.average_minutes * MINUTE_MS:
             _, quote, base = self._recent_trades.popleft()
             self._recent_quote_volume -= quote
             self._recent_base_volume -= base
 
-    # Telling
+    # Publishing
 
     def _mark_changed(self, account: SimAccount) -> None:
         account.updated_ms = self.market_ms
@@ -395,6 +445,7 @@ class Engine:
 
     def _publish_positions(self) -> None:
         assets = (self.spec.base_asset, self.spec.quote_asset)
+        # One position per account and action, however many fills the action had.
         for account in self._changed_accounts.values():
             balances = [account.balance(asset) for asset in assets]
             position = account_position(balances, account.updated_ms, self.market_ms)
@@ -403,13 +454,17 @@ class Engine:
         self._changed_accounts = {}
 
     def _publish_top(self) -> None:
-        """Only when a price or a quantity has changed, and not in a BREAK, which the market data takes as well."""
+        """Publish bookTicker if a price or a quantity changed; not in a BREAK, which stops all market data.
+
+        The first top is recorded even in a BREAK, so that `top` has an answer.
+        """
         if not self.book.is_open or (self.symbol_status == BREAK and self._published_top is not None):
             return
-        told, number = self._published_top, self._published_top.update_id if self._published_top else 0
-        top = self.book.published_top(number)
-        if top != told:
-            self._published_top = self.book.published_top(number + 1)
+        before, update_id = self._published_top, self._published_top.update_id if self._published_top else 0
+        top = self.book.published_top(update_id)  # with the old id, so that `!=` compares prices and quantities
+        if top != before:
+            self._published_top = self.book.published_top(update_id + 1)
+            # The update id grows by one per published change. A client orders its book by it across connections.
             stream = f"{self.spec.stream_prefix}@bookTicker"
             self._events.append(MarketEvent(stream, book_ticker_json(self._published_top, self.spec.symbol)))
 
@@ -424,7 +479,7 @@ def _open_by_session(account: SimAccount) -> int:
 
 
 def _own_in(takes: Sequence[TakerMatch], account: SimAccount) -> SimOrder | None:
-    """The first resting order among `takes` that belongs to the taker himself."""
+    """The first resting order among `takes` that belongs to the taker's own account."""
     return next(
         (each.resting_order for each in takes if each.resting_order and each.resting_order.account == account.name),
         None,

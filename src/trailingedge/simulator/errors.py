@@ -1,6 +1,7 @@
-"""How the exchange says no: one exception, and its sentences word for word.
+"""Error replies of the simulated exchange: one exception, with Binance's codes and texts.
 
-The codes are the published ones; the texts are those seen on the real exchange where they are known.
+The codes are the published ones; the texts are those seen on the real exchange where they are known. Clients tell
+some errors apart by text alone (−2010 has many), so a text must be right to the letter.
 """
 
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ CANCEL_REJECTED_CODE: Final = -2011
 
 
 class ExchangeError(RequestRefused):
-    """The request is refused. `status` and `data` belong to the envelope around the error."""
+    """A request ends with an error reply. `status` is the reply's HTTP-like status, `data` the error's own."""
 
     def __init__(self, code: int, text: str, status: int = 400, data: Mapping[str, object] | None = None) -> None:
         super().__init__(code, text)
@@ -35,7 +36,7 @@ class ExchangeError(RequestRefused):
         self.data = data
 
     def as_json(self) -> dict[str, object]:
-        """The error object of the envelope."""
+        """The `error` object of the reply."""
         error: dict[str, object] = {"code": self.code, "msg": self.text}
         if self.data is not None:
             error["data"] = self.data
@@ -43,17 +44,17 @@ class ExchangeError(RequestRefused):
 
 
 def order_rejected(text: str) -> ExchangeError:
-    """The matching engine will not have the order."""
+    """The matching engine rejects the order (−2010)."""
     return ExchangeError(REJECTED_CODE, text)
 
 
 def cancel_rejected(text: str) -> ExchangeError:
-    """There is nothing to cancel, or it may not be cancelled as asked."""
+    """There is no such open order, or the request's restriction forbids the cancel (−2011)."""
     return ExchangeError(CANCEL_REJECTED_CODE, text)
 
 
 def filter_failure(name: str, code: int = FILTER_CODE) -> ExchangeError:
-    """The order fails a filter: −1013 before the engine, −2010 in it."""
+    """The order fails a filter: −1013 before the engine, −2010 inside it (MAX_NUM_ORDERS)."""
     return ExchangeError(code, f"Filter failure: {name}")
 
 

@@ -1,8 +1,20 @@
-"""The exchange behind its doors: what is checked before the engine, and what a cancel-replace is made of.
+"""The simulated exchange: filters, limits and cancel-replace in front of the matching engine.
 
-One symbol, any number of accounts. Pure: ticks and requests go in, answers come back, events collect in
-the engine. Misses that a reader of the real one might look for: order lists, stop and iceberg orders,
-amendments, depth streams, microseconds. Of trades only those of the world outside are streamed.
+Theory of operation. One symbol, any number of accounts, no I/O: requests and ticks go in, results come back, events
+collect in the engine. The order of checks and events matters to a client, so it is fixed:
+
+1. filters (−1013) and pegs, which cost nothing;
+2. unfilled-order limits (−1015): the order counts from here on, also if the engine then rejects it;
+3. the engine: status, duplicate id, open-order limit, post-only, balance (−2010);
+4. events: execution reports in the order of the fills, then account positions, then the book's top.
+
+A cancel-replace is two requests in one, not a transaction. Filters, the open-order limit (the old order still counts)
+and, under DO_NOTHING, the unfilled-order limit are checked before anything happens and leave the old order alone.
+After that the cancel and the placement succeed or fail separately: cancel first, its CANCELED report first.
+If the cancel fails, STOP_ON_FAILURE does not try the placement and ALLOW_FAILURE does.
+
+Not modelled: order lists, stop and iceberg orders, amendments, depth streams, microseconds. The trade stream has
+the market's trades only, not those of the accounts.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +37,7 @@ from trailingedge.simulator.keys import KeyRing
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, SimOrder, SimTrade
 from trailingedge.simulator.rate_limits import RequestWeightLimiter
 
-OWNER: Final = "owner"  # the account there is from the start
+OWNER: Final = "owner"  # the account that exists from the start
 
 SUCCESS: Final = "SUCCESS"
 FAILURE: Final = "FAILURE"
@@ -48,7 +60,7 @@ class RateLimitExceededMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CancelReplaceRequest:
-    """A cancel-replace as asked for."""
+    """The parameters of a cancel-replace."""
 
     target: CancelOrder
     new_order: NewOrder
@@ -58,47 +70,47 @@ class CancelReplaceRequest:
 
 @dataclass(frozen=True, slots=True)
 class CancelReplaceResult:
-    """What became of the two halves: what they brought, why they failed, or (None) that it was not tried."""
+    """The outcome of each half: its result, its error, or (placement only) None if it was not tried."""
 
     cancel: tuple[SimOrder, str] | ExchangeError
     place: tuple[SimOrder, list[SimTrade]] | ExchangeError | None
-    rate_limited: bool = False  # there were too many unfilled orders
+    rate_limited: bool = False  # the account had too many unfilled orders
 
     @property
     def error(self) -> tuple[int, int, str] | None:
-        """Status, code and text of the envelope around the halves; None when both succeeded."""
+        """Status, code and text of the error reply around both halves; None if both succeeded."""
         cancelled = not isinstance(self.cancel, ExchangeError)
         placed = isinstance(self.place, tuple)
         if cancelled and placed:
             return None
         if cancelled or placed:
             return 409, -2021, "Order cancel-replace partially failed."
-        # The table gives 429 where the limit kept the new order from being tried at all.
+        # Binance's table of outcomes: 429 only if the limit applied and the new order was not tried at all.
         status = 429 if self.rate_limited and self.place is None else 400
         return status, -2022, "Order cancel-replace failed."
 
 
 class Exchange:
-    """The rules in front of the engine, for whoever acts on an account."""
+    """One exchange: accounts, API keys, limits, and the engine behind them."""
 
     def __init__(
         self,
-        terms: ExchangeSpec,
+        spec: ExchangeSpec,
         clock: Clock,
         balances: Mapping[str, Decimal],
         history: Iterable[Kline] = (),
         keep_all: bool = False,
     ) -> None:
-        self.spec = terms
+        self.spec = spec
         self.clock = clock
         self.audit_log = AuditLog(keep_all)
-        self.engine = Engine(terms, clock, self.audit_log, history)
-        self.weight_limiter = RequestWeightLimiter(terms)
+        self.engine = Engine(spec, clock, self.audit_log, history)
+        self.weight_limiter = RequestWeightLimiter(spec)
         self.keys = KeyRing()
         self.open_account(OWNER, balances)
 
     def open_account(self, name: str, balances: Mapping[str, Decimal]) -> SimAccount:
-        """A further account. Both assets of the symbol are listed, with zero where `balances` has none."""
+        """Open another account. Both assets of the symbol are listed, with zero if `balances` has none."""
         assets = (self.spec.base_asset, self.spec.quote_asset)
         return self.engine.accounts.open_account(name, dict.fromkeys(assets, Decimal(0)) | dict(balances))
 
@@ -106,86 +118,88 @@ class Exchange:
         return self.engine.accounts.get(name)
 
     def register_key(self, public_key: Ed25519PublicKey, account: str = OWNER, api_key: str | None = None) -> str:
-        """The API key by which the holder of the private key acts for `account`."""
+        """Register a public key for `account`. Returns the API key that names it in requests."""
         return self.keys.register(public_key, account, api_key)
 
     def manual_trader(self, account: str = OWNER) -> "ManualTrader":
-        """Act on an account as its owner would elsewhere, past sessions and limits."""
+        """A trader who acts on the account outside any session, as its owner would in the exchange's app."""
         return ManualTrader(self, self.account(account))
 
-    def check_order(self, wanted: NewOrder) -> None:
-        """Raise the refusal of an order that breaks a filter, or of a peg where the symbol has none."""
+    def check_order(self, request: NewOrder) -> None:
+        """Raise ExchangeError if the order fails a filter, or is pegged and the symbol allows no pegs."""
         engine = self.engine
-        if wanted.peg is not None and not self.spec.pegs_allowed:
+        if request.peg is not None and not self.spec.pegs_allowed:
             raise order_rejected(PEG_FORBIDDEN)
         if not engine.book.is_open:
-            return  # without a price there is no average; the engine will say that the market is closed
-        price = engine.working_price(wanted)
-        check_filters(self.spec, wanted, price, engine.base_quantity(wanted, price), engine.average_price())
+            return  # no price yet, so no average to compare with; the engine rejects: the market is closed
+        price = engine.working_price(request)
+        check_filters(self.spec, request, price, engine.base_quantity(request, price), engine.average_price())
 
-    def place(self, account: SimAccount, wanted: NewOrder) -> tuple[SimOrder, list[SimTrade]]:
-        """Raises the refusals of filters, limits and engine. Those of the engine count as an order, too."""
-        self.check_order(wanted)
+    def place(self, account: SimAccount, request: NewOrder) -> tuple[SimOrder, list[SimTrade]]:
+        """Place an order. Raises ExchangeError; an order that the engine rejects counts as unfilled all the same."""
+        self.check_order(request)
         self._count_order(account)
         try:
-            return self.engine.place_order(account, wanted)
+            return self.engine.place_order(account, request)
         finally:
             self.engine.publish_changes()
 
     def cancel(self, account: SimAccount, target: CancelOrder) -> tuple[SimOrder, str]:
-        """The order and the cancel's id. Raises the engine's refusals."""
+        """Cancel an order. Returns it and the cancel's client order id. Raises ExchangeError."""
         cancelled = self.engine.cancel_order(account, target)
         self.engine.publish_changes()
         return cancelled
 
     def cancel_all(self, account: SimAccount) -> list[tuple[SimOrder, str]]:
-        """All open orders of the account, oldest first, however they came to be."""
+        """Cancel all open orders of the account, oldest first, manual ones included (as `openOrders.cancelAll`)."""
+        # The targets are listed first: cancelling changes the account's open orders while we would iterate over them.
         found = [CancelOrder(order_id=order.order_id) for order in account.open_orders()]
         cancelled = [self.engine.cancel_order(account, target) for target in found]
         self.engine.publish_changes()
         return cancelled
 
-    def replace(self, account: SimAccount, asked: CancelReplaceRequest) -> CancelReplaceResult:
-        """Cancel, then place. Not a transaction: each half may fail by itself.
-
-        Raises what refuses the whole and leaves the old order alone: a filter, too many open orders (the
-        old one still counts), and too many unfilled ones under DO_NOTHING.
-        """
-        self.check_order(asked.new_order)
+    def replace(self, account: SimAccount, request: CancelReplaceRequest) -> CancelReplaceResult:
+        """Cancel, then place; see the top of the module. Raises ExchangeError if nothing was attempted."""
+        self.check_order(request.new_order)
+        # Checked before the cancel, although the cancel would free a place: the real exchange does so, and a bot at the
+        # limit must therefore cancel and place separately.
         self.engine.check_open_order_limit(account)
         exceeded = account.order_counts.limit_error(self.clock.unix_ms())
-        if exceeded is not None and asked.exceeded_mode is RateLimitExceededMode.DO_NOTHING:
+        if exceeded is not None and request.exceeded_mode is RateLimitExceededMode.DO_NOTHING:
             raise exceeded
+        # The order counts once, as soon as it is attempted; what becomes of the two halves does not matter.
         if exceeded is None:
             account.order_counts.add(self.clock.unix_ms())
         try:
-            return self._replace(account, asked, exceeded)
+            return self._replace(account, request, exceeded)
         finally:
             self.engine.publish_changes()
 
     def record_error(self, account: str, refusal: ExchangeError) -> None:
-        """Write a refusal down."""
+        """Write an error reply to the audit log."""
         self.audit_log.record_error(self.clock.unix_ms(), self.engine.market_ms, account, refusal)
 
     def _replace(
-        self, account: SimAccount, asked: CancelReplaceRequest, exceeded: ExchangeError | None
+        self, account: SimAccount, request: CancelReplaceRequest, exceeded: ExchangeError | None
     ) -> CancelReplaceResult:
         limited = exceeded is not None
         try:
-            cancelled: tuple[SimOrder, str] | ExchangeError = self.engine.cancel_order(account, asked.target)
+            cancelled: tuple[SimOrder, str] | ExchangeError = self.engine.cancel_order(account, request.target)
         except ExchangeError as refusal:
             self.record_error(account.name, refusal)
-            if asked.mode is ReplaceMode.STOP_ON_FAILURE:
+            if request.mode is ReplaceMode.STOP_ON_FAILURE:
                 return CancelReplaceResult(refusal, None, limited)
             cancelled = refusal
         if exceeded is not None:
             self.record_error(account.name, exceeded)
             return CancelReplaceResult(cancelled, exceeded, limited)
         try:
-            return CancelReplaceResult(cancelled, self.engine.place_order(account, asked.new_order))
+            return CancelReplaceResult(cancelled, self.engine.place_order(account, request.new_order))
         except ExchangeError as refusal:
             self.record_error(account.name, refusal)
-            self.engine.publish_rejection(account, asked.new_order, refusal.text)
+            # Only this rejection is an event as well as a reply: the client may learn of the cancel by its event first,
+            # and must not wait for a new order that does not come.
+            self.engine.publish_rejection(account, request.new_order, refusal.text)
             return CancelReplaceResult(cancelled, refusal)
 
     def _count_order(self, account: SimAccount) -> None:
@@ -197,7 +211,10 @@ class Exchange:
 
 
 class ManualTrader:
-    """The account's owner at another screen: his orders are foreign to every session, his money comes and goes."""
+    """The account's owner acting outside any session: manual orders, deposits and withdrawals.
+
+    Manual orders skip filters and limits. The daemon must leave them alone and cope with the balances they change.
+    """
 
     def __init__(self, exchange: Exchange, account: SimAccount) -> None:
         self._engine = exchange.engine
@@ -211,17 +228,17 @@ class ManualTrader:
         type: OrderType = OrderType.LIMIT_MAKER,  # noqa: A002 - the exchange's word
         client_order_id: str | None = None,
     ) -> SimOrder:
-        """Raises the engine's refusals."""
-        wanted = NewOrder(side, type, quantity, price, client_order_id=client_order_id)
+        """Place a manual order. Raises ExchangeError."""
+        request = NewOrder(side, type, quantity, price, client_order_id=client_order_id)
         try:
-            order, _ = self._engine.place_order(self._account, wanted, by_hand=True)
+            order, _ = self._engine.place_order(self._account, request, manual=True)
         finally:
             self._engine.publish_changes()
         return order
 
     def cancel(self, order_id: int) -> SimOrder:
-        """Any open order of the account. Raises the engine's refusals."""
-        order, _ = self._engine.cancel_order(self._account, CancelOrder(order_id=order_id), by_hand=True)
+        """Cancel any open order of the account, the daemon's included. Raises ExchangeError."""
+        order, _ = self._engine.cancel_order(self._account, CancelOrder(order_id=order_id), manual=True)
         self._engine.publish_changes()
         return order
 
@@ -229,5 +246,5 @@ class ManualTrader:
         self._engine.transfer(self._account, asset, amount)
 
     def withdraw(self, asset: str, amount: Decimal) -> None:
-        """Raises the refusal if there is less, what orders lock apart."""
+        """Withdraw from what is free. Raises ExchangeError if less is free."""
         self._engine.transfer(self._account, asset, -amount)

@@ -1,4 +1,4 @@
-"""What the exchange offers: one pair, its filters, its fees and its limits, and how it publishes them."""
+"""Specification of the simulated exchange: its pair, filters, fees and limits, and their `exchangeInfo` JSON."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -10,17 +10,18 @@ from trailingedge.simulator.feeds.ticks import TickSource
 
 PRECISION: Final = 8  # decimals of every amount on the wire
 SMALLEST_AMOUNT: Final = Decimal(1).scaleb(-PRECISION)
+# Minimum notional by quote asset, where it is not five units as for the dollar coins.
 MIN_NOTIONALS: Final = {"BTC": Decimal("0.0001"), "ETH": Decimal("0.001"), "BNB": Decimal("0.01")}
 SELF_TRADE_MODE: Final = "EXPIRE_MAKER"
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeSpec:
-    """One symbol and what holds for it. Fees are fractions; percent bounds multiply the average price.
+    """One symbol with its filters, fees and limits.
 
-    Least price and quantity are the tick and the step, and the bounds of asks those of bids, unless told apart.
-    `maker_refund` and `taker_refund` are what an order's first fill takes off the unfilled-order counts,
-    `refund_delay_ms` later.
+    Fees are fractions. The multipliers bound an order's price in terms of the average price (PERCENT_PRICE_BY_SIDE);
+    An ask multiplier of None is the bid's. The minimum price and quantity are the tick and the step unless explicit.
+    An order's first fill lowers the unfilled-order counts by `maker_refund` or `taker_refund`, `refund_delay_ms` later.
     """
 
     symbol: str = "ETHFDUSD"
@@ -51,20 +52,20 @@ class ExchangeSpec:
     taker_refund: int = 1
     refund_delay_ms: int = 100
 
-    def for_source(self, tape: TickSource) -> "ExchangeSpec":
-        """These terms for the pair and the grid of `tape`, with the least notional usual in its quote asset."""
+    def for_source(self, source: TickSource) -> "ExchangeSpec":
+        """This specification with the pair and grid of `source`, and the minimum notional usual in its quote asset."""
         return replace(
             self,
-            min_notional=MIN_NOTIONALS.get(tape.quote_asset, self.min_notional),
-            symbol=tape.symbol,
-            base_asset=tape.base_asset,
-            quote_asset=tape.quote_asset,
-            tick_size=tape.tick_size,
-            step_size=tape.step_size,
+            min_notional=MIN_NOTIONALS.get(source.quote_asset, self.min_notional),
+            symbol=source.symbol,
+            base_asset=source.base_asset,
+            quote_asset=source.quote_asset,
+            tick_size=source.tick_size,
+            step_size=source.step_size,
         )
 
     def for_rules(self, rules: SymbolRules, limits: Iterable[RateLimit]) -> "ExchangeSpec":
-        """These terms for the pair, the filters and the limits of another exchange, as far as it sets them."""
+        """This specification with the pair, filters and limits of another exchange; what that does not set stays."""
         known = {(limit.kind, limit.interval_s): limit.limit for limit in limits}
         return replace(
             self,
@@ -99,18 +100,18 @@ class ExchangeSpec:
         return self.explicit_min_quantity or self.step_size
 
     def price_multipliers(self, side: Side) -> tuple[Decimal, Decimal]:
-        """Lowest and highest price of a `side` order, in average prices."""
+        """The lowest and highest price of a `side` order, as multiples of the average price."""
         if side is Side.BUY:
             return self.bid_multiplier_down, self.bid_multiplier_up
         return self.ask_multiplier_down or self.bid_multiplier_down, self.ask_multiplier_up or self.bid_multiplier_up
 
     @property
     def stream_prefix(self) -> str:
-        """The symbol as stream names spell it."""
+        """The symbol as stream names write it, in lower case."""
         return self.symbol.lower()
 
     def limits_json(self) -> list[dict[str, object]]:
-        """The limits as `exchangeInfo` lists them."""
+        """The `rateLimits` of `exchangeInfo`."""
         return [
             limit_json("REQUEST_WEIGHT", "MINUTE", 1, self.weight_per_minute),
             limit_json("ORDERS", "SECOND", 10, self.orders_per_10_s),
@@ -119,7 +120,7 @@ class ExchangeSpec:
         ]
 
     def symbol_json(self, status: str) -> dict[str, object]:
-        """The symbol as `exchangeInfo` shows it."""
+        """The symbol's entry in `exchangeInfo`."""
         return {
             "symbol": self.symbol,
             "status": status,
@@ -130,6 +131,8 @@ class ExchangeSpec:
             "quoteAssetPrecision": PRECISION,
             "baseCommissionPrecision": PRECISION,
             "quoteCommissionPrecision": PRECISION,
+            # What is not modelled is declared as not allowed, so that a client that honours the flags never asks for
+            # it.
             "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
             "icebergAllowed": False,
             "ocoAllowed": False,
@@ -150,7 +153,7 @@ class ExchangeSpec:
         }
 
     def filters_json(self) -> list[dict[str, object]]:
-        """The filters as `exchangeInfo` shows them, with those of features not offered here beside them."""
+        """The symbol's `filters` in `exchangeInfo`, including those of order types that are not modelled."""
         minutes = self.average_minutes
         bid_down, bid_up = self.price_multipliers(Side.BUY)
         ask_down, ask_up = self.price_multipliers(Side.SELL)
@@ -167,6 +170,8 @@ class ExchangeSpec:
                 "maxQty": format_amount(self.max_quantity),
                 "stepSize": format_amount(self.step_size),
             },
+            # Filters of order types that are not modelled are listed all the same: a client must skip filters it does
+            # not know.
             {"filterType": "ICEBERG_PARTS", "limit": 100},
             {
                 "filterType": "MARKET_LOT_SIZE",
@@ -192,6 +197,7 @@ class ExchangeSpec:
             {
                 "filterType": "NOTIONAL",
                 "minNotional": format_amount(self.min_notional),
+                # As on most real symbols: the minimum holds for MARKET orders, too, the maximum does not.
                 "applyMinToMarket": True,
                 "maxNotional": format_amount(self.max_notional),
                 "applyMaxToMarket": False,
@@ -205,12 +211,12 @@ class ExchangeSpec:
 
 
 def format_amount(amount: Decimal) -> str:
-    """`amount` with the eight decimals that every answer shows; nobody is shown more than there is."""
-    return f"{amount.quantize(SMALLEST, rounding=ROUND_DOWN):f}"
+    """`amount` with eight decimals, as in every reply; rounded down, so that no balance looks larger than it is."""
+    return f"{amount.quantize(SMALLEST_AMOUNT, rounding=ROUND_DOWN):f}"
 
 
 def limit_json(kind: str, interval: str, number: int, limit: int, count: int | None = None) -> dict[str, object]:
-    """One limit, with its count where it is asked for."""
+    """One rate limit as JSON, with the current `count` if given."""
     described: dict[str, object] = {
         "rateLimitType": kind,
         "interval": interval,

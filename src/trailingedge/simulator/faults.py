@@ -1,9 +1,10 @@
-"""Misbehaviour, as a menu: empty by default, drawn from a seed, or arranged for one request by hand.
+"""Fault injection for the simulated exchange: no faults by default, drawn from a seed or scheduled by a test.
 
-A request's fate says whether it is carried out and what its sender hears of it; to add a dish, give it a
-name and its fate in `REQUEST_FAULTS`. A frame's mishaps say what arrives in its place. What lasts (silence, half-open
-lines, bans, a halted symbol, a clock that drifts) is set by hand where it belongs: see `Switchboard`,
-`Weights`, `Engine.status` and `DriftingClock`.
+A request fault says whether the request is executed and what its sender receives. `REQUEST_FAULTS` names them
+(`--fault NAME=LIKELIHOOD` uses these names); a new kind needs only an entry there. Frame faults say what
+arrives in place of an event's frame. Lasting faults are set where they belong: silence, half-open and refused
+connections in `ConnectionHub`, bans in `RequestWeightLimiter`, a halted symbol in `Engine.symbol_status`, and
+a wrong server clock in `DriftingClock`.
 """
 
 from collections import deque
@@ -21,27 +22,25 @@ from trailingedge.simulator.errors import (
     WOULD_TAKE,
 )
 
-# More than any client takes in one frame: its library closes the connection.
+# Larger than any client accepts in one frame (16 MiB): the client's library closes the connection with 1009.
 HUGE_FRAME_BYTES: Final = 16 * 1024 * 1024 + 1
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFault:
-    """What becomes of a request. `error` (status, code, text) takes the place of its answer.
+    """What happens to one request. A drawn fault has times between zero and these; a scheduled one has exactly these.
 
-    `answered` False: nobody hears anything; `late_s`: how long the answer lies about; `done_after_s`: how
-    long the request does, while `error` is told at once; `cut`: the connection is closed, before the answer
-    is sent; `behind_s`: how old the records are from which a query is answered. Where a fate is drawn, its
-    times are drawn up to these.
+    `executed` and `replied` are independent: a request may change the account without a reply, or the reverse.
+    With an `execution_delay_s`, an `error` is sent at once and the request takes effect later.
     """
 
     executed: bool = True
     replied: bool = True
-    error: tuple[int, int, str] | None = None
+    error: tuple[int, int, str] | None = None  # status, code and text of the reply, in place of the true one
     reply_delay_s: float = 0.0
     execution_delay_s: float = 0.0
-    disconnects: bool = False
-    lag_s: float = 0.0
+    disconnects: bool = False  # the connection drops instead of the reply
+    lag_s: float = 0.0  # a query is answered from records this old
 
 
 NO_FAULT: Final = RequestFault()
@@ -50,7 +49,7 @@ TIMEOUT_ERROR: Final = (
     -1007,
     "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
 )
-# What an exchange may refuse a request with out of the blue: known codes, and one nobody has heard of.
+# Error replies that a real exchange may send to any request: known codes, and one that no document lists.
 REQUEST_ERRORS: Final = (
     (400, -1000, "An unknown error occurred while processing the request."),
     (400, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
@@ -73,9 +72,9 @@ REQUEST_FAULTS: Final[Mapping[str, RequestFault]] = MappingProxyType(
         "lose_request": RequestFault(executed=False, replied=False),
         "lose_reply": RequestFault(replied=False),
         "late_reply": RequestFault(reply_delay_s=2.0),
-        "forgotten_reply": RequestFault(reply_delay_s=20.0),  # most who asked have given up by then
+        "forgotten_reply": RequestFault(reply_delay_s=20.0),  # mostly after the client's timeout
         "slow_request": RequestFault(execution_delay_s=4.0),
-        "stuck_request": RequestFault(execution_delay_s=8.0),  # may be too old for its recvWindow when its turn comes
+        "stuck_request": RequestFault(execution_delay_s=8.0),  # may be outside its recvWindow when it is executed
         "lose_reply_done_late": RequestFault(replied=False, execution_delay_s=4.0),
         "cut_before": RequestFault(executed=False, disconnects=True),
         "cut_after": RequestFault(disconnects=True),
@@ -91,7 +90,7 @@ REQUEST_FAULTS: Final[Mapping[str, RequestFault]] = MappingProxyType(
         ),
         "busy": RequestFault(executed=False, error=(503, -1008, "Server is currently overloaded with other requests.")),
         "reject": RequestFault(executed=False, error=(400, -2010, "This action is disabled on this account.")),
-        ANY_REQUEST_ERROR: RequestFault(executed=False, error=REQUEST_ERRORS[0]),  # which of them is drawn
+        ANY_REQUEST_ERROR: RequestFault(executed=False, error=REQUEST_ERRORS[0]),  # `_draw` picks one of them
         "lag": RequestFault(lag_s=3.0),
     }
 )
@@ -99,10 +98,10 @@ REQUEST_FAULTS: Final[Mapping[str, RequestFault]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class FrameFaults:
-    """How likely each is to befall a frame that nobody asked for.
+    """Likelihood of each fault of an event's frame, from 0 to 1.
 
-    It may come twice, be late (so that later ones overtake it) by up to `late_s`, be followed by a torn
-    copy or by one too large to read, or be lost with its connection.
+    The frame may arrive twice, late by up to `max_delay_s` (so that later frames overtake it), be followed by a
+    truncated or an oversized copy, or be lost together with its connection.
     """
 
     duplicate: float = 0.0
@@ -115,10 +114,11 @@ class FrameFaults:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How likely each misbehaviour is, from 0 to 1. `requests` by names of the `REQUEST_FAULTS`; none by default.
+    """Likelihood of each fault, from 0 to 1; none by default.
 
-    Those befall requests whose method begins with one of `methods`. `market` and `account` are about the
-    frames of either stream. `nibble`: at a tick, strangers take some of an order that rests at the best price.
+    `requests` is keyed by the names in `REQUEST_FAULTS` and applies to methods that begin with one of `methods`.
+    `market` and `account` apply to event frames. `partial_fill` is the likelihood, per tick and order, that a
+    market participant takes part of an order resting at the best price.
     """
 
     requests: Mapping[str, float] = field(default_factory=dict)
@@ -130,63 +130,73 @@ class Faults:
     def __post_init__(self) -> None:
         unknown = sorted(self.requests.keys() - REQUEST_FAULTS.keys())
         if unknown:
-            raise ValueError(f"not on the menu: {', '.join(unknown)}")
+            raise ValueError(f"unknown faults: {', '.join(unknown)}")
 
 
 NO_FAULTS: Final = Faults()
 
 
 class FaultInjector:
-    """Draws fates by `faults`, which may be changed at any time. An empty menu draws nothing and disturbs no seed."""
+    """Draws faults from a random source by the likelihoods in `faults`, which may be replaced at any time.
+
+    A likelihood of zero draws no random number, so that adding a kind of fault leaves the runs of old seeds alone.
+    """
 
     def __init__(self, faults: Faults, chance: Random) -> None:
         self.faults = faults
         self._chance = chance
         self._scheduled: deque[tuple[str, RequestFault]] = deque()
 
-    def schedule(self, method: str, fate: RequestFault | str) -> None:
-        """The next request of `method` meets this fate (one of the menu's by name), whatever chance says."""
-        self._scheduled.append((method, REQUEST_FAULTS[fate] if isinstance(fate, str) else fate))
+    def schedule(self, method: str, fault: RequestFault | str) -> None:
+        """Give the next request of `method` this fault, given as a value or by its name in `REQUEST_FAULTS`."""
+        self._scheduled.append((method, REQUEST_FAULTS[fault] if isinstance(fault, str) else fault))
 
     def request_fault(self, method: str) -> RequestFault:
-        for arranged in self._scheduled:
-            if arranged[0] == method:
-                self._scheduled.remove(arranged)
-                return arranged[1]
+        """The fault of a request: a scheduled one first, else one that is drawn, else `NO_FAULT`."""
+        for scheduled in self._scheduled:
+            if scheduled[0] == method:
+                self._scheduled.remove(scheduled)
+                return scheduled[1]
+        # At most one fault per request: the first that occurs, in the order of the mapping. So the likelihoods of later
+        # ones are slightly lower than stated.
         if method.startswith(self.faults.methods):
             for name, likelihood in self.faults.requests.items():
                 if self._occurs(likelihood):
                     return self._draw(name)
         return NO_FAULT
 
-    def frame_deliveries(self, text: str, mishaps: FrameFaults) -> list[tuple[str, float]] | None:
-        """What is sent in place of a frame, each part with how late it is; None: the connection is cut."""
-        if self._occurs(mishaps.disconnect):
+    def frame_deliveries(self, text: str, frame_faults: FrameFaults) -> list[tuple[str, float]] | None:
+        """The frames to send in place of `text`, each with its delay in seconds; None drops the connection."""
+        # Drawn first: a dropped connection makes all other faults of the frame pointless.
+        if self._occurs(frame_faults.disconnect):
             return None
-        late_s = self._chance.uniform(0.0, mishaps.max_delay_s) if self._occurs(mishaps.delay) else 0.0
-        sent = [(text, late_s)]
-        if self._occurs(mishaps.duplicate):
-            sent.append((text, late_s))
-        if self._occurs(mishaps.truncated):
-            sent.append((text[: len(text) // 2], late_s))
-        if self._occurs(mishaps.oversized):
-            sent.append((text.ljust(HUGE_FRAME_BYTES), late_s))
+        delay_s = self._chance.uniform(0.0, frame_faults.max_delay_s) if self._occurs(frame_faults.delay) else 0.0
+        # The copies below share the delay of the original: an independent one would need another random number per
+        # frame.
+        sent = [(text, delay_s)]
+        if self._occurs(frame_faults.duplicate):
+            sent.append((text, delay_s))
+        if self._occurs(frame_faults.truncated):
+            sent.append((text[: len(text) // 2], delay_s))
+        if self._occurs(frame_faults.oversized):
+            sent.append((text.ljust(HUGE_FRAME_BYTES), delay_s))
         return sent
 
     def partial_fill_steps(self, steps: int) -> int:
-        """How many of an order's remaining steps strangers take at this tick; most often none."""
+        """How many of an order's remaining steps the market takes at this tick; 0 if the fault does not occur."""
         return self._chance.randint(1, steps) if self._occurs(self.faults.partial_fill) else 0
 
     def _draw(self, name: str) -> RequestFault:
-        fate, chance = REQUEST_FAULTS[name], self._chance
+        fault, chance = REQUEST_FAULTS[name], self._chance
         if name == ANY_REQUEST_ERROR:
-            return replace(fate, error=chance.choice(REQUEST_ERRORS))
+            return replace(fault, error=chance.choice(REQUEST_ERRORS))
+        # One random number for all times of a fault: they keep their proportion.
         share = chance.random()
         return replace(
-            fate,
-            reply_delay_s=fate.reply_delay_s * share,
-            execution_delay_s=fate.execution_delay_s * share,
-            lag_s=fate.lag_s * share,
+            fault,
+            reply_delay_s=fault.reply_delay_s * share,
+            execution_delay_s=fault.execution_delay_s * share,
+            lag_s=fault.lag_s * share,
         )
 
     def _occurs(self, likelihood: float) -> bool:
@@ -194,9 +204,9 @@ class FaultInjector:
 
 
 class DriftingClock:
-    """The wall of an exchange that does not agree with ours: set off by some amount, and drifting on.
+    """A server clock that differs from the client's: offset by some amount, and drifting.
 
-    Only what it stamps is off; ages and sleep are the inner clock's.
+    Only `unix_ms` is off. Ages, sleep and timers are those of the inner clock, or a step would fire timers early.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -207,15 +217,16 @@ class DriftingClock:
 
     @property
     def offset_ms(self) -> float:
-        """How far it is ahead of the inner clock; negative where it is behind."""
+        """How far this clock is ahead of the inner one; negative if it is behind."""
         return self._offset_ms + self._drift_ms_per_s * (self._clock.now_s() - self._drift_since_s)
 
     def step(self, ms: float) -> None:
-        """Jump ahead, or (negative) back."""
+        """Jump by `ms`, backwards if negative."""
         self._offset_ms += ms
 
     def set_drift(self, ms_per_s: float) -> None:
-        """From now on run that much faster, or (negative) slower."""
+        """Run faster by `ms_per_s` from now on, slower if negative; the offset so far stays."""
+        # Fold the drift so far into the offset, or the new rate would apply to the past as well.
         self._offset_ms, self._drift_since_s = self.offset_ms, self._clock.now_s()
         self._drift_ms_per_s = ms_per_s
 

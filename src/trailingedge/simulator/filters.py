@@ -1,4 +1,7 @@
-"""The symbol's filters: what the exchange refuses before an order reaches the engine."""
+"""Symbol filters of the simulated exchange: PRICE_FILTER, PERCENT_PRICE_BY_SIDE, LOT_SIZE and NOTIONAL.
+
+They are checked before an order reaches the engine and cost the client no unfilled-order count.
+"""
 
 from decimal import Decimal
 
@@ -8,33 +11,33 @@ from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.orders import NewOrder, OrderType
 
 
-def check_filters(terms: ExchangeSpec, wanted: NewOrder, price: Decimal, quantity: Decimal, average: Decimal) -> None:
-    """Raise the refusal of the first filter that the order fails.
+def check_filters(spec: ExchangeSpec, request: NewOrder, price: Decimal, quantity: Decimal, average: Decimal) -> None:
+    """Raise ExchangeError for the first filter that the order fails.
 
-    `price` is where the order would work (the average, for a MARKET order) and `average` what the percent
-    bounds multiply. All comparisons are exact; PRICE_FILTER is a plain modulo, with no offset.
+    `price` is the price at which the order would work (the average, for a MARKET order); `average` is the price
+    that the multipliers apply to. All comparisons are exact in Decimal; PRICE_FILTER is a plain modulo from zero.
     """
-    if wanted.type is not OrderType.MARKET:
-        check_price(terms, wanted.side, price, average)
-        if wanted.price is not None and wanted.price != price:  # sent beside a peg: it must pass as well
-            check_price(terms, wanted.side, wanted.price, average)
-    check_lot(terms, quantity)
+    if request.type is not OrderType.MARKET:
+        check_price(spec, request.side, price, average)
+        if request.price is not None and request.price != price:  # sent along with a peg: it must pass as well
+            check_price(spec, request.side, request.price, average)
+    check_lot(spec, quantity)
     notional = price * quantity
-    # NOTIONAL applies its minimum to MARKET orders too, its maximum only to the others.
-    if notional < terms.min_notional or (wanted.type is not OrderType.MARKET and notional > terms.max_notional):
+    # applyMinToMarket is true and applyMaxToMarket false in our exchangeInfo, as for most real symbols.
+    if notional < spec.min_notional or (request.type is not OrderType.MARKET and notional > spec.max_notional):
         raise filter_failure("NOTIONAL")
 
 
-def check_price(terms: ExchangeSpec, side: Side, price: Decimal, average: Decimal) -> None:
-    """The grid and range of prices, and their distance from the average."""
-    if not terms.min_price <= price <= terms.max_price or price % terms.tick_size:
+def check_price(spec: ExchangeSpec, side: Side, price: Decimal, average: Decimal) -> None:
+    """Check a price: grid, range, and distance from the average. Raises ExchangeError."""
+    if not spec.min_price <= price <= spec.max_price or price % spec.tick_size:
         raise filter_failure("PRICE_FILTER")
-    down, up = terms.price_multipliers(side)
+    down, up = spec.price_multipliers(side)
     if not average * down <= price <= average * up:
         raise filter_failure("PERCENT_PRICE_BY_SIDE")
 
 
-def check_lot(terms: ExchangeSpec, quantity: Decimal) -> None:
-    """The grid and range of quantities."""
-    if not terms.min_quantity <= quantity <= terms.max_quantity or quantity % terms.step_size:
+def check_lot(spec: ExchangeSpec, quantity: Decimal) -> None:
+    """Check a quantity: grid and range. Raises ExchangeError."""
+    if not spec.min_quantity <= quantity <= spec.max_quantity or quantity % spec.step_size:
         raise filter_failure("LOT_SIZE")

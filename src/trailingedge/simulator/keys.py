@@ -1,4 +1,4 @@
-"""API keys: which account they open, and whether a signature was made with them."""
+"""API keys of the simulated exchange: the account of each key, and verification of its signatures."""
 
 import hashlib
 import re
@@ -16,14 +16,18 @@ API_KEY_PATTERN: Final = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 
 
 class KeyRing:
-    """The keys registered: Ed25519 ones, for nothing else can log on."""
+    """The registered keys. Only Ed25519: the real exchange accepts no other kind for `session.logon`."""
 
     def __init__(self) -> None:
         self._keys: dict[str, tuple[Ed25519PublicKey, str]] = {}
 
     def register(self, public_key: Ed25519PublicKey, account: str, api_key: str | None = None) -> str:
-        """Let `public_key` act for `account`; the API key that names it, made from the key unless given."""
+        """Let `public_key` sign for `account`. Returns its API key: the one given, else a hash of the public key.
+
+        Raises ValueError for an API key with other characters than the exchange allows.
+        """
         raw = public_key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+        # 64 characters, as long as a real API key.
         name = api_key or hashlib.sha256(raw).hexdigest()
         if not API_KEY_PATTERN.fullmatch(name):
             raise ValueError(f"an API key is made of letters, digits, dots, dashes and underscores: {name!r}")
@@ -31,23 +35,24 @@ class KeyRing:
         return name
 
     def revoke(self, api_key: str) -> None:
-        """From now on the key opens nothing; sessions it opened learn it with their next request."""
+        """Remove a key. Sessions that it logged on are told with their next request, as on the real exchange."""
         self._keys.pop(api_key, None)
 
     def api_keys(self) -> list[str]:
-        """The API keys that open something, in the order of their registration."""
+        """The registered API keys, in the order of their registration."""
         return list(self._keys)
 
     def account_of(self, api_key: str) -> str:
-        """The account the key opens. Raises the refusals of a malformed and of an unknown key."""
+        """The account of an API key. Raises ExchangeError if the key is malformed (−2014) or unknown (−2015)."""
         if not API_KEY_PATTERN.fullmatch(api_key):
             raise ExchangeError(-2014, "API-key format invalid.")
+        # The real exchange gives this one answer to a wrong key, a wrong address and a missing permission.
         if api_key not in self._keys:
             raise invalid_api_key()
         return self._keys[api_key][1]
 
     def verify(self, api_key: str, payload: str, signature: str) -> None:
-        """Raise the refusal of a signature that this key did not make over `payload`."""
+        """Raise ExchangeError (−1022) unless `signature` is this key's, in base64, over `payload`."""
         public_key, _ = self._keys[api_key]
         try:
             public_key.verify(b64decode(signature, validate=True), payload.encode())

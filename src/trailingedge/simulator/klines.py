@@ -1,11 +1,13 @@
-"""Klines of any interval, built from the tape's trades, or from its prices where it has no trades.
+"""Klines of every interval, built from the ticks' trades, or from their prices if a source has no trades.
 
-Where another exchange tells the klines of an interval, they count as told, and nothing is built for it.
+Three stores hold bars of a second (26 hours of them), a minute (8 days) and an hour (400 days). A longer interval
+is merged from the coarsest store whose boundaries fit it. Bars in which nothing traded and the price stood
+still are not stored: a reader sees a flat kline there, made when it is asked for. This keeps memory bounded
+on a quiet market and each tick cheap, because a tick updates three bars and nothing else.
 
-Three stores keep what they may be asked for and no more: a day of seconds, a week of minutes, a year of
-hours; coarser intervals are put together from the finest store that reaches. Moments in which nothing traded and
-the price stood still are not stored: they are the flat klines between two that are. Fills of the accounts
-leave no mark here, so that a recorded market shows its own klines whatever we do in it.
+A live market relays one interval's klines from the real exchange. Those are returned as they came, and nothing is
+built for that interval, since our ticks may lack trades that the real kline contains.
+Fills of the accounts do not enter the klines: a recorded market keeps its own klines.
 """
 
 from collections import deque
@@ -39,15 +41,15 @@ INTERVALS: Final = {
     "1d": DAY_MS,
     "3d": 3 * DAY_MS,
     "1w": 7 * DAY_MS,
-    "1M": 28 * DAY_MS,  # at least; months follow the calendar
+    "1M": 28 * DAY_MS,  # the shortest month; `Interval` follows the calendar
 }
 
 
 @dataclass(frozen=True, slots=True)
 class TradedBar:
-    """What traded in one stretch of time. `buy_*`: the part whose aggressor bought.
+    """Prices and volumes of one span of time. `buy_*`: the part of the volume whose aggressor bought.
 
-    `heard`: the tape told this price; else it is the one before, carried on.
+    `observed`: a tick showed these prices; otherwise they are the previous close, carried on.
     """
 
     open_ms: int
@@ -63,10 +65,10 @@ class TradedBar:
     observed: bool = True
 
     def merge(self, later: "TradedBar") -> "TradedBar":
-        """This bar and the one after it, as one that opens with this."""
+        """This bar and the one after it, as one bar with this one's opening time."""
         if not later.observed:
             return self
-        if not self.observed:  # a flat start lends the interval its time and nothing else
+        if not self.observed:  # a carried-on price is no trade: only the opening time is taken from it
             return replace(later, open_ms=self.open_ms)
         return TradedBar(
             self.open_ms,
@@ -82,16 +84,17 @@ class TradedBar:
         )
 
     def flat_at(self, open_ms: int) -> "TradedBar":
-        """The bar of a stretch without trades after this one."""
+        """The bar of a later span without trades, at this bar's close."""
         return flat_bar(open_ms, self.close)
 
 
 def flat_bar(open_ms: int, price: Decimal) -> TradedBar:
+    """A bar in which nothing was observed and the price stayed at `price`."""
     return TradedBar(open_ms, price, price, price, price, observed=False)
 
 
 def bar_of_tick(tick: Tick) -> TradedBar:
-    """One trade, or (without one) the price as it is told."""
+    """The trade of a tick as a bar; the tick's last price if it has no trade."""
     price, volume = tick.last_price, tick.traded
     if not volume:
         return TradedBar(tick.time_ms, price, price, price, price)
@@ -100,7 +103,10 @@ def bar_of_tick(tick: Tick) -> TradedBar:
 
 
 def bar_of_kline(kline: Kline) -> TradedBar:
-    """A kline of the tape's history; what it does not tell is put in the middle."""
+    """A kline of a source's history as a bar.
+
+    Its quote and buy volumes are not known: the middle of open and close, and one half, stand in for them.
+    """
     quote = kline.volume * (kline.open + kline.close) / 2
     return TradedBar(
         kline.open_ms,
@@ -118,7 +124,7 @@ def bar_of_kline(kline: Kline) -> TradedBar:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A kline interval. Its boundaries are UTC moved by `offset_ms`, as the exchange's time zones do."""
+    """A kline interval by its name. Its boundaries are those of UTC shifted by `offset_ms` (a request's `timeZone`)."""
 
     name: str
     offset_ms: int = 0
@@ -128,24 +134,24 @@ class Interval:
         return INTERVALS[self.name]
 
     def start_ms(self, time_ms: int) -> int:
-        """When the interval around `time_ms` opened."""
+        """The opening time of the interval that contains `time_ms`."""
         local_ms = time_ms + self.offset_ms
         if self.name == "1M":
-            moment = datetime.fromtimestamp(local_ms / 1000, UTC)
-            first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+            local = datetime.fromtimestamp(local_ms / 1000, UTC)
+            first = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
             return int(first.timestamp()) * 1000 - self.offset_ms
         origin_ms = MONDAY_MS if self.name == "1w" else 0
         return local_ms - (local_ms - origin_ms) % self.length_ms - self.offset_ms
 
     def next_start_ms(self, start_ms: int) -> int:
-        """When the interval after that opens."""
+        """The opening time of the interval after the one that opens at `start_ms`."""
         if self.name == "1M":
             return self.start_ms(start_ms + 31 * DAY_MS)
         return start_ms + self.length_ms
 
 
 class BarStore:
-    """The bars of one length, oldest first, as far back as `span_ms`; without those of which nothing was heard."""
+    """Bars of one length, oldest first, as far back as `span_ms`. Bars without an observation are not stored."""
 
     def __init__(self, length_ms: int, span_ms: int) -> None:
         self.length_ms = length_ms
@@ -153,18 +159,23 @@ class BarStore:
         self._bars: deque[TradedBar] = deque()
 
     def add(self, bar: TradedBar) -> None:
-        """Fold in a bar no older than the newest."""
+        """Merge in a bar that is no older than the newest one."""
         open_ms = bar.open_ms - bar.open_ms % self.length_ms
         if self._bars and self._bars[-1].open_ms == open_ms:
             self._bars[-1] = self._bars[-1].merge(bar)
         elif bar.observed or not self._bars:
             self._bars.append(replace(bar, open_ms=open_ms))
+        # The deque is bounded by time, not by count: on a quiet market it holds few bars and reaches as far back.
         while self._bars[0].open_ms < open_ms - self._span_ms:
             self._bars.popleft()
 
     def bars_from(self, from_ms: int) -> Sequence[TradedBar]:
-        """Those that open at `from_ms` or later, after the one before them (which says what a flat start costs)."""
+        """The bars that open at `from_ms` or later, preceded by the last one before them.
+
+        That one's close is the price of flat klines until the first bar of the span.
+        """
         newest_first: list[TradedBar] = []
+        # From the newest end: clients mostly ask for recent klines, and the walk ends as soon as they are collected.
         for bar in reversed(self._bars):
             newest_first.append(bar)
             if bar.open_ms < from_ms:
@@ -173,17 +184,20 @@ class BarStore:
 
     @property
     def first_ms(self) -> int | None:
+        """The opening time of the oldest bar."""
         return self._bars[0].open_ms if self._bars else None
 
 
 class RelayedKlines:
-    """The newest klines of one interval as they were told, oldest first; at most `most` of them."""
+    """The newest `most` klines of one interval as another exchange published them, oldest first."""
 
     def __init__(self, most: int) -> None:
         self._bars: deque[TradedBar] = deque(maxlen=most)
 
     def add(self, bar: TradedBar) -> None:
-        """Of a forming kline only the newest word counts; of one that another has followed, the last before that."""
+        """Store a kline: it replaces an earlier version of itself; one older than the newest is dropped."""
+        # A late message of the other exchange: its kline has been followed by a newer one, so it was published in full
+        # before.
         if self._bars and bar.open_ms < self._bars[-1].open_ms:
             return
         if self._bars and bar.open_ms == self._bars[-1].open_ms:
@@ -191,7 +205,7 @@ class RelayedKlines:
         self._bars.append(bar)
 
     def rows(self, from_ms: int | None, until_ms: int | None, limit: int) -> list[TradedBar]:
-        """As `Klines.rows`."""
+        """The stored klines within the times given; see `Klines.rows`."""
         within = [
             bar
             for bar in self._bars
@@ -201,7 +215,7 @@ class RelayedKlines:
 
 
 class Klines:
-    """All klines of the market up to its time."""
+    """All klines of one market up to its newest tick."""
 
     def __init__(self, history: Iterable[Kline] = ()) -> None:
         self._seconds = BarStore(SECOND_MS, 26 * HOUR_MS)
@@ -216,8 +230,10 @@ class Klines:
             self.time_ms, self._last_price = kline.close_ms, kline.close
 
     def on_tick(self, tick: Tick) -> None:
-        """The market's time, and what traded at it."""
+        """Take in a tick: market time moves on, and its trade or its price enters the three stores."""
         bar = bar_of_tick(tick)
+        # A tick without news: it moves time on and stores nothing. Sources without trades (bookTicker files) still make
+        # klines, because a changed price counts as an observation.
         if not tick.traded and self._last_price in {None, tick.last_price}:
             bar = flat_bar(tick.time_ms, tick.last_price)
         self._last_price = tick.last_price
@@ -226,20 +242,21 @@ class Klines:
         self.time_ms = tick.time_ms
 
     def relay_interval(self, interval: Interval, most: int) -> None:
-        """From now on the klines of `interval` are told; the newest `most` are kept."""
+        """Take the klines of `interval` from another exchange from now on, and keep the newest `most`."""
         self._relayed[interval] = RelayedKlines(most)
 
     def is_relayed(self, interval: Interval) -> bool:
+        """Whether the klines of `interval` come from another exchange."""
         return interval in self._relayed
 
     def add_relayed(self, interval: Interval, kline: Kline) -> None:
-        """The newest kline of an `interval` that is expected, forming or closed."""
+        """Store a kline of a relayed interval, forming or closed."""
         self._relayed[interval].add(bar_of_kline(kline))
 
     def rows(self, interval: Interval, from_ms: int | None, until_ms: int | None, limit: int) -> list[TradedBar]:
-        """Klines that open within the times given, oldest first, gap-free; the newest may still be forming.
+        """Klines that open within the times given, oldest first and without gaps; the newest may be forming.
 
-        With `from_ms` the oldest `limit` of them, else the newest.
+        With `from_ms` these are the oldest `limit` klines of the span, without it the newest, as `klines` pages.
         """
         if interval in self._relayed:
             return self._relayed[interval].rows(from_ms, until_ms, limit)
@@ -248,20 +265,22 @@ class Klines:
             return []
         newest_ms = interval.start_ms(min(self.time_ms, self.time_ms if until_ms is None else until_ms))
         if from_ms is None:
+            # Start far enough back for `limit` rows of the longest possible length, then cut to the newest `limit`.
             longest_ms = 31 * DAY_MS if interval.name == "1M" else interval.length_ms
             first_ms = interval.start_ms(max(store.first_ms, newest_ms - limit * longest_ms))
             return list(self._grouped(store, interval, first_ms, newest_ms))[-limit:]
         first_ms = interval.start_ms(max(from_ms, store.first_ms))
+        # `startTime` selects klines by their opening time, so the one that contains it is not included.
         if first_ms < from_ms:
             first_ms = interval.next_start_ms(first_ms)
         return list(islice(self._grouped(store, interval, first_ms, newest_ms), limit))
 
     def row(self, interval: Interval, open_ms: int) -> TradedBar | None:
-        """The kline that opens at `open_ms`: flat where nothing has traded, None before the first trade."""
+        """The kline that opens at `open_ms`: flat if nothing traded in it, None before the market's first tick."""
         return next(self._grouped(self._store(interval), interval, open_ms, open_ms), None)
 
     def _store(self, interval: Interval) -> BarStore:
-        """The coarsest that has a boundary wherever `interval` has one."""
+        """The coarsest store whose boundaries include all those of `interval`; the fewest bars to merge."""
         for store in (self._hours, self._minutes):
             if interval.length_ms % store.length_ms == 0 and interval.offset_ms % store.length_ms == 0:
                 return store
@@ -269,10 +288,11 @@ class Klines:
 
     @staticmethod
     def _grouped(store: BarStore, interval: Interval, first_ms: int, newest_ms: int) -> Iterator[TradedBar]:
-        """One row an interval, from the one that opens at `first_ms` to that of `newest_ms`."""
+        """One merged bar per interval, from the one that opens at `first_ms` to the one that opens at `newest_ms`."""
         bars = deque(store.bars_from(first_ms))
         if not bars:
             return
+        # The bar before the first row carries its close into rows without trades. Without one, the first bar stands in.
         before = bars[0]
         while bars and bars[0].open_ms < first_ms:
             before = bars.popleft()
@@ -287,7 +307,10 @@ class Klines:
 
 
 class KlineFeed:
-    """When subscribers hear of one interval: now and then while it forms, and once when it has closed."""
+    """Decides when a kline stream publishes: every one or two seconds while it forms, and once when it has closed.
+
+    The pace is the real exchange's: 1 s for "1s" klines, 2 s for the others.
+    """
 
     def __init__(self, interval: Interval, klines: Klines) -> None:
         self.interval = interval
@@ -297,8 +320,9 @@ class KlineFeed:
         self._published_ms = 0
 
     def closed_until(self, time_ms: int) -> Iterator[TradedBar]:
-        """The klines that have closed when the market reaches `time_ms`; to be asked before it does."""
+        """The klines that close as market time moves to `time_ms`. Call it before the tick of that time is taken in."""
         current_ms = self.interval.start_ms(time_ms)
+        # A gap between two ticks may close several klines; each is published, as a client counts them.
         while self._open_ms < current_ms:
             row = self._klines.row(self.interval, self._open_ms)
             if row is not None:
@@ -307,7 +331,7 @@ class KlineFeed:
             self._published_ms = time_ms
 
     def forming(self) -> TradedBar | None:
-        """The forming kline, if it is time to tell it."""
+        """The forming kline if it is due to be published, else None."""
         if self._klines.time_ms - self._published_ms < self._publish_every_ms:
             return None
         self._published_ms = self._klines.time_ms
@@ -315,7 +339,7 @@ class KlineFeed:
 
 
 def kline_row_json(bar: TradedBar, interval: Interval) -> list[object]:
-    """A kline as the `klines` request answers it."""
+    """A kline as a row of the `klines` reply."""
     return [
         bar.open_ms,
         format_amount(bar.open),
@@ -333,7 +357,7 @@ def kline_row_json(bar: TradedBar, interval: Interval) -> list[object]:
 
 
 def kline_event_json(bar: TradedBar, interval: Interval, symbol: str, event_ms: int, closed: bool) -> dict[str, object]:
-    """A kline as the stream tells it."""
+    """A kline as the `kline` event of the stream."""
     return {
         "e": "kline",
         "E": event_ms,

@@ -1,4 +1,8 @@
-"""An account as it stood a moment ago: what a query is told while the exchange's records lag behind its engine."""
+"""Lagged view of an account: its records as they were some seconds ago.
+
+On the real exchange queries are served by replicas that may lag behind the matching engine: an order just
+placed can be "unknown" to `order.status` for a moment. The fault `lag` answers queries from these views.
+"""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -10,11 +14,11 @@ from trailingedge.model.market import Balance
 from trailingedge.simulator.orders import SimOrder, SimTrade
 from trailingedge.simulator.rate_limits import OrderCounts
 
-MAX_LAG_MS: Final = 20_000
+MAX_LAG_MS: Final = 20_000  # versions older than this are dropped, but for the newest of them
 
 
 class AccountRecords(Protocol):
-    """What queries read of an account."""
+    """What queries read of an account: the current one (`SimAccount`) or a lagged one."""
 
     @property
     def uid(self) -> int: ...
@@ -40,7 +44,7 @@ class AccountRecords(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AccountVersion:
-    """What may change of an account, as of one time by the wall."""
+    """The changeable part of an account at one wall-clock time. Its orders are copies, frozen as they were."""
 
     unix_ms: int
     updated_ms: int
@@ -52,7 +56,10 @@ class AccountVersion:
 
 @dataclass(frozen=True, slots=True)
 class LaggedAccount:
-    """The records of `now` as they stood at `moment`."""
+    """The records of `current` as they were at `version`.
+
+    Orders and trades are only ever added, so their highest id at that time tells which of them existed.
+    """
 
     current: AccountRecords
     version: AccountVersion
@@ -90,30 +97,32 @@ class LaggedAccount:
 
 
 class AccountVersions:
-    """The latest moments of one account."""
+    """The latest versions of one account, oldest first."""
 
     def __init__(self) -> None:
         self._versions: deque[AccountVersion] = deque()
 
     def save(self, account: AccountRecords, unix_ms: int) -> None:
-        """The account has changed."""
-        moments = self._versions
+        """Append the account's present state. To be called after each change."""
+        versions = self._versions
         orders, trades = account.orders, account.trades
-        moments.append(
+        versions.append(
             AccountVersion(
                 unix_ms,
                 account.updated_ms,
                 tuple(account.balances()),
+                # Copies, because the engine changes orders in place when they fill.
                 {order.order_id: copy(order) for order in account.open_orders()},
                 max(orders, default=0),
                 trades[-1].trade_id if trades else 0,
             )
         )
-        while len(moments) > 1 and moments[1].unix_ms < unix_ms - MAX_LAG_MS:
-            moments.popleft()
+        # The newest version older than the limit stays: it is what a query at the limit must see.
+        while len(versions) > 1 and versions[1].unix_ms < unix_ms - MAX_LAG_MS:
+            versions.popleft()
 
     def version_at(self, unix_ms: int) -> AccountVersion | None:
-        """The account as of then; None where it has not changed since, or nobody knows."""
+        """The version valid at that time, or the oldest one kept; None if the account has not changed since."""
         if not self._versions or self._versions[-1].unix_ms <= unix_ms:
             return None
-        return next((moment for moment in reversed(self._versions) if moment.unix_ms <= unix_ms), self._versions[0])
+        return next((each for each in reversed(self._versions) if each.unix_ms <= unix_ms), self._versions[0])

@@ -1,4 +1,4 @@
-"""What can be asked of the exchange, and what it keeps of it: orders and trades."""
+"""Orders and trades of the simulated exchange: the requests to place and cancel, and the records kept of them."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,31 +8,36 @@ from trailingedge.model.market import ZERO, OrderStatus, Side
 
 
 class OrderType(Enum):
+    """The modelled order types."""
+
     LIMIT = "LIMIT"
     LIMIT_MAKER = "LIMIT_MAKER"
     MARKET = "MARKET"
 
 
 class TimeInForce(Enum):
-    GTC = "GTC"  # until cancelled
-    IOC = "IOC"  # what can be had at once
-    FOK = "FOK"  # all at once or nothing
+    """How long an order works."""
+
+    GTC = "GTC"  # good till cancelled
+    IOC = "IOC"  # immediate or cancel: the remainder expires
+    FOK = "FOK"  # fill or kill: in full at once, or not at all
 
 
 class CancelRestriction(Enum):
-    """Which state an order must be in to be cancelled."""
+    """`cancelRestrictions`: the state that an order must be in to be cancelled."""
 
     ONLY_NEW = "ONLY_NEW"
     ONLY_PARTIALLY_FILLED = "ONLY_PARTIALLY_FILLED"
 
     def allows(self, status: OrderStatus) -> bool:
+        """Whether an order with that status may be cancelled."""
         needed = OrderStatus.NEW if self is CancelRestriction.ONLY_NEW else OrderStatus.PARTIALLY_FILLED
         return status is needed
 
 
 @dataclass(frozen=True, slots=True)
 class Peg:
-    """Price the order by the book at entry: the best of its own side, `levels` deeper."""
+    """A peg: the order takes the best price of its own side when it enters, `levels` deeper."""
 
     price_type: str = "PRIMARY_PEG"
     levels: int | None = None
@@ -40,8 +45,10 @@ class Peg:
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """A placement as asked for. `quantity` or `quote_quantity` is None (both kinds exist for MARKET only);
-    `price` may be None for MARKET and pegged orders.
+    """The parameters of a placement.
+
+    Exactly one of `quantity` and `quote_quantity` is given, the latter only for MARKET. `price` is None for MARKET
+    and may be None for pegged orders.
     """
 
     side: Side
@@ -58,8 +65,9 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class CancelOrder:
-    """A cancel as asked for: one of the ids is given, or both and then both must fit."""
+    """The parameters of a cancel: one of the two ids of the order, or both, and then both must match."""
 
+    # An order id is unique for ever; a client order id only among open orders.
     order_id: int | None = None
     orig_client_order_id: str | None = None
     cancel_id: str | None = None
@@ -68,17 +76,17 @@ class CancelOrder:
 
 @dataclass(slots=True, eq=False)
 class SimOrder:
-    """One order of one account, from its acceptance to its end.
+    """One order of one account, from its acceptance on.
 
-    `queue_ahead` is the volume of others before it at its price, None until the others' best has stood
-    there. `by_hand`: placed by the account's owner himself, not through a session.
+    `queue_ahead` is the market's volume before it at its price; None until the market's best has stood there.
+    `is_manual`: placed by the account's owner (`ManualTrader`), not through a session.
     """
 
     order_id: int
     client_order_id: str
     account: str
     request: NewOrder
-    price: Decimal  # where it works: as sent, or as the peg found it; zero for MARKET
+    price: Decimal  # the working price: as sent, or as the peg set it; zero for MARKET
     quantity: Decimal
     created_ms: int
     is_manual: bool = False
@@ -88,6 +96,7 @@ class SimOrder:
     working_ms: int = -1
     updated_ms: int = 0
     expiry_reason: str | None = None
+    # Zero until the order rests; the book sets it when it joins the queue.
     queue_ahead: Decimal | None = ZERO
 
     @property
@@ -100,13 +109,13 @@ class SimOrder:
 
     @property
     def locked(self) -> Decimal:
-        """What the order still holds back, in the asset it sells."""
+        """The amount still locked for the order, in the asset it sells."""
         return self.remaining * self.price if self.side is Side.BUY else self.remaining
 
 
 @dataclass(frozen=True, slots=True)
 class SimTrade:
-    """One fill of one order, from that order's side."""
+    """One fill of one order. A trade between two accounts is two of these with one trade id."""
 
     trade_id: int
     order_id: int

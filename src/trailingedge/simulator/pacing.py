@@ -1,4 +1,8 @@
-"""The pace of the market: ticks are played when they are due, but never faster than they are answered."""
+"""Pacer of the simulated market: plays each tick when it is due, and waits until clients have processed it.
+
+Without the wait, a market at high speed would outrun its clients: at a speed of 1000 the daemon would decide on prices
+that are minutes old in market time, which no real market does to it.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -7,39 +11,42 @@ from typing import Final
 from trailingedge.core.clock import Clock
 from trailingedge.simulator.feeds.ticks import Tick
 
-MAX_BEHIND_S: Final = 0.25  # a market that has fallen further behind does not sprint after its schedule
+# A market that falls further behind its schedule than this moves the schedule instead of catching up in a burst.
+MAX_BEHIND_S: Final = 0.25
 
 
 class Pacer:
-    """Plays the rest of a tape at up to `speed` times the pace of the wall.
+    """Plays the ticks of a source at up to `speed` times real time.
 
-    A tick is due at start + (its time − first time) / speed. `play` says whether anybody was told of it;
-    then `answered` is awaited before the next.
+    A tick is due at start + (its time − first time) / speed. `on_tick` returns whether any client was sent
+    anything; if so, `settled` is awaited before the next tick.
     """
 
     def __init__(
         self,
         clock: Clock,
         speed: float,
-        play: Callable[[Tick], bool],
-        answered: Callable[[], Awaitable[None]],
+        on_tick: Callable[[Tick], bool],
+        settled: Callable[[], Awaitable[None]],
     ) -> None:
         if speed <= 0:
             raise ValueError(f"a market cannot run at speed {speed}")
         self._clock = clock
         self._speed = speed
-        self._on_tick = play
-        self._settled = answered
+        self._on_tick = on_tick
+        self._settled = settled
 
     async def run(self, first_ms: int, ticks: Iterator[Tick]) -> None:
-        """Return at the end of the tape."""
+        """Play all ticks; return after the last one."""
         start_s = self._clock.now_s()
         for tick in ticks:
+            # Computed from the start, not from the tick before: rounding and sleep errors do not add up.
             early_s = start_s + (tick.time_ms - first_ms) / 1000 / self._speed - self._clock.now_s()
             if early_s > 0:
                 await self._clock.sleep(early_s)
             else:
-                await asyncio.sleep(0)  # late or not, the others get their turn
+                await asyncio.sleep(0)  # late: give other tasks one turn, or a fast market would starve them
+            # The process was suspended, or the machine cannot keep up: the lost time is not caught up.
             if early_s < -MAX_BEHIND_S:
                 start_s -= early_s
             if self._on_tick(tick):

@@ -1,4 +1,4 @@
-"""Orders, trades and their events as the wire shows them."""
+"""JSON payloads of the simulated exchange: replies and events about orders, trades, balances and the book."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Json = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class UserEvent:
-    """Something that the owner of an account is told."""
+    """An event for the sessions subscribed to one account."""
 
     account: str
     payload: Json
@@ -23,7 +23,7 @@ class UserEvent:
 
 @dataclass(frozen=True, slots=True)
 class MarketEvent:
-    """Something that everybody is told who listens to `stream`."""
+    """An event for the connections subscribed to `stream`."""
 
     stream: str
     payload: Json
@@ -33,7 +33,7 @@ ExchangeEvent = UserEvent | MarketEvent
 
 
 def ack_json(order: SimOrder, symbol: str) -> Json:
-    """A placement answered by ACK."""
+    """The reply to a placement with `newOrderRespType` ACK."""
     return {
         "symbol": symbol,
         "orderId": order.order_id,
@@ -44,7 +44,7 @@ def ack_json(order: SimOrder, symbol: str) -> Json:
 
 
 def result_json(order: SimOrder, symbol: str) -> Json:
-    """A placement answered by RESULT."""
+    """The reply to a placement with `newOrderRespType` RESULT."""
     return (
         ack_json(order, symbol)
         | amounts_json(order)
@@ -54,7 +54,7 @@ def result_json(order: SimOrder, symbol: str) -> Json:
 
 
 def full_json(order: SimOrder, trades: Sequence[SimTrade], symbol: str) -> Json:
-    """A placement answered by FULL."""
+    """The reply to a placement with `newOrderRespType` FULL."""
     fills = [
         {
             "price": format_amount(trade.price),
@@ -69,7 +69,7 @@ def full_json(order: SimOrder, trades: Sequence[SimTrade], symbol: str) -> Json:
 
 
 def cancel_json(order: SimOrder, cancel_id: str, symbol: str) -> Json:
-    """A cancel's answer. `executedQty` is what was filled before it."""
+    """The reply to a cancel. `executedQty` is what was filled before the cancel."""
     return (
         {
             "symbol": symbol,
@@ -86,7 +86,7 @@ def cancel_json(order: SimOrder, cancel_id: str, symbol: str) -> Json:
 
 
 def order_json(order: SimOrder, symbol: str) -> Json:
-    """An order as a query shows it."""
+    """An order as `order.status`, `openOrders.status` and `allOrders` return it."""
     return (
         {
             "symbol": symbol,
@@ -109,32 +109,32 @@ def order_json(order: SimOrder, symbol: str) -> Json:
 
 
 def amounts_json(order: SimOrder) -> Json:
-    """What every answer but ACK says of an order."""
-    wanted = order.request
+    """The amounts and the status of an order, in every reply but ACK. (`cummulative` is Binance's spelling.)"""
+    request = order.request
     return {
-        "price": format_amount(wanted.price or ZERO),
+        "price": format_amount(request.price or ZERO),
         "origQty": format_amount(order.quantity),
         "executedQty": format_amount(order.filled),
-        "origQuoteOrderQty": format_amount(wanted.quote_quantity or ZERO),
+        "origQuoteOrderQty": format_amount(request.quote_quantity or ZERO),
         "cummulativeQuoteQty": format_amount(order.filled_quote),
         "status": order.status.value,
-        "timeInForce": wanted.time_in_force.value,
-        "type": wanted.type.value,
-        "side": wanted.side.value,
+        "timeInForce": request.time_in_force.value,
+        "type": request.type.value,
+        "side": request.side.value,
     }
 
 
 def optional_fields(order: SimOrder) -> Json:
-    """The fields that only some orders have."""
-    wanted, found = order.request, Json()
-    if wanted.strategy_id is not None:
-        found["strategyId"] = wanted.strategy_id
-    if wanted.strategy_type is not None:
-        found["strategyType"] = wanted.strategy_type
-    if wanted.peg is not None:
-        found["pegPriceType"] = wanted.peg.price_type
-        if wanted.peg.levels is not None:
-            found |= {"pegOffsetType": "PRICE_LEVEL", "pegOffsetValue": wanted.peg.levels}
+    """The reply fields that only some orders have: strategy, peg, expiry reason."""
+    request, found = order.request, Json()
+    if request.strategy_id is not None:
+        found["strategyId"] = request.strategy_id
+    if request.strategy_type is not None:
+        found["strategyType"] = request.strategy_type
+    if request.peg is not None:
+        found["pegPriceType"] = request.peg.price_type
+        if request.peg.levels is not None:
+            found |= {"pegOffsetType": "PRICE_LEVEL", "pegOffsetValue": request.peg.levels}
         found["peggedPrice"] = format_amount(order.price)
     if order.expiry_reason is not None:
         found["expiryReason"] = order.expiry_reason
@@ -142,7 +142,7 @@ def optional_fields(order: SimOrder) -> Json:
 
 
 def my_trade_json(trade: SimTrade, symbol: str) -> Json:
-    """A fill as `myTrades` lists it."""
+    """A fill as a row of `myTrades`."""
     return {
         "symbol": symbol,
         "id": trade.trade_id,
@@ -163,19 +163,25 @@ def my_trade_json(trade: SimTrade, symbol: str) -> Json:
 def execution_report(
     order: SimOrder, symbol: str, execution: str, execution_id: int, event_ms: int, *, cancel_id: str | None = None
 ) -> Json:
-    """An `executionReport` in which nothing was filled. A cancel's id takes the place of the order's own."""
-    wanted = order.request
-    working = not order.status.final and wanted.type is not OrderType.MARKET
+    """An `executionReport` without a fill.
+
+    In a CANCELED report "c" is the cancel's client order id and "C" the order's own, as on the real exchange.
+    """
+    request = order.request
+    # "w" says whether the order is on the book; a MARKET order never is.
+    working = not order.status.final and request.type is not OrderType.MARKET
     report: Json = {
         "e": "executionReport",
         "E": event_ms,
         "s": symbol,
+        # The swap of "c" and "C" in a CANCELED report is a classic trap: a client that matches reports by "c" alone
+        # takes its own cancel for an unknown order.
         "c": order.client_order_id if cancel_id is None else cancel_id,
-        "S": wanted.side.value,
-        "o": wanted.type.value,
-        "f": wanted.time_in_force.value,
+        "S": request.side.value,
+        "o": request.type.value,
+        "f": request.time_in_force.value,
         "q": format_amount(order.quantity),
-        "p": format_amount(wanted.price or ZERO),
+        "p": format_amount(request.price or ZERO),
         "P": format_amount(ZERO),
         "F": format_amount(ZERO),
         "g": -1,
@@ -198,25 +204,26 @@ def execution_report(
         "O": order.created_ms,
         "Z": format_amount(order.filled_quote),
         "Y": format_amount(ZERO),
-        "Q": format_amount(wanted.quote_quantity or ZERO),
+        "Q": format_amount(request.quote_quantity or ZERO),
         "V": SELF_TRADE_MODE,
     }
+    # "W" is absent where the order is not or no longer on the book.
     if order.working_ms >= 0 and order.status is not OrderStatus.CANCELED:
         report["W"] = order.working_ms
     return report | optional_report_fields(order)
 
 
 def optional_report_fields(order: SimOrder) -> Json:
-    """The fields that only some reports have."""
-    wanted, found = order.request, Json()
-    if wanted.strategy_id is not None:
-        found["j"] = wanted.strategy_id
-    if wanted.strategy_type is not None:
-        found["J"] = wanted.strategy_type
-    if wanted.peg is not None:
-        found["gP"] = wanted.peg.price_type
-        if wanted.peg.levels is not None:
-            found |= {"gOT": "PRICE_LEVEL", "gOV": wanted.peg.levels}
+    """The report fields that only some orders have: strategy, peg, expiry reason."""
+    request, found = order.request, Json()
+    if request.strategy_id is not None:
+        found["j"] = request.strategy_id
+    if request.strategy_type is not None:
+        found["J"] = request.strategy_type
+    if request.peg is not None:
+        found["gP"] = request.peg.price_type
+        if request.peg.levels is not None:
+            found |= {"gOT": "PRICE_LEVEL", "gOV": request.peg.levels}
         found["gp"] = format_amount(order.price)
     if order.expiry_reason is not None:
         found["eR"] = order.expiry_reason
@@ -224,7 +231,7 @@ def optional_report_fields(order: SimOrder) -> Json:
 
 
 def fill_report(order: SimOrder, trade: SimTrade, symbol: str, execution_id: int, event_ms: int) -> Json:
-    """An `executionReport` of one fill."""
+    """An `executionReport` of one fill ("x" is TRADE)."""
     return execution_report(order, symbol, "TRADE", execution_id, event_ms) | {
         "l": format_amount(trade.quantity),
         "L": format_amount(trade.price),
@@ -237,16 +244,17 @@ def fill_report(order: SimOrder, trade: SimTrade, symbol: str, execution_id: int
     }
 
 
-def rejection_report(wanted: NewOrder, client_order_id: str, symbol: str, text: str, event_ms: int) -> Json:
-    """An `executionReport` of an order that never came to be: the refused half of a cancel-replace."""
+def rejection_report(request: NewOrder, client_order_id: str, symbol: str, text: str, event_ms: int) -> Json:
+    """An `executionReport` of an order that was rejected: the placement of a cancel-replace."""
+    # The error text of the reply and the reason "r" of the report are two vocabularies for the same thing.
     reasons = {WOULD_TAKE: "WOULD_MATCH_IMMEDIATELY", INSUFFICIENT_BALANCE: "INSUFFICIENT_BALANCES"}
     order = SimOrder(
         order_id=-1,
         client_order_id=client_order_id,
         account="",
-        request=wanted,
-        price=wanted.price or ZERO,
-        quantity=wanted.quantity or ZERO,
+        request=request,
+        price=request.price or ZERO,
+        quantity=request.quantity or ZERO,
         created_ms=-1,
         status=OrderStatus.REJECTED,
         updated_ms=event_ms,
@@ -255,7 +263,7 @@ def rejection_report(wanted: NewOrder, client_order_id: str, symbol: str, text: 
 
 
 def account_position(balances: Sequence[Balance], updated_ms: int, event_ms: int) -> Json:
-    """An `outboundAccountPosition`: absolute balances, not changes."""
+    """An `outboundAccountPosition`: the balances themselves, not their changes."""
     return {
         "e": "outboundAccountPosition",
         "E": event_ms,
@@ -269,7 +277,7 @@ def balance_json(balance: Balance) -> Json:
 
 
 def book_ticker_json(top: BookTop, symbol: str) -> Json:
-    """A `bookTicker` payload."""
+    """A `bookTicker` event."""
     return {
         "u": top.update_id,
         "s": symbol,
@@ -281,7 +289,7 @@ def book_ticker_json(top: BookTop, symbol: str) -> Json:
 
 
 def agg_trade_json(tick: Tick, symbol: str, number: int) -> Json:
-    """An `aggTrade` payload: what traded at `tick`."""
+    """An `aggTrade` event: the trade of `tick`."""
     return {
         "e": "aggTrade",
         "E": tick.time_ms,
@@ -298,7 +306,7 @@ def agg_trade_json(tick: Tick, symbol: str, number: int) -> Json:
 
 
 def prevention_fields(taker: SimOrder, own: SimOrder, prevented: Decimal, symbol: str) -> Json:
-    """What a report of a prevented self-trade says beside the usual."""
+    """The additional fields of an execution report of a prevented self-trade ("x" is TRADE_PREVENTION)."""
     return {
         "A": format_amount(prevented),
         "B": format_amount(prevented),

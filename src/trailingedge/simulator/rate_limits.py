@@ -1,7 +1,8 @@
-"""The exchange's limits: fixed windows aligned to the wall clock, never sliding ones.
+"""Rate limits of the simulated exchange: request weight, unfilled orders and bans.
 
-Request weight is counted per address, and everyone on the loopback shares one. Unfilled orders are
-counted per account. Both follow the wall, at whatever speed the market runs.
+Limits are fixed windows aligned to the wall clock, as on the real exchange, never sliding ones: a full count drops
+to zero when the minute turns. Request weight is counted per address, and all clients of the loopback share
+one; unfilled orders are counted per account. Both use the wall clock, at every speed of the market.
 """
 
 from collections import deque
@@ -15,11 +16,11 @@ TEN_SECONDS_MS: Final = 10_000
 
 FIRST_BAN_MS: Final = 2 * MINUTE_MS
 LONGEST_BAN_MS: Final = 3 * DAY_MS
-MAX_REJECTIONS: Final = 100  # refused requests in one window before the address is banned
+MAX_REJECTIONS: Final = 100  # requests answered with 429 in one minute before the address is banned (418)
 
 
 class RateWindow:
-    """A count that starts anew whenever the wall passes a multiple of `length_ms`."""
+    """A count that restarts at zero when the wall clock passes a multiple of `length_ms`."""
 
     def __init__(self, length_ms: int, limit: int) -> None:
         self.length_ms = length_ms
@@ -28,13 +29,15 @@ class RateWindow:
         self._count = 0
 
     def count(self, now_ms: int) -> int:
+        """The count of the window that contains `now_ms`."""
         start_ms = now_ms - now_ms % self.length_ms
+        # No timer: the count is reset when it is next looked at.
         if start_ms != self._start_ms:
             self._start_ms, self._count = start_ms, 0
         return self._count
 
     def add(self, now_ms: int, amount: int) -> None:
-        """Count `amount` more, or less where negative; never below zero."""
+        """Add `amount`, which may be negative; the count never falls below zero."""
         self._count = max(0, self.count(now_ms) + amount)
 
     def is_full(self, now_ms: int) -> bool:
@@ -45,15 +48,15 @@ class RateWindow:
 
 
 class OrderCounts:
-    """How many orders of one account went in and have not been filled at all."""
+    """Unfilled-order counts of one account, for ten seconds and for the day."""
 
-    def __init__(self, terms: ExchangeSpec) -> None:
-        self._ten_seconds = RateWindow(TEN_SECONDS_MS, terms.orders_per_10_s)
-        self._day = RateWindow(DAY_MS, terms.orders_per_day)
+    def __init__(self, spec: ExchangeSpec) -> None:
+        self._ten_seconds = RateWindow(TEN_SECONDS_MS, spec.orders_per_10_s)
+        self._day = RateWindow(DAY_MS, spec.orders_per_day)
         self._refunds: deque[tuple[int, int]] = deque()  # due, amount; oldest first
 
     def limit_error(self, now_ms: int) -> ExchangeError | None:
-        """The refusal of one more order, if it would be one too many."""
+        """The error for one more order, or None if both windows have room."""
         self._apply_refunds(now_ms)
         for window, words in ((self._ten_seconds, "10 SECOND"), (self._day, "1 DAY")):
             if window.is_full(now_ms):
@@ -62,14 +65,17 @@ class OrderCounts:
         return None
 
     def add(self, now_ms: int) -> None:
-        """One order more."""
+        """Count one more order."""
         self._apply_refunds(now_ms)
         if not self._day.is_full(now_ms):  # the short window stops rising once the day is used up
             self._ten_seconds.add(now_ms, 1)
         self._day.add(now_ms, 1)
 
     def schedule_refund(self, due_ms: int, amount: int) -> None:
-        """An order had its first fill: the windows that are current at `due_ms` go down."""
+        """Lower the counts by `amount` at `due_ms`, after an order's first fill.
+
+        The windows current at that time are lowered, even if the order was counted in earlier ones.
+        """
         self._refunds.append((due_ms, amount))
 
     def limits_json(self, now_ms: int) -> list[dict[str, object]]:
@@ -80,6 +86,8 @@ class OrderCounts:
         ]
 
     def _apply_refunds(self, now_ms: int) -> None:
+        # In order of their due times, since every refund has the same delay. They are applied on demand, as the count
+        # is.
         while self._refunds and self._refunds[0][0] <= now_ms:
             _, amount = self._refunds.popleft()
             self._ten_seconds.add(now_ms, -amount)
@@ -87,26 +95,28 @@ class OrderCounts:
 
 
 class RequestWeightLimiter:
-    """Request weight of the one address; who will not hear a 429 is banned, longer each time."""
+    """Request weight of the one address. A client that ignores 429 is banned, for twice as long each time."""
 
-    def __init__(self, terms: ExchangeSpec) -> None:
-        self._window = RateWindow(MINUTE_MS, terms.weight_per_minute)
+    def __init__(self, spec: ExchangeSpec) -> None:
+        self._window = RateWindow(MINUTE_MS, spec.weight_per_minute)
         self._rejections = RateWindow(MINUTE_MS, MAX_REJECTIONS)
         self._ban_ms = FIRST_BAN_MS
         self._banned_until_ms = 0
         self._exhausted_until_ms = 0
-        self.bans = 0  # earned by not hearing
+        self.bans = 0  # bans that the client caused by ignoring 429; those set by `ban` do not count
 
     def charge(self, now_ms: int, weight: int) -> None:
-        """Count a request. Raises the refusal (429, later 418) of one too many; it counts as well."""
+        """Charge a request. Raises ExchangeError over the limit (429, then 418); that request is charged, too."""
         self.check_ban(now_ms)
         self._window.add(now_ms, weight)
         if self._window.count(now_ms) <= self._window.limit:
             return
+        # A request over the limit is charged, too: a client that keeps sending keeps the window full.
         self._rejections.add(now_ms, 1)
         if self._rejections.is_full(now_ms):
             self.bans += 1
             self._banned_until_ms = now_ms + self._ban_ms
+            # Bans grow from two minutes to three days, as the documentation says; here by doubling.
             self._ban_ms = min(LONGEST_BAN_MS, 2 * self._ban_ms)
             raise self._ban_error(now_ms)
         raise ExchangeError(
@@ -118,27 +128,27 @@ class RequestWeightLimiter:
         )
 
     def check_ban(self, now_ms: int) -> None:
-        """Raise the refusal (418) of an address that must stay outside."""
+        """Raise ExchangeError (418) while the address is banned."""
         if now_ms < self._banned_until_ms:
             raise self._ban_error(now_ms)
 
     def refund(self, now_ms: int, weight: int) -> None:
-        """The request belongs to those that are free when they succeed."""
+        """Return the weight of a request that is free on success."""
         self._window.add(now_ms, -weight)
 
     @property
     def blocked_until_ms(self) -> int:
-        """When the address may speak again; in the past where nothing hinders it."""
+        """The time until which requests fail because of a ban or an exhausted weight; in the past if neither holds."""
         return max(self._banned_until_ms, self._exhausted_until_ms)
 
     def exhaust(self, now_ms: int) -> int:
-        """As if others had used up the address's weight: until the time returned, everything gets a 429."""
+        """Use up the address's weight, as another program there might. Requests get 429 until the time returned."""
         self._window.add(now_ms, self._window.limit)
         self._exhausted_until_ms = self._window.end_ms(now_ms)
         return self._exhausted_until_ms
 
     def ban(self, until_ms: int) -> None:
-        """As if the address had deserved it: until then, everything gets a 418."""
+        """Ban the address: requests get 418 until `until_ms`."""
         self._banned_until_ms = until_ms
 
     def limit_json(self, now_ms: int) -> dict[str, object]:

@@ -1,6 +1,7 @@
-"""Reading the parameters of a request: each by its name and kind, and in the end none left over.
+"""Parameters of an API request: typed access by name, and the check that every parameter sent was read.
 
-Numbers are kept as the text that was sent, for that text is what was signed.
+Numbers are kept as the text that was sent, because the signature covers that text: 0.10 and 0.1 are the same number
+and two different payloads.
 """
 
 import json
@@ -23,32 +24,36 @@ from trailingedge.simulator.exchange_spec import PRECISION
 
 AMOUNT_PATTERN: Final = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 CLIENT_ORDER_ID_PATTERN: Final = r"^[a-zA-Z0-9-_]{1,36}$"
-MICROSECONDS: Final = 10**15  # times above are in microseconds
-OLDEST_MS: Final = 1_483_228_800_000  # 2017; no time before is taken
+MICROSECONDS: Final = 10**15  # a time from here on is in microseconds
+OLDEST_MS: Final = 1_483_228_800_000  # 2017-01-01; the exchange accepts no earlier time
 
 Choice = TypeVar("Choice", bound=Enum)
 
 
 class JsonNumber(str):
-    """A JSON number, as the text it was."""
+    """A JSON number as the text that was sent; `str` instances of other classes were JSON strings."""
 
     __slots__ = ()
 
 
 def read_json(text: str) -> object:
-    """`text` as JSON, numbers as `JsonNumber`. Raises ValueError."""
+    """`text` parsed as JSON, with numbers as `JsonNumber`. Raises ValueError, also for NaN and Infinity."""
     return json.loads(text, parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_no_constant)
 
 
 def plain_json(value: object) -> object:
-    """`value` of `read_json` with its numbers as numbers, to be echoed."""
+    """A value of `read_json` with a number as a number, to be echoed in the reply's `id`."""
+    # An id is echoed in its own type: 1 stays a number and "1" a text.
     if isinstance(value, JsonNumber):
         return json.loads(value)
     return value
 
 
 class RequestParameters:
-    """The parameters of one request. What has been asked for by name counts as read."""
+    """The parameters of one request. Each accessor marks its name as read, and returns None if it was not sent.
+
+    `check_all_read` then finds parameters that the method does not know. The accessors raise ExchangeError.
+    """
 
     def __init__(self, sent: Mapping[str, object]) -> None:
         self._sent = {name: value for name, value in sent.items() if value is not None}
@@ -58,15 +63,17 @@ class RequestParameters:
         return name in self._sent
 
     def check_all_read(self) -> None:
-        """Raise the refusal of parameters that nobody asked for."""
+        """Raise ExchangeError (−1104) if a parameter was sent that no accessor has read."""
         if not self._sent.keys() <= self._read:
             raise unread_parameters(len(self._sent.keys() & self._read), len(self._sent))
 
     def signed_payload(self) -> str:
-        """What the signature covers: every parameter but itself, by name, joined as a query, not encoded."""
+        """The payload that the signature covers: all other parameters as `name=value`, sorted, joined by `&`."""
+        # Sorted by name, as signed requests demand; the order in which they were sent does not matter.
         return "&".join(f"{name}={_as_sent(self._sent[name])}" for name in sorted(self._sent) if name != "signature")
 
     def text(self, name: str) -> str | None:
+        """A text that is not empty (a number counts as its text)."""
         self._read.add(name)
         value = self._sent.get(name)
         if value is None:
@@ -78,18 +85,21 @@ class RequestParameters:
         return value
 
     def required_text(self, name: str) -> str:
+        """A text that must be sent; an empty one counts as not sent (−1102, not −1105)."""
         value = self.text(name) if self._sent.get(name) != "" else None
         if value is None:
             raise missing_parameter(name)
         return value
 
     def amount(self, name: str) -> Decimal | None:
-        """A plain decimal: digits and at most one dot, no sign, no exponent, eight decimals."""
+        """A plain decimal: digits and at most one dot, no sign, no exponent, at most eight decimals."""
         value = self.text(name)
         if value is None:
             return None
+        # Checked as text: float("1e-8") would be a legal number, and the exchange rejects its notation.
         if not re.fullmatch(AMOUNT_PATTERN, value):
             raise illegal_characters(name, AMOUNT_PATTERN)
+        # Trailing zeros are not precision: 1.000000000 passes.
         if len(value.partition(".")[2].rstrip("0")) > PRECISION:
             raise too_much_precision(name)
         return Decimal(value)
@@ -101,6 +111,7 @@ class RequestParameters:
         return value
 
     def integer(self, name: str) -> int | None:
+        """A whole number with an optional minus sign."""
         value = self.text(name)
         if value is None:
             return None
@@ -109,6 +120,7 @@ class RequestParameters:
         return int(value)
 
     def flag(self, name: str) -> bool | None:
+        """A boolean, or the text "true" or "false"."""
         self._read.add(name)
         value = self._sent.get(name)
         if value is None or isinstance(value, bool):
@@ -124,7 +136,7 @@ class RequestParameters:
         return value
 
     def choice(self, name: str, kind: type[Choice], refusal: ExchangeError | None = None) -> Choice | None:
-        """One of an enumeration's values. `refusal` is what a wrong one is told, if it is not the usual."""
+        """A member of an enumeration by its value. Another value raises `refusal`, by default −1130."""
         value = self.text(name)
         if value is None:
             return None
@@ -140,7 +152,7 @@ class RequestParameters:
         return value
 
     def market_time_ms(self, name: str, now_ms: int) -> int | None:
-        """A time of the market, in milliseconds or microseconds; not too old, not in the future."""
+        """A market time in milliseconds, sent in milli- or microseconds; from 2017 to ten seconds from now."""
         value = self.integer(name)
         if value is None:
             return None
@@ -150,7 +162,7 @@ class RequestParameters:
         return time_ms
 
     def limit(self, default: int, most: int = 1000) -> int:
-        """How many rows are wanted."""
+        """The parameter `limit`: how many rows to return, capped at `most`."""
         value = self.integer("limit")
         if value is None:
             return default
@@ -159,7 +171,7 @@ class RequestParameters:
         return min(value, most)
 
     def text_list(self, name: str) -> list[str] | None:
-        """A list of texts."""
+        """A list of texts that is not empty."""
         self._read.add(name)
         value = self._sent.get(name)
         if value is None:

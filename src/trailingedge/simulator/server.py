@@ -1,7 +1,7 @@
-"""The exchange in front of a tape: it listens on the loopback, or in memory, and the market runs.
+"""Server of the simulated exchange: serves it on the loopback, or in memory, while its market plays.
 
-The market opens with the tape's first tick and then waits for the first listener to bookTicker, so that
-a bot's start costs no market. `ended` is set when the tape is.
+The market opens with the source's first tick and then waits for the first subscription to bookTicker, so that
+no market passes while the daemon starts. `ended` is set after the source's last tick.
 """
 
 import asyncio
@@ -43,22 +43,22 @@ from trailingedge.simulator.transports import (
 HOST: Final = "127.0.0.1"
 PING_INTERVAL_S: Final = 20.0
 PONG_DEADLINE_S: Final = 60.0
-ANSWER_TIMEOUT_S: Final = 1.0  # for a client to answer for a batch of frames, or for a close
+ANSWER_TIMEOUT_S: Final = 1.0  # for a client's pong after a batch of frames, and for its close frame
 
 
 class LoopbackExchange:
-    """`async with` it: inside, clients may connect and the market runs.
+    """An async context manager: inside its block clients may connect and the market plays.
 
-    Raises ConfigError for a port that cannot be opened.
-    `listen` False: no port is opened, clients come through `connect` only. `latency_s` is the most that a
-    frame is on its way, drawn from `chance` for each; over a port, those of the exchange's side only.
-    `lifetime_s`: after that, a connection is cut.
+    Entering raises ConfigError if the port cannot be opened.
+    `listen` False opens no port; clients connect through `connect` only. `latency_s` is the longest delay of a
+    frame, drawn from `chance` for each frame; over a port only the exchange's own frames are delayed.
+    A connection is dropped after `lifetime_s`.
     """
 
     def __init__(
         self,
         exchange: Exchange,
-        tape: TickSource,
+        source: TickSource,
         clock: Clock,
         *,
         speed: float = 1.0,
@@ -77,32 +77,39 @@ class LoopbackExchange:
         self._listen = listen
         self._latency_s = latency_s
         self._chance = chance or Random(0)
-        self._ticks = iter(tape)
+        self._ticks = iter(source)
         self._book_subscribed = asyncio.Event()
         self._lifetime_s = lifetime_s
         self.hub = ConnectionHub(
-            exchange, faults, self._chance, events_first, awaited=self._book_subscribed.set, later=self._later
+            exchange,
+            faults,
+            self._chance,
+            events_first,
+            on_book_subscription=self._book_subscribed.set,
+            call_later=self._call_later,
         )
         self._pacer = Pacer(clock, speed, self.hub.on_tick, self.wait_until_processed)
         self._group = asyncio.TaskGroup()
         self._tasks: list[asyncio.Task[None]] = []
-        self._websocket_queues: dict[OutgoingQueue, bool] = {}  # whether they listen to streams
+        self._websocket_queues: dict[OutgoingQueue, bool] = {}  # True: a stream connection, False: an API one
         self._server: Server | None = None
 
     @property
     def ws_api_url(self) -> str:
+        """URL of the WebSocket API."""
         return f"ws://{HOST}:{self._port}{API_PATH}"
 
     @property
     def ws_stream_url(self) -> str:
-        """Base: the client appends `/ws…` or `/stream…`."""
+        """Base URL of the market streams; the client appends `/ws…` or `/stream…`."""
         return f"ws://{HOST}:{self._port}"
 
     def register_key(self, public_key: Ed25519PublicKey, account: str = OWNER, api_key: str | None = None) -> str:
-        """The API key by which the holder of the private key acts for `account`."""
+        """Register a public key for `account`. Returns the API key that names it in requests."""
         return self.exchange.register_key(public_key, account, api_key)
 
     async def __aenter__(self) -> Self:
+        # The market has a price before the first client connects, so that no request finds it closed.
         first = next(self._ticks)
         self.hub.on_tick(first)
         if self._listen:
@@ -116,41 +123,47 @@ class LoopbackExchange:
     ) -> None:
         if self._server is not None:
             self._server.close()
+            # Connections close first, with a close frame; then the tasks that wait for something later are cancelled.
             await self._server.wait_closed()
         for task in list(self._tasks):
             task.cancel()
-        # A cancellation may be the group's own doing, so it must see it; other errors go their way unwrapped.
+        # A cancellation may come from the task group itself (one of its tasks failed), so the group must see it. Other
+        # errors belong to the caller's block: passed through the group, they would arrive wrapped in an ExceptionGroup.
         if kind is not None and issubclass(kind, asyncio.CancelledError):
             await self._group.__aexit__(kind, error, trace)
         else:
             await self._group.__aexit__(None, None, None)
 
     async def connect(self, url: str) -> MemorySocket:
-        """A line in memory to that address. Raises SessionLost where nothing is served."""
+        """Open a connection in memory to that URL. Raises SessionLost if it is refused."""
         socket = MemorySocket(self._clock)
-        line = OutgoingQueue(self._clock)
+        queue = OutgoingQueue(self._clock)
         try:
             self.hub.check_admission(url)
-            client = self._connect_client(url, line)
+            client = self._connect_client(url, queue)
         except NotServed as exc:
             raise SessionLost(f"HTTP {exc.status}: {exc}", exc.retry_after_s) from exc
-        self._start(write_to_memory(line, socket, self._delay()))
+        self._start(write_to_memory(queue, socket, self._delay()))
 
         async def read() -> None:
             await read_from_memory(socket, self._delay(), lambda text: self.hub.on_message(client, text))
             self.hub.remove(client)
-            line.close(1000, "")
+            queue.close(1000, "")
 
         self._start(read())
         return socket
 
     async def wait_until_processed(self) -> None:
-        """Return when the clients have answered for all that was sent, streams first; or after a second each.
+        """Return when the clients have processed everything sent: streams first, then API connections.
 
-        Clients in memory have no say: under a virtual clock, time stands still until they have acted.
+        A ping follows the frames, and its pong shows that the client's library has read them. Waits at most
+        `ANSWER_TIMEOUT_S` for each kind, so that a stuck client does not stop the market.
+        Clients in memory are not waited for: under the virtual loop, time stands still until they have acted.
         """
+        # Streams first: a client acts on a price by a request, and the reply to that is what the second round waits
+        # for.
         for streams in (True, False):
-            marks = [line.flush_marker() for line, listens in self._websocket_queues.items() if listens is streams]
+            marks = [queue.flush_marker() for queue, listens in self._websocket_queues.items() if listens is streams]
             if marks:
                 await asyncio.wait(marks, timeout=ANSWER_TIMEOUT_S)
 
@@ -176,7 +189,7 @@ class LoopbackExchange:
         self._port = next(iter(self._server.sockets)).getsockname()[1]
 
     def _check_upgrade(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Turn away who asks for what is not there, or who must stay outside."""
+        """Refuse a connection with an HTTP error before the WebSocket upgrade; None lets it through."""
         try:
             self.hub.check_admission(request.path)
         except NotServed as exc:
@@ -187,32 +200,34 @@ class LoopbackExchange:
         return None
 
     async def _serve(self, websocket: ServerConnection) -> None:
-        """One websocket, from its opening to its end."""
-        line = OutgoingQueue(self._clock)
+        """Serve one WebSocket connection until it closes."""
+        queue = OutgoingQueue(self._clock)
         address = websocket.request.path if websocket.request else ""
         try:
-            client = self._connect_client(address, line)
+            client = self._connect_client(address, queue)
         except NotServed as exc:
+            # A close reason may be at most 123 bytes (RFC 6455, 5.5).
             await websocket.close(1008, str(exc)[:100])
             return
-        self._websocket_queues[line] = isinstance(client, StreamHubClient)
-        writer = self._start(write_to_websocket(line, websocket, self._delay()))
+        self._websocket_queues[queue] = isinstance(client, StreamHubClient)
+        writer = self._start(write_to_websocket(queue, websocket, self._delay()))
         try:
             async for message in websocket:
+                # A binary frame is not part of the protocol; it is handled as a frame that is not JSON.
                 self.hub.on_message(client, message if isinstance(message, str) else "")
         except ConnectionClosed:
-            pass  # however it ended, it has
+            pass  # a normal end, whichever side closed
         finally:
             self.hub.remove(client)
-            del self._websocket_queues[line]
+            del self._websocket_queues[queue]
             writer.cancel()
 
-    def _connect_client(self, address: str, line: OutgoingQueue) -> HubClient:
-        client = self.hub.connect(address, line)
-        self._later(self._lifetime_s, lambda: self.hub.end_lifetime(client))
+    def _connect_client(self, address: str, queue: OutgoingQueue) -> HubClient:
+        client = self.hub.connect(address, queue)
+        self._call_later(self._lifetime_s, lambda: self.hub.end_lifetime(client))
         return client
 
-    def _later(self, seconds: float, act: Callable[[], None]) -> None:
+    def _call_later(self, seconds: float, act: Callable[[], None]) -> None:
         async def wait() -> None:
             await self._clock.sleep(seconds)
             act()
@@ -222,9 +237,10 @@ class LoopbackExchange:
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work)
         self._tasks.append(task)
+        # Finished tasks must not pile up: a day of delayed frames is a task each.
         task.add_done_callback(self._tasks.remove)
         return task
 
     def _delay(self) -> Delay:
-        """One way of one line."""
+        """A fresh delay for one direction of one connection."""
         return Delay(self._clock, lambda: self._chance.uniform(0, self._latency_s) if self._latency_s else 0.0)

@@ -1,6 +1,6 @@
-"""The market streams as one connection sees them: what it subscribed to, and its control messages.
+"""Stream session: one connection to the market streams, its subscriptions and its control messages.
 
-Pure: whoever holds the socket hands in the text and sends what comes back.
+No I/O: the connection hub passes the text of each frame in and sends what comes back.
 """
 
 import json
@@ -22,7 +22,7 @@ EIGHT_HOURS_MS: Final = 8 * HOUR_MS
 
 
 def kline_interval(stream: str) -> Interval | None:
-    """The interval of a kline stream's name; None for any other stream."""
+    """The kline interval that a stream's name asks for; None for any other stream."""
     named = KLINE_STREAM_PATTERN.fullmatch(stream)
     if named is None or named["interval"] not in INTERVALS:
         return None
@@ -30,13 +30,18 @@ def kline_interval(stream: str) -> Interval | None:
 
 
 class StreamSession:
-    """One connection to the streams. `wanted` is told of every stream that somebody subscribes to."""
+    """One connection to the market streams. `on_subscribe` is called with each stream it subscribes to.
 
-    def __init__(self, url: str, wanted: Callable[[str], None]) -> None:
+    The URL names the first subscriptions: `/ws/NAME/…` delivers bare payloads, `/stream?streams=NAME/…` wraps each
+    one with its stream's name ("combined").
+    """
+
+    def __init__(self, url: str, on_subscribe: Callable[[str], None]) -> None:
         address = urlsplit(url)
         self._combined = address.path.rstrip("/") == "/stream"
-        self._on_subscribe = wanted
+        self._on_subscribe = on_subscribe
         self._streams: dict[str, None] = {}  # in the order of their subscription
+        # A sliding second, as documented ("5 incoming messages per second"), unlike the fixed windows of the API.
         self._message_times_ms: deque[int] = deque(maxlen=MESSAGES_PER_SECOND)
         if self._combined:
             named = "/".join(parse_qs(address.query).get("streams", []))
@@ -45,7 +50,7 @@ class StreamSession:
         self._subscribe(name for name in named.split("/") if name)
 
     def on_message(self, text: str, now_ms: int) -> ApiResponse:
-        """Answer a control message; too many of them cut the line. `now_ms` is the wall."""
+        """The reply to a control message at wall-clock time `now_ms`; more than five a second close the connection."""
         if len(self._message_times_ms) == MESSAGES_PER_SECOND and now_ms - self._message_times_ms[0] < 1000:
             return ApiResponse(close=CloseConnection(1008, "Too many requests"))
         self._message_times_ms.append(now_ms)
@@ -56,15 +61,15 @@ class StreamSession:
         return ApiResponse((to_frame(self._reply_to(raw)),))
 
     def frame_for(self, event: MarketEvent) -> str | None:
-        """The frame by which this connection hears of `event`, if it listens to that stream."""
+        """`event` as a frame for this connection; None if it did not subscribe to that stream."""
         if event.stream not in self._streams:
             return None
         return to_frame({"stream": event.stream, "data": event.payload} if self._combined else event.payload)
 
     def shutdown_frame(self, event_ms: int) -> str:
-        """The frame that announces the server's end."""
-        told = {"e": "serverShutdown", "E": event_ms}
-        return to_frame({"stream": "!serverShutdown", "data": told} if self._combined else told)
+        """The `serverShutdown` event as a frame."""
+        event = {"e": "serverShutdown", "E": event_ms}
+        return to_frame({"stream": "!serverShutdown", "data": event} if self._combined else event)
 
     def _reply_to(self, raw: object) -> Json:
         if not isinstance(raw, dict):
@@ -103,10 +108,10 @@ class StreamSession:
                 self._streams.pop(name, None)
         return {"result": None, "id": request_id}
 
-    def _set_property(self, asked: object, request_id: object) -> Json:
-        if not isinstance(asked, list) or len(asked) != 2:
+    def _set_property(self, params: object, request_id: object) -> Json:
+        if not isinstance(params, list) or len(params) != 2:
             return _invalid("SET_PROPERTY takes a property and its value", request_id)
-        name, value = asked
+        name, value = params
         if name != "combined":
             return {"code": 0, "msg": f"Unknown property: {name}", "id": request_id}
         if not isinstance(value, bool):
@@ -114,22 +119,25 @@ class StreamSession:
         self._combined = value
         return {"result": None, "id": request_id}
 
-    def _get_property(self, asked: object, request_id: object) -> Json:
-        if not isinstance(asked, list) or len(asked) != 1:
+    def _get_property(self, params: object, request_id: object) -> Json:
+        if not isinstance(params, list) or len(params) != 1:
             return _invalid("GET_PROPERTY takes one property", request_id)
-        if asked[0] != "combined":
-            return {"code": 0, "msg": f"Unknown property: {asked[0]}", "id": request_id}
+        if params[0] != "combined":
+            return {"code": 0, "msg": f"Unknown property: {params[0]}", "id": request_id}
         return {"result": self._combined, "id": request_id}
 
     def _subscribe(self, names: Iterable[str]) -> None:
-        """A name unknown is accepted and stays silent; one known already is not delivered twice."""
+        """Subscribe to streams. As on the real exchange, an unknown name is accepted and never delivers anything."""
         for name in names:
             self._streams[name] = None
             self._on_subscribe(name)
 
 
 def _legal_id(value: object) -> bool:
-    """A 64-bit integer, null, or up to 36 characters; clients send dashed UUIDs, so dashes count as legal."""
+    """Whether a request id is legal: a 64-bit integer, null, or up to 36 characters.
+
+    The documentation says alphanumeric; dashes pass on the real exchange, and clients send dashed UUIDs.
+    """
     if isinstance(value, bool):
         return False
     if isinstance(value, int):

@@ -1,7 +1,7 @@
-"""The two kinds of line between a client and the switchboard: a websocket, and plain memory.
+"""Transports between a client and the connection hub: a WebSocket, and a pair of queues in memory.
 
-Each queues what it is given and delivers it in a task of its own, so that nobody is called back in the
-middle of his own sentence.
+Each transport queues what the hub sends and delivers it in its own task. A client's handler therefore never runs inside
+the hub's call, where it could send a request while the hub is still publishing the events of the last one.
 """
 
 import asyncio
@@ -15,52 +15,56 @@ from trailingedge.core.clock import Clock
 from trailingedge.core.errors import SessionLost
 from trailingedge.simulator.api.session import CloseConnection
 
-MAX_QUEUED_FRAMES: Final = 50_000  # frames; who reads so slowly is cut off
+MAX_QUEUED_FRAMES: Final = 50_000  # a client that falls further behind is disconnected
 MAX_FRAME_CHARS: Final = 16 * 1024 * 1024
-ABNORMAL_CLOSURE: Final = 1006  # not a code that is sent: the connection just ends
+ABNORMAL_CLOSURE: Final = 1006  # RFC 6455: never sent; the TCP connection just ends
 
 Item = str | CloseConnection | asyncio.Future[None]
 
 
 class OutgoingQueue:
-    """What is to be sent to one client, in order."""
+    """The frames to be sent to one client, in order, each with the time at which it was queued."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._items: asyncio.Queue[tuple[float, Item]] = asyncio.Queue()
 
     def send(self, text: str) -> None:
+        """Queue a frame; a full queue closes the connection instead, once, and drops the rest."""
         if self._items.qsize() < MAX_QUEUED_FRAMES:
             self._put(text)
+        # Equality, not more: the close itself makes the queue longer, so it is queued exactly once.
         elif self._items.qsize() == MAX_QUEUED_FRAMES:
             self.close(1008, "too slow")
 
     def close(self, code: int, reason: str) -> None:
+        """Queue the end of the connection."""
         self._put(CloseConnection(code, reason))
 
     def flush_marker(self) -> asyncio.Future[None]:
-        """A future that is done once the client has answered for everything sent before."""
+        """A future that is done once the client has processed everything queued before it, or is gone."""
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._put(answered)
         return answered
 
     async def take(self) -> tuple[float, Item]:
-        """The next thing to deliver, and when it was queued."""
+        """The time at which the next item was queued, and the item. Waits for one."""
         return await self._items.get()
 
     def _put(self, item: Item) -> None:
         self._items.put_nowait((self._clock.now_s(), item))
 
 
-async def write_to_websocket(line: OutgoingQueue, websocket: ServerConnection, delay: "Delay") -> None:
-    """Deliver what `line` queues, until either side closes."""
+async def write_to_websocket(queue: OutgoingQueue, websocket: ServerConnection, delay: "Delay") -> None:
+    """Deliver the queued items over a WebSocket until either side closes."""
     try:
         while True:
-            queued_s, item = await line.take()
+            queued_s, item = await queue.take()
             await delay.wait(queued_s)
             if isinstance(item, str):
                 await websocket.send(item)
             elif isinstance(item, asyncio.Future):
+                # Not awaited here: the frames behind the ping must not wait for its pong.
                 _when_answered(await websocket.ping(), item)
             elif item.code == ABNORMAL_CLOSURE:
                 websocket.transport.abort()
@@ -77,7 +81,7 @@ def _when_answered(pong: Awaitable[float], answered: asyncio.Future[None]) -> No
 
     def resolve(done: asyncio.Future[float]) -> None:
         if not done.cancelled():
-            done.exception()  # looked at, so that a lost connection is not reported a second time
+            done.exception()  # retrieved, or asyncio logs "exception was never retrieved" for a lost connection
         if not answered.done():
             answered.set_result(None)
 
@@ -85,7 +89,11 @@ def _when_answered(pong: Awaitable[float], answered: asyncio.Future[None]) -> No
 
 
 class MemorySocket:
-    """A client's end of a line in memory, shaped like a websocket. Raises SessionLost once it is closed."""
+    """The client's end of a connection in memory, shaped like the daemon's `Socket`.
+
+    `send` and `recv` raise SessionLost once the connection is closed. `deliver`, `disconnect` and `take_sent` are the
+    exchange's end of it.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -94,17 +102,19 @@ class MemorySocket:
         self._closed = False
 
     def send(self, text: str) -> None:
+        """Send a frame to the exchange."""
         if self._closed:
             raise SessionLost("the connection is closed")
         self._sent.put_nowait((self._clock.now_s(), text))
 
-    async def receive(self, hear: Callable[[Sequence[str | bytes]], None]) -> None:
-        """Hand over each frame until the end. Raises what `hear` raises."""
+    async def receive(self, on_message: Callable[[Sequence[str | bytes]], None]) -> None:
+        """Call `on_message` with each frame until the connection ends. Raises what `on_message` raises."""
         while True:
-            hear((await self.recv(),))
+            on_message((await self.recv(),))
 
     async def recv(self) -> str:
-        """The next frame; those that came before the end are still given."""
+        """The next frame; frames that arrived before the end are still returned."""
+        # A closed connection still returns what arrived before the end, as a real socket does.
         if self._closed and self._received.empty():
             raise SessionLost("the connection is closed")
         text = await self._received.get()
@@ -114,35 +124,36 @@ class MemorySocket:
         return text
 
     async def close(self) -> None:
-        """Harmless when repeated."""
+        """Close the connection; further calls do nothing more."""
         self._close_receiving()
         self._sent.put_nowait((self._clock.now_s(), None))
 
     def deliver(self, text: str) -> None:
-        """From the exchange's side: a frame arrives. One too large ends the connection, as a client's library does."""
+        """Exchange's end: hand the client a frame. One that is too large ends the connection, as a real client does."""
         if len(text) > MAX_FRAME_CHARS:
             self.disconnect()
         elif not self._closed:
             self._received.put_nowait(text)
 
     def disconnect(self) -> None:
-        """From the exchange's side: the connection is gone, once what came before it is read."""
+        """Exchange's end: end the connection after the frames delivered so far."""
         self._received.put_nowait(None)
         self._sent.put_nowait((self._clock.now_s(), None))
 
     async def take_sent(self) -> tuple[float, str | None]:
-        """From the exchange's side: what the client sent, and when; None when it closed."""
+        """Exchange's end: when the client sent its next frame, and the frame; None once the client closed."""
         return await self._sent.get()
 
     def _close_receiving(self) -> None:
         self._closed = True
+        # Frames not read yet are dropped on a local close, as a real socket would drop them.
         while not self._received.empty():
             self._received.get_nowait()
-        self._received.put_nowait(None)  # for whoever waits in `recv`
+        self._received.put_nowait(None)  # wakes a task that waits in `recv`
 
 
 class Delay:
-    """How long things are on their way: as drawn, but nothing overtakes what went before it."""
+    """Latency of one direction of a connection: drawn per frame, but no frame overtakes another, as in TCP."""
 
     def __init__(self, clock: Clock, draw_s: Callable[[], float]) -> None:
         self._clock = clock
@@ -150,17 +161,18 @@ class Delay:
         self._arrival_s = 0.0
 
     async def wait(self, sent_s: float) -> None:
-        """Return when what was sent at `sent_s` arrives."""
+        """Return at the arrival time of a frame that was sent at `sent_s`."""
+        # Never before the previous arrival: latency delays frames, but a TCP connection does not reorder them.
         self._arrival_s = max(self._arrival_s, sent_s + self._draw_s())
         wait_s = self._arrival_s - self._clock.now_s()
         if wait_s > 0:
             await self._clock.sleep(wait_s)
 
 
-async def write_to_memory(line: OutgoingQueue, socket: MemorySocket, delay: Delay) -> None:
-    """Deliver what `line` queues, until it closes."""
+async def write_to_memory(queue: OutgoingQueue, socket: MemorySocket, delay: Delay) -> None:
+    """Deliver the queued items to a client in memory, until the queue closes."""
     while True:
-        queued_s, item = await line.take()
+        queued_s, item = await queue.take()
         await delay.wait(queued_s)
         if isinstance(item, str):
             socket.deliver(item)
@@ -171,11 +183,11 @@ async def write_to_memory(line: OutgoingQueue, socket: MemorySocket, delay: Dela
             return
 
 
-async def read_from_memory(socket: MemorySocket, delay: Delay, hear: Callable[[str], None]) -> None:
-    """Hand on what the client sends, until it closes."""
+async def read_from_memory(socket: MemorySocket, delay: Delay, on_message: Callable[[str], None]) -> None:
+    """Call `on_message` with each frame that a client in memory sends, until it closes."""
     while True:
         sent_s, text = await socket.take_sent()
         await delay.wait(sent_s)
         if text is None:
             return
-        hear(text)
+        on_message(text)

@@ -1,17 +1,23 @@
-"""An event loop in which nobody waits: when nothing is ready, the clock jumps to the next timer.
+"""Virtual event loop: an asyncio loop with its own clock, which jumps to the next timer when nothing is ready.
 
-Hours of daemon and exchange pass in the time their callbacks take, and the same program takes the
-same course on every run and every supported Python:
+Theory of operation. The loop has a queue of ready callbacks and a heap of timers, like asyncio's own, but no selector
+and no wall clock. One iteration runs the callbacks that are ready when it begins; those that they schedule run in
+the next one. Time stands still while anything is ready. When nothing is ready, `on_idle` sets the time to the
+earliest deadline, and the timers due at that time become ready together. So `sleep(3600)` takes no real time, hours of
+daemon and exchange pass in the time their callbacks take, and no timeout fires because a machine is slow.
+If nothing is ready and no timer is set, the program would wait for ever: `Deadlock` names the waiting tasks.
 
-- callbacks run in the order in which they were scheduled; equal deadlines fire in the order in which
-  they were set; time stands still while anything is ready;
-- a task hashes to its number, so sets of tasks (`TaskGroup`, `asyncio.wait`, `asyncio.all_tasks`)
-  iterate by age instead of memory address, and unnamed tasks are numbered per loop;
-- nothing here touches the world: sockets, threads, executors, subprocesses and signals are refused.
+The same program takes the same course in every run and on every supported Python:
 
-What this loop cannot mend, avoid in code that runs under it: iterating over sets of plain futures, of
-`str` or of objects with the default hash; waiting for the garbage collector to end a generator or to
-report a lost exception. `asyncio.gather`, `Queue`, `Event`, `Lock`, `Condition` and `timeout` keep order.
+- callbacks run in the order in which they were scheduled, and equal deadlines fire in the order in which they were set
+  (a counter breaks ties in the heap);
+- a task hashes to its number, so that sets of tasks (`TaskGroup`, `asyncio.wait`, `asyncio.all_tasks`) iterate by age
+  instead of by memory address, and unnamed tasks are numbered per loop;
+- sockets, threads, executors, subprocesses and signals raise `NotVirtual`, because their timing is not ours.
+
+Code that runs under this loop must avoid what it cannot make deterministic: iterating over sets of plain futures, of
+`str` or of objects with the default hash; relying on the garbage collector to end a generator or to report a lost
+exception. `asyncio.gather`, `Queue`, `Event`, `Lock`, `Condition` and `timeout` keep their order.
 """
 
 import asyncio
@@ -34,28 +40,28 @@ logger = logging.getLogger(__name__)
 
 
 class Deadlock(RuntimeError):
-    """Something waits, nothing is ready and no timer is set: it would wait for ever."""
+    """Tasks wait, nothing is ready and no timer is set: they would wait for ever."""
 
 
 class NotVirtual(NotImplementedError):
-    """The program reached for the world outside: a socket, a thread, a process, a signal."""
+    """The program used something outside the loop: a socket, a thread, a process or a signal."""
 
 
 class VirtualTask(asyncio.Task[Any]):
-    """A task whose hash is its number, so that a set of tasks has an order that repeats."""
+    """A task whose hash is its number, so that sets of tasks iterate in the same order in every run."""
 
     __slots__ = ("_number",)
 
     def __init__(self, coro: Any, *, number: int, **options: Any) -> None:
-        self._number = number  # before the base class puts us into its sets
+        self._number = number  # first: the base class adds the task to sets, which needs its hash
         super().__init__(coro, **options)
 
     def __hash__(self) -> int:
         return self._number
 
 
-def _refused(what: str) -> Any:
-    """A method that says which part of the world was asked for."""
+def _unsupported(what: str) -> Any:
+    """A loop method that raises `NotVirtual` and names what was used."""
 
     def refuse(*_: object, **__: object) -> Any:
         raise NotVirtual(f"no {what} under the virtual loop")
@@ -64,7 +70,7 @@ def _refused(what: str) -> Any:
 
 
 class VirtualLoop(asyncio.AbstractEventLoop):
-    """The loop itself. Seconds count from 0.0, when it was made; `turns` is how often it has gone round."""
+    """The event loop. Its time starts at 0.0 seconds; `iterations` counts how often it has run its ready queue."""
 
     def __init__(self) -> None:
         self.iterations = 0
@@ -96,6 +102,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         self._check_open()
+        # The handle comes from asyncio, so that `cancel`, `when` and the context work as in its own loop. It tells us
+        # of its cancellation through `_timer_handle_cancelled`.
         timer = asyncio.TimerHandle(when, callback, args, self, context)
         self._timers_set += 1
         heapq.heappush(self._timers, (when, self._timers_set, timer))
@@ -127,12 +135,16 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         *args: *Args,
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
+        # Allowed from the loop's own thread, because asyncio's internals call it there, too.
         if self._thread_id and threading.get_ident() != self._thread_id:
             raise NotVirtual("no threads under the virtual loop")
         return self.call_soon(callback, *args, context=context)
 
     def _timer_handle_cancelled(self, _: asyncio.TimerHandle) -> None:
-        """Called by a timer that is cancelled; time-outs that never fire must not fill the memory."""
+        """Called by asyncio for each cancelled timer. Rebuilds the heap when over half of it is cancelled.
+
+        Most timers are timeouts that never fire. Without this, they would stay in memory until their deadline.
+        """
         self._timers_cancelled += 1
         if self._timers_cancelled > 1000 and self._timers_cancelled * 2 > len(self._timers):
             self._timers = [timer for timer in self._timers if not timer[2].cancelled()]
@@ -142,9 +154,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     # Running
 
     def run_forever(self) -> None:
+        """Run until `stop`."""
         self._check_open()
         if self.is_running() or asyncio._get_running_loop() is not None:
             raise RuntimeError("another event loop is running in this thread")
+        # Async generators that are left behind are closed by the loop, in the order in which they were started; the
+        # default hook would leave that to the garbage collector.
         hooks = sys.get_asyncgen_hooks()
         self._thread_id = threading.get_ident()
         try:
@@ -159,9 +174,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             sys.set_asyncgen_hooks(*hooks)
 
     def run_until_complete(self, future: Awaitable[Result] | Generator[Any, None, Result]) -> Result:
-        """The result of `future`. Raises Deadlock when it can never have one."""
+        """Run until `future` is done and return its result. Raises Deadlock if it can never be done."""
         self._check_open()
         done: asyncio.Future[Result] = asyncio.ensure_future(future, loop=self)  # type: ignore[arg-type]
+        # As in asyncio: the callback stops the loop at the end of the iteration in which the future is done.
         done.add_done_callback(self._stop_with)
         try:
             self.run_forever()
@@ -175,7 +191,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self.stop()
 
     def _run_iteration(self) -> None:
-        """Run what is ready now, after a jump to the next timer when nothing is."""
+        """Run what is ready now; if nothing is, jump to the next timer first."""
         ready = self._ready
         if not ready:
             self.on_idle()
@@ -183,22 +199,24 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         while timers and timers[0][0] <= self._now_s:
             ready.append(heapq.heappop(timers)[2])
         self.iterations += 1
-        for _ in range(len(ready)):
+        for _ in range(len(ready)):  # not `while ready`: what these callbacks schedule belongs to the next iteration
             handle = ready.popleft()
             if not handle.cancelled():
                 handle._run()
 
     def on_idle(self) -> None:
-        """Nothing is ready: jump to the next timer, or do whatever a loop that derives from this one has to do."""
+        """Move time to the next timer. Called when nothing is ready; subclasses may feed in events instead."""
         timers = self._timers
+        # A cancelled timer must not move the clock: time would jump to a deadline that nothing waits for.
         while timers and timers[0][2].cancelled():
             heapq.heappop(timers)
         if not timers:
             raise Deadlock(self._describe_waiting())
+        # `max`, because a timer may be set for a time that has passed already.
         self._now_s = max(self._now_s, timers[0][0])
 
     def _describe_waiting(self) -> str:
-        waiting = ", ".join(f"{task.get_name()} {_place(task)}" for task in self.pending_tasks()) or "no task"
+        waiting = ", ".join(f"{task.get_name()} {_location(task)}" for task in self.pending_tasks()) or "no task"
         return f"nothing is ready and no timer is set at {self._now_s:.3f} s; waiting: {waiting}"
 
     def stop(self) -> None:
@@ -230,7 +248,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._check_open()
         self._tasks_made += 1
         number = self._tasks_made
-        # Numbered per loop: the process-wide counter behind the default names would differ from run to run.
+        # Numbered per loop: asyncio's default names use a process-wide counter, which differs from run to run.
         label = f"task {number}" if name is None else str(name)
         task = VirtualTask(coro, number=number, loop=self, name=label, **options)
         self._tasks[number] = task
@@ -240,14 +258,15 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return None
 
     def pending_tasks(self) -> list[asyncio.Task[Any]]:
-        """The tasks that are not done, oldest first."""
+        """The unfinished tasks, oldest first."""
         return [task for task in self._tasks.values() if not task.done()]
 
     def cancel_tasks(self) -> None:
-        """Cancel what still runs, oldest first, and see it end."""
+        """Cancel the unfinished tasks, oldest first, and run until they have ended."""
         left = self.pending_tasks()
         for task in left:
             task.cancel()
+        # Tasks may need further iterations, and time, to handle their cancellation.
         if left:
             self.run_until_complete(asyncio.wait(left))
         for task in left:
@@ -259,6 +278,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def _generator_started(self, generator: AsyncGenerator[Any, Any]) -> None:
         self._generators_made += 1
         number = self._generators_made
+        # Weak references: the loop must not keep a generator alive that its user has dropped.
         self._generators[number] = weakref.ref(generator, lambda _: self._generators.pop(number, None))
 
     def _generator_dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
@@ -266,12 +286,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             self.create_task(generator.aclose())
 
     async def shutdown_asyncgens(self) -> None:
+        """Close the async generators that are still alive, oldest first."""
         for reference in list(self._generators.values()):
             if (generator := reference()) is not None:
                 await generator.aclose()
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """There is none."""
+        """Do nothing: the loop has no executor."""
 
     # Errors
 
@@ -284,7 +305,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._exception_handler = handler
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
-        logger.error("%s", context.get("message", "an error without words"), exc_info=context.get("exception"))
+        logger.error(
+            "%s", context.get("message", "unhandled error in the event loop"), exc_info=context.get("exception")
+        )
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         if self._exception_handler is None:
@@ -298,53 +321,53 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def set_debug(self, enabled: bool) -> None:
         self._debug = enabled
 
-    # The world outside
+    # Refused: everything outside the loop
 
-    getaddrinfo = _refused("name resolution")
-    getnameinfo = _refused("name resolution")
-    create_connection = _refused("sockets")
-    create_server = _refused("sockets")
-    create_unix_connection = _refused("sockets")
-    create_unix_server = _refused("sockets")
-    create_datagram_endpoint = _refused("sockets")
-    connect_accepted_socket = _refused("sockets")
-    start_tls = _refused("sockets")
-    sendfile = _refused("sockets")
-    add_reader = _refused("file descriptors")
-    remove_reader = _refused("file descriptors")
-    add_writer = _refused("file descriptors")
-    remove_writer = _refused("file descriptors")
-    sock_accept = _refused("sockets")
-    sock_connect = _refused("sockets")
-    sock_recv = _refused("sockets")
-    sock_recv_into = _refused("sockets")
-    sock_recvfrom = _refused("sockets")
-    sock_recvfrom_into = _refused("sockets")
-    sock_sendall = _refused("sockets")
-    sock_sendfile = _refused("sockets")
-    sock_sendto = _refused("sockets")
-    connect_read_pipe = _refused("pipes")
-    connect_write_pipe = _refused("pipes")
-    subprocess_exec = _refused("subprocesses")
-    subprocess_shell = _refused("subprocesses")
-    run_in_executor = _refused("threads")
-    set_default_executor = _refused("threads")
-    add_signal_handler = _refused("signals")
-    remove_signal_handler = _refused("signals")
-    set_task_factory = _refused("task factories")
+    getaddrinfo = _unsupported("name resolution")
+    getnameinfo = _unsupported("name resolution")
+    create_connection = _unsupported("sockets")
+    create_server = _unsupported("sockets")
+    create_unix_connection = _unsupported("sockets")
+    create_unix_server = _unsupported("sockets")
+    create_datagram_endpoint = _unsupported("sockets")
+    connect_accepted_socket = _unsupported("sockets")
+    start_tls = _unsupported("sockets")
+    sendfile = _unsupported("sockets")
+    add_reader = _unsupported("file descriptors")
+    remove_reader = _unsupported("file descriptors")
+    add_writer = _unsupported("file descriptors")
+    remove_writer = _unsupported("file descriptors")
+    sock_accept = _unsupported("sockets")
+    sock_connect = _unsupported("sockets")
+    sock_recv = _unsupported("sockets")
+    sock_recv_into = _unsupported("sockets")
+    sock_recvfrom = _unsupported("sockets")
+    sock_recvfrom_into = _unsupported("sockets")
+    sock_sendall = _unsupported("sockets")
+    sock_sendfile = _unsupported("sockets")
+    sock_sendto = _unsupported("sockets")
+    connect_read_pipe = _unsupported("pipes")
+    connect_write_pipe = _unsupported("pipes")
+    subprocess_exec = _unsupported("subprocesses")
+    subprocess_shell = _unsupported("subprocesses")
+    run_in_executor = _unsupported("threads")
+    set_default_executor = _unsupported("threads")
+    add_signal_handler = _unsupported("signals")
+    remove_signal_handler = _unsupported("signals")
+    set_task_factory = _unsupported("task factories")
 
 
-def _place(task: asyncio.Task[Any]) -> str:
-    """Where the task is suspended: function, file and line of the innermost coroutine."""
-    *_, innermost = _chain(task.get_coro())
+def _location(task: asyncio.Task[Any]) -> str:
+    """The place where a task is suspended: function, file and line of its innermost coroutine."""
+    *_, innermost = _coroutine_chain(task.get_coro())
     frame = getattr(innermost, "cr_frame", None)
     if frame is None:
         return "(not in Python code)"
     return f"in {frame.f_code.co_qualname} ({frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno})"
 
 
-def _chain(coroutine: object) -> Iterator[object]:
-    """`coroutine`, the one it awaits, and so on down."""
+def _coroutine_chain(coroutine: object) -> Iterator[object]:
+    """`coroutine`, the coroutine it awaits, and so on inwards."""
     while coroutine is not None:
         yield coroutine
         awaited = getattr(coroutine, "cr_await", None)
@@ -352,7 +375,7 @@ def _chain(coroutine: object) -> Iterator[object]:
 
 
 class VirtualClock:
-    """The clock of a virtual loop, which started at `start_unix_ms`."""
+    """The `Clock` of a virtual loop. Its wall clock shows `start_unix_ms` at the loop's time 0."""
 
     def __init__(self, loop: VirtualLoop, start_unix_ms: int) -> None:
         self._loop = loop
@@ -376,10 +399,10 @@ def run_virtual(
     *,
     start_unix_ms: int,
 ) -> Result:
-    """What `main` returns, run on a fresh virtual loop with that loop's clock as its argument.
+    """Run `main` on a new virtual loop, with that loop's clock as its argument, and return its result.
 
-    Tasks that `main` leaves behind are cancelled, oldest first. Raises what `main` raises, and
-    Deadlock, naming the tasks that wait, when they wait for ever.
+    Tasks that `main` leaves behind are cancelled, oldest first. Raises what `main` raises, and Deadlock with the names
+    of the waiting tasks if they would wait for ever.
     """
     loop = VirtualLoop()
     try:

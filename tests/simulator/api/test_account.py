@@ -33,14 +33,14 @@ def test_the_account_is_its_balances_and_rates() -> None:
     assert result["updateTime"] == START_MS
 
 
-def test_balances_of_nothing_are_left_out_on_request() -> None:
+def test_zero_balances_are_left_out_on_request() -> None:
     trader = a_trader(an_exchange(quote="0"))
     stamp = trader.clock.unix_ms()
     result = trader.request("account.status", timestamp=stamp, omitZeroBalances=True)["result"]
     assert [balance["asset"] for balance in result["balances"]] == ["ETH"]
 
 
-def test_the_commission_of_the_symbol_is_told() -> None:
+def test_the_commission_of_the_symbol_is_returned() -> None:
     result = a_trader(an_exchange(maker_fee=Decimal("0.0002"))).order_request("account.commission")["result"]
     assert result["standardCommission"] == {
         "maker": "0.00020000",
@@ -85,7 +85,7 @@ def test_an_order_is_found_by_either_id() -> None:
         ),
     ],
 )
-def test_an_order_is_not_found_by_code_and_text(params: dict[str, Any], code: int, text: str) -> None:
+def test_an_order_that_is_not_found_has_its_error(params: dict[str, Any], code: int, text: str) -> None:
     assert a_trader_with_fills().order_request("order.status", **params)["error"] == {"code": code, "msg": text}
 
 
@@ -112,7 +112,7 @@ def test_all_orders_come_in_pages(params: dict[str, Any], found: list[int]) -> N
     assert [each["orderId"] for each in result] == found
 
 
-def test_a_trade_row_tells_one_fill() -> None:
+def test_a_trade_row_is_one_fill() -> None:
     first, second = a_trader_with_fills().order_request("myTrades")["result"]
     assert first == {
         "symbol": "ETHFDUSD",
@@ -157,5 +157,5 @@ def test_trades_come_in_pages(params: dict[str, Any], found: list[int]) -> None:
         pytest.param({"limit": 0}, -1130, id="no rows"),
     ],
 )
-def test_trades_are_refused_by_code(params: dict[str, Any], code: int) -> None:
+def test_a_wrong_request_for_trades_has_its_error_code(params: dict[str, Any], code: int) -> None:
     assert a_trader_with_fills().order_request("myTrades", **params)["error"]["code"] == code

@@ -8,7 +8,7 @@ from trailingedge.model.market import Side
 
 
 def a_visitor() -> ApiClient:
-    """Somebody without a key, three minutes into the market."""
+    """A client without a key, three minutes into the market."""
     client = a_client(a_hub(an_exchange()))
     for minute in range(1, 4):
         at = tick(at_s=minute * 60, last=f"10{minute}", traded="1", aggressor=Side.BUY)
@@ -16,12 +16,12 @@ def a_visitor() -> ApiClient:
     return client
 
 
-def test_the_time_is_the_walls_not_the_markets() -> None:
+def test_server_time_is_the_wall_clock_not_market_time() -> None:
     client = a_visitor()
     assert client.request("time")["result"] == {"serverTime": client.clock.unix_ms()}
 
 
-def test_the_rules_of_the_symbol_are_told() -> None:
+def test_exchange_info_shows_the_symbols_rules() -> None:
     result = a_visitor().request("exchangeInfo", symbol="ETHFDUSD")["result"]
     (symbol,) = result["symbols"]
     assert (symbol["status"], symbol["baseAsset"], symbol["quoteAsset"]) == ("TRADING", "ETH", "FDUSD")
@@ -38,7 +38,7 @@ def test_the_rules_of_the_symbol_are_told() -> None:
     ]
 
 
-def test_rules_can_be_asked_for_by_status() -> None:
+def test_exchange_info_can_be_filtered_by_status() -> None:
     client = a_visitor()
     assert client.request("exchangeInfo", symbolStatus="HALT")["result"]["symbols"] == []
     client.hub.exchange.engine.symbol_status = "HALT"
@@ -62,7 +62,7 @@ def test_rules_can_be_asked_for_by_status() -> None:
         pytest.param("avgPrice", {}, -1102, id="the average of nothing"),
     ],
 )
-def test_a_question_is_refused_by_code(method: str, params: dict[str, Any], code: int) -> None:
+def test_a_wrong_request_has_its_error_code(method: str, params: dict[str, Any], code: int) -> None:
     assert a_visitor().request(method, **params)["error"]["code"] == code
 
 
@@ -74,7 +74,7 @@ def test_klines_are_rows_oldest_first_the_last_one_forming() -> None:
     ]
 
 
-def test_klines_follow_the_markets_time_however_far_from_the_wall() -> None:
+def test_klines_follow_market_time_however_far_from_the_wall_clock() -> None:
     rows = a_visitor().request(
         "klines", symbol="ETHFDUSD", interval="1m", startTime=START_MS + 60_000, endTime=START_MS + 120_000
     )["result"]
@@ -101,19 +101,19 @@ def test_the_top_comes_alone_for_one_symbol_and_in_a_list_for_several() -> None:
     assert client.request("ticker.book")["result"] == [alone]
 
 
-def test_the_top_asked_for_is_the_one_streamed() -> None:
+def test_the_top_returned_is_the_one_streamed() -> None:
     client = a_visitor()
     listener = a_client(client.hub, "/ws/ethfdusd@bookTicker")
     client.hub.exchange.manual_trader().place(Side.SELL, Decimal("100.05"), Decimal(1))
     client.hub.publish_events()
-    asked = client.request("ticker.book", symbol="ETHFDUSD")["result"]
+    ticker = client.request("ticker.book", symbol="ETHFDUSD")["result"]
     streamed = listener.connection.frames[-1]
-    assert [asked[name] for name in ("bidPrice", "bidQty", "askPrice", "askQty")] == [
+    assert [ticker[name] for name in ("bidPrice", "bidQty", "askPrice", "askQty")] == [
         streamed[name] for name in ("b", "B", "a", "A")
     ]
 
 
-def test_last_and_average_price_are_told() -> None:
+def test_last_and_average_price_are_returned() -> None:
     client = a_visitor()
     assert client.request("ticker.price", symbol="ETHFDUSD")["result"] == {
         "symbol": "ETHFDUSD",
@@ -127,7 +127,7 @@ def test_last_and_average_price_are_told() -> None:
 
 
 @pytest.mark.parametrize("method", ["ticker.book", "ticker.price"])
-def test_prices_that_nobody_sees_are_not_answered_for(method: str) -> None:
+def test_unknown_prices_are_answered_with_an_error(method: str) -> None:
     client = a_visitor()
     engine = client.hub.exchange.engine
     engine.prices_known = lambda: False

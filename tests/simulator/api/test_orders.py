@@ -1,4 +1,4 @@
-"""Orders over the wire: shapes of answers, and every way a request can be wrong."""
+"""Order methods over the API: the replies' types, and every way a request can be wrong."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def error(answer: dict[str, Any]) -> tuple[int, int, str]:
         ),
     ],
 )
-def test_a_placement_is_answered_in_the_shape_asked_for(params: dict[str, Any], fields: set[str]) -> None:
+def test_the_reply_to_a_placement_has_the_requested_type(params: dict[str, Any], fields: set[str]) -> None:
     answer = a_trader().order_request("order.place", **params)
     assert answer["status"] == 200
     assert set(answer["result"]) == fields
@@ -135,7 +135,7 @@ def test_a_taker_sees_its_fills() -> None:
         ),
     ],
 )
-def test_a_placement_is_refused_by_code_and_text(params: dict[str, Any], code: int, text: str) -> None:
+def test_a_wrong_placement_is_rejected_with_code_and_text(params: dict[str, Any], code: int, text: str) -> None:
     trader = a_trader()
     answer = trader.request(
         "order.place", **({"symbol": "ETHFDUSD", "timestamp": trader.clock.unix_ms()} | GOOD | params)
@@ -145,13 +145,13 @@ def test_a_placement_is_refused_by_code_and_text(params: dict[str, Any], code: i
     assert trader.hub.exchange.audit_log.placed == 0
 
 
-def test_a_surplus_parameter_refuses_before_anything_is_done() -> None:
+def test_a_surplus_parameter_is_rejected_before_anything_happens() -> None:
     trader = a_trader()
     assert error(trader.order_request("order.place", **GOOD, colour="red"))[1] == -1104
     assert trader.order_request("openOrders.status")["result"] == []
 
 
-def test_a_duplicate_of_an_open_order_is_refused() -> None:
+def test_a_duplicate_of_an_open_order_is_rejected() -> None:
     trader = a_trader()
     trader.order_request("order.place", **GOOD, newClientOrderId="mm-1")
     assert error(trader.order_request("order.place", **GOOD, newClientOrderId="mm-1")) == (
@@ -161,7 +161,7 @@ def test_a_duplicate_of_an_open_order_is_refused() -> None:
     )
 
 
-def test_too_many_orders_are_refused_by_429() -> None:
+def test_too_many_orders_are_rejected_with_429() -> None:
     trader = a_trader(an_exchange(orders_per_10_s=1))
     trader.order_request("order.place", **GOOD)
     assert error(trader.order_request("order.place", **GOOD)) == (
@@ -171,7 +171,7 @@ def test_too_many_orders_are_refused_by_429() -> None:
     )
 
 
-def test_a_trial_is_validated_but_never_reaches_the_engine() -> None:
+def test_a_test_order_is_validated_but_never_reaches_the_engine() -> None:
     trader = a_trader()
     assert trader.order_request("order.test", **GOOD | {"price": "99.00", "quantity": "10000"})["result"] == {}
     assert error(trader.order_request("order.test", **GOOD | {"price": "100.001"}))[1] == -1013
@@ -180,7 +180,7 @@ def test_a_trial_is_validated_but_never_reaches_the_engine() -> None:
     assert trader.events == []
 
 
-def test_a_cancel_tells_what_was_filled_before_it() -> None:
+def test_the_reply_to_a_cancel_shows_what_was_filled_before_it() -> None:
     trader = a_trader()
     order_id = trader.order_request("order.place", **GOOD, newClientOrderId="mm-1")["result"]["orderId"]
     trader.hub.on_tick(tick(at_s=1, last="100.10", traded="3.25", aggressor=Side.BUY))
@@ -200,11 +200,11 @@ def test_a_cancel_tells_what_was_filled_before_it() -> None:
         ),
     ],
 )
-def test_a_cancel_is_refused_by_code_and_text(params: dict[str, Any], code: int, text: str) -> None:
+def test_a_wrong_cancel_is_rejected_with_code_and_text(params: dict[str, Any], code: int, text: str) -> None:
     assert error(a_trader().order_request("order.cancel", **params)) == (400, code, text)
 
 
-def test_cancelling_all_lists_each_and_refuses_when_there_is_none() -> None:
+def test_cancel_all_lists_each_order_and_fails_if_there_is_none() -> None:
     trader = a_trader()
     for price in ("100.10", "100.20"):
         trader.order_request("order.place", **GOOD | {"price": price})
@@ -222,7 +222,7 @@ def replace(trader: ApiClient, **params: Any) -> dict[str, Any]:
     )
 
 
-def test_a_replace_that_succeeds_answers_both_halves() -> None:
+def test_a_successful_replace_returns_both_halves() -> None:
     answer = replace(a_trader(), price="100.20", newClientOrderId="mm-1", newOrderRespType="RESULT")
     assert answer["status"] == 200
     result = answer["result"]
@@ -267,11 +267,11 @@ def test_a_replace_that_breaks_a_filter_has_no_halves() -> None:
         pytest.param({"orderRateLimitExceededMode": "HOPE"}, -1130, id="an unknown mode for the limit"),
     ],
 )
-def test_a_replace_that_is_malformed_is_refused(params: dict[str, Any], code: int) -> None:
+def test_a_malformed_replace_is_rejected(params: dict[str, Any], code: int) -> None:
     assert replace(a_trader(), **params)["error"]["code"] == code
 
 
-def test_a_symbol_without_pegs_refuses_them() -> None:
-    client = a_trader(an_exchange(pegs=False))
+def test_a_symbol_without_pegs_rejects_them() -> None:
+    client = a_trader(an_exchange(pegs_allowed=False))
     answer = client.order_request("order.place", **GOOD | {"pegPriceType": "PRIMARY_PEG"})
     assert answer["error"] == {"code": -2010, "msg": "Pegged orders are not supported for this symbol."}

@@ -1,4 +1,4 @@
-"""One connection to the WebSocket API: envelope, logon, timestamps, subscriptions, limits."""
+"""One connection to the WebSocket API: reply envelope, logon, timestamps, subscriptions, limits."""
 
 from typing import Any
 
@@ -22,15 +22,15 @@ NO_NAME = "Mandatory parameter '{}' was not sent, was empty/null, or malformed."
 BAD_ID = "Invalid 'id' in JSON request; expected an integer, a string matching '^[a-zA-Z0-9-_]{1,36}$', or null."
 
 
-def newcomer(**terms: Any) -> ApiClient:
-    return a_client(a_hub(an_exchange(**terms)))
+def newcomer(**spec: Any) -> ApiClient:
+    return a_client(a_hub(an_exchange(**spec)))
 
 
 def error(answer: dict[str, Any]) -> tuple[int, int, str]:
     return answer["status"], answer["error"]["code"], answer["error"]["msg"]
 
 
-def test_an_answer_bears_id_status_result_and_limits() -> None:
+def test_a_reply_has_id_status_result_and_limits() -> None:
     client = newcomer()
     assert client.request("ping") == {
         "id": 1,
@@ -67,13 +67,13 @@ def test_any_legal_id_is_echoed_verbatim(request_id: object) -> None:
         pytest.param("{", None, "Invalid JSON.", id="no JSON"),
     ],
 )
-def test_what_cannot_be_read_is_answered_by_1135(body: str, request_id: object, text: str) -> None:
+def test_a_malformed_frame_is_answered_with_1135(body: str, request_id: object, text: str) -> None:
     client = newcomer()
     client.send(body)
     assert client.connection.frames == [{"id": request_id, "status": 400, "error": {"code": -1135, "msg": text}}]
 
 
-def test_several_unreadable_frames_cut_the_line_and_so_does_one_without_id() -> None:
+def test_five_malformed_frames_or_one_without_id_close_the_connection() -> None:
     client = newcomer()
     for _ in range(5):
         client.send("{")
@@ -94,7 +94,7 @@ def test_a_version_before_the_method_changes_nothing() -> None:
     assert newcomer().request("v3/ping")["status"] == 200
 
 
-def test_an_unknown_method_is_refused_with_its_id() -> None:
+def test_an_unknown_method_is_rejected_with_its_id() -> None:
     assert newcomer().request("order.dance")["status"] == 400
 
 
@@ -143,7 +143,7 @@ def test_a_logon_is_answered_with_the_session() -> None:
         ),
     ],
 )
-def test_a_logon_is_refused_with_its_reason(params: dict[str, Any], status: int, code: int, text: str) -> None:
+def test_a_wrong_logon_is_rejected_with_its_reason(params: dict[str, Any], status: int, code: int, text: str) -> None:
     client = newcomer()
     good = signed({"apiKey": "test-key", "timestamp": client.clock.unix_ms()})
     answer = client.request("session.logon", **(good | params))
@@ -175,7 +175,7 @@ LATE = "Timestamp for this request is outside of the recvWindow."
         pytest.param(-100, 99, LATE, id="outside of a narrow one"),
     ],
 )
-def test_a_timestamp_is_judged_by_the_wall(offset_ms: int, window: object, text: str | None) -> None:
+def test_a_timestamp_is_compared_with_the_wall_clock(offset_ms: int, window: object, text: str | None) -> None:
     trader = a_trader()
     params: dict[str, Any] = {"timestamp": trader.clock.unix_ms() + offset_ms}
     if window is not None:
@@ -192,21 +192,21 @@ def test_a_timestamp_may_be_in_microseconds() -> None:
     assert trader.request("account.status", timestamp=trader.clock.unix_ms() * 1000 + 7)["status"] == 200
 
 
-def test_a_signature_serves_without_a_session_and_overrides_one() -> None:
+def test_a_signature_works_without_a_logon_and_overrides_one() -> None:
     client = newcomer()
     now_ms = client.clock.unix_ms()
     assert client.request("account.status", **signed({"apiKey": "test-key", "timestamp": now_ms}))["status"] == 200
     assert error(client.request("account.status", timestamp=now_ms))[1:] == (-1102, NO_NAME.format("apiKey"))
 
 
-def test_surplus_parameters_are_refused() -> None:
+def test_surplus_parameters_are_rejected() -> None:
     trader = a_trader()
     answer = trader.request("userDataStream.unsubscribe", symbol="ETHFDUSD")
     assert error(answer)[1] == -1104
     assert error(trader.request("ping", timestamp=1))[1] == -1104
 
 
-def test_user_events_come_to_those_who_subscribed() -> None:
+def test_user_events_reach_the_subscribed_sessions() -> None:
     client = newcomer()
     assert error(client.request("userDataStream.subscribe"))[1] == -1193
     client.log_on()
@@ -218,17 +218,17 @@ def test_user_events_come_to_those_who_subscribed() -> None:
     assert client.request("session.subscriptions")["result"] == [{"subscriptionId": 0}]
     client.order_request("order.place", side="SELL", type="LIMIT_MAKER", price="100.10", quantity="1")
     kinds = [each.get("subscriptionId", each.get("id")) for each in client.connection.frames[-3:]]
-    assert kinds == [client.sent, 0, 0]  # the answer, then its events
+    assert kinds == [client.sent, 0, 0]  # the reply, then its events
 
 
-def test_events_may_come_before_the_answer() -> None:
+def test_events_may_come_before_the_reply() -> None:
     trader = a_trader(events_first=True)
     trader.order_request("order.place", side="SELL", type="LIMIT_MAKER", price="100.10", quantity="1")
     assert ["id" in each for each in trader.connection.frames[-3:]] == [False, False, True]
 
 
 @pytest.mark.parametrize("method", ["userDataStream.unsubscribe", "session.logout"])
-def test_a_subscription_ends_with_an_event_after_the_answer(method: str) -> None:
+def test_a_subscription_ends_with_an_event_after_the_reply(method: str) -> None:
     trader = a_trader()
     answer = trader.request(method)
     assert trader.connection.frames[-2] == answer
@@ -273,7 +273,7 @@ def test_a_revoked_key_ends_the_session_with_the_next_request() -> None:
     assert trader.request("session.status")["result"]["apiKey"] is None
 
 
-def test_successful_orders_weigh_nothing_refused_ones_do() -> None:
+def test_successful_orders_cost_no_weight_rejected_ones_do() -> None:
     trader = a_trader()
 
     def weight() -> int:
@@ -297,7 +297,7 @@ def test_placements_show_the_unfilled_order_counts_too() -> None:
     ]
 
 
-def test_too_much_weight_is_refused_then_banned_and_cut() -> None:
+def test_too_much_weight_gets_429_then_a_ban_and_a_disconnect() -> None:
     client = newcomer(weight_per_minute=50)
     for _ in range(3):
         answer = client.request("exchangeInfo")

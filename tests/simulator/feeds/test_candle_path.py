@@ -26,7 +26,7 @@ def candle(open_: str, high: str, low: str, close: str, volume: str = "8.000", l
 
 
 def rebuilt(ticks: Sequence[Tick]) -> tuple[Decimal, Decimal, Decimal, Decimal, Decimal]:
-    """Open, high, low, close and volume of what traded."""
+    """Open, high, low, close and volume of the ticks' trades."""
     traded = [tick for tick in ticks if tick.aggressor is not None]
     prices = [tick.last_price for tick in traded]
     volume = sum((tick.traded for tick in traded), ZERO)
@@ -35,7 +35,7 @@ def rebuilt(ticks: Sequence[Tick]) -> tuple[Decimal, Decimal, Decimal, Decimal, 
 
 @st.composite
 def candles(draw: st.DrawFn) -> Kline:
-    """Any kline that trades could have made: as many steps of volume as corners at least."""
+    """A kline that trades could have made: with at least as many steps of volume as it has corners."""
     ticks = st.integers(min_value=2, max_value=100_000)
     opened, closed, one, other = draw(ticks), draw(ticks), draw(ticks), draw(ticks)
     volume = draw(st.one_of(st.integers(4, 20), st.integers(4, 10_000_000)))
@@ -81,7 +81,7 @@ def test_every_tick_is_a_book_on_the_grid_inside_the_kline(klines: list[Kline]) 
         pytest.param(candle("100", "103", "98", "100"), ["100", "98", "103", "100"], id="unchanged: as if up"),
     ],
 )
-def test_the_path_is_the_one_that_hurts(kline: Kline, corners: list[str]) -> None:
+def test_the_path_is_the_least_favourable_one(kline: Kline, corners: list[str]) -> None:
     ticks = CandlePath(TICK, STEP).ticks_of(kline)
     assert [ticks[frame].last_price for frame in (0, 2, 4, 7)] == [Decimal(corner) for corner in corners]
 
@@ -96,7 +96,7 @@ def test_the_path_is_the_one_that_hurts(kline: Kline, corners: list[str]) -> Non
         pytest.param(2_454_774, 327, id="an hour cut short"),
     ],
 )
-def test_there_are_eight_frames_a_minute(length_ms: int, frames: int) -> None:
+def test_there_are_eight_ticks_a_minute(length_ms: int, frames: int) -> None:
     kline = candle("100", "101", "99", "100.5", length_ms=length_ms)
     assert ticks_per_kline(kline) == frames == len(CandlePath(TICK, STEP).ticks_of(kline))
 
@@ -108,7 +108,7 @@ def test_rises_are_bought_at_the_ask_and_falls_sold_at_the_bid() -> None:
     assert (up.aggressor, up.last_price) == (Side.BUY, up.ask)
 
 
-def test_the_direction_is_remembered_from_one_kline_to_the_next() -> None:
+def test_the_direction_carries_over_from_one_kline_to_the_next() -> None:
     walker = CandlePath(TICK, STEP)
     walker.ticks_of(candle("100", "100", "100", "100"))
     assert walker.ticks_of(candle("100.5", "100.5", "100.5", "100.5"))[0].aggressor is Side.BUY
@@ -137,7 +137,7 @@ def test_a_price_of_one_tick_leaves_no_bid_at_zero() -> None:
 
 @st.composite
 def on_the_grid(draw: st.DrawFn) -> tuple[int, int, int, int, int]:
-    """Open, high, low, close in ticks and volume in steps; narrow ones often, for there the cases meet."""
+    """Open, high, low, close in ticks and volume in steps; often narrow ones, in which corners coincide."""
     prices = st.integers(1, draw(st.sampled_from([2, 4, 1000])))
     opened, closed, one, other = draw(prices), draw(prices), draw(prices), draw(prices)
     highest, lowest = max(opened, closed, one, other), min(opened, closed, one, other)
@@ -145,13 +145,13 @@ def on_the_grid(draw: st.DrawFn) -> tuple[int, int, int, int, int]:
 
 
 @given(st.lists(on_the_grid(), min_size=1, max_size=6))
-def test_a_stride_ends_where_the_walk_does_and_knows_its_lowest_and_highest_bid(
+def test_skip_returns_the_lowest_highest_and_last_bid_of_the_path(
     klines: list[tuple[int, int, int, int, int]],
 ) -> None:
     walking, striding = GridCandlePath(), GridCandlePath()
     for kline in klines:
-        bids = [bid for bid, _, _ in walking.path(*kline, frames=8)]
-        assert striding.skip(*kline, frames=8) == (min(bids), max(bids), bids[-1])
+        bids = [bid for bid, _, _ in walking.path(*kline, tick_count=8)]
+        assert striding.skip(*kline, tick_count=8) == (min(bids), max(bids), bids[-1])
         assert (striding.last_price, striding.last_move_up, striding.depth) == (
             walking.last_price,
             walking.last_move_up,

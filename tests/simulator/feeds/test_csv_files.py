@@ -45,7 +45,7 @@ def test_an_archive_gives_its_csv_files_by_name(tmp_path: Path) -> None:
     assert [file.name for file in csv_files(path)] == ["a.CSV", "b.csv"]
 
 
-def test_values_are_what_the_rows_say(tmp_path: Path) -> None:
+def test_values_are_those_of_the_rows(tmp_path: Path) -> None:
     path = tmp_path / "ETHUSDT-trades.csv"
     path.write_text(TRADES)
     file = CsvFile(path)
@@ -124,7 +124,7 @@ def a_price_that_is_none(folder: Path) -> Path:
         pytest.param(a_price_that_is_none, "price.csv, line 2: 'cheap' is no number; repair", id="bad price"),
     ],
 )
-def test_trouble_names_file_line_and_remedy(tmp_path: Path, make: Callable[[Path], Path], words: str) -> None:
+def test_an_error_names_file_line_and_remedy(tmp_path: Path, make: Callable[[Path], Path], words: str) -> None:
     path = make(tmp_path)
     with pytest.raises(ConfigError, match=words):
         read(path)

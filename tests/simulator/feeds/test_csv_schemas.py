@@ -29,7 +29,7 @@ QUOTE = cells("400900217,24.40,12.5,24.41,99.1,1617566592308,1617566592309")
 
 
 @pytest.mark.parametrize(
-    ("row", "layout"),
+    ("row", "schema"),
     [
         pytest.param(KLINE, CsvSchema.KLINES, id="klines"),
         pytest.param(TRADE, CsvSchema.TRADES, id="trades"),
@@ -43,8 +43,8 @@ QUOTE = cells("400900217,24.40,12.5,24.41,99.1,1617566592308,1617566592309")
         pytest.param(["1", "True", "2", "3", "4", "5", "True"], None, id="flags in the wrong place"),
     ],
 )
-def test_a_layout_is_known_by_its_columns(row: list[str], layout: CsvSchema | None) -> None:
-    assert detect_schema(row) is layout
+def test_a_schema_is_recognised_by_its_columns(row: list[str], schema: CsvSchema | None) -> None:
+    assert detect_schema(row) is schema
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_a_kline_row_is_a_closed_kline() -> None:
     )
 
 
-def test_where_the_buyer_waited_the_seller_took() -> None:
+def test_if_the_buyer_was_the_maker_the_seller_is_the_aggressor() -> None:
     assert parse_trade(TRADE) == TradeRow(553287559, 1610064000278, Decimal("39432.48"), Decimal("0.000263"), Side.SELL)
     assert parse_agg_trade(AGG_TRADE).aggressor is Side.BUY
 
 
-def test_a_quote_row_is_both_best_prices() -> None:
+def test_a_quote_row_has_both_best_prices() -> None:
     assert parse_quote(QUOTE) == QuoteRow(
         1617566592308, Decimal("24.40"), Decimal("12.5"), Decimal("24.41"), Decimal("99.1")
     )
@@ -95,7 +95,7 @@ def test_magnitude_tells_the_unit_of_a_time(cell: str, time_ms: int) -> None:
 
 
 @pytest.mark.parametrize("cell", ["0", "-1", "1723939200", "1748822400000000000", "noon", ""])
-def test_what_is_no_time_is_refused(cell: str) -> None:
+def test_an_implausible_time_is_rejected(cell: str) -> None:
     with pytest.raises(ValueError, match=r"no time|invalid literal"):
         parse_time_ms(cell)
 
@@ -112,7 +112,7 @@ def test_what_is_no_time_is_refused(cell: str) -> None:
         pytest.param(4, "yesterday", id="a word for a time"),
     ],
 )
-def test_a_trade_that_says_nothing_sensible_is_refused(number: int, cell: str) -> None:
+def test_a_trade_row_that_cannot_be_parsed_is_rejected(number: int, cell: str) -> None:
     row = list(TRADE)
     row[number] = cell
     with pytest.raises(ValueError, match=r".+"):

@@ -39,26 +39,26 @@ def hours(*numbers: int) -> str:
     return "".join(hour(number) for number in numbers)
 
 
-def test_a_survey_tells_layout_symbol_interval_and_grid(write: Write) -> None:
-    (survey,), problems = inspect_files([write("ethusdt-1h-2021.csv", hours(0, 1))])
+def test_an_inspection_finds_schema_symbol_interval_and_grid(write: Write) -> None:
+    (inspection,), problems = inspect_files([write("ethusdt-1h-2021.csv", hours(0, 1))])
     assert problems == []
-    assert (survey.schema, survey.symbol, survey.interval_ms) == (CsvSchema.KLINES, "ETHUSDT", HOUR_MS)
-    assert (survey.price_decimals, survey.quantity_decimals) == (2, 1)
+    assert (inspection.schema, inspection.symbol, inspection.interval_ms) == (CsvSchema.KLINES, "ETHUSDT", HOUR_MS)
+    assert (inspection.price_decimals, inspection.quantity_decimals) == (2, 1)
 
 
 def test_the_grid_is_the_finest_seen_anywhere(write: Write) -> None:
     text = hours(0, 1, 2) + hour(3, prices="10.5,11,10.125,10.75", volume="0.00010")
-    (survey,), _ = inspect_files([write("X.csv", text)])
-    assert (survey.price_decimals, survey.quantity_decimals) == (3, 4)
+    (inspection,), _ = inspect_files([write("X.csv", text)])
+    assert (inspection.price_decimals, inspection.quantity_decimals) == (3, 4)
 
 
 def test_files_are_put_in_order_of_time(write: Write) -> None:
     later, earlier = write("A-1h.csv", hours(5, 6)), write("B-1h.csv", hours(0, 1))
-    surveys, _ = inspect_files([later, earlier])
-    assert [survey.file.path for survey in surveys] == [earlier, later]
+    inspections, _ = inspect_files([later, earlier])
+    assert [inspection.file.path for inspection in inspections] == [earlier, later]
 
 
-def test_everything_wrong_is_told_at_once(write: Write, tmp_path: Path) -> None:
+def test_everything_wrong_is_listed_at_once(write: Write, tmp_path: Path) -> None:
     _, problems = inspect_files([tmp_path / "gone.csv", write("bad.csv", "1,2\n"), write("A-1h.csv", hours(0))])
     assert len(problems) == 2
 
@@ -88,9 +88,9 @@ def test_everything_wrong_is_told_at_once(write: Write, tmp_path: Path) -> None:
         pytest.param([], [], id="no files"),
     ],
 )
-def test_missing_klines_are_told_in_words(write: Write, texts: list[str], gaps: list[str]) -> None:
-    surveys, _ = inspect_files([write(f"ETHUSDT-1h-{number}.csv", text) for number, text in enumerate(texts)])
-    assert missing_klines(surveys) == gaps
+def test_missing_klines_are_described_in_sentences(write: Write, texts: list[str], gaps: list[str]) -> None:
+    inspections, _ = inspect_files([write(f"ETHUSDT-1h-{number}.csv", text) for number, text in enumerate(texts)])
+    assert missing_klines(inspections) == gaps
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_missing_klines_are_told_in_words(write: Write, texts: list[str], gaps: 
     ],
 )
 def test_files_of_different_markets_do_not_mix(write: Write, files: dict[str, str], words: str) -> None:
-    surveys, _ = inspect_files([write(name, text) for name, text in files.items()])
-    (problem,) = find_mismatches(surveys)
+    inspections, _ = inspect_files([write(name, text) for name, text in files.items()])
+    (problem,) = find_mismatches(inspections)
     assert problem.startswith(words)
     assert problem.endswith("give the files of one market and one layout")
 
@@ -126,7 +126,7 @@ def test_files_of_different_markets_do_not_mix(write: Write, files: dict[str, st
         pytest.param("mine-1m.csv", [], id="a name of one's own"),
     ],
 )
-def test_only_the_exchanges_own_names_tell_another_symbol_for_certain(name: str, found: list[str]) -> None:
+def test_only_published_file_names_count_as_another_symbol(name: str, found: list[str]) -> None:
     assert list(files_of_other_symbols([name], "ethfdusd")) == found
 
 
@@ -134,7 +134,7 @@ def test_only_the_exchanges_own_names_tell_another_symbol_for_certain(name: str,
     ("interval_ms", "name"),
     [(1_000, "1s"), (60_000, "1m"), (900_000, "15m"), (HOUR_MS, "1h"), (24 * HOUR_MS, "1d"), (777, "777ms")],
 )
-def test_intervals_are_named_as_the_exchange_names_them(interval_ms: int, name: str) -> None:
+def test_intervals_have_binances_names(interval_ms: int, name: str) -> None:
     assert interval_name(interval_ms) == name
 
 

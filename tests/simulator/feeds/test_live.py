@@ -1,4 +1,4 @@
-"""Another exchange's news on this one: prices, trades and klines as they are told, in a time that never goes back."""
+"""Live feed: another exchange's prices, trades and klines played here as they arrive."""
 
 from decimal import Decimal
 from typing import Any
@@ -16,19 +16,19 @@ MINUTE = Interval("1m")
 STREAMS = "/stream?streams=ethfdusd@bookTicker/ethfdusd@kline_1m/ethfdusd@aggTrade"
 
 
-class Scene:
-    """A live market, and somebody who listens to all of it."""
+class LiveTest:
+    """A live market, and a client subscribed to all of its streams."""
 
     def __init__(self) -> None:
-        self.switchboard: ConnectionHub = a_hub(an_exchange())
-        self.exchange = self.switchboard.exchange
+        self.hub: ConnectionHub = a_hub(an_exchange())
+        self.exchange = self.hub.exchange
         self.exchange.engine.klines.relay_interval(MINUTE, 3)
-        self.line = ListConnection()
-        self.switchboard.connect(STREAMS, self.line)
-        self.live = LiveMarket(self.switchboard, MINUTE)
+        self.connection = ListConnection()
+        self.hub.connect(STREAMS, self.connection)
+        self.live = LiveMarket(self.hub, MINUTE)
 
-    def told(self, kind: str) -> list[dict[str, Any]]:
-        return [frame["data"] for frame in self.line.frames if kind in frame["stream"]]
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        return [frame["data"] for frame in self.connection.frames if kind in frame["stream"]]
 
 
 def top(bid: str, ask: str) -> BookTop:
@@ -40,60 +40,65 @@ def kline(minute: int, close: str, *, closed: bool = True) -> Kline:
     return Kline(opens_ms, opens_ms + 59_999, D(100), D(120), D(90), D(close), D(7), closed)
 
 
-def test_a_market_opens_as_it_stands_and_nothing_trades_by_that() -> None:
+def test_a_market_opens_at_the_current_prices_without_a_trade() -> None:
     rules = SymbolRules("ETHFDUSD", "ETH", "FDUSD", D("0.01"), D("0.0001"))
     (tick,) = OpeningTick.of_market(rules, top("100.00", "100.10"), D("99.50"), START_MS)
     assert (tick.bid, tick.ask, tick.bid_quantity, tick.ask_quantity) == (D("100.00"), D("100.10"), D(4), D(5))
     assert (tick.time_ms, tick.last_price, tick.traded) == (START_MS, D("99.50"), D(0))
 
 
-def test_best_prices_are_told_on() -> None:
-    scene = Scene()
-    scene.live.on_top(top("101.00", "101.10"), START_MS + 5)
-    (told,) = scene.told("bookTicker")
-    assert (told["b"], told["B"], told["a"], told["A"]) == ("101.00000000", "4.00000000", "101.10000000", "5.00000000")
-    assert not scene.told("aggTrade")
+def test_best_prices_are_published() -> None:
+    test = LiveTest()
+    test.live.on_top(top("101.00", "101.10"), START_MS + 5)
+    (event,) = test.events("bookTicker")
+    assert (event["b"], event["B"], event["a"], event["A"]) == (
+        "101.00000000",
+        "4.00000000",
+        "101.10000000",
+        "5.00000000",
+    )
+    assert not test.events("aggTrade")
 
 
-def test_a_trade_is_told_on_and_fills_who_stands_there() -> None:
-    scene = Scene()
-    order, _ = scene.exchange.place(scene.exchange.account(), sell("100.05", "1"))
-    scene.live.on_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 5)
+def test_a_trade_is_published_and_fills_a_resting_order() -> None:
+    test = LiveTest()
+    order, _ = test.exchange.place(test.exchange.account(), sell("100.05", "1"))
+    test.live.on_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 5)
     assert order.filled == D("0.4")
-    (told,) = scene.told("aggTrade")
-    assert (told["p"], told["q"], told["m"], told["T"]) == ("100.05000000", "0.40000000", False, START_MS + 5)
+    (event,) = test.events("aggTrade")
+    assert (event["p"], event["q"], event["m"], event["T"]) == ("100.05000000", "0.40000000", False, START_MS + 5)
 
 
 def test_best_prices_alone_repeat_no_trade() -> None:
-    scene = Scene()
-    order, _ = scene.exchange.place(scene.exchange.account(), sell("100.05", "1"))
-    scene.live.on_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 5)
-    scene.live.on_top(top("100.00", "100.20"), START_MS + 6)
+    test = LiveTest()
+    order, _ = test.exchange.place(test.exchange.account(), sell("100.05", "1"))
+    test.live.on_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 5)
+    test.live.on_top(top("100.00", "100.20"), START_MS + 6)
     assert order.filled == D("0.4")
 
 
-def test_time_is_the_others_and_never_goes_back() -> None:
-    scene = Scene()
-    scene.live.on_top(top("101.00", "101.10"), START_MS + 5000)
-    scene.live.on_top(top("102.00", "102.10"), START_MS + 4000)
-    assert scene.exchange.engine.market_ms == START_MS + 5000
-    scene.live.on_kline(kline(0, "101"), START_MS + 60_010)
-    assert scene.exchange.engine.market_ms == START_MS + 60_010
+def test_time_is_the_other_exchanges_and_never_goes_back() -> None:
+    test = LiveTest()
+    test.live.on_top(top("101.00", "101.10"), START_MS + 5000)
+    test.live.on_top(top("102.00", "102.10"), START_MS + 4000)
+    assert test.exchange.engine.market_ms == START_MS + 5000
+    test.live.on_kline(kline(0, "101"), START_MS + 60_010)
+    assert test.exchange.engine.market_ms == START_MS + 60_010
 
 
-def test_klines_are_those_told_not_those_built_from_the_trades() -> None:
-    scene = Scene()
-    scene.live.on_trade(D("300"), D(1), Side.BUY, START_MS + 5)
-    scene.live.on_kline(kline(0, "101", closed=False), START_MS + 2000)
-    scene.live.on_kline(kline(0, "102", closed=False), START_MS + 4000)
-    scene.live.on_kline(kline(0, "103"), START_MS + 60_001)
-    scene.live.on_top(top("400.00", "400.10"), START_MS + 180_000)
-    assert [(each["k"]["c"], each["k"]["x"], each["E"]) for each in scene.told("kline")] == [
+def test_relayed_klines_are_returned_not_those_built_from_trades() -> None:
+    test = LiveTest()
+    test.live.on_trade(D("300"), D(1), Side.BUY, START_MS + 5)
+    test.live.on_kline(kline(0, "101", closed=False), START_MS + 2000)
+    test.live.on_kline(kline(0, "102", closed=False), START_MS + 4000)
+    test.live.on_kline(kline(0, "103"), START_MS + 60_001)
+    test.live.on_top(top("400.00", "400.10"), START_MS + 180_000)
+    assert [(each["k"]["c"], each["k"]["x"], each["E"]) for each in test.events("kline")] == [
         ("101.00000000", False, START_MS + 2000),
         ("102.00000000", False, START_MS + 4000),
         ("103.00000000", True, START_MS + 60_001),
     ]
-    (row,) = scene.exchange.engine.klines.rows(MINUTE, None, None, 10)
+    (row,) = test.exchange.engine.klines.rows(MINUTE, None, None, 10)
     assert kline_row_json(row, MINUTE)[:7] == [
         START_MS,
         *("100.00000000", "120.00000000", "90.00000000", "103.00000000", "7.00000000"),
@@ -111,11 +116,11 @@ def test_klines_are_those_told_not_those_built_from_the_trades() -> None:
         pytest.param(7, 9, 500, [], id="none"),
     ],
 )
-def test_pages_of_told_klines_follow_the_times_given(
+def test_pages_of_relayed_klines_follow_the_times_given(
     start: int | None, end: int | None, limit: int, minutes: list[int]
 ) -> None:
-    klines = Scene().exchange.engine.klines
-    for minute in (1, 2, 3, 4, 5, 2):  # one that comes late says nothing new
+    klines = LiveTest().exchange.engine.klines
+    for minute in (1, 2, 3, 4, 5, 2):  # the last one is older than the newest and is dropped
         klines.add_relayed(MINUTE, kline(minute, "100"))
     page = klines.rows(
         MINUTE,
@@ -126,19 +131,19 @@ def test_pages_of_told_klines_follow_the_times_given(
     assert [(row.open_ms - START_MS) // 60_000 for row in page] == minutes
 
 
-def test_another_interval_is_built_from_the_trades_as_ever() -> None:
-    scene = Scene()
-    scene.live.on_trade(D("300"), D(1), Side.BUY, START_MS + 5)
-    (row,) = scene.exchange.engine.klines.rows(Interval("5m"), None, None, 10)
+def test_other_intervals_are_built_from_the_trades() -> None:
+    test = LiveTest()
+    test.live.on_trade(D("300"), D(1), Side.BUY, START_MS + 5)
+    (row,) = test.exchange.engine.klines.rows(Interval("5m"), None, None, 10)
     assert row.close == 300
 
 
-def test_a_symbol_that_stops_trading_fills_nobody() -> None:
-    scene = Scene()
-    order, _ = scene.exchange.place(scene.exchange.account(), sell("100.05", "1"))
-    scene.live.on_symbol_status("HALT")
-    scene.live.on_trade(D("100.06"), D(9), Side.BUY, START_MS + 5)
+def test_a_symbol_that_stops_trading_fills_no_order() -> None:
+    test = LiveTest()
+    order, _ = test.exchange.place(test.exchange.account(), sell("100.05", "1"))
+    test.live.on_symbol_status("HALT")
+    test.live.on_trade(D("100.06"), D(9), Side.BUY, START_MS + 5)
     assert order.filled == 0
-    scene.live.on_symbol_status("TRADING")
-    scene.live.on_top(top("100.06", "100.20"), START_MS + 6)
+    test.live.on_symbol_status("TRADING")
+    test.live.on_top(top("100.06", "100.20"), START_MS + 6)
     assert order.filled == 1

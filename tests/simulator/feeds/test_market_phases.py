@@ -7,19 +7,19 @@ from trailingedge.simulator.feeds.market_phases import OPENING_SCENARIO, PhaseKi
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_seed_meets_every_mood_within_a_hundred_episodes(seed: int) -> None:
+def test_every_kind_of_phase_occurs_within_a_hundred(seed: int) -> None:
     assert {episode.kind for episode in itertools.islice(random_phases(random.Random(seed)), 100)} == set(PhaseKind)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_what_falls_rises_again(seed: int) -> None:
+def test_a_market_that_has_fallen_tends_to_rise(seed: int) -> None:
     drifts = [episode.drift_frac for episode in itertools.islice(random_phases(random.Random(seed)), 2000)]
     levels = list(itertools.accumulate(drifts))
     assert -0.4 < min(levels) < 0 < max(levels) < 0.4
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_moods_are_as_rough_as_their_names(seed: int) -> None:
+def test_the_kinds_differ_in_noise(seed: int) -> None:
     for episode in itertools.islice(random_phases(random.Random(seed)), 500):
         match episode.kind:
             case PhaseKind.CALM | PhaseKind.SQUEEZE:
@@ -34,7 +34,7 @@ def test_moods_are_as_rough_as_their_names(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_pace_is_slower_than_eight_ticks_a_minute(seed: int) -> None:
+def test_every_phase_has_at_least_eight_ticks_a_minute(seed: int) -> None:
     for episode in itertools.chain(OPENING_SCENARIO, itertools.islice(random_phases(random.Random(seed)), 200)):
         shortest_s, longest_s = episode.tick_interval_s
         assert 0 < shortest_s <= longest_s <= 7.0

@@ -1,4 +1,4 @@
-"""The opening provokes what it promises, judged by a model that shares no code with the strategy."""
+"""The opening scenario leads to the exits it was written for, by a model that shares no code with the strategy."""
 
 import itertools
 import math
@@ -20,31 +20,32 @@ START_MS = 1_783_000_020_000
 @dataclass
 class Order:
     side: Side
-    flush: bool
+    hard_stop: bool
     price: float = 0.0
     replaces: int = -1  # the first price is a placement
 
     def rest(self, tick: Tick, tick_size: float) -> None:
-        """Go where the default pricing wants the order: a take-profit improves, a flush crowds the other side."""
+        """Place the order as the default pricing does: a take-profit improves the best price, a hard stop joins
+        the opposite side."""
         bid, ask = float(tick.bid), float(tick.ask)
         better = tick_size if ask - bid > 1.5 * tick_size else 0.0
-        wanted = bid + better if self.side is Side.BUY else ask - better
-        if self.flush:
-            wanted = bid + tick_size
-        if abs(wanted - self.price) > tick_size / 2:
-            self.price = wanted
+        request = bid + better if self.side is Side.BUY else ask - better
+        if self.hard_stop:
+            request = bid + tick_size
+        if abs(request - self.price) > tick_size / 2:
+            self.price = request
             self.replaces += 1
 
     def fills(self, tick: Tick) -> bool:
-        """The market went through the order, not merely to it."""
+        """Whether the market went through the order's price; touching it is not enough."""
         if self.side is Side.SELL:
             return float(tick.bid) > self.price or (tick.aggressor is Side.BUY and float(tick.last_price) > self.price)
         return float(tick.ask) < self.price or (tick.aggressor is Side.SELL and float(tick.last_price) < self.price)
 
 
 @dataclass
-class Story:
-    """Section 5 of the design with its default settings and no fee, for one unit held, told tick by tick."""
+class StrategyModel:
+    """A model of the strategy with default settings and no fee, holding one unit, fed tick by tick."""
 
     closes: list[float]
     tick_size: float = 0.01
@@ -53,12 +54,12 @@ class Story:
     high: float = 0.0
     order: Order | None = None
     gate_shut: bool = False
-    beyond_ms: int | None = None  # since when the stop's distance is reached
-    told: list[str] = field(default_factory=list)
+    beyond_ms: int | None = None  # since when the price has been beyond the stop
+    log: list[str] = field(default_factory=list)
     replaces: list[int] = field(default_factory=list)
 
     def channel(self) -> tuple[float, float]:
-        """Mid and width of the forty closes that end two before the forming one."""
+        """Mid and width of the channel: the forty closes that end two before the forming kline."""
         window = self.closes[-41:-1]
         return (max(window) + min(window)) / 2, max(window) - min(window)
 
@@ -68,7 +69,7 @@ class Story:
         return min(0.03, max(0.005, 0.5 * width / mid))
 
     def play(self, ticks: Iterable[Tick], from_ms: int) -> None:
-        """Hear everything that goes into closes, and act from `from_ms` on."""
+        """Take in all ticks, and act from `from_ms` on."""
         minute, close = START_MS // MINUTE_MS, 0.0
         for tick in ticks:
             if tick.time_ms // MINUTE_MS > minute:
@@ -76,7 +77,7 @@ class Story:
                 minute = tick.time_ms // MINUTE_MS
             close = float(tick.last_price)
             if tick.time_ms >= from_ms:
-                self.hear(tick)
+                self.take_in(tick)
 
     def close(self, close: float) -> None:
         before, mid_before = self.closes[-1], self.channel()[0]
@@ -87,12 +88,12 @@ class Story:
             if close > self.channel()[0] and before <= mid_before:
                 self.gate_shut = False
                 self.anchor = self.high = 1 / close
-                self.told.append("gate open")
+                self.log.append("gate open")
         elif self.order is None and (self.anchor - 1 / close) / self.anchor >= self.distance:
             self.gate_shut = True
-            self.told.append("stopped in QUOTE")
+            self.log.append("stopped in QUOTE")
 
-    def hear(self, tick: Tick) -> None:
+    def take_in(self, tick: Tick) -> None:
         if self.order is not None and self.order.fills(tick):
             self.finish(self.order)
         unit = float(tick.bid) if self.base else 1 / float(tick.ask)
@@ -101,7 +102,7 @@ class Story:
         if self.base:
             self.judge_stop(unit, tick.time_ms)
         if self.order is None and not self.gate_shut and self.takes_profit(unit, float(tick.ask)):
-            self.order = Order(Side.SELL if self.base else Side.BUY, flush=False)
+            self.order = Order(Side.SELL if self.base else Side.BUY, hard_stop=False)
         if self.order is not None:
             self.order.rest(tick, self.tick_size)
 
@@ -110,8 +111,8 @@ class Story:
             self.beyond_ms = None
         elif self.beyond_ms is None:
             self.beyond_ms = now_ms
-        elif now_ms - self.beyond_ms >= 1000 and (self.order is None or not self.order.flush):
-            self.order = Order(Side.SELL, flush=True)
+        elif now_ms - self.beyond_ms >= 1000 and (self.order is None or not self.order.hard_stop):
+            self.order = Order(Side.SELL, hard_stop=True)
 
     def takes_profit(self, unit: float, ask: float) -> bool:
         gain = self.high - self.anchor
@@ -122,36 +123,36 @@ class Story:
         return enough and self.high - unit >= callback and unit >= self.anchor
 
     def finish(self, order: Order) -> None:
-        self.told.append("flush" if order.flush else f"take-profit {order.side.value}")
+        self.log.append("hard stop" if order.hard_stop else f"take-profit {order.side.value}")
         self.replaces.append(order.replaces)
         self.base = order.side is Side.BUY
         self.anchor = self.high = order.price if self.base else 1 / order.price
-        self.gate_shut = order.flush
+        self.gate_shut = order.hard_stop
         self.order = self.beyond_ms = None
-        if order.flush:
-            self.told.append("gate shut")
+        if order.hard_stop:
+            self.log.append("gate shut")
 
 
 @cache
-def told(seed: int, late_s: int) -> Story:
-    """The first hundred minutes of a bot that begins `late_s` after the market."""
+def run_model(seed: int, late_s: int) -> StrategyModel:
+    """The first hundred minutes of a bot that starts `late_s` seconds after the market."""
     market = GeneratedMarket(seed, START_MS)
-    story = Story(closes=[float(kline.close) for kline in market.history])
+    model = StrategyModel(closes=[float(kline.close) for kline in market.history])
     end_ms = START_MS + 100 * MINUTE_MS
-    story.play(itertools.takewhile(lambda tick: tick.time_ms < end_ms, market), START_MS + late_s * 1000)
-    return story
+    model.play(itertools.takewhile(lambda tick: tick.time_ms < end_ms, market), START_MS + late_s * 1000)
+    return model
 
 
 @pytest.mark.parametrize("late_s", [pytest.param(0, id="on time"), pytest.param(150, id="after a slow start")])
 @pytest.mark.parametrize("seed", range(24))
 def test_the_opening_shows_an_exit_of_each_side_then_the_stop_and_the_gate(seed: int, late_s: int) -> None:
-    story = told(seed, late_s)
-    assert story.told[:5] == ["take-profit SELL", "take-profit BUY", "flush", "gate shut", "gate open"]
+    model = run_model(seed, late_s)
+    assert model.log[:5] == ["take-profit SELL", "take-profit BUY", "hard stop", "gate shut", "gate open"]
 
 
 @pytest.mark.parametrize("seed", range(24))
 def test_the_first_exits_are_chases(seed: int) -> None:
-    sell, buy = told(seed, 0).replaces[:2]
+    sell, buy = run_model(seed, 0).replaces[:2]
     assert sell >= 4
     assert buy >= 4
 

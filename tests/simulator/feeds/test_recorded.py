@@ -52,11 +52,11 @@ def closes(ticks: Iterable[Tick]) -> list[Decimal]:
     return [list(group)[-1].last_price for _, group in itertools.groupby(ticks, lambda tick: tick.time_ms // MINUTE_MS)]
 
 
-def test_a_recorded_market_is_a_tape_that_knows_its_pair_and_grid(tmp_path: Path) -> None:
-    tape: TickSource = open_market([saved(tmp_path / "ETHUSDT-1m-2025-06-02.zip", minutes(range(3)))])
-    assert (tape.symbol, tape.base_asset, tape.quote_asset) == ("ETHUSDT", "ETH", "USDT")
-    assert (tape.tick_size, tape.step_size) == (Decimal("0.01"), Decimal("0.0001"))
-    assert (tuple(tape.history), tuple(tape.gaps)) == ((), ())
+def test_a_recorded_market_has_the_pair_and_grid_of_its_files(tmp_path: Path) -> None:
+    source: TickSource = open_market([saved(tmp_path / "ETHUSDT-1m-2025-06-02.zip", minutes(range(3)))])
+    assert (source.symbol, source.base_asset, source.quote_asset) == ("ETHUSDT", "ETH", "USDT")
+    assert (source.tick_size, source.step_size) == (Decimal("0.01"), Decimal("0.0001"))
+    assert (tuple(source.history), tuple(source.gaps)) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_a_recorded_market_is_a_tape_that_knows_its_pair_and_grid(tmp_path: Path
         pytest.param("ETHUSDT-1m.zip", minutes(range(5), factor=1000), id="in microseconds"),
     ],
 )
-def test_a_file_tells_the_same_however_it_is_wrapped(tmp_path: Path, name: str, text: str) -> None:
+def test_a_file_reads_the_same_plain_or_zipped_with_header_or_without(tmp_path: Path, name: str, text: str) -> None:
     ticks = list(open_market([saved(tmp_path / name, text)]))
     assert ticks == list(open_market([saved(tmp_path / "ETHUSDT-1m-again.csv", minutes(range(5)))]))
     assert [ticks[0].time_ms, len(ticks)] == [START_MS, 40]
     assert sum((tick.traded for tick in ticks), ZERO) == 5 * Decimal("12.3456")
 
 
-def test_many_files_are_one_market_in_order_and_told_once(tmp_path: Path) -> None:
+def test_several_files_are_one_market_in_order_without_repeats(tmp_path: Path) -> None:
     whole = open_market([saved(tmp_path / "ETHUSDT-1m-whole.csv", minutes(range(12)))])
     parts = [
         saved(tmp_path / "ETHUSDT-1m-a.csv", minutes([6, 7, 8, 8, 9, 10, 11])),
@@ -85,12 +85,12 @@ def test_many_files_are_one_market_in_order_and_told_once(tmp_path: Path) -> Non
     assert list(open_market(parts)) == list(whole)
 
 
-def test_iterating_again_tells_the_same_again(tmp_path: Path) -> None:
+def test_iterating_again_yields_the_same_ticks(tmp_path: Path) -> None:
     market = open_market([saved(tmp_path / "ETHUSDT-1m.csv", minutes(range(5)))])
     assert list(market) == list(market)
 
 
-def test_a_gap_is_told_and_passed_over(tmp_path: Path) -> None:
+def test_a_gap_is_reported_and_skipped(tmp_path: Path) -> None:
     market = open_market([saved(tmp_path / "ETHUSDT-1m.csv", minutes([0, 1, 4]))])
     assert list(market.gaps) == ["2 1m klines missing: 2025-06-02 00:02 to 2025-06-02 00:04 UTC"]
     assert len(list(market)) == 24
@@ -130,10 +130,10 @@ agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_
 def test_a_trade_is_a_tick_with_a_spread_of_one_tick_around_it(tmp_path: Path, name: str, text: str) -> None:
     market = open_market([saved(tmp_path / name, text)])
     assert (market.tick_size, market.step_size) == (Decimal("0.01"), Decimal("0.000001"))
-    told = [(tick.time_ms, tick.bid, tick.ask, tick.last_price, tick.traded, tick.aggressor) for tick in market]
+    rows = [(tick.time_ms, tick.bid, tick.ask, tick.last_price, tick.traded, tick.aggressor) for tick in market]
     sold, bought, later = Decimal("39432.48"), Decimal("39439.44"), Decimal("39439.22")
     tick = Decimal("0.01")
-    assert told == [
+    assert rows == [
         (1610064000278, sold, sold + tick, sold, Decimal("0.000263"), Side.SELL),
         (1610064000310, bought - tick, bought, bought, Decimal("0.004376"), Side.BUY),
         (1610064000310, later, later + tick, later, Decimal("0.000311"), Side.SELL),
@@ -155,7 +155,7 @@ update_id,best_bid_price,best_bid_qty,best_ask_price,best_ask_qty,transaction_ti
 """
 
 
-def test_a_quote_is_a_tick_without_a_trade_and_a_bad_one_is_none(tmp_path: Path) -> None:
+def test_a_quote_is_a_tick_without_a_trade_and_a_crossed_one_is_skipped(tmp_path: Path) -> None:
     market = open_market([saved(tmp_path / "NKNUSDT-bookTicker-2021-10-12.csv", QUOTES)])
     assert (market.tick_size, market.step_size) == (Decimal("0.0001"), Decimal("0.1"))
     bid = Decimal("0.3521")
@@ -171,7 +171,7 @@ def test_settings_win_over_names(tmp_path: Path) -> None:
     assert (market.symbol, market.base_asset, market.quote_asset) == ("ETHFDUSD", "ETH", "FDUSD")
 
 
-def test_a_market_that_is_played_as_another_says_so(tmp_path: Path) -> None:
+def test_a_market_played_under_another_symbol_is_reported(tmp_path: Path) -> None:
     path = saved(tmp_path / "ETHUSDT-1m-2025-06-01.csv", minutes(range(2)))
     (gap,) = open_market([path], symbol="ETHFDUSD").gaps
     assert "ETHUSDT-1m-2025-06-01.csv is ETHUSDT by its name" in gap
@@ -199,7 +199,7 @@ def test_assets_are_read_from_the_symbol(symbol: str, assets: tuple[str, str]) -
     ("base_asset", "quote_asset"),
     [pytest.param("ABC", None, id="base given"), pytest.param(None, "XYZ", id="quote given")],
 )
-def test_one_asset_given_tells_the_other(base_asset: str | None, quote_asset: str | None) -> None:
+def test_one_asset_given_determines_the_other(base_asset: str | None, quote_asset: str | None) -> None:
     assert split_symbol("ABCXYZ", base_asset, quote_asset) == ("ABC", "XYZ")
 
 
@@ -208,7 +208,7 @@ def test_unknown_assets_must_be_set() -> None:
         split_symbol("ABCXYZ")
 
 
-def test_a_name_without_a_symbol_asks_for_one(tmp_path: Path) -> None:
+def test_a_file_name_without_a_symbol_is_an_error(tmp_path: Path) -> None:
     path = saved(tmp_path / "market.csv", minutes(range(2)))
     with pytest.raises(ConfigError, match=r"market.csv: its name does not tell the symbol; .* set SYMBOL"):
         open_market([path])
@@ -233,21 +233,21 @@ def test_everything_wrong_with_the_files_is_one_list(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def surveyed(monkeypatch: pytest.MonkeyPatch) -> str:
-    """As many trades as are surveyed, which are fewer here than they are."""
-    monkeypatch.setattr("trailingedge.simulator.feeds.inspection.SURVEYED_ROWS", 1000)
+def inspected(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Trades as many as are inspected, with that number lowered for the test."""
+    monkeypatch.setattr("trailingedge.simulator.feeds.inspection.INSPECTED_ROWS", 1000)
     return "".join(f"{number},10.5,2,21,1723939200000,True,True\n" for number in range(1000))
 
 
-def test_a_bad_trade_beyond_those_surveyed_is_told_when_it_comes(tmp_path: Path, surveyed: str) -> None:
+def test_a_bad_trade_beyond_the_inspected_rows_fails_when_it_is_read(tmp_path: Path, inspected: str) -> None:
     bad = "1000,dear,2,21,1723939200000,True,True\n"
-    market = open_market([saved(tmp_path / "ETHUSDT-trades.csv", surveyed + bad)])
+    market = open_market([saved(tmp_path / "ETHUSDT-trades.csv", inspected + bad)])
     with pytest.raises(ConfigError, match=r"ETHUSDT-trades.csv, line 1001: 'dear' is no number"):
         sum(1 for _ in market)
 
 
-def test_a_trade_finer_than_the_grid_is_put_on_it(tmp_path: Path, surveyed: str) -> None:
+def test_a_trade_finer_than_the_grid_is_put_on_it(tmp_path: Path, inspected: str) -> None:
     fine = "1000,10.64,2.7,21,1723939200000,True,True\n"
-    market = open_market([saved(tmp_path / "ETHUSDT-trades.csv", surveyed + fine)])
+    market = open_market([saved(tmp_path / "ETHUSDT-trades.csv", inspected + fine)])
     *_, last = market
     assert (last.last_price, last.traded) == (Decimal("10.6"), Decimal(2))

@@ -1,4 +1,7 @@
-"""The methods that ask for an account's balances, orders and trades."""
+"""Account methods of the WebSocket API: balances, commission, order limits, orders and trades of an account.
+
+They read `call.records`, which the fault `lag` may make older than the account is.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -11,22 +14,23 @@ from trailingedge.simulator.exchange_spec import format_amount
 from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.payloads import Json, my_trade_json, order_json
 
-MAX_SPAN_MS: Final = DAY_MS  # between the two times of a list
+MAX_SPAN_MS: Final = DAY_MS  # the longest span between startTime and endTime
 
 Row = TypeVar("Row")
 
 
 def status(call: SignedCall) -> Result:
+    """`account.status`."""
     omit_zero = call.parameters.flag("omitZeroBalances")
     call.parameters.check_all_read()
-    account, terms = call.records, call.exchange.spec
+    account, spec = call.records, call.exchange.spec
     balances = [each for each in account.balances() if each.total or not omit_zero]
     return {
-        "makerCommission": int(terms.maker_fee * 10_000),
-        "takerCommission": int(terms.taker_fee * 10_000),
+        "makerCommission": int(spec.maker_fee * 10_000),
+        "takerCommission": int(spec.taker_fee * 10_000),
         "buyerCommission": 0,
         "sellerCommission": 0,
-        "commissionRates": _rates(terms.maker_fee, terms.taker_fee),
+        "commissionRates": _rates(spec.maker_fee, spec.taker_fee),
         "canTrade": True,
         "canWithdraw": True,
         "canDeposit": True,
@@ -45,12 +49,13 @@ def status(call: SignedCall) -> Result:
 
 
 def commission(call: SignedCall) -> Result:
+    """`account.commission`."""
     symbol = call.symbol()
     call.parameters.check_all_read()
-    terms = call.exchange.spec
+    spec = call.exchange.spec
     return {
         "symbol": symbol,
-        "standardCommission": _rates(terms.maker_fee, terms.taker_fee),
+        "standardCommission": _rates(spec.maker_fee, spec.taker_fee),
         "specialCommission": _rates(Decimal(0), Decimal(0)),
         "taxCommission": _rates(Decimal(0), Decimal(0)),
         "discount": {
@@ -63,14 +68,17 @@ def commission(call: SignedCall) -> Result:
 
 
 def order_limits(call: SignedCall) -> Result:
+    """`account.rateLimits.orders`."""
     call.parameters.check_all_read()
     return call.account.order_counts.limits_json(call.now_ms)
 
 
 def order_status(call: SignedCall) -> Result:
+    """`order.status`: by order id, else by client order id (then the open order, else the newest)."""
     symbol, parameters = call.symbol(), call.parameters
     order_id, client_order_id = parameters.integer("orderId"), parameters.text("origClientOrderId")
     parameters.check_all_read()
+    # Both ids may be sent; then they must name the same order (−2039).
     if order_id is None and client_order_id is None:
         raise missing_parameter("orderId")
     if order_id is None:
@@ -85,6 +93,7 @@ def order_status(call: SignedCall) -> Result:
 
 
 def open_orders(call: SignedCall) -> Result:
+    """`openOrders.status`."""
     if "symbol" in call.parameters:
         call.symbol()
     call.parameters.check_all_read()
@@ -92,7 +101,7 @@ def open_orders(call: SignedCall) -> Result:
 
 
 def all_orders(call: SignedCall) -> Result:
-    """From `orderId` on, or by the time of their last change; without either, the newest."""
+    """`allOrders`: from `orderId` on, or by the time of their last change; without either, the newest."""
     symbol, parameters = call.symbol(), call.parameters
     from_id = parameters.integer("orderId")
     start_ms, end_ms = _span(call)
@@ -104,12 +113,13 @@ def all_orders(call: SignedCall) -> Result:
         orders = [each for each in orders if _within(each.updated_ms, start_ms, end_ms)]
     elif from_id is not None:
         orders = [each for each in orders if each.order_id >= from_id]
+    # A list with a beginning starts there; one without ends at the newest row. The client pages by that.
     oldest_first = start_ms is not None or (from_id is not None and not timed)
     return [order_json(each, symbol) for each in _page(list(orders), limit, oldest_first)]
 
 
 def my_trades(call: SignedCall) -> Result:
-    """Oldest first. Only some combinations of the parameters are legal."""
+    """`myTrades`, oldest first. Times cannot be combined with an id, as on the real exchange."""
     symbol, parameters = call.symbol(), call.parameters
     order_id, from_id = parameters.integer("orderId"), parameters.integer("fromId")
     start_ms, end_ms = _span(call)
@@ -130,7 +140,7 @@ def my_trades(call: SignedCall) -> Result:
 
 
 def _span(call: SignedCall) -> tuple[int | None, int | None]:
-    """Start and end of a list, by the market's time."""
+    """The parameters `startTime` and `endTime`, in market time."""
     start_ms = call.parameters.market_time_ms("startTime", call.latest_ms)
     end_ms = call.parameters.market_time_ms("endTime", call.latest_ms)
     if start_ms is not None and end_ms is not None and end_ms - start_ms > MAX_SPAN_MS:
@@ -143,7 +153,7 @@ def _within(time_ms: int, start_ms: int | None, end_ms: int | None) -> bool:
 
 
 def _page(rows: Sequence[Row], limit: int, oldest_first: bool) -> Sequence[Row]:
-    """With a beginning the oldest `limit` rows, else the newest; in order of age either way."""
+    """The oldest or the newest `limit` rows, oldest first either way."""
     return rows[:limit] if oldest_first else rows[-limit:]
 
 

@@ -1,4 +1,4 @@
-"""The methods open to everybody: time, rules, klines and prices."""
+"""Market methods of the WebSocket API, which need no key: time, exchange info, klines and prices."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -17,27 +17,28 @@ def ping(call: MethodCall) -> Result:
 
 
 def server_time(call: MethodCall) -> Result:
-    """By the wall: it is what timestamps are judged by."""
+    """`time`: the wall clock, against which timestamps of requests are checked; not market time."""
     call.parameters.check_all_read()
     return {"serverTime": call.now_ms}
 
 
 def exchange_info(call: MethodCall) -> Result:
-    asked = _symbols(call)
+    symbols = _symbols(call)
     call.parameters.text_list("permissions")
     call.parameters.flag("showPermissionSets")
     status = call.parameters.text("symbolStatus")
     call.parameters.check_all_read()
-    terms, engine = call.exchange.spec, call.exchange.engine
-    if status is not None and asked is not None:
+    spec, engine = call.exchange.spec, call.exchange.engine
+    if status is not None and symbols is not None:
         raise bad_combination()
+    # A `symbolStatus` that differs from the symbol's hides it; the list is empty, which is not an error.
     shown = status is None or status == engine.symbol_status
     return {
         "timezone": "UTC",
         "serverTime": call.now_ms,
-        "rateLimits": terms.limits_json(),
+        "rateLimits": spec.limits_json(),
         "exchangeFilters": [],
-        "symbols": [terms.symbol_json(engine.symbol_status)] if shown else [],
+        "symbols": [spec.symbol_json(engine.symbol_status)] if shown else [],
     }
 
 
@@ -56,10 +57,10 @@ def klines(call: MethodCall) -> Result:
 
 
 def book_ticker(call: MethodCall) -> Result:
-    asked = _symbols(call)
+    symbols = _symbols(call)
     call.parameters.text("symbolStatus")
     call.parameters.check_all_read()
-    _look(call)
+    _check_prices_known(call)
     top = call.exchange.engine.top()
     row: Json = {
         "symbol": call.exchange.spec.symbol,
@@ -68,19 +69,19 @@ def book_ticker(call: MethodCall) -> Result:
         "askPrice": format_amount(top.ask),
         "askQty": format_amount(top.ask_quantity),
     }
-    return row if asked == "one" else [row]
+    return row if symbols == "one" else [row]
 
 
 def price_ticker(call: MethodCall) -> Result:
-    asked = _symbols(call)
+    symbols = _symbols(call)
     call.parameters.text("symbolStatus")
     call.parameters.check_all_read()
-    _look(call)
+    _check_prices_known(call)
     row: Json = {
         "symbol": call.exchange.spec.symbol,
         "price": format_amount(call.exchange.engine.book.tick.last_price),
     }
-    return row if asked == "one" else [row]
+    return row if symbols == "one" else [row]
 
 
 def average_price(call: MethodCall) -> Result:
@@ -94,14 +95,17 @@ def average_price(call: MethodCall) -> Result:
     }
 
 
-def _look(call: MethodCall) -> None:
-    """Raise the refusal of a question for prices that nobody here sees at the moment."""
+def _check_prices_known(call: MethodCall) -> None:
+    """Raise ExchangeError (−1001) while a live market's prices are not known."""
     if not call.exchange.engine.prices_known():
         raise ExchangeError(-1001, "Internal error; unable to process your request. Please try again.", status=500)
 
 
 def _symbols(call: MethodCall) -> str | None:
-    """Whether "one" symbol was asked for, "several", or none named; every one must be ours."""
+    """How the request names the symbol: "one" (`symbol`), "several" (`symbols`) or None. It must be ours.
+
+    The reply's shape depends on it: an object for "one", else a list.
+    """
     one, several = call.parameters.text("symbol"), call.parameters.text_list("symbols")
     if one is not None and several is not None:
         raise bad_combination()
@@ -114,7 +118,8 @@ def _symbols(call: MethodCall) -> str | None:
 
 
 def _zone_ms(zone: str) -> int:
-    """The offset of a time zone as the exchange spells it: "0", "-1:00", "05:45", "+8"."""
+    """The offset of a `timeZone` parameter, which is written like "0", "-1:00", "05:45" or "+8"."""
+    # Documented range: −12:00 to +14:00; hours alone, or hours and minutes.
     sign = -1 if zone.startswith("-") else 1
     hours, _, minutes = zone.removeprefix("-").removeprefix("+").partition(":")
     if not hours.isdecimal() or not (minutes or "0").isdecimal() or int(minutes or 0) >= 60:

@@ -1,4 +1,4 @@
-"""What the methods of the WebSocket API have in common: what a call brings, and what a method costs."""
+"""Method descriptors of the WebSocket API: the arguments of a handler, and the request weight of a method."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Result = Json | Sequence[object]
 
 @dataclass(frozen=True, slots=True)
 class MethodCall:
-    """One request on its way. `now_ms` is the wall."""
+    """The arguments of a handler. `now_ms` is the wall clock."""
 
     exchange: Exchange
     parameters: RequestParameters
@@ -23,11 +23,11 @@ class MethodCall:
 
     @property
     def latest_ms(self) -> int:
-        """The later of wall and market: no time asked for may lie far beyond it."""
+        """The later of wall clock and market time; a time in a request may not be far beyond it."""
         return max(self.now_ms, self.exchange.engine.market_ms)
 
     def symbol(self) -> str:
-        """The symbol asked for, which must be ours."""
+        """The parameter `symbol`. Raises ExchangeError unless it is ours."""
         symbol = self.parameters.required_text("symbol")
         if symbol != self.exchange.spec.symbol:
             raise invalid_symbol()
@@ -36,26 +36,27 @@ class MethodCall:
 
 @dataclass(frozen=True, slots=True)
 class SignedCall(MethodCall):
-    """A request of somebody known. `behind_s`: how old the records are that a query is answered from."""
+    """The arguments of a handler that needs an account. Queries are answered from records `lag_s` seconds old."""
 
     account: SimAccount
     lag_s: float = 0.0
 
     @property
     def records(self) -> AccountRecords:
-        """The account's, as far as this query is told."""
+        """The account's records that this query may see."""
         return self.account.as_of(self.now_ms - round(self.lag_s * 1000)) if self.lag_s else self.account
 
 
 @dataclass(frozen=True, slots=True)
 class RequestWeight:
-    """Request weight; of the whole, or with one of the parameters `when` present."""
+    """The weight of a method; another one if the request has any of `alternative_parameters`."""
 
     weight: int
     alternative_parameters: tuple[str, ...] = ()
     alternative_weight: int = 0
 
     def for_parameters(self, parameters: RequestParameters) -> int:
+        """The weight of a request with these parameters."""
         return (
             self.alternative_weight if any(name in parameters for name in self.alternative_parameters) else self.weight
         )
@@ -63,7 +64,7 @@ class RequestWeight:
 
 @dataclass(frozen=True, slots=True)
 class MarketMethod:
-    """Open to everybody."""
+    """A method that needs no key."""
 
     handler: Callable[[MethodCall], Result]
     weight: RequestWeight
@@ -71,7 +72,11 @@ class MarketMethod:
 
 @dataclass(frozen=True, slots=True)
 class AccountMethod:
-    """Open to the holder of a key. `free`: weighs nothing when it succeeds. `places`: shows the order counts."""
+    """A method that needs a key.
+
+    `free_on_success`: its weight is returned if it succeeds, as for order methods of the real exchange.
+    `shows_order_counts`: its reply carries the unfilled-order counts.
+    """
 
     handler: Callable[[SignedCall], Result]
     weight: RequestWeight

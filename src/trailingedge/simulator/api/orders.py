@@ -1,4 +1,4 @@
-"""The methods that place, replace and cancel orders."""
+"""Order methods of the WebSocket API: place, test, cancel, cancel-replace and cancel all."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -45,13 +45,14 @@ from trailingedge.simulator.request_params import RequestParameters
 
 
 class ResponseType(Enum):
-    """How much a placement's answer tells."""
+    """`newOrderRespType`: how much the reply to a placement contains."""
 
     ACK = "ACK"
     RESULT = "RESULT"
     FULL = "FULL"
 
     def reply_json(self, order: SimOrder, trades: list[SimTrade], symbol: str) -> Json:
+        """The reply to a placement."""
         if self is ResponseType.ACK:
             return ack_json(order, symbol)
         return result_json(order, symbol) if self is ResponseType.RESULT else full_json(order, trades, symbol)
@@ -59,26 +60,26 @@ class ResponseType(Enum):
 
 def place(call: SignedCall) -> Result:
     symbol = call.symbol()
-    wanted, shape = new_order(call.parameters), _shape(call.parameters)
+    request, response_type = new_order(call.parameters), _response_type(call.parameters)
     call.parameters.check_all_read()
-    order, trades = call.exchange.place(call.account, wanted)
-    return (shape or _default_shape(wanted)).reply_json(order, trades, symbol)
+    order, trades = call.exchange.place(call.account, request)
+    return (response_type or _default_response_type(request)).reply_json(order, trades, symbol)
 
 
 def test(call: SignedCall) -> Result:
-    """Validated as a placement, but the engine never sees it: no word on balance, ids or matching."""
+    """`order.test`: checked like a placement up to the filters; balance, ids and matching are not."""
     call.symbol()
-    wanted = new_order(call.parameters)
-    _shape(call.parameters)
+    request = new_order(call.parameters)
+    _response_type(call.parameters)
     rates = call.parameters.flag("computeCommissionRates")
     call.parameters.check_all_read()
-    call.exchange.check_order(wanted)
+    call.exchange.check_order(request)
     if not rates:
         return {}
-    terms = call.exchange.spec
+    spec = call.exchange.spec
     nothing = {"maker": "0.00000000", "taker": "0.00000000"}
     return {
-        "standardCommissionForOrder": {"maker": f"{terms.maker_fee:.8f}", "taker": f"{terms.taker_fee:.8f}"},
+        "standardCommissionForOrder": {"maker": f"{spec.maker_fee:.8f}", "taker": f"{spec.taker_fee:.8f}"},
         "specialCommissionForOrder": nothing,
         "taxCommissionForOrder": nothing,
         "discount": {
@@ -108,27 +109,29 @@ def cancel_all(call: SignedCall) -> Result:
 
 def cancel_replace(call: SignedCall) -> Result:
     symbol, parameters = call.symbol(), call.parameters
-    asked = CancelReplaceRequest(
+    request = CancelReplaceRequest(
         target=_target(parameters, "cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId"),
         new_order=new_order(parameters),
         mode=parameters.required_choice("cancelReplaceMode", ReplaceMode),
         exceeded_mode=parameters.choice("orderRateLimitExceededMode", RateLimitExceededMode)
         or RateLimitExceededMode.DO_NOTHING,
     )
-    shape = _shape(parameters) or _default_shape(asked.new_order)
+    response_type = _response_type(parameters) or _default_response_type(request.new_order)
     parameters.check_all_read()
-    became = call.exchange.replace(call.account, asked)
-    halves = _halves(became, shape, symbol)
-    if became.error is None:
+    outcome = call.exchange.replace(call.account, request)
+    halves = _halves(outcome, response_type, symbol)
+    # With an error, the halves travel in its `data`: a client must look there to learn that its old order is gone.
+    if outcome.error is None:
         return halves
-    status, code, text = became.error
+    status, code, text = outcome.error
     raise ExchangeError(code, text, status, halves)
 
 
 def new_order(parameters: RequestParameters) -> NewOrder:
-    """The order that the parameters describe. Raises the refusal of the first that is wrong."""
+    """The placement that the parameters describe. Raises ExchangeError for the first wrong one."""
     side = parameters.required_choice("side", Side, ExchangeError(-1117, "Invalid side."))
     type_ = parameters.required_choice("type", OrderType, ExchangeError(-1116, "Invalid orderType."))
+    # The order of these checks is the order of the errors that a client with several mistakes sees.
     peg = _peg(parameters, type_)
     time_in_force = _time_in_force(parameters, type_)
     if peg is not None and time_in_force is not TimeInForce.GTC:
@@ -139,6 +142,7 @@ def new_order(parameters: RequestParameters) -> NewOrder:
     if type_ is not OrderType.MARKET and price is None and peg is None:
         raise missing_parameter("price")
     quantity, quote_quantity = _quantities(parameters, type_)
+    # exchangeInfo lists EXPIRE_MAKER as the only allowed mode.
     if parameters.text("selfTradePreventionMode") not in {None, SELF_TRADE_MODE}:
         raise ExchangeError(FILTER_CODE, "This symbol does not allow the specified self-trade prevention mode.")
     strategy_type = parameters.integer("strategyType")
@@ -159,7 +163,7 @@ def new_order(parameters: RequestParameters) -> NewOrder:
 
 
 def _quantities(parameters: RequestParameters, type_: OrderType) -> tuple[Decimal | None, Decimal | None]:
-    """Quantity and quote quantity: one of them for MARKET, the first for all others."""
+    """`quantity` and `quoteOrderQty`: one of the two for MARKET, the first for all other types."""
     quantity, quote_quantity = parameters.amount("quantity"), parameters.amount("quoteOrderQty")
     if quote_quantity is not None and type_ is not OrderType.MARKET:
         raise parameter_not_required("quoteOrderQty")
@@ -173,6 +177,7 @@ def _quantities(parameters: RequestParameters, type_: OrderType) -> tuple[Decima
 def _time_in_force(parameters: RequestParameters, type_: OrderType) -> TimeInForce:
     if type_ is OrderType.LIMIT:
         return parameters.required_choice("timeInForce", TimeInForce, ExchangeError(-1115, "Invalid timeInForce."))
+    # LIMIT_MAKER and MARKET have none; sending it is an error (−1106), not ignored.
     if "timeInForce" in parameters:
         raise parameter_not_required("timeInForce")
     return TimeInForce.GTC
@@ -183,6 +188,7 @@ def _peg(parameters: RequestParameters, type_: OrderType) -> Peg | None:
     offset_type, levels = parameters.text("pegOffsetType"), parameters.integer("pegOffsetValue")
     if offset_type not in {None, "PRICE_LEVEL"}:
         raise ExchangeError(-1211, "Invalid pegOffsetType.")
+    # An offset needs type and value, and a peg that it belongs to.
     if (offset_type is None) != (levels is None) or (levels is not None and price_type is None):
         raise bad_combination()
     if price_type is None:
@@ -194,16 +200,17 @@ def _peg(parameters: RequestParameters, type_: OrderType) -> Peg | None:
     if type_ is OrderType.MARKET:
         raise order_rejected(PEG_TYPE)
     if price_type == "MARKET_PEG":
-        raise order_rejected(PEG_PRICE)  # a maker cannot have it, and for takers it is not offered here
+        raise order_rejected(PEG_PRICE)  # illegal for post-only orders, and not modelled for the others
     return Peg(price_type, levels)
 
 
-def _shape(parameters: RequestParameters) -> ResponseType | None:
+def _response_type(parameters: RequestParameters) -> ResponseType | None:
     return parameters.choice("newOrderRespType", ResponseType)
 
 
-def _default_shape(wanted: NewOrder) -> ResponseType:
-    return ResponseType.ACK if wanted.type is OrderType.LIMIT_MAKER else ResponseType.FULL
+# Binance: MARKET and LIMIT default to FULL, all other types to ACK.
+def _default_response_type(request: NewOrder) -> ResponseType:
+    return ResponseType.ACK if request.type is OrderType.LIMIT_MAKER else ResponseType.FULL
 
 
 def _target(parameters: RequestParameters, by_order_id: str, by_client_id: str, cancel_id: str) -> CancelOrder:
@@ -221,19 +228,19 @@ def _target(parameters: RequestParameters, by_order_id: str, by_client_id: str, 
     return target
 
 
-def _halves(became: CancelReplaceResult, shape: ResponseType, symbol: str) -> Json:
-    """The four fields that tell what became of a cancel-replace."""
-    if isinstance(became.cancel, ExchangeError):
-        cancel_half, cancel_result = became.cancel.as_json(), FAILURE
+def _halves(outcome: CancelReplaceResult, response_type: ResponseType, symbol: str) -> Json:
+    """The four fields of a cancel-replace's outcome, both in its result and in its error's `data`."""
+    if isinstance(outcome.cancel, ExchangeError):
+        cancel_half, cancel_result = outcome.cancel.as_json(), FAILURE
     else:
-        cancel_half, cancel_result = cancel_json(*became.cancel, symbol), SUCCESS
+        cancel_half, cancel_result = cancel_json(*outcome.cancel, symbol), SUCCESS
     place_half: Json | None
-    if became.place is None:
+    if outcome.place is None:
         place_half, place_result = None, NOT_ATTEMPTED
-    elif isinstance(became.place, ExchangeError):
-        place_half, place_result = became.place.as_json(), FAILURE
+    elif isinstance(outcome.place, ExchangeError):
+        place_half, place_result = outcome.place.as_json(), FAILURE
     else:
-        place_half, place_result = shape.reply_json(*became.place, symbol), SUCCESS
+        place_half, place_result = response_type.reply_json(*outcome.place, symbol), SUCCESS
     return {
         "cancelResult": cancel_result,
         "newOrderResult": place_result,

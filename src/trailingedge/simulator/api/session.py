@@ -1,6 +1,21 @@
-"""The WebSocket API as one connection sees it: requests in, answers out, and the events it subscribed to.
+"""API session of the simulated exchange: one connection to the WebSocket API, its logon and its subscriptions.
 
-Pure: whoever holds the socket hands in the text and sends what comes back.
+Theory of operation. The hub passes in the text of a frame and sends what comes back; there is no I/O here. Parsing
+and execution are separate steps (`parse_request`, `execute`), so that the hub can delay a request, lose it or
+answer it with an error before it takes effect.
+
+`execute` takes the checks in the real exchange's order, because the order decides which error a client sees and what
+it is charged:
+1. the key that logged on must still be valid; otherwise the session ends without a reply to the request;
+2. the request weight is charged (429 or 418 if there is none left; a 418 closes the connection);
+3. the account: by the request's own `apiKey` and signature if it has any, else by the session's logon;
+   `timestamp` and `recvWindow` are checked in both cases, before the signature;
+4. the handler reads its parameters and acts; methods that are free on success get their weight back.
+A logon holds one key. Subscriptions made with it (`userDataStream.subscribe`) end with it; those made with a
+signature of their own last as long as the connection.
+
+Frames that cannot be read are answered with −1135; after five of them, and at once for a request without an
+`id`, the connection is closed.
 """
 
 import json
@@ -29,7 +44,7 @@ from trailingedge.simulator.request_params import (
 METHODS: Final[Mapping[str, AccountMethod]] = {**ORDER_METHODS, **ACCOUNT_METHODS}
 SESSION_WEIGHT: Final = 2
 CONNECT_WEIGHT: Final = 2
-MAX_MALFORMED_FRAMES: Final = 5  # malformed frames before the line is cut
+MAX_MALFORMED_FRAMES: Final = 5  # then the connection is closed
 MAX_RECV_WINDOW_MS: Final = MINUTE_MS
 BAD_ID: Final = "Invalid 'id' in JSON request; expected an integer, a string matching '^[a-zA-Z0-9-_]{1,36}$', or null."
 NO_SESSION: Final = "WebSocket session not authenticated. Recommendation: use `session.logon`"
@@ -37,7 +52,7 @@ NO_SESSION: Final = "WebSocket session not authenticated. Recommendation: use `s
 
 @dataclass(frozen=True, slots=True)
 class CloseConnection:
-    """The server ends the connection."""
+    """The server closes the connection with this code and reason."""
 
     code: int
     reason: str
@@ -45,7 +60,7 @@ class CloseConnection:
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """Frames to send, in order, and whether the line is cut after them."""
+    """Frames to send, in order, and how to close the connection after them, if at all."""
 
     frames: tuple[str, ...] = ()
     close: CloseConnection | None = None
@@ -53,20 +68,20 @@ class ApiResponse:
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A request that could be read."""
+    """A well-formed request."""
 
     id: object
     method: str
     parameters: RequestParameters
 
     def error_frame(self, status: int, error: Json) -> str:
-        """An answer to it that says no."""
+        """An error reply to this request as a frame."""
         return to_frame({"id": self.id, "status": status, "error": error})
 
 
 @dataclass(frozen=True, slots=True)
 class Logon:
-    """Who is logged on to the connection."""
+    """The key logged on to a connection, and since when by the wall clock."""
 
     api_key: str
     account: str
@@ -74,7 +89,10 @@ class Logon:
 
 
 class ClientSession:
-    """One connection to the WebSocket API. At most one key is logged on to it at a time."""
+    """One connection to the WebSocket API.
+
+    `show_limits`: replies carry `rateLimits` unless the request says otherwise.
+    """
 
     def __init__(self, exchange: Exchange, show_limits: bool = True) -> None:
         self._exchange = exchange
@@ -82,18 +100,19 @@ class ClientSession:
         self._connected_ms = exchange.clock.unix_ms()
         self._logon: Logon | None = None
         self._subscriptions: dict[int, str] = {}  # account by subscription id
-        self._session_subscriptions: set[int] = set()  # those that end with the session
+        self._session_subscriptions: set[int] = set()  # the ids that end with the logon
         self._next_subscription = 0
         self._malformed = 0
 
     def parse_request(self, text: str) -> ApiRequest | ApiResponse:
-        """The request in `text`, or the answer to what is none."""
+        """The request in `text`, or the error reply to a malformed frame."""
         try:
             raw = read_json(text)
         except (ValueError, RecursionError):
             return self._malformed_reply("Invalid JSON.")
         if not isinstance(raw, dict):
             return self._malformed_reply("Invalid JSON request; expected an object.")
+        # The only malformed request that is not answered: a reply could not be matched to it.
         if "id" not in raw:
             return ApiResponse(close=CloseConnection(1008, "disconnected"))
         if not _legal_id(raw["id"]):
@@ -104,15 +123,19 @@ class ClientSession:
             return self._malformed_reply("Invalid 'params' in JSON request; expected an object.", request_id)
         if not isinstance(method, str) or isinstance(method, JsonNumber):
             return self._malformed_reply("Invalid 'method' in JSON request; expected a string.", request_id)
+        # A version in front of the method ("v3/order.place") is legal and means nothing here.
         return ApiRequest(request_id, re.sub(r"^v[0-9]+/", "", method), RequestParameters(sent or {}))
 
     @property
     def account(self) -> str:
-        """Who is logged on, "" for nobody."""
+        """The account that is logged on; "" if none is."""
         return self._logon.account if self._logon else ""
 
-    def execute(self, request: ApiRequest, behind_s: float = 0.0) -> ApiResponse:
-        """Do what is asked, or say why not. A query is answered from records as old as `behind_s`."""
+    def execute(self, request: ApiRequest, lag_s: float = 0.0) -> ApiResponse:
+        """Execute a request and return the reply; see the top of the module.
+
+        `lag_s` is a fault: queries are answered from records that many seconds old.
+        """
         if self._logon is not None and not self._key_is_valid(self._logon):
             return self._revoked_reply()
         account, show = "", self._show_limits
@@ -126,15 +149,16 @@ class ClientSession:
             if request.method in METHODS:
                 method = METHODS[request.method]
                 cost = method.weight.for_parameters(request.parameters)
+                # Charged before anything else is checked: a request with a wrong signature costs its weight, too.
                 self._exchange.weight_limiter.charge(now_ms, cost)
-                signed = self._authorize(request, now_ms, behind_s)
+                signed = self._authorize(request, now_ms, lag_s)
                 account = signed.account.name
                 self._exchange.audit_log.record_request(
                     now_ms, self._exchange.engine.market_ms, account, request.method
                 )
                 try:
                     result = method.handler(signed)
-                finally:
+                finally:  # an error reply carries the counts, too: a rejected order has been counted
                     limits = signed.account.order_counts.limits_json(now_ms) if method.shows_order_counts else []
                 if method.free_on_success:
                     self._exchange.weight_limiter.refund(now_ms, cost)
@@ -152,24 +176,24 @@ class ClientSession:
         return ApiResponse((to_frame(body), *ended), close)
 
     def frame_for(self, event: UserEvent) -> str | None:
-        """The frame by which this connection hears of `event`, if it subscribed to that account."""
+        """`event` as a frame for this connection; None if it did not subscribe to that account."""
         for subscription_id, account in self._subscriptions.items():
             if account == event.account:
                 return to_frame({"subscriptionId": subscription_id, "event": event.payload})
         return None
 
     def terminate_subscriptions(self) -> tuple[str, ...]:
-        """End the subscriptions from the server's side; the frames that say so."""
+        """End all subscriptions from the server's side. Returns the `eventStreamTerminated` frames."""
         return self._unsubscribe(sorted(self._subscriptions))
 
     def shutdown_frame(self) -> str:
-        """The frame that announces the server's end."""
+        """The `serverShutdown` event as a frame."""
         return to_frame({"event": {"e": "serverShutdown", "E": self._exchange.engine.market_ms}})
 
-    # Inside
+    # Execution
 
     def _execute_public(self, request: ApiRequest, now_ms: int) -> tuple[object, tuple[str, ...]]:
-        """Market methods, and those of the session itself; result and what is to be said after it."""
+        """Execute a market or session method. Returns its result, and the event frames that follow the reply."""
         spend = self._exchange.weight_limiter.charge
         if request.method in MARKET_METHODS:
             method = MARKET_METHODS[request.method]
@@ -220,8 +244,8 @@ class ClientSession:
             "userDataStream": bool(self._subscriptions),
         }
 
-    def _authorize(self, request: ApiRequest, now_ms: int, behind_s: float) -> SignedCall:
-        """The request with the account it acts for: that of its own key, else of the session's."""
+    def _authorize(self, request: ApiRequest, now_ms: int, lag_s: float) -> SignedCall:
+        """The arguments for an account method: the account of the request's own key, else of the logon."""
         parameters = request.parameters
         if "apiKey" in parameters or "signature" in parameters:
             _, account = self._verify_signature(parameters, now_ms)
@@ -230,10 +254,10 @@ class ClientSession:
             self._check_time(parameters, now_ms)
         else:
             raise missing_parameter("apiKey")
-        return SignedCall(self._exchange, parameters, now_ms, self._exchange.account(account), behind_s)
+        return SignedCall(self._exchange, parameters, now_ms, self._exchange.account(account), lag_s)
 
     def _verify_signature(self, parameters: RequestParameters, now_ms: int) -> tuple[str, str]:
-        """The API key that signed the parameters, and its account."""
+        """Check key, time and signature. Returns the API key and its account."""
         api_key = parameters.required_text("apiKey")
         account = self._exchange.keys.account_of(api_key)
         signature = parameters.required_text("signature")
@@ -243,14 +267,18 @@ class ClientSession:
 
     @staticmethod
     def _check_time(parameters: RequestParameters, now_ms: int) -> None:
-        """Neither too old for `recvWindow` nor a second early. Late is inclusive, early is strict."""
+        """Check that `timestamp` is at most `recvWindow` old and less than a second ahead of the wall clock.
+
+        The bounds are Binance's: serverTime - timestamp <= recvWindow, and timestamp < serverTime + 1000.
+        """
         window_ms = parameters.amount("recvWindow")
         if window_ms is not None and window_ms > MAX_RECV_WINDOW_MS:
-            text = f"'recvWindow' contains unexpected value. Cannot be greater than {LONGEST_WINDOW_MS}."
+            text = f"'recvWindow' contains unexpected value. Cannot be greater than {MAX_RECV_WINDOW_MS}."
             raise ExchangeError(-1102, text)
         timestamp = parameters.integer("timestamp")
         if timestamp is None:
             raise missing_parameter("timestamp")
+        # Compared as a fraction: a microsecond timestamp may be late by less than a millisecond.
         stamped_ms = timestamp / 1000 if timestamp >= MICROSECONDS else timestamp
         if stamped_ms >= now_ms + 1000:
             raise ExchangeError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
@@ -260,6 +288,7 @@ class ClientSession:
     def _subscribe(self, account: str, by_session: bool) -> Json:
         if account in self._subscriptions.values():
             raise ExchangeError(-2035, "User Data Stream subscription already active.")
+        # Ids are never reused on a connection, so that a late event cannot be taken for a new subscription's.
         if self._next_subscription > 65_535:
             raise ExchangeError(-2042, "Maximum subscription ID reached for this connection.")
         subscription_id, self._next_subscription = self._next_subscription, self._next_subscription + 1
@@ -271,6 +300,7 @@ class ClientSession:
     def _selected_subscriptions(self, parameters: RequestParameters) -> list[int]:
         subscription_id = parameters.integer("subscriptionId")
         parameters.check_all_read()
+        # Without an id all subscriptions end.
         if subscription_id is None:
             return list(self._subscriptions)
         if subscription_id not in self._subscriptions:
@@ -278,7 +308,7 @@ class ClientSession:
         return [subscription_id]
 
     def _unsubscribe(self, subscription_ids: list[int]) -> tuple[str, ...]:
-        """End the subscriptions; the frames that say so, to be sent after the answer."""
+        """End these subscriptions. Returns the `eventStreamTerminated` frames, to be sent after the reply."""
         ended = {"e": "eventStreamTerminated", "E": self._exchange.engine.market_ms}
         for subscription_id in subscription_ids:
             del self._subscriptions[subscription_id]
@@ -292,20 +322,20 @@ class ClientSession:
             return False
 
     def _revoked_reply(self) -> ApiResponse:
-        """The key was withdrawn in mid-session: the request is not answered, the session is over."""
+        """The frames for a logon whose key was revoked: an error without a request id, and the logon ends."""
         refusal = invalid_api_key()
         self._exchange.record_error(self.account, refusal)
         self._logon = None
-        told = to_frame({"id": None, "status": refusal.status, "error": refusal.as_json()})
-        return ApiResponse((told, *self._unsubscribe(sorted(self._session_subscriptions))))
+        reply = to_frame({"id": None, "status": refusal.status, "error": refusal.as_json()})
+        return ApiResponse((reply, *self._unsubscribe(sorted(self._session_subscriptions))))
 
     def _malformed_reply(self, text: str, request_id: object = None) -> ApiResponse:
         self._malformed += 1
         refusal = ExchangeError(-1135, text)
         self._exchange.record_error("", refusal)
-        told = to_frame({"id": request_id, "status": refusal.status, "error": refusal.as_json()})
+        reply = to_frame({"id": request_id, "status": refusal.status, "error": refusal.as_json()})
         return ApiResponse(
-            (told,), CloseConnection(1008, "disconnected") if self._malformed >= MAX_MALFORMED_FRAMES else None
+            (reply,), CloseConnection(1008, "disconnected") if self._malformed >= MAX_MALFORMED_FRAMES else None
         )
 
 

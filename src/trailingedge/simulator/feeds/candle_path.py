@@ -1,7 +1,8 @@
-"""How a kline becomes ticks: the path that hurts, because nobody knows the real one.
+"""Candle path: turns a kline into ticks along the least favourable path, since the real one is unknown.
 
-A kline that closes up went open, low, high, close; one that closes down open, high, low, close. So a
-stop is reached before the gain that would have moved it, and a gain is taken away before the next one.
+A kline that closes up goes open, low, high, close; one that closes down goes open, high, low, close. A stop
+is then reached before the gain that would have moved it, and a gain is lost again before the close. A backtest
+on klines is meant to look worse than the market was, never better.
 """
 
 from decimal import Decimal
@@ -15,58 +16,60 @@ TICKS_PER_MINUTE: Final = 8
 
 
 def ticks_per_kline(kline: Kline) -> int:
-    """How many ticks tell this kline: eight for each minute of its length, and never fewer than eight."""
+    """How many ticks a kline becomes: eight per minute of its length, and never fewer than eight."""
     return ticks_per_length(kline.close_ms + 1 - kline.open_ms)
 
 
 def ticks_per_length(length_ms: int) -> int:
-    """The same for a kline of that length."""
+    """How many ticks a kline of that length becomes."""
     return max(TICKS_PER_MINUTE, TICKS_PER_MINUTE * length_ms // MINUTE_MS)
 
 
 class GridCandlePath:
-    """The walk itself, in whole numbers: prices in ticks, quantities in steps.
+    """The path in whole numbers: prices in units of the tick size, quantities in units of the step size.
 
-    `last`, `bought` and `depth` are what one kline leaves to the next: the last price, whether a rise led to
-    it, and what each best price holds. They can be read, and set to begin in the middle of a market.
+    Three values carry over from one kline to the next: `last_price`, `last_move_up` (whether a rise led to it) and
+    `depth` (the quantity at each best price). They can be read, and set to begin in the middle of a market.
     """
 
-    __slots__ = ("last_move_up", "depth", "last_price")
+    __slots__ = ("depth", "last_move_up", "last_price")
 
-    def __init__(self, last: int | None = None, *, bought: bool = False, depth: int = 1) -> None:
+    def __init__(self, last: int | None = None, *, last_move_up: bool = False, depth: int = 1) -> None:
         self.last_price = last
-        self.last_move_up = bought
+        self.last_move_up = last_move_up
         self.depth = depth
 
     def path(
-        self, opened: int, high: int, low: int, closed: int, volume: int, frames: int
+        self, opened: int, high: int, low: int, closed: int, volume: int, tick_count: int
     ) -> list[tuple[int, int, int]]:
-        """Best bid, last price and traded quantity of each frame. The ask is one tick above the bid."""
+        """Best bid, last price and traded quantity of each tick. The ask is one tick size above the bid."""
         stops = (opened, low, high, closed) if closed >= opened else (opened, high, low, closed)
-        last = frames - 1
+        last = tick_count - 1
         corners = (0, last // 3, 2 * last // 3, last)
         prices = [opened]
         for leg in range(3):
-            start, ticks = stops[leg], stops[leg + 1] - stops[leg]
+            start, change = stops[leg], stops[leg + 1] - stops[leg]
             count = corners[leg + 1] - corners[leg]
-            prices += [start + round(ticks * frame / count) for frame in range(1, count + 1)]
+            prices += [start + round(change * number / count) for number in range(1, count + 1)]
         shares = _shares(volume, prices, corners)
         if volume:
-            self.depth = max(volume // frames, 1)
-        told = []
+            self.depth = max(volume // tick_count, 1)
+        ticks_made = []
         for price, share in zip(prices, shares, strict=True):
             if self.last_price is not None and price != self.last_price:
                 self.last_move_up = price > self.last_price
             self.last_price = price
-            bid = price - 1 if self.last_move_up and price > 1 else price  # no bid at zero
-            told.append((bid, price, share))
-        return told
+            # After a rise the last trade was a buy at the ask, after a fall a sell at the bid. No bid at zero.
+            bid = price - 1 if self.last_move_up and price > 1 else price
+            ticks_made.append((bid, price, share))
+        return ticks_made
 
-    def skip(self, opened: int, high: int, low: int, closed: int, volume: int, frames: int) -> tuple[int, int, int]:
-        """Lowest, highest and last best bid of that walk, without walking it; the state moves on all the same.
+    def skip(self, opened: int, high: int, low: int, closed: int, volume: int, tick_count: int) -> tuple[int, int, int]:
+        """The lowest, highest and last best bid of `path`, without building it; the state moves on as if it had been.
 
-        The highest price is reached by a rise, so it is the ask, and the lowest by a fall: but for an open
-        that is one of them already.
+        The backtest skips klines with it in which no bid can lead to an action. A rise leads to the highest price,
+        so that is the ask and the bid lies one below; a fall leads to the lowest price, so that is the bid.
+        The exception is an open that is itself the highest or lowest price: the kline before decides.
         """
         if self.last_price is not None and opened != self.last_price:
             self.last_move_up = opened > self.last_price
@@ -81,35 +84,35 @@ class GridCandlePath:
             self.last_move_up = closed > low
         self.last_price = closed
         if volume:
-            self.depth = max(volume // frames, 1)
+            self.depth = max(volume // tick_count, 1)
         return max(lowest, 1), max(highest, 1), closed - 1 if self.last_move_up and closed > 1 else closed
 
 
 def _shares(volume: int, prices: list[int], corners: tuple[int, int, int, int]) -> list[int]:
-    """The volume in even parts, what does not divide going to the last frame.
+    """The volume in even parts; the last tick takes the remainder.
 
-    Where there is less than a step for each frame, the corners come first: without a trade there the
-    kline could not be rebuilt.
+    A volume of less than one step per tick goes to the corners first: without trades at open, high, low and
+    close, the exchange would not rebuild the kline that was played.
     """
     share = volume // len(prices)
     shares = [share] * len(prices)
     if share == 0:
         opens, first, second, closes = corners
         ends = (prices[opens], prices[closes])
-        needed = [opens, closes, *(frame for frame in (first, second) if prices[frame] not in ends)]
-        for frame in needed[:volume]:
-            shares[frame] = 1
+        needed = [opens, closes, *(number for number in (first, second) if prices[number] not in ends)]
+        for number in needed[:volume]:
+            shares[number] = 1
     shares[-1] += volume - sum(shares)
     return shares
 
 
 class CandlePath:
-    """Turns klines into ticks, one after the other. Prices lie on the tick, volumes on the step.
+    """Turns klines into ticks, one kline after the other. Prices must lie on the tick size, volumes on the step size.
 
-    Its ticks are spread evenly over a kline, the first as it opens, and trade exactly the kline's open,
-    high, low, close and volume. The spread is one tick: a rise is bought at the ask, a fall sold at the bid,
-    and a price that stands still goes on as before. Each best price holds as much as one tick trades, in
-    want of anything known.
+    The ticks are spread evenly over the kline, the first at its opening time, and trade exactly its open, high, low,
+    close and volume. The spread is one tick size: a rise is bought at the ask, a fall is sold at the bid, and an
+    unchanged price keeps the side of the last change. The quantity at each best price is not in a kline; it is
+    taken to be what one tick trades.
     """
 
     def __init__(self, tick_size: Decimal, step_size: Decimal) -> None:
@@ -119,16 +122,16 @@ class CandlePath:
 
     def ticks_of(self, kline: Kline) -> list[Tick]:
         """The ticks of `kline`, oldest first. A kline without volume has ticks without trades."""
-        frames = ticks_per_kline(kline)
+        tick_count = ticks_per_kline(kline)
         opened, high, low, closed = (
             int(price / self._tick_size) for price in (kline.open, kline.high, kline.low, kline.close)
         )
-        told = self._grid_path.path(opened, high, low, closed, int(kline.volume / self._step_size), frames)
+        path = self._grid_path.path(opened, high, low, closed, int(kline.volume / self._step_size), tick_count)
         length_ms = kline.close_ms + 1 - kline.open_ms
         depth = self._grid_path.depth * self._step_size
         return [
             Tick(
-                time_ms=kline.open_ms + length_ms * number // frames,
+                time_ms=kline.open_ms + length_ms * number // tick_count,
                 bid=bid * self._tick_size,
                 bid_quantity=depth,
                 ask=(bid + 1) * self._tick_size,
@@ -137,5 +140,5 @@ class CandlePath:
                 traded=traded * self._step_size,
                 aggressor=None if not traded else Side.BUY if price > bid else Side.SELL,
             )
-            for number, (bid, price, traded) in enumerate(told)
+            for number, (bid, price, traded) in enumerate(path)
         ]

@@ -1,7 +1,6 @@
-"""Market files as rows: plain or zipped, with a header or without, each with where it stands.
+"""CSV files of market data: plain or in a zip archive, read as rows with their line numbers.
 
-Everything that can be wrong with a file becomes a `ConfigError` that names the file, the line and what
-to do about it.
+Everything that can be wrong with a file becomes a `ConfigError` that names the file, the line and the remedy.
 """
 
 import csv
@@ -39,28 +38,29 @@ class CsvFile:
 
     @property
     def name(self) -> str:
-        """What the publisher called it."""
+        """The file's own name, in the archive if it is in one."""
         return self.path.name if self.member is None else Path(self.member).name
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of text, 0 where that cannot be told."""
+        """Size of the text in bytes; 0 if it cannot be found out."""
         try:
             if self.member is None:
                 return self.path.stat().st_size
             with zipfile.ZipFile(self.path) as archive:
                 return archive.getinfo(self.member).file_size
         except (OSError, zipfile.BadZipFile, KeyError):
-            return 0  # whoever reads it will say what is wrong
+            return 0  # the size only serves a progress bar; reading the file raises the error
 
     def error(self, what: str, line: int | None = None) -> ConfigError:
-        """The error that says what is wrong here and how it can be mended."""
+        """A ConfigError about this file: `what` is wrong, and its remedy, in one sentence."""
+        # A zip archive of Binance holds one file of the same name; naming it twice would not help.
         inside = "" if self.member is None or self.name == self.path.with_suffix(".csv").name else f" ({self.member})"
         where = "" if line is None else f", line {line}"
         return ConfigError([f"{self.path}{inside}{where}: {what}"])
 
     def rows(self) -> Iterator[tuple[int, CsvRow]]:
-        """Line number and cells of each row of values."""
+        """Line number and cells of each row, without the header."""
         line = 0
         with self._located_errors(lambda: line + 1), self._open() as text:
             reader = csv.reader(text)
@@ -70,15 +70,16 @@ class CsvFile:
                     yield line, row
 
     def row_batches(self, count: int, cells: int = -1) -> Iterator[tuple[int, list[CsvRow]]]:
-        """The same, `count` lines at a time, each piece with the number of its first line: for whoever reads millions.
+        """The rows in batches of `count` lines, each with the number of its first line; for files of millions of rows.
 
-        A line that is empty makes a row of one empty cell. Whoever wants only the first `cells` may find all that
-        follow them in one more.
+        An empty line, or the header, is a row of one empty cell. With `cells`, only the first `cells` are split off and
+        one more holds the rest of the line.
         """
         line = 1
         with self._located_errors(lambda: line), self._open() as text:
             while lines := list(islice(text, count)):
                 rows: list[CsvRow] = _split(lines, cells)
+                # The header becomes an empty row instead of being removed, so that line numbers stay right.
                 if line == 1 and is_header(rows[0]):
                     rows[0] = [""]
                 yield line, rows
@@ -86,7 +87,7 @@ class CsvFile:
 
     @contextmanager
     def _located_errors(self, line: Callable[[], int]) -> Iterator[None]:
-        """What may be wrong with text, archive and disk becomes a ConfigError; `line` is where that is."""
+        """Turn errors of text, archive and disk into a ConfigError; `line` returns the line being read."""
         try:
             yield
         except (UnicodeDecodeError, csv.Error) as exc:
@@ -106,24 +107,24 @@ class CsvFile:
                 yield io.TextIOWrapper(data, encoding="utf-8-sig", newline="")
 
     def detect_schema(self) -> CsvSchema:
-        """What its rows are, by the first. Raises ConfigError when there is none or it is none of ours."""
+        """The schema of the file, by its first row. Raises ConfigError if there is no row or the schema is unknown."""
         for line, row in self.rows():
-            layout = detect_schema(row)
-            if layout is None:
-                known = ", ".join(layout.value for layout in CsvSchema)
+            schema = detect_schema(row)
+            if schema is None:
+                known = ", ".join(schema.value for schema in CsvSchema)
                 what = f"{len(row)} columns that are none of Binance's layouts ({known})"
                 raise self.error(f"{what}; name CSV or ZIP files of its public data", line)
-            return layout
+            return schema
         raise self.error("holds no rows; leave it out or download it again")
 
-    def values(self, layout: CsvSchema) -> Iterator[tuple[CsvRow, Kline | TradeRow | QuoteRow]]:
-        """Each row with what it says. Raises ConfigError at the first that says nothing sensible."""
-        parse = PARSERS[layout]
+    def values(self, schema: CsvSchema) -> Iterator[tuple[CsvRow, Kline | TradeRow | QuoteRow]]:
+        """Each row with its parsed value. Raises ConfigError at the first row that cannot be parsed."""
+        parse = PARSERS[schema]
         for line, row in self.rows():
             yield row, self.parse_row(parse, line, row)
 
     def parse_row(self, parse: Callable[[CsvRow], Said], line: int, row: CsvRow) -> Said:
-        """What `parse` makes of a row. Raises ConfigError where that is nothing sensible."""
+        """The value of a row by `parse`. Raises ConfigError with the line if it cannot be parsed."""
         try:
             return parse(row)
         except IndexError as exc:
@@ -133,14 +134,15 @@ class CsvFile:
 
 
 def _split(lines: Sequence[str], cells: int) -> list[CsvRow]:
-    """Cells of lines. None of the exchange's is quoted, and a plain split takes a third of the time."""
+    """The cells of each line. Binance quotes no cell, and `str.split` takes a third of the time of `csv.reader`."""
+    # A file that another program saved may quote its cells; then the csv module takes over.
     if any('"' in line for line in lines):
         return list(csv.reader(lines))
     return [line.rstrip("\r\n").split(",", cells) for line in lines]
 
 
 def csv_files(path: Path) -> list[CsvFile]:
-    """The CSV files at `path`: itself, or what a zip archive holds, by name."""
+    """The CSV files at `path`: the file itself, or the members of a zip archive by name. Raises ConfigError."""
     if not path.exists():
         raise CsvFile(path).error("no such file; name CSV or ZIP files of Binance's public data")
     if path.is_dir():

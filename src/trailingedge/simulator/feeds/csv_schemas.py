@@ -1,7 +1,7 @@
-"""Binance's public CSV layouts: klines, trades, aggTrades and bookTicker, and how to tell them apart.
+"""CSV schemas of Binance's public data: klines, trades, aggTrades and bookTicker, with a parser for each.
 
-A layout is known by its columns, not by its header, for spot files come without one. Times are
-milliseconds, or microseconds in spot files since 2025; their magnitude says which.
+A schema is recognised by its columns, because spot files have no header. Times are in milliseconds, or in
+microseconds in spot files since 2025; the magnitude tells which.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,14 +16,14 @@ from trailingedge.model.market import ZERO, Kline, Side
 CsvRow = Sequence[str]
 
 _BOOLEANS: Final = {"true": True, "false": False}
-# 10^11 ms is in 1973 and 10^14 ms in 5138; 10^17 µs is in 5138 again.
+# 10^11 ms is in 1973 and 10^14 ms in 5138; 10^14 µs is in 1973 and 10^17 µs in 5138. So no time is ambiguous.
 _EARLIEST_MS: Final = 10**11
 _MICROSECONDS_FROM: Final = 10**14
 _MICROSECONDS_UNTIL: Final = 10**17
 
 
 class CsvSchema(Enum):
-    """What a row is."""
+    """What the rows of a file are."""
 
     KLINES = "klines"
     TRADES = "trades"
@@ -33,7 +33,7 @@ class CsvSchema(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TradeRow:
-    """A row of trades or aggTrades."""
+    """A row of a trades or aggTrades file."""
 
     trade_id: int
     time_ms: int
@@ -44,7 +44,7 @@ class TradeRow:
 
 @dataclass(frozen=True, slots=True)
 class QuoteRow:
-    """A row of bookTicker; a crossed or empty book is as possible in a file as on the wire."""
+    """A row of a bookTicker file. The book may be crossed or empty: recorded data has such rows."""
 
     time_ms: int
     bid: Decimal
@@ -54,14 +54,14 @@ class QuoteRow:
 
 
 def is_header(row: CsvRow) -> bool:
-    """The row names columns instead of filling them."""
+    """Whether the row is a header: its first cell is not a number."""
     return bool(row) and not row[0].strip().lstrip("-").isdigit()
 
 
 def detect_schema(row: CsvRow) -> CsvSchema | None:
-    """The layout of a row of values, None when it is none of Binance's.
+    """The schema of a row by its number of cells and the position of its booleans; None if it is no known one.
 
-    USD-M futures files lack the last column of trades and aggTrades.
+    Files of USD-M futures lack the last column of trades and aggTrades.
     """
     flags = [number for number, cell in enumerate(row) if cell.strip().lower() in _BOOLEANS]
     match len(row), flags:
@@ -77,7 +77,7 @@ def detect_schema(row: CsvRow) -> CsvSchema | None:
 
 
 def parse_time_ms(cell: str) -> int:
-    """A time of a file in milliseconds. Raises ValueError when it is neither milli- nor microseconds."""
+    """A time cell in milliseconds. Raises ValueError if it is neither in milli- nor in microseconds."""
     time = int(cell)
     if _EARLIEST_MS <= time < _MICROSECONDS_FROM:
         return time
@@ -87,7 +87,7 @@ def parse_time_ms(cell: str) -> int:
 
 
 def parse_times_ms(cells: Iterable[str]) -> list[int]:
-    """The same for a whole column, which mostly is of milliseconds throughout."""
+    """A whole column of times in milliseconds; one pass is enough for the usual column of milliseconds."""
     cells = tuple(cells)
     times = list(map(int, cells))
     if times and min(times) >= _EARLIEST_MS and max(times) < _MICROSECONDS_FROM:
@@ -96,16 +96,16 @@ def parse_times_ms(cells: Iterable[str]) -> list[int]:
 
 
 def parse_kline(row: CsvRow) -> Kline:
-    """open_time, open, high, low, close, volume, close_time, …"""
+    """A row with open_time, open, high, low, close, volume, close_time, … Raises ValueError or IndexError."""
     opened, high, low, closed, volume = map(_number, row[1:6])
     return Kline(parse_time_ms(row[0]), parse_time_ms(row[6]), opened, high, low, closed, volume)
 
 
 def parse_kline_times(row: CsvRow) -> tuple[int, int]:
-    """When the kline of a row that `parse_kline` would read opens and closes. Raises what that would raise.
+    """Opening and closing time of a kline row, checked like `parse_kline`, which raises the errors of a bad row.
 
-    Whoever only looks through a year of them has no use for exact prices: floats say whether one makes sense,
-    and a row of which they say that it does not is read exactly.
+    The inspection of a year of klines needs no exact prices. Floats are enough to see that a row is plausible and take
+    a fraction of the time; a row that looks wrong is parsed exactly.
     """
     try:
         open_ms, close_ms = parse_time_ms(row[0]), parse_time_ms(row[6])
@@ -113,6 +113,7 @@ def parse_kline_times(row: CsvRow) -> tuple[int, int]:
     except (ValueError, IndexError):
         sensible = False
     else:
+        # The same conditions as `Kline` checks; the comparisons are false for NaN as well.
         sensible = 0 < low <= opened <= high < inf and low <= closed <= high and 0 <= volume < inf
     if not (sensible and open_ms <= close_ms):
         kline = parse_kline(row)
@@ -121,17 +122,17 @@ def parse_kline_times(row: CsvRow) -> tuple[int, int]:
 
 
 def parse_trade(row: CsvRow) -> TradeRow:
-    """id, price, qty, quote_qty, time, is_buyer_maker, …"""
+    """A row with id, price, qty, quote_qty, time, is_buyer_maker, … Raises ValueError or IndexError."""
     return TradeRow(int(row[0]), parse_time_ms(row[4]), _price(row[1]), _number(row[2]), _aggressor(row[5]))
 
 
 def parse_agg_trade(row: CsvRow) -> TradeRow:
-    """agg_trade_id, price, quantity, first_trade_id, last_trade_id, transact_time, is_buyer_maker, …"""
+    """A row with agg_trade_id, price, quantity, first and last trade id, transact_time, is_buyer_maker, …"""
     return TradeRow(int(row[0]), parse_time_ms(row[5]), _price(row[1]), _number(row[2]), _aggressor(row[6]))
 
 
 def parse_quote(row: CsvRow) -> QuoteRow:
-    """update_id, best_bid_price, best_bid_qty, best_ask_price, best_ask_qty, transaction_time, …"""
+    """A row with update_id, best_bid_price, best_bid_qty, best_ask_price, best_ask_qty, transaction_time, …"""
     bid, bid_quantity, ask, ask_quantity = (_number(cell) for cell in row[1:5])
     return QuoteRow(parse_time_ms(row[5]), bid, bid_quantity, ask, ask_quantity)
 
@@ -143,7 +144,7 @@ PARSERS: Final[dict[CsvSchema, Callable[[CsvRow], Kline | TradeRow | QuoteRow]]]
     CsvSchema.BOOK_TICKER: parse_quote,
 }
 
-KLINE_COLUMNS: Final = 7  # from when it opens to when it closes; nobody reads what follows
+KLINE_COLUMNS: Final = 7  # open_time to close_time; the columns after them are not read
 PRICE_COLUMNS: Final = {
     CsvSchema.KLINES: (1, 2, 3, 4),
     CsvSchema.TRADES: (1,),
@@ -159,7 +160,7 @@ QUANTITY_COLUMNS: Final = {
 
 
 def decimal_places(cell: str) -> int:
-    """How many decimals the number uses; trailing zeros are padding."""
+    """How many decimals a number uses; trailing zeros are padding and do not count."""
     return len(cell.rstrip("0")) - 1 - point if (point := cell.find(".")) >= 0 else 0
 
 
@@ -181,7 +182,7 @@ def _price(cell: str) -> Decimal:
 
 
 def _aggressor(is_buyer_maker: str) -> Side:
-    """Where the buyer waited, the seller took."""
+    """The taker's side: if the buyer was the maker, the seller took."""
     try:
         return Side.SELL if _BOOLEANS[is_buyer_maker.strip().lower()] else Side.BUY
     except KeyError as exc:

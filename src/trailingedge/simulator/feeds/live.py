@@ -1,8 +1,8 @@
-"""A market that another exchange makes: what it tells is played on this one as it comes.
+"""Live market feed: plays another exchange's prices, trades and klines on the simulated one as they arrive.
 
-Nothing is made up. Prices are those told last, trades those that were told, and so are the klines of one
-interval. While the other exchange cannot be heard nobody calls anything here: nothing moves, and nothing
-fills. Time is the other's as well, but never goes back.
+Nothing is invented: prices, trades and the klines of one interval are those that the other exchange published. While
+its connections are down nothing is called here, so nothing moves and nothing fills. Market time is the other
+exchange's, but never goes back, because its streams arrive over several connections and may overtake each other.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from trailingedge.simulator.klines import Interval
 
 @dataclass(slots=True)
 class OpeningTick:
-    """A tape of a single tick, with which a market opens that is played live from then on."""
+    """A source with a single tick: the opening of a market that is played live from then on."""
 
     symbol: str
     base_asset: str
@@ -31,7 +31,7 @@ class OpeningTick:
 
     @classmethod
     def of_market(cls, rules: SymbolRules, top: BookTop, last_price: Decimal, market_ms: int) -> Self:
-        """The market as it stands: its best prices, and what traded last, by which nothing is filled any more."""
+        """The market as it is now: its best prices and its last trade's price. That trade fills nothing any more."""
         tick = Tick(market_ms, top.bid, top.bid_quantity, top.ask, top.ask_quantity, last_price, ZERO, None)
         return cls(rules.symbol, rules.base_asset, rules.quote_asset, rules.tick_size, rules.step_size, tick)
 
@@ -40,18 +40,18 @@ class OpeningTick:
 
 
 class LiveMarket:
-    """The other exchange's news, for everybody behind `switchboard`, whose market has opened.
+    """Plays the other exchange's events on the exchange behind `hub`, whose market must have opened.
 
-    `interval` is that of the klines that are told; they must be expected (see `Klines.expect`).
+    `interval` is that of the relayed klines; see `Klines.relay_interval`.
     """
 
-    def __init__(self, switchboard: ConnectionHub, interval: Interval) -> None:
-        self._hub = switchboard
-        self._engine = switchboard.exchange.engine
+    def __init__(self, hub: ConnectionHub, interval: Interval) -> None:
+        self._hub = hub
+        self._engine = hub.exchange.engine
         self._interval = interval
 
     def on_top(self, top: BookTop, market_ms: int) -> None:
-        """The best prices have changed; nothing traded."""
+        """Play new best prices without a trade."""
         tick = replace(
             self._engine.book.tick,
             bid=top.bid,
@@ -59,22 +59,23 @@ class LiveMarket:
             ask=top.ask,
             ask_quantity=top.ask_quantity,
             traded=ZERO,
+            # A book update must not repeat the last trade: it would fill orders a second time.
             aggressor=None,
         )
         self._on_tick(tick, market_ms)
 
     def on_trade(self, price: Decimal, quantity: Decimal, aggressor: Side, market_ms: int) -> None:
-        """Somebody took `quantity` at `price`."""
+        """Play a trade at the best prices known so far."""
         tick = replace(self._engine.book.tick, last_price=price, traded=quantity, aggressor=aggressor)
         self._on_tick(tick, market_ms)
 
     def on_kline(self, kline: Kline, market_ms: int) -> None:
-        """A kline, forming or closed."""
+        """Relay a kline, forming or closed."""
         self._engine.relay_kline(kline, self._interval, market_ms)
         self._hub.publish_events()
 
     def on_symbol_status(self, status: str) -> None:
-        """Whether the symbol trades, in the exchange's word."""
+        """Take over the symbol's status, as `exchangeInfo` gives it."""
         self._engine.symbol_status = status
 
     def _on_tick(self, tick: Tick, market_ms: int) -> None:

@@ -1,6 +1,6 @@
-"""What a generated market goes through: stretches of one mood each, drawn from a seed.
+"""Market phases of the generated market: calm, trend, squeeze, crash and rally, drawn from a seed or scripted.
 
-Numbers of an episode describe it for ETH against a dollar; fractions are of the price.
+The numbers fit ETH against a dollar; fractions are fractions of the price.
 """
 
 import random
@@ -11,7 +11,7 @@ from typing import Final
 
 
 class PhaseKind(Enum):
-    """What kind of stretch it is."""
+    """The kinds of phases."""
 
     CALM = "calm"
     TREND = "trend"
@@ -22,12 +22,11 @@ class PhaseKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MarketPhase:
-    """One stretch of the market.
+    """One phase of the market.
 
-    The price drifts evenly by `drift_frac` over the whole, with `noise_frac` a minute around it. A
-    tick comes every `pace_s` (shortest, longest; never above 7, so that a minute has eight), the
-    spread is within `spread_ticks`, and `rest` is the share of ticks that leave the best prices where
-    they are, so that a queue can be traded away.
+    The price drifts evenly by `drift_frac` over the phase, with a noise of `noise_frac` per √minute around it. The time
+    between ticks is within `tick_interval_s` (at most 7, so that a minute has at least eight ticks), the spread within
+    `spread_ticks`. `unchanged_share` of the ticks leave the best prices where they are, so that a queue can be traded.
     """
 
     kind: PhaseKind
@@ -78,15 +77,17 @@ def rally(minutes: float, drift_frac: float) -> MarketPhase:
 
 
 def random_phases(chance: random.Random) -> Iterator[MarketPhase]:
-    """Episodes without end: half of them calm, and what falls rises again.
+    """Endless random phases, half of them calm or squeezes.
 
-    Drifts lean against the sum of those before, so that a market of many days keeps its order of magnitude.
+    A phase rises with a probability that falls as the sum of past drifts rises, so that the price of a market of many
+    days keeps its order of magnitude.
     """
+    # The sum of drifts so far; at ±20 % nine phases in ten go the other way.
     level_frac = 0.0
     while True:
-        episode = _draw(chance, rises=chance.random() < 0.5 - 2.0 * max(-0.2, min(0.2, level_frac)))
-        level_frac += episode.drift_frac
-        yield episode
+        phase = _draw(chance, rises=chance.random() < 0.5 - 2.0 * max(-0.2, min(0.2, level_frac)))
+        level_frac += phase.drift_frac
+        yield phase
 
 
 def _draw(chance: random.Random, rises: bool) -> MarketPhase:
@@ -107,13 +108,13 @@ def _between(chance: random.Random, low: float, high: float) -> float:
     return low + (high - low) * chance.random()
 
 
-def _rise_or_fall(mood: PhaseKind, minutes: float, drift_frac: float) -> MarketPhase:
-    """A move smooth enough not to look like its own end."""
-    return MarketPhase(mood, minutes, drift_frac, noise_frac=0.0002, tick_interval_s=(2.0, 6.0), unchanged_share=0.15)
+def _rise_or_fall(kind: PhaseKind, minutes: float, drift_frac: float) -> MarketPhase:
+    """A move smooth enough that its noise does not look like a reversal to the strategy."""
+    return MarketPhase(kind, minutes, drift_frac, noise_frac=0.0002, tick_interval_s=(2.0, 6.0), unchanged_share=0.15)
 
 
 def _turn(drift_frac: float) -> MarketPhase:
-    """A steep pull-back in which each tick leaves an order at the best price behind."""
+    """A steep pull-back in which every tick moves away from an order at the best price, so that it must be requoted."""
     return MarketPhase(
         PhaseKind.TREND,
         1.5,

@@ -1,8 +1,8 @@
-"""Recorded markets: Binance's public CSV files as a tape.
+"""Recorded markets: Binance's public CSV files as a source of ticks.
 
-One function opens them for whoever replays a market. Klines are walked (see `walk`); each trade is a
-tick of its own with a spread of one tick around it, in want of the true one; bookTicker rows are ticks
-without trades. Files are put in order of time, and what overlaps is told once.
+`open_market` opens them for simulation and backtest. Klines become ticks by `candle_path`; each trade is a tick with a
+spread of one tick size around it, as the true one is not recorded; each bookTicker row is a tick without a trade.
+Files are put in order of time, and rows that overlap are played once.
 """
 
 from collections import deque
@@ -25,7 +25,7 @@ from trailingedge.simulator.feeds.inspection import (
 )
 from trailingedge.simulator.feeds.ticks import Tick
 
-# Longest first: ETHFDUSD is quoted in FDUSD, not in USD.
+# Longest first: ETHFDUSD is quoted in FDUSD, not in USD. The order within one length does not matter.
 QUOTE_ASSETS: Final = tuple(
     sorted(
         (
@@ -46,34 +46,33 @@ def open_market(
     base_asset: str | None = None,
     quote_asset: str | None = None,
 ) -> "RecordedMarket":
-    """The market that these files recorded.
+    """The market recorded in these files.
 
-    Unless given, the symbol is taken from the file names (`ETHUSDT-1m-…`) and the assets from the
-    symbol; one that is given goes before the names, and where they differ that is told among the gaps.
-    Tick and step are as fine as the decimals that prices and quantities use. Every kline is read once here
-    and checked; of trades and quotes the beginning of each file is. Raises ConfigError that lists everything
-    wrong with the files, with line and remedy.
+    Unless given, the symbol comes from the file names (`ETHUSDT-1m-…`) and the assets from the symbol. A symbol that is
+    given wins over the names; a difference is listed among the market's gaps. Tick and step size are as fine as
+    the decimals that prices and quantities use. Every kline is read and checked here; of trades and quotes only
+    the beginning of each file. Raises ConfigError that lists everything wrong with the files, with line and remedy.
     """
-    surveys, problems = inspect_files(Path(path) for path in paths)
-    if not surveys and not problems:
+    inspections, problems = inspect_files(Path(path) for path in paths)
+    if not inspections and not problems:
         problems.append("no market file was named; name CSV or ZIP files of Binance's public data")
-    problems += find_mismatches(surveys)
+    problems += find_mismatches(inspections)
     if problems:
         raise ConfigError(problems)
-    symbol = symbol or surveys[0].symbol
+    symbol = symbol or inspections[0].symbol
     if symbol is None:
-        raise surveys[0].file.error("its name does not tell the symbol; call it ETHUSDT-1m-….csv or set SYMBOL")
+        raise inspections[0].file.error("its name does not tell the symbol; call it ETHUSDT-1m-….csv or set SYMBOL")
     base_asset, quote_asset = split_symbol(symbol, base_asset, quote_asset)
     return RecordedMarket(
         symbol,
         base_asset,
         quote_asset,
-        tick_size=grid_of_decimals(max(survey.price_decimals for survey in surveys)),
-        step_size=grid_of_decimals(max(survey.quantity_decimals for survey in surveys)),
-        schema=surveys[0].schema,
-        files=[survey.file for survey in surveys],
-        gaps=[*_relabelled(paths, symbol), *missing_klines(surveys)],
-        interval_ms=max(survey.interval_ms for survey in surveys),
+        tick_size=grid_of_decimals(max(inspection.price_decimals for inspection in inspections)),
+        step_size=grid_of_decimals(max(inspection.quantity_decimals for inspection in inspections)),
+        schema=inspections[0].schema,
+        files=[inspection.file for inspection in inspections],
+        gaps=[*_relabelled(paths, symbol), *missing_klines(inspections)],
+        interval_ms=max(inspection.interval_ms for inspection in inspections),
     )
 
 
@@ -85,12 +84,13 @@ def _relabelled(paths: Sequence[str | Path], symbol: str) -> list[str]:
 
 
 def split_symbol(symbol: str, base_asset: str | None = None, quote_asset: str | None = None) -> tuple[str, str]:
-    """Base and quote asset of `symbol`: as given, else by the longest quote asset known that it ends in.
+    """Base and quote asset of `symbol`: as given, else by the longest known quote asset at its end.
 
-    Raises ConfigError when neither tells.
+    Raises ConfigError if the symbol ends in none.
     """
     if base_asset and quote_asset:
         return base_asset, quote_asset
+    # The base asset alone determines the quote asset: it is the rest of the symbol.
     if base_asset and symbol.startswith(base_asset) and symbol != base_asset:
         return base_asset, symbol.removeprefix(base_asset)
     for known in (quote_asset,) if quote_asset else QUOTE_ASSETS:
@@ -100,12 +100,11 @@ def split_symbol(symbol: str, base_asset: str | None = None, quote_asset: str | 
 
 
 class RecordedMarket:
-    """A tape of files, made by `open_market`. It keeps one kline's ticks at a time and has no history.
+    """A source of ticks from files, made by `open_market`. It has no history.
 
-    `interval_ms` is the length of its klines, 0 for trades and quotes.
-
-    Iterating again tells the same again. It raises ConfigError at a row that cannot be read, which only
-    trades and quotes beyond those that were checked can have.
+    `interval_ms` is the length of its klines, 0 for trades and quotes. The ticks of one kline at a time are in memory.
+    Iterating again yields the same ticks. It raises ConfigError at a row that cannot be parsed; only trades and quotes
+    beyond the part that was checked can have one.
     """
 
     def __init__(
@@ -115,7 +114,7 @@ class RecordedMarket:
         quote_asset: str,
         tick_size: Decimal,
         step_size: Decimal,
-        layout: CsvSchema,
+        schema: CsvSchema,
         files: Sequence[CsvFile],
         gaps: Sequence[str],
         interval_ms: int = 0,
@@ -128,7 +127,7 @@ class RecordedMarket:
         self.step_size = step_size
         self.history: Sequence[Kline] = ()
         self.gaps: Sequence[str] = tuple(gaps)
-        self.schema = layout
+        self.schema = schema
         self.files = tuple(files)
 
     def __iter__(self) -> Iterator[Tick]:
@@ -144,44 +143,46 @@ class RecordedMarket:
                 yield value
 
     def _from_klines(self) -> Iterator[Tick]:
-        walker = CandlePath(self.tick_size, self.step_size)
-        told_ms = -1
+        path = CandlePath(self.tick_size, self.step_size)
+        last_ms = -1
         for kline in self._values():
-            if isinstance(kline, Kline) and kline.open_ms > told_ms:
-                yield from walker.ticks_of(kline)
-                told_ms = kline.close_ms
+            if isinstance(kline, Kline) and kline.open_ms > last_ms:
+                yield from path.ticks_of(kline)
+                last_ms = kline.close_ms
 
     def _from_trades(self) -> Iterator[Tick]:
-        """The best prices hold as much as the largest of the last trades, in want of anything known."""
-        told_id, told_ms = -1, 0
+        """One tick per trade. The quantity at the best prices is not recorded: the largest recent trade stands in."""
+        last_id, last_ms = -1, 0
         recent: deque[Decimal] = deque([self.step_size], maxlen=20)
         for trade in self._values():
-            if not isinstance(trade, TradeRow) or trade.trade_id <= told_id:
+            if not isinstance(trade, TradeRow) or trade.trade_id <= last_id:
                 continue
-            told_id, told_ms = trade.trade_id, max(told_ms, trade.time_ms)
+            last_id, last_ms = trade.trade_id, max(last_ms, trade.time_ms)
             traded = floor_to_step(trade.quantity, self.step_size)
             recent.append(traded)
             depth = max(self.step_size, *recent)
-            price = self._on_tick(trade.price)
+            price = self._on_grid(trade.price)
+            # A buyer took at the ask, so the bid is one tick below the trade; a seller took at the bid.
             bought = trade.aggressor is Side.BUY and price > self.tick_size  # no bid at zero
             bid = price - self.tick_size if bought else price
             aggressor = None if traded == ZERO else Side.BUY if bought else Side.SELL
-            yield Tick(told_ms, bid, depth, bid + self.tick_size, depth, price, traded, aggressor)
+            yield Tick(last_ms, bid, depth, bid + self.tick_size, depth, price, traded, aggressor)
 
     def _from_quotes(self) -> Iterator[Tick]:
-        """Crossed and empty books are left out: bad data is no data."""
-        told_ms = 0
+        """One tick per quote. Crossed and empty books are skipped."""
+        last_ms = 0
         for quote in self._values():
-            if not isinstance(quote, QuoteRow) or quote.time_ms < told_ms or not ZERO < quote.bid < quote.ask:
+            # A row older than the last is skipped, too: files of neighbouring days may overlap.
+            if not isinstance(quote, QuoteRow) or quote.time_ms < last_ms or not ZERO < quote.bid < quote.ask:
                 continue
-            told_ms = quote.time_ms
+            last_ms = quote.time_ms
             bid = max(self.tick_size, round_to_passive_tick(quote.bid, Side.BUY, self.tick_size))
             ask = max(bid + self.tick_size, round_to_passive_tick(quote.ask, Side.SELL, self.tick_size))
             bid_quantity = floor_to_step(quote.bid_quantity, self.step_size)
             ask_quantity = floor_to_step(quote.ask_quantity, self.step_size)
-            yield Tick(told_ms, bid, bid_quantity, ask, ask_quantity, bid, ZERO, None)
+            yield Tick(last_ms, bid, bid_quantity, ask, ask_quantity, bid, ZERO, None)
 
-    def _on_tick(self, price: Decimal) -> Decimal:
-        """Off the grid only where a trade beyond those surveyed is finer than they were."""
+    def _on_grid(self, price: Decimal) -> Decimal:
+        """The grid price nearest to `price`: a trade beyond the inspected rows may have more decimals than the grid."""
         whole = (price / self.tick_size).to_integral_value(rounding=ROUND_HALF_EVEN)
         return max(whole, Decimal(1)) * self.tick_size

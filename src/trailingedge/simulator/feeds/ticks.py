@@ -1,6 +1,6 @@
-"""What the embedded exchange is told of the world outside: a tape of ticks.
+"""Ticks and tick sources: the market data that the embedded exchange plays.
 
-A tape comes from the seeded generator or from recorded files; the exchange does not know which.
+A source is generated, recorded or live; the exchange does not know which.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,9 +13,9 @@ from trailingedge.model.market import Kline, Side
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """The best prices of the others at one moment, and what traded to get there.
+    """The market's best prices at one time, and the trade that led to them, if any.
 
-    `aggressor` is the side of the taker of that trade; without a trade it is None and `traded` zero.
+    `aggressor` is the side of that trade's taker; without a trade it is None and `traded` is zero.
     0 < bid < ask. Times are market time and never go back.
     """
 
@@ -30,14 +30,15 @@ class Tick:
 
 
 class TickSource(Protocol):
-    """A market to be played. Iterating gives the ticks from its start, oldest first; once."""
+    """A market to be played. Iterating yields its ticks from the start, oldest first; a second time need not work."""
 
+    # What the exchange needs to know about the pair before the first tick.
     symbol: str
     base_asset: str
     quote_asset: str
     tick_size: Decimal
     step_size: Decimal
     history: Sequence[Kline]  # closed one-minute klines before the first tick, oldest first; may be empty
-    gaps: Sequence[str]  # what is missing in the source, in words; may be empty
+    gaps: Sequence[str]  # sentences about what the source lacks, for people; may be empty
 
     def __iter__(self) -> Iterator[Tick]: ...
