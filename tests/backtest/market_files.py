@@ -1,4 +1,4 @@
-"""Recorded markets that were never recorded: the seeded generator writes them in the layouts of public files."""
+"""Market files for tests: the seeded market generator writes them in Binance's public CSV layouts."""
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -23,7 +23,7 @@ def ticks(seed: int, minutes: int, *, scripted: bool = True) -> Iterator[Tick]:
 
 
 def write_klines(folder: Path, seed: int, minutes: int, *, scripted: bool = True) -> Path:
-    """One-minute klines of what traded."""
+    """A file of one-minute klines."""
     path = folder / "ETHFDUSD-1m-2026-07.csv"
     with path.open("w", encoding="utf-8") as file:
         trades = (tick for tick in ticks(seed, minutes, scripted=scripted) if tick.traded)
@@ -38,7 +38,7 @@ def write_klines(folder: Path, seed: int, minutes: int, *, scripted: bool = True
 
 
 def write_trades(folder: Path, seed: int, minutes: int, *, scripted: bool = True) -> Path:
-    """Every trade."""
+    """A file with every trade."""
     path = folder / "ETHFDUSD-trades-2026-07.csv"
     with path.open("w", encoding="utf-8") as file:
         trades = (tick for tick in ticks(seed, minutes, scripted=scripted) if tick.traded)
@@ -50,7 +50,7 @@ def write_trades(folder: Path, seed: int, minutes: int, *, scripted: bool = True
 
 
 def write_quotes(folder: Path, seed: int, minutes: int, *, scripted: bool = True) -> Path:
-    """Every change of the best prices."""
+    """A file with every change of the best prices."""
     path = folder / "ETHFDUSD-bookTicker-2026-07.csv"
     with path.open("w", encoding="utf-8") as file:
         for number, tick in enumerate(ticks(seed, minutes, scripted=scripted), 1):

@@ -1,4 +1,4 @@
-"""Markets and settings by chance, close enough to each other that much happens in little time."""
+"""Random markets and settings, chosen so that much happens in little time."""
 
 import dataclasses
 from decimal import Decimal
@@ -17,7 +17,7 @@ START_MS: Final = 1_783_000_020_000  # a full minute
 
 
 def klines(chance: Random, count: int, *, swing: float) -> list[Columns]:
-    """One-minute klines around 2500, here and there without volume or missing."""
+    """One-minute klines around 2500; some are missing or have no volume."""
     told: list[Columns] = []
     columns, price, open_ms = KlineColumns(), 250_000, START_MS
     for _ in range(count):
@@ -65,7 +65,7 @@ def ticks(chance: Random, count: int, *, swing: float, trades: bool) -> list[Col
 
 
 def settings(chance: Random) -> Settings:
-    """Settings under which a small move does something."""
+    """Settings under which small price moves lead to actions."""
     # A pegged price is the exchange's own, which need not lie on a coarser tick of ours.
     price_tick = chance.choice((None, None, Decimal("0.05")))
     pricings = [pricing for pricing in Pricing if price_tick is None or pricing is not Pricing.PEG]
@@ -103,13 +103,13 @@ def settings(chance: Random) -> Settings:
 
 
 def standing(chosen: Settings) -> BacktestInputs:
-    """One ETH and some change, at the fee that was chosen."""
+    """One ETH and some quote, at the fee of the settings."""
     terms = dataclasses.replace(ExchangeSpec(), maker_fee=chosen.fee or Decimal(0))
     return BacktestInputs(chosen, terms, {"ETH": Decimal(1), "FDUSD": Decimal("200.5")})
 
 
 def replayed(chosen: Settings, market: list[Columns], *, thorough: bool = False) -> tuple[RunReport, Backtest]:
-    """The story of that market, and the replay that told it."""
+    """The report of a backtest on that market, and the backtest."""
     replay = Backtest(standing(chosen), thorough=thorough)
     replay.run(market)
     assert replay.halt_reason is None

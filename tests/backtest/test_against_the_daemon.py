@@ -1,4 +1,4 @@
-"""The promise that everything else here is for: a replay fills as the daemon does on the embedded exchange."""
+"""Test of a backtest against the daemon on the simulated exchange: both get the same fills."""
 
 import dataclasses
 from decimal import Decimal

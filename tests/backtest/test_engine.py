@@ -1,3 +1,5 @@
+"""Tests of the backtest engine: skipping ticks and splitting results change nothing."""
+
 from itertools import pairwise
 from random import Random
 
@@ -16,7 +18,7 @@ def market(kind: str, dice: Random) -> list[Columns]:
 
 @pytest.mark.parametrize("kind", ["klines", "trades", "quotes"])
 @pytest.mark.parametrize("seed", range(5))
-def test_what_is_passed_over_would_have_changed_nothing(kind: str, seed: int) -> None:
+def test_skipped_ticks_would_have_changed_nothing(kind: str, seed: int) -> None:
     dice = Random(f"{kind} {seed}")
     settings, told = random_market.settings(dice), market(kind, dice)
     swift, swiftly = random_market.replayed(settings, told)
@@ -25,7 +27,7 @@ def test_what_is_passed_over_would_have_changed_nothing(kind: str, seed: int) ->
     assert swiftly.cycles < slowly.cycles
 
 
-def test_a_replay_in_parts_comes_to_the_same_as_in_one_piece() -> None:
+def test_a_backtest_in_parts_gives_the_same_result_as_in_one() -> None:
     dice = Random("parts")
     settings, told = random_market.settings(dice), random_market.klines(dice, 200, swing=30.0)
     whole, _ = random_market.replayed(settings, told)

@@ -1,4 +1,4 @@
-"""Whatever file is given to whichever command: it is told, or one line says what it is and what to do with it."""
+"""Tests of file kinds: each file given to each command is accepted, or one line names the right command."""
 
 import gzip
 import json
@@ -129,32 +129,36 @@ Make = Callable[[Path], Path]
 
 # Of each file: what `replay` says of it, and what `report` does.
 FILES = [
-    pytest.param(a_market, "", "a market file, in which nobody has traded yet; use trailing-edge replay {}"),
-    pytest.param(a_zipped_market, "", "a market file, in which nobody has traded yet; use trailing-edge replay {}"),
+    pytest.param(a_market, "", "a market file, without trades of ours; use trailing-edge replay {}"),
+    pytest.param(a_zipped_market, "", "a market file, without trades of ours; use trailing-edge replay {}"),
     pytest.param(a_damaged_zip, "is no zip archive; download it again", "use trailing-edge replay {}"),
     pytest.param(a_zip_with_a_flipped_byte, "cannot be unpacked", "use trailing-edge replay {}"),
-    pytest.param(saved_story, "a saved story, not a market file; tell it with trailing-edge report {}", ""),
-    pytest.param(a_story_of_another_name, "a saved story, not a market file; tell it with trailing-edge report {}", ""),
+    pytest.param(saved_story, "a saved report, not a market file; print it with trailing-edge report {}", ""),
+    pytest.param(
+        a_story_of_another_name, "a saved report, not a market file; print it with trailing-edge report {}", ""
+    ),
     pytest.param(
         a_story_with_a_flipped_byte,
-        "tell it with trailing-edge report {}",
+        "print it with trailing-edge report {}",
         "damaged, its checksum is wrong; write it again",
     ),
     pytest.param(a_session, "", ""),
     pytest.param(a_session_of_another_name, "", ""),
-    pytest.param(an_empty_session, "empty, nothing was recorded in it", "empty, nothing was recorded in it"),
+    pytest.param(an_empty_session, "empty, nothing was recorded", "empty, nothing was recorded"),
     pytest.param(a_session_that_is_none, "breaks off after line 0; name the first", "breaks off after line 0; name"),
     pytest.param(a_folder, "is a directory; name the files in it", "a folder; name a recorded session"),
-    pytest.param(a_text, "name CSV or ZIP files", "neither a recorded session nor a saved story; name a *.session"),
+    pytest.param(a_text, "name CSV or ZIP files", "neither a recorded session nor a saved report; name a *.session"),
     pytest.param(an_empty_file, "holds no rows; leave it out", "empty; name a *.session"),
-    pytest.param(a_packed_text, "neither a market file nor a recorded", "neither a recorded session nor a saved story"),
-    pytest.param(a_picture, "is no CSV text", "neither a recorded session nor a saved story"),
+    pytest.param(
+        a_packed_text, "neither a market file nor a recorded", "neither a recorded session nor a saved report"
+    ),
+    pytest.param(a_picture, "is no CSV text", "neither a recorded session nor a saved report"),
     pytest.param(no_file, "no such file; name CSV or ZIP files", "No such file or directory; name a file"),
 ]
 
 
 @pytest.mark.parametrize(("make", "of_replay", "of_report"), FILES)
-def test_a_file_is_told_or_named_with_what_to_do_about_it(
+def test_each_kind_of_file_is_accepted_or_refused_with_a_remedy(
     make: Make, of_replay: str, of_report: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = make(tmp_path)
@@ -170,19 +174,19 @@ def test_a_file_is_told_or_named_with_what_to_do_about_it(
         assert said.replace("{}", str(path)) in line
 
 
-def test_a_sweep_refuses_what_is_no_market(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_refuses_other_files_than_markets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = saved_story(tmp_path)
     assert run(["sweep", str(path), "--vary", "BUFFER=0.1"]) == ExitCode.CONFIG
-    assert "a saved story, not a market file" in capsys.readouterr().err
+    assert "a saved report, not a market file" in capsys.readouterr().err
 
 
-def test_a_table_of_ones_own_is_no_market(tmp_path: Path) -> None:
+def test_another_csv_table_is_no_market(tmp_path: Path) -> None:
     path = tmp_path / "ledger.csv"
     path.write_text(as_csv(a_story()), encoding="utf-8")
     assert detect_kind(path) is FileKind.OTHER
 
 
-def test_a_later_part_of_a_session_is_one_too(tmp_path: Path) -> None:
+def test_a_later_part_of_a_session_is_a_session(tmp_path: Path) -> None:
     path = tmp_path / "part.gz"
     path.write_bytes(gzip.compress(json.dumps(["part", 2], separators=(",", ":")).encode()))
     assert detect_kind(path) is FileKind.SESSION

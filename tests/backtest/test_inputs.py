@@ -1,4 +1,4 @@
-"""What a replay stands on is enough to trade with, or it is said what would be."""
+"""Tests of the inputs of a backtest: balances and symbol are checked before it runs."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -28,35 +28,44 @@ def said(folder: Path, settings: Settings, **held: str) -> str | None:
         pytest.param({"ETH": "1", "FDUSD": "1"}, id="more than enough"),
     ],
 )
-def test_what_suffices_for_one_order_is_enough(held: dict[str, str], tmp_path: Path) -> None:
+def test_a_balance_for_one_order_is_enough(held: dict[str, str], tmp_path: Path) -> None:
     assert said(tmp_path, Settings(), **held) is None
 
 
 @pytest.mark.parametrize(
     ("settings", "held", "words"),
     [
-        pytest.param(Settings(), {}, "0 ETH and 0 FDUSD are too little", id="nothing"),
-        pytest.param(Settings(), {"ETH": "0.0019"}, "takes 0.002 ETH or 5.01 FDUSD at 2500", id="least notional"),
-        pytest.param(Settings(min_qty=D("0.5")), {"ETH": "0.4"}, "takes 0.5 ETH or 1250.01 FDUSD", id="least quantity"),
+        pytest.param(Settings(), {}, "balance too small for an order: 0 ETH and 0 FDUSD; ", id="nothing"),
         pytest.param(
-            Settings(reserve_base=D(1)), {"ETH": "1"}, "less the reserves, are too little for an order", id="a reserve"
+            Settings(),
+            {"ETH": "0.0019"},
+            "at 2500 an order takes at least 0.002 ETH or 5.01 FDUSD",
+            id="least notional",
         ),
-        pytest.param(Settings(reserve_base=D(1)), {"ETH": "1"}, "as ETH=1.002", id="what it takes beside a reserve"),
+        pytest.param(
+            Settings(min_qty=D("0.5")), {"ETH": "0.4"}, "takes at least 0.5 ETH or 1250.01 FDUSD", id="least quantity"
+        ),
+        pytest.param(
+            Settings(reserve_base=D(1)), {"ETH": "1"}, "1 ETH and 0 FDUSD, less the reserves; ", id="a reserve"
+        ),
+        pytest.param(
+            Settings(reserve_base=D(1)), {"ETH": "1"}, "--balance ETH=1.002", id="what it takes beside a reserve"
+        ),
     ],
 )
-def test_what_is_too_little_is_said_with_what_it_takes(
+def test_a_balance_that_is_too_small_is_reported_with_the_minimum(
     settings: Settings, held: dict[str, str], words: str, tmp_path: Path
 ) -> None:
     assert words in (said(tmp_path, settings, **held) or "")
 
 
-def test_a_symbol_that_the_names_contradict_is_refused_and_one_they_tell_is_taken(tmp_path: Path) -> None:
+def test_a_symbol_that_contradicts_the_file_name_is_refused(tmp_path: Path) -> None:
     path = market_files.write_klines(tmp_path, 7, 5)
-    with pytest.raises(ConfigError, match="ETHFDUSD by its name, not BTCUSDT"):
+    with pytest.raises(ConfigError, match="the file name says ETHFDUSD, not BTCUSDT"):
         open_market_files([path], Settings(), symbol="BTCUSDT")
     assert open_market_files([path], Settings(symbol="BTCUSDT"), symbol=None).symbol == "ETHFDUSD"
 
 
-def test_a_name_of_ones_own_contradicts_nobody(tmp_path: Path) -> None:
+def test_a_file_name_without_a_symbol_contradicts_none(tmp_path: Path) -> None:
     path = market_files.write_klines(tmp_path, 7, 5).rename(tmp_path / "mine-1m.csv")
     assert open_market_files([path], Settings(), symbol="BTCUSDT").symbol == "BTCUSDT"

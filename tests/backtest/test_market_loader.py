@@ -1,3 +1,5 @@
+"""Tests of the market loader against the simulator's reader of the same files."""
+
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ KLINE = "{ms},{open},{high},{low},{close},{volume},{end},0,0,0,0,0"
 
 
 def ticks_of(market: RecordedMarket) -> list[Tick]:
-    """What the columns come to, tick by tick."""
+    """The columns as single ticks."""
     told: list[Tick] = []
     walker, grid = GridCandlePath(), price_grid(market)
     for columns in load_columns(market):
@@ -28,12 +30,12 @@ def ticks_of(market: RecordedMarket) -> list[Tick]:
 
 
 @pytest.mark.parametrize("write", [market_files.write_klines, market_files.write_trades, market_files.write_quotes])
-def test_the_columns_are_the_tape_of_the_same_files(write: market_files.Write, tmp_path: Path) -> None:
+def test_the_columns_equal_the_ticks_of_the_same_files(write: market_files.Write, tmp_path: Path) -> None:
     market = open_market([write(tmp_path, 1, 30)])
     assert ticks_of(market) == list(market)
 
 
-def test_klines_that_overlap_are_told_once(tmp_path: Path) -> None:
+def test_overlapping_klines_are_loaded_once(tmp_path: Path) -> None:
     path = tmp_path / "ETHUSDT-1m-2026-07.csv"
     rows = [kline(0), kline(1), kline(1, close="2"), kline(0), kline(2)]
     path.write_text("\n".join(rows), encoding="utf-8")
@@ -47,7 +49,9 @@ def kline(number: int, close: str = "1.5") -> str:
     return KLINE.format(ms=ms, open="1.00", high="2.00", low="0.50", close=close, volume="12.500", end=ms + 59_999)
 
 
-def test_trades_finer_than_those_surveyed_are_put_on_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trades_finer_than_the_inspected_rows_are_rounded_to_the_grid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("trailingedge.simulator.feeds.inspection.INSPECTED_ROWS", 2)
     path = tmp_path / "ETHUSDT-trades-2026-07.csv"
     rows = [(1, "10.00", "1.5", "True"), (2, "10.01", "2.5", "False"), (3, "10.0149", "0.3333", "False")]
@@ -65,7 +69,7 @@ def test_trades_finer_than_those_surveyed_are_put_on_the_grid(tmp_path: Path, mo
 @pytest.mark.parametrize(
     "row", ["3,free,1,0,{ms},True,True", "3,10.02,1,0,{ms},perhaps,True", "3,10.02,-1,0,{ms},True,True"]
 )
-def test_a_row_that_says_nothing_is_refused_in_the_words_of_the_tape(
+def test_an_unreadable_row_is_refused_like_in_the_simulator(
     row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trailingedge.simulator.feeds.inspection.INSPECTED_ROWS", 2)
@@ -80,7 +84,7 @@ def test_a_row_that_says_nothing_is_refused_in_the_words_of_the_tape(
     assert by_columns.value.problems == by_tape.value.problems
 
 
-def test_the_progress_ends_at_the_whole(tmp_path: Path) -> None:
+def test_progress_ends_at_one(tmp_path: Path) -> None:
     shares: list[float] = []
     market = open_market([market_files.write_trades(tmp_path, 1, 30)])
     list(load_columns(market, shares.append))
@@ -88,7 +92,7 @@ def test_the_progress_ends_at_the_whole(tmp_path: Path) -> None:
     assert shares[-1] == 1.0
 
 
-def test_a_price_that_no_grid_holds_is_named_with_its_file(tmp_path: Path) -> None:
+def test_an_absurd_price_is_reported_with_its_file(tmp_path: Path) -> None:
     path = market_files.write_klines(tmp_path, 7, 92)
     rows = path.read_text(encoding="utf-8").splitlines()
     cells = rows[50].split(",")

@@ -1,4 +1,4 @@
-"""The venue is the embedded exchange without its doors: whatever one of them does, so does the other."""
+"""Tests of the backtest's exchange against the simulator: the same orders have the same results."""
 
 import json
 from dataclasses import replace
@@ -40,7 +40,7 @@ GIVEN = {"ETH": D(1), "FDUSD": D(2500)}
 
 
 class Both:
-    """A venue and an exchange side by side: what is done to one is done to the other."""
+    """A `BacktestExchange` and a simulator side by side; each action is applied to both."""
 
     def __init__(self, terms: ExchangeSpec = TERMS) -> None:
         self.heard: list[OrderInput] = []
@@ -102,7 +102,7 @@ def wanted(command: Place | Replace) -> NewOrder:
 
 
 def some_command(dice: Random, both: Both, tag: int) -> OrderCommand:
-    """A sensible one or not: of either side, near the market, too large now and then."""
+    """A random order of either side near the market, sometimes too large."""
     top = both.venue.top()
     side = dice.choice((Side.SELL, Side.BUY))
     best = top.best(side)
@@ -121,7 +121,7 @@ def some_command(dice: Random, both: Both, tag: int) -> OrderCommand:
 
 @pytest.mark.parametrize("trades", [True, False], ids=["trades", "quotes"])
 @pytest.mark.parametrize("seed", range(6))
-def test_whatever_is_ordered_comes_to_the_same_as_at_the_exchange(seed: int, trades: bool) -> None:
+def test_random_orders_have_the_same_results_as_at_the_simulator(seed: int, trades: bool) -> None:
     dice, both, tag = Random(f"venue {seed} {trades}"), Both(), 0
     told: list[ExecutionReport] = []
     for columns in random_market.ticks(dice, 150, swing=2.0, trades=trades):
@@ -141,7 +141,7 @@ def test_whatever_is_ordered_comes_to_the_same_as_at_the_exchange(seed: int, tra
 
 
 def comparable(report: ExecutionReport) -> ExecutionReport:
-    """Without why it was rejected, which nobody reads, and without numbers of its own."""
+    """A report without reject reason and without ids, which differ between the two."""
     return replace(report, reject_reason="", execution_id=0, price=report.price.normalize())
 
 
@@ -155,14 +155,14 @@ def refusals(heard: list[OrderInput]) -> list[int]:
     return [outcome.code for outcome in found if isinstance(outcome, Rejected)]
 
 
-def test_the_rules_are_those_that_the_exchange_publishes() -> None:
+def test_the_rules_equal_those_that_the_simulator_publishes() -> None:
     listed = {"symbols": [TERMS.symbol_json("TRADING")]}
     published, _ = read_exchange_info(listed, TERMS.symbol)
     assert published == symbol_rules_of(TERMS)
     assert isinstance(published, SymbolRules)
 
 
-def test_an_answer_comes_before_the_reports_of_what_it_did_and_the_balances_after_both() -> None:
+def test_a_reply_comes_before_its_reports_and_balances_come_last() -> None:
     both = Both()
     columns = TickColumns()
     columns.add(1_783_000_000_000, 249_999, 9000, 250_000, 9000, 249_999, 0, bought=False)
@@ -177,7 +177,7 @@ def test_an_answer_comes_before_the_reports_of_what_it_did_and_the_balances_afte
     assert (both.venue.balance_updates, both.venue.balances["ETH"].locked) == (pushes + 1, D("0.5"))
 
 
-def test_an_order_can_be_asked_for_by_its_id_its_name_or_what_came_before_it() -> None:
+def test_an_order_can_be_queried_by_order_id_client_order_id_or_range() -> None:
     both = Both()
     columns = TickColumns()
     columns.add(1_783_000_000_000, 249_999, 9000, 250_000, 9000, 249_999, 0, bought=False)

@@ -1,3 +1,5 @@
+"""Tests of segments and candles."""
+
 from itertools import pairwise
 from random import Random
 
@@ -24,7 +26,7 @@ def market(kind: str, seed: int) -> list[Columns]:
 @pytest.mark.parametrize("kind", ["klines", "trades", "quotes"])
 @pytest.mark.parametrize("interval", ["1s", "1m", "3m"])
 @pytest.mark.parametrize("seed", range(3))
-def test_a_stretch_knows_its_ticks_without_showing_them(kind: str, interval: str, seed: int) -> None:
+def test_a_segment_knows_the_extremes_of_its_ticks(kind: str, interval: str, seed: int) -> None:
     interval_ms = INTERVALS[interval]
     for stretch in split_segments(market(kind, seed), interval_ms):
         columns, begin, end = stretch.ticks()
@@ -36,7 +38,7 @@ def test_a_stretch_knows_its_ticks_without_showing_them(kind: str, interval: str
 
 
 @pytest.mark.parametrize("kind", ["klines", "trades", "quotes"])
-def test_no_tick_is_lost_and_time_does_not_go_back(kind: str) -> None:
+def test_no_tick_is_lost_and_time_never_goes_back(kind: str) -> None:
     told = market(kind, 1)
     cut = list(split_segments(told, 60_000))
     times = [
@@ -50,7 +52,7 @@ def test_no_tick_is_lost_and_time_does_not_go_back(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["klines", "trades", "quotes"])
 @pytest.mark.parametrize("interval", ["1m", "5m"])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_candles_are_those_that_the_exchange_tells(kind: str, interval: str, seed: int) -> None:
+def test_the_candles_equal_those_of_the_simulator(kind: str, interval: str, seed: int) -> None:
     interval_ms, told = INTERVALS[interval], market(kind, seed)
     candles, closed = CandleBuilder(interval_ms), []
     for stretch in split_segments(told, interval_ms):

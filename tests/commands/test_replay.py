@@ -1,3 +1,5 @@
+"""Tests of the command `replay`, above all of its backtests."""
+
 import contextlib
 import json
 import signal
@@ -23,7 +25,7 @@ def klines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(market_files.write_klines(tmp_path, 7, 92))
 
 
-def test_the_summary_is_told_on_stdout_and_nothing_else(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_the_summary_is_on_stdout(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["replay", klines]) == ExitCode.OK
     told = capsys.readouterr()
     assert told.out.startswith("summary replay ETHFDUSD: 1 h 3")
@@ -41,7 +43,7 @@ def test_json_stands_alone_and_has_the_one_shape(klines: str, capsys: pytest.Cap
     assert told["totals"]["fees"]
 
 
-def test_what_is_set_changes_what_happens(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_setting_changes_the_result(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         run(["replay", klines, "--json", "--set", "HARD_STOP_THRESHOLD_FRAC=0.2", "--set", "HARD_STOP_MAX_FRAC=0.3"])
         == 0
@@ -51,7 +53,7 @@ def test_what_is_set_changes_what_happens(klines: str, capsys: pytest.CaptureFix
     assert not [each for each in told["exits"] if each["kind"] == "flush"]
 
 
-def test_a_ledger_on_standard_output_leaves_what_is_missing_to_the_other(
+def test_with_a_ledger_on_stdout_gaps_go_to_stderr(
     klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = Path(klines).read_text(encoding="utf-8").splitlines()
@@ -63,15 +65,15 @@ def test_a_ledger_on_standard_output_leaves_what_is_missing_to_the_other(
     assert "missing" not in told.out
 
 
-def test_what_a_breaker_held_back_is_told(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pause_by_a_breaker_is_told_with_the_result(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["replay", klines, "--json", "--set", "MAX_CONSECUTIVE_LOSSES=1", "--fee", "0.01"]) == ExitCode.OK
     told = json.loads(capsys.readouterr().out)
     (said,) = [gap for gap in told["gaps"] if "MAX_CONSECUTIVE_LOSSES is 1" in gap]
-    assert "until the end, for nobody was there to resume" in said
+    assert "until the end, because a backtest has no operator" in said
 
 
 @pytest.mark.usefixtures("klines")  # no env file
-def test_a_number_out_of_all_proportion_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_absurd_number_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "ETHUSDT-trades-2024-08-18.csv"
     rows = [f"{number},10.5,2,21,{1723939200000 + number},True,True" for number in range(100)]
     rows[50] = rows[50].replace(",2,", ",1" + "0" * 40 + ",")
@@ -80,20 +82,20 @@ def test_a_number_out_of_all_proportion_is_one_line(tmp_path: Path, capsys: pyte
     assert capsys.readouterr().err.splitlines()[-1].startswith("trailing-edge replay: the input has a number beyond")
 
 
-def test_an_odd_name_in_the_env_file_is_told(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_in_the_env_file_is_a_warning(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("odd.env").write_text("BUFER=0.003\n", encoding="utf-8")
     assert run(["replay", klines, "--env-file", "odd.env"]) == ExitCode.OK
     assert "BUFFER" in capsys.readouterr().err
 
 
-def test_an_env_file_that_trades_live_is_no_hindrance(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_env_file_for_live_trading_is_accepted(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(".env").write_text("TRADING_MODE=live\nSYMBOL=BTCUSDT\nBASE_ASSET=BTC\nBUFFER=0.003\n", encoding="utf-8")
     assert run(["replay", klines, "--json"]) == ExitCode.OK
     told = json.loads(capsys.readouterr().out)
     assert (told["symbol"], told["settings"]["BUFFER"]) == ("ETHFDUSD", "0.003")
 
 
-def test_ledger_page_and_story_go_to_files_that_are_named(
+def test_ledger_page_and_saved_report_are_written_and_named(
     klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--csv", "fills.csv", "--html", "page.html", "--save", "it.story.json.gz"]
@@ -119,7 +121,7 @@ def test_ledger_page_and_story_go_to_files_that_are_named(
         pytest.param(["{}", "--csv", "no/where.csv"], ExitCode.CONFIG, "--csv no/where.csv", id="an impossible file"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_remedy(
+def test_errors_name_a_remedy(
     words: list[str], code: ExitCode, said: str, klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "garbled.csv").write_text("what,is,this\n1,2,3\n", encoding="utf-8")
@@ -127,36 +129,36 @@ def test_what_is_wrong_is_said_with_its_remedy(
     assert said in capsys.readouterr().err
 
 
-def test_what_makes_a_result_doubtful_stands_beside_it(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reasons_to_distrust_the_result_are_printed(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["replay", klines, "--set", "KLINE_INTERVAL=1s"]) == ExitCode.OK
     told = " ".join(capsys.readouterr().out.split())
-    assert "1m klines tell nothing of the 1s candles within them" in told
+    assert "1m klines do not contain 1s candles" in told
 
 
-def test_an_account_that_is_too_small_is_told_of_at_the_beginning_and_with_what_it_takes(
+def test_a_balance_that_is_too_small_is_reported_at_once_with_the_minimum(
     klines: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["replay", klines, "--balance", "ETH=0.001"]) == ExitCode.OK
     told = capsys.readouterr()
-    said = "enough to trade with: 0.001 ETH and 0 FDUSD are too little for an order, which takes 0.002"
-    assert told.err.startswith(f"not {said}")
+    said = "balance too small for an order: 0.001 ETH and 0 FDUSD; at "
+    assert told.err.startswith(said)
     assert f"missing: {said}" in " ".join(told.out.split())
-    assert "give more with --balance, as ETH=0.002" in told.err
+    assert "start with more, for example --balance ETH=0.002" in told.err
 
 
 @pytest.mark.parametrize("words", [["--symbol", "BTCUSDT"], ["--set", "SYMBOL=BTCUSDT"]], ids=" ".join)
-def test_a_market_is_not_told_as_another_ones(
+def test_a_market_of_another_symbol_is_refused(
     words: list[str], klines: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["replay", klines, *words]) == ExitCode.CONFIG
     said = capsys.readouterr().err
-    assert "ETHFDUSD-1m-2026-07.csv: ETHFDUSD by its name, not BTCUSDT; leave --symbol out" in said
+    assert "ETHFDUSD-1m-2026-07.csv: the file name says ETHFDUSD, not BTCUSDT; leave --symbol out" in said
 
 
-def test_after_ctrl_c_there_is_what_there_is_so_far(
+def test_after_ctrl_c_the_results_so_far_are_printed(
     klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("trailingedge.backtest.market_loader._ROWS", 10)  # so that there is a half-way
+    monkeypatch.setattr("trailingedge.backtest.market_loader._ROWS_PER_PIECE", 10)  # so that there is a half-way
     shown: list[float] = []
 
     def press_half_way(_: ProgressBar, share: float, __: str) -> None:
@@ -171,7 +173,7 @@ def test_after_ctrl_c_there_is_what_there_is_so_far(
     assert max(shown) < 1.0
 
 
-def test_ctrl_c_while_the_files_are_looked_through_says_that_nothing_was_replayed(
+def test_ctrl_c_during_the_inspection_of_files_is_reported(
     klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def press_twice(*_: object, **__: object) -> None:
@@ -180,27 +182,27 @@ def test_ctrl_c_while_the_files_are_looked_through_says_that_nothing_was_replaye
         signal.raise_signal(signal.SIGINT)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("trailingedge.backtest.market_report.open_files", press_twice)
+    monkeypatch.setattr("trailingedge.backtest.market_report.open_market_files", press_twice)
     assert run(["replay", klines]) == ExitCode.INTERRUPTED
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err == "interrupted while the files were being looked through: nothing was replayed\n"
+    assert told.err == "interrupted before the backtest had a result\n"
 
 
-def test_ctrl_c_before_the_first_candle_leaves_nothing_to_tell(
+def test_ctrl_c_before_the_first_candle_prints_no_result(
     klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def press_at_once(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Columns]:
         signal.raise_signal(signal.SIGINT)
         return load_columns(market, progress)
 
-    monkeypatch.setattr("trailingedge.backtest.market_report.columns_of", press_at_once)
+    monkeypatch.setattr("trailingedge.backtest.market_report.load_columns", press_at_once)
     assert run(["replay", klines]) == ExitCode.INTERRUPTED
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("flag", ["--csv", "--html"])
-def test_a_dash_is_standard_output_in_place_of_the_summary(
+def test_a_dash_prints_to_stdout_in_place_of_the_summary(
     flag: str, klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["replay", klines, flag, "a.file"]) == ExitCode.OK
@@ -212,17 +214,15 @@ def test_a_dash_is_standard_output_in_place_of_the_summary(
     assert not (tmp_path / "-").exists()
 
 
-def test_a_session_is_told_to_whoever_asked_for_a_replay_of_it(
-    klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_recorded_session_is_replayed(klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     del klines
     session = tmp_path / f"a{SUFFIX}"
     session.write_bytes(path_of("storm").read_bytes())
     assert run(["replay", str(session)]) == ExitCode.OK
-    assert "it goes the same way" in capsys.readouterr().out
+    assert "no difference" in capsys.readouterr().out
 
 
-def test_ctrl_c_is_a_request_and_means_what_it_did_once_it_was_not_used() -> None:
+def test_the_sigint_handler_is_restored() -> None:
     before = signal.getsignal(signal.SIGINT)
     with stop_on_ctrl_c() as asked:
         assert not asked()

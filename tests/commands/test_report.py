@@ -186,7 +186,7 @@ def test_after_ctrl_c_a_session_is_told_as_far_as_it_was_replayed(
     assert told(path_of("fair")) is ExitCode.OK
     shown = capsys.readouterr()
     assert "  missing: stopped at " in shown.out
-    assert "what came after that is not told" in shown.out
+    assert "later events are missing" in shown.out
     assert shown.err == ""
 
 

@@ -1,3 +1,5 @@
+"""Tests of the command `sweep`."""
+
 import json
 import signal
 from pathlib import Path
@@ -21,11 +23,11 @@ def klines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(market_files.write_klines(tmp_path, 7, 92))
 
 
-def test_the_table_is_told_and_what_it_is_worth(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_is_printed_with_its_reliability(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["sweep", klines, *VARIED]) == ExitCode.OK
     told = capsys.readouterr()
     assert told.out.startswith("sweep ETHFDUSD: 4 combinations from 2026-07-02 13:47:00")
-    assert "as they were" in told.out
+    assert "unchanged" in told.out
     assert "fewer than two whole days" in told.out
     assert told.err == ""
 
@@ -38,13 +40,13 @@ def test_json_stands_alone(klines: str, capsys: pytest.CaptureFixture[str]) -> N
     assert ranks == sorted(ranks)
 
 
-def test_what_was_done_is_not_done_again(
+def test_stored_trials_are_not_run_again(
     klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["sweep", klines, *VARIED, "--out", "sweep.jsonl"]
     monkeypatch.setattr(ProgressBar, "show", interrupt_after(2))
     assert run(words) == ExitCode.INTERRUPTED
-    assert "2 of 4 combinations are done and kept in sweep.jsonl" in capsys.readouterr().err
+    assert "2 of 4 combinations are done and stored in sweep.jsonl" in capsys.readouterr().err
     monkeypatch.undo()
     monkeypatch.chdir(Path(klines).parent)
     assert run(words) == ExitCode.OK
@@ -62,7 +64,7 @@ def interrupt_after(count: int) -> object:
     return show
 
 
-def test_a_winner_is_judged_on_days_it_was_not_chosen_on(
+def test_a_winner_is_tested_on_days_it_was_not_chosen_on(
     klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     day_ms = 86_400_000
@@ -73,11 +75,11 @@ def test_a_winner_is_judged_on_days_it_was_not_chosen_on(
             parts = (PartResult(before, 1.0, 0.1, 3), PartResult(after, 1.05, 0.2, 4))
             done(number, TrialOutcome(parts))  # type: ignore[operator]
 
-    monkeypatch.setattr(sweep, "engine_named", lambda _: local)
-    monkeypatch.setattr(sweep, "folds", lambda from_ms, _: split_folds(from_ms, from_ms + 4 * day_ms))
+    monkeypatch.setattr(sweep, "backend_named", lambda _: local)
+    monkeypatch.setattr(sweep, "split_folds", lambda from_ms, _: split_folds(from_ms, from_ms + 4 * day_ms))
     assert run(["sweep", klines, *VARIED]) == ExitCode.OK
     told = " ".join(capsys.readouterr().out.split())
-    assert "chosen on 2026-07-02 13:47:00 to 2026-07-05, judged on 2026-07-05 to 2026-07-06 13:47:00" in told
+    assert "chosen on 2026-07-02 13:47:00 to 2026-07-05, tested on 2026-07-05 to 2026-07-06 13:47:00" in told
     assert "-20.00 %, which was 4th of 4" in told
     assert "do not trust it" in told
     assert "the winner: --set HARD_STOP_THRESHOLD_FRAC=0.005 --set BUFFER=0.02" in told
@@ -86,7 +88,7 @@ def test_a_winner_is_judged_on_days_it_was_not_chosen_on(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        pytest.param(["--vary", "BUFER=1,2"], ExitCode.USAGE, "no setting", id="a misspelt setting"),
+        pytest.param(["--vary", "BUFER=1,2"], ExitCode.USAGE, "unknown setting", id="a misspelt setting"),
         pytest.param(["--vary", "BUFFER=1..2"], ExitCode.USAGE, "--random", id="a range without a number"),
         pytest.param(
             ["--vary", "BUFFER=0.1", "--out", "no/where"], ExitCode.CONFIG, "--out no/where", id="no such folder"
@@ -95,25 +97,25 @@ def test_a_winner_is_judged_on_days_it_was_not_chosen_on(
         pytest.param(["--vary", "BUFFER=0.1", "--balance", "BTC=1"], ExitCode.CONFIG, "does not trade", id="an asset"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_remedy(
+def test_errors_name_a_remedy(
     words: list[str], code: ExitCode, said: str, klines: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["sweep", klines, *words]) == code
     assert said in capsys.readouterr().err
 
 
-def test_ctrl_c_while_the_files_are_read_says_that_nothing_was_tried(
+def test_ctrl_c_before_the_first_trial_is_reported(
     klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sweep, "look", lambda _: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(sweep, "inspect_market", lambda _: signal.raise_signal(signal.SIGINT))
     assert run(["sweep", klines, *VARIED]) == ExitCode.INTERRUPTED
     told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "interrupted while the files were being read: nothing was tried\n")
+    assert (told.out, told.err) == ("", "interrupted before the first trial\n")
 
 
-def test_no_worker_is_told_a_secret(klines: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_get_no_secrets(klines: str, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[TrialTask] = []
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1234567:" + "x" * 40)
-    monkeypatch.setattr(sweep, "engine_named", lambda _: lambda task, *__: told.append(task))
+    monkeypatch.setattr(sweep, "backend_named", lambda _: lambda task, *__: told.append(task))
     run(["sweep", klines, *VARIED])
     assert told[0].settings.telegram_bot_token is None

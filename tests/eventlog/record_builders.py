@@ -1,4 +1,4 @@
-"""Records made by hand."""
+"""Builders of small session records."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,18 +25,18 @@ HEAD: dict[str, object] = {
 
 
 def frames(count: int) -> list[RecordEntry]:
-    """So many moments."""
+    """`count` inputs, each one frame."""
     return [("<", 5_000_000_000 + n, n, 1, (b'{"u":%d}' % n,)) for n in range(count)]
 
 
 def packed(batches: Iterable[list[RecordEntry]]) -> bytes:
-    """A file's content."""
+    """The content of a record file with these batches."""
     packer = GzipPacker()
     return b"".join(packer.pack(batch) for batch in batches) + packer.end()
 
 
 def written(path: Path, entries: list[RecordEntry]) -> Path:
-    """A record with these entries, beside its first line."""
+    """A record file with a header and these entries."""
     notebook = MemoryRecord()
     notebook.entries += [("session", HEAD), *entries]
     return notebook.save(path)

@@ -1,4 +1,4 @@
-"""What is written is what is read, but for secrets."""
+"""Tests of the record format: what is encoded is decoded unchanged, except for secrets."""
 
 import json
 
@@ -18,7 +18,7 @@ def lines(data: bytes) -> list[bytes]:
     return data[:-1].split(b"\n")
 
 
-def test_a_bundle_is_told_as_its_frames_would_be() -> None:
+def test_a_frame_batch_is_encoded_like_its_frames() -> None:
     frames = [b'{"u":1}', b"", b"\x00\n", b'{"u":2}']
     assert encode(("<", 5, 2, 1, FrameBatch(frames))) == encode(("<", 5, 2, 1, frames))
     assert FrameBatch(frames).size_bytes == sum(map(len, frames))
@@ -36,20 +36,20 @@ def test_a_bundle_is_told_as_its_frames_would_be() -> None:
         pytest.param(("hole", 17), id="hole"),
     ],
 )
-def test_what_the_daemon_does_is_a_line_each(entry: tuple[object, ...]) -> None:
+def test_each_output_is_one_line(entry: tuple[object, ...]) -> None:
     (line,) = lines(encode(entry))
     assert decode(line) == entry
     assert json.loads(line) == list(entry)
 
 
 @pytest.mark.parametrize("kind", ["begin", "told", "ring", "tick", "obey", "stop", "stir"])
-def test_a_moment_bears_the_time_since_the_beginning(kind: str) -> None:
+def test_an_input_carries_the_time_since_the_start(kind: str) -> None:
     (line,) = lines(encode((kind, 5_000_000_123, 7, "more"), zero_ns=5_000_000_000))
     assert decode(line) == (kind, 123, 7, "more")
 
 
 @given(st.lists(st.one_of(st.binary(), st.text()), min_size=1, max_size=3))
-def test_frames_that_came_together_are_read_as_they_came(frames: list[bytes | str]) -> None:
+def test_frames_that_arrive_together_are_decoded_as_they_arrived(frames: list[bytes | str]) -> None:
     first, *others = map(decode, lines(encode(("<", 1_000, 5, 2, frames), zero_ns=1_000)))
     assert first == ("<", 0, 5, 2, frames[0])
     assert others == [("+", 0, 0, 2, frame) for frame in frames[1:]]
@@ -63,7 +63,7 @@ def test_frames_that_came_together_are_read_as_they_came(frames: list[bytes | st
         pytest.param('{"name":"Ö"}'.encode(), id="with more than ASCII"),
     ],
 )
-def test_a_frame_of_json_stands_there_as_it_is(frame: bytes | str) -> None:
+def test_a_json_frame_stands_in_the_line_unchanged(frame: bytes | str) -> None:
     raw = frame if isinstance(frame, bytes) else frame.encode()
     (line,) = lines(encode(("<", 0, 5, 2, (frame,))))
     assert line.endswith(b"," + raw + b"]")
@@ -73,13 +73,13 @@ def test_a_frame_of_json_stands_there_as_it_is(frame: bytes | str) -> None:
 @pytest.mark.parametrize(
     "frame", [b'{"torn":', b"{not\njson}", b'{"\xff":1}', b"", "{\n}", '"quoted"', b'"quoted"'], ids=repr
 )
-def test_a_frame_that_is_none_is_a_string_and_comes_back_all_the_same(frame: bytes | str) -> None:
+def test_another_frame_is_a_string_and_is_decoded_to_the_same_bytes(frame: bytes | str) -> None:
     (line,) = lines(encode(("<", 0, 5, 2, (frame,))))
     assert isinstance(json.loads(line)[4], str)
     assert decode(line)[4] == frame
 
 
-def test_keys_and_signatures_are_struck_out_of_requests_and_frames() -> None:
+def test_keys_and_signatures_are_redacted_in_requests_and_frames() -> None:
     logon = '{"id":1,"params":{"apiKey":"the key","signature": "c2VjcmV0","timestamp":1}}'
     answer = b'{"id":1,"result":{"apiKey" : "the key","n":1}}'
     written = encode((">", 1, logon)) + encode(("<", 0, 1, 1, (answer, answer.decode(), b'torn "apiKey":"the key"')))
@@ -90,7 +90,7 @@ def test_keys_and_signatures_are_struck_out_of_requests_and_frames() -> None:
     )
 
 
-def test_an_event_is_told_with_all_its_numbers() -> None:
+def test_an_event_is_encoded_with_all_its_fields() -> None:
     armed = ExitStarted(ExitKind.MANUAL, Side.SELL, 17, None, None)
     (line,) = lines(encode(("news", "ExitStarted", armed)))
     assert decode(line) == (
@@ -100,17 +100,17 @@ def test_an_event_is_told_with_all_its_numbers() -> None:
     )
 
 
-def test_a_tuple_with_names_is_told_by_them_and_another_is_a_list() -> None:
+def test_a_named_tuple_becomes_an_object_and_another_tuple_a_list() -> None:
     (line,) = lines(encode(("decision", [], Channel(upper=2.0, lower=1.0, full=True, squeeze_share=None))))
     assert decode(line)[2] == {"upper": 2.0, "lower": 1.0, "full": True, "squeeze_share": None}
 
 
-def test_what_json_does_not_know_is_written_in_words() -> None:
+def test_infinity_and_nan_are_written_as_text() -> None:
     (line,) = lines(encode(("decision", (float("inf"), None), {"gain": float("nan")})))
     assert decode(line) == ("decision", ["inf", None], {"gain": "nan"})
 
 
 @pytest.mark.parametrize("line", [b"", b"{}", b"[]", b'["<",1,2,3,{}', b'["<",1,2]', b'["<",a,2,3,{}]', b"[1"])
-def test_what_is_no_line_is_a_value_error(line: bytes) -> None:
+def test_another_text_is_a_value_error(line: bytes) -> None:
     with pytest.raises(ValueError, match=r".*"):
         decode(line)

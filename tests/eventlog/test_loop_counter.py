@@ -1,4 +1,4 @@
-"""Turns of the loop are counted alike, by a selector or by a chain."""
+"""Tests of the loop counter: a selector and a callback count the same iterations."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from trailingedge.simulator.virtual_loop import VirtualLoop
 
 
 def nothing() -> None:
-    """Nobody looks."""
+    """A callback that does nothing."""
 
 
 async def go_round(turns: int) -> None:
@@ -27,7 +27,7 @@ async def go_round(turns: int) -> None:
 
 
 @pytest.mark.parametrize("make", [CountingLoop, VirtualLoop, asyncio.SelectorEventLoop], ids=lambda make: make.__name__)
-def test_between_two_moments_the_turns_are_known(make: Callable[[], asyncio.AbstractEventLoop]) -> None:
+def test_iterations_between_two_inputs_are_counted(make: Callable[[], asyncio.AbstractEventLoop]) -> None:
     async def live() -> list[int]:
         counter = attach_counter(asyncio.get_running_loop(), nothing, nothing)
         seen = [counter.iterations]
@@ -43,7 +43,7 @@ def test_between_two_moments_the_turns_are_known(make: Callable[[], asyncio.Abst
         loop.close()
 
 
-async def test_a_chain_that_has_counted_enough_lets_the_loop_rest() -> None:
+async def test_the_callback_stops_after_a_few_iterations() -> None:
     looks: list[int] = []
     counter: IterationCounter = attach_counter(asyncio.get_running_loop(), nothing, lambda: looks.append(1))
     before = counter.iterations
@@ -52,7 +52,7 @@ async def test_a_chain_that_has_counted_enough_lets_the_loop_rest() -> None:
     assert counter.iterations - before >= IDLE_ITERATIONS
 
 
-def test_a_counting_loop_is_looked_at_between_its_turns_until_nobody_cares() -> None:
+def test_a_counting_loop_calls_back_until_the_counter_is_detached() -> None:
     looks: list[int] = []
 
     async def live() -> None:

@@ -1,4 +1,4 @@
-"""A record is read as far as it can be trusted, and says where that ends."""
+"""Tests of the record reader: it returns what is intact and says where a record ends early."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def read(path: Path) -> tuple[list[tuple[object, ...]], str | None]:
     return lines, record.incomplete_reason
 
 
-def test_a_whole_record_is_read_whole(tmp_path: Path) -> None:
+def test_a_complete_record_is_read_completely(tmp_path: Path) -> None:
     path = written(tmp_path / NAME, frames(20))
     record = SessionRecord(path)
     assert record.header.seed == 1
@@ -29,7 +29,7 @@ def test_a_whole_record_is_read_whole(tmp_path: Path) -> None:
     assert read(path) == (WHOLE, None)
 
 
-def test_one_that_breaks_off_is_read_up_to_there_wherever_that_is(tmp_path: Path) -> None:
+def test_a_record_cut_off_anywhere_is_read_up_to_there(tmp_path: Path) -> None:
     data = packed(BATCHES)
     path = tmp_path / NAME
     read_of: list[int] = []
@@ -44,7 +44,7 @@ def test_one_that_breaks_off_is_read_up_to_there_wherever_that_is(tmp_path: Path
     assert set(read_of) == {0, 5, 10, 15, 20}
 
 
-def test_damage_anywhere_is_noticed_before_a_wrong_line_is_told(tmp_path: Path) -> None:
+def test_damage_anywhere_is_noticed_before_a_wrong_line_is_returned(tmp_path: Path) -> None:
     data = packed(BATCHES)
     path = tmp_path / NAME
     for place in range(len(packed(BATCHES[:1])), len(data) - 8, _STEP):
@@ -66,12 +66,14 @@ def test_the_parts_of_a_long_session_are_one_record(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("there", "missing"), [(3, "part 2 is"), (5, "parts 2 to 4 are")])
-def test_a_part_that_is_missing_is_a_hole(tmp_path: Path, there: int, missing: str) -> None:
+def test_a_missing_part_is_a_gap(tmp_path: Path, there: int, missing: str) -> None:
     (tmp_path / NAME).write_bytes(packed(BATCHES[:3]))
     (tmp_path / NAME.replace(".session", f".part{there}.session")).write_bytes(packed([[("part", there)], BATCHES[4]]))
     lines, trouble = read(tmp_path / NAME)
     assert lines == WHOLE[:10]
-    assert trouble == (f"there is a hole in it: {missing} missing, for the record had grown larger than RECORD_MAX_MB")
+    assert trouble == (
+        f"the record has a gap: {missing} missing, deleted because it had grown larger than RECORD_MAX_MB"
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,14 +83,16 @@ def test_a_part_that_is_missing_is_a_hole(tmp_path: Path, there: int, missing: s
         pytest.param(b"plain text\n" * 10, "damaged", id="no gzip"),
         pytest.param(packed([[("part", 2)]]), "part 2 of a session", id="a later part"),
         pytest.param(packed([[("alert", 20, "hello")]]), "not a recorded session", id="something else"),
-        pytest.param(packed([[("session", HEAD | {"version": 9})]]), "version 9", id="of another version"),
+        pytest.param(packed([[("session", HEAD | {"version": 9})]]), "record format 9", id="of another version"),
         pytest.param(packed([[("session", {**HEAD, "seed": None} | {"settings": 3})]]), None, id="odd, but a head"),
         pytest.param(
-            packed([[("session", {key: value for key, value in HEAD.items() if key != "seed"})]]), "lacks", id="lacking"
+            packed([[("session", {key: value for key, value in HEAD.items() if key != "seed"})]]),
+            "incomplete",
+            id="lacking",
         ),
     ],
 )
-def test_what_is_no_record_is_told_with_its_name(tmp_path: Path, content: bytes, told: str | None) -> None:
+def test_a_file_that_is_no_record_is_refused_with_its_name(tmp_path: Path, content: bytes, told: str | None) -> None:
     path = tmp_path / NAME
     path.write_bytes(content)
     if told is None:
@@ -99,6 +103,6 @@ def test_what_is_no_record_is_told_with_its_name(tmp_path: Path, content: bytes,
     assert NAME in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         SessionRecord(tmp_path / NAME)

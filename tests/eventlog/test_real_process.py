@@ -1,4 +1,4 @@
-"""A real process on a real loop, over real sockets: what it has recorded is lived again without a difference."""
+"""Test with a real process, loop and sockets: its record is replayed without a difference."""
 
 import asyncio
 import signal
@@ -39,8 +39,8 @@ async def run(place: Path) -> None:
     assert process.returncode == 0, said.decode()
 
 
-def test_what_waits_for_the_world_waits_at_the_threshold(tmp_path: Path) -> None:
-    """Whoever finds this broken has given the daemon something to wait for that the recorder does not know of."""
+def test_a_daemon_that_waits_for_io_waits_at_the_boundary(tmp_path: Path) -> None:
+    """If this fails, the daemon awaits something that does not go through the I/O boundary."""
     asyncio.run(run(tmp_path))
     (path,) = (tmp_path / "logs").glob(f"*{SUFFIX}")
     replayed = replay_session(path)

@@ -1,4 +1,4 @@
-"""Records are kept as long as they are wanted and there is room, the beginning of a session longest."""
+"""Tests of retention: which record files are deleted, and in which order."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ def session(folder: Path, day: int, parts: int = 1, size: int = 100) -> Path:
     return first
 
 
-def test_a_later_part_bears_its_number() -> None:
+def test_a_later_part_has_its_number_in_the_name() -> None:
     assert part_path(Path(NAME), 1) == Path(NAME)
     assert part_path(Path(NAME), 12).name == "trailingedge_2026-07-02_14-47-00.part12.session.jsonl.gz"
 
@@ -38,7 +38,7 @@ def test_parts_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     assert [part for part, _ in list_parts(first)] == list(range(1, 12))
 
 
-def test_what_was_begun_before_is_forgotten_with_all_its_parts_and_nothing_else(tmp_path: Path) -> None:
+def test_old_sessions_are_deleted_with_all_parts_and_nothing_else(tmp_path: Path) -> None:
     session(tmp_path, 1, parts=2)
     session(tmp_path, 2)
     file(tmp_path, "trailingedge_2026-07-01_00-00-00.log")
@@ -47,7 +47,7 @@ def test_what_was_begun_before_is_forgotten_with_all_its_parts_and_nothing_else(
     assert names(tmp_path) == {"02_00-00-00", "01_00-00-00.log", "trailingedge_odd"}
 
 
-def test_room_is_made_by_the_oldest_sessions_from_their_ends(tmp_path: Path) -> None:
+def test_the_oldest_sessions_are_deleted_first_and_their_last_parts_first(tmp_path: Path) -> None:
     session(tmp_path, 1, parts=3)
     session(tmp_path, 2)
     current = session(tmp_path, 3)
@@ -57,7 +57,7 @@ def test_room_is_made_by_the_oldest_sessions_from_their_ends(tmp_path: Path) -> 
     assert names(tmp_path) == {"03_00-00-00"}
 
 
-def test_of_a_session_that_alone_is_too_much_the_beginning_and_the_newest_stay(tmp_path: Path) -> None:
+def test_a_single_session_keeps_its_first_and_its_newest_part(tmp_path: Path) -> None:
     first = session(tmp_path, 3, parts=6)
     limit_total_size(tmp_path, 300, part_path(first, 6))
     assert names(tmp_path) == {"03_00-00-00", "03_00-00-00.part5", "03_00-00-00.part6"}
@@ -65,7 +65,7 @@ def test_of_a_session_that_alone_is_too_much_the_beginning_and_the_newest_stay(t
     assert names(tmp_path) == {"03_00-00-00", "03_00-00-00.part6"}
 
 
-def test_what_is_no_record_is_none(tmp_path: Path) -> None:
+def test_other_files_are_no_records(tmp_path: Path) -> None:
     file(tmp_path, "trailingedge_2026-13-01_00-00-00.session.jsonl.gz")
     file(tmp_path, "other.session.jsonl.gz")
     assert list_record_files(tmp_path) == []

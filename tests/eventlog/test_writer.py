@@ -1,4 +1,4 @@
-"""A disk that is slow or full costs lines of the record, which says so; never a beat."""
+"""Tests of the record writer: a slow or full disk costs marked lines, never a trading tick."""
 
 import threading
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Disk:
-    """A file that refuses while it is full, takes a little at a time, and tells what it was given."""
+    """A file that raises while it is full and takes only a few bytes per write."""
 
     def __init__(self, path: Path) -> None:
         self.full = False
@@ -61,7 +61,7 @@ def open_disk(tmp_path: Path) -> tuple[RecordWriter, Disk]:
     return RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 0, opened)), disks[0]
 
 
-def test_what_was_taken_is_in_the_file_in_order(tmp_path: Path) -> None:
+def test_entries_are_in_the_file_in_order(tmp_path: Path) -> None:
     taking = RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 0))
     for entry in [("session", HEAD), *frames(5000)]:
         taking.add(entry)
@@ -71,9 +71,7 @@ def test_what_was_taken_is_in_the_file_in_order(tmp_path: Path) -> None:
     assert [line[2] for line in lines] == list(range(5000))
 
 
-def test_a_flood_that_cannot_be_packed_as_fast_as_it_comes_leaves_a_hole_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_flood_faster_than_compression_leaves_a_hole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCH_EVERY_S", 60.0)
     taking = RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 0))
     taking.add(("session", HEAD))
@@ -88,14 +86,12 @@ def test_a_flood_that_cannot_be_packed_as_fast_as_it_comes_leaves_a_hole_at_once
     assert kinds == [*["<", *["+"] * 99] * room, "hole", "hole", "<"]
 
 
-def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
     RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 0)).close()
     assert (tmp_path / NAME).stat().st_mode & 0o077 == 0
 
 
-def test_a_disk_that_was_full_for_a_while_gets_it_all_in_the_end(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_entries_wait_while_the_disk_is_full(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     taking, disk = open_disk(tmp_path)
     disk.full = True
     for entry in [("session", HEAD), *frames(100)]:
@@ -112,7 +108,7 @@ def test_a_disk_that_was_full_for_a_while_gets_it_all_in_the_end(
     ]
 
 
-def test_a_flood_that_a_full_disk_held_up_takes_no_room_for_ever(tmp_path: Path) -> None:
+def test_a_flood_before_a_full_disk_is_counted_only_once(tmp_path: Path) -> None:
     taking, disk = open_disk(tmp_path)
     disk.bite = 1 << 20
     taking.add(("session", HEAD))
@@ -129,7 +125,7 @@ def test_a_flood_that_a_full_disk_held_up_takes_no_room_for_ever(tmp_path: Path)
     assert "hole" not in {entry[0] for entry in read(tmp_path / NAME)[0]}
 
 
-def test_what_finds_no_room_is_left_out_and_the_record_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dropped_entries_are_marked_in_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_WAITING", 50)
     taking, disk = open_disk(tmp_path)
     taking.add(("session", HEAD))
@@ -156,7 +152,7 @@ def test_what_finds_no_room_is_left_out_and_the_record_says_so(tmp_path: Path, m
     assert 100 not in [line[2] for line in lines[:place]]
 
 
-def test_a_record_that_grows_too_large_goes_on_in_parts_of_which_the_first_and_the_newest_stay(
+def test_a_large_record_continues_in_parts_of_which_the_first_and_the_newest_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_MEGABYTE", 4000)
@@ -179,14 +175,14 @@ def test_a_record_that_grows_too_large_goes_on_in_parts_of_which_the_first_and_t
 
 
 def noisy(count: int) -> Iterator[tuple[object, ...]]:
-    """Moments that cannot be packed well."""
+    """Inputs that compress badly."""
     number = 1
     for n in range(count):
         number = number * 6364136223846793005 % 2**64
         yield "<", 5_000_000_000 + n, n, 1, (b'{"u":%d}' % number,)
 
 
-def test_old_records_are_forgotten_when_a_session_begins(tmp_path: Path) -> None:
+def test_old_records_are_deleted_when_a_session_starts(tmp_path: Path) -> None:
     (tmp_path / LONG_AGO).write_bytes(b"x")
     RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 365)).close()
     assert (tmp_path / LONG_AGO).exists()
@@ -195,7 +191,7 @@ def test_old_records_are_forgotten_when_a_session_begins(tmp_path: Path) -> None
     assert not (tmp_path / LONG_AGO).exists()
 
 
-def test_a_secret_is_nowhere(tmp_path: Path) -> None:
+def test_a_secret_is_redacted_everywhere(tmp_path: Path) -> None:
     notebook = MemoryRecord()
     notebook.entries += [
         ("session", HEAD),

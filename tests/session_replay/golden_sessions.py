@@ -1,7 +1,7 @@
-"""Golden sessions: small records of the daemon at the embedded exchange, each from a seed.
+"""Golden sessions: small records of the daemon on the simulated exchange, each from a seed.
 
-What they say the daemon must say again. Where it is meant to say something else from now on, make them anew
-and see in the test's difference beforehand that it is what was meant:
+The daemon must replay them without a difference. After an intended change of its output, look at the difference that
+the test shows, and if it is the intended one, record the sessions again:
 
     uv run python -m tests.session_replay.golden_sessions
 """
@@ -30,7 +30,7 @@ SETTINGS: Final = Settings(rolling_klines_maxlen=60, donchian_window=20)
 
 
 def fair(lines: FrameSink) -> None:
-    """Half an hour without faults, in which the operator asks for what he can."""
+    """Half an hour without faults, with operator commands."""
 
     async def operator(daemon: TradingNode, _: LoopbackExchange, clock: Clock) -> None:
         for instruction in (
@@ -47,12 +47,12 @@ def fair(lines: FrameSink) -> None:
 
 
 def faulty(lines: FrameSink) -> None:
-    """Half an hour with requests that fail and frames that are torn, late or told twice."""
+    """Half an hour with failed requests and with torn, late and repeated frames."""
     simulate(5, 0.5, settings=SETTINGS, faults=FAULTS, lines=lines)
 
 
 def storm(lines: FrameSink) -> None:
-    """Five minutes of bad weather: connections that go, clocks that are set, an owner who trades by hand."""
+    """Five minutes with lost connections, clock changes and manual trades on the account."""
 
     async def blow(daemon: TradingNode, loopback: LoopbackExchange, clock: Clock) -> None:
         await clock.sleep(20.0)

@@ -1,4 +1,4 @@
-"""The command tells how it went, to people and to machines, and by its exit code."""
+"""Tests of the command `replay SESSION`: its text, its JSON and its exit codes."""
 
 import dataclasses
 import json
@@ -20,24 +20,24 @@ STORM = path_of("storm")
 LESS = {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}
 
 
-def test_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unchanged_replay_reports_no_difference(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(STORM, {}, as_json=False) is ExitCode.OK
     told = capsys.readouterr()
-    head, verdict = " ".join(told.out.split()).split(" it goes the same way: ")
+    head, verdict = " ".join(told.out.split()).split(" no difference: ")
     assert head.startswith(f"{STORM}: ")
     assert head.endswith(" 97 requests")
-    assert verdict == "every request, decision, event and alert is what it was, byte for byte"
+    assert verdict == "every request, decision, event and alert is the same, byte for byte"
     assert told.err == ""
 
 
 # Another setting -----------------------------------------------------------------------------
 
 
-def test_where_another_setting_parts_ways_is_told_in_the_words_of_why(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_divergence_by_another_setting_is_explained_in_the_words_of_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(path_of("faulty"), LESS, as_json=False) is ExitCode.OK  # that is what was asked
     text = capsys.readouterr().out
     assert "with MIN_GAIN_TRIGGER_FRAC_BASE=0.02 instead of 0.01" in text
-    assert "both do the same for 9 min 3 s, then they part ways:" in text
+    assert "the same for 9 min 3 s, then the two diverge:" in text
     one_line = " ".join(text.split())
     then, now = one_line.partition(" now: ")[::2]
     assert "then: Not selling yet: it trails +1." in then
@@ -45,13 +45,13 @@ def test_where_another_setting_parts_ways_is_told_in_the_words_of_why(capsys: py
     assert ", bid 25" in then
 
 
-def test_it_says_what_came_of_it_then(capsys: pytest.CaptureFixture[str]) -> None:
+def test_later_alerts_of_the_record_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     run(path_of("faulty"), LESS, as_json=False)
-    _, _, after = capsys.readouterr().out.partition("after that the record tells of:\n")
+    _, _, after = capsys.readouterr().out.partition("later in the record:\n")
     assert "take-profit armed: selling all ETH near " in " ".join(after.split())
 
 
-def test_nobody_has_to_read_a_line_of_the_record_or_one_that_is_too_long(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_text_contains_no_record_line_and_no_long_line(capsys: pytest.CaptureFixture[str]) -> None:
     run(path_of("faulty"), LESS, as_json=False)
     _, *lines = capsys.readouterr().out.splitlines()  # the first names the file, however long that is
     assert not [line for line in lines if any(mark in line for mark in ('{"', '["', '":'))]
@@ -63,7 +63,7 @@ def test_nobody_has_to_read_a_line_of_the_record_or_one_that_is_too_long(capsys:
     [
         pytest.param(
             {"HARD_STOP_THRESHOLD_FRAC": "0.002", "HARD_STOP_DONCHIAN_MULTIPLIER": "0"},
-            "then: it goes on as before",
+            "then: no such action",
             "gate shut: a candle closed at 2504.01 FDUSD, too far above the anchor; ",
             id="an event that has an alert",
         ),
@@ -75,16 +75,16 @@ def test_nobody_has_to_read_a_line_of_the_record_or_one_that_is_too_long(capsys:
         ),
         pytest.param(
             {"START_FACTOR": "0.2"},
-            "then: it goes on as before",
+            "then: no such action",
             "take-profit armed: selling all ETH near 2560.09 FDUSD, best gain +1.39 %",
             id="an order where there was none",
         ),
         pytest.param(
-            {"LOOP_SLEEP_SEC": "0.7"}, "then: request time", "nothing of the kind", id="a request that is not made"
+            {"LOOP_SLEEP_SEC": "0.7"}, "then: request time", "no such action", id="a request that is not made"
         ),
     ],
 )
-def test_whatever_is_another_has_words(
+def test_each_kind_of_difference_has_words(
     setting: dict[str, str], then: str, now: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(path_of("fair"), setting, as_json=False) is ExitCode.OK
@@ -94,7 +94,7 @@ def test_whatever_is_another_has_words(
     assert said_now.startswith(now)
 
 
-def test_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_of_a_divergence(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(path_of("faulty"), LESS, as_json=True, program="9.9") is ExitCode.OK
     data = json.loads(capsys.readouterr().out)
     assert data["version"] == 1
@@ -115,7 +115,7 @@ def test_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def another_way(program: str = "0.1.0", python: str = "3.11.7") -> ReplayResult:
-    """The storm, as if something in it had gone another way."""
+    """A replay of the storm, with a difference made up."""
     replayed = replay_session(STORM, program="0.1.0")
     line = b'[">",2,"{\\"method\\":\\"order.place\\",\\"params\\":{\\"side\\":\\"SELL\\",\\"price\\":\\"%s\\"}}"]'
     before = (b'["<text",1,2,1,{"u":2,"s":"ETHFDUSD","b":"2499.99","B":"1","a":"2500.00","A":"1"}]',)
@@ -123,18 +123,17 @@ def another_way(program: str = "0.1.0", python: str = "3.11.7") -> ReplayResult:
     return dataclasses.replace(replayed, difference=difference, program=program, python=python)
 
 
-def test_another_way_is_told_in_words_and_where_exactly_it_differs() -> None:
+def test_a_difference_with_the_same_settings_is_shown_line_by_line() -> None:
     text = result_text(another_way(python=another_way().python_now))
-    assert text.splitlines()[-10:] == [
-        "it goes another way 1 min 1 s after the beginning, at 2026-07-02 13:47:41.500",
-        "  UTC:",
+    assert text.splitlines()[-9:] == [
+        "it differs 1 min 1 s after the start, at 2026-07-02 13:47:41.500 UTC:",
         "  before:",
-        "    heard over line 1: book bid 2499.99, ask 2500",
-        "  the record says:",
-        "    request over line 2: order.place SELL at 2500.01",
-        "  said now:",
-        "    request over line 2: order.place SELL at 2500.02",
-        "  they differ in:",
+        "    received on connection 1: book bid 2499.99, ask 2500",
+        "  recorded:",
+        "    request on connection 2: order.place SELL at 2500.01",
+        "  replayed:",
+        "    request on connection 2: order.place SELL at 2500.02",
+        "  fields that differ:",
         "    params.price: 2500.01 then, 2500.02 now",
     ]
 
@@ -142,27 +141,27 @@ def test_another_way_is_told_in_words_and_where_exactly_it_differs() -> None:
 @pytest.mark.parametrize(
     ("program", "python", "said"),
     [
-        ("0.0.9", "", "recorded by version 0.0.9 of this program, replayed by 0.1.0: that may be why"),
+        ("0.0.9", "", "recorded by version 0.0.9 of this program, replayed by 0.1.0: this may be the reason"),
         ("0.1.0", "3.10.2", "recorded with Python 3.10, replayed with Python"),
     ],
 )
-def test_another_version_is_told_first(program: str, python: str, said: str) -> None:
+def test_another_version_is_named_first(program: str, python: str, said: str) -> None:
     here = another_way()
     text = result_text(dataclasses.replace(here, program=program, python=python or here.python_now))
-    *_, before = " ".join(text.partition("it goes another way ")[0].split()).partition(" requests ")
+    *_, before = " ".join(text.partition("it differs ")[0].split()).partition(" requests ")
     assert before.startswith(said)
 
 
-def test_a_version_that_is_not_known_is_no_other_one() -> None:
+def test_an_unknown_version_is_not_named() -> None:
     assert "version" not in result_text(another_way(program="", python=another_way().python_now))
 
 
-def test_that_it_goes_another_way_shows_in_the_exit_code(
+def test_a_difference_with_the_same_settings_is_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("trailingedge.session_replay.command.replay_session", lambda *_, **__: another_way())
     assert run(STORM, {}, as_json=False) is ExitCode.UNEXPECTED
-    assert "it goes another way" in capsys.readouterr().out
+    assert "it differs" in capsys.readouterr().out
 
 
 # What does not come to an end ----------------------------------------------------------------
@@ -173,14 +172,14 @@ def test_a_file_that_is_no_session(tmp_path: Path) -> None:
         run(tmp_path / f"none{SUFFIX}", {}, as_json=False)
 
 
-def test_one_that_breaks_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_record_that_is_cut_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / path_of("fair").name
     path.write_bytes(path_of("fair").read_bytes()[:30_000])
     assert run(path, {}, as_json=False) is ExitCode.OK
-    assert "replayed up to there: fair.session.jsonl.gz breaks off" in " ".join(capsys.readouterr().out.split())
+    assert "the replay ends early: fair.session.jsonl.gz breaks off" in " ".join(capsys.readouterr().out.split())
 
 
-def test_after_ctrl_c_one_line_says_how_far_it_was_and_there_is_no_verdict(
+def test_after_ctrl_c_one_line_says_how_far_the_replay_came(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def press_half_way(_: ProgressBar, share: float, __: str) -> None:
@@ -194,5 +193,5 @@ def test_after_ctrl_c_one_line_says_how_far_it_was_and_there_is_no_verdict(
     assert told.out == ""
     (line,) = told.err.splitlines()
     assert line.startswith("stopped at ")
-    assert line.endswith(" UTC: it goes the same way up to there")
+    assert line.endswith(" UTC: no difference up to there")
     assert len(line) <= 80

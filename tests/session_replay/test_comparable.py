@@ -1,4 +1,4 @@
-"""Of what is said, what is done."""
+"""Tests of the action keys of record lines."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from trailingedge.session_replay.comparable import action_key
     ],
     ids=["an event with other numbers", "a decision with other numbers"],
 )
-def test_the_same_act(one: bytes, other: bytes) -> None:
+def test_lines_of_the_same_action_have_equal_keys(one: bytes, other: bytes) -> None:
     assert action_key(one) == action_key(other)
 
 
@@ -27,12 +27,12 @@ def test_the_same_act(one: bytes, other: bytes) -> None:
     ],
     ids=["another event", "another decision", "another request", "another end"],
 )
-def test_another_act(one: bytes, other: bytes) -> None:
+def test_lines_of_other_actions_have_other_keys(one: bytes, other: bytes) -> None:
     assert action_key(one) != action_key(other)
 
 
-def test_by_another_clock_requests_bear_other_times_and_numbers() -> None:
+def test_with_own_timing_times_and_numbers_of_requests_do_not_count() -> None:
     one = b'[">",2,"{\\"id\\":7,\\"timestamp\\":1,\\"newClientOrderId\\":\\"TE-t-abc\\"}"]'
     other = b'[">",2,"{\\"id\\":8,\\"timestamp\\":2,\\"newClientOrderId\\":\\"TE-t-xyz\\"}"]'
     kind = b'[">",2,"{\\"id\\":8,\\"timestamp\\":2,\\"newClientOrderId\\":\\"TE-m-xyz\\"}"]'
-    assert action_key(one, own_time=True) == action_key(other, own_time=True) != action_key(kind, own_time=True)
+    assert action_key(one, own_timing=True) == action_key(other, own_timing=True) != action_key(kind, own_timing=True)

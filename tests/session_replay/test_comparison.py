@@ -1,4 +1,4 @@
-"""Two lives that do not keep step are the same if each does what the other does, soon."""
+"""Tests of the unordered comparison of two runs with different timing."""
 
 from trailingedge.session_replay.comparison import UnorderedComparison
 
@@ -8,7 +8,7 @@ LATER = b'[">",2,"{\\"id\\":9,\\"method\\":\\"order.place\\",\\"own\\":\\"TE-t-m
 CANCEL = b'[">",2,"{\\"id\\":8,\\"method\\":\\"order.cancel\\",\\"timestamp\\":1}"]'
 
 
-def test_the_order_of_two_things_is_of_no_matter_nor_are_their_times_and_numbers() -> None:
+def test_order_times_and_numbers_of_actions_do_not_count() -> None:
     lives = UnorderedComparison()
     lives.add_recorded([PLACE, CANCEL], 0, ())
     lives.add_replayed(CANCEL, 3 * SECOND_NS, ())
@@ -17,7 +17,7 @@ def test_the_order_of_two_things_is_of_no_matter_nor_are_their_times_and_numbers
     assert lives.unmatched(100 * SECOND_NS, finished=True) is None
 
 
-def test_what_the_one_has_done_alone_for_long_is_the_difference() -> None:
+def test_an_action_unmatched_for_long_is_the_difference() -> None:
     lives = UnorderedComparison()
     lives.add_replayed(CANCEL, 2 * SECOND_NS, (b"now",))
     lives.add_recorded([PLACE], SECOND_NS, (b"before",))
@@ -28,7 +28,7 @@ def test_what_the_one_has_done_alone_for_long_is_the_difference() -> None:
     assert difference.preceding == (b"before",)
 
 
-def test_at_the_end_nothing_more_can_come() -> None:
+def test_at_the_end_an_unmatched_action_is_a_difference_at_once() -> None:
     lives = UnorderedComparison()
     lives.add_replayed(CANCEL, SECOND_NS, ())
     assert lives.unmatched(2 * SECOND_NS, finished=False) is None
@@ -37,7 +37,7 @@ def test_at_the_end_nothing_more_can_come() -> None:
     assert (difference.recorded, difference.replayed) == (None, CANCEL)
 
 
-def test_alerts_and_alarms_are_not_held_against_anybody() -> None:
+def test_alerts_and_timers_are_not_compared() -> None:
     lives = UnorderedComparison()
     lives.add_recorded([b'["alert",20,"hello"]', b'["alarm",1,0.5]'], 0, ())
     assert lives.unmatched(SECOND_NS, finished=True) is None

@@ -1,4 +1,4 @@
-"""What was decided comes out of a record as it went in."""
+"""Tests of deserialization: a decision comes out of a record as it went in."""
 
 import pytest
 from tests.session_replay.golden_sessions import SESSIONS, path_of
@@ -13,7 +13,7 @@ from trailingedge.strategy.decide import Decision
 
 
 class Notes:
-    """Of each beat the decision, and what becomes of it on its way through a record."""
+    """Encodes and deserializes the decision of each cycle."""
 
     def __init__(self) -> None:
         self.decisions: list[tuple[Decision, Decision | None]] = []
@@ -24,13 +24,13 @@ class Notes:
             self.decisions.append((trader.decision, decode_decision(line)))
 
     def on_report(self, _: ExecutionReport) -> None:
-        """Of no matter."""
+        """Not needed."""
 
 
 @pytest.mark.parametrize("name", SESSIONS)
-def test_every_decision_is_the_same_again(name: str) -> None:
+def test_each_decision_is_deserialized_to_the_same_value(name: str) -> None:
     notes = Notes()
-    replay_session(path_of(name), witness=notes)
+    replay_session(path_of(name), observer=notes)
     assert len(notes.decisions) > 100
     assert [revived for _, revived in notes.decisions] == [made for made, _ in notes.decisions]
 
@@ -40,5 +40,5 @@ def test_every_decision_is_the_same_again(name: str) -> None:
     [None, b'["news","ExitArmed",{}]', b'["decision",[],{"acted":null}]', b'["decision",[]]', b'["decision",[],{'],
     ids=["nothing", "an event", "one of another version", "one without numbers", "one that is cut off"],
 )
-def test_what_is_no_decision_of_ours_is_none(line: bytes | None) -> None:
+def test_another_line_is_no_decision(line: bytes | None) -> None:
     assert decode_decision(line) is None

@@ -1,4 +1,4 @@
-"""Where two lives part, each is told as the operator would have been told."""
+"""Tests of the explanation of a divergence in the operator's words."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ PATIENT = Settings(hard_stop_threshold_frac=0.005, hard_stop_confirm_sec=5.0, ro
 
 @dataclasses.dataclass
 class FallenMarket(StillMarket):
-    """After a minute it falls below the stop, and comes back `after_s`."""
+    """A market that falls below the stop after a minute and recovers `after_s` later."""
 
     after_s: int = 60
 
@@ -39,21 +39,21 @@ class FallenMarket(StillMarket):
 
 
 def fallen(tmp_path: Path, after_s: int) -> Path:
-    """The record of a session on such a market."""
+    """The record of a session on a `FallenMarket`."""
     notebook = MemoryRecord()
     simulate(1, 0.05, settings=PATIENT, source=FallenMarket(after_s=after_s), lines=notebook)
     return notebook.save(tmp_path / f"fallen{SUFFIX}")
 
 
 class Asker:
-    """Asks after each beat why, the daemon and whoever has only its decision and a view of the market."""
+    """After each cycle, compares `why` with the explanation from decision and status alone."""
 
     def __init__(self) -> None:
-        self.lives: list[TradingNode] = []
+        self.nodes: list[TradingNode] = []
         self.answers: list[tuple[str | None, str]] = []
 
     def on_tick(self, trader: TradingCore, _: StateView) -> None:
-        (daemon,) = self.lives
+        (daemon,) = self.nodes
         if daemon.services is None or trader.decision is None:
             return
         view = daemon.services.status(0)
@@ -61,21 +61,21 @@ class Asker:
         self.answers.append((told, why(view, trader.decision)))
 
     def on_report(self, _: ExecutionReport) -> None:
-        """Of no matter."""
+        """Not needed."""
 
 
 @pytest.mark.parametrize("name", SESSIONS)
-def test_a_decision_has_the_reasons_that_it_had_then(name: str) -> None:
+def test_a_recorded_decision_is_explained_as_it_was(name: str) -> None:
     asker = Asker()
-    replay_session(path_of(name), witness=asker, daemon=asker.lives)
+    replay_session(path_of(name), observer=asker, nodes=asker.nodes)
     assert len({now for _, now in asker.answers}) > 20
     assert [then for then, _ in asker.answers] == [now for _, now in asker.answers]
 
 
-def test_a_life_that_was_on_hold_for_a_reason_unknown_to_the_other_is_not_explained() -> None:
-    lives: list[TradingNode] = []
-    replay_session(path_of("fair"), daemon=lives)
-    desk = lives[0].services
+def test_a_recorded_pause_with_an_unknown_reason_is_not_explained() -> None:
+    nodes: list[TradingNode] = []
+    replay_session(path_of("fair"), nodes=nodes)
+    desk = nodes[0].services
     assert desk is not None
     assert desk.core.decision is not None
     decision = dataclasses.replace(desk.core.decision, trading_paused=True)
@@ -83,16 +83,16 @@ def test_a_life_that_was_on_hold_for_a_reason_unknown_to_the_other_is_not_explai
     assert explain_recorded(decision, view, None, 1.0) is None
 
 
-def test_a_stop_that_one_of_them_only_waited_for_is_no_difference_until_it_sells(tmp_path: Path) -> None:
-    """Nothing but the stop's alarm tells that the bid was there, and then it was not there for long enough."""
+def test_an_unconfirmed_stop_is_no_difference(tmp_path: Path) -> None:
+    """Only the stop's timer shows that the bid was below the stop, and it recovers before the confirmation."""
     path = fallen(tmp_path, after_s=3)
     replayed = replay_session(path, FARTHER)
     assert replayed.is_same
     assert replayed.incomplete_reason is None  # it has an end, although by its own time the daemon may come late for it
 
 
-def test_where_they_do_not_keep_step_things_are_told_as_they_stood(tmp_path: Path) -> None:
-    """That one sells and the other does not shows ten seconds later, when the bid is another one."""
+def test_with_own_timing_the_status_at_the_difference_is_shown(tmp_path: Path) -> None:
+    """That only one of the two sells shows ten seconds later, when the bid has changed."""
     replayed = replay_session(fallen(tmp_path, after_s=60), FARTHER)
     assert replayed.difference is not None
     assert replayed.difference.at_ns < replayed.at_ns
@@ -106,7 +106,7 @@ def test_where_they_do_not_keep_step_things_are_told_as_they_stood(tmp_path: Pat
     assert f"the bid is {fork.top.bid:.2f}" in now
 
 
-def test_a_decision_of_another_version_is_told_by_what_it_was_about(tmp_path: Path) -> None:
+def test_a_decision_of_another_version_is_described_by_its_key(tmp_path: Path) -> None:
     path = changed(tmp_path, lambda line: line.replace(b'"stop_distance":', b'"distance":'), "faulty")
     fork = replay_session(path, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).divergence
     assert fork is not None
@@ -114,7 +114,7 @@ def test_a_decision_of_another_version_is_told_by_what_it_was_about(tmp_path: Pa
     assert fork.replayed[0].startswith("Not selling: ")
 
 
-def test_what_the_record_tells_next_is_about_exits_and_in_order() -> None:
+def test_later_alerts_are_about_exits_and_in_order() -> None:
     fork = replay_session(path_of("faulty"), {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).divergence
     assert fork is not None
     assert fork.later_alerts

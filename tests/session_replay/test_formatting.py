@@ -1,4 +1,4 @@
-"""A line of a record in words, so that nobody has to read it."""
+"""Tests of record lines in words."""
 
 import json
 from decimal import Decimal
@@ -29,8 +29,7 @@ EXITING = (
     b'{"u":2524.31,"memory":{"regime":"BASE","anchor":2500.0}}]'
 )
 EXITING_IN_WORDS = (
-    "decision: exiting, holding base, take-profit SELL, trail armed (by the rule: take-profit); "
-    "bid 2524.31, anchor 2500"
+    "decision: exiting, holding base, take-profit SELL, trail armed (rule: take-profit); bid 2524.31, anchor 2500"
 )
 GATED = (
     b'["decision",[null,"gated","QUOTE","flush",null,true,false,false],'
@@ -41,80 +40,80 @@ GATED = (
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (b'["<",1,2,7,{"u":1}]', 'heard over line 7: {"u":1}'),
-        (b'["+text",0,0,7,{"u":1}]', 'heard over line 7: {"u":1}'),
-        (b'["!>",2,"{}",["SessionLost","cut"]]', "request over line 2, not written (SessionLost: cut): {}"),
-        (b'["ask",3,"the end of 1"]', "waits for the end of 1 (3)"),
-        (b'["told",1,2,3,null]', "what it waited for has come (3)"),
-        (b'["told",1,2,3,"logs/a"]', "what it waited for has come (3): logs/a"),
-        (b'["told",1,2,3,["SessionLost","closed",0.0]]', "what it waited for has failed (3): SessionLost: closed"),
-        (b'["alarm",3,0.5]', "alarm 3 set, in 0.5 s"),
-        (b'["ring",1,2,3]', "alarm 3 rang"),
+        (b'["<",1,2,7,{"u":1}]', 'received on connection 7: {"u":1}'),
+        (b'["+text",0,0,7,{"u":1}]', 'received on connection 7: {"u":1}'),
+        (b'["!>",2,"{}",["SessionLost","cut"]]', "request on connection 2, not sent (SessionLost: cut): {}"),
+        (b'["ask",3,"the end of 1"]', "waits for the end of 1 (operation 3)"),
+        (b'["told",1,2,3,null]', "operation 3 completed"),
+        (b'["told",1,2,3,"logs/a"]', "operation 3 completed: logs/a"),
+        (b'["told",1,2,3,["SessionLost","closed",0.0]]', "operation 3 failed: SessionLost: closed"),
+        (b'["alarm",3,0.5]', "timer 3 set to 0.5 s"),
+        (b'["ring",1,2,3]', "timer 3 fired"),
         (b'["tick",1,2]', "time passed"),
-        (b'["obey",1,2,"flip","phone"]', "phone asked: flip"),
-        (b'["stop",1,2,"quit",0]', "told to stop: quit (0)"),
-        (b'["stir",1,2]', "stirred"),
+        (b'["obey",1,2,"flip","phone"]', "command flip from phone"),
+        (b'["stop",1,2,"quit",0]', "stop requested: quit (exit code 0)"),
+        (b'["stir",1,2]', "trading loop woken"),
         (b'["alert",20,"ready"]', "alert: ready"),
         (
             b'["news","ExitArmed",{"kind":"t","side":"SELL","price":"2500.01000","trail":{"u":1.0}}]',
             "event ExitArmed: kind take-profit, side SELL, price 2500.01",
         ),
-        (b'["over",0]', "ended with code 0"),
-        (b'["over",["KeyError","x"]]', "ended by a failure: KeyError: x"),
+        (b'["over",0]', "ended with exit code 0"),
+        (b'["over",["KeyError","x"]]', "ended with an error: KeyError: x"),
         (b'["new",0]', '["new",0]'),
-        (b"nobody listens to line 1", "nobody listens to line 1"),
-        (request("time"), "request over line 2: time"),
-        (request("order.place", **ORDER), "request over line 2: order.place SELL 1.2 ETH at 2500.01 FDUSD"),
+        (b"timer 3 is not set", "timer 3 is not set"),
+        (request("time"), "request on connection 2: time"),
+        (request("order.place", **ORDER), "request on connection 2: order.place SELL 1.2 ETH at 2500.01 FDUSD"),
         (
             request("order.cancelReplace", **ORDER, newClientOrderId="TE-t-abc", cancelOrderId=5),
-            "request over line 2: order.cancelReplace SELL 1.2 ETH at 2500.01 FDUSD for order 5 (TE-t-abc)",
+            "request on connection 2: order.cancelReplace SELL 1.2 ETH at 2500.01 FDUSD for order 5 (TE-t-abc)",
         ),
         (
             request("order.place", **ORDER | {"type": "LIMIT"}),
-            "request over line 2: order.place SELL 1.2 ETH at 2500.01 FDUSD LIMIT",
+            "request on connection 2: order.place SELL 1.2 ETH at 2500.01 FDUSD LIMIT",
         ),
         (
             request("order.cancel", symbol="ETHFDUSD", origClientOrderId="TE-t-abc"),
-            "request over line 2: order.cancel (TE-t-abc)",
+            "request on connection 2: order.cancel (TE-t-abc)",
         ),
-        (request("klines", interval="1m", limit=61), "request over line 2: klines interval 1m limit 61"),
+        (request("klines", interval="1m", limit=61), "request on connection 2: klines interval 1m limit 61"),
         (
             answer(
                 stream="ethfdusd@bookTicker", data={"u": 2, "s": "ETHFDUSD", "b": "2.50", "B": "1", "a": "3", "A": "1"}
             ),
-            "heard over line 7: book bid 2.5, ask 3",
+            "received on connection 7: book bid 2.5, ask 3",
         ),
-        (answer(id=4, status=200, result={}), "heard over line 7: answer to 4: ok"),
+        (answer(id=4, status=200, result={}), "received on connection 7: reply to 4: ok"),
         (
             answer(id=4, status=400, error={"code": -2010, "msg": "no funds"}),
-            "heard over line 7: answer to 4: 400, -2010 no funds",
+            "received on connection 7: reply to 4: 400, -2010 no funds",
         ),
         (
             answer(id=4, status=200, result=PLACED | {"side": "SELL", "price": "2500.01", "origQty": "1.2"}),
-            "heard over line 7: answer to 4: ok, order 5 NEW: SELL 1.2 ETH at 2500.01 FDUSD (TE-t-abc)",
+            "received on connection 7: reply to 4: ok, order 5 NEW: SELL 1.2 ETH at 2500.01 FDUSD (TE-t-abc)",
         ),
         (EXITING, EXITING_IN_WORDS),
         (
             GATED,
-            "decision: gated, holding quote, gate shut by flush, on hold; ask 2500, anchor 2000",
+            "decision: gated, holding quote, gate shut by flush, paused; ask 2500, anchor 2000",
         ),
         (b'["decision",["of another version"],{}]', 'decision: ["of another version"]'),
     ],
 )
-def test_a_line_in_words(line: bytes, words: str) -> None:
+def test_a_record_line_in_words(line: bytes, words: str) -> None:
     assert describe_line(line, RULES) == words
 
 
-def test_before_the_rules_are_known_amounts_bear_no_assets() -> None:
+def test_without_rules_amounts_have_no_assets() -> None:
     assert describe_line(request("order.place", **ORDER)).endswith("order.place SELL 1.2 at 2500.01")
 
 
-def test_two_requests_differ_in_what_they_ask_for() -> None:
+def test_field_differences_of_two_requests() -> None:
     one, other = request("order.place", **ORDER), request("order.place", **ORDER | {"price": "2500.02"})
     assert list(field_differences(one, other)) == [("params.price", "2500.01", "2500.02")]
 
 
-def test_two_decisions_differ_in_their_numbers() -> None:
+def test_field_differences_of_two_decisions() -> None:
     one = b'["decision",[null],{"u":1.0,"memory":{"high":2.5,"gate":null}}]'
     other = b'["decision",[null],{"u":1.0,"memory":{"high":2.75,"gate":{"price":1.0}}}]'
     assert list(field_differences(one, other)) == [
@@ -123,7 +122,7 @@ def test_two_decisions_differ_in_their_numbers() -> None:
     ]
 
 
-def test_what_is_of_another_kind_differs_altogether() -> None:
+def test_lines_of_other_kinds_have_no_field_differences() -> None:
     assert list(field_differences(b'["over",0]', b'["alert",20,"ready"]')) == []
     assert list(field_differences(b"no line", b'["over",0]')) == []
     assert list(field_differences(b'["over",0]', b'["over",3]')) == [("over 1", "0", "3")]

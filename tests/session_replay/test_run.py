@@ -1,4 +1,4 @@
-"""A recorded session lived again says what it said, or shows where it says something else."""
+"""Tests of session replays: no difference with the same program, the first difference otherwise."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Change = Callable[[bytes], bytes | None]
 
 
 def changed(tmp_path: Path, change: Change, source: str = "storm") -> Path:
-    """A golden session, its lines changed or, where that is None, left out; packed anew, so that the sums are right."""
+    """A golden session with lines changed, or left out for None, and packed again with correct checksums."""
     import zlib
 
     record = SessionRecord(path_of(source))
@@ -38,7 +38,7 @@ def _head(path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("name", SESSIONS)
-def test_a_golden_session_goes_the_same_way(name: str) -> None:
+def test_a_golden_session_replays_without_a_difference(name: str) -> None:
     replayed = replay_session(path_of(name))
     assert replayed.difference is None
     assert replayed.incomplete_reason is None
@@ -46,8 +46,8 @@ def test_a_golden_session_goes_the_same_way(name: str) -> None:
     assert replayed.inputs > 900
 
 
-def test_a_price_that_was_another_leads_elsewhere(tmp_path: Path) -> None:
-    """Somewhere in the middle of a chase the book stands lower than it did."""
+def test_another_recorded_price_leads_to_a_difference(tmp_path: Path) -> None:
+    """The recorded best price is changed while an order is being requoted."""
     chase = iter(range(1000))
 
     def lower(line: bytes) -> bytes:
@@ -60,7 +60,7 @@ def test_a_price_that_was_another_leads_elsewhere(tmp_path: Path) -> None:
     assert replayed.incomplete_reason is None
 
 
-def test_a_request_that_was_another_is_shown_with_both(tmp_path: Path) -> None:
+def test_a_different_request_is_shown_beside_the_recorded_one(tmp_path: Path) -> None:
     def other(line: bytes) -> bytes:
         return line.replace(b'\\"quantity\\":\\"', b'\\"quantity\\":\\"1') if b"order.place" in line else line
 
@@ -73,7 +73,7 @@ def test_a_request_that_was_another_is_shown_with_both(tmp_path: Path) -> None:
     assert difference.preceding
 
 
-def test_what_is_not_said_any_more_is_missed_before_the_next_moment(tmp_path: Path) -> None:
+def test_missing_output_is_noticed_before_the_next_input(tmp_path: Path) -> None:
     added: list[bytes] = []
 
     def more(line: bytes) -> bytes:
@@ -87,7 +87,7 @@ def test_what_is_not_said_any_more_is_missed_before_the_next_moment(tmp_path: Pa
     assert (difference.recorded, difference.replayed) == (added[0], None)
 
 
-def test_what_was_not_said_then_is_shown(tmp_path: Path) -> None:
+def test_additional_output_is_shown(tmp_path: Path) -> None:
     left_out: list[bytes] = []
 
     def fewer(line: bytes) -> bytes | None:
@@ -106,13 +106,13 @@ def test_what_was_not_said_then_is_shown(tmp_path: Path) -> None:
     [(b'["alarm",5,', b"alarm"), (b'["ask",3,', b"nobody")],
     ids=["an alarm that is not set", "an answer that nobody waits for"],
 )
-def test_a_record_that_does_not_fit_itself_is_a_difference(tmp_path: Path, beginning: bytes, told: bytes) -> None:
+def test_an_inconsistent_record_is_a_difference(tmp_path: Path, beginning: bytes, told: bytes) -> None:
     del told
     replayed = replay_session(changed(tmp_path, lambda line: None if line.startswith(beginning) else line))
     assert replayed.difference is not None
 
 
-def test_a_hole_is_told_and_played_up_to(tmp_path: Path) -> None:
+def test_a_record_is_played_up_to_a_gap(tmp_path: Path) -> None:
     lines = iter(range(10_000))
 
     def with_hole(line: bytes) -> bytes | None:
@@ -121,12 +121,12 @@ def test_a_hole_is_told_and_played_up_to(tmp_path: Path) -> None:
 
     replayed = replay_session(changed(tmp_path, with_hole))
     assert replayed.is_same
-    assert replayed.incomplete_reason == "there is a hole in it: 30 lines were lost, the disk did not keep up"
+    assert replayed.incomplete_reason == "the record has a gap: 30 lines were lost, the disk did not keep up"
     assert 100 < replayed.inputs < 900
 
 
 @pytest.mark.parametrize("share", [0.3, 0.8])
-def test_a_record_that_breaks_off_is_played_up_to_there(tmp_path: Path, share: float) -> None:
+def test_a_record_that_is_cut_off_is_played_up_to_there(tmp_path: Path, share: float) -> None:
     data = path_of("fair").read_bytes()
     path = tmp_path / path_of("fair").name
     path.write_bytes(data[: int(len(data) * share)])
@@ -136,14 +136,14 @@ def test_a_record_that_breaks_off_is_played_up_to_there(tmp_path: Path, share: f
     assert "breaks off after line" in replayed.incomplete_reason
 
 
-def test_one_that_was_killed_has_no_end_and_says_so(tmp_path: Path) -> None:
+def test_the_record_of_a_killed_session_has_no_end(tmp_path: Path) -> None:
     replayed = replay_session(changed(tmp_path, lambda line: None if line.startswith(b'["over"') else line))
     assert replayed.is_same
-    assert replayed.incomplete_reason == "storm.session.jsonl.gz has no end: whoever wrote it was killed"
+    assert replayed.incomplete_reason == "storm.session.jsonl.gz has no end: the recording process was killed"
 
 
 def _ends_of_moments_that_share_a_turn(source: str) -> list[int]:
-    """The numbers of lines that begin the second moment of a turn: the daemon may answer both when it is over."""
+    """Line numbers at which the second input of an iteration begins: the daemon may answer both after the iteration."""
     found, turn, count, number = [], -1, 0, 0
     for batch in SessionRecord(path_of(source)).batches():
         for line in batch:
@@ -157,7 +157,7 @@ def _ends_of_moments_that_share_a_turn(source: str) -> list[int]:
     return found
 
 
-def test_one_that_was_killed_within_a_turn_is_played_up_to_the_turn_before(tmp_path: Path) -> None:
+def test_a_record_cut_off_within_an_iteration_is_played_up_to_the_one_before(tmp_path: Path) -> None:
     within = _ends_of_moments_that_share_a_turn("storm")
     assert len(within) > 2
     for last in within[:: max(1, len(within) // 8)]:
@@ -168,26 +168,26 @@ def test_one_that_was_killed_within_a_turn_is_played_up_to_the_turn_before(tmp_p
         assert replayed.incomplete_reason is not None
 
 
-def test_one_that_was_broken_off_is_played_up_to_there(tmp_path: Path) -> None:
+def test_the_record_of_an_aborted_session_is_played_up_to_there(tmp_path: Path) -> None:
     def broken_off(line: bytes) -> bytes:
         return b'["over",["CancelledError",""]]' if line.startswith(b'["over"') else line
 
     replayed = replay_session(changed(tmp_path, broken_off))
     assert replayed.is_same
     assert replayed.incomplete_reason is not None
-    assert "broken off" in replayed.incomplete_reason
+    assert "was aborted" in replayed.incomplete_reason
 
 
 # With other settings -------------------------------------------------------------------------
 
 
-def test_a_setting_that_matters_to_nothing_that_happened_changes_nothing() -> None:
+def test_a_setting_that_had_no_effect_makes_no_difference() -> None:
     replayed = replay_session(path_of("fair"), {"HARD_STOP_MAX_FRAC": "0.04", "MANUAL_EXIT_TTL_SEC": "31"})
     assert replayed.is_same
     assert replayed.changed_settings == {"HARD_STOP_MAX_FRAC": "0.04", "MANUAL_EXIT_TTL_SEC": "31"}
 
 
-def test_a_setting_that_matters_shows_the_first_act_that_is_another() -> None:
+def test_a_setting_that_matters_shows_the_first_different_action() -> None:
     difference = replay_session(path_of("faulty"), {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).difference
     assert difference is not None
     shown = difference.recorded or difference.replayed
@@ -195,7 +195,7 @@ def test_a_setting_that_matters_shows_the_first_act_that_is_another() -> None:
     assert decode(shown)[0] == "decision"
 
 
-def test_a_setting_by_which_something_waits_longer_goes_by_its_own_time() -> None:
+def test_a_setting_that_changes_a_wait_starts_own_timing() -> None:
     assert replay_session(path_of("storm"), {"LOOP_SLEEP_SEC": "0.7"}).is_same
     # Of what happens by the clock alone, another pace of house-keeping moves the half-hourly look at the clock.
     last = replay_session(path_of("fair"), {"LOOP_SLEEP_SEC": "0.7"}).difference
@@ -216,19 +216,19 @@ def test_a_setting_by_which_something_waits_longer_goes_by_its_own_time() -> Non
         ({"MIN_FACTOR": "0.9"}, "must not be above START_FACTOR"),
     ],
 )
-def test_a_setting_that_cannot_be_is_told(setting: dict[str, str], told: str) -> None:
+def test_an_invalid_setting_is_refused(setting: dict[str, str], told: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(told)):
         replay_session(path_of("storm"), setting)
 
 
-def test_a_setting_of_a_version_that_knew_more_is_left_aside(tmp_path: Path) -> None:
+def test_an_unknown_recorded_setting_is_ignored(tmp_path: Path) -> None:
     def more(line: bytes) -> bytes:
         return line.replace(b'"settings":{', b'"settings":{"MOON_PHASE":"full",')
 
     assert replay_session(changed(tmp_path, more)).is_same
 
 
-def test_by_its_own_time_a_life_may_come_late_for_the_end_which_the_record_has_all_the_same(tmp_path: Path) -> None:
+def test_with_own_timing_the_replay_may_end_after_the_record(tmp_path: Path) -> None:
     record = SessionRecord(path_of("storm"))
     answers = sum(line.startswith(b'["told"') for batch in record.batches() for line in batch)
     count = iter(range(1, answers + 1))

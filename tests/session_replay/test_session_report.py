@@ -1,4 +1,4 @@
-"""The story of a recorded session is that of the daemon that lived it."""
+"""Tests of the report of a recorded session."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from trailingedge.report.terminal import summary_text
 from trailingedge.session_replay.session_report import report_of_session
 
 
-def test_it_has_exits_fills_orders_candles_and_moments_in_order() -> None:
+def test_the_report_has_exits_fills_orders_candles_and_samples_in_order() -> None:
     story = report_of_session(path_of("fair"))
     assert (story.symbol, story.base_asset, story.quote_asset) == ("ETHFDUSD", "ETH", "FDUSD")
     assert [(exit_.kind.name, exit_.side) for exit_ in story.exits] == [
@@ -30,20 +30,20 @@ def test_it_has_exits_fills_orders_candles_and_moments_in_order() -> None:
     assert "exits 3" in summary_text(story)
 
 
-def test_it_can_be_saved_and_told_again(tmp_path: Path) -> None:
+def test_the_report_can_be_saved_and_read_again(tmp_path: Path) -> None:
     story = report_of_session(path_of("faulty"))
     file_format.save(story, tmp_path / "a.story.json.gz")
     assert file_format.load(tmp_path / "a.story.json.gz") == story
 
 
-def test_of_a_record_that_breaks_off_it_tells_what_there_is_and_says_so(tmp_path: Path) -> None:
+def test_the_report_of_a_cut_off_record_names_the_gap(tmp_path: Path) -> None:
     path = tmp_path / path_of("fair").name
     path.write_bytes(path_of("fair").read_bytes()[:50_000])
     (gap,) = report_of_session(path).gaps
-    assert gap.startswith("the record is not whole: fair.session.jsonl.gz breaks off after line ")
+    assert gap.startswith("the record is incomplete: fair.session.jsonl.gz breaks off after line ")
 
 
-def test_of_one_that_never_got_ready_there_is_none(tmp_path: Path) -> None:
+def test_a_session_that_never_traded_has_no_report(tmp_path: Path) -> None:
     path = tmp_path / path_of("fair").name
     path.write_bytes(path_of("fair").read_bytes()[:200])
     with pytest.raises(ConfigError):

@@ -1,3 +1,5 @@
+"""Tests of the backends of a sweep."""
+
 import importlib
 import signal
 import sys
@@ -28,21 +30,21 @@ def tried(engine: SweepBackend, task: TrialTask, jobs: int) -> dict[int, TrialOu
     return outcomes
 
 
-def test_two_processes_come_to_the_same_as_this_one(task: TrialTask) -> None:
+def test_two_processes_give_the_same_results_as_this_one(task: TrialTask) -> None:
     alone = tried(run_local, task, 1)
     assert sorted(alone) == [0, 1, 2]
     assert len({outcome.parts for outcome in alone.values()}) > 1
     assert tried(run_local, task, 2) == alone
 
 
-def test_a_stop_leaves_what_is_not_begun(task: TrialTask) -> None:
+def test_a_stop_request_leaves_trials_that_have_not_started(task: TrialTask) -> None:
     outcomes: dict[int, TrialOutcome] = {}
     run_local(task, TRIALS, 1, outcomes.__setitem__, lambda: bool(outcomes))
     assert list(outcomes) == [0]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process does not inherit what its parent ignores")
-def test_whoever_is_started_where_ctrl_c_is_unheard_never_hears_it() -> None:
+def test_a_process_started_while_sigint_is_ignored_ignores_it() -> None:
     before = signal.getsignal(signal.SIGINT)
     ask = "import signal; raise SystemExit(signal.getsignal(signal.SIGINT) is not signal.SIG_IGN)"
     with sigint_ignored():
@@ -51,7 +53,7 @@ def test_whoever_is_started_where_ctrl_c_is_unheard_never_hears_it() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_the_market_is_looked_at_to_its_end(task: TrialTask) -> None:
+def test_the_market_is_inspected_to_its_end(task: TrialTask) -> None:
     scene = inspect_market(task)
     assert scene.from_ms == market_files.START_MS
     assert scene.to_ms == market_files.START_MS + 92 * 60_000
@@ -59,15 +61,13 @@ def test_the_market_is_looked_at_to_its_end(task: TrialTask) -> None:
 
 
 @pytest.mark.parametrize(("name", "module"), [("dask", "distributed"), ("ray", "ray")])
-def test_an_engine_that_is_not_installed_names_its_extra(
-    name: str, module: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_engine_names_its_extra(name: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module, None)  # as if it were not there
     with pytest.raises(ConfigError, match=rf"--extra {name}"):
         backend_named(name)
 
 
 @pytest.mark.parametrize("module", ["distributed", "dask", "ray"])
-def test_nobody_imports_an_engine_unasked(module: str) -> None:
+def test_engines_are_imported_only_on_demand(module: str) -> None:
     importlib.import_module("trailingedge.commands.sweep")
     assert module not in sys.modules

@@ -1,4 +1,4 @@
-"""What is told of a sweep does not contradict itself, and does not make more of the numbers than there is in them."""
+"""Tests of the output of a sweep: its sentences agree with its numbers in every case."""
 
 import itertools
 import re
@@ -29,7 +29,7 @@ def table(verdict: SweepResult, cut: Folds = FORTNIGHT, width: int = 80) -> str:
     return sweep_text(verdict, cut, MARKET, (), width=width)
 
 
-def test_the_place_of_a_winner_and_the_last_word_agree_in_every_case() -> None:
+def test_the_conclusion_agrees_with_the_winners_rank_in_every_case() -> None:
     growths = (0.9, 1.0, 1.1)
     for before in itertools.product(growths, repeat=3):
         for after in itertools.product(growths, repeat=3):
@@ -38,7 +38,7 @@ def test_the_place_of_a_winner_and_the_last_word_agree_in_every_case() -> None:
             said = words(verdict)
             winners = after[verdict.last.winner.number]
             less, more = sum(each < winners for each in after), sum(each > winners for each in after)
-            if "came to exactly the same" in said:
+            if "gave exactly the same result" in said:
                 assert len(set(zip(before, after, strict=True))) == 1
             else:
                 assert ("do not trust it" in said) == (less <= more)
@@ -46,24 +46,24 @@ def test_the_place_of_a_winner_and_the_last_word_agree_in_every_case() -> None:
                 assert ("1st of 3" in said) == (less > more == 0)
 
 
-def test_the_last_word_says_which_folds_it_speaks_of() -> None:
+def test_the_conclusion_names_the_folds_it_is_about() -> None:
     good_at_last = {0: outcome(1, 1, 1, 1), 1: outcome(1.5, 0.9, 0.9, 1.2), 2: outcome(0.9, 1.1, 1.1, 1.1)}
-    assert "though not in the last, the winner did no better" in words(verdict_of(good_at_last))
+    assert "but not in the last, the winner did no better" in words(verdict_of(good_at_last))
     bad_at_last = {0: outcome(1, 1, 1, 1), 1: outcome(1.5, 1.2, 1.2, 0.9), 2: outcome(0.9, 1.1, 1.1, 1.1)}
     assert "In 1 of 3 folds, the last among them, the winner" in words(verdict_of(bad_at_last))
     bad = {0: outcome(1, 1, 1, 1), 1: outcome(1.5, 0.9, 0.9, 0.9), 2: outcome(0.9, 1.1, 1.1, 1.1)}
     assert "In all 3 folds the winner" in words(verdict_of(bad))
 
 
-def test_one_stretch_is_one() -> None:
+def test_one_fold_is_called_one_period() -> None:
     steady = verdict_of({0: outcome(1, 1), 1: outcome(1.5, 1.5), 2: outcome(0.9, 0.9)}, FEW_DAYS)
-    assert "held up on one stretch of days they had not seen, which is little" in words(steady)
+    assert "held up in one period that they were not chosen on, which is little" in words(steady)
 
 
-def test_equals_are_said_to_be_equal() -> None:
+def test_ties_are_named() -> None:
     verdict = verdict_of({0: outcome(1, 1, 1, 0.9), 1: outcome(1.2, 1, 1, 1), 2: outcome(1.2, 1, 1, 1)})
     told = " ".join(table(verdict).split())
-    assert "no better than 1 other that made exactly the same; it was only named first" in told
+    assert "no better than 1 other with exactly the same result; it only comes first in the list" in told
     assert "1st of 3, together with 1 other that made the same" in told
     assert re.search(r"\b1= \+20\.00 % .* BUFFER=0\.001", told)
     assert "the winner (and 1 as good): --set BUFFER=0.001" in told
@@ -72,12 +72,12 @@ def test_equals_are_said_to_be_equal() -> None:
 
 def test_where_nothing_made_a_difference_there_is_no_winner() -> None:
     told = table(verdict_of(dict.fromkeys(range(3), outcome(1, 1, 1, 1))))
-    assert "3 combinations were tried and came to exactly the same" in told
+    assert "3 combinations were tested and gave exactly the same result" in told
     assert "luck" not in told
-    assert told.endswith("no winner: all came to the same")
+    assert told.endswith("no winner: all results are the same")
 
 
-def test_what_was_left_out_is_named_with_its_reason() -> None:
+def test_invalid_combinations_are_named_with_the_reason() -> None:
     left_out = tuple(
         InvalidCombination({"MIN_FACTOR": f"0.{number}"}, "MIN_FACTOR is too large") for number in range(6, 14)
     )

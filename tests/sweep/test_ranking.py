@@ -1,3 +1,5 @@
+"""Tests of ranking in walk-forward folds."""
+
 import pytest
 
 from trailingedge.sweep.ranking import SweepResult, rank_trials
@@ -20,7 +22,7 @@ def judged(
     return rank_trials(COMBINATIONS, outcomes, cut, left_out)
 
 
-def test_each_winner_is_chosen_by_the_days_before_alone() -> None:
+def test_each_winner_is_chosen_on_the_days_before_only() -> None:
     verdict = judged(
         {0: outcome(1.00, 1.00, 1.00, 1.00), 1: outcome(1.10, 0.80, 0.90, 1.50), 2: outcome(1.05, 1.02, 1.02, 0.70)}
     )
@@ -32,7 +34,7 @@ def test_each_winner_is_chosen_by_the_days_before_alone() -> None:
     assert verdict.hold_base_frac == pytest.approx(1.1**3 - 1)
 
 
-def test_the_days_that_are_judged_on_do_not_move_the_choice() -> None:
+def test_out_of_sample_days_do_not_affect_the_choice() -> None:
     before = {0: outcome(1.0, 1.0, 1.0, 1.0), 1: outcome(1.2, 1.2, 1.2, 1.0), 2: outcome(1.1, 1.1, 1.1, 1.0)}
     after = {**before, 2: outcome(1.1, 1.1, 1.1, 99.0)}
     assert [fold.winner.number for fold in judged(before).folds] == [fold.winner.number for fold in judged(after).folds]
@@ -48,14 +50,14 @@ def test_a_winner_that_falls_behind_is_counted() -> None:
     assert steady.rank_agreement == pytest.approx(1.0)
 
 
-def test_of_equals_the_one_that_changes_nothing_wins_and_ranks_are_shared() -> None:
+def test_among_equals_the_unchanged_settings_win_and_ranks_are_shared() -> None:
     verdict = judged({0: outcome(1, 1, 1, 1), 1: outcome(1, 1, 1, 1), 2: outcome(0.9, 1, 1, 1)})
     assert verdict.last.winner.number == 0
     assert [row.in_rank for row in verdict.last.rows] == [1, 1, 3]
     assert verdict.last.rank_agreement is None
 
 
-def test_without_days_to_judge_on_nothing_is_judged() -> None:
+def test_without_out_of_sample_days_nothing_is_tested() -> None:
     verdict = judged({0: outcome(1.0), 1: outcome(1.3), 2: outcome(1.2)}, split_folds(0, DAY_MS))
     assert (verdict.last.winner.number, verdict.last.winner.out_of_sample_frac) == (1, None)
     assert (verdict.walk_forward_frac, verdict.rank_agreement, verdict.invalid) == (None, None, ())

@@ -1,3 +1,5 @@
+"""Tests of the search space of a sweep."""
+
 from argparse import ArgumentTypeError
 from random import Random
 
@@ -10,7 +12,7 @@ from trailingedge.sweep.search_space import Axis, apply_combination, build_searc
 SETTINGS = Settings()
 
 
-def test_lists_are_tried_in_every_combination_and_what_was_set_comes_first() -> None:
+def test_lists_give_every_combination_and_the_unchanged_settings_come_first() -> None:
     found = build_search_space(
         [parse_axis("BUFFER=0.001,0.003"), parse_axis("DONCHIAN_WINDOW=20,30")], SETTINGS, None, 0
     )
@@ -23,12 +25,12 @@ def test_lists_are_tried_in_every_combination_and_what_was_set_comes_first() -> 
     ]
 
 
-def test_a_combination_that_changes_nothing_is_tried_once() -> None:
+def test_a_combination_without_a_change_is_tested_once() -> None:
     found = build_search_space([parse_axis("BUFFER=0.002,0.003")], SETTINGS, None, 0)  # the first is the default
     assert found.combinations == ({}, {"BUFFER": "0.003"})
 
 
-def test_contradictions_are_left_out_and_named() -> None:
+def test_invalid_combinations_are_left_out() -> None:
     found = build_search_space(
         [parse_axis("START_FACTOR=0.2,0.6"), parse_axis("MIN_FACTOR=0.1,0.4")], SETTINGS, None, 0
     )
@@ -38,7 +40,7 @@ def test_contradictions_are_left_out_and_named() -> None:
     assert "MIN_FACTOR" in left_out.reason
 
 
-def test_chance_is_the_seeds_and_stays_in_its_range() -> None:
+def test_random_values_follow_from_the_seed_and_stay_in_range() -> None:
     axes = [
         parse_axis("BUFFER=0.001..0.01"),
         parse_axis("DONCHIAN_WINDOW=10..60"),
@@ -51,37 +53,37 @@ def test_chance_is_the_seeds_and_stays_in_its_range() -> None:
     assert all(0.001 <= each.buffer <= 0.01 and 10 <= each.donchian_window <= 60 for each in drawn)
 
 
-def test_a_space_smaller_than_what_is_drawn_is_tried_whole() -> None:
+def test_a_small_space_is_tested_completely() -> None:
     assert len(build_search_space([parse_axis("DONCHIAN_WINDOW=20..23")], SETTINGS, 50, 0).combinations) == 5
 
 
 @pytest.mark.parametrize(
     ("varied", "draws", "said"),
     [
-        pytest.param(["BUFER=1,2"], None, "no setting", id="misspelt"),
+        pytest.param(["BUFER=1,2"], None, "unknown setting", id="misspelt"),
         pytest.param(["BUFFER=lots"], None, "not a number", id="no value"),
         pytest.param(["BUFFER=0.1,2"], None, "at least 0 and below 1", id="out of range"),
         pytest.param(["BUFFER=0.1..2"], 5, "at least 0 and below 1", id="a range out of range"),
         pytest.param(["BUFFER=0.1..0.2"], None, "--random", id="a range without a number of draws"),
         pytest.param(["EXIT_PRICING=1..2"], 5, "only numbers have ranges", id="a range of words"),
         pytest.param(["BUFFER=0.1", "BUFFER=0.2"], None, "twice", id="twice"),
-        pytest.param(["TELEGRAM_BOT_TOKEN=a,b"], None, "not a matter of strategy", id="a secret"),
-        pytest.param(["MIN_FACTOR=0.6,0.7"], None, "no combination is left", id="nothing left"),
+        pytest.param(["TELEGRAM_BOT_TOKEN=a,b"], None, "not part of the strategy", id="a secret"),
+        pytest.param(["MIN_FACTOR=0.6,0.7"], None, "no combination is valid", id="nothing left"),
         pytest.param([f"{name}=1..2" for name in ("BUFFER",)], 10**6, "more than", id="too many"),
     ],
 )
-def test_what_cannot_be_varied_is_said(varied: list[str], draws: int | None, said: str) -> None:
+def test_settings_that_cannot_be_varied_are_refused(varied: list[str], draws: int | None, said: str) -> None:
     with pytest.raises(ConfigError) as wrong:
         build_search_space([parse_axis(text) for text in varied], SETTINGS, draws, 0)
     assert any(said in problem for problem in wrong.value.problems)
 
 
 @pytest.mark.parametrize("text", ["BUFFER", "BUFFER=", "BUFFER=2..1", "BUFFER=a..b", "BUFFER=,"])
-def test_what_is_no_axis_is_a_wrong_use(text: str) -> None:
+def test_an_unreadable_axis_is_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError):
         parse_axis(text)
 
 
-def test_whole_numbers_are_drawn_whole() -> None:
+def test_integers_are_drawn_as_integers() -> None:
     drawn = {Axis("DONCHIAN_WINDOW", (), 20.0, 22.0).draw(Random(seed)) for seed in range(50)}
     assert drawn == {"20", "21", "22"}

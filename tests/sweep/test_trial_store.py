@@ -1,3 +1,5 @@
+"""Tests of the store of trial results."""
+
 import dataclasses
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +15,7 @@ OUTCOME = TrialOutcome((PartResult(1.01, 0.99, 0.02, 3), PartResult(0.5, 1.0, 0.
 TASK = TrialTask(("a.csv",), None, Settings(), {"ETH": Decimal(1)}, splits=(1, 2))
 
 
-def test_what_was_kept_is_known_to_the_next_run(tmp_path: Path) -> None:
+def test_a_stored_result_is_found_by_the_next_run(tmp_path: Path) -> None:
     store = TrialStore(tmp_path / "sweep.jsonl")
     store.add("abc", {"BUFFER": "0.1"}, OUTCOME)
     store.close()
@@ -42,7 +44,7 @@ def test_a_line_cut_short_costs_that_line_alone(tmp_path: Path) -> None:
 def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "README.md"
     path.write_text("# Not a sweep\n")
-    with pytest.raises(ConfigError, match="holds no trial of a sweep"):
+    with pytest.raises(ConfigError, match="is not from a sweep"):
         TrialStore(path)
     assert path.read_text() == "# Not a sweep\n"
 
@@ -54,7 +56,7 @@ def test_without_a_file_nothing_is_kept() -> None:
     store.close()
 
 
-def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--out"):
         TrialStore(tmp_path / "nowhere" / "sweep.jsonl")
 
@@ -79,7 +81,7 @@ def test_another_trial_has_another_key(other: TrialTask) -> None:
     assert trial_key("m", TASK, {}) != trial_key("n", TASK, {})
 
 
-def test_what_no_replay_looks_at_makes_no_other_trial() -> None:
+def test_settings_without_effect_do_not_change_the_key() -> None:
     elsewhere = dataclasses.replace(Settings(), log_dir=Path("elsewhere"), telegram_bot_token="secret")
     assert trial_key("m", TASK, {}) == trial_key("m", dataclasses.replace(TASK, settings=elsewhere), {})
     assert trial_key("m", TASK, {"BUFFER": "0.1"}) == trial_key("m", TASK, {"BUFFER": "0.10"})

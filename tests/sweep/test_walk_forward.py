@@ -1,3 +1,5 @@
+"""Tests of the walk-forward folds."""
+
 import pytest
 
 from trailingedge.sweep.walk_forward import split_folds
@@ -24,14 +26,14 @@ def test_parts_are_whole_days_and_the_first_is_the_longest(days: int, lengths: l
     assert cut.count == len(lengths) - 1
 
 
-def test_hours_before_and_after_the_whole_days_belong_to_their_neighbours() -> None:
+def test_partial_days_belong_to_the_part_beside_them() -> None:
     cut = split_folds(NOON_MS, NOON_MS + 3 * DAY_MS)
     assert cut.splits == (20_002 * DAY_MS,)
     assert cut.part_bounds(0)[0] == NOON_MS
     assert cut.part_bounds(1)[1] == NOON_MS + 3 * DAY_MS
 
 
-def test_every_part_judged_on_is_after_those_that_were_chosen_on() -> None:
+def test_each_tested_part_is_after_those_chosen_on() -> None:
     for days in range(1, 60):
         cut = split_folds(NOON_MS, NOON_MS + days * DAY_MS)
         times = [cut.from_ms, *cut.splits, cut.to_ms]

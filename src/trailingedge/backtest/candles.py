@@ -1,4 +1,4 @@
-"""The strategy's candles out of stretches: what closed, and flat ones where the market said nothing."""
+"""Candles of the strategy's interval, built from segments; flat ones where the market did not trade."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from trailingedge.model.market import Kline
 
 
 class TickCandle(NamedTuple):
-    """A candle that closed, in ticks. A tuple, for there are half a million of them in a year."""
+    """A closed candle with prices in ticks. A tuple, because a year has half a million of them."""
 
     open_ms: int
     close_ms: int  # its last millisecond
@@ -19,7 +19,7 @@ class TickCandle(NamedTuple):
     close: int
 
     def to_kline(self, grid: PriceGrid) -> Kline:
-        """The same as the strategy hears it."""
+        """The same as the `Kline` that the strategy gets."""
         return Kline(
             self.open_ms,
             self.close_ms,
@@ -31,46 +31,46 @@ class TickCandle(NamedTuple):
 
 
 class CandleBuilder:
-    """The candle that forms, from one stretch to the next.
+    """Builds the candle that is forming from segment to segment.
 
-    As the exchange builds them: of ticks that trade nothing at the price before, no price is heard, and a
-    candle in which none was heard is flat at the close before it.
+    As at the exchange, only trades and price changes make prices: a candle without any is flat at the close before it.
     """
 
     def __init__(self, interval_ms: int) -> None:
         self.open_ms = -1
         self._interval_ms = interval_ms
         self._prices: tuple[int, int, int, int] | None = None
-        self._last_close = 0  # the close before
+        self._last_close = 0
 
-    def closed_by(self, stretch: Segment) -> Sequence[TickCandle]:
-        """The candles that are over once `stretch` begins, oldest first."""
+    def closed_by(self, segment: Segment) -> Sequence[TickCandle]:
+        """The candles that end before `segment`, oldest first."""
         if self.open_ms < 0:
-            self.open_ms, self._last_close = stretch.open_ms, stretch.bid
+            self.open_ms, self._last_close = segment.open_ms, segment.bid
         closed, interval_ms, open_ms = [], self._interval_ms, self.open_ms
-        if stretch.open_ms == open_ms + interval_ms and self._prices is not None:  # as it nearly always is
-            prices, self.open_ms, self._prices = self._prices, stretch.open_ms, None
+        if segment.open_ms == open_ms + interval_ms and self._prices is not None:  # as it nearly always is
+            prices, self.open_ms, self._prices = self._prices, segment.open_ms, None
             self._last_close = prices[3]
             return (TickCandle(open_ms, open_ms + interval_ms - 1, *prices),)
-        while self.open_ms < stretch.open_ms:
+        # After a gap: the candle that was forming, then flat ones up to the segment, as the exchange publishes them.
+        while self.open_ms < segment.open_ms:
             prices, open_ms = self._prices or (self._last_close,) * 4, self.open_ms
             self.open_ms, self._last_close, self._prices = open_ms + interval_ms, prices[3], None
             closed.append(TickCandle(open_ms, open_ms + interval_ms - 1, *prices))
         return closed
 
-    def add(self, stretch: Segment) -> None:
-        """What was heard of a stretch of the forming candle."""
-        heard = stretch.prices
-        if heard is None:
+    def add(self, segment: Segment) -> None:
+        """Add the prices of a segment to the forming candle."""
+        prices = segment.prices
+        if prices is None:
             return
         if self._prices is None:
-            self._prices = heard
+            self._prices = prices
         else:
             opened, high, low, _ = self._prices
-            self._prices = (opened, max(high, heard[1]), min(low, heard[2]), heard[3])
+            self._prices = (opened, max(high, prices[1]), min(low, prices[2]), prices[3])
 
     def forming(self) -> TickCandle | None:
-        """The candle that is not over yet; None where no price was heard of it."""
+        """The candle that has not closed yet; None without a price in it."""
         if self._prices is None:
             return None
         return TickCandle(self.open_ms, self.open_ms + self._interval_ms - 1, *self._prices)

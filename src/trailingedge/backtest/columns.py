@@ -1,7 +1,7 @@
-"""A recorded market in memory: whole numbers in columns, prices in ticks and quantities in steps.
+"""Columns of a recorded market in memory: integers in arrays, prices in ticks and quantities in steps.
 
-A tick as the exchange plays it costs a microsecond to make and another to look at; here it costs a few bytes,
-and a million of them can be looked through in the time in which a thousand are thought about.
+A `Tick` object with `Decimal` prices costs a microsecond to build and another to look at. In a column it costs a few
+bytes, and a million can be searched in the time that the trading core needs for a thousand.
 """
 
 from array import array
@@ -19,14 +19,17 @@ IntColumn: TypeAlias = Sequence[int]
 
 @dataclass(frozen=True, slots=True)
 class PriceGrid:
-    """What the whole numbers count: `scale` ticks are one in quote per base."""
+    """The units of the integers: `scale` ticks make a price of one, in quote per base."""
 
     tick_size: Decimal
     step_size: Decimal
 
     @property
     def scale(self) -> int:
-        """Ticks to one, for a tick of 1, 0.1, 0.01 …: a price in ticks over it is the float nearest to the price."""
+        """Ticks per one, for a tick size of 1, 0.1, 0.01 …
+
+        Dividing a price in ticks by it gives the float nearest to the price, the same that the strategy computes.
+        """
         return int(1 / self.tick_size)
 
     def price(self, ticks: int) -> Decimal:
@@ -41,7 +44,7 @@ def int_array() -> "array[int]":
 
 
 class KlineColumns:
-    """A run of klines, oldest first; `close_ms` is the last millisecond of each."""
+    """Consecutive klines, oldest first; `close_ms` is the last millisecond of each."""
 
     __slots__ = ("close_ms", "closes", "highs", "lows", "open_ms", "opens", "volumes")
 
@@ -53,22 +56,23 @@ class KlineColumns:
     def __len__(self) -> int:
         return len(self.open_ms)
 
-    def starting_after(self, told_ms: int) -> "KlineColumns":
-        """Those that go on from `told_ms`: what overlaps is told once, and what comes late is left out."""
+    def starting_after(self, end_ms: int) -> "KlineColumns":
+        """The klines that start after `end_ms` and after each other: overlapping and late ones are left out."""
         open_ms = self.open_ms
-        if open_ms[0] > told_ms and all(map(gt, open_ms[1:], self.close_ms)):
+        # Nearly always all of them are in order; comparing whole arrays is much faster than adding rows.
+        if open_ms[0] > end_ms and all(map(gt, open_ms[1:], self.close_ms)):
             return self
         kept = KlineColumns()
         for kline in zip(
             open_ms, self.close_ms, self.opens, self.highs, self.lows, self.closes, self.volumes, strict=True
         ):
-            if kline[0] > told_ms:
+            if kline[0] > end_ms:
                 kept.add(*kline)
-                told_ms = kline[1]
+                end_ms = kline[1]
         return kept
 
     def add(self, open_ms: int, close_ms: int, opened: int, high: int, low: int, closed: int, volume: int) -> None:
-        """One kline more."""
+        """Append one kline."""
         self.open_ms.append(open_ms)
         self.close_ms.append(close_ms)
         self.opens.append(opened)
@@ -79,7 +83,7 @@ class KlineColumns:
 
 
 class TickColumns:
-    """A run of ticks, oldest first. The aggressor of a trade is a buyer where `buyers` is 1."""
+    """Consecutive market ticks, oldest first. `buyers` is 1 for a trade whose aggressor is the buyer."""
 
     __slots__ = ("ask_steps", "asks", "bid_steps", "bids", "buyers", "lasts", "time_ms", "traded")
 
@@ -102,7 +106,7 @@ class TickColumns:
         *,
         bought: bool,
     ) -> None:
-        """One tick more."""
+        """Append one market tick."""
         self.time_ms.append(time_ms)
         self.bids.append(bid)
         self.bid_steps.append(bid_steps)
@@ -113,7 +117,7 @@ class TickColumns:
         self.buyers.append(bought)
 
     def tick(self, index: int, grid: PriceGrid) -> Tick:
-        """The tick as the exchange plays it."""
+        """The market tick as the exchange plays it."""
         traded = self.traded[index]
         return Tick(
             time_ms=self.time_ms[index],

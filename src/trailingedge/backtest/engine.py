@@ -1,17 +1,30 @@
-"""One market from beginning to end: trader and venue wired directly, and time that jumps.
+"""Backtest engine: runs the daemon's trading core on recorded market data, without sockets and in jumping time.
 
-The trader is the daemon's own, and is given what the daemon would give it; what lies between (sockets, text,
-an event loop) is left out. So are the ticks at which it would do nothing: a mode (see `modes`) looks for the
-next at which it might. `thorough` leaves nothing out, for whoever wants to see that this changes nothing.
+Theory of operation. The core is the same object as in the daemon (`execution.trading_core`) and gets the same inputs;
+only what lies between it and the exchange (sockets, JSON, an event loop) is left out. `BacktestExchange` fills its
+orders. Two things make a year of one-minute klines take seconds:
 
-The timing is that of the embedded exchange at the market's own pace, with nothing on its way for any time:
-- a tick fills what it fills, and is heard of together with those fills and with the candles that it closes;
-- a request is carried out, answered and heard of within the tick that gave rise to it, and the beat after an
-  answer may ask again, so that the market never runs ahead of a bot that has more to say;
-- between two ticks the book stands still. The house is kept every LOOP_SLEEP_SEC from the first tick on, and a
-  stop is confirmed a millisecond after its time, as the daemon does;
-- the market counts as fresh throughout, for at an exchange that answers, a quiet market is proved by asking.
-It begins without a history of candles, as a daemon does at the beginning of the same files.
+- *Segments.* The market comes in segments within one candle of the strategy (`segments`), each with the minimum and
+  maximum of its prices. Most segments are settled by these without looking at a single market tick.
+- *Fast-forward.* After each trading cycle the engine picks a `FastForward` that knows at which prices the core would do
+  nothing (`fast_forward`, `no_action_bounds`). It skips segments and market ticks up to the first price at which
+  something might happen. There the core runs a full cycle and decides as always, so a bound that is too narrow costs
+  time, never a different result. `thorough=True` turns both off; tests compare the two.
+
+What the core does not see in between is made up for before its next cycle: the high (kept by the fast-forward) and
+closed candles that change neither gate nor exit.
+
+A *market tick* is one change of the market, a *cycle* one run of `TradingCore.tick`. The timing is that of the
+simulated exchange with no latency:
+
+- A market tick fills what it fills; the core sees the tick, these fills and the candles it closes in one cycle.
+- A request is executed, answered and reported within the same market tick. The answer starts another cycle, which may
+  send again, so the market never moves while the core still has something to do.
+- Between two market ticks the book stands still. While something waits for time to pass, a cycle runs every
+  LOOP_SLEEP_SEC from the first tick on, and a stop is confirmed one millisecond after its time, as in the daemon.
+- The market is never stale: a daemon proves a quiet market by asking the exchange, which always answers here.
+
+A backtest starts without past candles, like a daemon that is started on the same files.
 """
 
 from collections import deque
@@ -53,40 +66,40 @@ from trailingedge.strategy.bar_fold import BarFold
 from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.state import StrategyState
 
-_MAX_CYCLES_AT_ONCE: Final = 1000  # a beat that asks for another without end is a mistake of ours
-_MAX_IDLE_CYCLES: Final = 90  # of house-keeping; whatever waits for time to pass waits less than that
+_MAX_CYCLES_AT_ONCE: Final = 1000  # at one market time; more means an endless loop of requests and replies, a bug
+_MAX_IDLE_CYCLES: Final = 90  # in a row without an action: nothing in the core waits longer for time to pass
 
 
 class Backtest:
-    """Runs once. `stopped` is asked now and then whether that is enough.
+    """One backtest; `run` can be called once. `stopped` is asked at every candle whether to end early.
 
-    `splits` are times at which one part of it ends and another begins (see `BacktestRecorder.parts`), oldest first.
+    At each time of `splits`, oldest first, one part of the results ends and the next begins (`BacktestRecorder.parts`).
     """
 
     def __init__(
         self,
-        ground: BacktestInputs,
+        inputs: BacktestInputs,
         *,
         curves: bool = True,
         thorough: bool = False,
         splits: Sequence[int] = (),
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        settings, terms = ground.settings, ground.spec
+        settings, spec = inputs.settings, inputs.spec
         self.cycles = 0
-        self.halt_reason: str | None = None  # of a halt
+        self.halt_reason: str | None = None
         self._settings = settings
         self._thorough = thorough
         self._stopped = stopped
         self._splits = deque(splits)
-        self._grid = PriceGrid(terms.tick_size, terms.step_size)
+        self._grid = PriceGrid(spec.tick_size, spec.step_size)
         self._scale = self._grid.scale
-        rules = effective_rules(settings, symbol_rules_of(terms))
-        fee = terms.maker_fee if settings.fee is None else settings.fee
+        rules = effective_rules(settings, symbol_rules_of(spec))
+        fee = spec.maker_fee if settings.fee is None else settings.fee
         self._params = factory.strategy_params(settings, rules, float(fee))
         self._budget = OrderRateBudget(settings.order_budget_reserve)
         self._channel = factory.donchian_channel(settings)
-        self.exchange = BacktestExchange(terms, ground.balances, self._on_order_input)
+        self.exchange = BacktestExchange(spec, inputs.balances, self._on_order_input)
         self.core = TradingCore(
             self._params,
             factory.trading_params(settings),
@@ -104,44 +117,45 @@ class Backtest:
         self._fast_forward: FastForward = EveryTick(0.0)
         self._channel_of_closes = settings.donchian_source == "close"
         self._follows_breakouts = settings.breakout_entry or settings.breakout_exit
-        self._paused_until_ms: int | None = None  # while a breaker holds, the end of the day
-        self._unseen_klines: list[Kline] = []  # closed, and for the next beat to hear of
-        self._bars = BarFold(self._params)  # the newest that closed quietly is not in the trader's state yet
+        self._paused_until_ms: int | None = None  # the end of the UTC day, while a breaker pauses trading
+        self._unseen_klines: list[Kline] = []  # closed klines that the next cycle must get
+        # The newest candle that closed quietly is in here only, not in the core's state yet.
+        self._bars = BarFold(self._params)
         self._first_ms = self._cycle_ms = 0
         self._idle_cycles = 0
-        self._bid = self._ask = 0  # the others' best now
-        self._marked = (-1, 0, 0)  # pushes, highest and lowest bid at the marks since the account last changed
-        self._cached_totals = (-1, (0.0, 0.0))  # pushes, and what the account held then, for the curves
+        self._bid = self._ask = 0  # best prices of the other participants
+        self._marked = (-1, 0, 0)  # balance updates; highest and lowest bid at the marks since the last of them
+        self._cached_totals = (-1, (0.0, 0.0))  # balance updates, and the account's base and quote after them
         self._last_segment: Segment | None = None
 
     @property
     def time_ms(self) -> int:
-        """How far the market has come."""
+        """The market time reached so far."""
         return 0 if self._last_segment is None else self._last_segment.first_ms
 
     # The market ------------------------------------------------------------------------------
 
     def run(self, market: Iterable[Columns]) -> None:
-        """To the end of the market, to a halt, or until stopped."""
+        """Run to the end of the market, to a halt, or until stopped."""
         try:
-            for stretch in split_segments(market, self._interval_ms):
-                if stretch.open_ms != self._candles.open_ms:
+            for segment in split_segments(market, self._interval_ms):
+                if segment.open_ms != self._candles.open_ms:
                     if self._stopped():
                         break
-                    self._close_candles(stretch)
-                    while self._splits and stretch.first_ms >= self._splits[0]:
+                    self._close_candles(segment)
+                    while self._splits and segment.first_ms >= self._splits[0]:
                         self._split(self._splits.popleft())
-                self._candles.add(stretch)
-                if self._unseen_klines or not self._fast_forward.skip_segment(stretch):
-                    self._scan_segment(stretch)
-                self._bid, self._ask = stretch.bid, stretch.ask
-                self._last_segment = stretch
+                self._candles.add(segment)
+                if self._unseen_klines or not self._fast_forward.skip_segment(segment):
+                    self._scan_segment(segment)
+                self._bid, self._ask = segment.bid, segment.ask
+                self._last_segment = segment
         except BrokenInvariant as broken:
             self.halt_reason = str(broken)
         self._finish()
 
     def _finish(self) -> None:
-        """Where things stand at the end, in the middle of a candle or not."""
+        """Record the last sample and mark, also in the middle of a candle."""
         if self._last_segment is None:
             return
         columns, _, end = self._last_segment.ticks()
@@ -153,31 +167,35 @@ class Backtest:
         self.recorder.end_part()
 
     def _split(self, market_ms: int) -> None:
-        """One part ends where the market stood last, and what is highest and lowest is measured anew."""
+        """End one part of the results at the last price; the next part measures its drawdown from there."""
         if self._last_segment is not None:
             self.recorder.mark_to_market(market_ms, self._bid, *self.exchange.totals())
             self.recorder.end_part()
             self._marked = (self.exchange.balance_updates, self._bid, self._bid)
 
     def _sample(self, market_ms: int, channel: Channel | None) -> None:
-        memory = self.core.state
+        state = self.core.state
+        # Adding up `Decimal` balances at each candle would cost more than the rest of the sample.
         if self._cached_totals[0] != self.exchange.balance_updates:
             base, quote = self.exchange.totals()
             self._cached_totals = (self.exchange.balance_updates, (float(base), float(quote)))
-        high = max(memory.high, self._fast_forward.high)
-        self.recorder.add_sample(market_ms, self._bid, self._ask, memory, high, channel, self._cached_totals[1])
+        high = max(state.high, self._fast_forward.high)
+        self.recorder.add_sample(market_ms, self._bid, self._ask, state, high, channel, self._cached_totals[1])
 
     def _mark(self, market_ms: int) -> None:
-        """Only a bid higher or lower than those before it can move the drawdown, while the account stands still."""
-        pushes, highest, lowest = self._marked
-        if pushes != self.exchange.balance_updates:
+        """Mark to market. While the balances stay the same, only a new extreme of the bid can move the drawdown.
+
+        Callers use `_marked` to skip marks that cannot matter.
+        """
+        updates, highest, lowest = self._marked
+        if updates != self.exchange.balance_updates:
             highest = lowest = self._bid
         self._marked = (self.exchange.balance_updates, max(highest, self._bid), min(lowest, self._bid))
         self.recorder.mark_to_market(market_ms, self._bid, *self.exchange.totals())
 
-    def _scan_segment(self, stretch: Segment) -> None:
-        columns, index, end = stretch.ticks()
-        if self._unseen_klines:
+    def _scan_segment(self, segment: Segment) -> None:
+        columns, index, end = segment.ticks()
+        if self._unseen_klines:  # closed candles reach the core with the first tick after them, as in the daemon
             self._deliver_tick(columns, index)
             index += 1
         while index < end:
@@ -187,9 +205,9 @@ class Backtest:
                 index += 1
 
     def _deliver_tick(self, columns: TickColumns, index: int) -> None:
-        """A tick that somebody should think about."""
+        """Play a market tick at which the core might act, and run a cycle."""
         tick = columns.tick(index, self._grid)
-        opening = not self._cycle_ms
+        opening = not self._cycle_ms  # the first tick: the daemon logs on and reads balances and limits
         if opening:
             self._first_ms = tick.time_ms
             self.exchange.market_ms = tick.time_ms
@@ -208,30 +226,31 @@ class Backtest:
 
     # Candles ---------------------------------------------------------------------------------
 
-    def _close_candles(self, stretch: Segment) -> None:
-        """The candles that are over as `stretch` begins."""
-        gap = False  # the strategy hears of the candles of a gap too, but there is nothing to show of them
-        for candle in self._candles.closed_by(stretch):
+    def _close_candles(self, segment: Segment) -> None:
+        """Close the candles that end before `segment`. Without trades for a while there are several."""
+        gap = False  # the strategy also gets the flat candles of a gap, but the report shows only the first
+        for candle in self._candles.closed_by(segment):
             channel = self._channel.current
             if not gap:
                 gap = True
                 if self.recorder.add_candle(candle):
                     self._sample(candle.close_ms, channel)
-                pushes, highest, lowest = self._marked
-                if not lowest <= self._bid <= highest or pushes != self.exchange.balance_updates:
+                # A mark at every candle would be exact, too, and slow: it values the balances in `Decimal`.
+                updates, highest, lowest = self._marked
+                if not lowest <= self._bid <= highest or updates != self.exchange.balance_updates:
                     self._mark(candle.close_ms)
-            if self._unseen_klines or self._needs_cycle(candle, channel, stretch.first_ms):
+            if self._unseen_klines or self._needs_cycle(candle, channel, segment.first_ms):
                 self._unseen_klines.append(candle.to_kline(self._grid))
             else:
                 self._pass_by(candle, channel)
 
     def _needs_cycle(self, candle: TickCandle, channel: Channel | None, now_ms: int) -> bool:
-        """Whether the trader has to hear of a close at once, for it may move gate or exit."""
+        """Whether the core must get this candle at once, because its close may move the gate or start an exit."""
         close = candle.close / self._scale
         if self._follows_breakouts and channel is not None and channel.breakout(close):
             return True
         if self._paused_until_ms is not None and now_ms >= self._paused_until_ms:
-            return True  # a new day may lift what holds
+            return True  # on a new day the breaker may resume trading
         if close < self._fast_forward.quiet_close_below:
             return False
         if isinstance(self._fast_forward, EveryTick):
@@ -239,7 +258,7 @@ class Backtest:
         return not self._bars.changes_nothing(self.core.state, close, candle.close_ms, channel)
 
     def _pass_by(self, candle: TickCandle, channel: Channel | None) -> None:
-        """A close that nobody has to hear of at once."""
+        """Apply a closed candle that the core need not get at once: move the channel, and remember the close."""
         moving, scale = self._channel, self._scale
         close = candle.close / scale
         self._bars.skip(close, candle.close_ms, channel)
@@ -250,16 +269,16 @@ class Backtest:
         self._fast_forward.on_channel(moving.current)
 
     def _remember(self) -> None:
-        """Put into the trader's memory what went by without a beat: the high, and the newest close."""
+        """Put into the core's state what was skipped without a cycle: the high and the newest close."""
         trader, high = self.core, self._fast_forward.high
         if high > trader.state.high:
             trader.state = replace(trader.state, high=high)
         trader.state = self._bars.catch_up(trader.state)
 
-    # Beats -----------------------------------------------------------------------------------
+    # Cycles ----------------------------------------------------------------------------------
 
     def _run_timed_cycles(self, until_ms: int) -> None:
-        """The beats that a daemon would make before `until_ms` though the book stands still."""
+        """Run the cycles that a daemon would run before `until_ms` although no market tick comes."""
         while isinstance(self._fast_forward, EveryTick) and self._cycle_ms:
             due_ms = self._next_timed_cycle_ms()
             if due_ms is None or due_ms >= until_ms:
@@ -271,132 +290,139 @@ class Backtest:
                 self._idle_cycles += 1
 
     def _next_timed_cycle_ms(self) -> int | None:
-        """When time alone next gives rise to a beat."""
+        """The time of the next cycle without a market tick; None if nothing waits for time to pass."""
         due_ms, decision = None, self.core.decision
-        judged = decision is not None and TradeBlock.PAUSED not in decision.exit_blocks and decision.acted is None
-        memory = self.core.state
-        waits = memory.exit is not None or memory.stop_breach_since_ms is not None or not judged
+        decided = decision is not None and TradeBlock.PAUSED not in decision.exit_blocks and decision.acted is None
+        state = self.core.state
+        waits = state.exit is not None or state.stop_breach_since_ms is not None or not decided
         if self._idle_cycles < _MAX_IDLE_CYCLES and (waits or self._thorough):
             since_ms = self._cycle_ms - self._first_ms
             due_ms = self._first_ms + (since_ms // self._loop_sleep_ms + 1) * self._loop_sleep_ms
         confirms_in_s = self.core.stop_confirms_in_s()
         if confirms_in_s is None:
             return due_ms
+        # One millisecond later, because the confirmation time must have passed, not only been reached.
         confirmed_ms = self._cycle_ms + round(confirms_in_s * 1000) + 1
         return confirmed_ms if due_ms is None else min(due_ms, confirmed_ms)
 
     def _run_cycle(self, closed: tuple[Kline, ...]) -> bool:
-        """One beat, and those that its answers give rise to; whether anything was asked or told."""
-        venue, trader = self.exchange, self.core
-        market_ms = self._cycle_ms = venue.now_ms
-        stirred = False
+        """Run a cycle, and further ones while replies arrive. Returns whether the core sent or reported anything."""
+        exchange, core = self.exchange, self.core
+        market_ms = self._cycle_ms = exchange.now_ms
+        active = False
         for _ in range(_MAX_CYCLES_AT_ONCE):
             self.cycles += 1
             view = StateView(
                 now_s=market_ms / 1000,
                 market_ms=market_ms,
-                top=venue.top(),
+                top=exchange.top(),
                 top_age_s=0.0,
-                balances=venue.balances,
-                balances_ms=venue.balances_ms,
+                balances=exchange.balances,
+                balances_ms=exchange.balances_ms,
                 account_proven=True,
                 closed_klines=closed,
-                balance_updates=venue.balance_updates,
+                balance_updates=exchange.balance_updates,
             )
             closed = ()
-            commands = trader.tick(view, market_ms)
+            commands = core.tick(view, market_ms)
             for command in commands:
                 if isinstance(command, Refresh):
                     self._refresh(command)
                 else:
-                    venue.execute(command)
-                    self._budget.update_limits(venue.limits(), market_ms)
-            stirred = stirred or bool(commands or trader.events)
-            for news in trader.events:
-                self.recorder.on_event(news, market_ms)
-            trader.events.clear()
-            if not (commands or trader.inbox or trader.needs_another_tick):
+                    exchange.execute(command)
+                    self._budget.update_limits(exchange.limits(), market_ms)
+            active = active or bool(commands or core.events)
+            for event in core.events:
+                self.recorder.on_event(event, market_ms)
+            core.events.clear()
+            if not (commands or core.inbox or core.needs_another_tick):
                 break
         else:
-            raise BrokenInvariant(f"{_BEATS_AT_ONCE} beats at one moment, and no end of them")
-        self._paused_until_ms = (market_ms // DAY_MS + 1) * DAY_MS if trader.trading_paused else None
-        self._fast_forward = EveryTick(trader.state.high) if self._thorough else self._choose_fast_forward()
-        return stirred
+            raise BrokenInvariant(f"{_MAX_CYCLES_AT_ONCE} trading cycles at one market time without an end")
+        self._paused_until_ms = (market_ms // DAY_MS + 1) * DAY_MS if core.trading_paused else None
+        self._fast_forward = EveryTick(core.state.high) if self._thorough else self._choose_fast_forward()
+        return active
 
-    def _refresh(self, remedy: Refresh) -> None:
-        """Balances are told as if asked for; rules and clock are what they were."""
-        if remedy is Refresh.BALANCES:
-            settlement = self.core.balance_sync
+    def _refresh(self, refresh: Refresh) -> None:
+        """Do what the daemon does for a `Refresh`: query the balances. Rules and clock never change in a backtest."""
+        if refresh is Refresh.BALANCES:
+            balance_sync = self.core.balance_sync
             self.exchange.publish_balances()
-            settlement.on_balances_read(settlement.mark(self.exchange.balance_updates), self.exchange.balance_updates)
+            balance_sync.on_balances_read(
+                balance_sync.mark(self.exchange.balance_updates), self.exchange.balance_updates
+            )
 
-    def _on_order_input(self, told: OrderInput) -> None:
-        if isinstance(told, ExecutionReport):
-            self.recorder.on_report(told)
-            self.core.on_report(told, self.exchange.balance_updates)
+    def _on_order_input(self, received: OrderInput) -> None:
+        if isinstance(received, ExecutionReport):
+            self.recorder.on_report(received)
+            self.core.on_report(received, self.exchange.balance_updates)
         else:
-            self.core.inbox.append(told)
+            self.core.inbox.append(received)
 
-    # What it would take to do something --------------------------------------------------------
+    # Fast-forward ----------------------------------------------------------------------------
 
     def _choose_fast_forward(self) -> FastForward:
-        """The mode for what the trader is about."""
-        trader = self.core
-        memory, decision = trader.state, trader.decision
+        """The fast-forward for the core's present state; `EveryTick` wherever the core may act on time alone."""
+        core = self.core
+        state, decision = core.state, core.decision
         blocks = () if decision is None else decision.exit_blocks
-        if memory.regime is None or TradeBlock.UNFUNDED in blocks or decision is None or memory.holdings is None:
-            return EveryTick(memory.high)
-        if memory.stop_breach_since_ms is not None or (TradeBlock.PAUSED in blocks and not trader.trading_paused):
-            return EveryTick(memory.high)
-        if decision.acted is not None:  # the rows below that one were not asked, and will be in the next beat
-            return EveryTick(memory.high)
-        if memory.exit is not None:
-            return self._while_order_rests(memory, trader.intent) or EveryTick(memory.high)
-        if not trader.maker_exit.idle:
-            return EveryTick(memory.high)
-        in_base = memory.regime is Regime.BASE
-        limit = (funded_bid_limit if in_base else funded_ask_limit)(memory.holdings, self._params, self._scale)
-        standing = BoundsInputs(
-            memory.anchor, self._channel.current, self._params, self._scale, limit, trader.trading_paused
+        if state.regime is None or TradeBlock.UNFUNDED in blocks or decision is None or state.holdings is None:
+            return EveryTick(state.high)
+        if state.stop_breach_since_ms is not None or (TradeBlock.PAUSED in blocks and not core.trading_paused):
+            return EveryTick(state.high)
+        if decision.acted is not None:  # rules below the one that acted have not been evaluated; the next cycle does
+            return EveryTick(state.high)
+        if state.exit is not None:
+            return self._while_order_rests(state, core.intent) or EveryTick(state.high)
+        if not core.maker_exit.idle:
+            return EveryTick(state.high)
+        in_base = state.regime is Regime.BASE
+        limit = (funded_bid_limit if in_base else funded_ask_limit)(state.holdings, self._params, self._scale)
+        inputs = BoundsInputs(
+            state.anchor, self._channel.current, self._params, self._scale, limit, core.trading_paused
         )
         if in_base:
-            return WhileHoldingBase(memory.high, standing)
-        return WhileHoldingQuote(memory.high, standing, gated=TradeBlock.GATE_SHUT in blocks)
+            return WhileHoldingBase(state.high, inputs)
+        return WhileHoldingQuote(state.high, inputs, gate_shut=TradeBlock.GATE_SHUT in blocks)
 
-    def _while_order_rests(self, memory: StrategyState, want: OrderIntent | None) -> FastForward | None:
-        """The mode for an order that rests where it should; None while anything is still to be done about it."""
-        chase, held = self.core.maker_exit, memory.exit
-        order = chase.order
-        if want is None or held is None or memory.regime is None or order is None or order.price is None:
+    def _while_order_rests(self, state: StrategyState, intent: OrderIntent | None) -> FastForward | None:
+        """The fast-forward for an order that rests at its target; None while the maker exit has still work to do."""
+        maker_exit, active = self.core.maker_exit, state.exit
+        order = maker_exit.order
+        if intent is None or active is None or state.regime is None or order is None or order.price is None:
             return None
-        if order.state is not OrderState.WORKING or order.side is not want.side or len(chase.alive) != 1:
+        if order.state is not OrderState.WORKING or order.side is not intent.side or len(maker_exit.alive) != 1:
             return None
-        if self.core.rules.tick_size != self._grid.tick_size:  # a chaser that steps further sees other prices
+        if (
+            self.core.rules.tick_size != self._grid.tick_size
+        ):  # PRICE_TICK: the quotes lie on a coarser grid than prices
             return None
+        # The order must be the one for this exit, and nothing may act on it after a time.
         own = own_id(order.client_order_id)
-        if own is None or own.kind is not want.kind or self._settings.taker_escape_after_sec > 0:
+        if own is None or own.kind is not intent.kind or self._settings.taker_escape_after_sec > 0:
             return None
-        if not order.partially_filled and order.remaining != self._quantity(want, order.price):
+        if not order.partially_filled and order.remaining != self._quantity(intent, order.price):
             return None
-        watched = memory.regime is Regime.BASE and held.kind is not ExitKind.FLUSH
+        # While base is sold for another reason, the hard stop can still take over.
+        stop_watches = state.regime is Regime.BASE and active.kind is not ExitKind.FLUSH
         mode = WhileOrderRests(
-            memory.high,
-            memory.regime,
-            want.side,
+            state.high,
+            state.regime,
+            intent.side,
             int(order.price / self._grid.tick_size),
-            want.pricing,
+            intent.pricing,
             self._bid,
             self._ask,
-            stop=(memory.anchor, self._params) if watched else None,
+            stop=(state.anchor, self._params) if stop_watches else None,
             channel=self._channel.current,
             scale=self._scale,
         )
         return mode if mode.is_possible else None
 
-    def _quantity(self, want: OrderIntent, price: Decimal) -> Decimal:
-        """What the chaser would place for `want`."""
+    def _quantity(self, intent: OrderIntent, price: Decimal) -> Decimal:
+        """The quantity that the maker exit would place for `intent`."""
         rules = self.core.rules
-        base = want.funds if want.side is Side.SELL else want.funds / price
+        base = intent.funds if intent.side is Side.SELL else intent.funds / price
         if rules.max_notional is not None:
             base = min(base, rules.max_notional / price)
         return rules.round_quantity(max(base, ZERO))

@@ -1,8 +1,8 @@
-"""What would have to happen for a beat to be worth giving, in each of the states a trade can be in.
+"""Fast-forward of a backtest: skips market ticks at which the trading core would do nothing, for each of its states.
 
-A mode looks through ticks and stops at the first that somebody must think about. It decides nothing: where it
-stops, the trader is given that tick as a daemon would be, and where it does not, the trader would have done
-nothing. Meanwhile it keeps the high, which is all that quiet ticks leave behind.
+A fast-forward searches market ticks and stops at the first at which the core might act. It decides nothing: at that
+tick the core runs a full cycle, and for the skipped ones it would have done nothing. In between the fast-forward keeps
+the high, the only thing that a tick without an action changes.
 """
 
 from math import ceil, inf
@@ -28,33 +28,33 @@ from trailingedge.strategy.inputs import StrategyParams
 
 
 class FastForward(Protocol):
-    """`high` is the best unit value so far. Closes below `calm_below`, in quote per base, move nothing."""
+    """`high` is the best unit value so far. A close below `quiet_close_below`, in quote per base, changes nothing."""
 
     high: float
     quiet_close_below: float
 
-    def skip_segment(self, stretch: Segment) -> bool:
-        """Nothing in the whole of `stretch` is worth a beat, and it is behind us now."""
+    def skip_segment(self, segment: Segment) -> bool:
+        """Skip the whole segment if no tick in it needs a cycle. Returns whether it was skipped."""
         ...
 
     def find_tick(self, columns: TickColumns, begin: int, end: int) -> int:
-        """The first tick worth a beat, `end` where none is; those before it are behind us."""
+        """The index of the first tick that needs a cycle, `end` if none does. The ticks before it are skipped."""
         ...
 
     def on_channel(self, channel: Channel | None) -> None:
-        """A candle closed quietly, and the channel moved on."""
+        """A candle closed without a cycle; this is the channel from now on."""
         ...
 
 
 class EveryTick:
-    """Every tick is worth a beat, and so is time: an order is on its way to where it is to be, or a breach lasts."""
+    """Skips nothing: an order is not yet where it should be, or something waits for time to pass."""
 
     quiet_close_below = -inf
 
     def __init__(self, high: float) -> None:
         self.high = high
 
-    def skip_segment(self, stretch: Segment) -> bool:  # noqa: ARG002 - as the protocol has it
+    def skip_segment(self, segment: Segment) -> bool:  # noqa: ARG002 - as the protocol has it
         return False
 
     def find_tick(self, columns: TickColumns, begin: int, end: int) -> int:  # noqa: ARG002
@@ -65,31 +65,32 @@ class EveryTick:
 
 
 class WhileHoldingBase:
-    """Base is held, and the bid is between stop and take-profit."""
+    """Skips while base is held and the bid stays between hard stop and take-profit."""
 
     quiet_close_below = inf
 
-    def __init__(self, high: float, standing: BoundsInputs) -> None:
+    def __init__(self, high: float, inputs: BoundsInputs) -> None:
         self.high = high
-        self._best_bid = int(high * standing.scale)
-        self._inputs = standing
+        self._best_bid = int(high * inputs.scale)
+        self._inputs = inputs
         self._channel_free_bounds = channel_free_base_bounds(
-            standing.anchor, standing.params, standing.scale, standing.funded_limit
+            inputs.anchor, inputs.params, inputs.scale, inputs.funded_limit
         )
         self._cached_bounds: NoActionBounds | None = None
-        self._channel = standing.channel
+        self._channel = inputs.channel
 
     def on_channel(self, channel: Channel | None) -> None:
         self._cached_bounds = None
         self._channel = channel
 
-    def skip_segment(self, stretch: Segment) -> bool:
-        low, high, quiet = stretch.low_bid, stretch.high_bid, self._channel_free_bounds
-        if not (quiet.low < low and high < quiet.high and self._best_bid < quiet.high):
-            found = self._cached_bounds
-            if found is None or not found.low < low < found.high:
-                found = self._cached_bounds = self._bounds(low)
-            if found is None or not (found.low < low and high < found.high):
+    def skip_segment(self, segment: Segment) -> bool:
+        # First the bounds that need no channel, then those of the present channel, then single ticks.
+        low, high, bounds = segment.low_bid, segment.high_bid, self._channel_free_bounds
+        if not (bounds.low < low and high < bounds.high and self._best_bid < bounds.high):
+            cached = self._cached_bounds
+            if cached is None or not cached.low < low < cached.high:
+                cached = self._cached_bounds = self._bounds(low)
+            if cached is None or not (cached.low < low and high < cached.high):
                 return False
         self._update_high(high)
         return True
@@ -98,11 +99,11 @@ class WhileHoldingBase:
         bids, index = columns.bids, begin
         while index < end:
             self._update_high(bids[index])
-            quiet = self._bounds(bids[index])
-            if quiet is None:
+            bounds = self._bounds(bids[index])
+            if bounds is None:
                 break
-            outside = _first_outside(bids, index, end, quiet)
-            if quiet.high_may_move:
+            outside = _first_outside(bids, index, end, bounds)  # up to there the bounds hold; then new ones are needed
+            if bounds.high_may_move:
                 self._update_high(max(bids[index:outside]))
             index = outside
         return index
@@ -118,33 +119,33 @@ class WhileHoldingBase:
 
 
 class WhileHoldingQuote:
-    """Quote is held, and the ask is where nothing is bought. Under a shut gate that is everywhere."""
+    """Skips while quote is held and the ask is where nothing is bought. While the gate is shut that is everywhere."""
 
-    def __init__(self, high: float, standing: BoundsInputs, *, gated: bool) -> None:
+    def __init__(self, high: float, inputs: BoundsInputs, *, gate_shut: bool) -> None:
         self.high = high
-        self._best_ask = ceil(standing.scale / high)
-        self._gate_shut = gated
-        self._inputs = standing
+        self._best_ask = ceil(inputs.scale / high)
+        self._gate_shut = gate_shut
+        self._inputs = inputs
         self._channel_free_bounds = channel_free_quote_bounds(
-            standing.anchor, standing.params, standing.scale, standing.funded_limit
+            inputs.anchor, inputs.params, inputs.scale, inputs.funded_limit
         )
-        if gated or standing.paused_by_breaker:
-            self._channel_free_bounds = NoActionBounds(-1, standing.funded_limit, high_may_move=True)
+        if gate_shut or inputs.paused_by_breaker:
+            self._channel_free_bounds = NoActionBounds(-1, inputs.funded_limit, high_may_move=True)
         self._cached_bounds: NoActionBounds | None = None
-        self._channel = standing.channel
-        self.quiet_close_below = -inf if gated else quote_stop_close(standing)
+        self._channel = inputs.channel
+        self.quiet_close_below = -inf if gate_shut else quote_stop_close(inputs)
 
     def on_channel(self, channel: Channel | None) -> None:
         self._cached_bounds = None
         self._channel = channel
 
-    def skip_segment(self, stretch: Segment) -> bool:
-        low, high, quiet = stretch.low_ask, stretch.high_ask, self._channel_free_bounds
-        if not (quiet.low < low and high < quiet.high and quiet.low < self._best_ask):
-            found = self._cached_bounds
-            if found is None or not found.low < high < found.high:
-                found = self._cached_bounds = self._bounds(high)
-            if found is None or not (found.low < low and high < found.high):
+    def skip_segment(self, segment: Segment) -> bool:
+        low, high, bounds = segment.low_ask, segment.high_ask, self._channel_free_bounds
+        if not (bounds.low < low and high < bounds.high and bounds.low < self._best_ask):
+            cached = self._cached_bounds
+            if cached is None or not cached.low < high < cached.high:
+                cached = self._cached_bounds = self._bounds(high)
+            if cached is None or not (cached.low < low and high < cached.high):
                 return False
         self._update_high(low)
         return True
@@ -153,11 +154,11 @@ class WhileHoldingQuote:
         asks, index = columns.asks, begin
         while index < end:
             self._update_high(asks[index])
-            quiet = self._bounds(asks[index])
-            if quiet is None:
+            bounds = self._bounds(asks[index])
+            if bounds is None:
                 break
-            outside = _first_outside(asks, index, end, quiet)
-            if quiet.high_may_move:
+            outside = _first_outside(asks, index, end, bounds)
+            if bounds.high_may_move:
                 self._update_high(min(asks[index:outside]))
             index = outside
         return index
@@ -175,10 +176,10 @@ class WhileHoldingQuote:
 
 
 class WhileOrderRests:
-    """An order of ours rests where it should, and goes on to: the best prices are where they leave it in peace.
+    """Skips while our order rests at its target and the other participants' best prices give no reason to requote.
 
-    `price` is the order's. While nobody stands beside it, others may move behind it as they like; where
-    somebody does, nothing may move at all. A trade at its price moves the queue, and is looked at.
+    `price` is the order's. While our order is alone at the best price, prices behind it may move freely; if others have
+    the same price, nothing may move. A trade at our price moves the queue, so it needs a cycle.
     """
 
     quiet_close_below = -inf
@@ -197,7 +198,7 @@ class WhileOrderRests:
         channel: Channel | None,
         scale: int,
     ) -> None:
-        """`bid` and `ask` are the others' now; `stop` is what the BASE stop follows from, while it watches."""
+        """`bid` and `ask` are the others' best prices; `stop` is anchor and parameters while the BASE stop applies."""
         self.high = high
         self._regime = regime
         self._selling = side is Side.SELL
@@ -210,24 +211,25 @@ class WhileOrderRests:
 
     @property
     def is_possible(self) -> bool:
-        """There are such prices at all."""
+        """Whether there are prices at which the order may stay."""
         return self._bids[0] <= self._bids[1] and self._asks[0] <= self._asks[1]
 
     def on_channel(self, channel: Channel | None) -> None:
         if self._stop is not None:
+            # A bid at the stop or below needs a cycle, because the exit may become a hard stop.
             anchor, params = self._stop
             self._bids = (max(self._bid_low, base_stop_bid(anchor, channel, params, self._scale) + 1), self._bids[1])
 
-    def skip_segment(self, stretch: Segment) -> bool:
+    def skip_segment(self, segment: Segment) -> bool:
         (low_bid, high_bid), (low_ask, high_ask) = self._bids, self._asks
-        if not (low_bid <= stretch.low_bid and stretch.high_bid <= high_bid):
+        if not (low_bid <= segment.low_bid and segment.high_bid <= high_bid):
             return False
-        if not (low_ask <= stretch.low_ask and stretch.high_ask <= high_ask):
+        if not (low_ask <= segment.low_ask and segment.high_ask <= high_ask):
             return False
-        heard = stretch.prices
-        if heard is not None and (heard[1] >= self._price if self._selling else heard[2] <= self._price):
+        prices = segment.prices
+        if prices is not None and (prices[1] >= self._price if self._selling else prices[2] <= self._price):
             return False
-        self._update_high(stretch.high_bid, stretch.low_ask)
+        self._update_high(segment.high_bid, segment.low_ask)
         return True
 
     def find_tick(self, columns: TickColumns, begin: int, end: int) -> int:
@@ -252,10 +254,13 @@ class WhileOrderRests:
 def _undisturbed_prices(
     side: Side, price: int, pricing: Pricing, bid: int, ask: int
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Bids and asks of the others, from and to, at which `execution.pricing` leaves the order where it is."""
+    """The ranges of the others' best bid and ask in which `model.pricing` leaves the order at `price`.
+
+    Each case inverts one branch of the pricing rules. A range whose end is below its start is empty.
+    """
     nowhere = ((1, 0), (1, 0))
     if side is Side.SELL:
-        tight = (price - 1, price)  # one tick from taking it, or touching it
+        tight = (price - 1, price)  # OPPOSITE: the bid is one tick below our order, or has reached it
         if ask > price:
             return (tight if pricing is Pricing.OPPOSITE else (-FAR, price)), (price + 1, FAR)
         if ask < price or bid >= price:
@@ -273,8 +278,8 @@ def _undisturbed_prices(
     return (price, price), (price + 1, FAR)
 
 
-def _first_outside(prices: IntColumn, begin: int, end: int, quiet: NoActionBounds) -> int:
-    low, high = quiet.low, quiet.high
+def _first_outside(prices: IntColumn, begin: int, end: int, bounds: NoActionBounds) -> int:
+    low, high = bounds.low, bounds.high
     for index in range(begin, end):
         if not low < prices[index] < high:
             return index

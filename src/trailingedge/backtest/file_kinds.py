@@ -1,7 +1,7 @@
-"""What a file is, by what is in it rather than by its name, and which command it is for.
+"""File kinds: recognises market files, recorded sessions and saved reports by their content, for each command.
 
-Markets, recorded sessions and saved stories are all given as files, and easily to the wrong command. Whatever is
-wrong inside one that is of the right kind is told by whoever reads it.
+All three are given as files, and easily to the wrong command. This module only finds the kind and names the right
+command; errors inside a file of the right kind are reported by its reader.
 """
 
 import os
@@ -22,13 +22,13 @@ _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 
 
 class FileKind(Enum):
-    """What files can be."""
+    """The kinds of files, with the words for them."""
 
-    REPORT = "a saved story"
+    REPORT = "a saved report"
     SESSION = "a recorded session"
     MARKET = "a market file"
     FOLDER = "a folder"
-    OTHER = "neither a market file nor a recorded session nor a saved story"
+    OTHER = "neither a market file nor a recorded session nor a saved report"
 
 
 _BEGINNINGS: Final = (
@@ -39,64 +39,64 @@ _BEGINNINGS: Final = (
 
 
 def detect_kind(path: Path) -> FileKind:
-    """What it is; by its name where nothing in it tells, as in one that is damaged, empty or not there."""
+    """The kind of a file, by its content; by its name if the content does not tell (damaged, empty, missing)."""
     if os.path.isdir(path):  # never raises, unlike Path.is_dir
         return FileKind.FOLDER
     beginning = _first_bytes(path)
-    if beginning.startswith(_ZIP):
+    if beginning.startswith(_ZIP):  # Binance publishes market files as ZIP; nothing of ours is one
         return FileKind.MARKET
     text = _decompressed(beginning)
-    for told, kind in _BEGINNINGS:
-        if text.startswith(told):
+    for start, kind in _BEGINNINGS:
+        if text.startswith(start):
             return kind
     if path.name.endswith(SESSION_SUFFIX):
         return FileKind.SESSION
     if path.name.endswith(REPORT_SUFFIX):
         return FileKind.REPORT
-    unread = not beginning and path.suffix.lower() == ".csv"  # empty, or not there
+    unread = not beginning and path.suffix.lower() == ".csv"  # empty or missing
     if unread or path.suffix.lower() == ".zip" or _has_market_rows(path, beginning):
         return FileKind.MARKET
     return FileKind.OTHER
 
 
 def is_session(path: Path) -> bool:
-    """It is a recorded session, or was to be one."""
+    """Whether it is a recorded session, or is named like one."""
     return detect_kind(path) is FileKind.SESSION
 
 
 def require_market_files(paths: Iterable[Path]) -> None:
-    """Raises ConfigError that names each file that belongs to another command, and the command.
+    """Raises ConfigError that names each file of another command, and that command.
 
-    What is none of anybody's is left to whoever reads markets, who says what is odd in it.
+    A file of no known kind passes: the market reader says what is wrong in it.
     """
-    wrong = []
+    errors = []
     for path in paths:
         match detect_kind(path):
             case FileKind.REPORT:
-                wrong.append(f"{path}: a saved story, not a market file; tell it with trailing-edge report {path}")
+                errors.append(f"{path}: a saved report, not a market file; print it with trailing-edge report {path}")
             case FileKind.SESSION:
-                wrong.append(f"{path}: a recorded session, not a market file; use trailing-edge replay {path}")
+                errors.append(f"{path}: a recorded session, not a market file; use trailing-edge replay {path}")
             case FileKind.OTHER if _first_bytes(path).startswith(_GZIP):
-                wrong.append(f"{path}: {FileKind.OTHER.value}; unpack it, if there are candles or trades in it")
-    if wrong:
-        raise ConfigError(wrong)
+                errors.append(f"{path}: {FileKind.OTHER.value}; unpack it if it contains klines or trades")
+    if errors:
+        raise ConfigError(errors)
 
 
 def report_source_kind(path: Path) -> FileKind:
-    """Whether it is a story or a session. Raises ConfigError for anything else, with what to do about it."""
+    """REPORT or SESSION, for `trailing-edge report`. Raises ConfigError for another kind, with what to do instead."""
     kind = detect_kind(path)
     if kind is FileKind.MARKET and os.path.exists(path):
-        raise ConfigError([f"{path}: a market file, in which nobody has traded yet; use trailing-edge replay {path}"])
+        raise ConfigError([f"{path}: a market file, without trades of ours; use trailing-edge replay {path}"])
     if kind is FileKind.FOLDER:
-        raise ConfigError([f"{path}: a folder; name a recorded session (*{SESSION_SUFFIX}) or a saved story in it"])
+        raise ConfigError([f"{path}: a folder; name a recorded session (*{SESSION_SUFFIX}) or a saved report in it"])
     if kind is FileKind.OTHER and os.path.exists(path):
-        what = "empty" if not path.stat().st_size else "neither a recorded session nor a saved story"
-        raise ConfigError([f"{path}: {what}; name a *{SESSION_SUFFIX} of LOG_DIR, or what replay --save has written"])
+        what = "empty" if not path.stat().st_size else "neither a recorded session nor a saved report"
+        raise ConfigError([f"{path}: {what}; name a *{SESSION_SUFFIX} in LOG_DIR, or a file of replay --save"])
     return FileKind.SESSION if kind is FileKind.SESSION else FileKind.REPORT
 
 
 def _first_bytes(path: Path) -> bytes:
-    """Its first bytes, none where it cannot be read; a pipe can be read only once, and not by us."""
+    """The first bytes of a file; none if it cannot be read. A pipe is not touched: it can be read only once."""
     try:
         if not os.path.isfile(path):
             return b""
@@ -107,7 +107,7 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def _decompressed(beginning: bytes) -> bytes:
-    """Of gzip, what is packed in it."""
+    """The content of `beginning` if it is gzip, else `beginning` itself."""
     if not beginning.startswith(_GZIP):
         return beginning
     try:
@@ -117,7 +117,7 @@ def _decompressed(beginning: bytes) -> bytes:
 
 
 def _has_market_rows(path: Path, beginning: bytes) -> bool:
-    """By its rows."""
+    """Whether its rows have one of the CSV layouts of market data."""
     if not beginning or b"\0" in beginning:
         return False
     try:

@@ -1,8 +1,8 @@
-"""Market files into columns, a piece at a time, so that a year takes no more memory than a day.
+"""Loader of market files: CSV rows to columns of integers, in pieces, so that a year needs no more memory than a day.
 
-The tape of the same files is `simulator.recorded`'s; a test holds the two together. Here the cells become
-whole numbers at once, which is most of what a replay of klines costs. What does not read at first sight is
-read as the tape reads it, and then either means the same or is refused in the same words.
+The simulator reads the same files as ticks (`simulator.feeds.recorded`); a test keeps the two equal. Here cells become
+integers directly, because parsing is most of the cost of a backtest on klines. A row that this fast path cannot read is
+parsed like in the simulator, and is then either valid or refused with the same message.
 """
 
 from collections import deque
@@ -26,11 +26,11 @@ from trailingedge.simulator.feeds.csv_schemas import (
 )
 from trailingedge.simulator.feeds.recorded import RecordedMarket
 
-_ROWS_PER_PIECE: Final = 4096  # a piece; two days of minutes and some
+_ROWS_PER_PIECE: Final = 4096  # almost three days of minutes
 _EMPTY_ROW: Final = [""]
 _CELLS_KEPT: Final = 50_000
 _EXACT_FLOATS: Final = 2.0**50
-_DEPTH_TRADES: Final = 20  # trades whose largest stands for what a best price holds
+_DEPTH_TRADES: Final = 20  # the largest of so many recent trades stands for the quantity at a best price
 
 ProgressCallback = Callable[[float], None]
 
@@ -40,9 +40,9 @@ def price_grid(market: RecordedMarket) -> PriceGrid:
 
 
 def load_columns(market: RecordedMarket, progress: ProgressCallback = lambda _: None) -> Iterator[Columns]:
-    """The market of these files from its beginning; `progress` hears which share of them has been read.
+    """The market of these files from its start; `progress` is called with the share that was read, from 0 to 1.
 
-    Raises ConfigError at a row that cannot be read, which only trades and quotes can have.
+    Raises ConfigError at a row that cannot be read. Klines cannot have one: they are checked when the market is opened.
     """
     match market.schema:
         case CsvSchema.KLINES:
@@ -54,7 +54,7 @@ def load_columns(market: RecordedMarket, progress: ProgressCallback = lambda _: 
 
 
 class _Reader:
-    """The rows of all files in pieces, and how far that has come."""
+    """The rows of all files in pieces, with progress."""
 
     def __init__(self, market: RecordedMarket, progress: ProgressCallback) -> None:
         self._files = market.files
@@ -62,14 +62,14 @@ class _Reader:
         self._progress = progress
 
     def pieces(self) -> Iterator[tuple[CsvFile, list[tuple[int, CsvRow]]]]:
-        """Rows with their lines, and the file that they are in."""
+        """Rows with their line numbers, and the file that they are in."""
         for file, line, rows in self.blocks():
             yield file, [(number, row) for number, row in enumerate(rows, line) if row != _EMPTY_ROW]
 
     def blocks(self, cells: int = -1) -> Iterator[tuple[CsvFile, int, list[CsvRow]]]:
-        """The same without lines but the first; an empty one is a row of one empty cell.
+        """Rows with the line number of the first only; an empty line is a row of one empty cell.
 
-        Of a row the first `cells` are wanted, all of them with -1.
+        `cells` is how many cells of a row are needed, -1 for all.
         """
         total, done = max(1, sum(self._sizes)), 0
         for file, size in zip(self._files, self._sizes, strict=True):
@@ -83,9 +83,9 @@ class _Reader:
 
 
 class _CellCache(dict[str, int]):
-    """Cells as whole numbers of a grid with that many decimals; the same few come again and again.
+    """Cache of cells as integers on a grid with `places` decimals: the same few texts occur again and again.
 
-    Looking one up raises ValueError for what is no plain number, negative, or finer than the grid.
+    A look-up raises ValueError for text that is no plain number, negative, or finer than the grid.
     """
 
     def __init__(self, places: int) -> None:
@@ -100,16 +100,16 @@ class _CellCache(dict[str, int]):
         number = int(whole + fraction[:places].ljust(places, "0"))
         if number < 0:
             raise ValueError(f"{cell} is negative")
-        if len(self) >= _CELLS_KEPT:
+        if len(self) >= _CELLS_KEPT:  # simpler than an LRU cache, and as good for prices that wander
             self.clear()
         self[cell] = number
         return number
 
 
 def _klines(market: RecordedMarket, progress: ProgressCallback) -> Iterator[KlineColumns]:
-    """Every row was read and checked when the market was opened, so that no cell is finer than the grid."""
+    """Klines. Every row was checked when the market was opened, so no cell is finer than the grid."""
     tick, step = _grid_reader(market.tick_size), _grid_reader(market.step_size)
-    told_ms = -1
+    end_ms = -1  # of the newest kline that was returned
     for file, line, rows in _Reader(market, progress).blocks(KLINE_COLUMNS):
         columns = KlineColumns()
         try:
@@ -127,19 +127,19 @@ def _klines(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Klin
             raise file.error(f"{exc}; the file has changed since it was opened", line) from exc
         except OverflowError as exc:
             raise file.error("no price or volume can be so large; repair or remove the line", line) from exc
-        columns = columns.starting_after(told_ms)
+        columns = columns.starting_after(end_ms)
         if columns:
-            told_ms = columns.close_ms[-1]
+            end_ms = columns.close_ms[-1]
             yield columns
 
 
 def _grid_reader(size: Decimal) -> Callable[[Iterable[str]], list[int]]:
-    """Cells that are none finer than the grid as whole numbers of it, all at once."""
+    """A function that converts cells on the grid of `size` to integers, all at once."""
     scale = int(1 / size)
 
     def read(cells: Iterable[str]) -> list[int]:
         numbers = [float(cell) * scale for cell in cells]
-        if max(numbers) < _EXACT_FLOATS:  # the nearest whole number is the right one, as far as a float can tell it
+        if max(numbers) < _EXACT_FLOATS:  # below 2**50 a float is closer to the right integer than to any other
             return [int(number + 0.5) for number in numbers]
         return [int(Decimal(cell) * scale) for cell in cells]
 
@@ -150,7 +150,7 @@ def _trades(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
     prices, quantities = _cell_cache(market.tick_size), _cell_cache(market.step_size)
     aggregated = market.schema is CsvSchema.AGG_TRADES
     time_column, maker_column = (5, 6) if aggregated else (4, 5)
-    told_id, told_ms = -1, 0
+    last_id, last_ms = -1, 0
     recent: deque[int] = deque([1], maxlen=_DEPTH_TRADES)
     for file, piece in _Reader(market, progress).pieces():
         columns = TickColumns()
@@ -162,13 +162,15 @@ def _trades(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
                     raise ValueError("a trade at a price of zero")
             except (ValueError, IndexError, KeyError):
                 trade_id, time_ms, price, traded, maker = _parse_trade(market, file, line, row)
-            if trade_id <= told_id:
+            if trade_id <= last_id:
                 continue
-            told_id, told_ms = trade_id, max(told_ms, time_ms)
+            last_id, last_ms = trade_id, max(last_ms, time_ms)
+            # Trades do not contain the book. The best prices are assumed to be one tick apart, one of them at the price
+            # of this trade, on the side that its aggressor hit, with the largest recent trade as their quantity.
             recent.append(traded)
             depth = max(1, *recent)
             bid = price if maker or price == 1 else price - 1
-            columns.add(told_ms, bid, depth, bid + 1, depth, price, traded, bought=bid < price)
+            columns.add(last_ms, bid, depth, bid + 1, depth, price, traded, bought=bid < price)
         yield columns
 
 
@@ -183,7 +185,7 @@ def _parse_trade(market: RecordedMarket, file: CsvFile, line: int, row: CsvRow) 
 
 def _quotes(market: RecordedMarket, progress: ProgressCallback) -> Iterator[TickColumns]:
     prices, quantities = _cell_cache(market.tick_size), _cell_cache(market.step_size)
-    told_ms = 0
+    last_ms = 0
     for file, piece in _Reader(market, progress).pieces():
         columns = TickColumns()
         for line, row in piece:
@@ -197,10 +199,10 @@ def _quotes(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
                 )
             except (ValueError, IndexError):
                 time_ms, bid, bid_steps, ask, ask_steps = _parse_quote(market, file, line, row)
-            if time_ms < told_ms or not 0 < bid < ask:
+            if time_ms < last_ms or not 0 < bid < ask:  # a quote that is late, one-sided or crossed
                 continue
-            told_ms = time_ms
-            columns.add(told_ms, bid, bid_steps, ask, ask_steps, bid, 0, bought=False)
+            last_ms = time_ms
+            columns.add(last_ms, bid, bid_steps, ask, ask_steps, bid, 0, bought=False)
         yield columns
 
 
@@ -217,7 +219,7 @@ def _parse_quote(market: RecordedMarket, file: CsvFile, line: int, row: CsvRow) 
 
 
 def _parse_row(layout: CsvSchema, file: CsvFile, line: int, row: CsvRow) -> object:
-    """What the row says. Raises ConfigError with the words of the tape."""
+    """The row as the simulator parses it. Raises ConfigError with the simulator's message."""
     return file.parse_row(PARSERS[layout], line, row)
 
 

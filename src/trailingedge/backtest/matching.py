@@ -1,13 +1,14 @@
-"""The embedded exchange without its doors: the same book, the same accounts, and nobody in between.
+"""Exchange of a backtest: the simulator's order book and accounts, called directly instead of over sockets.
 
-What the exchange tells as text arrives here as the nouns that the text would have become, in the same order:
-an answer, then the reports of what it did, then the balances. Rules of its own it has none: book, treasury,
-filters and counts are the simulator's, and this is `simulator.engine` and `simulator.exchange` cut down to
-one account that nobody else touches and a market that always trades. Three things it leaves out on purpose.
-The price from which the percent filter measures is the last one, not the mean of five minutes, for the ticks
-that nobody looked at are not in it; no order of ours is ever so far away that it would matter. Requests cost
-no weight, for there is nobody to ask too much of. And nobody meets himself: an order that takes finds no other
-of its owner's, for a trader has one at a time.
+It is `simulator.engine` and `simulator.exchange` cut down to one account in a market that always trades. Book,
+accounts, filters and order counts are the simulator's own classes. What the simulator sends as JSON is passed here as
+the values that the JSON would have become, in the same order: the reply, then the execution reports, then balances.
+
+Three things are left out on purpose:
+- PERCENT_PRICE_BY_SIDE measures from the last price, not from the mean of five minutes, because the mean would need
+  the market ticks that were skipped. None of our orders is so far from the market that it matters.
+- Requests have no weight: only the daemon's own rate budget counts.
+- There is no self-trade prevention: the trading core has one order at a time.
 """
 
 from collections.abc import Callable, Mapping
@@ -61,59 +62,59 @@ from trailingedge.websocket.event_parser import Reply
 _OWNER: Final = "owner"
 
 
-def symbol_rules_of(terms: ExchangeSpec) -> SymbolRules:
-    """The rules as the exchange of these terms publishes them."""
-    bid_down, bid_up = terms.price_multipliers(Side.BUY)
-    ask_down, ask_up = terms.price_multipliers(Side.SELL)
+def symbol_rules_of(spec: ExchangeSpec) -> SymbolRules:
+    """The symbol rules that an exchange with this specification publishes."""
+    bid_down, bid_up = spec.price_multipliers(Side.BUY)
+    ask_down, ask_up = spec.price_multipliers(Side.SELL)
     return SymbolRules(
-        symbol=terms.symbol,
-        base_asset=terms.base_asset,
-        quote_asset=terms.quote_asset,
-        tick_size=terms.tick_size,
-        step_size=terms.step_size,
-        min_quantity=terms.min_quantity,
-        max_quantity=terms.max_quantity,
-        min_price=terms.min_price,
-        max_price=terms.max_price,
-        min_notional=terms.min_notional,
-        max_notional=terms.max_notional,
+        symbol=spec.symbol,
+        base_asset=spec.base_asset,
+        quote_asset=spec.quote_asset,
+        tick_size=spec.tick_size,
+        step_size=spec.step_size,
+        min_quantity=spec.min_quantity,
+        max_quantity=spec.max_quantity,
+        min_price=spec.min_price,
+        max_price=spec.max_price,
+        min_notional=spec.min_notional,
+        max_notional=spec.max_notional,
         bid_multiplier_up=bid_up,
         bid_multiplier_down=bid_down,
         ask_multiplier_up=ask_up,
         ask_multiplier_down=ask_down,
-        peg_allowed=terms.pegs_allowed,
+        peg_allowed=spec.pegs_allowed,
     )
 
 
 class BacktestExchange:
-    """One symbol, one account. `hear` is told what comes back; `pushes` counts how often balances were told.
+    """One symbol, one account. Replies and reports go to `on_order_input`; `balance_updates` counts balance messages.
 
-    As at the exchange, orders and fills bear the time of the last tick, `market_ms`, and order counts follow
-    the clock, `now_ms`, which goes on between two ticks.
+    As at the exchange, orders and fills carry the time of the last market tick, `market_ms`; order counts follow the
+    clock, `now_ms`, which moves on between market ticks.
     """
 
     def __init__(
-        self, terms: ExchangeSpec, balances: Mapping[str, Decimal], hear: Callable[[OrderInput], None]
+        self, spec: ExchangeSpec, balances: Mapping[str, Decimal], on_order_input: Callable[[OrderInput], None]
     ) -> None:
-        self.spec = terms
+        self.spec = spec
         self.market_ms = 0
         self.now_ms = 0
         self.balances: Mapping[str, Balance] = {}
         self.balances_ms = 0
         self.balance_updates = 0
-        self._on_order_input = hear
-        self._book = Book(terms.tick_size)
-        self._registry = AccountRegistry(terms)
-        held = {terms.base_asset: ZERO, terms.quote_asset: ZERO} | dict(balances)
-        self._account = self._registry.open_account(_OWNER, held)
+        self._on_order_input = on_order_input
+        self._book = Book(spec.tick_size)
+        self._registry = AccountRegistry(spec)
+        owned = {spec.base_asset: ZERO, spec.quote_asset: ZERO} | dict(balances)
+        self._account = self._registry.open_account(_OWNER, owned)
         self._reports: list[ExecutionReport] = []
         self._balances_changed = False
         self._order_ids, self._trade_ids, self._execution_ids = count(1001), count(1), count(1)
 
-    # The market
+    # Market ----------------------------------------------------------------------------------
 
     def play_tick(self, tick: Tick) -> bool:
-        """The outside world moves on; whether that filled anything."""
+        """Apply a market tick. Returns whether it filled anything."""
         self.market_ms = self.now_ms = tick.time_ms
         hits = self._book.apply_tick(tick)
         for hit in hits:
@@ -122,27 +123,27 @@ class BacktestExchange:
         return bool(hits)
 
     def pass_time(self, now_ms: int) -> None:
-        """Time passes, and the book stands still."""
+        """Move the clock while the book stands still."""
         self.now_ms = now_ms
 
     def top(self) -> BookTop:
-        """The published top: ours and the others' together."""
+        """The published best prices: ours and the others' together."""
         return self._book.published_top()
 
     def totals(self) -> tuple[Decimal, Decimal]:
-        """All of base and quote, free or locked."""
+        """All base and all quote of the account, free or locked."""
         account = self._account
         return account.balance(self.spec.base_asset).total, account.balance(self.spec.quote_asset).total
 
     def publish_balances(self) -> None:
-        """As if the account had just been asked for."""
+        """Publish the balances as they are, as the reply to a query does."""
         self._balances_changed = True
         self._publish()
 
-    # Orders
+    # Orders ----------------------------------------------------------------------------------
 
     def execute(self, command: OrderCommand) -> None:
-        """Answer a command, then tell what it did."""
+        """Reply to a command, then publish its reports and balances."""
         match command:
             case Place():
                 self._on_order_input(OrderReply(command.tag, self._place(command)))
@@ -157,43 +158,48 @@ class BacktestExchange:
         self._publish()
 
     def limits(self) -> tuple[RateLimit, ...]:
-        """The order limits with their counts, as every answer tells them."""
+        """The order limits with their counts, as each reply carries them."""
         seconds = {"SECOND": 1, "MINUTE": 60, "DAY": 86_400}
-        told = []
+        limits = []
         for limit in self._account.order_counts.limits_json(self.now_ms):
             interval_s = seconds[str(limit["interval"])] * int(str(limit["intervalNum"]))
-            told.append(
+            limits.append(
                 RateLimit(str(limit["rateLimitType"]), interval_s, int(str(limit["limit"])), int(str(limit["count"])))
             )
-        return tuple(told)
+        return tuple(limits)
 
-    # Inside
+    # Matching --------------------------------------------------------------------------------
 
     def _place(self, command: Place) -> OrderOutcome:
         try:
-            wanted = self._new_order(command)
-            self._check_filters(wanted)
+            new_order = self._new_order(command)
+            self._check_filters(new_order)
             self._count_order()
-            return Accepted(_order_record(self._accept(wanted)))
-        except ExchangeError as refusal:
-            return _rejection(refusal)
+            return Accepted(_order_record(self._accept(new_order)))
+        except ExchangeError as error:
+            return _rejection(error)
 
     def _replace(self, command: Replace) -> ReplaceOutcome:
-        """STOP_ON_FAILURE, ONLY_NEW: what refuses the whole leaves the old order alone."""
+        """`order.cancelReplace` with STOP_ON_FAILURE and ONLY_NEW.
+
+        Filters and rate limits are checked before the cancel: if they reject, the old order stays as it is. The
+        matching engine checks after it: an order that would take is rejected, and the old one is gone.
+        """
         try:
-            wanted = self._new_order(command)
-            self._check_filters(wanted)
+            new_order = self._new_order(command)
+            self._check_filters(new_order)
             self._count_order()
-        except ExchangeError as refusal:
-            return ReplaceOutcome(NotTried(), _rejection(refusal))
-        canceled = self._cancel(command.order_id, only_new=True)
-        if not isinstance(canceled, Accepted):
-            return ReplaceOutcome(canceled, NotTried())
+        except ExchangeError as error:
+            return ReplaceOutcome(NotTried(), _rejection(error))
+        cancelled = self._cancel(command.order_id, only_new=True)
+        if not isinstance(cancelled, Accepted):
+            return ReplaceOutcome(cancelled, NotTried())
+        # Past this point the old order is gone, whatever becomes of the new one.
         try:
-            return ReplaceOutcome(canceled, Accepted(_order_record(self._accept(wanted))))
-        except ExchangeError as refusal:
-            self._add_rejected_report(wanted)
-            return ReplaceOutcome(canceled, _rejection(refusal))
+            return ReplaceOutcome(cancelled, Accepted(_order_record(self._accept(new_order))))
+        except ExchangeError as error:
+            self._add_rejected_report(new_order)
+            return ReplaceOutcome(cancelled, _rejection(error))
 
     def _cancel(self, order_id: int, *, only_new: bool = False) -> OrderOutcome:
         order = self._account.orders.get(order_id)
@@ -237,12 +243,12 @@ class BacktestExchange:
             peg=Peg() if command.price is None else None,
         )
 
-    def _price(self, wanted: NewOrder) -> Decimal:
-        return self._book.published_top().best(wanted.side) if wanted.price is None else wanted.price
+    def _price(self, new_order: NewOrder) -> Decimal:
+        return self._book.published_top().best(new_order.side) if new_order.price is None else new_order.price
 
-    def _check_filters(self, wanted: NewOrder) -> None:
-        price = self._price(wanted)
-        check_filters(self.spec, wanted, price, wanted.quantity or ZERO, self._book.tick.last_price)
+    def _check_filters(self, new_order: NewOrder) -> None:
+        price = self._price(new_order)
+        check_filters(self.spec, new_order, price, new_order.quantity or ZERO, self._book.tick.last_price)
 
     def _count_order(self) -> None:
         exceeded = self._account.order_counts.limit_error(self.now_ms)
@@ -250,28 +256,29 @@ class BacktestExchange:
             raise exceeded
         self._account.order_counts.add(self.now_ms)
 
-    def _accept(self, wanted: NewOrder) -> SimOrder:
-        """Take an order in. Raises the engine's refusals."""
-        account, name = self._account, wanted.client_order_id or ""
+    def _accept(self, new_order: NewOrder) -> SimOrder:
+        """Accept an order: rest it or fill it. Raises what the matching engine rejects."""
+        account, name = self._account, new_order.client_order_id or ""
+        # The exchange refuses a client order id only while an order with it is open.
         if account.find_open_order(name) is not None:
             raise order_rejected(DUPLICATE_ORDER)
         order = SimOrder(
             order_id=next(self._order_ids),
             client_order_id=name,
             account=_OWNER,
-            request=wanted,
-            price=self._price(wanted),
-            quantity=wanted.quantity or ZERO,
+            request=new_order,
+            price=self._price(new_order),
+            quantity=new_order.quantity or ZERO,
             created_ms=self.market_ms,
             working_ms=self.market_ms,
             updated_ms=self.market_ms,
         )
-        if wanted.type is OrderType.LIMIT_MAKER and self._book.would_match(order.side, order.price):
+        if new_order.type is OrderType.LIMIT_MAKER and self._book.would_match(order.side, order.price):
             raise order_rejected(WOULD_TAKE)
         account.lock_funds(self._sold_asset(order.side), order.locked)
         account.add_order(order)
         self._add_report(order, ExecutionType.NEW)
-        if wanted.type is OrderType.LIMIT_MAKER:
+        if new_order.type is OrderType.LIMIT_MAKER:
             self._book.add(order)
             return order
         for take in self._book.match_taker(order.side, order.price, order.remaining):
@@ -283,13 +290,13 @@ class BacktestExchange:
         return order
 
     def _fill(self, order: SimOrder, price: Decimal, quantity: Decimal, *, maker: bool) -> None:
-        terms = self.spec
+        spec = self.spec
         commission, asset = self._registry.settle_fill(
-            order, price, quantity, terms.maker_fee if maker else terms.taker_fee
+            order, price, quantity, spec.maker_fee if maker else spec.taker_fee
         )
-        if not order.filled:
-            refund = terms.maker_refund if maker else terms.taker_refund
-            self._account.order_counts.schedule_refund(self.now_ms + terms.refund_delay_ms, refund)
+        if not order.filled:  # the first fill of an order lowers the exchange's unfilled-order counts
+            refund = spec.maker_refund if maker else spec.taker_refund
+            self._account.order_counts.schedule_refund(self.now_ms + spec.refund_delay_ms, refund)
         order.filled += quantity
         order.filled_quote += price * quantity
         order.updated_ms = self.market_ms
@@ -331,15 +338,15 @@ class BacktestExchange:
             _execution_report(order, self.spec.symbol, execution, next(self._execution_ids), self.market_ms)
         )
 
-    def _add_rejected_report(self, wanted: NewOrder) -> None:
-        """The refused half of a cancel-replace is told as an event, too."""
+    def _add_rejected_report(self, new_order: NewOrder) -> None:
+        """Report the rejected new order of a cancel-replace; the exchange sends an execution report for it, too."""
         order = SimOrder(
             order_id=-1,
-            client_order_id=wanted.client_order_id or "",
+            client_order_id=new_order.client_order_id or "",
             account="",
-            request=wanted,
-            price=wanted.price or ZERO,
-            quantity=wanted.quantity or ZERO,
+            request=new_order,
+            price=new_order.price or ZERO,
+            quantity=new_order.quantity or ZERO,
             created_ms=-1,
             status=OrderStatus.REJECTED,
             updated_ms=self.market_ms,
@@ -347,7 +354,7 @@ class BacktestExchange:
         self._reports.append(_execution_report(order, self.spec.symbol, ExecutionType.REJECTED, -1, self.market_ms))
 
     def _publish(self) -> None:
-        """The action is over: reports first, then the balances that follow from them."""
+        """Send the reports of an action, then the balances that result, in the order of the account stream."""
         for report in self._reports:
             self._on_order_input(report)
         self._reports.clear()
@@ -359,20 +366,20 @@ class BacktestExchange:
 
 
 def _order_record(order: SimOrder) -> OrderRecord:
-    """An order as an answer describes it."""
-    wanted = order.request
+    """An order as a reply describes it."""
+    new_order = order.request
     return OrderRecord(
         order_id=order.order_id,
         client_order_id=order.client_order_id,
         side=order.side,
         status=order.status,
-        price=wanted.price or ZERO,
+        price=new_order.price or ZERO,
         quantity=order.quantity,
         filled_quantity=order.filled,
         filled_quote=order.filled_quote,
         time_ms=order.updated_ms,
-        order_type=wanted.type.value,
-        pegged_price=order.price if wanted.peg is not None else None,
+        order_type=new_order.type.value,
+        pegged_price=order.price if new_order.peg is not None else None,
         created_ms=order.created_ms,
     )
 
@@ -391,7 +398,7 @@ def _execution_report(
     commission_asset: str | None = None,
     is_maker: bool = False,
 ) -> ExecutionReport:
-    """What the stream would tell of an order now."""
+    """The execution report that the account stream would send about an order."""
     return ExecutionReport(
         symbol=symbol,
         side=order.side,
@@ -417,6 +424,6 @@ def _execution_report(
     )
 
 
-def _rejection(refusal: ExchangeError) -> OrderOutcome:
-    """A refusal as whoever asked would have read it."""
-    return classify_error(Reply(refusal.status, code=refusal.code, text=refusal.text, data=refusal.data))
+def _rejection(error: ExchangeError) -> OrderOutcome:
+    """The outcome that the daemon would have read from the exchange's error reply."""
+    return classify_error(Reply(error.status, code=error.code, text=error.text, data=error.data))

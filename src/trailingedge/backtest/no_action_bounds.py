@@ -1,9 +1,9 @@
-"""Between which prices nothing happens: what the strategy's own functions say, turned round into bounds.
+"""Price bounds within which the strategy does nothing: the formulas of `strategy.decide`, solved for the price.
 
-`decide` says for one price whether something is due. Here its formulas are asked from the other side, with the
-channel and the high of the moment: from which bid down (BASE), or ask up and down (QUOTE), could anything be
-due? The bounds are a tick wide of the truth, and lean to the side of asking `decide` once too often, never of
-not asking it. They hold until the high, the channel or anything in the memory changes.
+`decide` says for one price whether an action is due. Here the question is reversed: at the present high and channel,
+from which bid (in BASE) or ask (in QUOTE) on could an action be due? Floats and ticks round differently, so each bound
+is a tick narrower than computed: `decide` may be called once too often, never once too rarely. The bounds hold until
+the high, the channel or the strategy's state changes.
 """
 
 from math import ceil, floor, sqrt
@@ -19,9 +19,9 @@ FAR: Final = 2**62  # ticks: no price is there
 
 
 class NoActionBounds(NamedTuple):
-    """Nothing happens at prices in ticks strictly between `low` and `high`: bids in BASE, asks in QUOTE.
+    """No action at prices, in ticks, strictly between `low` and `high`: bids in BASE, asks in QUOTE.
 
-    `tracks`: within them the high may move without moving them.
+    `high_may_move`: a new high within the bounds does not change them.
     """
 
     low: int
@@ -30,10 +30,10 @@ class NoActionBounds(NamedTuple):
 
 
 class BoundsInputs(NamedTuple):
-    """What the bounds follow from, beside the high. `scale` ticks are one in quote per base.
+    """What the bounds follow from, besides the high. `scale` ticks are one in quote per base.
 
-    `limit` is the bid down to which, or the ask from which on, it is doubtful whether what is held still makes
-    an order. `held`: a breaker forbids taking profit, but not the stop.
+    At or below the bid `funded_limit` (BASE), or at and above the ask (QUOTE), the balance may be too small for an
+    order. `paused_by_breaker`: a circuit breaker forbids taking profit, but not the hard stop.
     """
 
     anchor: float
@@ -44,108 +44,122 @@ class BoundsInputs(NamedTuple):
     paused_by_breaker: bool
 
 
-def base_bounds(high: float, best: int, price: int, standing: BoundsInputs) -> NoActionBounds | None:
-    """Around the bid `price`, holding base; None where `decide` must say.
+def base_bounds(high: float, best_bid: int, price: int, inputs: BoundsInputs) -> NoActionBounds | None:
+    """The bounds around the bid `price` while base is held; None if `decide` must be called.
 
-    `high` is the strategy's, `best` the highest bid that does not raise it.
+    `high` is the strategy's, `best_bid` the highest bid that does not raise it.
     """
-    anchor, params, scale = standing.anchor, standing.params, standing.scale
-    stop = max(standing.funded_limit, base_stop_bid(anchor, standing.channel, params, scale))
+    anchor, params, scale = inputs.anchor, inputs.params, inputs.scale
+    stop = max(inputs.funded_limit, base_stop_bid(anchor, inputs.channel, params, scale))
     if price <= stop:
         return None
-    if standing.paused_by_breaker:
+    if inputs.paused_by_breaker:
         return NoActionBounds(stop, FAR, high_may_move=True)
-    now = _trail(Regime.BASE, high, 0.0, standing)
-    if not now.armed:
-        arms_at = now.arming_value
+    trail_now = _trail(Regime.BASE, high, 0.0, inputs)
+    if not trail_now.armed:  # nothing is due before the bid reaches the price at which the trail arms
+        arms_at = trail_now.arming_value
         arms = FAR if arms_at is None else ceil(arms_at * scale) - 1
         return NoActionBounds(stop, arms, high_may_move=True) if price < arms else None
-    due_from, due_until = ceil(now.break_even * scale) - 1, floor((now.high - now.callback) * scale) + 1
-    if due_from > due_until or price > due_until:
+    # An armed trail takes profit between break-even and the trigger, `callback` below the high.
+    due_from, due_until = (
+        ceil(trail_now.break_even * scale) - 1,
+        floor((trail_now.high - trail_now.callback) * scale) + 1,
+    )
+    if due_from > due_until or price > due_until:  # above the trigger, or the trigger is still below break-even
         low = stop if due_from > due_until else max(stop, due_until)
-        return NoActionBounds(low, best + 1, high_may_move=False) if price <= best else None
+        return NoActionBounds(low, best_bid + 1, high_may_move=False) if price <= best_bid else None
     return NoActionBounds(stop, due_from, high_may_move=False) if price < due_from else None
 
 
 def base_stop_bid(anchor: float, channel: Channel | None, params: StrategyParams, scale: int) -> int:
-    """The highest bid, in ticks, at which the hard stop might be breached."""
+    """The highest bid, in ticks, at which the hard stop may be breached."""
     return floor(anchor * (1 - stop_distance(channel, params)) * scale) + 1
 
 
 def channel_free_base_bounds(anchor: float, params: StrategyParams, scale: int, limit: int) -> NoActionBounds:
-    """The same whatever the channel, as long as the high stays below `high` as well: cheap to keep, seldom left."""
+    """Bounds that hold for any channel, as long as the high stays below `high`, too.
+
+    They are narrower, but need not be computed again at every candle, and prices leave them seldom.
+    """
     nearest = min(params.hard_stop_max_frac, params.hard_stop_threshold_frac)
     gain = max(params.min_gain_trigger_frac_base, 2 * params.fee + params.buffer)
     stop = max(limit, floor(anchor * (1 - nearest) * scale) + 1)
     return NoActionBounds(stop, ceil(anchor * (1 + gain) * scale) - 1, high_may_move=True)
 
 
-def quote_bounds(high: float, best: int, price: int, standing: BoundsInputs) -> NoActionBounds | None:
-    """Around the ask `price`, holding quote; None where `decide` must say.
+def quote_bounds(high: float, best_ask: int, price: int, inputs: BoundsInputs) -> NoActionBounds | None:
+    """The bounds around the ask `price` while quote is held; None if `decide` must be called.
 
-    `high` is the strategy's, `best` the lowest ask that does not raise it. The QUOTE stop is judged by closes.
+    `high` is the strategy's, `best_ask` the lowest ask that does not raise it. The QUOTE stop does not appear: it acts
+    on closes only (`quote_stop_close`).
     """
-    anchor, channel, params, scale = standing.anchor, standing.channel, standing.params, standing.scale
-    cap = standing.funded_limit
-    if price >= cap:
+    anchor, channel, params, scale = inputs.anchor, inputs.channel, inputs.params, inputs.scale
+    limit_ask = inputs.funded_limit
+    if price >= limit_ask:
         return None
-    if standing.paused_by_breaker:
-        return NoActionBounds(-1, cap, high_may_move=True)
-    now = _trail(Regime.QUOTE, high, price / scale, standing)
-    needed = max(now.min_gain.static, now.min_gain.fees)
-    if now.gain < needed:
+    if inputs.paused_by_breaker:
+        return NoActionBounds(-1, limit_ask, high_may_move=True)
+    trail_now = _trail(Regime.QUOTE, high, price / scale, inputs)
+    needed = max(trail_now.min_gain.static, trail_now.min_gain.fees)
+    if trail_now.gain < needed:
+        # Unit value is the inverse of the ask, so the ask must fall to 1 / (anchor + needed) before the trail can arm.
         arms = floor(scale / (anchor + needed)) + 1
-        return NoActionBounds(arms, cap, high_may_move=True) if price > arms else None
-    # Armed by now, as far as fraction and fees go; the channel's own term shrinks as the ask rises.
+        return NoActionBounds(arms, limit_ask, high_may_move=True) if price > arms else None
+    # The trail is armed as far as the fraction and the fees go; the channel's term shrinks as the ask rises.
     swing = params.donchian_gain_multiplier * channel.width if channel is not None and channel.full else 0.0
-    until_the_next_high = NoActionBounds(best - 1, cap, high_may_move=False) if price >= best else None
-    if swing and now.gain <= 0:
+    until_the_next_high = NoActionBounds(best_ask - 1, limit_ask, high_may_move=False) if price >= best_ask else None
+    if swing and trail_now.gain <= 0:
         return until_the_next_high
-    armed_from = (swing + sqrt(swing * swing + 4 * swing / now.gain)) / 2 if swing else 0.0
-    due_from = max(floor(scale / (now.high - now.callback)), floor(armed_from * scale)) - 1
-    due_until = ceil(scale / now.break_even) + 1
+    # In QUOTE the channel's term of the least gain is swing / (ask * (ask - swing)). The trail is armed at asks for
+    # which this is at most the gain: ask² - swing * ask - swing / gain >= 0, solved for the ask.
+    armed_from = (swing + sqrt(swing * swing + 4 * swing / trail_now.gain)) / 2 if swing else 0.0
+    due_from = max(floor(scale / (trail_now.high - trail_now.callback)), floor(armed_from * scale)) - 1
+    due_until = ceil(scale / trail_now.break_even) + 1
     if due_from > due_until:
         return until_the_next_high
     if price < due_from:
-        return NoActionBounds(best - 1, min(due_from, cap), high_may_move=False) if price >= best else None
-    return NoActionBounds(due_until, cap, high_may_move=False) if price > due_until else None
+        return (
+            NoActionBounds(best_ask - 1, min(due_from, limit_ask), high_may_move=False) if price >= best_ask else None
+        )
+    return NoActionBounds(due_until, limit_ask, high_may_move=False) if price > due_until else None
 
 
 def channel_free_quote_bounds(anchor: float, params: StrategyParams, scale: int, limit: int) -> NoActionBounds:
-    """The same whatever the channel, as long as the lowest ask stays above `low` as well."""
+    """Bounds that hold for any channel, as long as the lowest ask stays above `low`, too."""
     gain = max(params.min_gain_trigger_frac_quote, 2 * params.fee + params.buffer)
     return NoActionBounds(floor(scale / (anchor * (1 + gain))) + 1, limit, high_may_move=True)
 
 
-def quote_stop_close(standing: BoundsInputs) -> float:
-    """A price in quote per base below which no close can be the QUOTE stop's, whatever the channel."""
-    params = standing.params
+def quote_stop_close(inputs: BoundsInputs) -> float:
+    """A price, in quote per base, below which no close triggers the QUOTE stop, for any channel."""
+    params = inputs.params
     nearest = min(params.hard_stop_max_frac, params.hard_stop_threshold_frac)
-    return 1 / (standing.anchor * (1 - nearest)) - 1 / standing.scale
+    return 1 / (inputs.anchor * (1 - nearest)) - 1 / inputs.scale
 
 
 def funded_ask_limit(holdings: Holdings, params: StrategyParams, scale: int) -> int:
-    """The ask, in ticks, from which on the quote held might be too little for one order."""
+    """The ask, in ticks, from which on the quote balance may be too small for one order."""
+    # A step more than the minimum, because quantities are floored to the step.
     least = float(max(params.min_quantity, params.step_size) + params.step_size)
     spare = float((holdings.quote - params.min_notional) / params.step_size)
     return min(FAR, max(0, floor(min(float(holdings.quote) / least, spare) * scale) - 1))
 
 
 def funded_bid_limit(holdings: Holdings, params: StrategyParams, scale: int) -> int:
-    """The bid, in ticks, down to which the base held might be too little for one order; FAR where it always is."""
+    """The bid, in ticks, down to which the base balance may be too small for one order; FAR if it always is."""
     steps = holdings.base // params.step_size * params.step_size
     if steps <= 0 or steps < params.min_quantity:
         return FAR
     return floor(float(params.min_notional / steps) * scale) + 1
 
 
-def _trail(regime: Regime, high: float, ask: float, standing: BoundsInputs) -> Trail:
-    anchor, params = standing.anchor, standing.params
+def _trail(regime: Regime, high: float, ask: float, inputs: BoundsInputs) -> Trail:
+    anchor, params = inputs.anchor, inputs.params
     return compute_trail(
         high,
         anchor,
         high,
-        compute_min_gain(regime, anchor, ask, standing.channel, params),
+        compute_min_gain(regime, anchor, ask, inputs.channel, params),
         params.fee,
         start_factor=params.start_factor,
         min_factor=params.min_factor,

@@ -1,6 +1,6 @@
-"""What happens in a replay, written down as the story that is told afterwards.
+"""Recorder of a backtest: collects statistics, orders, fills, candles and samples for the report.
 
-Orders and fills are kept each; candles and moments only so many, and coarser ones where a market is longer.
+Every order and fill is kept. Candles and samples are limited in number: over a longer market they become coarser.
 """
 
 from collections.abc import Mapping
@@ -23,17 +23,17 @@ from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import StrategyState
 from trailingedge.strategy.trailing_stop import compute_min_gain, compute_trail
 
-BaseAndQuote = tuple[float, float]  # base and quote
-_RawCandle = tuple[int, int, int, int, int]  # when it opened, and its prices in ticks
-# Time, bid, ask, memory, high, channel and holdings: what a moment is made of, once it is known which are told.
+BaseAndQuote = tuple[float, float]
+_RawCandle = tuple[int, int, int, int, int]  # open time, and open, high, low and close in ticks
+# Time, bid, ask, state, high, channel and balances. A sample is computed from it at the end, because most are dropped.
 _RawSample = tuple[int, int, int, StrategyState, float, Channel | None, BaseAndQuote]
 
-MAX_CANDLES: Final = 32_768  # three weeks of minutes; beyond that, two become one, and so on
+MAX_CANDLES: Final = 32_768  # three weeks of minutes; beyond that two become one, again and again
 
 
 @dataclass(frozen=True, slots=True)
 class BacktestPart:
-    """One part of a replay: what it came to by itself. Values are in quote, at the best bids."""
+    """The result of one part of a backtest by itself. Values are in quote, at the best bids."""
 
     from_ms: int
     to_ms: int
@@ -46,14 +46,14 @@ class BacktestPart:
 
 
 class BacktestRecorder:
-    """Hears what the trader and the venue tell. `curves` False: without candles and moments."""
+    """Collects the events and reports of the trading core. Without `curves` it keeps no candles and samples."""
 
     def __init__(self, rules: SymbolRules, grid: PriceGrid, params: StrategyParams, *, curves: bool = True) -> None:
         self.statistics = RunStatistics(rules.base_asset, rules.quote_asset)
         self.parts: list[BacktestPart] = []
         self.breaker_trips: list[tuple[int, BreakerTrip]] = []  # when each breaker tripped
         self._part_start: EquityPoint | None = None
-        self._peak = self._max_drawdown = ZERO  # of the part that has begun; the second a fraction
+        self._peak = self._max_drawdown = ZERO  # of the current part; the drawdown as a fraction of the peak
         self._rules = rules
         self._grid = grid
         self._scale = grid.scale
@@ -63,32 +63,33 @@ class BacktestRecorder:
         self._fills: list[Fill] = []
         self._candles: list[_RawCandle] = []
         self._samples: list[_RawSample] = []
-        self._merge_count = 1  # so many candles of the strategy make one of ours
-        self._merged_so_far = 0  # how many of them are in the one that has no moment yet
+        self._merge_count = 1  # candles of the strategy per candle of the report
+        self._merged_so_far = 0  # in the report's candle that has no sample yet
         self._forming: _RawCandle = (0, 0, 0, 0, 0)
 
-    # What happens ----------------------------------------------------------------------------
+    # Events ----------------------------------------------------------------------------------
 
     def on_report(self, report: ExecutionReport) -> None:
-        """An execution report of an order of ours."""
+        """An execution report of one of our orders."""
         self.statistics.on_report(report)
         fill = fill_of(report)
         if fill is not None:
             self._fills.append(fill)
 
-    def on_event(self, news: TraderEvent, market_ms: int) -> None:
-        """Something happened to the trade."""
-        self.statistics.on_event(news, market_ms)
-        if isinstance(news, BreakerTripped):
-            self.breaker_trips.append((market_ms, news.trip))
-        event = order_log_entry(news, market_ms)
-        if event is not None:
-            self._orders.append(event)
+    def on_event(self, event: TraderEvent, market_ms: int) -> None:
+        """An event of the trading core."""
+        self.statistics.on_event(event, market_ms)
+        if isinstance(event, BreakerTripped):
+            self.breaker_trips.append((market_ms, event.trip))
+        order = order_log_entry(event, market_ms)
+        if order is not None:
+            self._orders.append(order)
 
     def mark_to_market(self, market_ms: int, bid: int, base: Decimal, quote: Decimal) -> None:
-        """Where account and market stand."""
+        """Value the balances at the best bid, for results and drawdown."""
         self.statistics.mark_to_market(market_ms, self._grid.price(bid), base, quote)
         value = self.statistics.last_value
+        # Each part has a drawdown of its own, so it needs its own peak beside that of the statistics.
         if self._part_start is None:
             self._part_start, self._peak, self._max_drawdown = self.statistics.equity_point(), value, ZERO
         self._peak = max(self._peak, value)
@@ -96,7 +97,7 @@ class BacktestRecorder:
             self._max_drawdown = max(self._max_drawdown, 1 - value / self._peak)
 
     def end_part(self) -> None:
-        """After a mark: one part ends here, and the next begins."""
+        """End the current part at the last mark and begin the next there."""
         began, now = self._part_start, self.statistics.equity_point()
         if began is None or began.market_ms == now.market_ms:
             return
@@ -114,10 +115,10 @@ class BacktestRecorder:
         )
         self._part_start, self._peak, self._max_drawdown = now, now.value, ZERO
 
-    # The curves ------------------------------------------------------------------------------
+    # Curves ----------------------------------------------------------------------------------
 
     def add_candle(self, candle: candles.TickCandle) -> bool:
-        """A candle of the market is over; whether `note` is to be told where things stand at that moment."""
+        """Add a closed candle of the market. Returns whether `add_sample` must follow."""
         if not self._curves:
             return False
         if self._merged_so_far:
@@ -130,7 +131,7 @@ class BacktestRecorder:
 
     @property
     def has_unsampled_candle(self) -> bool:
-        """There is a candle whose moment was not noted."""
+        """Whether the newest candle has no sample yet."""
         return self._merged_so_far > 0
 
     def add_sample(
@@ -138,23 +139,23 @@ class BacktestRecorder:
         market_ms: int,
         bid: int,
         ask: int,
-        memory: StrategyState,
+        state: StrategyState,
         high: float,
         channel: Channel | None,
-        holds: BaseAndQuote,
+        balances: BaseAndQuote,
     ) -> None:
-        """Where things stand as a candle closes; `channel` was in force while it formed, `high` is that of the moment.
+        """Add the state at the close of a candle.
 
-        `holds` is all of base and quote, for a curve.
+        `channel` was in force while the candle formed, `high` includes skipped ticks, `balances` is all base and quote.
         """
         self._candles.append(self._forming)
-        self._samples.append((market_ms, bid, ask, memory, high, channel, holds))
+        self._samples.append((market_ms, bid, ask, state, high, channel, balances))
         self._merged_so_far = 0
         if len(self._candles) >= MAX_CANDLES:
             self._halve_resolution()
 
     def _halve_resolution(self) -> None:
-        """Two candles become one, with the moment at its end."""
+        """Merge each two candles into one, with the sample at its end. This bounds memory for any length of market."""
         pairs = zip(self._candles[::2], self._candles[1::2], strict=True)
         self._candles = [
             (first[0], first[1], max(first[2], then[2]), min(first[3], then[3]), then[4]) for first, then in pairs
@@ -162,70 +163,70 @@ class BacktestRecorder:
         self._samples = self._samples[1::2]
         self._merge_count *= 2
 
-    # The end ---------------------------------------------------------------------------------
+    # Report ----------------------------------------------------------------------------------
 
     def build_report(self, settings: Mapping[str, str], gaps: tuple[str, ...]) -> RunReport:
-        """All of it so far."""
-        tally, rules = self.statistics, self._rules
+        """The report of the backtest so far."""
+        statistics, rules = self.statistics, self._rules
         return RunReport(
             symbol=rules.symbol,
             base_asset=rules.base_asset,
             quote_asset=rules.quote_asset,
             tick_size=rules.tick_size,
-            from_ms=tally.from_ms,
-            to_ms=tally.to_ms,
+            from_ms=statistics.from_ms,
+            to_ms=statistics.to_ms,
             settings=settings,
-            exits=tuple(tally.exits),
+            exits=tuple(statistics.exits),
             fills=tuple(self._fills),
             orders=tuple(self._orders),
             candles=tuple(
                 Candle(open_ms, *(price / self._scale for price in prices)) for open_ms, *prices in self._candles
             ),
-            samples=tuple(_sample_of(glance, self._scale, self._params) for glance in self._samples),
-            replaces=tally.replaces,
-            rejected=dict(sorted(tally.rejected.items())),
-            first_bid=tally.first_bid,
-            last_bid=tally.last_bid,
-            first_value=tally.first_value,
-            last_value=tally.last_value,
-            max_drawdown_frac=tally.max_drawdown_frac,
+            samples=tuple(_sample_of(raw, self._scale, self._params) for raw in self._samples),
+            replaces=statistics.replaces,
+            rejected=dict(sorted(statistics.rejected.items())),
+            first_bid=statistics.first_bid,
+            last_bid=statistics.last_bid,
+            first_value=statistics.first_value,
+            last_value=statistics.last_value,
+            max_drawdown_frac=statistics.max_drawdown_frac,
             gaps=gaps,
             mode="replay",
         )
 
 
-def _sample_of(glance: _RawSample, scale: int, params: StrategyParams) -> Sample:
-    """One point of the curves. Stop and trail are where `decide` would find them with that channel."""
-    time_ms, bid_ticks, ask_ticks, memory, high, channel, (base, quote) = glance
+def _sample_of(raw: _RawSample, scale: int, params: StrategyParams) -> Sample:
+    """One point of the curves, with stop and trail as `strategy.decide` computes them for that channel."""
+    time_ms, bid_ticks, ask_ticks, state, high, channel, (base, quote) = raw
     bid, ask = bid_ticks / scale, ask_ticks / scale
-    regime, gated = memory.regime, memory.gate is not None
-    anchor = best = level = stop = None
+    regime, gate_shut = state.regime, state.gate is not None
+    anchor = high_price = trail_price = stop = None
     if regime is not None:
-        anchor, best = price_at(regime, memory.anchor), price_at(regime, high)
-        if not gated:
-            stop = price_at(regime, memory.anchor * (1 - stop_distance(channel, params)))
-            now = compute_trail(
+        anchor, high_price = price_at(regime, state.anchor), price_at(regime, high)
+        if not gate_shut:
+            stop = price_at(regime, state.anchor * (1 - stop_distance(channel, params)))
+            trail_value = compute_trail(
                 bid if regime is Regime.BASE else 1 / ask,
-                memory.anchor,
+                state.anchor,
                 high,
-                compute_min_gain(regime, memory.anchor, ask, channel, params),
+                compute_min_gain(regime, state.anchor, ask, channel, params),
                 params.fee,
                 start_factor=params.start_factor,
                 min_factor=params.min_factor,
                 gain_scale_frac=params.gain_scale_frac(regime),
             ).trigger_value
-            level = None if now is None else price_at(regime, now)
+            trail_price = None if trail_value is None else price_at(regime, trail_value)
     return Sample(
         time_ms=time_ms,
         bid=bid,
         value=base * bid + quote,
         regime=regime,
         anchor=anchor,
-        high=best,
-        trail=level,
+        high=high_price,
+        trail=trail_price,
         stop=stop,
         upper=None if channel is None else channel.upper,
         mid=None if channel is None else channel.mid,
         lower=None if channel is None else channel.lower,
-        gate_shut=gated,
+        gate_shut=gate_shut,
     )

@@ -1,10 +1,9 @@
-"""`trailing-edge replay`: what the strategy would have made of recorded markets, or a recorded session once more.
+"""Command `trailing-edge replay`: a backtest on market files, or the replay of one recorded session.
 
-The story of a market is told on stdout, as text or JSON, and on request as a ledger, as a page, or saved; progress
-and what files were written go to stderr. Exit codes: 0, after Ctrl-C with what there is so far; 1 where a session
-goes another way by the settings it was recorded with (with others, that they part ways is what was asked for);
-2 the command line is wrong by itself; 3 halted by a rule; 78 files or settings are wrong; 130 Ctrl-C before there
-was anything to tell, or before a session was compared to its end.
+The report of a backtest goes to stdout as text or JSON, and on request into a ledger, a page or a saved report.
+Progress and the names of written files go to stderr. Exit codes: 0, after Ctrl-C with the results so far; 1 if a
+session replay differs with the recorded settings (with others, finding the difference is the purpose); 2 the command
+line is wrong; 3 trading was halted; 78 files or settings are wrong; 130 Ctrl-C before there was a result.
 """
 
 import argparse
@@ -16,9 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.backtest.file_kinds import is_session
-from trailingedge.backtest.market_report import add_market_arguments, report_of_market
+from trailingedge.backtest.market_report import report_of_market
 from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.cli_errors import STDOUT
+from trailingedge.commands.market_arguments import add_market_arguments
 from trailingedge.config import Settings
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, ExitCode, UsageError
@@ -57,24 +57,27 @@ _MARKET_FILES: Final = "market files: "
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.formatter_class, parser.description, parser.epilog = cli_errors.HelpFormat, _DESCRIPTION, _EXAMPLES
-    read = parser.add_argument_group("input")
-    add_market_arguments(read, others=f"; or one session recorded by the daemon (*{SUFFIX})", alone=_MARKET_FILES)
-    told = parser.add_argument_group("output")
-    told.add_argument("--json", action="store_true", help="print everything as one JSON object")
-    told.add_argument(
-        "--csv", type=Path, metavar="FILE", help=f"{_OF_MARKETS}write a ledger with one row for each fill (-: print it)"
+    input_ = parser.add_argument_group("input")
+    add_market_arguments(input_, others=f"; or one session recorded by the daemon (*{SUFFIX})", alone=_MARKET_FILES)
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    output.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help=f"{_MARKET_FILES}write a ledger with one row for each fill (-: print it)",
     )
-    told.add_argument(
+    output.add_argument(
         "--html",
         type=Path,
         metavar="FILE",
-        help=f"{_OF_MARKETS}write a page with charts, which needs no network (-: print it)",
+        help=f"{_MARKET_FILES}write a page with charts, which needs no network (-: print it)",
     )
-    told.add_argument(
+    output.add_argument(
         "--save",
         type=Path,
         metavar="FILE",
-        help=f"{_OF_MARKETS}save the run for trailing-edge report, usually as NAME{file_format.SUFFIX}",
+        help=f"{_MARKET_FILES}save the run for trailing-edge report, usually as NAME{file_format.SUFFIX}",
     )
     settings = parser.add_argument_group(
         "settings", "A session keeps those it was recorded with, except for --set and --fee."
@@ -83,27 +86,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ, *, program: str = "") -> ExitCode:
-    """Replay the files, and tell the story in every way that was asked for. `program` is our version."""
+    """Backtest the market files or replay the session, and print the result. `program` is our version."""
     try:
         cli_errors.raise_usage_errors(_output_problems(arguments))
         sessions = list(filter(is_session, arguments.files))
         return _replay_session(sessions, arguments, program) if sessions else _backtest(arguments, environ)
-    except ConfigError as wrong:
-        return cli_errors.print_errors("replay", wrong, arguments)
+    except ConfigError as error:
+        return cli_errors.print_errors("replay", error, arguments)
     except cli_errors.ABSURD_NUMBER_ERRORS as error:
         return cli_errors.print_absurd_number("replay", error)
 
 
 def read_settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
-    """Those of a run with the same flags, but that no exchange is traded on; odd ones are told. Raises ConfigError."""
+    """The settings of a run with the same flags, in mode SIM; warnings go to stderr. Raises ConfigError.
+
+    Mode SIM, because no exchange is traded on: the checks of LIVE (keys, CONFIRM_LIVE) do not apply.
+    """
     arguments.assignments = [*_assignments(arguments), ("TRADING_MODE", "sim")]
-    reading = setting_flags.load_settings(arguments, environ)
-    wrong = [*reading.problems, *problems(reading.settings, reading.sources, reading.unread)]
-    if wrong:
-        raise ConfigError([*wrong, *reading.warnings])
-    for warning in reading.warnings:
+    loaded = setting_flags.load_settings(arguments, environ)
+    found = [*loaded.problems, *problems(loaded.settings, loaded.sources, loaded.unread)]
+    if found:
+        raise ConfigError([*found, *loaded.warnings])
+    for warning in loaded.warnings:
         print(warning, file=sys.stderr)
-    return reading.settings
+    return loaded.settings
 
 
 def _assignments(arguments: argparse.Namespace) -> list[tuple[str, str]]:
@@ -115,23 +121,23 @@ def _backtest(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exit
     settings, bar = read_settings(arguments, environ), on_stderr()
     try:
         symbol = setting_flags.flag_settings(arguments).get("SYMBOL")
-        story, halted = report_of_market(arguments.files, settings, symbol, arguments.balance, bar)
+        report, halt_reason = report_of_market(arguments.files, settings, symbol, arguments.balance, bar)
     except KeyboardInterrupt:
         bar.close()
-        print("interrupted while the files were being looked through: nothing was replayed", file=sys.stderr)
+        print("interrupted before the backtest had a result", file=sys.stderr)
         return ExitCode.INTERRUPTED
     finally:
         bar.close()
-    _write_outputs(story, arguments)
-    if halted is not None:
-        print(f"halted: {halted}", file=sys.stderr)
-    return ExitCode.OK if halted is None else ExitCode.HALTED
+    _write_outputs(report, arguments)
+    if halt_reason is not None:
+        print(f"halted: {halt_reason}", file=sys.stderr)
+    return ExitCode.OK if halt_reason is None else ExitCode.HALTED
 
 
 def _replay_session(sessions: Sequence[Path], arguments: argparse.Namespace, program: str) -> ExitCode:
-    """A record tells itself with whom it traded and what was held: only settings can be other than they were."""
+    """Replay one session. Symbol and balances are in the record; only settings can be changed."""
     if len(arguments.files) > 1:
-        raise UsageError([f"{sessions[0]} is a recorded session; replay it by itself, without other files beside it"])
+        raise UsageError([f"{sessions[0]} is a recorded session; replay it by itself, without other files"])
     cli_errors.raise_usage_errors(_misplaced_options(sessions[0], arguments))
     from trailingedge.session_replay import command  # the whole daemon, for this alone
 
@@ -139,45 +145,46 @@ def _replay_session(sessions: Sequence[Path], arguments: argparse.Namespace, pro
 
 
 def _misplaced_options(session: Path, arguments: argparse.Namespace) -> Iterator[str]:
-    of_story = {"--csv": arguments.csv, "--html": arguments.html, "--save": arguments.save}
+    """One error for each option that makes no sense with a session."""
+    of_report = {"--csv": arguments.csv, "--html": arguments.html, "--save": arguments.save}
     yield from cli_errors.flags_not_for_this(
-        of_story, f"is for market files; of {session}, trailing-edge report tells the story"
+        of_report, f"is for market files; for {session} use trailing-edge report, which has this option, too"
     )
     of_market = {"--symbol": arguments.symbol, "--balance": arguments.balance}
     yield from cli_errors.flags_not_for_this(
-        of_market, f"is for market files; {session} knows what was traded and held"
+        of_market, f"is for market files; {session} contains its symbol and balances"
     )
-    elsewhere = {"--env-file": arguments.env_file}
+    of_settings = {"--env-file": arguments.env_file}
     yield from cli_errors.flags_not_for_this(
-        elsewhere, f"is for market files; {session} has its own settings, change them by --set"
+        of_settings, f"is for market files; {session} contains its settings, change them with --set"
     )
 
 
 def _output_problems(arguments: argparse.Namespace) -> Iterator[str]:
-    """What is wrong with the places that the story is to go to."""
+    """What is wrong with the destinations of the report."""
     on_stdout = {
         "--json": arguments.json,
         "--csv -": arguments.csv == STDOUT,
         "--html -": arguments.html == STDOUT,
     }
     yield from cli_errors.stdout_conflicts(on_stdout)
-    yield from cli_errors.stdout_not_allowed({"--save": arguments.save}, "a saved story is not for standard output")
+    yield from cli_errors.stdout_not_allowed({"--save": arguments.save}, "a saved report is binary")
     written = {"--csv": arguments.csv, "--html": arguments.html, "--save": arguments.save}
     yield from cli_errors.overwritten_inputs(written, [*arguments.files, arguments.env_file])
 
 
-def _write_outputs(story: RunReport, arguments: argparse.Namespace) -> None:
-    """Files first, named on stderr, so that stdout holds one thing and nothing else."""
+def _write_outputs(report: RunReport, arguments: argparse.Namespace) -> None:
+    """Write files first and name them on stderr; stdout gets exactly one output, so that it can be piped."""
     if arguments.save is not None:
-        file_format.save(story, arguments.save)
+        file_format.save(report, arguments.save)
         print(f"saved: {arguments.save}", file=sys.stderr)
     if arguments.csv is not None:
-        cli_errors.write_output(as_csv(story), "--csv", arguments.csv, f"ledger: {arguments.csv}")
+        cli_errors.write_output(as_csv(report), "--csv", arguments.csv, f"ledger: {arguments.csv}")
     if arguments.html is not None:
-        cli_errors.write_output(page(story), "--html", arguments.html, f"page: {arguments.html.absolute().as_uri()}")
+        cli_errors.write_output(page(report), "--html", arguments.html, f"page: {arguments.html.absolute().as_uri()}")
     if arguments.json:
-        print(json.dumps(as_data(story), indent=2, ensure_ascii=False))
+        print(json.dumps(as_data(report), indent=2, ensure_ascii=False))
     elif STDOUT not in (arguments.csv, arguments.html):
-        print(summary_text(story, terminal_width()))
+        print(summary_text(report, terminal_width()))
     elif arguments.csv == STDOUT:
-        cli_errors.print_gaps(story)
+        cli_errors.print_gaps(report)

@@ -1,19 +1,23 @@
-"""Errors that came from outside, written down and raised again."""
+"""Codec for errors from outside: written into a record as JSON, and raised again from it.
+
+Only the kinds that the daemon handles differently keep their type. Any other becomes `UnknownError` with the same text,
+which the replayed daemon handles as it handles every unexpected exception.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 
-RAISED_BY_HANDLER: Final = "of our own"  # raised by whoever heard a frame
+RAISED_BY_HANDLER: Final = "of our own"  # as it stands in records: the daemon's own frame handler raised
 
 
 class UnknownError(Exception):
-    """In a replay, an error of a kind that nobody expects."""
+    """An error in a replay whose type has no meaning for the daemon."""
 
 
 def encode_error(error: BaseException) -> list[Any]:
-    """The error as JSON."""
+    """The error as JSON: its kind, then its arguments."""
     match error:
         case SessionLost():
             return ["SessionLost", str(error), error.wait_s]
@@ -27,9 +31,9 @@ def encode_error(error: BaseException) -> list[Any]:
             return [type(error).__name__, str(error)]
 
 
-def decode_error(told: Sequence[Any]) -> Exception:
-    """The error that was written."""
-    match list(told):
+def decode_error(encoded: Sequence[Any]) -> Exception:
+    """The error that `encode_error` wrote."""
+    match list(encoded):
         case ["SessionLost", str(reason), float() | int() as wait_s]:
             return SessionLost(reason, wait_s)
         case ["ConfigError", *problems]:
@@ -39,4 +43,4 @@ def decode_error(told: Sequence[Any]) -> Exception:
         case ["OSError", str(text)]:
             return OSError(text)
         case _:
-            return UnknownError(": ".join(map(str, told)))
+            return UnknownError(": ".join(map(str, encoded)))

@@ -1,34 +1,35 @@
-"""What stands in a record, line by line: each is a JSON array that begins with its kind.
+"""Format of a session record: one JSON array per line, which begins with the kind of the line.
 
-Of a *moment*, when something came from outside, the second and third are its time, in nanoseconds since the
-beginning, and how often the event loop had gone round:
+Inputs are what came from outside. Their second and third fields are the time `t`, in nanoseconds since the start, and
+the event-loop iteration `n`:
 
-    ["begin", t, n]                          the daemon's first step
-    ["<", t, n, line, frame]                 a frame came over that line; ["+", 0, 0, line, frame] together with it.
-                                             "<text" and "+text" where it came as text, not as bytes
-    ["told", t, n, number, outcome]          what was asked for has come out: null or a text, or [error, …]
-    ["ring", t, n, alarm, off_ms]            an alarm rang; `off_ms` where the wall clock was found to have been set
-    ["tick", t, n]                           nothing came, but time had passed
-    ["obey", t, n, instruction, who]         an operator
-    ["stop", t, n, reason, code]
-    ["stir", t, n]
+    ["begin", t, n]                          the daemon starts
+    ["<", t, n, connection, frame]           a frame arrived; ["+", 0, 0, connection, frame] is one that arrived with
+                                             it. "<text" and "+text" for text frames, the others are bytes
+    ["told", t, n, number, outcome]          an operation completed: null, a text, or [error, …]
+    ["ring", t, n, timer, off_ms]            a timer fired; `off_ms` only if the wall clock has moved by so much
+    ["tick", t, n]                           no input, but the frozen clock was brought up to date
+    ["obey", t, n, command, who]             an operator command
+    ["stop", t, n, reason, code]             the daemon is asked to stop with that exit code
+    ["stir", t, n]                           the trading loop is woken
 
-Everything else is what the daemon made of the moment before, in the order in which it did:
+Outputs are what the daemon did because of the input before them, in order:
 
-    [">", line, text]                        a request; ["!>", line, text, error] where it could not be written
-    ["ask", number, what]                    it waits for something: a dial, whose number is the line's from then on,
-                                             the end of a line, a check
-    ["alarm", number, seconds]
-    ["alert", level, text]
-    ["news", event, {…}]                     something changed, by strategy or chase
-    ["decision", […], {…}]                   what it is about has changed: that, and all the numbers
-    ["over", outcome]                        it has ended: an exit code or [error, …]
+    [">", connection, text]                  a request; ["!>", connection, text, error] if it could not be written
+    ["ask", number, what]                    an operation starts: a dial (its number is the connection's from then on),
+                                             listening to a connection, a close, a check, a signature
+    ["alarm", number, seconds]               a timer is set
+    ["alert", level, text]                   an alert is sent
+    ["news", event, {…}]                     an event of strategy or execution
+    ["decision", […], {…}]                   the decision changed: its key, then all its fields
+    ["over", outcome]                        the daemon ended: an exit code or [error, …]
 
-And beside it: ["session", {…}] heads a session, ["part", number] a further file of it; ["hole", count] stands
-where lines could not be kept, ["sum", crc] after each batch.
+Besides: ["session", {…}] is the header, ["part", number] begins a later file of the same session, ["hole", count]
+replaces lines that were dropped because the disk was too slow, ["sum", crc] follows each batch.
 
-Frames stand as they came wherever they look like JSON on one line, else as a JSON string; nothing else is
-changed in them but keys and signatures, which are struck out here as everywhere.
+A frame stands in the line as it arrived if it looks like one line of JSON, otherwise as a JSON string. Only keys and
+signatures are changed in it: they are redacted. Kinds and field names are the format of version 1 and stay as they
+are, also where the program has a better word for the thing by now.
 """
 
 import json
@@ -47,32 +48,33 @@ RecordEntry = tuple[Any, ...]
 
 
 class LineSink(Protocol):
-    """Where a record's lines go, in order."""
+    """Takes the lines of a record in order."""
 
     @property
     def add(self) -> Callable[[RecordEntry], None]:
-        """Takes one and returns at once. Not for keeping: it is another one when it has to be."""
+        """Takes one entry and returns at once. Look it up for each call: a full sink swaps it for one that drops."""
         ...
 
     def check_backlog(self) -> bool:
-        """Called now and then, to see that they are written as fast as they come: whether they are kept."""
+        """Whether entries are kept. Called at every timer, so that a sink that is too full starts to drop them."""
         ...
 
 
 class FrameSink(LineSink, Protocol):
-    """The same for whoever adds frames."""
+    """A line sink that also takes large batches of frames."""
 
     def add_batch(self, entry: RecordEntry) -> None:
-        """Takes one whose frames are a bundle, or leaves it out where too much waits already."""
+        """Takes an entry whose frames are a `FrameBatch`, or drops it if too many bytes wait already."""
         ...
 
 
 class FrameBatch:
-    """Frames that came together by the hundred, kept as one piece: apart they would hold several times the memory."""
+    """Hundreds of frames that arrived together, in one piece: as single objects they take several times the memory."""
 
     __slots__ = ("_ends", "_joined")
 
     def __init__(self, frames: Sequence[bytes]) -> None:
+        # Cumulative lengths: a frame is the slice between two of them. Eight bytes per frame instead of an object.
         self._joined = b"".join(frames)
         self._ends = array("Q", accumulate(map(len, frames)))
 
@@ -84,22 +86,21 @@ class FrameBatch:
 
     @property
     def size_bytes(self) -> int:
-        """In bytes."""
         return len(self._joined)
 
 
 FORMAT: Final = "trailing-edge session"
 RECORD_VERSION: Final = 1
-INPUT_KINDS: Final = ("begin", "told", "ring", "tick", "obey", "stop", "stir")  # beside frames
+INPUT_KINDS: Final = ("begin", "told", "ring", "tick", "obey", "stop", "stir")  # besides frames
 
-BATCH_FROM: Final = 32  # frames that came together, from which on they are kept as a bundle
+BATCH_FROM: Final = 32  # so many frames at once, or more, are kept as a `FrameBatch`
 
 FRAME_PREFIXES: Final = (b'["<', b'["+')
 
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
-# Version 1 of the record was defined with these names; the program has better ones since. Fields and events.
+# Fields and events whose names in version 1 of the record differ from those in the program.
 RECORDED_AS: Final[Mapping[str, str]] = {
     "state": "memory",
     "trading_paused": "hold",
@@ -123,7 +124,7 @@ def recorded_name(name: str) -> str:
 
 
 def encode(entry: RecordEntry, zero_ns: int = 0) -> bytes:
-    """The line of it, or the lines, each with its end. Moments bear the time of a clock that began with `zero_ns`."""
+    """The line or lines of an entry, each with its line end. Times of inputs become relative to `zero_ns`."""
     kind = entry[0]
     if kind == "<":
         return _encode_frames(entry[1] - zero_ns, *entry[2:])
@@ -136,18 +137,22 @@ def encode(entry: RecordEntry, zero_ns: int = 0) -> bytes:
     return f"{_dumps(entry)}\n".encode()
 
 
-def _encode_frames(at_ns: int, turns: int, line: int, frames: Iterable[str | bytes]) -> bytes:
+def _encode_frames(at_ns: int, iteration: int, connection: int, frames: Iterable[str | bytes]) -> bytes:
+    # The first frame carries time and iteration. The others arrived in the same call, so they repeat neither.
     first, *others = frames
     kind = "<" if isinstance(first, bytes) else "<text"
-    written = [b'["%s",%d,%d,%d,%s]\n' % (kind.encode(), at_ns, turns, line, _encode_frame(first))]
+    encoded = [b'["%s",%d,%d,%d,%s]\n' % (kind.encode(), at_ns, iteration, connection, _encode_frame(first))]
     for frame in others:
         kind = "+" if isinstance(frame, bytes) else "+text"
-        written.append(b'["%s",0,0,%d,%s]\n' % (kind.encode(), line, _encode_frame(frame)))
-    return b"".join(written)
+        encoded.append(b'["%s",0,0,%d,%s]\n' % (kind.encode(), connection, _encode_frame(frame)))
+    return b"".join(encoded)
 
 
 def _encode_frame(frame: str | bytes) -> bytes:
-    """As it came where that fits on a line of JSON, else as a string in which every byte is kept."""
+    """The frame as it arrived if it is one line of JSON, otherwise as a JSON string that keeps every byte.
+
+    Parsing and dumping would cost more and could change the text; a replay must deliver the same bytes.
+    """
     text = frame if isinstance(frame, str) else None
     try:
         raw = frame.encode() if isinstance(frame, str) else frame
@@ -164,13 +169,17 @@ def _encode_frame(frame: str | bytes) -> bytes:
 
 
 def decode(line: bytes) -> RecordEntry:
-    """What a line says. Raises ValueError where it is none."""
+    """The entry of a line. Raises ValueError for anything else.
+
+    Frames are not parsed: the text between the fourth comma and the closing bracket is the frame.
+    """
     if line.startswith(FRAME_PREFIXES):
         head, at_ns, turns, number, frame = line.split(b",", 4)
-        kind = "<" if head[2] == 60 else "+"
+        kind = "<" if head[2] == 60 else "+"  # 60 is "<"
         raw: str | bytes = frame[:-1]
-        if frame[-1] != 93:
+        if frame[-1] != 93:  # "]"
             raise ValueError("the line has no end")
+        # 34 is a quotation mark: the frame was not JSON. The head has four bytes, `["<"`, unless it was a text frame.
         if frame[0] == 34:
             text = json.loads(raw)
             raw = text.encode(errors="surrogateescape") if len(head) == 4 else text
@@ -179,16 +188,16 @@ def decode(line: bytes) -> RecordEntry:
         return kind, int(at_ns), int(turns), int(number), raw
     entry = json.loads(line)
     if not isinstance(entry, list) or not entry:
-        raise ValueError("no line of a record")
+        raise ValueError("not a line of a record")
     return tuple(entry)
 
 
 def _to_json(value: object) -> object:
-    """Any event as JSON: what the writing thread is given cannot change any more."""
+    """Any event or decision as JSON. The writing thread calls this, which is safe because these values are frozen."""
     if value is None or isinstance(value, str | bool | int):
         return value.value if isinstance(value, Enum) else value
     if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
+        return value if math.isfinite(value) else str(value)  # JSON has no infinity and no NaN
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, Enum):

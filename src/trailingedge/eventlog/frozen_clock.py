@@ -1,7 +1,7 @@
-"""A clock that stands still between two moments.
+"""Clock that stands still between two inputs, so that a replay reads the recorded time to the nanosecond.
 
-Whatever the daemon makes of a moment it makes at one and the same time, which is in the record; so the replay has
-it too, to the nanosecond. Times are whole numbers and become floats by one division, alike both times.
+All code that runs because of one input reads one and the same time, and that time is in the record. Times are whole
+nanoseconds and become floats by one division, so that both runs get the same float.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,12 @@ from typing import cast
 
 
 class FrozenClock:
-    """Both times of the moment. `zero_ns` and `unix_ns` are those of the beginning, by the clocks of the machine.
+    """Monotonic and wall time of the current input. `zero_ns` and `unix_ns` are the machine's clocks at the start.
 
-    They are read several times between a price and its order, and to read one is no more than to take it from
-    where it lies: in the first place of `now` and of `wall`. `wall` has what the wall clock is ahead beside it.
+    Both are read several times between a price and its order. So a reading is `getitem` on a list, in C, with no Python
+    frame: `now_cell[0]` is the monotonic time in seconds, `wall_cell[0]` the wall time in milliseconds.
+    `wall_cell[1]` is the offset of the wall clock from the monotonic one in nanoseconds. The recorder writes these
+    cells directly on its fastest path.
     """
 
     def __init__(self, zero_ns: int, unix_ns: int) -> None:
@@ -26,11 +28,11 @@ class FrozenClock:
         self.set_time_ns(zero_ns)
 
     def set_time_ns(self, now_ns: int) -> None:
-        """By the monotonic clock."""
+        """Set both times from a reading of the monotonic clock."""
         self.now_cell[0] = now_ns / 1e9
         self.wall_cell[0] = (now_ns + self.wall_cell[1]) // 1_000_000
 
     def adjust_wall_ms(self, off_ms: int) -> None:
-        """The wall clock is found to be so much further than this one: it was set, or has drifted."""
+        """Move the wall clock by `off_ms`: the machine's wall clock was set, or has drifted from the monotonic one."""
         self.wall_cell[0] += off_ms
         self.wall_cell[1] += off_ms * 1_000_000

@@ -1,9 +1,26 @@
-"""Where the daemon ends and the world begins: clock, connections, and the few other things it waits for.
+"""I/O boundary of the daemon: clock, connections and the other operations that it awaits, behind one interface.
 
-Whatever the daemon can wait for here is a bare future, which a moment resolves: a frame, an alarm, an answer. What
-is behind it, the world or its record, the daemon cannot tell, not even by the order in which its tasks go on.
-Moments come at the end of a turn of the loop, after the tasks that were ready, so that a replay can bring them
-in the same place.
+Theory of operation. A replay is exact only if the daemon cannot tell it from the live session. Three things would
+give it away: a value from outside, the time at which it arrives, and the order in which tasks continue after it.
+The boundary controls all three.
+
+- Every awaitable here is a bare future with a number: an *operation* (dial, close, sign, …) or a *timer*. The daemon
+  awaits the future; nothing else connects it to the outside. Numbers are given in the order of the calls, so the
+  same code asks for the same numbers in both runs, and a record can refer to them.
+- A future is resolved only by an *input*: `complete` for an operation, `fire_timer` for a timer,
+  `BoundarySocket.deliver` for frames. The subclass decides when. `recorder.Recorder` performs the operation for real
+  and writes the input down; `session_replay.player.SessionPlayer` performs nothing and takes the input from a record.
+- Inputs arrive at the end of an event-loop iteration, after all tasks that were ready have run. A task that became
+  ready in the same iteration must have run in both sessions, or in neither: asyncio gives no other guarantee about the
+  order between a callback of the selector and a task that is already scheduled.
+- Time stands still between two inputs (`FrozenClock`), so that code that reads the clock twice gets the recorded
+  value twice.
+
+        daemon ──perform, call_later, send──> IoBoundary ──_start_operation, _start_timer──> Recorder | SessionPlayer
+        daemon <──future resolved, frames──── IoBoundary <──complete, fire_timer, deliver─── Recorder | SessionPlayer
+
+The names of operations ("dial …", "a signature") stand in records and are compared in a replay: they are part of the
+record format and must not be reworded.
 """
 
 import asyncio
@@ -26,7 +43,7 @@ IoOperation = Callable[[], Awaitable[str | None]]
 
 
 class IoBoundary(ABC):
-    """A Clock, a Dial, and what else the daemon waits for. Those who derive from it bring the moments."""
+    """A `Clock` and a `Dial` for the daemon, and wrappers for the other operations. Subclasses supply the inputs."""
 
     def __init__(self, clock: FrozenClock) -> None:
         self.frozen_clock = clock
@@ -38,15 +55,15 @@ class IoBoundary(ABC):
         self._pending: dict[int, asyncio.Future[str | None]] = {}
         self._open_sockets: dict[int, BoundarySocket] = {}
 
-    # What the daemon uses --------------------------------------------------------------------
+    # Called by the daemon --------------------------------------------------------------------
 
     async def sleep(self, seconds: float) -> None:
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        alarm = self.call_later(seconds, partial(wake_waiter, woken))
+        timer = self.call_later(seconds, partial(wake_waiter, woken))
         try:
             await woken
         finally:
-            alarm.cancel()
+            timer.cancel()
 
     def call_later(self, seconds: float, act: Callable[[], None]) -> TimerHandle:
         self._timer_count += 1
@@ -56,26 +73,28 @@ class IoBoundary(ABC):
         return _BoundaryTimer(self, number)
 
     async def dial(self, url: str) -> Socket:
-        """An open line. Raises what the dial raises."""
-        line = BoundarySocket(self, self._operation_count + 1)
-        await self.perform(f"dial {url}", partial(self._open_socket, line, url))
-        self._open_sockets[line.number] = line
-        line.send = self._make_sender(line)
-        return line
+        """Open a connection. Raises what the real dial raises."""
+        # `perform` will give this dial the next number. The socket needs it first, because the operation stores the
+        # real connection under it.
+        socket = BoundarySocket(self, self._operation_count + 1)
+        await self.perform(f"dial {url}", partial(self._open_socket, socket, url))
+        self._open_sockets[socket.number] = socket
+        socket.send = self._make_sender(socket)
+        return socket
 
     def wrap_save_frames(self, save_frames: SaveFrames) -> SaveFrames:
-        """The same, through here."""
+        """`save_frames` as an operation of this boundary."""
 
         async def save(lines: list[str]) -> Path:
-            async def do() -> str:
+            async def operation() -> str:
                 return str(await save_frames(lines))
 
-            return Path(await self.perform("save the last frames", do) or "")
+            return Path(await self.perform("save the last frames", operation) or "")
 
         return save
 
     def wrap_key_check(self, verify_key: KeyCheck) -> KeyCheck:
-        """The same, through here."""
+        """`verify_key` as an operation of this boundary."""
 
         async def verify(server_ms: int) -> None:
             await self.perform("check the key", partial(verify_key, server_ms))
@@ -83,10 +102,14 @@ class IoBoundary(ABC):
         return verify
 
     def wrap_signer(self, signer: Signer) -> Signer:
-        """The same, through here. The record has no signature: only that it came, and when."""
+        """`signer` as operations of this boundary.
+
+        The signature itself is never recorded: the record says only that it arrived, and when. A replay sends an
+        empty one, which nothing in the daemon looks at.
+        """
 
         @asynccontextmanager
-        async def through() -> AsyncIterator[Sign]:
+        async def through_boundary() -> AsyncIterator[Sign]:
             async with AsyncExitStack() as stack:
                 signs: list[Sign] = []
 
@@ -96,34 +119,35 @@ class IoBoundary(ABC):
                 async def sign(payload: bytes) -> str:
                     signed: list[str] = []
 
-                    async def do() -> None:
+                    async def operation() -> None:
                         signed.append(await signs[0](payload))
 
-                    await self.perform("a signature", do)
-                    return signed[0] if signed else ""  # a replay does not make one
+                    await self.perform("a signature", operation)
+                    return signed[0] if signed else ""  # a replay performs no operation
 
                 await self.perform("the key to be ready", start)
                 yield sign
 
-        return through
+        return through_boundary
 
-    async def perform(self, what: str, do: IoOperation) -> str | None:
-        """What `do` comes to. Raises what it raises."""
+    async def perform(self, what: str, operation: IoOperation) -> str | None:
+        """The result of `operation`, real or recorded. Raises its error, real or recorded."""
         self._operation_count += 1
         number = self._operation_count
-        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._pending[number] = answer
-        self._start_operation(number, what, do)
+        result: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        # Registered before the start: a subclass may complete the operation at once.
+        self._pending[number] = result
+        self._start_operation(number, what, operation)
         try:
-            return await answer
+            return await result
         finally:
             del self._pending[number]
             self._end_operation(number)
 
-    # The moments -----------------------------------------------------------------------------
+    # Inputs, called by the subclass ----------------------------------------------------------
 
     def fire_timer(self, number: int) -> bool:
-        """That alarm. False where it is not set."""
+        """Run the callback of that timer. False if the timer is not set."""
         act = self._timers.pop(number, None)
         if act is None:
             return False
@@ -131,40 +155,40 @@ class IoBoundary(ABC):
         return True
 
     def complete(self, number: int, result: str | None, error: BaseException | None) -> bool:
-        """What was asked for has come out. False where nobody waits for it."""
-        answer = self._pending.get(number)
-        if answer is None or answer.done():
+        """Resolve that operation. False if the daemon does not wait for it (any more)."""
+        pending = self._pending.get(number)
+        if pending is None or pending.done():
             return False
         if error is None:
-            answer.set_result(result)
+            pending.set_result(result)
         else:
-            answer.set_exception(error)
+            pending.set_exception(error)
         return True
 
     def cancel_timer(self, number: int) -> None:
-        """Somebody needs that alarm no more."""
+        """The daemon cancels that timer; harmless if it has fired."""
         if self._timers.pop(number, None) is not None:
             self._stop_timer(number)
 
-    # What is behind it -----------------------------------------------------------------------
+    # Outputs, implemented by the subclass ----------------------------------------------------
 
     @abstractmethod
-    async def listen_on(self, line: "BoundarySocket") -> None:
-        """Until that line has ended; raises why."""
+    async def listen_on(self, socket: "BoundarySocket") -> None:
+        """Receive frames until the connection has ended; raises the reason."""
 
     @abstractmethod
-    def on_listening_ended(self, line: "BoundarySocket") -> None:
-        """Nobody listens to it any more."""
+    def on_listening_ended(self, socket: "BoundarySocket") -> None:
+        """The daemon has stopped listening to that connection."""
 
     @abstractmethod
-    async def close_socket(self, line: "BoundarySocket") -> None: ...
+    async def close_socket(self, socket: "BoundarySocket") -> None: ...
 
     @abstractmethod
-    async def _open_socket(self, line: "BoundarySocket", url: str) -> None: ...
+    async def _open_socket(self, socket: "BoundarySocket", url: str) -> None: ...
 
     @abstractmethod
-    def _make_sender(self, line: "BoundarySocket") -> Callable[[str], None]:
-        """What writes to that line, which is open. It raises SessionLost."""
+    def _make_sender(self, socket: "BoundarySocket") -> Callable[[str], None]:
+        """The function that writes to that open connection. It raises SessionLost."""
 
     @abstractmethod
     def _start_timer(self, number: int, seconds: float) -> None: ...
@@ -173,16 +197,18 @@ class IoBoundary(ABC):
     def _stop_timer(self, number: int) -> None: ...
 
     @abstractmethod
-    def _start_operation(self, number: int, what: str, do: IoOperation) -> None: ...
+    def _start_operation(self, number: int, what: str, operation: IoOperation) -> None: ...
 
     @abstractmethod
     def _end_operation(self, number: int) -> None:
-        """Whether it has come out or not, nobody waits any more."""
+        """The daemon has stopped waiting for that operation, whether it was completed or cancelled."""
 
 
 class _BoundaryTimer:
-    def __init__(self, threshold: IoBoundary, number: int) -> None:
-        self._boundary = threshold
+    """The handle of a timer, as `Clock.call_later` returns it."""
+
+    def __init__(self, boundary: IoBoundary, number: int) -> None:
+        self._boundary = boundary
         self._number = number
 
     def cancel(self) -> None:
@@ -190,24 +216,26 @@ class _BoundaryTimer:
 
 
 class BoundarySocket:
-    """A Socket as the daemon has it. Its number is that of its dial."""
+    """A `Socket` as the daemon holds it. Its number is that of the operation that dialed it."""
 
-    def __init__(self, threshold: IoBoundary, number: int) -> None:
+    def __init__(self, boundary: IoBoundary, number: int) -> None:
         self.number = number
-        self.failure: BaseException | None = None  # what the daemon made of a frame
-        self.listening = False  # and no failure yet
+        self.failure: BaseException | None = None  # raised by the daemon's frame handler
+        self.listening = False  # and the handler has not failed
         self.send: Callable[[str], None] = _send_while_closed
         self.on_frames: FrameHandler = _ignore_frames
-        self._boundary = threshold
+        self._boundary = boundary
 
-    async def receive(self, hear: FrameHandler) -> None:
-        self.on_frames = hear
+    async def receive(self, on_frames: FrameHandler) -> None:
+        self.on_frames = on_frames
         self.listening = True
         try:
             await self._boundary.perform(f"the end of {self.number}", partial(self._boundary.listen_on, self))
         except _HandlerError:
+            # The record says that the handler raised, not what: the exception is the daemon's own, with its own type
+            # and traceback, and the replayed handler raises it again.
             if self.failure is None:
-                raise SessionLost("it ended by a failure of ours that did not happen") from None
+                raise SessionLost("the recorded frame handler failed, the replayed one did not") from None
             raise self.failure from None
         finally:
             self.listening = False
@@ -218,7 +246,7 @@ class BoundarySocket:
         self.send = _send_while_closed
 
     def deliver(self, frames: Sequence[str | bytes]) -> None:
-        """Frames came together. Raises what the daemon does, and hears nothing more after that."""
+        """Hand over frames that arrived together. Raises what the handler raises; later frames are dropped then."""
         if self.listening:
             try:
                 self.on_frames(frames)
@@ -227,13 +255,13 @@ class BoundarySocket:
                 raise
 
     def mark_failed(self, failure: BaseException) -> None:
-        """The daemon has raised that; nobody listens any more."""
+        """The frame handler has raised `failure`; it gets no further frames."""
         self.failure = failure
         self.listening = False
 
 
 def _ignore_frames(_: Sequence[str | bytes]) -> None:
-    """Nobody listens."""
+    """The handler of a connection before `listen` is called."""
 
 
 def _send_while_closed(_: str) -> None:
@@ -241,14 +269,14 @@ def _send_while_closed(_: str) -> None:
 
 
 class _HandlerError(Exception):
-    """A line ended by what the daemon itself raised."""
+    """A connection ended because the daemon's own frame handler raised."""
 
 
-def recorded_error(told: Sequence[Any]) -> Exception:
-    """The error in a record's line."""
-    return _HandlerError() if list(told) == [error_codec.RAISED_BY_HANDLER] else error_codec.decode_error(told)
+def recorded_error(outcome: Sequence[Any]) -> Exception:
+    """The error in a line of a record."""
+    return _HandlerError() if list(outcome) == [error_codec.RAISED_BY_HANDLER] else error_codec.decode_error(outcome)
 
 
-def raised_by_handler(line: BoundarySocket, error: BaseException) -> bool:
-    """Whether a line has ended by that."""
-    return line.failure is not None and error is line.failure
+def raised_by_handler(socket: BoundarySocket, error: BaseException) -> bool:
+    """Whether `error` is what the daemon's frame handler raised on that connection."""
+    return socket.failure is not None and error is socket.failure

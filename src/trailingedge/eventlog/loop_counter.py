@@ -1,8 +1,11 @@
-"""How often the event loop has gone round: which of two things that came close together found its tasks still at work.
+"""Counter of event-loop iterations, so that a replay can deliver each input in the iteration it was recorded in.
 
-A loop counts by its selector, which it asks exactly once a turn; that costs nothing worth mentioning. Where the
-loop is another one, turns are counted by a callback that schedules itself, for a few turns after each moment: by
-then everything that the moment has set going is done.
+Two inputs that arrive close together meet the daemon's tasks in different states, depending on how often the loop has
+run in between. The time cannot tell that; the number of iterations can.
+
+asyncio calls `select` exactly once per iteration, so a selector that counts its calls counts iterations at no
+measurable cost. A loop without our selector (Windows, another loop) is counted by a callback that reschedules itself
+for a few iterations after each input; after those, all work that the input started has finished.
 """
 
 import asyncio
@@ -11,14 +14,14 @@ import sys
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
-COUNTED_ITERATIONS: Final = 16
-IDLE_ITERATIONS: Final = 1_000_000  # turns, where nobody has counted further
+COUNTED_ITERATIONS: Final = 16  # after an input, by a callback
+IDLE_ITERATIONS: Final = 1_000_000  # added when the callback stops: more than any number counted
 
 IterationCallback = Callable[[], None]
 
 
 class IterationCounter(Protocol):
-    """Whoever knows how often the loop has gone round."""
+    """The number of iterations that an event loop has run."""
 
     @property
     def iterations(self) -> int: ...
@@ -36,7 +39,7 @@ class _CountingSelector(selectors.DefaultSelector):
 
 
 class CountingLoop(asyncio.SelectorEventLoop):
-    """An event loop that knows how often it has gone round."""
+    """An event loop that counts its iterations in `counter`."""
 
     def __init__(self) -> None:
         self.counter = _CountingSelector()
@@ -44,43 +47,45 @@ class CountingLoop(asyncio.SelectorEventLoop):
 
 
 def new_counting_loop() -> asyncio.AbstractEventLoop:
-    """The loop of a session. On Windows the usual one, for pipes and consoles want it there."""
+    """The event loop of a session. On Windows the default one, because pipes and consoles need its proactor."""
     return asyncio.new_event_loop() if sys.platform == "win32" else CountingLoop()
 
 
 def attach_counter(
-    loop: asyncio.AbstractEventLoop, between_turns: IterationCallback, within_a_turn: IterationCallback
+    loop: asyncio.AbstractEventLoop, between_iterations: IterationCallback, inside_iteration: IterationCallback
 ) -> IterationCounter:
-    """To be asked at each moment, and at no other time.
+    """A counter for `loop`, to be read once at each input and at no other time.
 
-    One of the two is called now and then while the loop goes round, wherever time passes meanwhile.
+    Exactly one of the callbacks is used, depending on the loop: `between_iterations` runs when no task is half done,
+    `inside_iteration` may run while other tasks of the same iteration are still ready. A virtual loop uses neither,
+    because its time does not pass while tasks run.
     """
     if isinstance(loop, CountingLoop):
-        loop.counter.on_iteration = between_turns
+        loop.counter.on_iteration = between_iterations
         return loop.counter
-    if isinstance(getattr(loop, "turns", None), int):  # a virtual one
+    if isinstance(getattr(loop, "iterations", None), int):  # the simulator's virtual loop, which counts by itself
         return cast("IterationCounter", loop)
-    return _IterationChain(loop, within_a_turn)
+    return _IterationChain(loop, inside_iteration)
 
 
 def detach_counter(loop: asyncio.AbstractEventLoop) -> None:
-    """Nobody is interested any more."""
+    """Stop the callbacks of `attach_counter`."""
     if isinstance(loop, CountingLoop):
         loop.counter.on_iteration = None
 
 
 class _IterationChain:
-    """Counts the turns after a moment, the first few of them."""
+    """Counts the first iterations after each input by a callback that reschedules itself."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, look: IterationCallback) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_iteration: IterationCallback) -> None:
         self._loop = loop
-        self._on_iteration = look
+        self._on_iteration = on_iteration
         self._iterations = 0
         self._remaining = 0
 
     @property
     def iterations(self) -> int:
-        """The count; it goes on from here."""
+        """The count. Reading it (re)starts the counting, because it is read when an input arrives."""
         if not self._remaining:
             self._loop.call_soon(self._count_iteration)
         self._remaining = COUNTED_ITERATIONS

@@ -1,7 +1,7 @@
-"""A record read again: its lines in order, as far as they can be trusted.
+"""Reader of session records: the lines of all parts in order, up to the first that is missing or damaged.
 
-What was cut off, by a kill or by a full disk, is missing at the end. What is damaged shows by the sums: a batch
-that does not come to its own is not told at all, for a digit that is wrong is worse than one that is missing.
+A kill or a full disk cuts off the end. Damage inside shows in the checksums: each batch of lines is followed by its
+CRC, and a batch that does not match is not returned at all, because a wrong digit is worse than a missing one.
 """
 
 import json
@@ -15,14 +15,14 @@ from trailingedge.core.errors import ConfigError
 from trailingedge.eventlog.format import FORMAT, RECORD_VERSION
 from trailingedge.eventlog.retention import list_parts
 
-_CHUNK: Final = 1 << 14  # whoever looks on is told how far that is
-_GZIP: Final = 31
+_CHUNK: Final = 1 << 14  # bytes per read; small, because progress is reported between reads
+_GZIP: Final = 31  # zlib's window bits, with a gzip header
 _SUM_MARKER: Final = b'\n["sum",'
 
 
 @dataclass(frozen=True, slots=True)
 class RecordHeader:
-    """The first line. `settings` are shown values, `zero_ns` and `unix_ns` the clocks at the beginning."""
+    """The first line. `settings` are shown values, without secrets; `zero_ns` and `unix_ns` are the start's clocks."""
 
     program: str
     python: str
@@ -37,10 +37,10 @@ class RecordHeader:
 
 
 class SessionRecord:
-    """The lines of one session, from `path` and the parts after it. Raises ConfigError where it cannot be one.
+    """The lines of one session, from `path` and its later parts. Raises ConfigError for a file that is no record.
 
-    `batches` yields what stands together in order; `trouble` says afterwards why that was not all, None where
-    it was. `lines_read` counts.
+    `batches` yields the lines in the batches in which they were written. Afterwards `incomplete_reason` says why the
+    record ended early; None if it was read to its end. `lines_read` counts lines.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,16 +55,16 @@ class SessionRecord:
 
     @property
     def share_read(self) -> float:
-        """How much of its files has been read, from 0 to 1."""
+        """The share of the files that has been read, from 0 to 1."""
         return min(1.0, self._bytes_read / self._total_bytes)
 
     def batches(self) -> Iterator[list[bytes]]:
-        """Lines without their ends; once."""
+        """Batches of lines without line ends. Can be iterated once."""
         yield self._first_batch
         yield from self._remaining_batches
 
     def _read_parts(self) -> Iterator[list[bytes]]:
-        """All parts, one after the other, until one is missing or ends too early."""
+        """All parts in order, until one is missing or ends too early."""
         expected = 1
         parts = list_parts(self.path)
         self._total_bytes = max(1, sum(_file_size(path) for _, path in parts))
@@ -72,6 +72,7 @@ class SessionRecord:
             if part != expected:
                 self.incomplete_reason = _missing_parts(expected, part)
                 return
+            # Retention deletes middle parts of a long session: what follows a gap cannot be replayed.
             expected = part + 1
             for lines in self._read_file(path):
                 self.lines_read += len(lines)
@@ -86,6 +87,7 @@ class SessionRecord:
             at = 0
             while (mark := rest.find(_SUM_MARKER, at)) >= 0 and (end := rest.find(b"\n", mark + 1)) >= 0:
                 batch = rest[at : mark + 1]
+                # gzip has a checksum of its own, but only at the end of the stream, which a killed writer never writes.
                 if rest[mark + len(_SUM_MARKER) : end - 1] != b"%d" % zlib.crc32(batch):
                     self.incomplete_reason = f"{path.name} is damaged after line {self.lines_read}"
                     return
@@ -96,7 +98,10 @@ class SessionRecord:
             self.incomplete_reason = f"{path.name} breaks off after line {self.lines_read}"
 
     def _decompressed_chunks(self, path: Path) -> Iterator[bytes]:
-        """Pieces of the file's content, up to where it cannot be unpacked any more."""
+        """The decompressed content in chunks, up to where it cannot be decompressed.
+
+        A file may hold several gzip streams: a killed writer never ends one, a resumed part would begin another.
+        """
         stream = zlib.decompressobj(_GZIP)
         begun = False
         try:
@@ -105,14 +110,14 @@ class SessionRecord:
                     self._bytes_read += len(chunk)
                     while chunk:
                         begun = True
-                        before = stream.copy()
+                        before = stream.copy()  # after an error the stream itself is of no use
                         try:
                             yield stream.decompress(chunk)
                         except zlib.error as error:
                             yield _decompress_until_error(before, chunk)
                             self.incomplete_reason = f"{path.name} is damaged after line {self.lines_read} ({error})"
                             return
-                        chunk = stream.unused_data
+                        chunk = stream.unused_data  # the start of the next gzip stream, if this one has ended
                         if stream.eof:
                             stream, begun = zlib.decompressobj(_GZIP), False
         except OSError as error:
@@ -123,7 +128,7 @@ class SessionRecord:
 
 
 def _file_size(path: Path) -> int:
-    """In bytes; 0 where it cannot be looked at, which whoever opens it will say."""
+    """The size in bytes; 0 if it cannot be read, because opening the file reports that better."""
     try:
         return path.stat().st_size
     except OSError:
@@ -131,7 +136,10 @@ def _file_size(path: Path) -> int:
 
 
 def _decompress_until_error(stream: Any, chunk: bytes) -> bytes:
-    """What comes of `chunk` before the error in it."""
+    """The bytes that `chunk` yields before the error in it.
+
+    zlib gives nothing back for a chunk with an error in it, so the good part is found by halving the step.
+    """
     found = b""
     step = len(chunk)
     at = 0
@@ -148,19 +156,20 @@ def _decompress_until_error(stream: Any, chunk: bytes) -> bytes:
 
 def _missing_parts(expected: int, part: int) -> str:
     parts = f"part {expected} is" if part == expected + 1 else f"parts {expected} to {part - 1} are"
-    return f"there is a hole in it: {parts} missing, for the record had grown larger than RECORD_MAX_MB"
+    return f"the record has a gap: {parts} missing, deleted because it had grown larger than RECORD_MAX_MB"
 
 
-def _parse_header(path: Path, line: bytes, trouble: str | None) -> RecordHeader:
-    """Raises ConfigError with what the file is instead."""
+def _parse_header(path: Path, line: bytes, incomplete_reason: str | None) -> RecordHeader:
+    """The header line. Raises ConfigError that says what the file is instead."""
     remedy = "name the first file of a recorded session"
-    if trouble is not None and not line:
-        raise ConfigError([f"{trouble if str(path) in trouble else f'{path}: {trouble}'}; {remedy}"])
+    if incomplete_reason is not None and not line:
+        named = incomplete_reason if str(path) in incomplete_reason else f"{path}: {incomplete_reason}"
+        raise ConfigError([f"{named}; {remedy}"])
     if not line:
-        raise ConfigError([f"{path}: empty, nothing was recorded in it; {remedy}"])
+        raise ConfigError([f"{path}: empty, nothing was recorded; {remedy}"])
     try:
-        told = json.loads(line)
-        kind, head = told[0], told[1]
+        entry = json.loads(line)
+        kind, head = entry[0], entry[1]
     except (ValueError, LookupError, TypeError) as error:
         raise ConfigError([f"{path}: not a recorded session; {remedy}"]) from error
     if kind == "part":
@@ -168,7 +177,7 @@ def _parse_header(path: Path, line: bytes, trouble: str | None) -> RecordHeader:
     if kind != "session" or not isinstance(head, dict) or head.get("format") != FORMAT:
         raise ConfigError([f"{path}: not a recorded session; {remedy}"])
     if head.get("version") != RECORD_VERSION:
-        raise ConfigError([f"{path}: version {head.get('version')}, this program reads {RECORD_VERSION}"])
+        raise ConfigError([f"{path}: record format {head.get('version')}; this program reads format {RECORD_VERSION}"])
     try:
         return RecordHeader(
             program=head["program"],
@@ -183,4 +192,4 @@ def _parse_header(path: Path, line: bytes, trouble: str | None) -> RecordHeader:
             saves_frames=head["saves_frames"],
         )
     except (LookupError, TypeError) as error:
-        raise ConfigError([f"{path}: its first line lacks something ({error})"]) from error
+        raise ConfigError([f"{path}: the first line is incomplete ({error})"]) from error

@@ -1,6 +1,21 @@
-"""The threshold with the world behind it: everything that passes is noted, and then let through.
+"""Recorder of a session: the I/O boundary of the live daemon, which writes down every input and output.
 
-On the way from a frame to its order that is one reading of the clock and one append; lines are written elsewhere.
+Theory of operation. The daemon is built with `Recorder.runtime`, in which clock, dialer, signer and checks lead through
+the boundary (see `io_boundary`). Three rules make the record replayable.
+
+- *Stamp first.* Each input gets a time and an iteration (`_stamp_input`) and its line before the daemon sees it. The
+  outputs that follow are appended as they happen, until the next input.
+- *End of iteration.* An input is delivered after all tasks that were ready have run. In one iteration asyncio runs
+  first what became ready in the iteration before, then network callbacks, then timers that are due. So network
+  callbacks and timers run late enough by themselves. Everything else, such as the result of an operation (its task may
+  end before other ready tasks have run) or an operator command, is deferred by `call_later(0)`, which makes it a timer.
+- *Frames take the short way.* A frame from a transport that delivers in the protocol callback is at the end of an
+  iteration already, so it is stamped, appended and handed over in one function call, with everything it needs in
+  local variables. This is the path from a price to its order: it costs one reading of the clock and one append.
+  Frames that arrive otherwise (before the handler was set, or while the sink drops lines) wait in `_DeferredFrames`.
+
+The daemon's time is frozen between inputs. If it works for longer than REFRESH_AFTER_S, a "tick" input follows that
+carries nothing but the time.
 """
 
 import asyncio
@@ -29,87 +44,91 @@ from trailingedge.websocket.transport import Dial, FrameHandler, Socket, deliver
 
 
 class DecisionObserver:
-    """Notes events as they come, and the decision when it is about something else than before."""
+    """Records every event, and the decision whenever its key changes: each tick has a decision, few are news."""
 
     def __init__(self, lines: LineSink) -> None:
         self._sink = lines
         self._last_key: tuple[object, ...] = ()
 
     def on_tick(self, trader: TradingCore, _: StateView) -> None:
-        for news in trader.events:
-            self._sink.add(("news", recorded_name(type(news).__name__), news))
+        for event in trader.events:
+            self._sink.add(("news", recorded_name(type(event).__name__), event))
         decision = trader.decision
-        if decision is not None and (about := _decision_key(decision)) != self._last_key:
-            self._last_key = about
-            self._sink.add(("decision", about[1:], decision))
+        if decision is not None and (key := _decision_key(decision)) != self._last_key:
+            self._last_key = key
+            self._sink.add(("decision", key[1:], decision))
 
     def on_report(self, _: ExecutionReport) -> None:
-        """It is in the frame."""
+        """Nothing to record: the report stands in its frame."""
 
 
 def _decision_key(decision: Decision) -> tuple[object, ...]:
-    """What is a change of mind when it changes; the first of it, the time of the anchor, only if it does."""
-    memory = decision.state
-    held = memory.exit
+    """The parts of a decision that make a new record line when they change.
+
+    The line carries all but the first as its key: a new anchor is worth a line, but a replay with other settings, which
+    compares keys, must not count another anchor time as a difference.
+    """
+    state = decision.state
+    active = state.exit
     return (
-        memory.anchor_ms,
+        state.anchor_ms,
         decision.acted,
-        memory.phase,
-        memory.regime,
-        None if memory.gate is None else memory.gate.shut_by,
-        None if held is None else (held.kind, held.side, held.ending),
+        state.phase,
+        state.regime,
+        None if state.gate is None else state.gate.shut_by,
+        None if active is None else (active.kind, active.side, active.ending),
         decision.trading_paused,
         decision.halted,
         decision.trail is not None and decision.trail.armed,
     )
 
 
-REFRESH_AFTER_S: Final = 0.25  # a moment that lasts so long is followed by another one, which has nothing but its time
-_WALL_TOLERANCE_MS: Final = 2  # the wall clock is told in milliseconds, so that one more or less means nothing
+REFRESH_AFTER_S: Final = 0.25  # work on one input that takes longer is followed by a "tick" input, for the clock's sake
+_WALL_TOLERANCE_MS: Final = 2  # both clocks are rounded to milliseconds: a smaller difference is no adjustment
 
 
 class Recorder(IoBoundary):
-    """`surroundings` are those of the daemon, from now on: lived in, and recorded to `lines`."""
+    """The boundary of a live session. Build the daemon with `runtime`; its inputs and outputs go to `lines`."""
 
-    def __init__(self, world: Runtime, lines: FrameSink, head: dict[str, object], seed: int) -> None:
-        self._now_ns = _monotonic_ns(world.clock)
-        super().__init__(FrozenClock(self._now_ns(), world.clock.unix_ms() * 1_000_000))
+    def __init__(self, real: Runtime, lines: FrameSink, header: dict[str, object], seed: int) -> None:
+        self._now_ns = _monotonic_ns(real.clock)
+        super().__init__(FrozenClock(self._now_ns(), real.clock.unix_ms() * 1_000_000))
         self._sink = lines
-        self._real = world
-        self._dial: Dial = world.dial
+        self._real = real
+        self._dial: Dial = real.dial
         self._loop = asyncio.get_running_loop()
         self._counter = attach_counter(self._loop, self._on_iteration, self._inside_iteration)
-        self._deferred: deque[Callable[[], None]] = deque()  # for the end of a turn
+        self._deferred: deque[Callable[[], None]] = deque()  # inputs that wait for the end of the iteration
         self._timer_handles: dict[int, asyncio.TimerHandle] = {}
         self._real_sockets: dict[int, Socket] = {}
         self._operation_tasks: dict[int, asyncio.Task[None]] = {}
         self._cleanup_tasks: set[asyncio.Task[None]] = set()
         self._deliveries: dict[int, _DeferredFrames] = {}
         self._finished = False
-        self.sink_has_room = True  # every line
+        self.sink_has_room = True  # False while the sink drops lines
         self.runtime = replace(
-            world,
-            keys=world.keys.with_wrapped_signer(self.wrap_signer),
+            real,
+            keys=real.keys.with_wrapped_signer(self.wrap_signer),
             dial=self.dial,
             clock=self,
-            save_frames=None if world.save_frames is None else self.wrap_save_frames(world.save_frames),
-            stopwatch=world.stopwatch or world.clock,
+            save_frames=None if real.save_frames is None else self.wrap_save_frames(real.save_frames),
+            stopwatch=real.stopwatch or real.clock,  # measures our own work, for which the frozen clock is no use
             input_gate=self._gate_input,
             observer=DecisionObserver(lines),
-            random=Random(seed),
+            random=Random(seed),  # from the header, so that a replay draws the same back-off times
         )
-        begun = {
+        clocks = {
             "zero_ns": self.frozen_clock.zero_ns,
             "unix_ns": self.frozen_clock.zero_ns + self.frozen_clock.wall_cell[1],
         }
-        lines.add(("session", head | {"seed": seed} | begun))
+        lines.add(("session", header | {"seed": seed} | clocks))
 
     def wrap_alerts(self, alerts: Alerts) -> Alerts:
-        """The same, noted."""
+        """`alerts`, recorded as well."""
         return RecordedAlerts(alerts, self._sink)
 
     async def run_session(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
-        """Run the daemon, and note how it ended."""
+        """Run the daemon and record how it ended."""
         self._sink.add(("begin", *self._stamp_input()))
         try:
             code = await run()
@@ -127,16 +146,16 @@ class Recorder(IoBoundary):
             detach_counter(self._loop)
             await self._clean_up()
 
-    # Moments ---------------------------------------------------------------------------------
+    # Inputs ----------------------------------------------------------------------------------
 
     def _stamp_input(self) -> tuple[int, int]:
-        """A new one: its time, and how often the loop has gone round."""
+        """Time and iteration of a new input. Moves the frozen clock to it."""
         now_ns = self._now_ns()
         self.frozen_clock.set_time_ns(now_ns)
         return now_ns, self._counter.iterations
 
     def _on_iteration(self) -> None:
-        """Where the daemon is still at work long after the moment began, its time is no use any more."""
+        """Record a "tick" if the frozen time is too old. Ages and time-outs would be judged by it otherwise."""
         if self._now_ns() / 1e9 > self.frozen_clock.now_cell[0] + REFRESH_AFTER_S and not self._finished:
             self._sink.add(("tick", *self._stamp_input()))
 
@@ -145,27 +164,28 @@ class Recorder(IoBoundary):
             self.defer_to_iteration_end(self._on_iteration)
 
     def defer_to_iteration_end(self, act: Callable[[], None]) -> None:
-        """There the tasks that were ready have had their turn, here some of them have not."""
+        """Call `act` after all tasks that are ready now; in the middle of an iteration only some of them have run."""
         if not self._deferred:
             self._loop.call_later(0.0, self._run_deferred)
         self._deferred.append(act)
 
     def _run_deferred(self) -> None:
+        # What an action defers in turn must wait for the tasks that this round makes ready.
         for _ in range(len(self._deferred)):
             self._deferred.popleft()()
         if self._deferred:
             self._loop.call_later(0.0, self._run_deferred)
 
     def _gate_input(self, entry: InputEntry, act: Callable[[], None]) -> None:
-        def enter() -> None:
+        def record_and_act() -> None:
             if not self._finished:
-                what, *more = entry
-                self._sink.add((what, *self._stamp_input(), *more))
+                kind, *fields = entry
+                self._sink.add((kind, *self._stamp_input(), *fields))
             act()
 
-        self.defer_to_iteration_end(enter)
+        self.defer_to_iteration_end(record_and_act)
 
-    # Alarms
+    # Timers ----------------------------------------------------------------------------------
 
     def _start_timer(self, number: int, seconds: float) -> None:
         self._sink.add(("alarm", number, seconds))
@@ -178,47 +198,52 @@ class Recorder(IoBoundary):
         if self._finished:
             return
         del self._timer_handles[number]
-        moment = self._stamp_input()
+        stamp = self._stamp_input()
+        # The frozen wall clock follows the monotonic one. Timers fire several times a second, often enough to notice
+        # that NTP or an operator has set the real one; reading it at every frame would cost time.
         off_ms = self._real.clock.unix_ms() - self.frozen_clock.wall_cell[0]
         if abs(off_ms) < _WALL_TOLERANCE_MS:
-            self._sink.add(("ring", *moment, number))
+            self._sink.add(("ring", *stamp, number))
         else:
             self.frozen_clock.adjust_wall_ms(off_ms)
-            self._sink.add(("ring", *moment, number, off_ms))
+            self._sink.add(("ring", *stamp, number, off_ms))
         self._check_backlog()
         self.fire_timer(number)
 
     def _check_backlog(self) -> None:
-        """While lines are left out, none may go straight to where they are kept."""
-        keeps = self._sink.check_backlog()
-        if keeps is not self.sink_has_room:
-            self.sink_has_room = keeps
-            for ear in self._deliveries.values():
-                ear.update_direct()
+        """Ask the sink whether it keeps lines. While it does not, frames must not take the short way.
 
-    # What is asked for
+        The short way holds on to the sink's `add` of a moment ago, which would append to a full queue.
+        """
+        has_room = self._sink.check_backlog()
+        if has_room is not self.sink_has_room:
+            self.sink_has_room = has_room
+            for delivery in self._deliveries.values():
+                delivery.update_direct()
 
-    def _start_operation(self, number: int, what: str, do: IoOperation) -> None:
+    # Operations ------------------------------------------------------------------------------
+
+    def _start_operation(self, number: int, what: str, operation: IoOperation) -> None:
         self._sink.add(("ask", number, what))
-        self._operation_tasks[number] = self._loop.create_task(self._run_operation(number, do))
+        self._operation_tasks[number] = self._loop.create_task(self._run_operation(number, operation))
 
-    async def _run_operation(self, number: int, do: IoOperation) -> None:
+    async def _run_operation(self, number: int, operation: IoOperation) -> None:
         result: str | None = None
         error: BaseException | None = None
         try:
-            result = await do()
+            result = await operation()
         except asyncio.CancelledError:
-            if number not in self._pending:
+            if number not in self._pending:  # the daemon waits no longer: `_end_operation` has cancelled us
                 raise
-            error = SessionLost("cancelled")  # not by us: whoever cancels a task of the library's ends its connection
-        except Exception as failure:  # noqa: BLE001 - it is for the daemon to judge
+            error = SessionLost("cancelled")  # by the library, which cancels a task of its own when a connection ends
+        except Exception as failure:  # noqa: BLE001 - the daemon handles it, as it would without a recorder
             error = failure
         self.defer_to_iteration_end(lambda: self._on_operation_done(number, result, error))
 
     def _on_operation_done(self, number: int, result: str | None, error: BaseException | None) -> None:
         self._operation_tasks.pop(number, None)
-        answer = self._pending.get(number)
-        if answer is None or answer.done():
+        pending = self._pending.get(number)
+        if pending is None or pending.done():
             self._close_unclaimed(number)
             return
         outcome = result if error is None else self._encode_error(error)
@@ -228,8 +253,8 @@ class Recorder(IoBoundary):
         self.complete(number, result, error)
 
     def _encode_error(self, error: BaseException) -> list[object]:
-        ours = any(raised_by_handler(line, error) for line in self._open_sockets.values())
-        return [error_codec.RAISED_BY_HANDLER] if ours else error_codec.encode_error(error)
+        by_handler = any(raised_by_handler(socket, error) for socket in self._open_sockets.values())
+        return [error_codec.RAISED_BY_HANDLER] if by_handler else error_codec.encode_error(error)
 
     def _end_operation(self, number: int) -> None:
         task = self._operation_tasks.pop(number, None)
@@ -238,7 +263,7 @@ class Recorder(IoBoundary):
             self._track_cleanup(task)
 
     def _close_unclaimed(self, number: int) -> None:
-        """A connection came, and nobody wants it any more."""
+        """Close the connection of a dial that succeeded after the daemon had stopped waiting for it."""
         socket = self._real_sockets.pop(number, None)
         if socket is not None:
             self._track_cleanup(self._loop.create_task(_close_quietly(socket)))
@@ -248,7 +273,7 @@ class Recorder(IoBoundary):
         task.add_done_callback(self._cleanup_tasks.discard)
 
     async def _clean_up(self) -> None:
-        """Whatever is still being tidied up."""
+        """Stop timers, close unclaimed connections, and wait for operations that are being cancelled."""
         for handle in self._timer_handles.values():
             handle.cancel()
         for number in list(self._real_sockets):
@@ -257,13 +282,13 @@ class Recorder(IoBoundary):
         if self._cleanup_tasks:
             await asyncio.wait(self._cleanup_tasks)
 
-    # Lines
+    # Connections -----------------------------------------------------------------------------
 
-    async def _open_socket(self, line: BoundarySocket, url: str) -> None:
-        self._real_sockets[line.number] = await self._dial(url)
+    async def _open_socket(self, socket: BoundarySocket, url: str) -> None:
+        self._real_sockets[socket.number] = await self._dial(url)
 
-    def _make_sender(self, line: BoundarySocket) -> Callable[[str], None]:
-        number, write, lines = line.number, self._real_sockets[line.number].send, self._sink
+    def _make_sender(self, socket: BoundarySocket) -> Callable[[str], None]:
+        number, write, lines = socket.number, self._real_sockets[socket.number].send, self._sink
 
         def send(text: str) -> None:
             try:
@@ -271,106 +296,116 @@ class Recorder(IoBoundary):
             except SessionLost as lost:
                 lines.add(("!>", number, text, error_codec.encode_error(lost)))
                 raise
-            lines.add((">", number, text))  # after it is on its way
+            lines.add((">", number, text))  # after the write, so that recording does not delay the order
 
         return send
 
-    async def listen_on(self, line: BoundarySocket) -> None:
-        socket = self._real_sockets[line.number]
-        ear = self._deliveries[line.number] = _DeferredFrames(
-            self, line, asyncio.current_task(), at_once=delivers_synchronously(socket)
+    async def listen_on(self, socket: BoundarySocket) -> None:
+        real = self._real_sockets[socket.number]
+        delivery = self._deliveries[socket.number] = _DeferredFrames(
+            self, socket, asyncio.current_task(), delivered_at_iteration_end=delivers_synchronously(real)
         )
-        self._loop.call_soon(ear.open)
+        self._loop.call_soon(delivery.open)
         try:
-            await socket.receive(self._make_frame_handler(line, ear))
+            await real.receive(self._make_frame_handler(socket, delivery))
         except asyncio.CancelledError:
-            ear.raise_failure()
+            delivery.raise_failure()
             raise
         finally:
-            del self._deliveries[line.number]
+            del self._deliveries[socket.number]
 
-    def _make_frame_handler(self, line: BoundarySocket, ear: "_DeferredFrames") -> FrameHandler:
-        """A moment each, and each in one go: this is the way from a price to its order, and most of it is cold."""
-        number, counter, now_ns, listen = line.number, self._counter, self._now_ns, line.on_frames
-        direct, lines, add_many, now, wall = (
-            ear.direct,
+    def _make_frame_handler(self, socket: BoundarySocket, delivery: "_DeferredFrames") -> FrameHandler:
+        """Stamps, records and delivers frames in one function: the first part of the path from a price to its order.
+
+        The path is cold most of the time, so attribute look-ups and calls cost more than they do in a benchmark loop;
+        everything is a local variable here.
+        """
+        number, counter, now_ns, handle = socket.number, self._counter, self._now_ns, socket.on_frames
+        direct, lines, record_batch, now_cell, wall_cell = (
+            delivery.direct,
             self._sink,
             self._record_frame_batch,
             self.frozen_clock.now_cell,
             self.frozen_clock.wall_cell,
         )
 
-        def hear(frames: Sequence[str | bytes]) -> None:
+        def on_frames(frames: Sequence[str | bytes]) -> None:
             if not direct:
-                ear.defer(frames)
+                delivery.defer(frames)
                 return
             at_ns = now_ns()
-            now[0] = at_ns / 1e9
-            wall[0] = (at_ns + wall[1]) // 1_000_000
+            now_cell[0] = at_ns / 1e9
+            wall_cell[0] = (at_ns + wall_cell[1]) // 1_000_000
             if len(frames) < BATCH_FROM:
                 lines.add(("<", at_ns, counter.iterations, number, frames))
             else:
-                add_many(at_ns, counter.iterations, number, frames)
+                record_batch(at_ns, counter.iterations, number, frames)
             try:
-                listen(frames)
+                handle(frames)
             except BaseException as failure:
-                line.mark_failed(failure)
+                socket.mark_failed(failure)
                 direct.clear()
                 raise
 
-        return record_and_deliver
+        return on_frames
 
-    def _record_frame_batch(self, at_ns: int, turns: int, number: int, frames: Sequence[str | bytes]) -> None:
+    def _record_frame_batch(self, at_ns: int, iteration: int, number: int, frames: Sequence[str | bytes]) -> None:
         raw = [frame for frame in frames if isinstance(frame, bytes)]
-        if len(raw) < len(frames):  # letters and bytes are told apart, and only the network sends so many at a time
-            self._sink.add(("<", at_ns, turns, number, frames))
+        if len(raw) < len(frames):  # a batch keeps bytes only; text frames come from test connections, never in floods
+            self._sink.add(("<", at_ns, iteration, number, frames))
             return
-        self._sink.add_batch(("<", at_ns, turns, number, FrameBatch(raw)))
+        self._sink.add_batch(("<", at_ns, iteration, number, FrameBatch(raw)))
 
-    def on_listening_ended(self, line: BoundarySocket) -> None:
-        ear = self._deliveries.get(line.number)
-        if ear is not None:
-            ear.update_direct()
+    def on_listening_ended(self, socket: BoundarySocket) -> None:
+        delivery = self._deliveries.get(socket.number)
+        if delivery is not None:
+            delivery.update_direct()
 
-    def record_and_deliver(self, line: BoundarySocket, frames: Sequence[str | bytes]) -> None:
-        """The same where it need not be quick. Raises what the daemon does."""
-        self._sink.add(("<", *self._stamp_input(), line.number, frames))
-        line.deliver(frames)
+    def record_and_deliver(self, socket: BoundarySocket, frames: Sequence[str | bytes]) -> None:
+        """Stamp, record and deliver frames that were deferred. Raises what the daemon's handler raises."""
+        self._sink.add(("<", *self._stamp_input(), socket.number, frames))
+        socket.deliver(frames)
 
-    async def close_socket(self, line: BoundarySocket) -> None:
-        socket = self._real_sockets.get(line.number)
-        if socket is not None:
-            await socket.close()
-        self._real_sockets.pop(line.number, None)
-        self._open_sockets.pop(line.number, None)
+    async def close_socket(self, socket: BoundarySocket) -> None:
+        real = self._real_sockets.get(socket.number)
+        if real is not None:
+            await real.close()
+        self._real_sockets.pop(socket.number, None)
+        self._open_sockets.pop(socket.number, None)
 
 
 class _DeferredFrames:
-    """Hands frames over at the end of a turn, unless they come there: while there is something in `direct`.
+    """Frames of one connection that must wait for the end of the iteration.
 
-    A connection that hears where its transport delivers is at the end of a turn already, but for what had come
-    before anybody listened.
+    `direct` is a list so that the frame handler sees a change without a look-up: not empty means that frames may be
+    delivered at once. That holds for a transport that delivers in its protocol callback, except for the frames that it
+    had buffered before `listen` was called: it hands them over in the middle of an iteration.
     """
 
     def __init__(
-        self, recorder: Recorder, line: BoundarySocket, listening: "asyncio.Task[None] | None", *, at_once: bool
+        self,
+        recorder: Recorder,
+        socket: BoundarySocket,
+        listening_task: "asyncio.Task[None] | None",
+        *,
+        delivered_at_iteration_end: bool,
     ) -> None:
         self.direct: list[bool] = []
         self._recorder = recorder
-        self._socket = line
-        self._listening_task = listening
-        self._delivered_at_iteration_end = at_once
+        self._socket = socket
+        self._listening_task = listening_task
+        self._delivered_at_iteration_end = delivered_at_iteration_end
         self._opened = False
         self._handler_failed = False
         self._deferred: list[Sequence[str | bytes]] = []
 
     def open(self) -> None:
-        """What had come before has been handed to us."""
+        """The frames that were buffered before `listen` have been handed over."""
         self._opened = True
         self.update_direct()
 
     def update_direct(self) -> None:
-        """Whether frames may go straight on."""
+        """Decide again whether frames may be delivered at once; never past frames that are still deferred."""
         if (
             self._delivered_at_iteration_end
             and self._opened
@@ -383,33 +418,37 @@ class _DeferredFrames:
             self.direct.clear()
 
     def defer(self, frames: Sequence[str | bytes]) -> None:
-        """Until this turn is over."""
+        """Keep `frames` until the end of the iteration."""
         if not self._deferred:
             self._recorder.defer_to_iteration_end(self._deliver_deferred)
         self._deferred.append(frames)
 
     def raise_failure(self) -> None:
-        """Listening was ended because the daemon had raised something: raise that."""
+        """Raise the handler's error if that is why the listening task was cancelled.
+
+        `uncancel` takes our own request back, so that a cancellation from outside keeps its meaning.
+        """
         if self._handler_failed and self._socket.failure is not None and self._listening_task is not None:
             self._listening_task.uncancel()
             raise self._socket.failure
 
     def _deliver_deferred(self) -> None:
-        kept, self._deferred = self._deferred, []
+        deferred, self._deferred = self._deferred, []
         self.update_direct()
-        for frames in kept:
+        for frames in deferred:
             if not self._socket.listening:
                 return
             try:
                 self._recorder.record_and_deliver(self._socket, frames)
-            except Exception:  # noqa: BLE001 - it is with the line, and `listen` raises it
+            except Exception:  # noqa: BLE001 - the socket keeps it, and `listen` raises it in the daemon's task
+                # We are in a timer callback, so the error must be carried into the task that listens.
                 self._handler_failed = True
                 if self._listening_task is not None:
                     self._listening_task.cancel()
 
 
 class RecordedAlerts:
-    """Alerts that are lines of a record as well."""
+    """Alerts that are recorded and then sent."""
 
     def __init__(self, alerts: Alerts, lines: LineSink) -> None:
         self._alerts = alerts
@@ -426,5 +465,5 @@ def _monotonic_ns(clock: Clock) -> Callable[[], int]:
 
 
 async def _close_quietly(socket: Socket) -> None:
-    with contextlib.suppress(Exception):  # whoever wanted it is gone
+    with contextlib.suppress(Exception):  # the dial's caller has given up, nothing is lost
         await socket.close()

@@ -1,4 +1,4 @@
-"""The files of records: their names, how long they are kept, and how much room they take together."""
+"""Retention of record files: their names, and which are deleted by age and by total size."""
 
 import logging
 import re
@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+# A record has the name of its session's log with another suffix; later parts have a number before it.
 SUFFIX: Final = ".session.jsonl.gz"
 _NAME: Final = re.compile(r"(trailingedge_(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d))(?:\.part(\d+))?" + re.escape(SUFFIX))
 _TIME_FORMAT: Final = "%Y-%m-%d_%H-%M-%S"
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RecordFile:
-    """One file of a record. `part` is 1 for the first, which alone has no number in its name."""
+    """One file of a record. `part` counts from 1; the first has no number in its name."""
 
     path: Path
     session: str
@@ -26,7 +27,7 @@ class RecordFile:
 
     @property
     def size(self) -> int:
-        """In bytes; 0 where it has gone meanwhile."""
+        """The size in bytes; 0 if the file was deleted in the meantime."""
         try:
             return self.path.stat().st_size
         except OSError:
@@ -34,56 +35,59 @@ class RecordFile:
 
 
 def part_path(first: Path, part: int) -> Path:
-    """The file of that part of the session whose first file is `first`."""
+    """The path of a part of the session whose first file is `first`."""
     return first if part == 1 else first.with_name(f"{first.name.removesuffix(SUFFIX)}.part{part}{SUFFIX}")
 
 
 def list_record_files(folder: Path) -> list[RecordFile]:
-    """The oldest session first, its parts in order."""
+    """All record files in `folder`, oldest session first, each with its parts in order."""
     found = filter(None, map(_parse_file_name, folder.glob(f"trailingedge_*{SUFFIX}")))
     return sorted(found, key=lambda each: (each.started, each.session, each.part))
 
 
 def list_parts(first: Path) -> list[tuple[int, Path]]:
-    """Whichever parts there are of that session, with their numbers."""
+    """The existing parts of that session, each with its number."""
     name = first.name.removesuffix(SUFFIX)
     later = [each for each in list_record_files(first.parent) if each.session == name and each.part > 1]
     return [(1, first), *((each.part, each.path) for each in later)]
 
 
 def delete_older(folder: Path, before: datetime) -> None:
-    """Delete the records of sessions that were begun before that moment."""
+    """Delete the records of sessions that started before `before`."""
     for each in list_record_files(folder):
         if each.started < before:
             _delete(each)
 
 
 def retention_cutoff(now: datetime, retention_days: int) -> datetime:
-    """What was begun before that moment is too old."""
+    """Sessions that started before this time are too old."""
     return now - timedelta(days=retention_days)
 
 
-def limit_total_size(folder: Path, most_bytes: int, current: Path) -> None:
-    """Keep all records together within `most_bytes`: whole sessions go, the oldest first, then parts of `current`'s.
+def limit_total_size(folder: Path, max_bytes: int, current: Path) -> None:
+    """Delete files until all records together are within `max_bytes`: old sessions first, then parts of this one.
 
-    Of the session that goes on its first file stays, which has the beginning, and the newest, which is being written.
+    Of the current session the first file stays, because a replay needs the start, and the newest, which is being
+    written.
     """
     kept = list_record_files(folder)
     total = sum(each.size for each in kept)
     for each in [*_files_of_other_sessions(kept, current), *_middle_parts(kept, current)]:
-        if total <= most_bytes:
+        if total <= max_bytes:
             return
         total -= each.size
         _delete(each)
 
 
 def _files_of_other_sessions(kept: list[RecordFile], current: Path) -> Iterator[RecordFile]:
-    """Of one session the last part first, so that what is left of it can be replayed."""
+    """Files of other sessions, oldest session first, last part first: the parts that remain can still be replayed."""
+    # Deleting from the end leaves a record that is cut off, deleting from the start one that is useless.
     others = [each for each in kept if each.session != _session_name(current)]
     return iter(sorted(others, key=lambda each: (each.started, each.session, -each.part)))
 
 
 def _middle_parts(kept: list[RecordFile], current: Path) -> list[RecordFile]:
+    """The parts of the current session between its first and its newest."""
     ours = [each for each in kept if each.session == _session_name(current)]
     return [each for each in ours[1:-1] if each.path != current]
 
@@ -98,14 +102,14 @@ def _parse_file_name(path: Path) -> RecordFile | None:
     if found is None:
         return None
     try:
-        begun = datetime.strptime(found[2], _TIME_FORMAT).replace(tzinfo=UTC)
+        started = datetime.strptime(found[2], _TIME_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         return None
-    return RecordFile(path, found[1], begun, int(found[3] or 1))
+    return RecordFile(path, found[1], started, int(found[3] or 1))
 
 
 def _delete(each: RecordFile) -> None:
     try:
         each.path.unlink()
-    except OSError as wrong:
-        logger.warning("old record kept path=%s reason=%s", each.path, wrong)
+    except OSError as error:
+        logger.warning("old record not deleted path=%s reason=%s", each.path, error)

@@ -1,4 +1,4 @@
-"""The record of a session: opened for it beside its log, if it is to be."""
+"""Recording of one session: opens its file beside the log, writes the header, and builds the `Recorder`."""
 
 import contextlib
 import hashlib
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class RecordedSession(Protocol):
-    """A daemon's life, recorded or not: what it is to be given, and the watching of it."""
+    """A session, recorded or not: what to build the daemon with, and how to run it."""
 
     @property
     def runtime(self) -> Runtime: ...
@@ -37,10 +37,10 @@ class RecordedSession(Protocol):
 
 
 class UnrecordedSession:
-    """A life of which nothing is kept."""
+    """A session without a record: the daemon gets the runtime as it is."""
 
-    def __init__(self, world: Runtime) -> None:
-        self.runtime = world
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
 
     def wrap_alerts(self, alerts: Alerts) -> Alerts:
         return alerts
@@ -54,34 +54,34 @@ class UnrecordedSession:
 
 def start_recording(
     settings: Settings,
-    world: Runtime,
+    runtime: Runtime,
     lines: FrameSink,
     *,
     seed: int,
     program: str = "",
     checks_key: bool = False,
 ) -> Recorder:
-    """Everything that happens in `world` is written to `lines` from now on.
+    """A recorder that writes every input and output of `runtime` to `lines` from now on.
 
-    `program` is our version; `checks_key` says whether the daemon is given something that checks its key.
+    `program` is our version. `checks_key` says whether the daemon gets a `verify_key`: a replay must give it one, too.
     """
     shown = settings_without_secrets(settings)
-    head: dict[str, object] = {
+    header: dict[str, object] = {
         "format": FORMAT,
         "version": RECORD_VERSION,
         "program": program,
         "python": platform.python_version(),
         "fingerprint": settings_fingerprint(shown),
         "settings": shown,
-        "endpoints": [world.endpoints.ws_api_url, world.endpoints.ws_stream_url],
+        "endpoints": [runtime.endpoints.ws_api_url, runtime.endpoints.ws_stream_url],
         "checks_key": checks_key,
-        "saves_frames": world.save_frames is not None,
+        "saves_frames": runtime.save_frames is not None,
     }
-    return Recorder(world, lines, head, seed)
+    return Recorder(runtime, lines, header, seed)
 
 
 def settings_fingerprint(shown: Mapping[str, str]) -> str:
-    """Alike for the same settings, secrets aside."""
+    """A short hash of the settings without secrets, equal for equal settings."""
     return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -89,16 +89,19 @@ def settings_fingerprint(shown: Mapping[str, str]) -> str:
 def open_record(
     settings: Settings, log_file: Path | None, now: datetime, secrets: Sequence[str]
 ) -> Iterator[RecordWriter | None]:
-    """Where the lines of a session go whose log that is. None without a record: not wanted, or not possible."""
+    """The writer of a session's record, beside its `log_file`. None if recording is off or the file cannot be made.
+
+    A session without a record trades as well as one with it, so that a failure here is a warning.
+    """
     if not settings.record or log_file is None:
         yield None
         return
     path = log_file.with_name(log_file.name.removesuffix(".log") + SUFFIX)
     try:
-        shelf = RecordFolder(path, settings.record_max_mb, now, settings.log_retention_days)
+        folder = RecordFolder(path, settings.record_max_mb, now, settings.log_retention_days)
     except OSError as trouble:
         logger.warning("session is not recorded path=%s reason=%s", path, trouble)
         yield None
         return
-    with contextlib.closing(RecordWriter(shelf, secrets)) as writer:
+    with contextlib.closing(RecordWriter(folder, secrets)) as writer:
         yield writer

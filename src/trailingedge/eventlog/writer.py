@@ -1,8 +1,8 @@
-"""Lines into files: a thread words, packs and writes them in batches.
+"""Writer of session records: a thread that encodes, compresses and writes entries in batches.
 
-A line costs the event loop one append. A disk that is slow or full costs lines of the record, which says so where
-they are missing, and never a beat. After each batch the packed stream is complete as far as it goes: whoever is
-killed leaves all of it but the last moment.
+The event loop pays one `append` per entry. A disk that is slow or full costs lines of the record, which marks the
+place (`["hole", count]`), and never delays a trading tick. The compressed stream is flushed after each batch, so a
+killed process loses only the last half second.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ def _weight(entry: RecordEntry) -> int:
 
 
 class GzipPacker:
-    """Batches of entries into one stream of gzip; after each of them it can be read up to there."""
+    """Compresses batches of entries into one gzip stream, which can always be decompressed up to the last batch."""
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
         self._redactor = Redactor(secrets)
@@ -47,7 +47,7 @@ class GzipPacker:
         self._zero_ns = 0
 
     def pack(self, entries: Sequence[RecordEntry], breathe: Callable[[], None] = lambda: None) -> bytes:
-        """The next piece of the stream; `breathe` is called before each entry."""
+        """The next piece of the stream. `breathe` is called before each entry, to give the event loop a turn."""
         written = []
         for entry in entries:
             breathe()
@@ -56,20 +56,22 @@ class GzipPacker:
             written.append(self._redactor.redact_known(encode(entry, self._zero_ns)))
         batch = b"".join(written)
         breathe()
+        # A sync flush ends a deflate block on a byte boundary: what was written so far can be decompressed. It costs
+        # a few bytes per batch, a fraction of what compressing single batches apart would cost.
         packed = self._stream.compress(batch + b'["sum",%d]\n' % zlib.crc32(batch))
         return packed + self._stream.flush(zlib.Z_SYNC_FLUSH)
 
     def end(self) -> bytes:
-        """The last piece; another stream can follow it."""
+        """The last piece of this stream. The next `pack` starts a new one, which may follow in the same file."""
         last = self._stream.flush(zlib.Z_FINISH)
         self._stream = zlib.compressobj(_LEVEL, wbits=_GZIP)
         return last
 
 
 class RecordFolder:
-    """The folder that the records stand in: files of one session, one after the other, with room made for them.
+    """The files of one session in the folder of records: opens part after part and deletes what is old or too large.
 
-    `path` names the first. Raises OSError where that cannot be made.
+    `path` is the first file. Raises OSError if it cannot be created.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class RecordFolder:
 
     @property
     def is_full(self) -> bool:
-        """The file has grown as large as a part may be."""
+        """The current file has reached the maximum size of a part."""
         return self._written >= self._max_bytes // _PARTS
 
     def write(self, data: bytes, /) -> int | None:
@@ -105,7 +107,7 @@ class RecordFolder:
         self._sink.close()
 
     def apply_retention(self) -> None:
-        """Let go of what is too old, and of what is too much."""
+        """Delete records that are too old, then files until the total size is within the limit."""
         with contextlib.suppress(OSError):
             if self._cutoff is not None:
                 delete_older(self._path.parent, self._cutoff)
@@ -113,7 +115,7 @@ class RecordFolder:
             limit_total_size(self._path.parent, self._max_bytes - self._max_bytes // _PARTS, current)
 
     def start_next_part(self) -> int:
-        """Another file from here on: its number. Raises OSError; then everything is as it was."""
+        """Open the next file and return its number. Raises OSError; the current file stays in use then."""
         sink = self._open_file(part_path(self._path, self._part + 1))
         with contextlib.suppress(OSError):
             self._sink.close()
@@ -211,22 +213,22 @@ class RecordWriter(BatchWriter):
 
 
 class MemoryRecord:
-    """Takes lines and keeps them as they are, where there must be no thread: on a virtual loop, in a test."""
+    """A sink that keeps the entries in memory, without a thread: for virtual loops and tests."""
 
     def __init__(self) -> None:
         self.entries: list[RecordEntry] = []
         self.add: Callable[[RecordEntry], None] = self.entries.append
 
     def add_batch(self, entry: RecordEntry) -> None:
-        """There is room."""
+        """Keep it: memory has no limit here."""
         self.add(entry)
 
     def check_backlog(self) -> bool:
-        """There is room."""
+        """Always True: memory has no limit here."""
         return True
 
     def save(self, path: Path, secrets: Sequence[str] = ()) -> Path:
-        """Write it as a record."""
+        """Write the entries as a record file."""
         packer = GzipPacker(secrets)
         with path.open("wb") as file:
             for at in range(0, len(self.entries), _BATCH):
@@ -236,5 +238,9 @@ class MemoryRecord:
 
 
 def _new_file(path: Path) -> Sink:
-    """For its owner alone, and without a buffer of its own: what a full disk did not take must not fail again there."""
+    """A new file that only its owner may read, unbuffered.
+
+    With a buffer, bytes that a full disk has refused would stay in it and be refused again by `close`; the writer
+    keeps them itself and retries.
+    """
     return open(path, "wb", buffering=0, opener=lambda name, flags: os.open(name, flags, 0o600))

@@ -1,8 +1,7 @@
-"""`trailing-edge replay SESSION`: a recorded session lived again, and told how that went.
+"""Command `trailing-edge replay SESSION`: replays a recorded session and prints the result.
 
-Exit codes: 0 where it goes the same way, and with other settings also where it parts ways, for that is what was
-asked; 1 where it goes another way with the settings it was recorded with; 130 where Ctrl-C ended it before that was
-known.
+Exit codes: 0 if the replay does the same; with other settings also if it differs, because finding where is the purpose.
+1 if it differs with the recorded settings. 130 if Ctrl-C stopped it before that was known.
 """
 
 import json
@@ -17,14 +16,14 @@ from trailingedge.session_replay.run import replay_session
 
 
 def run(path: Path, overrides: Mapping[str, str], *, as_json: bool, program: str = "") -> ExitCode:
-    """Replay it and tell; `overrides` are settings by name, `program` is our version.
+    """Replay the session and print the result; `overrides` are settings by name, `program` is our version.
 
-    Raises ConfigError for a file that is no record, and for settings that cannot be.
+    Raises ConfigError for a file that is no record, and for invalid settings.
     """
     bar = on_stderr()
     try:
-        with stop_on_ctrl_c() as asked:
-            replayed = replay_session(path, overrides, glance=replay_progress(bar, asked), program=program)
+        with stop_on_ctrl_c() as stop_asked:
+            replayed = replay_session(path, overrides, on_progress=replay_progress(bar, stop_asked), program=program)
     finally:
         bar.close()
     if replayed.stopped_at is not None:

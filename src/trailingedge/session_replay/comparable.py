@@ -1,29 +1,36 @@
-"""Of a record's lines, what is done: by that alone two sessions with different settings can be compared."""
+"""Key of a record line by the action it stands for, so that two runs with different settings can be compared.
+
+With other settings prices, quantities and limits in a line may differ although the daemon does the same thing. The key
+of an event is its kind, that of a decision is its decision key; of a request the whole text counts, because another
+price or quantity on the exchange is another action.
+"""
 
 import json
 import re
 from typing import Final
 
-_FIRST: Final = re.compile(r'^\{"id": ?\d+,')
-_STAMPED: Final = re.compile(r'"timestamp": ?\d+')
-_NUMBERED: Final = re.compile(r'"(TE-[a-z])-[0-9a-z-]+"')
+_REQUEST_ID: Final = re.compile(r'^\{"id": ?\d+,')
+_TIMESTAMP: Final = re.compile(r'"timestamp": ?\d+')
+_CLIENT_ORDER_ID: Final = re.compile(r'"(TE-[a-z])-[0-9a-z-]+"')
 
 
-def action_key(line: bytes, *, own_time: bool = False) -> object:
-    """Equal for lines that tell of the same act. By its `own_time` a request bears another time stamp."""
-    kind, *said = json.loads(line)
-    match kind, said:
+def action_key(line: bytes, *, own_timing: bool = False) -> object:
+    """Equal for lines that stand for the same action. With `own_timing`, times and ids in a request do not count."""
+    kind, *fields = json.loads(line)
+    match kind, fields:
         case ((">" | "!>"), [number, text, *_]):
-            return kind, number, _without_times(text) if own_time else text
+            return kind, number, _without_times(text) if own_timing else text
         case "news", [event, _]:
             return kind, event
-        case "decision", [about, _]:
-            return kind, about
-        case "ask", [_, what] if own_time:
+        case "decision", [key, _]:
+            return kind, key
+        # With own timing operations start in another order, so their numbers differ.
+        case "ask", [_, what] if own_timing:
             return kind, what
         case _:
-            return kind, *said
+            return kind, *fields
 
 
 def _without_times(text: str) -> str:
-    return _FIRST.sub("{", _NUMBERED.sub(r'"\1"', _STAMPED.sub('"timestamp":0', text)))
+    """A request without its id and time stamp, and with only the kind of our client order ids."""
+    return _REQUEST_ID.sub("{", _CLIENT_ORDER_ID.sub(r'"\1"', _TIMESTAMP.sub('"timestamp":0', text)))

@@ -1,4 +1,4 @@
-"""Where two lives of a session part ways, and the finding of it where they do not keep step."""
+"""Comparison of two runs of a session that do the same things at slightly different times and in another order."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from typing import Final
 
 from trailingedge.session_replay.comparable import action_key
 
-MATCH_WINDOW_NS: Final = 10_000_000_000  # what the one has done the other may still do
+MATCH_WINDOW_NS: Final = 10_000_000_000  # so much later the other run may still do the same
 _NOT_COMPARED: Final = (b'["alert"', b'["alarm"')
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where the two part ways. `recorded` is None where the record says nothing, `now` where nothing was said now.
+    """The first difference. `recorded` is None if the record has no such line, `replayed` if the replay has none.
 
-    `before` are the last lines of the record that both had in common.
+    `preceding` are the last lines that both have in common.
     """
 
     at_ns: int
@@ -24,8 +24,8 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class _RecordedAction:
-    """Something that was done, when, by its line, and what came before."""
+class _UnmatchedAction:
+    """An action of one run that has no counterpart in the other yet."""
 
     key: object
     at_ns: int
@@ -34,53 +34,59 @@ class _RecordedAction:
 
 
 class UnorderedComparison:
-    """Two lives that wait by different clocks do the same things, but not in the same moments, and not in one order."""
+    """Pairs the actions of record and replay by their keys, in any order, and finds those without a partner."""
 
     def __init__(self) -> None:
-        self._recorded: list[_RecordedAction] = []  # and not done now
-        self._replayed: list[_RecordedAction] = []  # and not in the record
+        self._recorded: list[_UnmatchedAction] = []
+        self._replayed: list[_UnmatchedAction] = []
 
-    def add_recorded(self, lines: Iterable[bytes], at_ns: int, before: tuple[bytes, ...]) -> None:
-        """The record says that."""
+    def add_recorded(self, lines: Iterable[bytes], at_ns: int, preceding: tuple[bytes, ...]) -> None:
+        """Output lines of the record."""
         for line in lines:
-            _match_or_keep(line, at_ns, before, self._replayed, self._recorded)
+            _match_or_keep(line, at_ns, preceding, self._replayed, self._recorded)
 
-    def add_replayed(self, line: bytes, at_ns: int, before: tuple[bytes, ...]) -> None:
-        """The daemon does."""
-        _match_or_keep(line, at_ns, before, self._recorded, self._replayed)
+    def add_replayed(self, line: bytes, at_ns: int, preceding: tuple[bytes, ...]) -> None:
+        """An output line of the replayed daemon."""
+        _match_or_keep(line, at_ns, preceding, self._recorded, self._replayed)
 
     def has_unmatched_at(self, at_ns: int) -> bool:
-        """Whether something that was done then has not found its like yet."""
-        return any(done.at_ns == at_ns for done in (*self._recorded, *self._replayed))
+        """Whether an action at that time is still unmatched."""
+        return any(action.at_ns == at_ns for action in (*self._recorded, *self._replayed))
 
     def overdue(self, at_ns: int) -> Difference | None:
-        """What only one of the two has done, and the other not since."""
+        """The first action that has waited longer than the window for its counterpart."""
         return self._first_unmatched(at_ns - MATCH_WINDOW_NS)
 
     def unmatched(self, at_ns: int, *, finished: bool) -> Difference | None:
-        """The same at the end: of a life that has `finished` nothing more can come."""
+        """The first unmatched action at the end. If the daemon has `finished`, no counterpart can follow."""
         return self._first_unmatched(at_ns if finished else at_ns - MATCH_WINDOW_NS)
 
     def _first_unmatched(self, until_ns: int) -> Difference | None:
-        recorded = next((done for done in self._recorded if done.at_ns <= until_ns), None)
-        now = next((done for done in self._replayed if done.at_ns <= until_ns), None)
-        first = min((done for done in (recorded, now) if done is not None), key=lambda done: done.at_ns, default=None)
+        recorded = next((action for action in self._recorded if action.at_ns <= until_ns), None)
+        replayed = next((action for action in self._replayed if action.at_ns <= until_ns), None)
+        first = min(
+            (action for action in (recorded, replayed) if action is not None),
+            key=lambda action: action.at_ns,
+            default=None,
+        )
         if first is None:
             return None
         line = first.line
         return Difference(
-            first.at_ns, line if first is recorded else None, line if first is now else None, first.preceding
+            first.at_ns, line if first is recorded else None, line if first is replayed else None, first.preceding
         )
 
 
 def _match_or_keep(
-    line: bytes, at_ns: int, before: tuple[bytes, ...], others: list[_RecordedAction], ours: list[_RecordedAction]
+    line: bytes, at_ns: int, preceding: tuple[bytes, ...], others: list[_UnmatchedAction], ours: list[_UnmatchedAction]
 ) -> None:
+    """Remove the counterpart of `line` from `others`, or keep the line in `ours` until its counterpart comes."""
     if line.startswith(_NOT_COMPARED):
         return
-    what = action_key(line, own_time=True)
-    for done in others:
-        if done.key == what:
-            others.remove(done)
+    key = action_key(line, own_timing=True)
+    # The oldest counterpart matches. Both lists are short: most actions meet theirs within a second.
+    for action in others:
+        if action.key == key:
+            others.remove(action)
             return
-    ours.append(_RecordedAction(what, at_ns, line, before))
+    ours.append(_UnmatchedAction(key, at_ns, line, preceding))

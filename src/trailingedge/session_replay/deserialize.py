@@ -1,4 +1,4 @@
-"""Values of ours out of a record: the settings of a session, and what it decided."""
+"""Deserialization of settings and decisions from a session record."""
 
 import json
 import os
@@ -19,38 +19,42 @@ _DECISION: Final = b'["decision",'
 _BARE: Final = (bool, int, str)
 
 
-def settings_from_header(head: RecordHeader, overrides: Mapping[str, str]) -> LoadedSettings:
-    """The recorded settings, but for these. What a version that knew more has set is left aside."""
-    known = {name: value for name, value in head.settings.items() if name in OPTIONS}
+def settings_from_header(header: RecordHeader, overrides: Mapping[str, str]) -> LoadedSettings:
+    """The recorded settings with `overrides`. Settings that this version does not know are ignored."""
+    known = {name: value for name, value in header.settings.items() if name in OPTIONS}
     return read_settings(known | dict(overrides), {}, Path(os.devnull))
 
 
 def decode_decision(line: bytes | None) -> Decision | None:
-    """The decision that a line of a record tells of; None where it tells of something else, or in another way."""
+    """The decision in a line of a record; None for another line, or a decision of a version with other fields."""
     if line is None or not line.startswith(_DECISION):
         return None
     try:
         decision: Decision = _deserialize(Decision, json.loads(line)[2])
-    except (ValueError, ArithmeticError, LookupError, TypeError):  # of a version that decided by other numbers
+    except (ValueError, ArithmeticError, LookupError, TypeError):  # written by a version with other fields
         return None
     return decision
 
 
-def _deserialize(kind: Any, told: Any) -> Any:
-    """What became JSON in `record.lines`, as the type that it had. Raises ValueError and its like."""
+def _deserialize(kind: Any, encoded: Any) -> Any:
+    """The JSON that `eventlog.format` wrote, as a value of type `kind`. Raises ValueError, TypeError or LookupError."""
     if isinstance(kind, UnionType):
         (kind,) = (each for each in get_args(kind) if each is not NoneType)
-        return None if told is None else _deserialize(kind, told)
+        return None if encoded is None else _deserialize(kind, encoded)
     if is_dataclass(kind) and isinstance(kind, type):
-        hints = get_type_hints(kind)
+        hints = get_type_hints(kind)  # resolves annotations that are text
         return kind(
-            **{field.name: _deserialize(hints[field.name], told[recorded_name(field.name)]) for field in fields(kind)}
+            **{
+                field.name: _deserialize(hints[field.name], encoded[recorded_name(field.name)])
+                for field in fields(kind)
+            }
         )
     if hasattr(kind, "_fields"):
         hints = get_type_hints(kind)
-        return kind(*(_deserialize(hints[name], told[recorded_name(name)]) for name in kind._fields))
+        return kind(*(_deserialize(hints[name], encoded[recorded_name(name)]) for name in kind._fields))
+    # Decimals were written as text, and floats that JSON cannot express ("inf", "nan"), too.
     if issubclass(kind, Enum) or kind in (Decimal, float):
-        return kind(told)
-    if kind in _BARE and isinstance(told, kind):
-        return told
-    raise TypeError(f"{told!r} is no {kind}")
+        return kind(encoded)
+    if kind in _BARE and isinstance(encoded, kind):
+        return encoded
+    raise TypeError(f"{encoded!r} is not a {kind}")

@@ -1,7 +1,7 @@
-"""Where two lives of a session part: what each of them is about there, in the words that the operator knows.
+"""Explanation of a divergence: what recording and replay each do at that point, and why, in the words of the alerts.
 
-The market is the same for both up to there, so that one view of it serves both. Of the life that was recorded the
-decision is in the record, and `why` has the same to say of it as it would have had then.
+Up to the divergence both runs saw the same market, so the replayed daemon's status serves for both. The recorded
+daemon no longer exists, but its decision is in the record, and `why` explains it from that.
 """
 
 from collections.abc import Sequence
@@ -29,16 +29,17 @@ _EVENT: Final = b'["news",'
 _DECISION: Final = b'["decision",'
 _ALERT: Final = b'["alert",'
 _MAX_LATER_ALERTS: Final = 4
-_LATER_ALERTS_WINDOW_NS: Final = 3_600_000_000_000  # an alert that came later has little to do with it
+_LATER_ALERTS_WINDOW_NS: Final = 3_600_000_000_000  # a later alert has little to do with the divergence
+# How alerts on exits begin, in the records of this version and of earlier ones.
 _EXIT_ALERTS: Final = ("take-profit", "manual flip", "breakout armed", "hard stop", "flush", "gate", "halted", "second")
 
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """`then` and `now` say what the one and the other do and why, as far as it has words; empty for nothing new.
+    """`recorded` and `replayed` say what each run does and why; empty for no action.
 
-    `top` is the book, None while there is none. `rules` are known once it is ready.
-    `sequel` are alerts on exits that came next in the record, each with its time in nanoseconds since the beginning.
+    `top` is the best bid and ask, `rules` the symbol's; both are None until the daemon knows them. `later_alerts` are
+    the next alerts on exits in the record, each with its time in nanoseconds since the start.
     """
 
     rules: SymbolRules | None = None
@@ -48,37 +49,47 @@ class Divergence:
     later_alerts: tuple[tuple[int, str], ...] = ()
 
 
-def explain_divergence(difference: Difference, player: SessionPlayer, head: RecordHeader) -> Divergence:
-    """As things stand; the record cannot be played any further after that."""
+def explain_divergence(difference: Difference, player: SessionPlayer, header: RecordHeader) -> Divergence:
+    """Explains `difference` by the player's present state. The record cannot be played any further after that."""
     record = _read_recorded_rest(difference, player)
-    then = _Side(difference.recorded, record.same_batch)
-    now = _Side(difference.replayed, player.output_at(difference.at_ns))
-    sight = player.status_at(difference.at_ns)
-    if sight is None:
-        return Divergence(None, None, then.action_texts(now, None), now.action_texts(then, None), record.later_alerts)
-    rules, before = sight.view.rules, settings_from_header(head, {}).settings
-    seen = replace(sight.view, reserve_base=before.reserve_base, reserve_quote=before.reserve_quote)
-    # What is asked for says enough, and the view knows of no order but that of now.
-    why_then = None if then.is_request else then.reason(seen, sight.active_exit, before.hard_stop_confirm_sec)
-    # Two orders, or a question that only one of them has asked, have nothing to do with what it is about.
-    why_now = None if (then.is_request and now.is_request) or then.is_query or now.is_query else sight.why
+    recorded = _Side(difference.recorded, record.same_batch)
+    replayed = _Side(difference.replayed, player.output_at(difference.at_ns))
+    status = player.status_at(difference.at_ns)
+    if status is None:
+        return Divergence(
+            recorded=recorded.action_texts(replayed, None),
+            replayed=replayed.action_texts(recorded, None),
+            later_alerts=record.later_alerts,
+        )
+    rules, settings = status.view.rules, settings_from_header(header, {}).settings
+    view = replace(status.view, reserve_base=settings.reserve_base, reserve_quote=settings.reserve_quote)
+    # A request explains itself, and the view shows the replayed order, not the recorded one.
+    why_recorded = (
+        None if recorded.is_request else recorded.reason(view, status.active_exit, settings.hard_stop_confirm_sec)
+    )
+    # Two different orders, or a query that only one side has sent, are no consequence of the decision.
+    unrelated = (recorded.is_request and replayed.is_request) or recorded.is_query or replayed.is_query
+    why_replayed = None if unrelated else status.why
+    recorded_actions = recorded.action_texts(replayed, rules)
     return Divergence(
         rules=rules,
-        top=sight.view.top,
-        recorded=_non_empty(*then.action_texts(now, rules), why_then) or then.decision_texts(rules),
-        replayed=_non_empty(*now.action_texts(then, rules), why_now),
-        later_alerts=tuple(each for each in record.later_alerts if each[1] not in then.action_texts(now, rules)),
+        top=status.view.top,
+        recorded=_non_empty(*recorded_actions, why_recorded) or recorded.decision_texts(rules),
+        replayed=_non_empty(*replayed.action_texts(recorded, rules), why_replayed),
+        later_alerts=tuple(each for each in record.later_alerts if each[1] not in recorded_actions),
     )
 
 
-def explain_recorded(decision: Decision, view: StatusView, held: ActiveExit | None, confirm_s: float) -> str | None:
-    """What `why` has to say of it. `view` is of another life at the same market, in which `held` is the exit.
+def explain_recorded(
+    decision: Decision, view: StatusView, active_exit: ActiveExit | None, confirm_s: float
+) -> str | None:
+    """What `why` says about a recorded decision. `view` and `active_exit` are those of the replayed daemon.
 
-    None where that life does not know enough of this one.
+    Returns None for a recorded pause whose reason the replayed daemon does not have.
     """
     if decision.trading_paused and not (view.paused or view.trips):
         return None
-    seen = replace(
+    as_recorded = replace(
         view,
         phase=decision.phase.value,
         top=_book_of(decision, view),
@@ -86,13 +97,13 @@ def explain_recorded(decision: Decision, view: StatusView, held: ActiveExit | No
         trips=view.trips if decision.trading_paused else (),
         trading_paused=decision.trading_paused,
         halted=decision.halted,
-        active_exit=_exit_view(decision, view, held),
+        active_exit=_exit_view(decision, view, active_exit),
     )
-    return why(with_decision(seen, decision, confirm_s), decision)
+    return why(with_decision(as_recorded, decision, confirm_s), decision)
 
 
 class _Side:
-    """One of the two lives: the line by which it differs, and what else it said in that moment, in order."""
+    """One of the two runs: the line that differs, None if there is none, and the other output at the same input."""
 
     def __init__(self, line: bytes | None, others: Sequence[bytes]) -> None:
         self._line = line
@@ -100,45 +111,49 @@ class _Side:
 
     @property
     def is_request(self) -> bool:
-        """It differs by a request."""
+        """The line that differs is a request."""
         return self._line is not None and self._line.startswith(_REQUESTS)
 
     @property
     def is_query(self) -> bool:
-        """It differs by a request that moves nothing."""
+        """The line that differs is a request that changes nothing, such as a query."""
         return (
             self.is_request and self._line is not None and not describe_request(self._line, None).startswith("order.")
         )
 
-    def has_action(self, what: object) -> bool:
-        """Somewhere in that moment."""
-        return any(action_key(line) == what for line in self._output)
+    def has_action(self, key: object) -> bool:
+        """Whether the run takes that action anywhere in the same output."""
+        return any(action_key(line) == key for line in self._output)
 
     def action_texts(self, other: "_Side", rules: SymbolRules | None) -> tuple[str, ...]:
-        """What it did that the other did not, in the words of its alert where it had one. Decisions are reasons."""
+        """What this run did and the other did not, in the words of its alert if there was one.
+
+        Empty for a decision, which is a reason and no action.
+        """
         line = self._line
         if line is None or line.startswith(_DECISION):
             return ()
         alert = next((decode(each)[2] for each in self._output if each.startswith(_ALERT)), None)
         if line.startswith(_EVENT):
-            if other.has_action(action_key(line)):  # they only did something else before
+            if other.has_action(action_key(line)):  # both do it; only the order differs
                 return ()
             return (describe_line(line, rules) if alert is None else alert,)
         if not self.is_request:
             return (describe_line(line, rules),)
-        asked = describe_request(line, rules)
-        return (asked,) if other.is_request or alert is None or not alert.startswith(_EXIT_ALERTS) else (alert, asked)
+        request = describe_request(line, rules)
+        with_alert = alert is not None and alert.startswith(_EXIT_ALERTS) and not other.is_request
+        return (alert, request) if alert is not None and with_alert else (request,)
 
     def decision_texts(self, rules: SymbolRules | None) -> tuple[str, ...]:
-        """The decision by which it differs, for want of reasons."""
+        """The decision that differs, for a record whose decisions `why` cannot explain."""
         return (
             (describe_line(self._line, rules),) if self._line is not None and self._line.startswith(_DECISION) else ()
         )
 
-    def reason(self, view: StatusView, held: ActiveExit | None, confirm_s: float) -> str | None:
-        """By its decision, where it made one."""
+    def reason(self, view: StatusView, active_exit: ActiveExit | None, confirm_s: float) -> str | None:
+        """What `why` says about the first decision in the output; None without one."""
         decision = next(filter(None, map(decode_decision, self._output)), None)
-        return None if decision is None else explain_recorded(decision, view, held, confirm_s)
+        return None if decision is None else explain_recorded(decision, view, active_exit, confirm_s)
 
 
 def _non_empty(*texts: str | None) -> tuple[str, ...]:
@@ -146,7 +161,11 @@ def _non_empty(*texts: str | None) -> tuple[str, ...]:
 
 
 def _book_of(decision: Decision, view: StatusView) -> BookTop | None:
-    """The book that it was judged by. Where that is another one by now, the side that counts is known."""
+    """The best prices that the decision was made on.
+
+    The decision keeps only the price of the side that counts. If the book has moved since, the other side is made up
+    one tick away: nothing in `why` depends on it.
+    """
     regime, top, tick = decision.regime, view.top, view.rules.tick_size
     if regime is None or decision.unit_value is None:
         return top
@@ -157,11 +176,11 @@ def _book_of(decision: Decision, view: StatusView) -> BookTop | None:
     return BookTop(bid, max(price, bid + tick))
 
 
-def _exit_view(decision: Decision, view: StatusView, held: ActiveExit | None) -> ExitView | None:
+def _exit_view(decision: Decision, view: StatusView, active_exit: ActiveExit | None) -> ExitView | None:
     exit_ = decision.state.exit
     if exit_ is None:
         return None
-    if view.active_exit is not None and held is not None and held.number == exit_.number:
+    if view.active_exit is not None and active_exit is not None and active_exit.number == exit_.number:
         return replace(view.active_exit, kind=exit_.kind, ending=exit_.ending)
     age_s = max(0, view.market_ms - exit_.started_ms) / 1000
     return ExitView(exit_.kind, exit_.side, age_s, ending=exit_.ending)
@@ -169,24 +188,24 @@ def _exit_view(decision: Decision, view: StatusView, held: ActiveExit | None) ->
 
 @dataclass(frozen=True, slots=True)
 class _RecordedRest:
-    """What else the record says: in the moment of the difference, after it; and alerts on exits from then on."""
+    """What the record says after the difference: further output at the same input, and later alerts on exits."""
 
     same_batch: list[bytes]
     later_alerts: tuple[tuple[int, str], ...]
 
 
 def _read_recorded_rest(difference: Difference, player: SessionPlayer) -> _RecordedRest:
-    of_the_moment: list[bytes] = []
+    same_batch: list[bytes] = []
     alerts: list[tuple[int, str]] = []
-    begun = False
+    reached = False
     for at_ns, line in player.remaining_lines(difference.at_ns):
         if at_ns > difference.at_ns + _LATER_ALERTS_WINDOW_NS or len(alerts) == _MAX_LATER_ALERTS:
             break
-        if begun and at_ns == difference.at_ns:
-            of_the_moment.append(line)
-        begun = begun or line == difference.recorded
+        if reached and at_ns == difference.at_ns:
+            same_batch.append(line)
+        reached = reached or line == difference.recorded
         if line.startswith(_ALERT):
             _, _, text = decode(line)
             if text.startswith(_EXIT_ALERTS):
                 alerts.append((at_ns, text))
-    return _RecordedRest(of_the_moment, tuple(alerts))
+    return _RecordedRest(same_batch, tuple(alerts))

@@ -1,4 +1,4 @@
-"""The moments of a record, one after the other, each with what came of it."""
+"""Inputs of a record in order, each with the output that followed it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from trailingedge.eventlog.reader import SessionRecord
 
 @dataclass(slots=True)
 class EventBatch:
-    """A moment of the record, its lines there, and those of what the daemon made of it."""
+    """One recorded input, the lines it consists of, and the output lines that followed it."""
 
     entry: RecordEntry
     lines: list[bytes]
@@ -26,12 +26,12 @@ class EventBatch:
 
 
 def read_batches(record: SessionRecord) -> Iterator[EventBatch]:
-    """Until the record ends, or has a hole.
+    """The inputs up to the end of the record or its first gap. The reason is in `record.incomplete_reason` then.
 
-    Those of the last turn of the loop before that are left out: the daemon answered when the turn was over, and what
-    came of them may be missing.
+    The inputs of the last iteration before that end are left out, unless the session's own end is among their output:
+    the daemon answers in the tasks that run after them, so part of the answer may be missing.
     """
-    turn: list[EventBatch] = []
+    iteration: list[EventBatch] = []  # inputs of one event-loop iteration
     frames: list[str | bytes] = []
     try:
         for batch in record.batches():
@@ -41,33 +41,33 @@ def read_batches(record: SessionRecord) -> Iterator[EventBatch]:
                     if entry[0] == "<":
                         frames = [entry[4]]
                         entry = (*entry[:4], frames)
-                    moment = EventBatch(entry, [line])
-                    if turn and moment.iteration != turn[-1].iteration:
-                        yield from turn
-                        turn.clear()
-                    turn.append(moment)
-                elif not turn:
+                    event = EventBatch(entry, [line])
+                    # A new iteration proves that the one before is complete, with all its output.
+                    if iteration and event.iteration != iteration[-1].iteration:
+                        yield from iteration
+                        iteration.clear()
+                    iteration.append(event)
+                elif not iteration:  # output before the first input: the daemon is being built
                     continue
                 elif line.startswith(b'["+'):
                     frames.append(decode(line)[4])
-                    turn[-1].lines.append(line)
+                    iteration[-1].lines.append(line)
                 elif line.startswith(b'["hole"'):
-                    record.incomplete_reason = f"there is a hole in it: {decode(line)[1]} lines were lost, {_WHY}"
+                    lost = decode(line)[1]
+                    record.incomplete_reason = f"the record has a gap: {lost} lines were lost, {_HOLE_REASON}"
                     return
                 else:
-                    turn[-1].output.append(line)
+                    iteration[-1].output.append(line)
     except (ValueError, LookupError):
         record.incomplete_reason = (
-            f"{record.path.name} has a line that this version cannot read, after line {record.lines_read}"
+            f"{record.path.name} has a line that this version cannot read after line {record.lines_read}"
         )
         return
-    said = [line for moment in turn for line in moment.output]
-    if any(line.startswith(_CANCELLED) for line in said):
-        record.incomplete_reason = (
-            f"{record.path.name} ends where the session was broken off, by a second Ctrl-C for instance"
-        )
-    elif any(line.startswith(b'["over"') for line in said):
-        yield from turn
+    output = [line for event in iteration for line in event.output]
+    if any(line.startswith(_CANCELLED) for line in output):
+        record.incomplete_reason = f"{record.path.name} ends where the session was aborted, for example by Ctrl-C twice"
+    elif any(line.startswith(b'["over"') for line in output):
+        yield from iteration
 
 
 _INPUT_PREFIXES: Final = tuple(f'["{kind}",'.encode() for kind in INPUT_KINDS)

@@ -1,4 +1,4 @@
-"""Lines of a record in words, for whoever looks for the place where two lives of a session part."""
+"""Formatting of record lines in words, for the output of a session replay."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,88 +28,91 @@ _EXIT_KIND_FIELDS: Final = ("kind", "previous", "upgraded")
 
 
 def describe_line(line: bytes, rules: SymbolRules | None = None) -> str:
-    """A line in words. With the symbol's `rules`, amounts bear their assets; what has no words comes as it is."""
+    """A record line in words; an unknown one as it stands. With the symbol's `rules`, amounts are given with assets."""
     try:
         entry = decode(line)
-    except ValueError:  # no line, but a word about one
+    except ValueError:  # no line, but the player's message about one
         return line.decode(errors="replace")
     match entry:
         case ("<" | "+", _, _, number, frame):
-            return f"heard over line {number}: {_frame(frame, rules)}"
+            return f"received on connection {number}: {_describe_frame(frame, rules)}"
         case (">", number, text):
-            return f"request over line {number}: {_request(text, rules)}"
+            return f"request on connection {number}: {_describe_request_text(text, rules)}"
         case ("!>", number, text, error):
-            return f"request over line {number}, not written ({_failure(error)}): {_request(text, rules)}"
+            request = _describe_request_text(text, rules)
+            return f"request on connection {number}, not sent ({_describe_error(error)}): {request}"
         case ("ask", number, what):
-            return f"waits for {what} ({number})"
+            return f"waits for {what} (operation {number})"
         case ("told", _, _, number, None):
-            return f"what it waited for has come ({number})"
+            return f"operation {number} completed"
         case ("told", _, _, number, str(outcome)):
-            return f"what it waited for has come ({number}): {outcome}"
+            return f"operation {number} completed: {outcome}"
         case ("told", _, _, number, outcome):
-            return f"what it waited for has failed ({number}): {_failure(outcome)}"
+            return f"operation {number} failed: {_describe_error(outcome)}"
         case ("alarm", number, seconds):
-            return f"alarm {number} set, in {seconds:g} s"
+            return f"timer {number} set to {seconds:g} s"
         case ("ring", _, _, number, *_):
-            return f"alarm {number} rang"
-        case ("obey", _, _, instruction, who):
-            return f"{who or 'somebody'} asked: {instruction}"
+            return f"timer {number} fired"
+        case ("obey", _, _, command, who):
+            return f"command {command}" + (f" from {who}" if who else "")
         case ("stop", _, _, reason, code):
-            return f"told to stop: {reason} ({code})"
+            return f"stop requested: {reason} (exit code {code})"
         case ("tick", *_):
             return "time passed"
         case ("stir", *_):
-            return "stirred"
+            return "trading loop woken"
         case ("alert", _, text):
             return f"alert: {text}"
-        case ("news", event, numbers):
-            return f"event {event}: {_numbers(numbers)}"
-        case ("decision", about, numbers):
-            return f"decision: {_about(about)}{_judged(numbers)}"
+        case ("news", event, fields):
+            return f"event {event}: {_describe_fields(fields)}"
+        case ("decision", key, fields):
+            return f"decision: {_describe_decision_key(key)}{_describe_decision_price(fields)}"
         case ("over", int(code)):
-            return f"ended with code {code}"
+            return f"ended with exit code {code}"
         case ("over", outcome):
-            return f"ended by a failure: {_failure(outcome)}"
+            return f"ended with an error: {_describe_error(outcome)}"
         case _:
             return line.decode(errors="replace")
 
 
 def describe_request(line: bytes, rules: SymbolRules | None) -> str:
-    """The request alone, for whoever need not know on which connection it went out. Raises ValueError for others."""
+    """A request line without its connection. Raises ValueError for other lines."""
     _, _, text, *error = decode(line)
-    asked = _describe_request_text(text, rules)
-    head = "" if asked.startswith("order.") else "request "
-    return f"{head}{asked}" + (f", not written ({_failure(error[0])})" if error else "")
+    request = _describe_request_text(text, rules)
+    head = "" if request.startswith("order.") else "request "
+    return f"{head}{request}" + (f", not sent ({_describe_error(error[0])})" if error else "")
 
 
-def field_differences(recorded: bytes, now: bytes) -> Iterator[tuple[str, str, str]]:
-    """Where two lines of the same kind say something else: the name of it, and both values. Nothing for others."""
+def field_differences(recorded: bytes, replayed: bytes) -> Iterator[tuple[str, str, str]]:
+    """The fields in which two lines of the same kind differ: name and both values. Nothing for lines of other kinds."""
     try:
-        one, other = decode(recorded), decode(now)
+        one, other = decode(recorded), decode(replayed)
     except ValueError:
         return
     if one[0] != other[0] or len(one) != len(other):
         return
     if one[0] in _REQUESTS:
         one, other = tuple(map(_parse_json, one)), tuple(map(_parse_json, other))
-    for part, (mine, yours) in enumerate(zip(one[1:], other[1:], strict=True), 1):
-        named = isinstance(mine, dict) and isinstance(yours, dict)
-        yield from _field_differences("" if named else f"{one[0]} {part}", mine, yours)
+    for part, (recorded_value, replayed_value) in enumerate(zip(one[1:], other[1:], strict=True), 1):
+        named = isinstance(recorded_value, dict) and isinstance(replayed_value, dict)
+        yield from _field_differences("" if named else f"{one[0]} {part}", recorded_value, replayed_value)
 
 
-def _field_differences(name: str, mine: object, yours: object) -> Iterator[tuple[str, str, str]]:
-    if isinstance(mine, dict) and isinstance(yours, dict):
-        for key in dict.fromkeys((*mine, *yours)):
-            yield from _field_differences(f"{name}.{key}" if name else key, mine.get(key), yours.get(key))
-    elif mine != yours:
-        yield name, _format_value(mine), _format_value(yours)
+def _field_differences(name: str, recorded_value: object, replayed_value: object) -> Iterator[tuple[str, str, str]]:
+    if isinstance(recorded_value, dict) and isinstance(replayed_value, dict):
+        for key in dict.fromkeys((*recorded_value, *replayed_value)):
+            yield from _field_differences(
+                f"{name}.{key}" if name else key, recorded_value.get(key), replayed_value.get(key)
+            )
+    elif recorded_value != replayed_value:
+        yield name, _format_value(recorded_value), _format_value(replayed_value)
 
 
-# --- what is said ---
+# --- output of the daemon ---
 
 
 def _describe_request_text(text: str, rules: SymbolRules | None) -> str:
-    """ "order.place SELL 1.2 ETH at 2500.01 FDUSD (TE-t-…)"; of other requests what matters of their parameters."""
+    """ "order.place SELL 1.2 ETH at 2500.01 FDUSD (TE-t-…)"; of other requests the method and the main parameters."""
     message = _parse_json(text)
     if not isinstance(message, dict) or not isinstance(method := message.get("method"), str):
         return text
@@ -130,42 +133,44 @@ def _describe_request_text(text: str, rules: SymbolRules | None) -> str:
 
 def _describe_order(side: str, quantity: object, price: object, rules: SymbolRules | None) -> str:
     base, quote = ("", "") if rules is None else (f" {rules.base_asset}", f" {rules.quote_asset}")
-    amount = "" if quantity is None else f" {_number(quantity)}{base}"
-    return f"{side}{amount} at {'the best price' if price is None else f'{_number(price)}{quote}'}"
+    amount = "" if quantity is None else f" {_format_number(quantity)}{base}"
+    return f"{side}{amount} at {'the best price' if price is None else f'{_format_number(price)}{quote}'}"
 
 
-def _describe_decision_key(about: Sequence[Any]) -> str:
-    """What it is about, from `record.watchman`."""
+def _describe_decision_key(key: Sequence[Any]) -> str:
+    """The decision key that `eventlog.recorder` writes, in words."""
     try:
-        acted, phase, regime, gate, exit_, hold, halted, armed = about
+        acted, phase, regime, gate, exit_, paused, halted, armed = key
         words = [f"{phase}, holding {str(regime).lower()}" if regime else str(phase)]
         words += [f"gate shut by {gate}"] if gate else []
         if exit_ is not None:
             kind, side, ending = exit_
             words.append(f"{EXIT_NAMES[ExitKind(kind)]} {side}" + (f" ending: {ending}" if ending else ""))
-        words += [name for name, holds in (("on hold", hold), ("halted", halted), ("trail armed", armed)) if holds]
-    except (ValueError, TypeError):  # of a version that is about something else
-        return _format_value(about)
-    return ", ".join(words) + (f" (by the rule: {acted})" if acted else "")
+        words += [name for name, holds in (("paused", paused), ("halted", halted), ("trail armed", armed)) if holds]
+    except (ValueError, TypeError):  # of a version with another key
+        return _format_value(key)
+    return ", ".join(words) + (f" (rule: {acted})" if acted else "")
 
 
-def _describe_decision_price(numbers: object) -> str:
-    """By which price."""
-    memory = numbers.get("memory") if isinstance(numbers, dict) else None
-    if not isinstance(numbers, dict) or not isinstance(memory, dict):
+def _describe_decision_price(decision: object) -> str:
+    """The price that the decision was made on, and the anchor as a price. Field names are those of the record."""
+    state = decision.get("memory") if isinstance(decision, dict) else None
+    if not isinstance(decision, dict) or not isinstance(state, dict):
         return ""
-    u, anchor, regime = numbers.get("u"), memory.get("anchor"), memory.get("regime")
-    if not (isinstance(u, float) and isinstance(anchor, float) and u and anchor and regime):
+    unit_value, anchor, regime = decision.get("u"), state.get("anchor"), state.get("regime")
+    if not (isinstance(unit_value, float) and isinstance(anchor, float) and unit_value and anchor and regime):
         return ""
-    price, from_price = (u, anchor) if regime == "BASE" else (1 / u, 1 / anchor)
-    return f"; {'bid' if regime == 'BASE' else 'ask'} {price:.8g}, anchor {from_price:.8g}"
+    # In QUOTE the unit value is the inverse of the price: what one quote unit buys.
+    price, anchor_price = (unit_value, anchor) if regime == "BASE" else (1 / unit_value, 1 / anchor)
+    return f"; {'bid' if regime == 'BASE' else 'ask'} {price:.8g}, anchor {anchor_price:.8g}"
 
 
-# --- what is heard ---
+# --- frames ---
 
 
 def _describe_frame(frame: str | bytes, rules: SymbolRules | None) -> str:
-    """A frame, for what it tells."""
+    """What a frame says; one of an unknown kind as it stands."""
+    # The record does not say which kind of connection it was; replies and events look different enough to try both.
     for read in (read_api_frame, read_stream_frame):
         try:
             message = read(frame)
@@ -173,15 +178,15 @@ def _describe_frame(frame: str | bytes, rules: SymbolRules | None) -> str:
             continue
         match message:
             case BookUpdate():
-                return f"book {_book(message.top)}"
+                return f"book {_describe_book(message.top)}"
             case KlineUpdate():
-                return f"candle {message.interval} {_kline(message.kline)}"
+                return f"candle {message.interval} {_describe_kline(message.kline)}"
             case ParsedReply():
-                return f"answer to {message.request_id}: {_reply(message.reply, rules)}"
+                return f"reply to {message.request_id}: {_describe_reply(message.reply, rules)}"
             case ExecutionReport():
                 return _describe_report(message, rules)
             case AccountPosition():
-                return f"balances {', '.join(map(_balance, message.balances))}"
+                return f"balances {', '.join(map(_describe_balance, message.balances))}"
             case _:
                 break
     return frame_text(frame)
@@ -225,16 +230,16 @@ def _describe_balance(balance: Balance) -> str:
 
 
 def _describe_error(error: Sequence[object]) -> str:
-    """From `record.failures`: its name and its text; what is behind them is for the replay."""
+    """An error as `eventlog.error_codec` writes it: its name and its text, without further arguments."""
     return ": ".join(map(str, error[:2]))
 
 
-def _describe_fields(numbers: object) -> str:
-    """What an event bears, where it bears something; what leads to it is in the decision."""
-    if not isinstance(numbers, Mapping):
-        return _format_value(numbers)
-    single = {key: value for key, value in numbers.items() if isinstance(value, str | int | float)}
-    return ", ".join(f"{key.replace('_', ' ')} {_named(key, value)}" for key, value in single.items())
+def _describe_fields(fields: object) -> str:
+    """The plain fields of an event; nested ones are left out, because the decision line has them."""
+    if not isinstance(fields, Mapping):
+        return _format_value(fields)
+    single = {key: value for key, value in fields.items() if isinstance(value, str | int | float)}
+    return ", ".join(f"{key.replace('_', ' ')} {_format_field(key, value)}" for key, value in single.items())
 
 
 def _format_field(key: str, value: str | float) -> str:
@@ -259,7 +264,7 @@ def _format_number(value: object) -> str:
 
 
 def _parse_json(text: Any) -> Any:
-    """JSON within JSON; whatever else it is, as it is."""
+    """The value of JSON text inside a line, for example of a request; anything else unchanged."""
     try:
         return json.loads(text) if isinstance(text, str) else text
     except ValueError:

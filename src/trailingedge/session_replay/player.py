@@ -1,12 +1,22 @@
-"""A recorded session lived once more: the same daemon on the same threshold, with the record behind it.
+"""Player of a recorded session: feeds its inputs to a real daemon and compares the daemon's output with the record.
 
-The loop brings each moment of the record after as many turns as it came after then, so that it meets the tasks
-where they were; what the daemon says to it is held against what it said then, line by line.
+Theory of operation. `SessionPlayer` is the I/O boundary of the replayed daemon (see `eventlog.io_boundary`): it
+performs no operation, sends nothing, and takes every input from the record.
 
-With other settings than the recorded ones the two may part ways, and that they do is what is asked. Numbers in
-alerts and events then differ before anything is done differently, so that only acts are compared: requests, and
-what the strategy is about. Where a setting changes whether and how long something waits, alarms ring by their own
-time from there on; what only one of the two does then shows a while later, so that the last moments are kept.
+- *Same settings.* Each input is delivered after as many event-loop iterations as lay between it and the input before
+  (`on_iteration`), or at once when the loop is idle (`deliver_next`). So it meets the daemon's tasks in the same state.
+  Each output line must equal the next expected one, byte for byte. The first that does not is the `Difference`, and the
+  replay ends.
+- *Other settings.* The replay may diverge from the recording, and finding where is its purpose. Numbers in events and
+  alerts differ long before the daemon acts differently, so only actions are compared (`comparable.action_key`):
+  requests, the kinds of events, and the decision's key.
+- *Own timing.* A changed setting may change whether or for how long something waits. At the first timer that differs,
+  the recorded timer inputs lose their meaning: from there on the replay fires its own timers when they are due
+  (`_start_own_timing`), and an action may come some seconds earlier or later than in the record, in another order.
+  `UnorderedComparison` matches the two; an action without a counterpart becomes a difference only after
+  MATCH_WINDOW_NS. For that reason the player keeps the batches, output and status of the last seconds.
+- *After the difference* the record is no longer played: the exchange's replies in it answer requests that this daemon
+  did not send.
 """
 
 import asyncio
@@ -33,11 +43,13 @@ from trailingedge.simulator.virtual_loop import VirtualLoop
 
 Args = TypeVarTuple("Args")
 
-_PRECEDING_LINES: Final = 6
+_PRECEDING_LINES: Final = 6  # shown before a difference
 _TIMER: Final = b'["alarm"'
 _OVER: Final = b'["over"'
 
 ReplayProgress = Callable[[float, int], bool]
+"""Called before each input with the share of the record that was read, from 0 to 1, and the time in nanoseconds since
+the start. Returns False to stop the replay."""
 
 
 def _keep_going(_: float, __: int) -> bool:
@@ -45,19 +57,19 @@ def _keep_going(_: float, __: int) -> bool:
 
 
 class EndOfRecord(Exception):
-    """There are no more moments."""
+    """The record has no more inputs."""
 
 
 class ReplayDiverged(Exception):
-    """The two have parted ways."""
+    """The output differs from the record; `SessionPlayer.difference` says where."""
 
 
 class ReplayStopped(Exception):
-    """Somebody has asked for an end."""
+    """The progress callback asked for the end of the replay."""
 
 
 class ReplayLoop(VirtualLoop):
-    """A loop without timers, in which moments come from a record."""
+    """An event loop without timers or sockets, whose only inputs come from a `SessionPlayer`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,50 +94,51 @@ class ReplayLoop(VirtualLoop):
         *args: *Args,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Only the clock knows when something is over."""
+        """Refused during a replay: a timer on the loop would not be in the record. Timers belong to the clock."""
         if self.player is not None:
             raise RuntimeError(f"{callback} sets a timer on the loop instead of the clock")
         return super().call_at(when, callback, *args, context=context)
 
 
 class SessionPlayer(IoBoundary):
-    """Brings the moments and hears what is said. `acts_only`: the settings are others than the recorded ones.
+    """Delivers recorded inputs and compares output. `actions_only`: the settings differ from the recorded ones.
 
-    Before each moment `glance` is told how much of the record has been read, from 0 to 1, and the time in
-    nanoseconds since the beginning; Stopped goes through where it returns False.
+    Raises ReplayStopped through the event loop if `on_progress` returns False.
     """
 
-    def __init__(self, record: SessionRecord, *, acts_only: bool = False, glance: ReplayProgress = _keep_going) -> None:
+    def __init__(
+        self, record: SessionRecord, *, actions_only: bool = False, on_progress: ReplayProgress = _keep_going
+    ) -> None:
         super().__init__(FrozenClock(record.header.zero_ns, record.header.unix_ns))
         self.node: TradingNode | None = None
         self.difference: Difference | None = None
         self.at_ns = 0
         self.input_count = 0
         self.request_count = 0
-        self.finished = False  # the daemon has
-        self.ignores_output = False  # whatever the daemon still does is of no interest
-        self._actions_only = acts_only
+        self.finished = False  # the daemon has ended by itself
+        self.ignores_output = False  # while the remaining tasks are cancelled
+        self._actions_only = actions_only
         self._record = record
-        self._on_progress = glance
+        self._on_progress = on_progress
         self._own_timing = False
         self._batches = read_batches(record)
         self._upcoming: EventBatch | None = None
         self._current = EventBatch(("begin", 0, 0), [])
-        self._iterations_since = -1  # the daemon's first step is the moment before the first
+        self._iterations_since = -1  # of the current input; the iteration that starts the daemon does not count
         self._expected_output: deque[bytes] = deque()
         self._unordered = UnorderedComparison()
         self._preceding: deque[bytes] = deque(maxlen=_PRECEDING_LINES)
         self._timer_due_ns: dict[int, int] = {}
         self._timer_heap: list[tuple[int, int]] = []
-        self._recent_batches: deque[EventBatch] = deque()  # by their own time, the last moments
-        self._recent_output: deque[tuple[int, bytes]] = deque()  # and what was said in them, with its time
-        self._statuses: dict[int, StatusAt | None] = {}  # and how things stood where that may matter
-        self._early_results: dict[
-            int, tuple[Any, Exception | None]
-        ] = {}  # by their own time, answers before the questions
+        # With own timing, of the last seconds: a difference in them shows only later.
+        self._recent_batches: deque[EventBatch] = deque()
+        self._recent_output: deque[tuple[int, bytes]] = deque()  # with its time
+        self._statuses: dict[int, StatusAt | None] = {}  # by time, where an action is unmatched
+        # With own timing, the recorded result of an operation may be read before the daemon starts it.
+        self._early_results: dict[int, tuple[Any, Exception | None]] = {}
 
     def start(self) -> None:
-        """The first moment, before the daemon's first step. Raises EndOfRecord."""
+        """Enter the first input, before the daemon runs. Raises EndOfRecord."""
         first = next(self._batches, None)
         if first is None:
             raise EndOfRecord
@@ -134,13 +147,13 @@ class SessionPlayer(IoBoundary):
 
     @property
     def at_recorded_end(self) -> bool:
-        """The record tells how it ended, and that is where it stands. By its own time the daemon may be late for it."""
+        """Everything was played, the session's end included. With own timing the daemon may lag behind it."""
         return self._upcoming is None and any(line.startswith(_OVER) for line in self._current.output)
 
-    # Moments ---------------------------------------------------------------------------------
+    # Delivery --------------------------------------------------------------------------------
 
     def on_iteration(self) -> None:
-        """A turn of the loop is over. Raises Parted or Stopped."""
+        """An iteration of the loop is over. Raises ReplayDiverged or ReplayStopped."""
         self._iterations_since += 1
         if self.difference is not None:
             raise ReplayDiverged
@@ -148,7 +161,7 @@ class SessionPlayer(IoBoundary):
             self._deliver_due()
 
     def deliver_next(self) -> None:
-        """Nothing is ready: whatever comes next. Raises EndOfRecord, Parted or Stopped."""
+        """The loop is idle: deliver the next input. Raises EndOfRecord, ReplayDiverged or ReplayStopped."""
         if self.difference is not None:
             raise ReplayDiverged
         if self._own_timing:
@@ -156,48 +169,50 @@ class SessionPlayer(IoBoundary):
             if self._fire_due_timer():
                 return
         if self._upcoming is None:
+            # Output that the record has before its end and the daemon has not produced is a difference, too.
             self._check_missing_output()
             raise EndOfRecord
         self._deliver_upcoming()
-        if not self._own_timing:  # what came in the same turn
+        if not self._own_timing:  # inputs of the same iteration
             self._deliver_due()
 
-    # Where they part -------------------------------------------------------------------------
+    # What a difference is explained by -------------------------------------------------------
 
     def remaining_lines(self, from_ns: int) -> Iterator[tuple[int, bytes]]:
-        """What the record says from that moment on, each line with its time; nothing can be played after that."""
-        past = (
-            [moment for moment in self._recent_batches if moment.at_ns >= from_ns]
-            if self._own_timing
-            else [self._current]
-        )
+        """The recorded output from `from_ns` on, with times. Consumes the record: nothing can be played after it."""
+        if self._own_timing:
+            recent = [batch for batch in self._recent_batches if batch.at_ns >= from_ns]
+        else:
+            recent = [self._current]
         upcoming = () if self._upcoming is None else (self._upcoming,)
-        for moment in itertools.chain(past, upcoming, self._batches):
-            yield from ((moment.at_ns, line) for line in moment.output)
+        # Already read, one read ahead, and the rest of the file.
+        for batch in itertools.chain(recent, upcoming, self._batches):
+            yield from ((batch.at_ns, line) for line in batch.output)
 
     def output_at(self, at_ns: int) -> list[bytes]:
-        """What the daemon said in that moment, alerts included; in step only from the difference on."""
-        return [line for when_ns, line in self._recent_output if when_ns == at_ns]
+        """The daemon's output at that input, alerts included. Without own timing, only from the difference on."""
+        return [line for line_ns, line in self._recent_output if line_ns == at_ns]
 
     def status_at(self, at_ns: int) -> StatusAt | None:
-        """How things stood at the end of that moment, as far as that is known."""
+        """The daemon's status after that input; None if it was not kept."""
         return status_of(self.node) if at_ns == self.at_ns else self._statuses.get(at_ns)
 
     def _update_history(self) -> None:
-        """All tasks have had their turn; what is too old to matter is forgotten."""
+        """Called when the loop is idle: keep the status where an action is unmatched, and drop what is too old."""
         if self._unordered.has_unmatched_at(self.at_ns):
             self._statuses[self.at_ns] = status_of(self.node)
+        # An action is reported at the latest one window after it happened, when its batch is still here.
         old_ns = self.at_ns - 2 * MATCH_WINDOW_NS
         while self._recent_batches and self._recent_batches[0].at_ns < old_ns:
             self._recent_batches.popleft()
         while self._recent_output and self._recent_output[0][0] < old_ns:
             self._recent_output.popleft()
-        self._statuses = {at_ns: sight for at_ns, sight in self._statuses.items() if at_ns >= old_ns}
+        self._statuses = {at_ns: status for at_ns, status in self._statuses.items() if at_ns >= old_ns}
 
-    # The end ---------------------------------------------------------------------------------
+    # Inputs ----------------------------------------------------------------------------------
 
     def on_node_finished(self, outcome: object) -> None:
-        """The daemon has ended."""
+        """The daemon has ended with that exit code or error."""
         self.finished = True
         self._on_output(("over", outcome))
         if self.difference is None:
@@ -218,89 +233,90 @@ class SessionPlayer(IoBoundary):
                 raise ReplayDiverged
         if not self._on_progress(self._record.share_read, self.at_ns):
             raise ReplayStopped
-        moment = self._upcoming
-        self._enter_batch(moment)
+        batch = self._upcoming
+        self._enter_batch(batch)
         self._upcoming = next(self._batches, None)
         self._iterations_since = 0
         self.input_count += 1
-        problem = self._apply_input(moment.entry)
+        problem = self._apply_input(batch.entry)
         if problem is not None:
-            if self._own_timing:  # it follows from something that has parted before
+            if self._own_timing:  # the cause is an earlier action that has no counterpart
                 self.difference = self._unordered.unmatched(self.at_ns, finished=True)
-            self._set_difference(moment.lines[0], problem.encode())
+            self._set_difference(batch.lines[0], problem.encode())
             raise ReplayDiverged
 
-    def _enter_batch(self, moment: EventBatch) -> None:
-        self._current = moment
-        self._set_time(moment.at_ns)
-        if moment.entry[0] != "begin":
-            self._preceding += moment.lines
+    def _enter_batch(self, batch: EventBatch) -> None:
+        self._current = batch
+        self._set_time(batch.at_ns)
+        if batch.entry[0] != "begin":
+            self._preceding += batch.lines
         if self._own_timing:
-            self._recent_batches.append(moment)
-            self._unordered.add_recorded(moment.output, moment.at_ns, tuple(self._preceding))
-            self.difference = self.difference or self._unordered.overdue(moment.at_ns)
+            self._recent_batches.append(batch)
+            self._unordered.add_recorded(batch.output, batch.at_ns, tuple(self._preceding))
+            self.difference = self.difference or self._unordered.overdue(batch.at_ns)
         else:
-            self._expected_output += (line for line in moment.output if not self._is_ignored(line))
+            self._expected_output += (line for line in batch.output if not self._is_ignored(line))
 
     def _set_time(self, at_ns: int) -> None:
         self.at_ns = at_ns
         self.frozen_clock.set_time_ns(self.frozen_clock.zero_ns + at_ns)
 
     def _apply_input(self, entry: RecordEntry) -> str | None:
-        """Do it; why that cannot be, where it cannot."""
+        """Apply a recorded input to the daemon. Returns why that is impossible, or None."""
         match entry:
             case ("<", _, _, number, frames):
-                line = self._open_sockets.get(number)
-                if line is None or not line.listening:
-                    return f"nobody listens to line {number}"
+                socket = self._open_sockets.get(number)
+                if socket is None or not socket.listening:
+                    return f"the replayed daemon does not listen on connection {number}"
                 try:
-                    line.deliver(frames)
-                except Exception:  # noqa: BLE001 - it is with the line, whose end will raise it
+                    socket.deliver(frames)
+                except Exception:  # noqa: BLE001 - the socket keeps it, and `listen` raises it in the daemon's task
                     return None
             case ("ring", _, _, number, *off_ms):
                 if off_ms:
                     self.frozen_clock.adjust_wall_ms(off_ms[0])
                 if not self._own_timing and not self._fire_timer(number):
-                    return f"alarm {number} is not set"
+                    return f"the replayed daemon has not set timer {number}"
             case ("tick", *_):
-                pass  # it has the time, and nothing else
+                pass  # it only moves the clock
             case ("told", _, _, number, outcome):
                 error = recorded_error(outcome) if isinstance(outcome, list) else None
                 if self._own_timing and number > self._operation_count:
                     self._early_results[number] = (outcome, error)
                 elif not self.complete(number, None if error else outcome, error):
-                    return f"nobody waits for the answer to {number}"
+                    return f"the replayed daemon does not wait for operation {number}"
             case _:
                 return self._apply_command(entry)
         return None
 
     def _apply_command(self, entry: RecordEntry) -> str | None:
         if self.node is None:
-            return "there is no daemon"
+            return "the daemon is not built yet"
         match entry:
-            case ("obey", _, _, instruction, who):
-                self.node.submit(OperatorCommand(instruction), who=who)
+            case ("obey", _, _, command, who):
+                self.node.submit(OperatorCommand(command), who=who)
             case ("stop", _, _, reason, code):
                 self.node.stop(reason, ExitCode(code))
             case ("stir", *_):
                 self.node.wake()
             case _:
-                return "a line that means nothing to this version"
+                return "this version does not know the kind of this line"
         return None
 
-    # What is said ----------------------------------------------------------------------------
+    # Output ----------------------------------------------------------------------------------
 
     def add(self, entry: RecordEntry) -> None:
-        """The daemon says that."""
+        """Compare an output of the daemon. The player is a `LineSink`, like the writer of a live session."""
         if entry[0] in (">", "!>"):
             self.request_count += 1
         self._on_output(entry)
 
     def check_backlog(self) -> bool:
-        """Nothing is written."""
+        """Always True: nothing is written."""
         return True
 
     def _on_output(self, entry: RecordEntry) -> None:
+        # Encoded like in the recording, so that equal output gives equal bytes.
         line = encode(entry)[:-1]
         if (self._own_timing or self.difference is not None) and not self.ignores_output:
             self._recent_output.append((self.at_ns, line))
@@ -309,8 +325,9 @@ class SessionPlayer(IoBoundary):
         if self._own_timing:
             self._unordered.add_replayed(line, self.at_ns, tuple(self._preceding))
         elif self._expected_output and self._lines_match(self._expected_output[0], line):
-            self._preceding.append(self._expected_output.popleft())
+            self._preceding.append(self._expected_output.popleft())  # the usual case
         elif self._actions_only and (line.startswith(_TIMER) or self._timer_expected()):
+            # One of the two sets a timer that the other does not: from here on their timings differ.
             self._start_own_timing()
             self._unordered.add_replayed(line, self.at_ns, tuple(self._preceding))
         else:
@@ -320,11 +337,11 @@ class SessionPlayer(IoBoundary):
         return recorded == now or (self._actions_only and action_key(recorded) == action_key(now))
 
     def _is_ignored(self, line: bytes) -> bool:
-        """It is not compared."""
+        """Whether a line is left out of the comparison: alerts contain numbers that depend on settings."""
         return self._actions_only and line.startswith(b'["alert"')
 
     def _check_missing_output(self) -> None:
-        """What the record says by now should have been said."""
+        """Before time moves on: output that the record has and the daemon has not produced is a difference."""
         if self.difference is not None:
             return
         if not self._own_timing and self._actions_only and self._timer_expected():
@@ -335,33 +352,35 @@ class SessionPlayer(IoBoundary):
             self._set_difference(self._expected_output[0], None)
 
     def _timer_expected(self) -> bool:
-        """The next thing that the record has is a wait, which is no act."""
+        """Whether the next recorded output is a timer. A missing timer is no action, only another timing."""
         return bool(self._expected_output) and self._expected_output[0].startswith(_TIMER)
 
     def _set_difference(self, recorded: bytes | None, now: bytes | None) -> None:
         if self.difference is None:
             self.difference = Difference(self.at_ns, recorded, now, tuple(self._preceding))
 
-    # Own time --------------------------------------------------------------------------------
+    # Own timing ------------------------------------------------------------------------------
 
     def _start_own_timing(self) -> None:
+        """From here on fire the daemon's timers when they are due, and match actions in any order."""
         self._own_timing = True
         self._recent_batches.append(self._current)
         self._unordered.add_recorded(self._expected_output, self.at_ns, tuple(self._preceding))
         self._expected_output.clear()
+        # Timers that are set keep their due times; recorded "ring" inputs only move the clock from now on.
         self._timer_heap = [
             (self._timer_due_ns[number], number) for number in self._timers if number in self._timer_due_ns
         ]
         heapq.heapify(self._timer_heap)
 
     def _fire_due_timer(self) -> bool:
-        """The next alarm, where it is due before the next moment."""
+        """Fire the next timer if it is due before the next recorded input. Whether one was fired."""
         while self._timer_heap:
             due_ns, number = self._timer_heap[0]
             if self._upcoming is None or due_ns > self._upcoming.at_ns:
                 return False
             heapq.heappop(self._timer_heap)
-            if number in self._timers:
+            if number in self._timers:  # a cancelled timer stays in the heap
                 self._set_time(max(due_ns, self.at_ns))
                 return self._fire_timer(number)
         return False
@@ -370,29 +389,30 @@ class SessionPlayer(IoBoundary):
         self._timer_due_ns.pop(number, None)
         return self.fire_timer(number)
 
-    # The threshold ---------------------------------------------------------------------------
+    # I/O boundary: operations are never performed, their results come from the record ----------
 
-    async def listen_on(self, line: BoundarySocket) -> None:
-        """The record knows when it ends."""
+    async def listen_on(self, socket: BoundarySocket) -> None:
+        """Never called: the end of the connection is a recorded input."""
 
-    def on_listening_ended(self, line: BoundarySocket) -> None:
-        """The record knows that nothing more was heard."""
+    def on_listening_ended(self, socket: BoundarySocket) -> None:
+        """Nothing to stop: no frames arrive but those of the record."""
 
-    async def close_socket(self, line: BoundarySocket) -> None:
-        """The record knows when it is done."""
+    async def close_socket(self, socket: BoundarySocket) -> None:
+        """Never called: the end of the close is a recorded input."""
 
-    async def _open_socket(self, line: BoundarySocket, url: str) -> None:
-        """The record knows what comes of it."""
+    async def _open_socket(self, socket: BoundarySocket, url: str) -> None:
+        """Never called: the result of the dial is a recorded input."""
 
-    def _make_sender(self, line: BoundarySocket) -> Callable[[str], None]:
+    def _make_sender(self, socket: BoundarySocket) -> Callable[[str], None]:
         def send(text: str) -> None:
             recorded = self._expected_output[0] if self._expected_output else b""
             if recorded.startswith(b'["!>"'):
+                # The recorded write failed, so this one must, too: the daemon's reaction is what is compared next.
                 error = decode(recorded)[3]
-                self.add(("!>", line.number, text, error))
+                self.add(("!>", socket.number, text, error))
                 lost = error_codec.decode_error(error)
                 raise lost if isinstance(lost, SessionLost) else SessionLost(str(lost))
-            self.add((">", line.number, text))
+            self.add((">", socket.number, text))
 
         return send
 
@@ -405,12 +425,13 @@ class SessionPlayer(IoBoundary):
     def _stop_timer(self, number: int) -> None:
         self._timer_due_ns.pop(number, None)
 
-    def _start_operation(self, number: int, what: str, do: IoOperation) -> None:  # noqa: ARG002 - it has been done
+    def _start_operation(self, number: int, what: str, operation: IoOperation) -> None:  # noqa: ARG002 - not performed
         self.add(("ask", number, what))
         early = (None, None) if self.ignores_output else self._early_results.pop(number, None)
         if early is not None:
+            # Not at once: the daemon has not begun to wait yet.
             outcome, error = early
             asyncio.get_running_loop().call_soon(self.complete, number, None if error else outcome, error)
 
     def _end_operation(self, number: int) -> None:
-        """Nobody waits any more, and nothing goes on."""
+        """Nothing to cancel: no operation is performed."""

@@ -1,6 +1,6 @@
-"""How a replayed session is told, to people and to machines.
+"""Output of a session replay, as text and as JSON.
 
-People are told in the words of alerts and of `why`; the lines of the record themselves are for machines.
+The text uses the words of alerts and of `why`; only the JSON contains lines of the record.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,9 +22,9 @@ _MAX_FIELD_DIFFERENCES: Final = 6
 
 
 def result_text(replayed: ReplayResult) -> str:
-    """Several lines of at most 80 columns: what was replayed, and whether it went the same way."""
-    amount = f"{counted(replayed.inputs, 'moment')}, {counted(replayed.requests, 'request')}"
-    lines = [_wrap(f"{replayed.path}: {_span(replayed.at_ns)} from {_time(replayed, 0)}, {amount}", "", "  ")]
+    """Several lines of at most 80 columns: what was replayed, and whether the replay did the same."""
+    amount = f"{counted(replayed.inputs, 'input')}, {counted(replayed.requests, 'request')}"
+    lines = [_wrap(f"{replayed.path}: {_duration(replayed.at_ns)} from {_time_text(replayed, 0)}, {amount}", "", "  ")]
     if replayed.changed_settings:
         lines.append(
             _wrap("with " + ", ".join(_changed_setting(replayed, name) for name in replayed.changed_settings), "", "  ")
@@ -39,19 +39,19 @@ def result_text(replayed: ReplayResult) -> str:
             else _difference_lines(replayed, replayed.difference)
         )
     if replayed.incomplete_reason is not None:
-        lines.append(_wrap(f"replayed up to there: {replayed.incomplete_reason}", "", "  "))
+        lines.append(_wrap(f"the replay ends early: {replayed.incomplete_reason}", "", "  "))
     return "\n".join(lines)
 
 
 def interrupted_text(replayed: ReplayResult) -> str:
-    """One line on a replay that was asked to end before it had an answer."""
+    """One line on a replay that the user stopped before it had a result."""
     share = 0.0 if replayed.stopped_at is None else replayed.stopped_at
-    at = f"{_moment(replayed, replayed.at_ns):%Y-%m-%d %H:%M:%S} UTC"
-    return f"stopped at {share * 100:.0f} %, {at}: it goes the same way up to there"
+    at = f"{_datetime_at(replayed, replayed.at_ns):%Y-%m-%d %H:%M:%S} UTC"
+    return f"stopped at {share * 100:.0f} %, {at}: no difference up to there"
 
 
 def result_json(replayed: ReplayResult) -> dict[str, object]:
-    """The same for machines."""
+    """The result as JSON. The key `sequel` holds the later alerts, `moments` the number of inputs."""
     difference = replayed.difference
     return {
         "version": REPLAY_RESULT_VERSION,
@@ -79,49 +79,46 @@ def _changed_setting(replayed: ReplayResult, name: str) -> str:
 
 
 def _same_text(replayed: ReplayResult) -> str:
-    way = (
-        "it goes the same way"
-        if replayed.incomplete_reason is None
-        else "as far as the record can be read, it goes the same way"
-    )
+    complete = replayed.incomplete_reason is None
+    result = "no difference" if complete else "no difference as far as the record can be read"
     if replayed.changed_settings:
-        return f"{way}: the same requests, and the strategy is about the same things at the same moments"
-    return f"{way}: every request, decision, event and alert is what it was, byte for byte"
+        return f"{result}: the same requests and the same kinds of decisions at the same times"
+    return f"{result}: every request, decision, event and alert is the same, byte for byte"
 
 
 def _version_notes(replayed: ReplayResult) -> Iterator[str]:
-    """What else than the daemon or its settings may be the reason. Golden records and tests know no version."""
+    """Other versions of program or Python, which may be the reason. A record made by a test has no program version."""
     then, now = _minor_version(replayed.python), _minor_version(replayed.python_now)
     programs = (replayed.program, replayed.program_now)
     if all(programs) and programs[0] != programs[1]:
-        yield f"recorded by version {programs[0]} of this program, replayed by {programs[1]}: that may be why"
+        yield f"recorded by version {programs[0]} of this program, replayed by {programs[1]}: this may be the reason"
     if then != now:
-        yield f"recorded with Python {then}, replayed with Python {now}: that may be why"
+        yield f"recorded with Python {then}, replayed with Python {now}: this may be the reason"
 
 
 def _minor_version(version: str) -> str:
-    """Loops of different versions may take another number of turns for the same."""
+    """The version without its patch level: only other minor versions schedule tasks in other loop iterations."""
     return ".".join(version.split(".")[:2])
 
 
 def _divergence_lines(replayed: ReplayResult, difference: Difference) -> Iterator[str]:
-    """Where another setting parts ways, and what it and the recorded one are about there."""
-    fork = replayed.divergence or Divergence()
-    yield f"both do the same for {_span(difference.at_ns)}, then they part ways:"
-    yield f"  {_time(replayed, difference.at_ns)}{_market(fork)}"
-    yield from _paragraph("then", fork.recorded or ["it goes on as before"])
-    yield from _paragraph("now", fork.replayed or ["nothing of the kind"])
-    if fork.later_alerts:
-        yield "after that the record tells of:"
-        yield from (_paragraph_at(replayed, at_ns, text) for at_ns, text in fork.later_alerts)
-    yield "what the exchange would have answered to the other way no record knows"
+    """With other settings: when the two runs diverge, and what each does there and why."""
+    divergence = replayed.divergence or Divergence()
+    yield f"the same for {_duration(difference.at_ns)}, then the two diverge:"
+    yield f"  {_time_text(replayed, difference.at_ns)}{_market_text(divergence)}"
+    yield from _paragraph("then", divergence.recorded or ["no such action"])
+    yield from _paragraph("now", divergence.replayed or ["no such action"])
+    if divergence.later_alerts:
+        yield "later in the record:"
+        yield from (_paragraph_at(replayed, at_ns, text) for at_ns, text in divergence.later_alerts)
+    yield "the replay ends here: the record has no replies to other requests"
 
 
-def _market_text(fork: Divergence) -> str:
-    if fork.top is None or fork.rules is None:
+def _market_text(divergence: Divergence) -> str:
+    top, rules = divergence.top, divergence.rules
+    if top is None or rules is None:
         return ""
-    tick = fork.rules.tick_size
-    return f", bid {figure(fork.top.bid, tick)}, ask {figure(fork.top.ask, tick)} {fork.rules.quote_asset}"
+    return f", bid {figure(top.bid, rules.tick_size)}, ask {figure(top.ask, rules.tick_size)} {rules.quote_asset}"
 
 
 def _paragraph(name: str, texts: Sequence[str]) -> Iterator[str]:
@@ -132,35 +129,35 @@ def _paragraph(name: str, texts: Sequence[str]) -> Iterator[str]:
 
 
 def _paragraph_at(replayed: ReplayResult, at_ns: int, text: str) -> str:
-    head = f"  {_moment(replayed, at_ns):%H:%M:%S} "
+    head = f"  {_datetime_at(replayed, at_ns):%H:%M:%S} "
     return _wrap(text, head, " " * len(head))
 
 
 def _wrap(text: str, head: str, indent: str) -> str:
     one_line = " ".join(text.split())
-    shown = one_line if len(one_line) <= _MAX_TEXT else f"{one_line[: _LONGEST - 1]}…"
+    shown = one_line if len(one_line) <= _MAX_TEXT else f"{one_line[: _MAX_TEXT - 1]}…"
     return fill(
         shown, _WIDTH, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
     )
 
 
 def _difference_lines(replayed: ReplayResult, difference: Difference) -> Iterator[str]:
-    """Where the same settings lead elsewhere, line by line, for whoever looks for the reason."""
+    """With the same settings: the lines that differ, for the developer who looks for the reason."""
     rules = None if replayed.divergence is None else replayed.divergence.rules
-    at = f"{_span(difference.at_ns)} after the beginning, at {_time(replayed, difference.at_ns)}"
-    yield _wrap(f"it goes another way {at}:", "", "  ")
+    at = f"{_duration(difference.at_ns)} after the start, at {_time_text(replayed, difference.at_ns)}"
+    yield _wrap(f"it differs {at}:", "", "  ")
     yield "  before:"
     yield from (_wrap(describe_line(line, rules), "    ", " " * 6) for line in difference.preceding)
-    for head, line in (("the record says", difference.recorded), ("said now", difference.replayed)):
+    for head, line in (("recorded", difference.recorded), ("replayed", difference.replayed)):
         yield f"  {head}:"
         yield _wrap("nothing" if line is None else describe_line(line, rules), "    ", " " * 6)
-    if difference.recorded is None or difference.replayed is None:
+    if difference.recorded is None or difference.replayed is None:  # one side has no such line to compare with
         return
     found = list(islice(field_differences(difference.recorded, difference.replayed), _MAX_FIELD_DIFFERENCES + 1))
     if found:
-        yield "  they differ in:"
-    for name, mine, yours in found[:_MAX_FIELD_DIFFERENCES]:
-        yield _wrap(f"{name}: {mine} then, {yours} now", "    ", " " * 6)
+        yield "  fields that differ:"
+    for name, recorded, now in found[:_MAX_FIELD_DIFFERENCES]:
+        yield _wrap(f"{name}: {recorded} then, {now} now", "    ", " " * 6)
     if len(found) > _MAX_FIELD_DIFFERENCES:
         yield "    and more, see --json"
 
@@ -181,7 +178,7 @@ def _datetime_at(replayed: ReplayResult, at_ns: int) -> datetime:
 
 
 def _time_text(replayed: ReplayResult, at_ns: int) -> str:
-    return f"{_moment(replayed, at_ns):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
+    return f"{_datetime_at(replayed, at_ns):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
 
 
 def _iso_at(replayed: ReplayResult, at_ns: int) -> str:
@@ -192,16 +189,16 @@ def _iso_at(replayed: ReplayResult, at_ns: int) -> str:
 
 
 def _difference_json(replayed: ReplayResult, difference: Difference) -> dict[str, object]:
-    fork = replayed.divergence or Divergence()
+    divergence = replayed.divergence or Divergence()
     return {
         "at": _iso_at(replayed, difference.at_ns),
         "after_s": difference.at_ns / 1e9,
-        "bid": None if fork.top is None else str(fork.top.bid),
-        "ask": None if fork.top is None else str(fork.top.ask),
+        "bid": None if divergence.top is None else str(divergence.top.bid),
+        "ask": None if divergence.top is None else str(divergence.top.ask),
         "recorded": None if difference.recorded is None else difference.recorded.decode(errors="replace"),
         "now": None if difference.replayed is None else difference.replayed.decode(errors="replace"),
         "before": [line.decode(errors="replace") for line in difference.preceding],
-        "recorded_in_words": list(fork.recorded),
-        "now_in_words": list(fork.replayed),
-        "sequel": [{"at": _iso_at(replayed, at_ns), "alert": text} for at_ns, text in fork.later_alerts],
+        "recorded_in_words": list(divergence.recorded),
+        "now_in_words": list(divergence.replayed),
+        "sequel": [{"at": _iso_at(replayed, at_ns), "alert": text} for at_ns, text in divergence.later_alerts],
     }

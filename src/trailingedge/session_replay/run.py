@@ -1,4 +1,4 @@
-"""`replay_session`: a recorded session lived again, and what came of that."""
+"""Entry point of a session replay: builds the daemon on a `SessionPlayer`, runs it, and returns a `ReplayResult`."""
 
 import contextlib
 import logging
@@ -40,13 +40,12 @@ from trailingedge.simulator.virtual_loop import Deadlock
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """How it went. `trouble` says why the record was not played to its end, None where it was.
+    """The result of a replay. `incomplete_reason` says why the record was not played to its end; None if it was.
 
-    `program` and `python` are the versions that recorded it, `program_now` and `python_now` those that replay it; a
-    program may be unknown, "". `changed` are the settings that were not the recorded ones, `before` what they were.
-    Times are nanoseconds since the session began, `begun_ns` the wall clock then. `fork` tells of the place of the
-    difference. `stopped_at` is the share of the record that was read when somebody asked for an end, None where
-    nobody did.
+    `program` and `python` are the versions that recorded the session, `program_now` and `python_now` those that replay
+    it; an unknown program is "". `changed_settings` differ from the recorded ones, `recorded_values` are the latter.
+    Times are nanoseconds since the session started, `started_ns` is the wall clock then. `divergence` explains the
+    difference. `stopped_at` is the share of the record that was read when the user stopped the replay, otherwise None.
     """
 
     path: Path
@@ -77,38 +76,41 @@ class ReplayResult:
 def replay_session(
     path: Path,
     overrides: Mapping[str, str] | None = None,
-    witness: Observer | None = None,
+    observer: Observer | None = None,
     *,
-    daemon: list[TradingNode] | None = None,
-    glance: ReplayProgress = lambda *_: True,
+    nodes: list[TradingNode] | None = None,
+    on_progress: ReplayProgress = lambda *_: True,
     program: str = "",
 ) -> ReplayResult:
-    """Live it again; with `overrides`, settings by name, until it goes another way.
+    """Replay a session up to its end or the first difference; `overrides` are settings by name.
 
-    `witness` looks on; `daemon`, where given, is filled with the one that lived. `glance` is told before each
-    moment how much of the record has been read, from 0 to 1, and the time in nanoseconds since the beginning;
-    where it returns False, that is the end. `program` is our version. Raises ConfigError for a file that is no
-    record, and for settings that cannot be.
+    `observer` sees every tick. The daemon is appended to `nodes`, where an observer finds it during the replay, and
+    the caller afterwards. `program` is our version. Raises ConfigError for a file that is no record, and for invalid
+    settings.
     """
     record = SessionRecord(path)
     changed = dict(overrides or {})
     settings = replay_settings(record, changed)
-    player = SessionPlayer(record, acts_only=bool(changed), glance=glance)
+    player = SessionPlayer(record, actions_only=bool(changed), on_progress=on_progress)
     loop = ReplayLoop()
-    lives: list[TradingNode] = [] if daemon is None else daemon
+    nodes = [] if nodes is None else nodes
     stopped_at: float | None = None
     with _logging_disabled():
         try:
             try:
-                loop.run_until_complete(_run_node(record, settings, player, loop, witness, lives))
+                loop.run_until_complete(_run_node(record, settings, player, loop, observer, nodes))
             except (EndOfRecord, ReplayDiverged):
                 pass
             except ReplayStopped:
                 stopped_at = record.share_read
             lines = record.lines_read
-            # Before the end of what is left of the daemon moves it on.
-            fork = None if player.difference is None else explain_divergence(player.difference, player, record.header)
+            # Before the daemon's tasks are cancelled, because that changes its status.
+            divergence = (
+                None if player.difference is None else explain_divergence(player.difference, player, record.header)
+            )
         finally:
+            # The daemon's tasks still wait for inputs that will not come. Cancelling them makes output (closed
+            # connections, for example) that is not part of the comparison, and needs a loop without a player.
             player.ignores_output = True
             loop.player = None
             with contextlib.suppress(Deadlock):
@@ -116,7 +118,8 @@ def replay_session(
                 loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
     whole = player.finished or player.at_recorded_end or stopped_at is not None
-    cut_off = None if whole or record.incomplete_reason else f"{path.name} has no end: whoever wrote it was killed"
+    killed = f"{path.name} has no end: the recording process was killed"
+    cut_off = None if whole or record.incomplete_reason else killed
     return ReplayResult(
         path=path,
         program=record.header.program,
@@ -131,20 +134,20 @@ def replay_session(
         difference=player.difference,
         incomplete_reason=None if player.difference is not None else record.incomplete_reason or cut_off,
         program_now=program,
-        divergence=fork,
+        divergence=divergence,
         stopped_at=stopped_at,
     )
 
 
 def replay_settings(record: SessionRecord, overrides: Mapping[str, str]) -> Settings:
-    """The recorded ones, but for these. Raises ConfigError."""
-    reading = settings_from_header(record.header, overrides)
-    wrong = list(reading.problems)
-    if overrides:  # keys and consent are of no matter here
-        wrong += problems(replace(reading.settings, trading_mode=TradingMode.SIM))
-    if wrong:
-        raise ConfigError(wrong)
-    return reading.settings
+    """The recorded settings with `overrides`. Raises ConfigError."""
+    loaded = settings_from_header(record.header, overrides)
+    found = list(loaded.problems)
+    if overrides:  # as if in mode SIM, because a replay needs neither keys nor CONFIRM_LIVE
+        found += problems(replace(loaded.settings, trading_mode=TradingMode.SIM))
+    if found:
+        raise ConfigError(found)
+    return loaded.settings
 
 
 async def _run_node(
@@ -152,81 +155,87 @@ async def _run_node(
     settings: Settings,
     player: SessionPlayer,
     loop: ReplayLoop,
-    witness: Observer | None,
-    lives: list[TradingNode],
+    observer: Observer | None,
+    nodes: list[TradingNode],
 ) -> None:
-    head = record.header
-    nothing_saved = player.wrap_save_frames(_saves_nothing) if head.saves_frames else None
-    surroundings = Runtime(
-        Endpoints(*head.endpoints),
+    header = record.header
+    runtime = Runtime(
+        Endpoints(*header.endpoints),
+        # Any key will do: signatures are not in the record, and the player sends none.
         KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "replayed").with_wrapped_signer(
             player.wrap_signer
         ),
         player.dial,
         player,
-        Random(head.seed),
-        save_frames=nothing_saved,
+        Random(header.seed),
+        save_frames=player.wrap_save_frames(_saves_nothing) if header.saves_frames else None,
         stopwatch=ManualClock(),
-        observer=_Observers(DecisionObserver(player), *([] if witness is None else [witness])),
+        observer=_Observers(DecisionObserver(player), *([] if observer is None else [observer])),
     )
-    check = player.wrap_key_check(_checks_nothing) if head.checks_key else None
-    daemon = TradingNode(settings, surroundings, _NoUi(), RecordedAlerts(_NoAlerts(), player), verify_key=check)
-    player.node = daemon
-    lives.append(daemon)
+    check = player.wrap_key_check(_checks_nothing) if header.checks_key else None
+    node = TradingNode(settings, runtime, _NoUi(), RecordedAlerts(_NoAlerts(), player), verify_key=check)
+    player.node = node
+    nodes.append(node)
     player.start()
     loop.player = player
     try:
-        code = await daemon.run()
-    except Exception as failure:  # noqa: BLE001 - the record knows whether it was to be expected
+        code = await node.run()
+    except Exception as failure:  # noqa: BLE001 - compared with the recorded end like any other output
         player.on_node_finished(error_codec.encode_error(failure))
     else:
         player.on_node_finished(int(code))
 
 
 async def _saves_nothing(_: list[str]) -> Path:
-    """The record knows what came of it."""
+    """Never called: the player takes the result from the record."""
     return Path()
 
 
 async def _checks_nothing(_: int) -> None:
-    """The record knows what came of it."""
+    """Never called: the player takes the result from the record."""
 
 
 class _Observers:
-    def __init__(self, *witnesses: Observer) -> None:
-        self._observers = witnesses
+    """Several observers as one."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
 
     def on_tick(self, trader: TradingCore, view: StateView) -> None:
-        for witness in self._observers:
-            witness.on_tick(trader, view)
+        for observer in self._observers:
+            observer.on_tick(trader, view)
 
     def on_report(self, report: ExecutionReport) -> None:
-        for witness in self._observers:
-            witness.on_report(report)
+        for observer in self._observers:
+            observer.on_report(report)
 
 
 class _NoUi:
+    """A user interface that shows nothing."""
+
     def close(self) -> None:
-        """It was never open."""
+        pass
 
-    def print_line(self, text: str) -> None:
-        """Nobody looks."""
+    def line(self, text: str) -> None:
+        pass
 
-    def show_step(self, name: str, result: str) -> None:
-        """Nobody looks."""
+    def step(self, name: str, result: str) -> None:
+        pass
 
-    def show_status(self, view: StatusView, now_s: float) -> None:
-        """Nobody looks."""
+    def show(self, view: StatusView, now_s: float) -> None:
+        pass
 
 
 class _NoAlerts:
+    """Sends no alert: the recorded session has sent them. `RecordedAlerts` still hands them to the comparison."""
+
     def send(self, text: str, level: int = logging.INFO) -> None:
-        """Nobody is told twice."""
+        pass
 
 
 @contextlib.contextmanager
 def _logging_disabled() -> Iterator[None]:
-    """What the daemon logs it has logged before."""
+    """Suppress the daemon's log: the recorded session has logged the same."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

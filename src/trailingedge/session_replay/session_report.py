@@ -1,4 +1,4 @@
-"""The story of a recorded session: it is lived once more, and somebody looks on and writes it down."""
+"""Report of a recorded session, collected by an observer while the session is replayed."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,20 +16,20 @@ from trailingedge.session_replay.player import ReplayProgress
 from trailingedge.session_replay.run import ReplayResult, replay_session
 
 
-def report_of_session(path: Path, glance: ReplayProgress = lambda *_: True) -> RunReport:
-    """What happened, as far as the record goes, or `glance` goes on (see `replay_session`).
+def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True) -> RunReport:
+    """The report of the session, up to the end of the record or until `on_progress` returns False.
 
-    Raises ConfigError where there is nothing to tell of, KeyboardInterrupt where it was not gone on with long enough.
+    Raises ConfigError if the session never traded, KeyboardInterrupt if it was stopped before that was known.
     """
-    writer = _ReportObserver()
-    lives: list[TradingNode] = []
-    replayed = replay_session(path, witness=writer, daemon=lives, glance=glance)
-    daemon = lives[0]
-    desk = daemon.services
+    observer = _ReportObserver()
+    nodes: list[TradingNode] = []
+    replayed = replay_session(path, observer=observer, nodes=nodes, on_progress=on_progress)
+    node = nodes[0]
+    desk = node.services
     if desk is None or not desk.statistics.from_ms:
         if replayed.stopped_at is not None:
             raise KeyboardInterrupt
-        raise ConfigError([f"{path}: it ended before it was ready to trade; there is no story of it"])
+        raise ConfigError([f"{path}: the session ended before it was ready to trade; there is nothing to report"])
     tally, rules = desk.statistics, desk.rules
     return RunReport(
         symbol=rules.symbol,
@@ -38,12 +38,12 @@ def report_of_session(path: Path, glance: ReplayProgress = lambda *_: True) -> R
         tick_size=rules.tick_size,
         from_ms=tally.from_ms,
         to_ms=tally.to_ms,
-        settings=shareable_settings(daemon.settings),
+        settings=shareable_settings(node.settings),
         exits=tuple(tally.exits),
-        fills=tuple(writer.fills),
-        orders=tuple(writer.orders),
-        candles=tuple(writer.candles),
-        samples=tuple(writer.moments),
+        fills=tuple(observer.fills),
+        orders=tuple(observer.orders),
+        candles=tuple(observer.candles),
+        samples=tuple(observer.samples),
         replaces=tally.replaces,
         rejected=dict(tally.rejected),
         first_bid=tally.first_bid,
@@ -52,27 +52,28 @@ def report_of_session(path: Path, glance: ReplayProgress = lambda *_: True) -> R
         last_value=tally.last_value,
         max_drawdown_frac=tally.max_drawdown_frac,
         gaps=tuple(_gaps(replayed)),
-        mode=TradingMode.SIM.value if daemon.settings.trading_mode is TradingMode.SIM else "",
+        mode=TradingMode.SIM.value if node.settings.trading_mode is TradingMode.SIM else "",
     )
 
 
 def _gaps(replayed: ReplayResult) -> list[str]:
-    gaps = [] if replayed.incomplete_reason is None else [f"the record is not whole: {replayed.incomplete_reason}"]
+    """What the report lacks, in words."""
+    gaps = [] if replayed.incomplete_reason is None else [f"the record is incomplete: {replayed.incomplete_reason}"]
     if replayed.stopped_at is not None:
-        gaps.append(f"stopped at {replayed.stopped_at * 100:.0f} % of the record; what came after that is not told")
+        gaps.append(f"stopped at {replayed.stopped_at * 100:.0f} % of the record; later events are missing")
     if replayed.difference is not None:
-        gaps.append("told only up to where the replay differs from the record; see trailing-edge replay")
+        gaps.append("ends where the replay differs from the record; see trailing-edge replay")
     return gaps
 
 
 @dataclass
 class _ReportObserver:
-    """Looks on."""
+    """Collects fills, order events, candles and samples from the ticks of a replayed daemon."""
 
     fills: list[Fill] = field(default_factory=list)
     orders: list[OrderLogEntry] = field(default_factory=list)
     candles: list[Candle] = field(default_factory=list)
-    moments: list[Sample] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
 
     def on_report(self, report: ExecutionReport) -> None:
         fill = fill_of(report)
@@ -80,20 +81,22 @@ class _ReportObserver:
             self.fills.append(fill)
 
     def on_tick(self, trader: TradingCore, view: StateView) -> None:
-        for news in trader.events:
-            event = order_log_entry(news, view.market_ms)
-            if event is not None:
-                self.orders.append(event)
+        for event in trader.events:
+            order = order_log_entry(event, view.market_ms)
+            if order is not None:
+                self.orders.append(order)
         for kline in view.closed_klines:
             self.candles.append(
                 Candle(kline.open_ms, float(kline.open), float(kline.high), float(kline.low), float(kline.close))
             )
-            self.moments.append(_sample_at(trader, view, kline))
+            self.samples.append(_sample_at(trader, view, kline))
 
 
 def _sample_at(trader: TradingCore, view: StateView, kline: Kline) -> Sample:
+    """One point of the report's curves, at the close of `kline`."""
     rules, decision = trader.rules, trader.decision
     bid = kline.close if view.top is None else view.top.bid
+    # A channel that has not seen all its klines yet is not drawn.
     base, quote = (view.balances.get(asset) or Balance(asset, ZERO) for asset in (rules.base_asset, rules.quote_asset))
     channel = None if decision is None or decision.channel is None or not decision.channel.full else decision.channel
     return Sample(

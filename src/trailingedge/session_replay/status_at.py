@@ -1,4 +1,4 @@
-"""How things stood with a daemon that lives again, kept for when it turns out that they mattered."""
+"""Status of a replayed daemon at one input, kept until it is known whether that input is the point of divergence."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,17 @@ from trailingedge.strategy.state import ActiveExit
 
 @dataclass(frozen=True, slots=True)
 class StatusAt:
-    """What there was to see, the exit in progress, and the reasons for what it did."""
+    """The status, the exit in progress, and what `why` said."""
 
     view: StatusView
     active_exit: ActiveExit | None
     why: str
 
 
-def status_of(daemon: TradingNode | None) -> StatusAt | None:
-    """Now. None before it knows what it trades."""
-    desk = None if daemon is None else daemon.services
-    if daemon is None or desk is None:
+def status_of(node: TradingNode | None) -> StatusAt | None:
+    """The status now; None before the daemon knows the symbol's rules."""
+    desk = None if node is None else node.services
+    if node is None or desk is None:
         return None
-    view = desk.status(daemon.client.reconnects)
+    view = desk.status(node.client.reconnects)
     return StatusAt(view, desk.core.state.exit, why(view, desk.core.decision))

@@ -1,6 +1,6 @@
-"""Who does the work: this process, several of it, or the workers of Dask or Ray. Where it is done changes nothing.
+"""Backends of a sweep: run trials in this process, in several local processes, or on the workers of Dask or Ray.
 
-Dask and Ray are extras: they are imported when they are asked for, and not before.
+Results are the same on every backend. Dask and Ray are optional extras and are imported only when selected.
 """
 
 import contextlib
@@ -17,26 +17,26 @@ from trailingedge.core.errors import ConfigError
 from trailingedge.sweep.search_space import Combination
 from trailingedge.sweep.trial import TrialOutcome, TrialTask, run_trial
 
-_POLL_S: Final = 0.2  # how often somebody looks whether to go on
-_QUEUED_PER_WORKER: Final = 2  # trials that lie ready for each worker
+_POLL_S: Final = 0.2  # how often the stop request is checked
+_QUEUED_PER_WORKER: Final = 2  # trials submitted per worker: one that runs and one that waits
 
 NumberedTrial = tuple[int, Combination]
 TrialDone = Callable[[int, TrialOutcome], None]
 StopCheck = Callable[[], bool]
 SweepBackend = Callable[[TrialTask, Sequence[NumberedTrial], int, TrialDone, StopCheck], None]
-"""Tries what is given with so many workers, and tells of each as it is done, in any order. When stopped, those
-that are being tried are still told of."""
+"""Runs trials with so many workers and reports each result through the callback, in any order. After a stop request,
+trials that already run are still finished and reported."""
 
 
 def backend_named(name: str) -> SweepBackend:
-    """Raises ConfigError for one whose extra is not installed."""
+    """The backend of that name. Raises ConfigError if its extra is not installed."""
     if name != "local":
         _import_extra(name)
     return BACKENDS[name]
 
 
 def run_local(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: TrialDone, stopped: StopCheck) -> None:
-    """On this machine: in this process for one job, else in as many others."""
+    """Run on this machine: in this process for one job, otherwise in `jobs` processes."""
     if jobs == 1:
         for number, combination in trials:
             outcome = None if stopped() else run_trial(task, combination, stopped)
@@ -44,11 +44,12 @@ def run_local(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done:
                 return
             done(number, outcome)
         return
-    context = multiprocessing.get_context("spawn")  # the only way there is everywhere
+    # "spawn" is the only start method that every platform has, and the only safe one beside threads.
+    context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_sigint) as pool:
 
         def submit(combination: Combination) -> "Future[TrialOutcome | None]":
-            with sigint_ignored():  # it may start a worker, which needs a while until it can ignore anything
+            with sigint_ignored():  # it may start a worker, and Ctrl-C must not hit that before its initializer has run
                 return pool.submit(run_trial, task, combination)
 
         _run_trials(
@@ -63,7 +64,7 @@ def run_local(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done:
 
 
 def run_dask(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: TrialDone, stopped: StopCheck) -> None:
-    """On a cluster of Dask's of so many processes on this machine."""
+    """Run on a local Dask cluster of `jobs` processes."""
     distributed = _import_extra("dask")
     options = {"n_workers": jobs, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
@@ -86,7 +87,7 @@ def run_dask(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: 
 
 
 def run_ray(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: TrialDone, stopped: StopCheck) -> None:
-    """On a cluster of Ray's of so many processes on this machine."""
+    """Run on a local Ray cluster of `jobs` processes."""
     module = _import_extra("ray")
     module.init(num_cpus=jobs, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
@@ -118,7 +119,8 @@ def _run_trials(
     done: TrialDone,
     stopped: StopCheck,
 ) -> None:
-    """Each worker has one trial and one more waiting, so that a stop leaves little undone."""
+    """Keep each worker supplied with one waiting trial, but not more, so that a stop request takes effect soon."""
+    # Submitting all trials at once would be simpler, but a stop request would have to wait for all of them.
     ahead: Iterator[NumberedTrial] = iter(trials)
     waiting: dict[Any, int] = {}
     while True:
@@ -147,7 +149,7 @@ def _import_extra(name: str) -> Any:
 
 @contextlib.contextmanager
 def sigint_ignored() -> Iterator[None]:
-    """Whatever process is started meanwhile never hears of Ctrl-C, as long as it does not listen by itself."""
+    """Ignore SIGINT inside the block. A process that is started there inherits that, until it sets its own handler."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -156,5 +158,5 @@ def sigint_ignored() -> Iterator[None]:
 
 
 def _ignore_sigint() -> None:
-    """The terminal tells everybody; who began the work decides what is still done."""
+    """Ctrl-C reaches every process of the terminal; only the main process decides when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""A sweep's verdict in words and for machines, from the same numbers."""
+"""Output of a sweep, as text and as JSON: the ranking, the folds, and how far the winner can be trusted."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,174 +17,175 @@ from trailingedge.sweep.walk_forward import Folds
 SWEEP_RESULT_VERSION: Final = 1
 DEFAULT_ROWS: Final = 15  # rows of the table
 _LEFT_OUT_SHOWN: Final = 5
-_MIN_AGREEMENT: Final = 0.3  # ranks before and after; below that the past said next to nothing
+_MIN_AGREEMENT: Final = 0.3  # correlation of ranks before and after; below that the past says almost nothing
 
 
 def sweep_text(
-    verdict: SweepResult,
+    result: SweepResult,
     folds: Folds,
     market: RecordedMarket,
     gaps: Sequence[str],
     shown: int = DEFAULT_ROWS,
     width: int = USUAL_WIDTH,
 ) -> str:
-    """The whole of it, in lines of at most `width` letters."""
-    last, asset = verdict.last, market.base_asset
+    """The result as text, in lines of at most `width` characters."""
+    last, asset = result.last, market.base_asset
     span = f"from {timestamp(folds.from_ms)} to {timestamp(folds.to_ms)} UTC"
     lines = [
-        f"sweep {market.symbol}: {counted(verdict.tried, 'combination')} {span}",
+        f"sweep {market.symbol}: {counted(result.tried, 'combination')} {span}",
         *(f"  missing: {gap}" for gap in shown_gaps(gaps)),
-        *_invalid_lines(verdict),
+        *_invalid_lines(result),
         "",
         _heading(folds, last),
     ]
     lines = [part for line in lines for part in wrapped(line, width)]
     lines += columns(_table(last, asset, shown), width)
     if folds.count:
-        heading = "folds: each winner on the days after those it was chosen on"
-        lines += ["", heading, *columns(_folds_table(verdict, folds, asset), width)]
-    lines += ["", "what that is worth"]
-    lines += [part for sentence in reliability(verdict, asset) for part in wrapped(f"  {sentence}", width)]
+        heading = "folds: each winner, tested on the days after those it was chosen on"
+        lines += ["", heading, *columns(_folds_table(result, folds, asset), width)]
+    lines += ["", "how far to trust this"]
+    lines += [part for sentence in reliability(result, asset) for part in wrapped(f"  {sentence}", width)]
     lines += ["", *wrapped(_winner_line(last), width)]
     return "\n".join(lines)
 
 
-def sweep_json(verdict: SweepResult, folds: Folds, market: RecordedMarket, gaps: Sequence[str]) -> dict[str, object]:
-    """The whole of it, ready for JSON."""
-    last = verdict.last
+def sweep_json(result: SweepResult, folds: Folds, market: RecordedMarket, gaps: Sequence[str]) -> dict[str, object]:
+    """The result as JSON."""
+    last = result.last
     return {
         "version": SWEEP_RESULT_VERSION,
         "symbol": market.symbol,
         "from": iso_time(folds.from_ms),
         "to": iso_time(folds.to_ms),
-        "tried": verdict.tried,
-        "left_out": len(verdict.invalid),
-        "left_out_settings": [{"settings": dict(each.combination), "why": each.reason} for each in verdict.invalid],
+        "tried": result.tried,
+        "left_out": len(result.invalid),
+        "left_out_settings": [{"settings": dict(each.combination), "why": each.reason} for each in result.invalid],
         "table": [_row_data(row) for row in last.rows],
         "hold_base_frac": {"in_sample": last.hold_in_frac, "out_of_sample": last.hold_out_frac},
-        "folds": [_fold_data(fold, folds) for fold in verdict.folds] if folds.count else [],
+        "folds": [_fold_data(fold, folds) for fold in result.folds] if folds.count else [],
         "winner": dict(last.winner.combination),
         "as_good_as_winner": [dict(row.combination) for row in last.tied_with_winner],
         "walk_forward": {
-            "result_frac": verdict.walk_forward_frac,
-            "unchanged_frac": verdict.unchanged_frac,
-            "hold_base_frac": verdict.hold_base_frac,
+            "result_frac": result.walk_forward_frac,
+            "unchanged_frac": result.unchanged_frac,
+            "hold_base_frac": result.hold_base_frac,
         },
         "overfitting": {
-            "rank_agreement": verdict.rank_agreement,
-            "folds_no_better_than_median": verdict.folds_below_median if folds.count else None,
-            "words": list(reliability(verdict, market.base_asset)),
+            "rank_agreement": result.rank_agreement,
+            "folds_no_better_than_median": result.folds_below_median if folds.count else None,
+            "words": list(reliability(result, market.base_asset)),
         },
         "gaps": list(gaps),
     }
 
 
-def reliability(verdict: SweepResult, asset: str) -> Iterator[str]:
-    """How far the winner can be trusted, in sentences, of which the last is the conclusion."""
-    last, tried = verdict.last, verdict.tried
-    many = f"{counted(tried, 'combination')} were tried"
+def reliability(result: SweepResult, asset: str) -> Iterator[str]:
+    """How far the winner can be trusted, in sentences; the last one is the conclusion."""
+    last, tried = result.last, result.tried
+    tested = f"{counted(tried, 'combination')} were tested"
     if last.all_equal:
-        yield f"{many} and came to exactly the same: what was varied made no difference on these days."
+        yield f"{tested} and gave exactly the same result: the varied settings make no difference on these days."
         if last.winner.out_of_sample_frac is None:
-            yield "They are fewer than two whole days; give more."
+            yield "There are fewer than two whole days; give more."
         return
-    yield f"{many}. The best of many owes some of it to luck."
+    yield f"{tested}. The best of many is partly luck."
     if last.tied_with_winner:
         others = counted(len(last.tied_with_winner), "other")
-        yield f"The winner is no better than {others} that made exactly the same; it was only named first."
-    if last.winner.out_of_sample_frac is None or verdict.walk_forward_frac is None:
+        yield f"The winner is no better than {others} with exactly the same result; it only comes first in the list."
+    if last.winner.out_of_sample_frac is None or result.walk_forward_frac is None:
         yield (
-            "There are fewer than two whole days, so nothing was judged on other days than it was chosen on: "
-            "whatever stands first here may stand there by chance. Give more days."
+            "There are fewer than two whole days, so the winner was not tested on other days than it was chosen on: "
+            "its rank may be chance. Give more days."
         )
         return
     before, after = percent(last.winner.in_sample_frac), percent(last.winner.out_of_sample_frac)
-    most = f", with {counted(len(last.tied_with_winner), 'other')}" if last.tied_with_winner else ""
-    yield f"The winner made {before} on the days it was chosen on, the most of all {tried}{most}."
-    yield f"On the days after it made {after}, {_place(last, tried)}."
-    walked = percent(verdict.walk_forward_frac)
+    shared = f", with {counted(len(last.tied_with_winner), 'other')}" if last.tied_with_winner else ""
+    yield f"The winner made {before} on the days it was chosen on, the most of all {tried}{shared}."
+    yield f"On the days after, it made {after}, {_winner_place(last, tried)}."
+    walk_forward = percent(result.walk_forward_frac)
+    unchanged, held = _percent_or_nothing(result.unchanged_frac), _percent_or_nothing(result.hold_base_frac)
     yield (
-        f"Over {_folds_of(verdict)} the winners made {walked} on days they were not chosen on; the settings as they "
-        f"were made {_said(verdict.unchanged_frac)}, holding {asset} {_said(verdict.hold_base_frac)}."
+        f"Over {_fold_count(result)} the winners made {walk_forward} on days they were not chosen on; "
+        f"the unchanged settings made {unchanged}, holding {asset} made {held}."
     )
-    if verdict.rank_agreement is not None:
-        said = "something" if verdict.rank_agreement >= _MIN_AGREEMENT else "next to nothing"
-        yield f"Ranks before and after agree by {verdict.rank_agreement:+.2f} of 1: the past says {said} of the days after."
-    yield _conclusion(verdict)
+    agreement = result.rank_agreement
+    if agreement is not None:
+        tells = "something" if agreement >= _MIN_AGREEMENT else "almost nothing"
+        yield f"Ranks before and after correlate by {agreement:+.2f}: the past tells {tells} about the days after."
+    yield _conclusion(result)
 
 
 def _winner_place(fold: FoldResult, tried: int) -> str:
-    """Where the winner came out, and who made the same there."""
+    """The winner's rank on the days after, and how many share it."""
     if fold.out_of_sample_ties == tried - 1:
         return "as did all others"
-    shared = (
-        ""
-        if not fold.out_of_sample_ties
-        else f", together with {counted(fold.out_of_sample_ties, 'other')} that made the same"
-    )
-    return f"which was {_nth(fold.winner.out_rank)} of {tried}{shared}"
+    ties = fold.out_of_sample_ties
+    shared = f", together with {counted(ties, 'other')} that made the same" if ties else ""
+    return f"which was {_ordinal(fold.winner.out_rank)} of {tried}{shared}"
 
 
-def _conclusion(verdict: SweepResult) -> str:
-    """What follows from all of it. It speaks of all folds, and says where the last one differs from them."""
-    below, count = verdict.folds_below_median, len(verdict.folds)
+def _conclusion(result: SweepResult) -> str:
+    """The conclusion from all folds; it says so if the last fold differs from the others."""
+    # From bad news to good: a winner below the median overrides everything that the numbers before it suggest.
+    below, count = result.folds_below_median, len(result.folds)
     if below == count == 1:
-        return "That is no better than half of all that was tried: do not trust it."
+        return "That is no better than half of all combinations: do not trust it."
     if below:
         which = f"all {count}" if below == count else f"{below} of {count}"
-        whether = "though not in the last" if verdict.last.in_better_half else "the last among them"
+        whether = "but not in the last" if result.last.in_better_half else "the last among them"
         beside = "" if below == count else f", {whether},"
-        return f"In {which} folds{beside} the winner did no better than half of all that was tried: do not trust it."
-    if verdict.rank_agreement is None or verdict.rank_agreement < _MIN_AGREEMENT:
-        return "The winners came out in the better half, but the best before is not as a rule the best after."
-    if (verdict.walk_forward_frac or 0.0) <= max(verdict.unchanged_frac or 0.0, 0.0):
-        return "The winners held their places, and still made no more than changing nothing, or doing nothing."
-    stretches = "one stretch" if count == 1 else f"{count} stretches"
+        return f"In {which} folds{beside} the winner did no better than half of all combinations: do not trust it."
+    if result.rank_agreement is None or result.rank_agreement < _MIN_AGREEMENT:
+        return "The winners came out in the better half, but the best before is usually not the best after."
+    if (result.walk_forward_frac or 0.0) <= max(result.unchanged_frac or 0.0, 0.0):
+        return "The winners stayed in the better half, but made no more than the unchanged settings, or than nothing."
+    periods = "one period" if count == 1 else f"{count} periods"
     few = "which is little" if count == 1 else "which are few"
-    return f"The winners held up on {stretches} of days they had not seen, {few}; judge them on more."
+    return f"The winners held up in {periods} that they were not chosen on, {few}; test them on more days."
 
 
 def _winner_line(last: FoldResult) -> str:
-    """What to write on a command line for it."""
+    """The winner as options of a command line."""
     if last.all_equal:
-        return "no winner: all came to the same"
+        return "no winner: all results are the same"
     flags = " ".join(f"--set {name}={value}" for name, value in last.winner.combination.items())
     others = f" (and {len(last.tied_with_winner)} as good)" if last.tied_with_winner else ""
-    return f"the winner{others}: {flags or 'the settings as they were'}"
+    return f"the winner{others}: {flags or 'the unchanged settings'}"
 
 
-def _invalid_lines(verdict: SweepResult) -> Iterator[str]:
-    """By reason, the first of them by name."""
-    for why, each in groupby(sorted(verdict.invalid, key=lambda each: each.reason), key=lambda each: each.reason):
+def _invalid_lines(result: SweepResult) -> Iterator[str]:
+    """The combinations that were not tested, by reason; only the first are listed."""
+    for why, each in groupby(sorted(result.invalid, key=lambda each: each.reason), key=lambda each: each.reason):
         named = [_combination_text(left_out.combination) for left_out in each]
-        yield f"  left out, for the settings contradict each other: {counted(len(named), 'combination')}. {why}"
+        yield f"  not tested, because the settings contradict each other: {counted(len(named), 'combination')}. {why}"
         yield from (f"    {name}" for name in named[:_LEFT_OUT_SHOWN])
         if len(named) > _LEFT_OUT_SHOWN:
-            yield f"    and {len(named) - _LEFT_OUT_SHOWN} more, which are in the JSON"
+            yield f"    and {len(named) - _LEFT_OUT_SHOWN} more, see --json"
 
 
 def _heading(folds: Folds, last: FoldResult) -> str:
     if not folds.count:
-        return "all that was tried, chosen on all days and judged on none; equal results share a rank"
+        return "all combinations, chosen on all days and tested on none; equal results share a rank (=)"
     began, chosen_until = folds.from_ms, folds.part_bounds(last.number + 1)[0]
     judged_until = folds.part_bounds(last.number + 1)[1]
-    days = f"chosen on {_days(began, chosen_until)}, judged on {_days(chosen_until, judged_until)}"
-    return f"{days}; equal results share a rank (=); exits and drawdown are of the days judged on"
+    days = f"chosen on {_days_text(began, chosen_until)}, tested on {_days_text(chosen_until, judged_until)}"
+    return f"{days}; equal results share a rank (=); exits and drawdown are of the days tested on"
 
 
 def _table(fold: FoldResult, asset: str, shown: int) -> Table:
     before, after = _tied_ranks([row.in_rank for row in fold.rows]), _tied_ranks([row.out_rank for row in fold.rows])
     rows = [_row_cells(fold, row, before, after) for row in fold.rows[:shown]]
+    # The unchanged settings are always shown: they are what a winner must beat.
     if fold.unchanged not in fold.rows[:shown]:
         rows.append(_row_cells(fold, fold.unchanged, before, after))
     held = (percent(fold.hold_in_frac), _percent_or_nothing(fold.hold_out_frac))
     rows.append((NO_VALUE, *held, NO_VALUE, NO_VALUE, NO_VALUE, NO_VALUE, f"holding {asset}"))
-    headings = ("rank", "chosen on", "judged on", "rank there", f"vs {asset}", "exits", "drawdown", "settings")
+    headings = ("rank", "chosen on", "tested on", "rank there", f"vs {asset}", "exits", "drawdown", "settings")
     return Table(headings, tuple(rows), frozenset(headings) - {"settings"})
 
 
 def _tied_ranks(ranks: Sequence[int | None]) -> frozenset[int | None]:
-    """Ranks that more than one has."""
+    """Ranks that several trials share."""
     return frozenset(rank for rank, count in Counter(ranks).items() if count > 1)
 
 
@@ -192,6 +193,7 @@ def _row_cells(
     fold: FoldResult, row: RankedTrial, before: frozenset[int | None], after: frozenset[int | None]
 ) -> tuple[str, ...]:
     chosen, judged = row.in_sample_frac, row.out_of_sample_frac
+    # Against holding the base asset on the same days, because a rising market makes every combination look good.
     if judged is None or fold.hold_out_frac is None:
         against = chosen - fold.hold_in_frac
     else:
@@ -209,25 +211,25 @@ def _row_cells(
 
 
 def _rank(rank: int | None, tied: frozenset[int | None]) -> str:
-    """ "2", or "2=" where others have it too."""
+    """ "2", or "2=" if others have the same rank."""
     return NO_VALUE if rank is None else f"{rank}{'=' if rank in tied else ''}"
 
 
-def _folds_table(verdict: SweepResult, folds: Folds, asset: str) -> Table:
-    headings = ("judged on", "before", "there", "rank there", "unchanged", f"holding {asset}", "winner")
+def _folds_table(result: SweepResult, folds: Folds, asset: str) -> Table:
+    headings = ("tested on", "before", "there", "rank there", "unchanged", f"holding {asset}", "winner")
     rows = [
         (
             _days_text(*folds.part_bounds(fold.number + 1)),
             percent(fold.winner.in_sample_frac),
             _percent_or_nothing(fold.winner.out_of_sample_frac),
-            f"{_rank(fold.winner.out_rank, _tied([row.out_rank for row in fold.rows]))} of {verdict.tried}",
+            f"{_rank(fold.winner.out_rank, _tied_ranks([row.out_rank for row in fold.rows]))} of {result.tried}",
             _percent_or_nothing(fold.unchanged.out_of_sample_frac),
             _percent_or_nothing(fold.hold_out_frac),
             _combination_text(fold.winner.combination),
         )
-        for fold in verdict.folds
+        for fold in result.folds
     ]
-    return Table(headings, tuple(rows), frozenset(headings) - {"judged on", "winner"})
+    return Table(headings, tuple(rows), frozenset(headings) - {"tested on", "winner"})
 
 
 def _row_data(row: RankedTrial) -> dict[str, object]:
@@ -258,11 +260,11 @@ def _fold_data(fold: FoldResult, folds: Folds) -> dict[str, object]:
 
 
 def _combination_text(combination: Combination) -> str:
-    return " ".join(f"{name}={value}" for name, value in combination.items()) or "as they were"
+    return " ".join(f"{name}={value}" for name, value in combination.items()) or "unchanged"
 
 
 def _days_text(from_ms: int, to_ms: int) -> str:
-    """From the first moment to the last, by day where they are midnights."""
+    """From the first time to the last; midnights without the time of day."""
     begins, ends = timestamp(from_ms), timestamp(to_ms)
     return f"{begins.removesuffix(' 00:00:00')} to {ends.removesuffix(' 00:00:00')}"
 
@@ -277,5 +279,5 @@ def _ordinal(rank: int | None) -> str:
     return f"{number}{suffix}"
 
 
-def _fold_count(verdict: SweepResult) -> str:
-    return "the one fold" if len(verdict.folds) == 1 else f"{len(verdict.folds)} folds"
+def _fold_count(result: SweepResult) -> str:
+    return "the one fold" if len(result.folds) == 1 else f"{len(result.folds)} folds"

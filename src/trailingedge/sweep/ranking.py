@@ -1,8 +1,8 @@
-"""Who won, and what that is worth: each fold's winner is judged on days that it was not chosen on.
+"""Ranking of trials in walk-forward folds: each winner is tested on days on which it was not chosen.
 
-The best of many has luck in it, and the more were tried, the more. So beside the winner stands where it came
-out among all others on the days after, how the days before and after agree over all that was tried, and what the
-settings that were there anyway did.
+The best of many combinations is partly luck, and the more were tested, the more so. The result therefore also has the
+winner's rank on the days after, the correlation of ranks before and after over all combinations, and the result of the
+unchanged settings.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,10 +17,10 @@ from trailingedge.sweep.walk_forward import Folds
 
 @dataclass(frozen=True, slots=True)
 class RankedTrial:
-    """One combination in one fold. Fractions are of the value at the beginning; ranks count from 1.
+    """One combination in one fold. Fractions are gains relative to the first value; ranks count from 1.
 
-    `exits` and `drawdown_frac` are those of the days judged on. Without such days they are those of all days,
-    and what was to be judged is None.
+    `in_sample` is the days it was chosen on, `out_of_sample` the days it is tested on. `exits` and `drawdown_frac` are
+    out of sample. Without such days they are of all days, and the out-of-sample values are None.
     """
 
     number: int
@@ -36,7 +36,7 @@ class RankedTrial:
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """The winner of one fold first, then all others by what they were chosen by. `hold_*` is the base asset held."""
+    """One fold: the winner first, then all others by in-sample result. `hold_*` is holding the base asset."""
 
     number: int
     rows: tuple[RankedTrial, ...]
@@ -49,30 +49,31 @@ class FoldResult:
 
     @property
     def tied_with_winner(self) -> tuple[RankedTrial, ...]:
-        """Others that made exactly as much on the days the winner was chosen on: it is no better than they."""
+        """The other trials with exactly the winner's in-sample result: the winner is no better than they."""
         return tuple(row for row in self.rows[1:] if row.in_rank == self.winner.in_rank)
 
     @property
     def all_equal(self) -> bool:
-        """Whatever was tried made the same, before and after."""
+        """Whether all trials have the same results, in and out of sample."""
         return len({(row.in_sample_frac, row.out_of_sample_frac) for row in self.rows}) == 1
 
     @property
     def out_of_sample_ties(self) -> int:
-        """How many others made exactly as much as the winner on the days judged on."""
+        """The number of other trials with exactly the winner's out-of-sample result."""
         return sum(_out_frac(row) == _out_frac(self.winner) for row in self.rows) - 1
 
     @property
     def in_better_half(self) -> bool:
-        """On the days judged on, fewer made more than the winner than made less: what its rank says, ties and all."""
+        """Whether, out of sample, fewer trials are better than the winner than are worse."""
         if self.winner.out_of_sample_frac is None:
             return False
+        # Counted instead of compared with the median, because many trials may share one result.
         less = sum(_out_frac(row) < _out_frac(self.winner) for row in self.rows)
         return (self.winner.out_rank or 1) - 1 < less
 
     @property
     def unchanged(self) -> RankedTrial:
-        """The settings that were there anyway."""
+        """The unchanged settings."""
         return next(row for row in self.rows if row.number == 0)
 
     @property
@@ -81,9 +82,10 @@ class FoldResult:
 
     @property
     def rank_agreement(self) -> float | None:
-        """How the ranks before and after agree: 1 in the same order, -1 in the opposite; None without any."""
+        """The correlation of in-sample and out-of-sample ranks, from -1 to 1; None if either has no order."""
         ranks = [(row.in_rank, row.out_rank) for row in self.rows if row.out_rank is not None]
         before, after = [rank for rank, _ in ranks], [rank for _, rank in ranks]
+        # Pearson's correlation of ranks is Spearman's; it is not defined if all ranks on one side are equal.
         if len(set(before)) < 2 or len(set(after)) < 2:
             return None
         return correlation(before, after)
@@ -91,7 +93,7 @@ class FoldResult:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """All folds, oldest first. The last one chooses on the most days; its winner is the sweep's."""
+    """All folds, oldest first. The last one chooses on the most days, and its winner is the winner of the sweep."""
 
     folds: tuple[FoldResult, ...]
     tried: int
@@ -103,22 +105,22 @@ class SweepResult:
 
     @property
     def walk_forward_frac(self) -> float | None:
-        """Each fold's winner, one after the other, on the days it was not chosen on; None without such days."""
+        """The compound out-of-sample gain of the folds' winners; None without out-of-sample days."""
         return _compound(fold.winner.out_of_sample_frac for fold in self.folds)
 
     @property
     def unchanged_frac(self) -> float | None:
-        """The settings that were there anyway, on the same days."""
+        """The gain of the unchanged settings on the same days."""
         return _compound(fold.unchanged.out_of_sample_frac for fold in self.folds)
 
     @property
     def hold_base_frac(self) -> float | None:
-        """The base asset, on the same days."""
+        """The gain of holding the base asset on the same days."""
         return _compound(fold.hold_out_frac for fold in self.folds)
 
     @property
     def folds_below_median(self) -> int:
-        """In how many folds the winner did no better than half of all that was tried."""
+        """The number of folds in which the winner did no better than half of all combinations out of sample."""
         return sum(fold.winner.out_of_sample_frac is not None and not fold.in_better_half for fold in self.folds)
 
     @property
@@ -133,22 +135,24 @@ def rank_trials(
     folds: Folds,
     left_out: tuple[InvalidCombination, ...] = (),
 ) -> SweepResult:
-    """What `outcomes`, by number of the combination, come to."""
+    """The ranking of `outcomes`, which are keyed by the number of the combination."""
     if not folds.count:
         return SweepResult((_judge_fold(0, combinations, outcomes, None),), len(outcomes), left_out)
-    told = tuple(_judge_fold(number, combinations, outcomes, number + 1) for number in range(folds.count))
-    return SweepResult(told, len(outcomes), left_out)
+    judged = tuple(_judge_fold(number, combinations, outcomes, number + 1) for number in range(folds.count))
+    return SweepResult(judged, len(outcomes), left_out)
 
 
 def _judge_fold(
     number: int, combinations: Sequence[Combination], outcomes: Mapping[int, TrialOutcome], judged: int | None
 ) -> FoldResult:
-    """Chosen on all parts before `judged`, and judged on that one; on all parts and not at all where that is None."""
+    """One fold: chosen on all parts before `judged`, tested on that part. None: chosen on all parts, not tested."""
     before = {each: prod(part.growth for part in outcome.parts[:judged]) for each, outcome in outcomes.items()}
     after = {} if judged is None else {each: outcome.parts[judged].growth for each, outcome in outcomes.items()}
+    # Gains compound: the growth over several parts is the product of theirs.
     in_ranks, out_ranks = _ranks(before), _ranks(after)
     rows = []
     for each, outcome in outcomes.items():
+        # A halted trial keeps the results up to the halt: it is ranked by them, and marked in the table.
         shown = outcome.parts if judged is None else outcome.parts[judged : judged + 1]
         rows.append(
             RankedTrial(
@@ -163,7 +167,7 @@ def _judge_fold(
                 halted=outcome.halted,
             )
         )
-    # Of those that are as good, the one that was named first: the settings as they were before any change.
+    # Among equals the first combination wins; number 0, the unchanged settings, before any change.
     rows.sort(key=lambda row: (row.in_rank, row.number))
     parts = next(iter(outcomes.values())).parts
     hold_in = prod(part.hold for part in parts[:judged]) - 1.0
@@ -176,16 +180,17 @@ def _out_frac(row: RankedTrial) -> float:
 
 
 def _ranks(growths: Mapping[int, float]) -> dict[int, int]:
-    """The best is 1; equals share the better rank."""
+    """Ranks by growth: the best is 1, equals share the better rank."""
     ordered = sorted(growths.values(), reverse=True)
     first: dict[float, int] = {}
-    for place, growth in enumerate(ordered, 1):
-        first.setdefault(growth, place)
+    for rank, growth in enumerate(ordered, 1):
+        first.setdefault(growth, rank)
     return {each: first[growth] for each, growth in growths.items()}
 
 
 def _compound(fractions: Iterable[float | None]) -> float | None:
     known = list(fractions)
+    # Without one of the factors the product would be of other days than the caller compares it with.
     if not known or any(fraction is None for fraction in known):
         return None
     return prod(1.0 + fraction for fraction in known if fraction is not None) - 1.0

@@ -1,4 +1,4 @@
-"""Which settings are tried: every combination of lists, or so many drawn by chance."""
+"""Search space of a sweep: all combinations of listed values, or a number of random ones."""
 
 import dataclasses
 import itertools
@@ -14,17 +14,17 @@ from trailingedge.config import OPTIONS, Option, Settings
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, UsageError
 
-MAX_COMBINATIONS: Final = 100_000  # combinations; whoever asks for more has forgotten how they multiply
-_MAX_REPEATED_DRAWS: Final = 1000  # in a row, before a space counts as exhausted
-_DIGITS: Final = 4  # of a number drawn by chance: no market knows more of it
+MAX_COMBINATIONS: Final = 100_000  # more is a mistake on the command line: values multiply quickly
+_MAX_REPEATED_DRAWS: Final = 1000  # in a row, before the space counts as exhausted
+_DIGITS: Final = 4  # significant digits of a random number: a result cannot depend on more
 
 Combination = Mapping[str, str]
-"""Settings by name, as text; empty for those that were set anyway."""
+"""Settings by name, as text; empty for the unchanged settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One setting that is varied: over `values`, or (where these are empty) over all numbers of a range."""
+    """One varied setting: `values`, or if these are empty a range from `low` to `high`."""
 
     name: str
     values: tuple[str, ...] = ()
@@ -35,18 +35,19 @@ class Axis:
     def is_range(self) -> bool:
         return not self.values
 
-    def draw(self, dice: Random) -> str:
-        """One value by chance."""
+    def draw(self, rng: Random) -> str:
+        """A random value."""
         if self.values:
-            return dice.choice(self.values)
+            return rng.choice(self.values)
+        # Integers within the range; rounding a float would make its ends half as likely.
         if OPTIONS[self.name].kind is int:
-            return str(dice.randint(math.ceil(self.low), math.floor(self.high)))
-        return f"{Decimal(repr(dice.uniform(self.low, self.high))):.{_DIGITS}g}"
+            return str(rng.randint(math.ceil(self.low), math.floor(self.high)))
+        return f"{Decimal(repr(rng.uniform(self.low, self.high))):.{_DIGITS}g}"
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidCombination:
-    """A combination that is not tried, and why: its settings contradict each other."""
+    """A combination that is not tested because its settings contradict each other, and the reason."""
 
     combination: Combination
     reason: str
@@ -54,7 +55,7 @@ class InvalidCombination:
 
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
-    """What is tried, and what is not."""
+    """The combinations to test, and the invalid ones."""
 
     combinations: tuple[Combination, ...]
     invalid: tuple[InvalidCombination, ...]
@@ -72,38 +73,39 @@ def parse_axis(text: str) -> Axis:
     try:
         edges = float(low), float(high)
     except ValueError:
-        raise ArgumentTypeError(f"{values!r} is no range of numbers such as 0.001..0.02") from None
+        raise ArgumentTypeError(f"{values!r} is not a range of numbers such as 0.001..0.02") from None
     if not edges[0] < edges[1] < math.inf:
-        raise ArgumentTypeError(f"{values!r} is no range: its second number must be the larger one")
+        raise ArgumentTypeError(f"{values!r} is not a range: the second number must be the larger one")
     return Axis(name, (), *edges)
 
 
 def build_search_space(axes: Sequence[Axis], settings: Settings, draws: int | None, seed: int) -> SearchSpace:
-    """The combinations of `axes`: all of them, or `draws` by chance, each once. The first changes nothing.
+    """The combinations of `axes`: all, or `draws` random ones, each once. The first is the unchanged settings.
 
-    Raises UsageError for what cannot be varied, with everything that is wrong, and ConfigError where the settings
-    are wrong, or nothing is left to vary with them.
+    Raises UsageError with all problems of the axes, and ConfigError if the settings are invalid or no valid combination
+    changes them.
     """
     _check(axes, settings, draws)
+    # Keyed by values: two texts of one value ("0.10", "0.1") count as two, equal texts as one.
     found: dict[tuple[str, ...], Combination] = {}
     left_out: list[InvalidCombination] = []
     for values in _random_values(axes, draws, seed) if draws is not None else _all_values(axes):
         combination = dict(zip((each.name for each in axes), values, strict=True))
         changed = apply_combination(settings, combination)
-        if changed != settings and (wrong := problems(changed)):
-            left_out.append(InvalidCombination(combination, wrong[0]))
+        if changed != settings and (errors := problems(changed)):
+            left_out.append(InvalidCombination(combination, errors[0]))
         elif changed != settings:
             found.setdefault(values, combination)
         if draws is not None and len(found) >= draws:
             break
     if not found:
         first = f": {left_out[0].reason}" if left_out else ""
-        raise ConfigError([f"no combination is left that changes anything and does not contradict itself{first}"])
+        raise ConfigError([f"no combination is valid and changes a setting{first}"])
     return SearchSpace(({}, *found.values()), tuple(left_out))
 
 
 def apply_combination(settings: Settings, combination: Combination) -> Settings:
-    """`settings`, but for what the combination says. Raises ValueError for text that is no value."""
+    """`settings` with the combination applied. Raises ValueError for text that is not a valid value."""
     changes = {name.lower(): OPTIONS[name].read(text) for name, text in combination.items()}
     return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]  # each was read by its field's own type
 
@@ -113,11 +115,12 @@ def _all_values(axes: Sequence[Axis]) -> Iterator[tuple[str, ...]]:
 
 
 def _random_values(axes: Sequence[Axis], draws: int, seed: int) -> Iterator[tuple[str, ...]]:
-    """Ever new ones, until they cannot be found any more."""
-    dice, seen, in_vain = Random(f"sweep {seed}"), set[tuple[str, ...]](), 0
-    while in_vain < _MAX_REPEATED_DRAWS and len(seen) < 100 * draws:
-        values = tuple(each.draw(dice) for each in axes)
-        in_vain = in_vain + 1 if values in seen else 0
+    """Random values without repetition, until too many draws in a row repeat earlier ones."""
+    # A text seed: the same seed gives the same draws in every Python version and process.
+    rng, seen, repeated = Random(f"sweep {seed}"), set[tuple[str, ...]](), 0
+    while repeated < _MAX_REPEATED_DRAWS and len(seen) < 100 * draws:
+        values = tuple(each.draw(rng) for each in axes)
+        repeated = repeated + 1 if values in seen else 0
         if values not in seen:
             seen.add(values)
             yield values
@@ -125,35 +128,37 @@ def _random_values(axes: Sequence[Axis], draws: int, seed: int) -> Iterator[tupl
 
 def _check(axes: Sequence[Axis], settings: Settings, draws: int | None) -> None:
     names = [each.name for each in axes]
-    wrong = [f"--vary {name} is given twice; give all its values at once" for name in names if names.count(name) > 1]
+    errors = [f"--vary {name} is given twice; give all its values at once" for name in names if names.count(name) > 1]
     for each in axes:
         option = OPTIONS.get(each.name)
         if option is None:
-            wrong.append(f"--vary {each.name}: this is no setting; see .env.example")
+            errors.append(f"--vary {each.name}: unknown setting; see .env.example")
         elif option.secret or option.name in _FIXED:
-            wrong.append(f"--vary {each.name}: this is not a matter of strategy, and cannot be varied")
+            errors.append(f"--vary {each.name}: this setting is not part of the strategy and cannot be varied")
         else:
-            wrong += _wrong_values(each, option)
+            errors += _wrong_values(each, option)
     if draws is None:
-        wrong += [
-            f"--vary {each.name}: a range has no end of values; say how many with --random"
+        errors += [
+            f"--vary {each.name}: a range has no list of values; give the number of combinations with --random"
             for each in axes
             if each.is_range
         ]
         count = math.prod(len(each.values) or 1 for each in axes)
         if count > MAX_COMBINATIONS:
-            wrong.append(f"these are {count} combinations, more than {MOST}; vary less, or draw some with --random")
+            errors.append(
+                f"these are {count} combinations, more than {MAX_COMBINATIONS}; vary less, or test some with --random"
+            )
     elif draws > MAX_COMBINATIONS:
-        wrong.append(f"--random {draws}: more than {MOST}")
-    if wrong:
-        raise UsageError(list(dict.fromkeys(wrong)))
+        errors.append(f"--random {draws}: more than {MAX_COMBINATIONS}")
+    if errors:
+        raise UsageError(list(dict.fromkeys(errors)))
     if problems(settings):
         raise ConfigError(problems(settings))
 
 
 def _wrong_values(each: Axis, option: Option) -> Iterator[str]:
     if each.is_range and option.kind not in (int, float, Decimal):
-        yield f"--vary {each.name}: only numbers have ranges; list its values"
+        yield f"--vary {each.name}: only numbers have ranges; list the values"
         return
     for text in each.values or (f"{each.low:g}", f"{each.high:g}"):
         try:

@@ -1,6 +1,6 @@
-"""One combination on one market: what a worker does, wherever it lives.
+"""Trial of a sweep: one backtest with one combination of settings, as a worker process runs it.
 
-Everything that goes to a worker and comes back is plain data, so that it does not matter which engine carries it.
+A worker's input and output are plain data that can be pickled, so every backend can carry them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +19,7 @@ from trailingedge.config import Settings
 from trailingedge.simulator.feeds.recorded import RecordedMarket
 from trailingedge.sweep.search_space import Combination, apply_combination
 
-_ROWS_KEPT: Final = 5_000_000  # of a market in memory; a longer one is read anew for each trial
+_ROWS_KEPT: Final = 5_000_000  # of a market in memory; a longer one is read again for each trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,9 @@ class TrialTask:
 
 @dataclass(frozen=True, slots=True)
 class TrialOutcome:
-    """What came of it, part by part. Values are numbers, for they are only compared."""
+    """The result of a trial, part by part. Floats, because results are only compared."""
+
+    # Field names of this class and of `PartResult` are the keys of the lines in a trial store.
 
     parts: tuple["PartResult", ...]
     halted: bool = False
@@ -43,7 +45,7 @@ class TrialOutcome:
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
-    """`growth` is last value over first, `hold` the same of the base asset's price."""
+    """`growth` is the last value over the first, `hold` the same for the base asset's price."""
 
     growth: float
     hold: float
@@ -53,7 +55,7 @@ class PartResult:
 
 @dataclass(frozen=True, slots=True)
 class TrialMarket:
-    """What is known of the market before anything is tried. `price` is its first, None where it has none."""
+    """The market of a sweep and its bounds. `price` is the first, None if the market is empty."""
 
     market: RecordedMarket
     from_ms: int
@@ -62,7 +64,7 @@ class TrialMarket:
 
 
 def inspect_market(task: TrialTask) -> TrialMarket:
-    """Read it once, to see where it begins and ends. Raises ConfigError."""
+    """Read the market once to find its bounds. Raises ConfigError."""
     market, columns = _market(task.files, task.symbol, task.settings)
     from_ms, to_ms, price = None, 0, None
     for piece in columns():
@@ -77,14 +79,16 @@ def inspect_market(task: TrialTask) -> TrialMarket:
 def run_trial(
     task: TrialTask, combination: Combination, stopped: Callable[[], bool] = lambda: False
 ) -> TrialOutcome | None:
-    """Replay the market with these settings; None where it was stopped before its end."""
+    """Backtest the market with these settings; None if it was stopped before the end."""
     market, columns = _market(task.files, task.symbol, task.settings)
     settings = apply_combination(task.settings, combination)
-    replay = Backtest(build_inputs(market, settings, task.balances), curves=False, splits=task.splits, stopped=stopped)
-    replay.run(columns())
+    backtest = Backtest(
+        build_inputs(market, settings, task.balances), curves=False, splits=task.splits, stopped=stopped
+    )
+    backtest.run(columns())
     if stopped():
         return None
-    return TrialOutcome(tuple(map(_result, replay.recorder.parts)), halted=replay.halt_reason is not None)
+    return TrialOutcome(tuple(map(_result, backtest.recorder.parts)), halted=backtest.halt_reason is not None)
 
 
 def _result(part: BacktestPart) -> PartResult:
@@ -93,7 +97,8 @@ def _result(part: BacktestPart) -> PartResult:
     return PartResult(growth, hold, part.max_drawdown_frac, part.exits)
 
 
-# A worker is given the same files again and again, and reading them takes as long as a replay.
+# A worker gets the same files for every trial, and parsing them takes as long as the backtest itself. Callers pass the
+# task's own settings, not those of a trial: with other arguments each trial would miss the cache.
 @lru_cache(maxsize=1)
 def _market(
     files: tuple[str, ...], symbol: str | None, settings: Settings

@@ -1,7 +1,6 @@
-"""What is done is kept: one line for each trial, found again by the market and all that was set.
+"""Store of trial results: a file with one JSON line per trial, found again by a hash of market and settings.
 
-A line that was cut short by a crash is no line; everything else in the file stays as it is, also what other
-sweeps have written there.
+A line that a crash has cut short is ignored. Everything else in the file stays, including the results of other sweeps.
 """
 
 import hashlib
@@ -19,13 +18,13 @@ from trailingedge.model.market import format_plain
 from trailingedge.sweep.search_space import Combination, apply_combination
 from trailingedge.sweep.trial import PartResult, TrialOutcome, TrialTask
 
-# Groups of settings that no replay looks at: a sweep goes on although the log went elsewhere.
+# Groups of settings that do not affect a backtest: a sweep continues even if, for example, LOG_DIR has changed.
 _IRRELEVANT_GROUPS: Final = frozenset({"Mode", "Secrets", "Logs"})
 _BLOCK: Final = 1 << 20
 
 
 def market_fingerprint(files: Iterable[Path]) -> str:
-    """Of the bytes of all files, whatever they are called and in whatever order they are given."""
+    """A hash of the content of all files, independent of their names and order."""
     digests = []
     for file in files:
         digest = hashlib.sha256()
@@ -40,8 +39,9 @@ def market_fingerprint(files: Iterable[Path]) -> str:
 
 
 def trial_key(market: str, task: TrialTask, combination: Combination) -> str:
-    """What makes a trial the same trial."""
+    """The key under which a trial is stored: equal if program, market, settings, balances and splits are equal."""
     settings = apply_combination(task.settings, combination)
+    # The program's version is part of the key: another version may trade differently with the same settings.
     stated = {
         "program": VERSION,
         "market": market,
@@ -58,7 +58,7 @@ def trial_key(market: str, task: TrialTask, combination: Combination) -> str:
 
 
 class TrialStore:
-    """The outcomes of earlier runs by key, and a place for new ones. Without a path it forgets."""
+    """The results of earlier runs by key, and a file for new ones. Without a path, results are kept in memory only."""
 
     def __init__(self, path: Path | None) -> None:
         """Raises ConfigError for a file that cannot be read or written."""
@@ -70,25 +70,25 @@ class TrialStore:
             text = path.read_text(encoding="utf-8") if path.exists() else ""
             self._read(text)
             if text.strip() and not self._outcomes:
-                raise ConfigError([f"--out {path}: a file that holds no trial of a sweep; name a new one"])
+                raise ConfigError([f"--out {path}: this file is not from a sweep; name a new one"])
             self._file = path.open("a", encoding="utf-8")
             if self._file.tell() and not path.read_bytes().endswith(b"\n"):
-                self._file.write("\n")  # the line that was cut short ends here
+                self._file.write("\n")  # ends the line that a crash has cut short
         except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            why = error.strerror if isinstance(error, OSError) else "it is not a text file"
             raise ConfigError([f"--out {path}: {why}; choose a file that this user may write"]) from error
 
     def find(self, key: str) -> TrialOutcome | None:
-        """What came of it before."""
+        """The stored result; None for a new trial."""
         return self._outcomes.get(key)
 
     def add(self, key: str, combination: Combination, outcome: TrialOutcome) -> None:
-        """Write it down at once."""
+        """Store a result on disk at once: a sweep may run for hours, and be killed."""
         self._outcomes[key] = outcome
         if self._file is not None:
             row = {"key": key, "set": dict(combination), **asdict(outcome)}
             self._file.write(json.dumps(row) + "\n")
-            self._file.flush()
+            self._file.flush()  # to the system, then to the disk: a power cut costs at most the line being written
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
@@ -101,12 +101,12 @@ class TrialStore:
                 row = json.loads(line)
                 parts = tuple(PartResult(**part) for part in row["parts"])
                 self._outcomes[row["key"]] = TrialOutcome(parts, halted=row["halted"])
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError):  # cut short by a crash, or of another program
                 continue
 
 
 def _relevant_settings() -> Sequence[str]:
-    """The names of the settings that a replay may look at."""
+    """The names of the settings that can affect a backtest."""
     group, names = "", []
     for name, option in OPTIONS.items():
         group = option.heading or group

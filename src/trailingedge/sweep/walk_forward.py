@@ -1,7 +1,7 @@
-"""Days to choose on and days to judge on: the second always after the first, and never the same.
+"""Walk-forward folds: splits the days of a market so that each winner is tested on days after those it was chosen on.
 
-Each combination goes through all days once, and is cut at the splits: what it holds there goes on, as it would in
-a daemon that was left alone with those settings. Chosen is by the parts before a split alone.
+Each combination runs through all days once, and its result is cut at the splits. Its position at a split is kept, as in
+a daemon that goes on with these settings. The choice uses only the parts before a split.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ _DAYS_PER_FOLD: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Folds:
-    """The market in parts of whole days, from `from_ms` to `to_ms`, cut at `splits`.
+    """A market from `from_ms` to `to_ms`, cut at `splits` (midnights) into parts.
 
-    Fold k is chosen on the parts up to k, all of them, and judged on the part after it.
+    Fold k chooses on the parts 0 to k and tests on part k + 1.
     """
 
     from_ms: int
@@ -29,20 +29,21 @@ class Folds:
         return len(self.splits)
 
     def part_bounds(self, part: int) -> tuple[int, int]:
-        """When a part begins and ends."""
+        """Start and end of a part."""
         times = (self.from_ms, *self.splits, self.to_ms)
         return times[part], times[part + 1]
 
 
 def split_folds(from_ms: int, to_ms: int) -> Folds:
-    """As many folds as the days allow, up to four; none where there are fewer than two days.
+    """As many folds as the days allow, up to four; none if there are fewer than two whole days.
 
-    The first part is the longest, for the first choice is to stand on something too.
+    The first part is the longest, so that the first choice has enough data, too.
     """
-    first_day = -(-from_ms // DAY_MS)  # whole ones; what comes before and after them belongs to their neighbours
+    first_day = -(-from_ms // DAY_MS)  # the first whole day; partial days belong to the part beside them
     days = to_ms // DAY_MS - first_day
     if days < 2:
         return Folds(from_ms, to_ms, ())
+    # With n + 2 shares the first part gets at least two of them, and each fold is tested on one.
     count = max(1, min(_MAX_FOLDS, days // _DAYS_PER_FOLD - 1))
     judged = max(1, days // (count + 2)) if count > 1 else max(1, days // 3)
     begin = first_day + days - count * judged
