@@ -6,7 +6,7 @@ loopback: `serve(api)`, or as a process, which prints its URL and token as JSON 
     python -m tests.bot_api --port 0 --behaviour flood --seconds 60
 
 Beside the bot's methods the process answers `GET /received` (what each chat was shown) and `POST /say`
-(`{"text": "/why", "chat_id": 7}`: somebody writes to the bot).
+(`{"text": "/why", "chat_id": 7}`: a message to the bot).
 """
 
 import argparse
@@ -36,11 +36,11 @@ _GROUP_A_MINUTE: Final = 20
 
 class Behaviour(Enum):
     FINE = "fine"
-    HANG = "hang"  # takes the question and never answers
+    HANG = "hang"  # takes the request and never answers
     FLOOD = "flood"  # 429, with parameters.retry_after
     ERROR = "error"  # 502, as JSON
-    PROXY = "proxy"  # 502 of somebody in between, as HTML
-    DOWN = "down"  # nobody listens
+    PROXY = "proxy"  # 502 of a proxy in between, as HTML
+    DOWN = "down"  # no server listens
 
 
 class Hangs(Exception):
@@ -48,7 +48,7 @@ class Hangs(Exception):
 
 
 class IsDown(Exception):
-    """There is nobody to ask."""
+    """There is no server."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class BotApi:
         self._misbehaves_until_ms = self.unix_ms() + seconds * 1000
 
     def say(self, text: str, chat_id: int = OWNER, sender_id: int | None = None, date_s: int | None = None) -> None:
-        """Somebody writes to the bot, or in a group (whose id is below 0) that it is in."""
+        """A message to the bot, or in a group (whose id is below 0) of which it is a member."""
         self._update_id += 1
         message = {
             "message_id": self._update_id,
@@ -210,7 +210,7 @@ class BotApi:
             return conflict
         self._polls += 1
         this = self._polls
-        self._said.set()  # whoever is held looks again
+        self._said.set()  # requests that are held look again
         self._forget(int(fields.get("offset", 0)))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(float(fields.get("timeout", 0)) if self.holds else 0.0):
@@ -245,7 +245,7 @@ def too_many_requests(retry_after: int) -> Reply:
 
 @contextlib.asynccontextmanager
 async def serve(api: BotApi, port: int = 0) -> AsyncIterator[str]:
-    """The URL at which `api` answers; port 0 picks one. DOWN from the beginning: a port where nobody listens."""
+    """The URL at which `api` answers; port 0 picks one. DOWN from the beginning: a port without a server."""
     if api.behaviour is Behaviour.DOWN:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", port))

@@ -66,7 +66,7 @@ def test_good_mark_up_is_shown(html: str, text: str) -> None:
     assert shown(html) == text
 
 
-def test_plain_text_is_kept_but_for_what_nobody_sees() -> None:
+def test_plain_text_is_kept_but_for_invisible_characters() -> None:
     assert cleaned("\n<b> & \x1f</b>\n") == "<b> &  </b>"
 
 
@@ -111,7 +111,7 @@ async def test_a_second_poller_ends_the_first() -> None:
     assert (await second).status == 200
 
 
-async def test_what_is_confirmed_is_not_told_again() -> None:
+async def test_confirmed_updates_do_not_come_again() -> None:
     api = BotApi(fixed_time)
     for text in ("one", "two", "three"):
         api.say(text)

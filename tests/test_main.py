@@ -192,7 +192,7 @@ class Sink:
 def test_what_ends_a_session_is_an_alert_and_an_exit_code(failure: Exception, code: ExitCode, said: str) -> None:
     sink = Sink()
     assert runner.report_failure(failure, sink) is code
-    assert sink.alerts == [(logging.ERROR, said)]
+    assert sink.alerts == [(logging.ERROR, f"{said}\nno trading and no hard stop until the bot runs again")]
 
 
 def test_a_mistake_of_ours_is_logged_with_where_it_was_made(caplog: pytest.LogCaptureFixture) -> None:

@@ -54,7 +54,10 @@ def test_a_gain_that_turns_is_sold_by_one_post_only_order() -> None:
         await rally_and_turn(it)
         assert (it.own_order.side, it.own_order.price, it.own_order.quantity) == (Side.SELL, D("2553.01"), D(1))
         assert it.own_order.request.type.value == "LIMIT_MAKER"
-        assert it.alerts_starting_with("take-profit armed: selling all ETH near 2553.00 FDUSD, best gain +2.40 %")
+        assert it.alerts_starting_with(
+            "take-profit armed: gain +2.12 % in FDUSD since the anchor (best +2.40 %); "
+            "selling all ETH near 2553.00 FDUSD"
+        )
 
     assert run_scenario(story).code is ExitCode.OK
 
@@ -135,11 +138,11 @@ def test_the_stop_is_confirmed_by_time_alone_when_the_market_falls_silent() -> N
 def test_a_loss_that_lasts_is_flushed_and_the_gate_shuts() -> None:
     async def story(it: NodeHarness) -> None:
         await crash(it)
-        assert it.alerts_starting_with("hard stop: -2.00 % from the anchor")
+        assert it.alerts_starting_with("hard stop: loss -2.00 % (limit -")
         assert it.own_order.client_order_id.startswith("TE-f-")
         await it.price("2455")
-        assert it.alerts_starting_with("flush done: sold 1.0000 ETH")
-        assert it.alerts_starting_with("gate shut: the hard stop has sold at 2450.01 FDUSD")
+        assert it.alerts_starting_with("hard stop filled: sold 1.0000 ETH")
+        assert it.alerts_starting_with("gate shut: the hard stop sold at 2450.01 FDUSD")
 
     run_scenario(story)
 
@@ -194,7 +197,7 @@ def test_a_book_that_does_not_move_is_proven_and_not_stale() -> None:
         await rally_and_turn(it)
         await it.wait(60)
         assert it.own_orders
-        assert not it.alerts_starting_with("market stale")
+        assert not it.alerts_starting_with("no market data for")
 
     run_scenario(story)
 
@@ -205,7 +208,7 @@ def test_without_news_a_sell_stays_and_a_buy_goes() -> None:
         it.mute_market()
         await it.wait(15)
         assert it.own_orders
-        assert len(it.alerts_starting_with("market stale: nothing heard for 10 s")) == 1
+        assert len(it.alerts_starting_with("no market data for 10 s; no new orders until it returns")) == 1
 
     async def buying(it: NodeHarness) -> None:
         await slump_and_recovery(it)
@@ -223,11 +226,11 @@ def test_a_breach_is_told_once_and_its_end_once_and_the_chase_goes_on() -> None:
         it.mute_market()
         await it.wait(60)
         assert it.own_orders == []
-        assert len(it.alerts_starting_with("market stale")) == 1
+        assert len(it.alerts_starting_with("no market data for")) == 1
         it.unmute_market()
         await it.price("2446")
         await it.wait(2)
-        assert len(it.alerts_starting_with("market recovered")) == 1
+        assert len(it.alerts_starting_with("market data is back")) == 1
         assert it.own_order.price == D("2446.00")
 
     run_scenario(story, balances=CASH)
@@ -308,10 +311,10 @@ def test_a_long_absence_is_told_once_and_its_end_once() -> None:
         it.network.blocked.add("ws-api")
         it.cut(api=True)
         await it.wait(30)
-        assert len(it.alerts_starting_with("account connection lost")) == 1
+        assert len(it.alerts_starting_with("no account connection for")) == 1
         it.network.blocked.clear()
         await it.wait(61)
-        assert len(it.alerts_starting_with("account connection back")) == 1
+        assert len(it.alerts_starting_with("account connection is back")) == 1
 
     run_scenario(story)
 
@@ -379,7 +382,7 @@ def test_x_without_fresh_data_waits_for_it_and_expires() -> None:
         await it.wait(29)
         assert not it.alerts_starting_with("manual flip ended")
         await it.wait(3)
-        assert it.alerts_starting_with("manual flip ended: expired, no order could rest in time; nothing filled")
+        assert it.alerts_starting_with("manual flip ended: no order could be placed in time; nothing filled")
         it.unmute_market()
         await it.price("2501", wait_s=3)
         assert it.own_orders == []
@@ -398,7 +401,7 @@ def test_x_upgrades_no_flush_and_relabels_a_take_profit() -> None:
         await rally_and_turn(it)
         it.submit(OperatorCommand.FLIP)
         await it.price("2552")
-        assert it.alerts_starting_with("manual flip: the take-profit in progress is yours now")
+        assert it.alerts_starting_with("manual flip: the take-profit in progress goes on as your flip")
         assert it.own_order.client_order_id.startswith("TE-m-")
 
     run_scenario(flushing)
@@ -411,9 +414,9 @@ def test_c_withdraws_an_exit_and_anchors_anew() -> None:
         it.submit(OperatorCommand.CANCEL)
         await it.wait(1)
         assert it.own_orders == []
-        assert it.alerts_starting_with("take-profit ended: withdrawn by the operator; nothing filled")
+        assert it.alerts_starting_with("take-profit ended: cancelled by the operator; nothing filled")
         (anew,) = it.alerts_starting_with("holding ETH: anchor ")
-        assert anew.endswith("(market price); gain and stop are measured from there now")
+        assert anew.endswith("(market price); take-profit and hard stop are measured from it now")
         await it.wait(30)
         assert it.own_orders == []
 
@@ -436,7 +439,7 @@ def test_c_with_nothing_under_way_is_refused() -> None:
         await it.ready()
         it.submit(OperatorCommand.CANCEL)
         await it.wait(1)
-        assert it.alerts_starting_with("withdraw refused: no exit is in progress")
+        assert it.alerts_starting_with("cancel refused: no exit is in progress")
 
     run_scenario(story)
 

@@ -100,7 +100,7 @@ COMMANDS: Final[Mapping[str, Subcommand]] = {
     "balance": _remote_command("balance", "show what its account holds"),
     "today": _remote_command("today", "show what it has done since 00:00 UTC"),
     "flip": _remote_command("flip", "make it sell or buy now, without a trigger"),
-    "withdraw": _remote_command("withdraw", "make it cancel its open order and go on watching"),
+    "cancel": _remote_command("cancel", "make it cancel the sale or buy-back in progress"),
     "pause": _remote_command("pause", "make it buy nothing and take no profit; the hard stop stays active"),
     "resume": _remote_command("resume", "end a pause or a halt"),
     "report": Subcommand(
@@ -119,10 +119,13 @@ COMMANDS: Final[Mapping[str, Subcommand]] = {
     "exchange": Subcommand("run the embedded exchange by itself", "trailingedge.commands.exchange"),
 }
 
+_FORMER_NAMES: Final[Mapping[str, str]] = {"withdraw": "cancel"}  # accepted from older scripts, not listed
+
 
 def run(argv: Sequence[str] | None = None) -> int:
     """The console script. Returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    words[:1] = [_FORMER_NAMES.get(word, word) for word in words[:1]]
     try:
         if words and words[0] in COMMANDS:
             return _run_command(words[0], words[1:])

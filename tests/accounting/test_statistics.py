@@ -101,6 +101,15 @@ def test_fees_and_replaces_stay_with_their_exit() -> None:
     assert made.fees == {"FDUSD": D(1)}
 
 
+def test_the_replaces_of_an_exit_in_progress_are_counted_until_it_ends() -> None:
+    made = tally()
+    assert made.replaces_of(NUMBER) == 0
+    made.on_event(OrderReplaced(own(), 2, Side.SELL, D(2552), D(2551), D(1)), START_MS)
+    assert made.replaces_of(NUMBER) == 1
+    finish(made, ended())
+    assert made.replaces_of(NUMBER) == 0
+
+
 def test_foreign_fills_are_not_ours_to_count() -> None:
     made = tally()
     made.on_report(fill("1", "FDUSD", "mine"))

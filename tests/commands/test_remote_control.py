@@ -78,6 +78,13 @@ def test_each_command_reaches_the_daemon(command: str, tmp_path: Path, capsys: p
     assert capsys.readouterr() == ("all is quiet\n", "")
 
 
+def test_the_former_name_of_cancel_still_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with daemon(tmp_path / "ETHFDUSD.sock", CommandResult("cancelled")) as heard:
+        assert main.run(["withdraw", "--socket", str(tmp_path / "ETHFDUSD.sock")]) == ExitCode.OK
+    assert heard == [OperatorCommand.CANCEL]
+    assert capsys.readouterr().out == "cancelled\n"
+
+
 def test_a_refusal_is_told_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with daemon(tmp_path / "ETHFDUSD.sock", CommandResult("not now", done=False)):
         assert remote_control.run("flip", in_logs(tmp_path), {}) is ExitCode.UNEXPECTED

@@ -138,7 +138,7 @@ def test_an_account_is_read_and_told(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert list(csv.DictReader(io.StringIO(shown.out))) == []
     assert "trades: 0" in shown.err
     assert told("--account", "--mode", "testnet", "--days", "1") is ExitCode.OK
-    assert "exits 0, fills 0" in capsys.readouterr().out
+    assert "sales and buy-backs 0, fills 0" in capsys.readouterr().out
 
 
 def test_an_exchange_that_cannot_be_reached_is_named(

@@ -1,4 +1,4 @@
-"""A terminal of glass: it understands the few sequences that we write, and shows what a person would see."""
+"""A fake terminal: it interprets the escape sequences that we write, and keeps the rows that a person would see."""
 
 import re
 

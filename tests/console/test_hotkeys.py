@@ -43,14 +43,20 @@ def test_every_key_is_one_letter_and_in_the_help(key: Hotkey) -> None:
     assert f"{key.value} " in HELP
 
 
+@pytest.mark.parametrize("word", ["anchor", "channel", "gate", "trail"])
+def test_the_help_explains_each_word_in_a_line_that_fits_a_terminal(word: str) -> None:
+    (line,) = [line for line in HELP.splitlines() if line.startswith(f"  {word} ")]
+    assert 40 < len(line) <= 110
+
+
 @pytest.mark.parametrize("key", Hotkey)
-def test_every_key_is_an_instruction_and_in_the_hints(key: Hotkey) -> None:
+def test_every_key_is_an_operator_command_and_in_the_hints(key: Hotkey) -> None:
     assert key.command is OperatorCommand[key.name]
     assert f"{key.value} " in HINTS
     assert key.is_question == (key in (Hotkey.STATUS, Hotkey.WHY, Hotkey.HELP))
 
 
-async def test_each_line_end_is_told_of_a_key_on_it_or_not() -> None:
+async def test_each_line_end_is_reported_with_or_without_a_key() -> None:
     enters: list[None] = []
     reader = HotkeyReader(
         typed([b"x\n\nno key\nx"]), asyncio.get_running_loop(), lambda _: None, lambda: enters.append(None)
@@ -148,12 +154,12 @@ async def test_a_real_terminal_is_read_until_it_is_left(terminal: Terminal) -> N
     assert not reader.reading
 
 
-def test_a_thread_that_still_reads_does_not_hold_up_the_end(terminal: Terminal) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_a_thread_that_still_reads_does_not_delay_the_exit(terminal: Terminal) -> None:
     program = """
 import asyncio
 import sys
 from trailingedge.console.hotkeys import read_hotkeys
-from trailingedge.model.operator_commands import Instruction
 
 async def main() -> None:
     assert read_hotkeys(sys.stdin, asyncio.get_running_loop(), print) is not None
@@ -164,7 +170,7 @@ asyncio.run(main())
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
-async def test_the_end_of_input_is_told_once() -> None:
+async def test_the_end_of_input_is_reported_once() -> None:
     ended = asyncio.Event()
     reader = HotkeyReader(typed([b""]), asyncio.get_running_loop(), lambda _: None, ended=ended.set)
     reader.start()

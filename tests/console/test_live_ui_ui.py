@@ -1,4 +1,4 @@
-"""The thread that draws: nothing waits for it, and what it leaves behind is in order."""
+"""Tests of the live UI: callers never wait for the drawing thread, and the terminal is left in order."""
 
 import io
 import threading
@@ -64,52 +64,52 @@ def live(window: Window, now_s: float = 0.0, *, keys: bool = True) -> LiveUi:
 
 def test_it_draws_the_start_then_the_state_and_leaves_the_lines_alone_behind() -> None:
     window = Window()
-    face: InteractiveUi = live(window)
-    face.show_step("connect", "ok")
+    ui: InteractiveUi = live(window)
+    ui.show_step("connect", "ok")
     assert window.shows("connect ................. ok")
     assert window.shows("── PAPER ETHFDUSD ──")
-    face.show_status(VIEW, 1.0)
+    ui.show_status(VIEW, 1.0)
     assert window.shows("watching")
     assert window.shows("x flip")
-    face.print_line("summary\n  exits 0")
-    face.close()
+    ui.print_line("summary\n  exits 0")
+    ui.close()
     assert [row for row in window.glass.shown if row] == ["connect ................. ok", "summary", "  exits 0"]
 
 
 def test_enter_gives_a_fresh_row_to_type_on() -> None:
     window = Window()
-    face = live(window)
-    face.show_status(VIEW, 0.0)
+    ui = live(window)
+    ui.show_status(VIEW, 0.0)
     assert window.shows("watching")
     window.glass.type("w\n")
-    face.on_enter()
-    face.print_line("because")
+    ui.on_enter()
+    ui.print_line("because")
     assert window.shows("because")
-    face.close()
+    ui.close()
 
 
 def test_without_hotkeys_none_are_hinted_at() -> None:
     window = Window()
-    face = live(window, keys=False)
+    ui = live(window, keys=False)
     assert window.shows("Ctrl-C ends it")
-    face.close()
+    ui.close()
 
 
-def test_a_terminal_of_few_letters_gets_what_it_can_show() -> None:
+def test_a_terminal_without_unicode_gets_ascii() -> None:
     window = Window(encoding="ascii")
-    face = live(window)
-    face.show_status(VIEW, 0.0)
+    ui = live(window)
+    ui.show_status(VIEW, 0.0)
     assert window.shows("-- PAPER ETHFDUSD | watching -")
-    face.close()
+    ui.close()
 
 
 def test_in_the_background_there_are_lines_alone() -> None:
     window = Window(front=False)
-    face = live(window)
-    face.show_status(VIEW, 0.0)
-    face.print_line("order placed")
+    ui = live(window)
+    ui.show_status(VIEW, 0.0)
+    ui.print_line("order placed")
     assert window.shows("order placed")
-    face.close()
+    ui.close()
     assert [row for row in window.glass.shown if row] == ["order placed"]
 
 
@@ -125,20 +125,20 @@ class Paused(Window):
         return super().write(text)
 
 
-def test_a_paused_terminal_delays_nobody() -> None:
+def test_a_paused_terminal_delays_no_caller() -> None:
     window = Paused()
-    face = live(window)
+    ui = live(window)
     for number in range(20_000):
-        face.print_line(f"line {number}")
-        face.show_status(VIEW, 0.0)
+        ui.print_line(f"line {number}")
+        ui.show_status(VIEW, 0.0)
     window.goes_on.set()
     assert window.shows("line ")
-    face.close()
+    ui.close()
 
 
 def test_a_terminal_that_is_gone_ends_nothing() -> None:
     window = Window()
-    face = live(window)
+    ui = live(window)
     window.close()
-    face.print_line("nobody hears this")
-    face.close()
+    ui.print_line("this goes nowhere")
+    ui.close()

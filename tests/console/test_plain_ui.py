@@ -24,10 +24,10 @@ def _the_end_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lines_come_out_in_order_and_are_all_there_at_the_end() -> None:
     stream = io.StringIO()
-    face: OperatorUi = PlainUi(stream)
+    ui: OperatorUi = PlainUi(stream)
     for number in range(100):
-        face.print_line(f"line {number}")
-    face.close()
+        ui.print_line(f"line {number}")
+    ui.close()
     assert stream.getvalue().splitlines() == [f"line {number}" for number in range(100)]
 
 
@@ -40,7 +40,7 @@ def test_a_step_shows_its_name_and_its_result() -> None:
     assert stream.getvalue() == "connect ................. ok (12 ms)\na step with quite a long name ... ok\n"
 
 
-def test_the_heart_beats_once_a_minute() -> None:
+def test_there_is_one_heartbeat_a_minute() -> None:
     stream = io.StringIO()
     lines = PlainUi(stream)
     for second in range(200):
@@ -54,11 +54,11 @@ def test_a_reader_that_hung_up_changes_nothing_not_even_the_exit_code() -> None:
     os.close(reading)
     program = """
 import sys
-from trailingedge.console.plain_ui import Lines
+from trailingedge.console.plain_ui import PlainUi
 
-lines = Lines(sys.stdout)
+lines = PlainUi(sys.stdout)
 for _ in range(3):
-    lines.line("nobody hears this")
+    lines.print_line("nobody reads this")
 lines.close()
 """
     try:
@@ -77,12 +77,12 @@ def test_a_closed_stream_ends_nothing() -> None:
     lines.close()
 
 
-def test_a_terminal_of_few_letters_gets_what_it_can_show() -> None:
+def test_a_terminal_without_unicode_gets_ascii() -> None:
     raw = io.BytesIO()
     lines = PlainUi(io.TextIOWrapper(raw, encoding="ascii", newline="\n"))
     lines.print_line("gate – open")
     lines.close()
-    assert raw.getvalue() == b"gate ? open\n"
+    assert raw.getvalue() == b"gate - open\n"
 
 
 class PausedTerminal(io.StringIO):
@@ -100,7 +100,7 @@ class PausedTerminal(io.StringIO):
 
 
 @pytest.mark.parametrize("lines_waiting", [1, MAX_QUEUED_LINES + 10], ids=["a few", "too many"])
-def test_a_paused_terminal_delays_nobody(lines_waiting: int) -> None:
+def test_a_paused_terminal_delays_no_caller(lines_waiting: int) -> None:
     terminal = PausedTerminal()
     lines = PlainUi(terminal)
     lines.print_line("first")

@@ -1,4 +1,4 @@
-"""Lines scroll, the block stays, and what a person is typing is left alone."""
+"""Tests of the screen: lines scroll above the panel, and typed text is not overwritten."""
 
 import pytest
 from hypothesis import given
@@ -101,7 +101,7 @@ def test_a_long_line_is_broken_between_words() -> None:
 
 
 @pytest.mark.parametrize("size", [(60, 20), (30, 9), (40, 8)], ids=str)
-def test_after_a_resize_everything_is_drawn_anew(size: tuple[int, int]) -> None:
+def test_after_a_resize_everything_is_drawn_again(size: tuple[int, int]) -> None:
     show = Show()
     show.paint(*(f"line {number}" for number in range(5)))
     show.glass.resize(*size)
@@ -149,7 +149,7 @@ def test_in_the_background_the_cursor_is_not_moved() -> None:
     assert show.screen.lines_only(["two\nthree"]) == "two\r\nthree\r\n"
 
 
-def test_nobody_elses_words_move_the_cursor() -> None:
+def test_no_text_from_outside_moves_the_cursor() -> None:
     assert clean("a\x1b[2Jb\tc\x9bd\x07") == "a?[2Jb c?d?"
     show = Show()
     show.paint("Order refused: \x1b[2J\rgone")

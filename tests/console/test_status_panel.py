@@ -1,4 +1,4 @@
-"""The block as a person reads it, at the widths of usual terminals and of unusual ones."""
+"""Tests of the status panel's rows at common and uncommon widths."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -61,6 +61,7 @@ IN_QUOTE = replace(
     gate_open=True,
     squeezed=True,
     reconnects=2,
+    kline_interval="15m",
 )
 SELLING = ExitView(
     ExitKind.TAKE_PROFIT,
@@ -83,10 +84,10 @@ def test_at_120_columns_two_cells_share_a_row() -> None:
             " channel     2480.00 · 2490.50 · 2501.00",
         ),
         (
-            " take-profit trails from 2514.90, 14.80 away",
-            " hard stop   sells at 2477.55 (-0.50 %), 22.55 away",
+            " take-profit trails from 2514.90, +0.59 % from here",
+            " hard stop   sells at 2477.55, -0.90 % from here",
         ),
-        (" exit        none", ""),
+        (" order       none", ""),
     ]
 
 
@@ -97,16 +98,17 @@ def test_at_80_columns_each_has_its_own() -> None:
         " holding     0.0000 ETH · 2600.00 FDUSD · value 2600.00",
         " anchor      2510.00 · now +0.41 % in ETH · best +0.88 %",
         " channel     2480.00 · 2490.50 · 2501.00 · squeeze · gate open",
-        " take-profit trailing, buys at 2495.25, 4.86 away",
-        " hard stop   a close at 2522.61 (-0.50 %) shuts the gate",
-        " exit        none",
+        " take-profit trailing, buys back at 2495.25, -0.19 % from here",
+        " gate        no buy-back after a 15m close ≥ 2522.61, +0.90 % from here",
+        " order       none",
     ]
 
 
 def row(view: StatusView, name: str) -> str:
-    """What stands beside a name, where each has a row of its own."""
-    texts = [text for text in as_lines(view, 99)[1:] if text.startswith(f" {name} ")]
-    return texts[0][13:].split("    ")[0] if texts else "no such row"
+    """The text beside a name, in a row of its own or beside another cell."""
+    label = f" {name:<12}"
+    texts = [text.partition(label)[2] for text in as_lines(view, 99)[1:] if label in text]
+    return texts[0].split("    ")[0] if texts else "no such row"
 
 
 @pytest.mark.parametrize(
@@ -115,34 +117,42 @@ def row(view: StatusView, name: str) -> str:
         pytest.param(replace(IN_BASE, active_exit=SELLING), "take-profit", "–", id="no trigger during an exit"),
         pytest.param(
             replace(IN_BASE, active_exit=SELLING),
-            "exit",
+            "order",
             "SELL 0.9000 ETH at 2500.12 (best 2500.11), 0.1000 ETH filled, 12 s",
-            id="exit",
+            id="order",
+        ),
+        pytest.param(
+            replace(IN_BASE, active_exit=replace(SELLING, replaces=3)),
+            "order",
+            "SELL 0.9000 ETH at 2500.12 (best 2500.11), 0.1000 ETH filled, 12 s, 3 replaces",
+            id="replaces are counted",
         ),
         pytest.param(
             replace(IN_BASE, active_exit=replace(SELLING, price=None, remaining=None, obstacle=QuoteObstacle.BALANCES)),
-            "exit",
+            "order",
             "SELL without an order, 0.1000 ETH filled, 12 s",
             id="exit without an order",
         ),
         pytest.param(
             replace(IN_BASE, active_exit=replace(SELLING, obstacle=QuoteObstacle.BUDGET)),
             "waits",
-            "the exchange's limit of orders is nearly used up, so the order moves less often",
+            "the exchange's order limit is nearly used up; the order moves less often",
             id="what an exit waits for",
         ),
         pytest.param(
             replace(IN_BASE, trailing=True, trails_from=None),
             "take-profit",
-            "trailing, does not pay both fees yet",
+            "trailing, but a sale would not pay both fees yet",
             id="fees",
         ),
         pytest.param(replace(IN_BASE, trails_from=None), "take-profit", "–", id="no gain suffices"),
-        pytest.param(replace(IN_BASE, trading_paused=True, paused=True), "take-profit", "off while held", id="held"),
         pytest.param(
-            replace(IN_BASE, paused=True), "paused", "only the hard stop watches on; r resumes", id="paused in base"
+            replace(IN_BASE, trading_paused=True, paused=True), "take-profit", "off while paused", id="paused"
         ),
-        pytest.param(replace(IN_QUOTE, paused=True), "paused", "nothing is bought; r resumes", id="paused in quote"),
+        pytest.param(
+            replace(IN_BASE, paused=True), "paused", "only the hard stop is active; r resumes", id="paused in base"
+        ),
+        pytest.param(replace(IN_QUOTE, paused=True), "paused", "no buy-back; r resumes", id="paused in quote"),
         pytest.param(
             replace(IN_BASE, paused=True, active_exit=SELLING),
             "paused",
@@ -152,47 +162,50 @@ def row(view: StatusView, name: str) -> str:
         pytest.param(
             replace(IN_QUOTE, trips=(BreakerTrip(Breaker.DAILY_LOSS, D("0.04"), D("0.03")),)),
             "breaker",
-            "daily loss, until 00:00 UTC",
+            "daily loss -4.00 % (limit -3.00 %), paused until 00:00 UTC",
             id="breaker",
         ),
         pytest.param(
-            replace(IN_BASE, halted=True, halt_reason="two orders"), "HALTED", "two orders; r resumes", id="halted"
+            replace(IN_BASE, halted=True, halt_reason="two orders"),
+            "HALTED",
+            "two orders; no hard stop, r resumes",
+            id="halted",
         ),
         pytest.param(replace(IN_BASE, stop=None), "hard stop", "–", id="no stop is watched"),
         pytest.param(
             replace(IN_BASE, without_price=True),
             "hard stop",
-            "2477.55 NOT JUDGED, market silent",
+            "2477.55 NOT CHECKED, no market data",
             id="stop while silent",
         ),
         pytest.param(
             replace(IN_BASE, account_proven=False),
             "hard stop",
-            "2477.55 NOT JUDGED, account away",
+            "2477.55 NOT CHECKED, no account connection",
             id="stop while away",
         ),
         pytest.param(
             replace(IN_BASE, without_price=True),
             "take-profit",
-            "not judged, market silent",
+            "not checked, no market data",
             id="take-profit while silent",
         ),
         pytest.param(
             replace(IN_QUOTE, account_proven=False),
-            "hard stop",
-            "a close at 2522.61 (-0.50 %) shuts the gate",
-            id="closes are judged all the same",
+            "gate",
+            "no buy-back after a 15m close ≥ 2522.61, +0.90 % from here",
+            id="closes are checked without the account",
         ),
         pytest.param(
             replace(IN_QUOTE, gate=ReentryGate(ShutBy.HARD_STOP, 2400.0, 0), gate_open=False),
             "gate",
-            "shut until a candle closes above 2490.50",
+            "shut until a 15m close above 2490.50, -0.38 % from here",
             id="gate shut by a flush",
         ),
         pytest.param(
             replace(IN_QUOTE, gate=ReentryGate(ShutBy.QUOTE_STOP, 2600.0, 0), gate_open=False),
             "gate",
-            "shut until a candle closes below 2490.50",
+            "shut until a 15m close below 2490.50, -0.38 % from here",
             id="gate shut by a close",
         ),
         pytest.param(
@@ -214,7 +227,7 @@ def test_a_row_reads(view: StatusView, name: str, text: str) -> None:
     [
         pytest.param(IN_BASE, 0.0, "data 0.2 s old", id="fresh"),
         pytest.param(replace(IN_BASE, data_age_s=float("inf")), 0.0, "no market data", id="never heard"),
-        pytest.param(replace(IN_BASE, account_proven=False), 0.0, "account connection away", id="account away"),
+        pytest.param(replace(IN_BASE, account_proven=False), 0.0, "no account connection", id="no account"),
         pytest.param(IN_BASE, 7.0, "not updated for 7 s", id="a loop that stands still"),
     ],
 )
@@ -231,17 +244,17 @@ ALARMED = replace(
     ("width", "head"),
     [
         pytest.param(
-            100,
-            ["── PAPER ETHFDUSD · holding FDUSD, buying (take-profit) ─ account connection away · reconnects 12 ──"],
+            103,
+            ["── PAPER ETHFDUSD · holding FDUSD, buying back (take-profit) ─ no account connection · reconnects 12 ──"],
             id="room for all",
         ),
         pytest.param(
-            90, ["── PAPER ETHFDUSD · buying (take-profit) ────── account connection away · reconnects 12 ──"], id="90"
+            90, ["── PAPER ETHFDUSD · buying back (take-profit) ─── no account connection · reconnects 12 ──"], id="90"
         ),
-        pytest.param(80, ["── PAPER ETHFDUSD ─────────────────── account connection away · reconnects 12 ──"], id="80"),
+        pytest.param(80, ["── PAPER ETHFDUSD ───────────────────── no account connection · reconnects 12 ──"], id="80"),
         pytest.param(
             50,
-            ["── PAPER ETHFDUSD ────────────────────────────────", " account connection away · reconnects 12"],
+            ["── PAPER ETHFDUSD ────────────────────────────────", " no account connection · reconnects 12"],
             id="a row of its own",
         ),
     ],
@@ -299,4 +312,4 @@ def test_no_row_is_wider_than_the_terminal(view: StatusView, width: int, quiet_s
 @given(view=views, width=some.integers(41, 200), away=some.booleans())
 def test_an_alarm_is_always_shown(view: StatusView, width: int, away: bool) -> None:
     alarmed = replace(view, account_proven=not away, data_age_s=float("inf"), reconnects=7)
-    assert ("account connection away" if away else "no market data") in "".join(as_lines(alarmed, width)[:2])
+    assert ("no account connection" if away else "no market data") in "".join(as_lines(alarmed, width)[:2])

@@ -1,4 +1,4 @@
-"""Terminals of Linux and of Windows, the latter by an injected console."""
+"""Tests of the terminals of Linux and, by an injected console, of Windows."""
 
 import fcntl
 import io
@@ -48,7 +48,7 @@ def terminal() -> Iterator[int]:
     os.close(keyboard)
 
 
-def test_the_size_is_read_anew_each_time(terminal: int) -> None:
+def test_the_size_is_read_each_time(terminal: int) -> None:
     shown = PosixTerminal(terminal)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 120, 0, 0))
     assert shown.size() == (120, 30)
@@ -89,7 +89,9 @@ def test_a_stream_without_a_descriptor_has_no_terminal() -> None:
         pytest.param(Console(None), False, None, id="no console"),
     ],
 )
-def test_windows_is_told_to_understand_escape_sequences(console: Console, *, able: bool, flags: int | None) -> None:
+def test_escape_sequences_are_turned_on_in_a_windows_console(
+    console: Console, *, able: bool, flags: int | None
+) -> None:
     shown = WindowsTerminal(-1, console)
     assert (shown.enable_escapes(), console.flags) == (able, flags)
     assert shown.in_foreground()
@@ -101,18 +103,18 @@ def test_few_streams_show_less_than_everything(encoding: str, *, rich: bool) -> 
     assert SafeStream(io.TextIOWrapper(io.BytesIO(), encoding=encoding)).supports_unicode is rich
 
 
-def test_a_stream_that_does_not_tell_its_letters_has_the_plain_ones() -> None:
+def test_a_stream_without_an_encoding_gets_ascii() -> None:
     assert not SafeStream(io.StringIO()).supports_unicode
 
 
-def test_letters_that_are_missing_become_question_marks() -> None:
+def test_signs_that_are_missing_become_ascii_and_letters_question_marks() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii", newline="\n")
-    SafeStream(stream).write("gate – open\n")
-    assert raw.getvalue() == b"gate ? open\n"
+    SafeStream(stream).write("gate – open, bid ≥ 2500 币\n")
+    assert raw.getvalue() == b"gate - open, bid >= 2500 ?\n"
 
 
-def test_once_nobody_reads_nothing_is_written() -> None:
+def test_once_the_reader_is_gone_nothing_is_written() -> None:
     stream = io.StringIO()
     stream.close()
     outlet = SafeStream(stream)

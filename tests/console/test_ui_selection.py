@@ -1,4 +1,4 @@
-"""Who gets the live block, and who gets plain lines."""
+"""Tests of the choice between the live panel and plain lines."""
 
 import io
 from collections.abc import Mapping
@@ -59,9 +59,9 @@ def gone(_: TextIO) -> Terminal:
 
 
 def opened(stdout: TextIO, environ: Mapping[str, str], *, able: bool = True) -> type:
-    face = open_ui(stdout, environ, "sim", plain=False, keys=True, platform="linux", terminal=lambda _: Able(able=able))
-    face.close()
-    return type(face)
+    ui = open_ui(stdout, environ, "sim", plain=False, keys=True, platform="linux", terminal=lambda _: Able(able=able))
+    ui.close()
+    return type(ui)
 
 
 def test_a_terminal_gets_the_block() -> None:
@@ -84,9 +84,9 @@ def test_a_console_that_does_not_understand_gets_lines() -> None:
 
 
 def test_a_terminal_that_is_gone_gets_lines() -> None:
-    face = open_ui(Screenlike(), {"TERM": "xterm"}, "sim", plain=False, keys=True, platform="linux", terminal=gone)
-    face.close()
-    assert isinstance(face, PlainUi)
+    ui = open_ui(Screenlike(), {"TERM": "xterm"}, "sim", plain=False, keys=True, platform="linux", terminal=gone)
+    ui.close()
+    assert isinstance(ui, PlainUi)
 
 
 def test_a_closed_stream_gets_lines() -> None:

@@ -87,7 +87,7 @@ def test_a_resume_that_a_breaker_outlasts_says_only_that() -> None:
         trip = BreakerTrip(Breaker.DAILY_LOSS, D("0.02"), D("0.01"))
         breakers.state = replace(breakers.state, trips=(trip,))
         (answer,) = await told(it, OperatorCommand.RESUME)
-        assert (answer.done, answer.text[:10]) == (False, "still held")
+        assert (answer.done, answer.text[:12]) == (False, "still paused")
         assert not it.alerts_starting_with("resumed")
 
     run_scenario(story)

@@ -200,6 +200,11 @@ def test_a_request_is_an_instruction_or_an_error(line: bytes | str) -> None:
         assert parse_request(line.encode(errors="replace") if isinstance(line, str) else line) in OperatorCommand
 
 
+def test_a_script_of_an_older_version_may_say_withdraw() -> None:
+    assert parse_request(b'{"command":"withdraw"}') is COMMANDS["cancel"] is OperatorCommand.CANCEL
+    assert "withdraw" not in COMMANDS
+
+
 def test_every_answer_is_one_line() -> None:
     line = encode_response(CommandResult("two\nlines", data={"note": "a\nb"}))
     assert line.count(b"\n") == 1

@@ -46,7 +46,7 @@ def test_the_status_shows_the_whole_account_and_the_trade() -> None:
     bench = Bench()
     bench.beat()
     shown = status(bench.desk.status(3))
-    assert "value 2505.00 | anchor 2500.00 (+0.00 % in FDUSD)" in shown
+    assert "value 2505.00 FDUSD | anchor 2500.00 (+0.00 % in FDUSD)" in shown
     assert "hard stop 2487.50" in shown
     assert "reconnects 3" in shown
 
@@ -63,7 +63,10 @@ def test_a_halt_is_told_once_and_shown() -> None:
     bench.beat()
     assert [bench.desk.halt("we were wrong"), bench.desk.halt("again")] == [True, False]
     assert [text for _, text in bench.notes.alerts] == [
-        "halted: we were wrong; nothing is armed, not even the hard stop, until you resume ('r' or /resume)"
+        (
+            "halted: we were wrong; no orders, not even from the hard stop; "
+            "look at the account on the exchange, then resume with 'r' or /resume"
+        )
     ]
     assert " | halted | " in status(bench.desk.status(0))
 

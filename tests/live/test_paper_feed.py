@@ -431,12 +431,12 @@ def test_the_bot_finds_its_data_stale_and_trades_on_afterwards() -> None:
     async def story(it: Stage) -> None:
         it.doors.blocked.add("memory")
         it.real.hub.disconnect()
-        await it.until(lambda: it.heard("market stale"), within_s=16.0)
+        await it.until(lambda: it.heard("no market data for"), within_s=16.0)
         it.daemon.submit(OperatorCommand.FLIP)
         await it.wait(5.0)
         assert not it.orders
         it.doors.blocked.clear()
-        await it.until(lambda: it.heard("market recovered"), within_s=120.0)
+        await it.until(lambda: it.heard("market data is back"), within_s=120.0)
         await it.flip()
         await it.price("2510.00")
         assert it.holds("ETH") < D("0.0001")
@@ -449,7 +449,7 @@ def test_a_quiet_market_is_not_taken_for_a_lost_one() -> None:
     async def story(it: Stage) -> None:
         await it.wait(120.0)
         assert it.exchange.engine.prices_known()
-        assert not it.heard("market stale")
+        assert not it.heard("no market data for")
         assert not it.paper.gaps
 
     on_paper(story, trading=True)

@@ -31,7 +31,7 @@ def test_the_steps_come_in_their_order_each_with_its_result() -> None:
         "candles: 100 of 1440, 1m each",
         "market streams: bid 2500.00 FDUSD, ask 2500.01 FDUSD",
         "own open orders: none",
-        "restart: first start, nothing on record",
+        "restart: first start, no earlier trades of this bot found",
         "jumpstart: ok, balances pushed",
     ]
 

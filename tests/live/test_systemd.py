@@ -298,8 +298,8 @@ def test_the_line_names_mode_pair_position_and_endpoints() -> None:
     assert status_line(view(gain_frac=0.0125), URL) == f"sim ETHFDUSD | {position} | {places}"
 
 
-def test_a_halt_and_a_hold_are_in_the_line() -> None:
-    assert "| halted | paused |" in status_line(view(halted=True, held=True, paused=True), URL)
+def test_a_halt_and_a_pause_are_in_the_line() -> None:
+    assert "| halted | paused |" in status_line(view(halted=True, trading_paused=True, paused=True), URL)
 
 
 class Shown:

@@ -108,7 +108,7 @@ def test_orders_from_before_are_cancelled_and_named_and_foreign_ones_are_not() -
         leave_orders(it.exchange)
         await it.ready()
         assert it.alerts_starting_with(
-            "order left from before cancelled: SELL 0.1000 ETH at 2600.00 FDUSD (TE-j-mr3k6cvh)"
+            "order of an earlier session cancelled: SELL 0.1000 ETH at 2600.00 FDUSD (TE-j-mr3k6cvh)"
         )
         still = [order.client_order_id for order in it.exchange.account().open_orders()]
         assert still == ["TE-something-else", "mine"]
@@ -128,7 +128,7 @@ def test_operators_keys_in_the_start() -> None:
             if instruction is not OperatorCommand.QUIT:
                 it.submit(instruction)
         assert it.alerts_starting_with("flip refused: still starting")
-        assert it.alerts_starting_with("withdraw refused: still starting")
+        assert it.alerts_starting_with("cancel refused: still starting")
         assert "starting, not trading yet" in it.output.lines
         it.submit(OperatorCommand.PAUSE)
         await it.ready()

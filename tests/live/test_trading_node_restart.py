@@ -48,7 +48,9 @@ def test_an_order_of_the_last_session_is_adopted_and_chased_to_its_end() -> None
     async def story(it: NodeHarness) -> None:
         it.exchange.manual_trader().place(Side.SELL, D(2600), D(1), client_order_id=str(OLD))
         await it.ready()
-        assert it.alerts_starting_with("order adopted: SELL 1.0000 ETH at 2600.00 FDUSD (TE-m-")
+        assert it.alerts_starting_with(
+            "order adopted: SELL 1.0000 ETH at 2600.00 FDUSD, 0.0000 ETH filled so far (TE-m-"
+        )
         assert "jumpstart: left out, an exit goes on" in it.output.lines
         await it.wait(1)
         assert (it.own_order.client_order_id, it.own_order.price) == (str(OLD), D("2500.01"))
@@ -175,7 +177,7 @@ def test_a_note_that_is_refused_is_told() -> None:
         await it.until(lambda: it.alerts_starting_with("ready:"))
         it.faults.schedule("order.place", RequestFault(executed=False, error=(400, -2010, "MAX_NUM_ORDERS")))
         await it.wait(1)
-        assert len(it.alerts_starting_with("anchor note not written: ")) == 1
-        assert "MAX_NUM_ORDERS" in it.alerts_starting_with("anchor note not written: ")[0]
+        assert len(it.alerts_starting_with("anchor not stored on the exchange: ")) == 1
+        assert "MAX_NUM_ORDERS" in it.alerts_starting_with("anchor not stored on the exchange: ")[0]
 
     assert run_scenario(story).code is ExitCode.OK

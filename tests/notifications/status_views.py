@@ -1,4 +1,4 @@
-"""The same picture as a decision and as a status view, made by the strategy itself."""
+"""Status views for tests, built from the decisions of a real strategy."""
 
 from dataclasses import replace
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Telegram in a world without sockets, whose clock jumps: hours of trouble pass at once."""
+"""A Telegram bot, its stand-in server and a virtual clock, without sockets."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ TITLE: Final = "PAPER ETHFDUSD"
 
 
 class Stage:
-    """A bot, a stand-in for Telegram, and somebody who obeys."""
+    """A bot, a stand-in for Telegram, and a sink that executes commands."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock

@@ -1,4 +1,4 @@
-"""What happens is said once, in the place where it belongs: an alert, a line of the log, or neither."""
+"""Tests of the announcer: which event becomes an alert, which a log line, and with what text."""
 
 import logging
 from dataclasses import dataclass, field, replace
@@ -99,46 +99,55 @@ ARMED_TRAIL = compute_trail(
         pytest.param(
             ExitStarted(ExitKind.TAKE_PROFIT, Side.SELL, NUMBER, D(2553), ARMED_TRAIL),
             logging.INFO,
-            "take-profit armed: selling all ETH near 2553.00 FDUSD, best gain +2.40 % over the anchor, "
-            "0.28 % lost since",
+            (
+                "take-profit armed: gain +2.12 % in FDUSD since the anchor (best +2.40 %); selling all ETH near "
+                "2553.00 FDUSD"
+            ),
             id="take-profit armed",
         ),
         pytest.param(
             ExitStarted(ExitKind.MANUAL, Side.BUY, NUMBER, None),
             logging.INFO,
-            "manual flip: buying ETH back as soon as the market is known, unless that takes too long",
+            "manual flip: buying ETH back once there is market data; cancelled if that takes too long",
             id="manual flip",
         ),
         pytest.param(
             ExitStarted(ExitKind.BREAKOUT, Side.SELL, NUMBER, D(2553)),
             logging.INFO,
-            "breakout armed: selling all ETH near 2553.00 FDUSD, for a candle closed below the channel (BREAKOUT_EXIT)",
+            (
+                "breakout armed: selling all ETH near 2553.00 FDUSD, a candle closed below the channel "
+                "(BREAKOUT_EXIT=true)"
+            ),
             id="breakout armed",
         ),
         pytest.param(
             HardStopTriggered(NUMBER, D(2450), 2500.0, 0.02, None),
             logging.WARNING,
-            "hard stop: -2.00 % from the anchor, -2.00 % allowed; selling all ETH near 2450.00 FDUSD",
+            "hard stop: loss -2.00 % (limit -2.00 %) since the anchor; selling all ETH near 2450.00 FDUSD",
             id="hard stop",
         ),
         pytest.param(
             ExitRelabelled(NUMBER, Side.SELL, ExitKind.MANUAL, ExitKind.TAKE_PROFIT),
             logging.INFO,
-            "manual flip: the take-profit in progress is yours now",
-            id="relabelled",
+            "manual flip: the take-profit in progress goes on as your flip",
+            id="taken over",
         ),
         pytest.param(
             GateShut(ShutBy.HARD_STOP, 2450.0, None),
             logging.INFO,
-            "gate shut: the hard stop has sold at 2450.00 FDUSD; no ETH is bought until a candle closes above the "
-            "channel's middle",
+            (
+                "gate shut: the hard stop sold at 2450.00 FDUSD; no buy-back of ETH until a candle closes above "
+                "the channel's middle; 'x' or /flip buys anyway"
+            ),
             id="gate shut",
         ),
         pytest.param(
             GateOpened(ShutBy.HARD_STOP, 2502.0, 2500.0),
             logging.INFO,
-            "gate open: a candle closed at 2502.00 FDUSD, across the channel's middle 2500.00 FDUSD; buying back is "
-            "judged again, from this close as the new anchor",
+            (
+                "gate open: a candle closed at 2502.00 FDUSD, across the channel's middle 2500.00 FDUSD; ETH may "
+                "be bought back again, that close is the new anchor"
+            ),
             id="gate open",
         ),
         pytest.param(
@@ -156,22 +165,26 @@ ARMED_TRAIL = compute_trail(
         pytest.param(
             Squeezed(3.0, 0.05),
             logging.INFO,
-            "squeeze: the channel is only 3.00 FDUSD wide; 5 % of the recent ones were narrower",
+            "squeeze: the channel is 3.00 FDUSD wide, only 5 % of its recent widths were narrower",
             id="squeeze",
         ),
         pytest.param(
             Unfunded(None, HELD),
             logging.WARNING,
-            "unfunded: 0.0010 ETH and 2.00 FDUSD are too little to trade beside RESERVE_BASE 0.0500 ETH; an order "
-            "needs 5.00 FDUSD; waiting for a deposit",
+            (
+                "unfunded: 0.0010 ETH and 2.00 FDUSD are too little to trade (kept back: RESERVE_BASE 0.0500 "
+                "ETH); an order needs 5.00 FDUSD; waiting for a deposit"
+            ),
             id="unfunded",
         ),
-        pytest.param(Funded(Regime.BASE, HELD), logging.INFO, "funded: ETH can be traded again", id="funded"),
+        pytest.param(
+            Funded(Regime.BASE, HELD), logging.INFO, "funded: there is enough ETH to trade again", id="funded"
+        ),
         pytest.param(
             RegimeSet(Regime.BASE, Regime.BASE, 2510.0, Origin.MARKET),
             logging.INFO,
-            "holding ETH: anchor 2510.00 FDUSD (market price); gain and stop are measured from there now",
-            id="anchored anew",
+            "holding ETH: anchor 2510.00 FDUSD (market price); take-profit and hard stop are measured from it now",
+            id="new anchor",
         ),
         pytest.param(
             CommandRefused(StrategyCommand.FLIP, "there is nothing to trade"),
@@ -182,69 +195,76 @@ ARMED_TRAIL = compute_trail(
         pytest.param(
             MarketStale(10.2),
             logging.WARNING,
-            "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again",
+            "no market data for 10 s; no new orders until it returns",
             id="stale",
         ),
-        pytest.param(MarketFresh(42.0), logging.INFO, "market recovered: heard again after 42.0 s", id="fresh"),
+        pytest.param(MarketFresh(42.0), logging.INFO, "market data is back after 42.0 s", id="fresh"),
         pytest.param(
             AccountLost(2.0),
             logging.WARNING,
-            "account connection lost: away for 2 s; nothing can be ordered or withdrawn until it is back",
+            "no account connection for 2 s; no orders and no cancels until it returns",
             id="account lost",
         ),
-        pytest.param(AccountBack(7.5), logging.INFO, "account connection back after 7.5 s", id="account back"),
+        pytest.param(AccountBack(7.5), logging.INFO, "account connection is back after 7.5 s", id="account back"),
         pytest.param(
             ExitAged(ExitKind.TAKE_PROFIT, Side.SELL, 60.0, 0.001, D("0.25")),
             logging.WARNING,
-            "take-profit slow: not finished after 60 s, 0.2500 ETH filled, slippage 0.10 % for the worse",
+            (
+                "take-profit slow: 0.2500 ETH filled after 1 min, slippage 0.10 % for the worse; the order keeps "
+                "following the best price"
+            ),
             id="exit aged",
         ),
         pytest.param(
             UnknownOrderWithOurId(OWN, 99),
             logging.ERROR,
-            f"stranger: order 99 bears our id and is not ours; another instance trades ({OWN})",
-            id="stranger",
+            f"order 99 carries this bot's id and was not sent by it: another instance trades this account ({OWN})",
+            id="order of another instance",
         ),
         pytest.param(
             OrderRejected(OWN, RejectReason.NOT_TRADING, -2010, "Market is closed.", 1),
             logging.WARNING,
-            f"order refused: -2010 Market is closed. ({OWN})",
+            f"order rejected by the exchange: -2010 Market is closed; it is tried again ({OWN})",
             id="not trading",
         ),
         pytest.param(
             ended(ExitEndReason.FILLED),
             logging.INFO,
-            "flush done: sold 1.0000 ETH for 2450.00 FDUSD, average 2450.00 FDUSD, no slippage, in 12.0 s "
-            "with 0 replaces, fee none",
+            (
+                "hard stop filled: sold 1.0000 ETH for 2450.00 FDUSD, average 2450.00 FDUSD, no slippage, fee "
+                "none, in 12.0 s with 0 replaces"
+            ),
             id="filled",
         ),
         pytest.param(
             ended(ExitEndReason.DUST),
             logging.INFO,
-            "flush done: sold 1.0000 ETH for 2450.00 FDUSD, average 2450.00 FDUSD, no slippage, in 12.0 s "
-            "with 0 replaces, fee none",
+            (
+                "hard stop filled: sold 1.0000 ETH for 2450.00 FDUSD, average 2450.00 FDUSD, no slippage, fee "
+                "none, in 12.0 s with 0 replaces"
+            ),
             id="dust",
         ),
         pytest.param(
             ended(ExitEndReason.CANCELLED, base="0"),
             logging.WARNING,
-            "flush ended: withdrawn by the operator; nothing filled",
-            id="withdrawn",
+            "hard stop ended: cancelled by the operator; nothing filled",
+            id="cancelled",
         ),
     ],
 )
-def test_what_is_worth_waking_someone_for_is_an_alert(news: TraderEvent, level: int, text: str) -> None:
+def test_a_change_of_state_is_an_alert(news: TraderEvent, level: int, text: str) -> None:
     assert tell(news) == [(level, text)]
 
 
 @pytest.mark.parametrize(
     ("regime", "rest"),
     [
-        pytest.param(Regime.QUOTE, "idle remainder: 0.4000 ETH stay idle and join the next flip", id="base"),
-        pytest.param(Regime.BASE, "idle remainder: 0.40 FDUSD stay idle and join the next flip", id="quote"),
+        pytest.param(Regime.QUOTE, "idle remainder: 0.4000 ETH are left aside until the next buy-back", id="base"),
+        pytest.param(Regime.BASE, "idle remainder: 0.40 FDUSD are left aside until the next sale", id="quote"),
     ],
 )
-def test_what_an_exit_leaves_idle_is_told_in_its_own_asset(regime: Regime, rest: str) -> None:
+def test_an_idle_remainder_is_given_in_its_own_asset(regime: Regime, rest: str) -> None:
     assert tell(ended(ExitEndReason.CANCELLED, idle="0.4", regime=regime))[1] == (logging.WARNING, rest)
 
 
@@ -259,7 +279,7 @@ def test_what_an_exit_leaves_idle_is_told_in_its_own_asset(regime: Regime, rest:
         ),
         pytest.param(
             OrderReplaced(OWN, 8, Side.SELL, D("2553.01"), D("2552.01"), D(1)),
-            logging.INFO,
+            logging.DEBUG,
             f"order replaced: SELL 1.0000 ETH at 2552.01 FDUSD ({OWN})",
             id="replaced",
         ),
@@ -272,31 +292,31 @@ def test_what_an_exit_leaves_idle_is_told_in_its_own_asset(regime: Regime, rest:
         pytest.param(
             OrderCancelled(OWN, 8, Side.SELL, D("2552.01"), D("0.4"), D(1)),
             logging.INFO,
-            f"order withdrawn: SELL 0.6000 ETH at 2552.01 FDUSD ({OWN})",
-            id="withdrawn",
+            f"order cancelled: SELL 0.6000 ETH at 2552.01 FDUSD ({OWN})",
+            id="cancelled",
         ),
         pytest.param(
             OrderInDoubt(OWN, 8, "timeout"),
             logging.WARNING,
-            f"order in doubt: timeout; asking the exchange ({OWN})",
+            f"order unknown: timeout; asking the exchange what became of it ({OWN})",
             id="in doubt",
         ),
         pytest.param(
             OrderRejected(OWN, RejectReason.WOULD_TAKE, -2010, "Order would immediately match and take.", 1),
             logging.WARNING,
-            f"order refused: -2010 Order would immediately match and take. ({OWN})",
-            id="refused",
+            f"order rejected by the exchange: -2010 Order would immediately match and take; it is tried again ({OWN})",
+            id="rejected",
         ),
         pytest.param(
             OrderRejected(OWN, RejectReason.NOT_TRADING, -2010, "Market is closed.", 2),
             logging.DEBUG,
-            f"order refused: -2010 Market is closed. ({OWN})",
-            id="refused again",
+            f"order rejected by the exchange: -2010 Market is closed; it is tried again ({OWN})",
+            id="rejected again",
         ),
         pytest.param(
             ExitEnding(ExitKind.TAKE_PROFIT, Side.BUY, NUMBER, ExitEndReason.STOPPED),
             logging.INFO,
-            "take-profit ending: stopped, the price rose too far above the anchor",
+            "take-profit ending: a candle closed too far above the anchor",
             id="ending",
         ),
         pytest.param(
@@ -307,7 +327,7 @@ def test_what_an_exit_leaves_idle_is_told_in_its_own_asset(regime: Regime, rest:
         ),
     ],
 )
-def test_the_rest_is_a_line_of_the_log(
+def test_an_order_event_is_only_a_log_line(
     news: TraderEvent, level: int, line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -325,8 +345,8 @@ def test_new_rules_are_worded_by_their_grid() -> None:
 
 ESCAPING = str(ClientOrderId(ExitKind.ESCAPE, NUMBER))
 TAKES = (
-    "taker escape: SELL 1.0000 ETH at 2553.00 FDUSD or more, at once from the book: what fills costs the taker fee, "
-    f"the rest is withdrawn ({ESCAPING})"
+    "taker escape: SELL 1.0000 ETH at 2553.00 FDUSD or more, taken from the book at once: what fills pays the taker "
+    f"fee, the rest is cancelled ({ESCAPING})"
 )
 
 
@@ -346,7 +366,7 @@ TAKES = (
         ),
     ],
 )
-def test_an_order_that_may_take_is_told_of_once(news: list[TraderEvent]) -> None:
+def test_an_order_that_may_take_is_announced_once(news: list[TraderEvent]) -> None:
     assert tell(*news) == [(logging.WARNING, TAKES)]
 
 
@@ -356,37 +376,40 @@ SHOWN = StatusView("sim", RULES, "watching", regime=Regime.BASE, stop=2487.5, qu
 @pytest.mark.parametrize(
     ("news", "view", "told"),
     [
-        pytest.param(MarketStale(10.2), SHOWN, "; holding ETH, whose hard stop is not judged meanwhile", id="stale"),
-        pytest.param(AccountLost(2.0), SHOWN, "; holding ETH, whose hard stop is not judged meanwhile", id="away"),
+        pytest.param(MarketStale(10.2), SHOWN, "; holding ETH, and the hard stop cannot act until then", id="stale"),
+        pytest.param(AccountLost(2.0), SHOWN, "; holding ETH, and the hard stop cannot act until then", id="away"),
         pytest.param(MarketStale(10.2), replace(SHOWN, regime=Regime.QUOTE), "; holding FDUSD", id="stale in quote"),
         pytest.param(
-            Unfunded(None, HELD), SHOWN, "2425.00 FDUSD are locked in orders that are not ours", id="locked by others"
+            Unfunded(None, HELD),
+            SHOWN,
+            "2425.00 FDUSD are locked in orders that this bot did not place",
+            id="locked by others",
         ),
         pytest.param(
             CommandRefused(StrategyCommand.FLIP, "no buying while held"),
             replace(SHOWN, paused=True),
-            "flip refused: paused; resume first ('r' or /resume)",
+            "flip refused: trading is paused; resume first with 'r' or /resume",
             id="paused",
         ),
     ],
 )
-def test_what_an_event_does_not_tell_is_looked_up(news: TraderEvent, view: StatusView, told: str) -> None:
+def test_what_an_event_lacks_is_taken_from_the_status(news: TraderEvent, view: StatusView, told: str) -> None:
     sink = Sink()
     Announcer(RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: 0, view=lambda: view).announce(news)
     assert told in sink.alerts[0][1]
 
 
-def test_a_breakout_that_no_setting_follows_says_so_and_a_flip_how_long_it_waits() -> None:
+def test_a_breakout_that_is_not_traded_says_so_and_a_flip_names_its_time_limit() -> None:
     sink = Sink()
     announcer = Announcer(
-        RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: 0, followed=[Breakout.UP], flip_patience_s=30.0
+        RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: 0, followed=[Breakout.UP], flip_timeout_s=30.0
     )
     for news in (UP, DOWN, ExitStarted(ExitKind.MANUAL, Side.BUY, NUMBER, None)):
         announcer.announce(news)
     up, down, flip = (text for _, text in sink.alerts)
-    assert "nothing is done" not in up
-    assert down.endswith("; nothing is done about it (BREAKOUT_EXIT is false)")
-    assert flip.endswith("unless that takes longer than 30 s")
+    assert "no order is placed" not in up
+    assert down.endswith("; no order is placed for it (BREAKOUT_EXIT=false)")
+    assert flip.endswith("cancelled if that takes longer than 30 s")
 
 
 UP, DOWN = (BrokeOut(direction, 2510.0, 2505.0, 2495.0) for direction in (Breakout.UP, Breakout.DOWN))
@@ -403,7 +426,7 @@ NARROW = Squeezed(3.0, 0.05)
         pytest.param([(0, UP), (60_000, NARROW)], 2, id="another thing"),
     ],
 )
-def test_a_price_that_rubs_along_the_channel_is_told_of_once_an_hour(
+def test_repeated_breakouts_make_one_alert_an_hour(
     told: list[tuple[int, TraderEvent]], alerts: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -421,7 +444,7 @@ REFUSED = OrderRejected(OWN, RejectReason.WOULD_TAKE, -2010, "Would take.", 1)
 @pytest.mark.parametrize(
     ("news", "refusal"),
     [
-        pytest.param([REFUSED], "-2010 Would take.", id="refused"),
+        pytest.param([REFUSED], "-2010 Would take.", id="rejected"),
         pytest.param(
             [OrderRejected(OWN, RejectReason.FILTER, 0, "filter NOTIONAL", 1)], "filter NOTIONAL", id="never sent"
         ),
@@ -429,7 +452,7 @@ REFUSED = OrderRejected(OWN, RejectReason.WOULD_TAKE, -2010, "Would take.", 1)
         pytest.param([REFUSED, ended(ExitEndReason.CANCELLED)], None, id="then over"),
     ],
 )
-def test_the_last_refusal_is_remembered_until_an_order_is_taken(news: list[TraderEvent], refusal: str | None) -> None:
+def test_the_last_reject_is_kept_until_an_order_is_accepted(news: list[TraderEvent], refusal: str | None) -> None:
     announcer = Announcer(RULES, RunStatistics("ETH", "FDUSD"), Sink(), lambda: 0)
     for one in news:
         announcer.announce(one)

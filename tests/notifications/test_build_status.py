@@ -1,4 +1,4 @@
-"""A look at a real trader: what is gathered, and which reason an exit gives for standing still."""
+"""Tests of the status as it is built from a real trading core."""
 
 import dataclasses
 from collections.abc import Callable
@@ -36,14 +36,14 @@ def chase_of(bench: Bench, **given: Any) -> ExitView:
     return chase
 
 
-def test_before_the_first_beat_there_are_balances_alone() -> None:
+def test_before_the_first_tick_there_are_only_balances() -> None:
     view = seen(Bench())
     assert (view.regime, view.top, view.active_exit) == (None, None, None)
     assert view.base is not None
     assert view.base.total == 1
 
 
-def test_a_quiet_beat_is_seen_whole() -> None:
+def test_a_quiet_tick_is_shown_completely() -> None:
     bench = Bench(quote="5")
     bench.tick()
     view = seen(bench, mode="paper", reconnects=3, reserve_quote=D(7), stop_confirm_s=1.5)
@@ -78,7 +78,7 @@ def test_a_level_that_the_price_has_fallen_past_is_no_next_sale() -> None:
     assert view.take_profit is not None  # at break-even without a fee: the sale is due, and held
 
 
-def test_what_holds_is_named() -> None:
+def test_what_pauses_trading_is_named() -> None:
     bench = Bench()
     bench.trader.paused = True
     breakers = bench.trader.risk.breakers
@@ -150,11 +150,11 @@ def nothing(_: Bench) -> None:
         pytest.param(away, {}, QuoteObstacle.NO_ACCOUNT, id="account away"),
         pytest.param(not_trading, {}, QuoteObstacle.HALTED, id="not trading"),
         pytest.param(in_doubt, {}, QuoteObstacle.IN_DOUBT, id="in doubt"),
-        pytest.param(nothing, {"refusal": "-2010 no"}, QuoteObstacle.REFUSED, id="refused"),
+        pytest.param(nothing, {"reject_text": "-2010 no"}, QuoteObstacle.REFUSED, id="rejected"),
         pytest.param(nothing, {"budget_short": True}, QuoteObstacle.BUDGET, id="budget"),
     ],
 )
-def test_an_exit_that_stands_still_says_why(
+def test_an_order_that_does_not_follow_the_price_has_a_reason(
     happens: Callable[[Bench], None], given: dict[str, Any], obstacle: QuoteObstacle | None
 ) -> None:
     bench = Bench()
@@ -162,7 +162,7 @@ def test_an_exit_that_stands_still_says_why(
     happens(bench)
     chase = chase_of(bench, **given)
     assert chase.obstacle is obstacle
-    assert chase.reject_text == (given.get("refusal") if obstacle is QuoteObstacle.REFUSED else None)
+    assert chase.reject_text == (given.get("reject_text") if obstacle is QuoteObstacle.REFUSED else None)
 
 
 def test_an_order_that_was_just_sent_is_on_its_way() -> None:
@@ -171,10 +171,19 @@ def test_an_order_that_was_just_sent_is_on_its_way() -> None:
     assert chase_of(bench).obstacle is QuoteObstacle.IN_FLIGHT
 
 
-def test_an_order_that_was_refused_is_not_on_the_book() -> None:
+def test_a_rejected_order_is_not_on_the_book() -> None:
     bench = Bench()
     placed = bench.flip()
     bench.trader.inbox.append(OrderReply(placed.tag, rejection(RejectReason.WOULD_TAKE)))
     bench.tick(after_s=0.01)
-    chase = chase_of(bench, refusal="-2010 would take")
+    chase = chase_of(bench, reject_text="-2010 would take")
     assert (chase.price, chase.remaining, chase.obstacle) == (None, None, QuoteObstacle.REFUSED)
+
+
+def test_the_replaces_of_the_exit_and_the_length_of_a_candle_are_shown() -> None:
+    bench = Bench()
+    bench.flip()
+    view = seen(bench, replaces=3, kline_interval="15m")
+    assert view.kline_interval == "15m"
+    assert view.active_exit is not None
+    assert view.active_exit.replaces == 3

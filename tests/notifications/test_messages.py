@@ -5,6 +5,7 @@ import pytest
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Balance, Regime, Side, SymbolRules
 from trailingedge.notifications import account_messages, channel_messages, messages, order_messages
+from trailingedge.strategy.signals import Origin
 
 RULES = SymbolRules(
     "ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"), min_notional=Decimal(5)
@@ -57,123 +58,124 @@ NOTHING = messages.ExitResult(
             messages.ready(RULES, "sim", None, None, Decimal(0), "ws://127.0.0.1:1"),
             "ready: sim ETHFDUSD at ws://127.0.0.1:1, holding nothing tradable, maker fee 0 %",
         ),
-        (messages.ended("no such key"), "ended: no such key"),
+        (messages.ended("no such key"), "ended: no such key\nno trading and no hard stop until the bot runs again"),
         (messages.trading_again("ETHFDUSD"), "ETHFDUSD is trading again"),
         (
             account_messages.account_lost(RULES, 2.4),
-            "account connection lost: away for 2 s; nothing can be ordered or withdrawn until it is back",
+            "no account connection for 2 s; no orders and no cancels until it returns",
         ),
         (
             account_messages.account_lost(RULES, 2.4, Regime.BASE, stop=True),
             (
-                "account connection lost: away for 2 s; nothing can be ordered or withdrawn until it is back; "
-                "holding ETH, whose hard stop is not judged meanwhile"
+                "no account connection for 2 s; no orders and no cancels until it returns; holding ETH, and "
+                "the hard stop cannot act until then"
             ),
         ),
         (
             account_messages.market_stale(RULES, 10.2, Regime.BASE, stop=True),
             (
-                "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again; holding ETH, "
-                "whose hard stop is not judged meanwhile"
+                "no market data for 10 s; no new orders until it returns; holding ETH, and the hard stop "
+                "cannot act until then"
             ),
         ),
         (
             account_messages.market_stale(RULES, 10.2, Regime.BASE),
-            "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again; holding ETH",
+            "no market data for 10 s; no new orders until it returns; holding ETH",
         ),
         (
             account_messages.market_stale(RULES, 10.2, Regime.QUOTE, stop=True),
-            "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again; holding FDUSD",
+            "no market data for 10 s; no new orders until it returns; holding FDUSD",
         ),
         (
-            account_messages.anchor_changed(RULES, Regime.BASE, PRICE, "market price"),
-            "holding ETH: anchor 2551.20 FDUSD (market price); gain and stop are measured from there now",
+            account_messages.anchor_changed(RULES, Regime.BASE, PRICE, Origin.MARKET),
+            "holding ETH: anchor 2551.20 FDUSD (market price); take-profit and hard stop are measured from it now",
         ),
-        (account_messages.account_back(7.44), "account connection back after 7.4 s"),
+        (account_messages.account_back(7.44), "account connection is back after 7.4 s"),
         (
             messages.take_profit_armed(RULES, Side.SELL, PRICE, 0.0205, 0.004),
             (
-                "take-profit armed: selling all ETH near 2551.20 FDUSD, best gain +2.05 % over the anchor, "
-                "0.40 % lost since"
+                "take-profit armed: gain +1.65 % in FDUSD since the anchor (best +2.05 %); selling all ETH "
+                "near 2551.20 FDUSD"
             ),
         ),
         (
             messages.take_profit_armed(RULES, Side.BUY, PRICE, 0.0205, 0.0),
             (
-                "take-profit armed: buying ETH back near 2551.20 FDUSD, best gain +2.05 % over the anchor, "
-                "0.00 % lost since"
+                "take-profit armed: gain +2.05 % in ETH since the anchor (best +2.05 %); buying ETH back near"
+                " 2551.20 FDUSD"
             ),
         ),
         (
             messages.exit_filled(RULES, SOLD),
             (
-                "take-profit filled: sold 0.5000 ETH for 1275.60 FDUSD, average 2551.20 FDUSD, "
-                "slippage 0.02 % for the worse, in 12.3 s with 7 replaces, fee 0.3 FDUSD, "
-                "result +1.25 % in FDUSD since the anchor"
+                "take-profit filled: sold 0.5000 ETH for 1275.60 FDUSD, average 2551.20 FDUSD, result +1.25 %"
+                " in FDUSD since the anchor, slippage 0.02 % for the worse, fee 0.3 FDUSD, in 12.3 s with 7 "
+                "replaces"
             ),
         ),
         (
             messages.exit_ended(RULES, NOTHING, ExitEndReason.EXPIRED),
-            "manual flip ended: expired, no order could rest in time; nothing filled",
+            "manual flip ended: no order could be placed in time; nothing filled",
         ),
         (
             messages.hard_stop(RULES, Decimal(2400), 0.031, 0.03),
-            "hard stop: -3.10 % from the anchor, -3.00 % allowed; selling all ETH near 2400.00 FDUSD",
+            "hard stop: loss -3.10 % (limit -3.00 %) since the anchor; selling all ETH near 2400.00 FDUSD",
         ),
         (messages.manual_flip(RULES, Side.SELL, 2400.0), "manual flip: selling all ETH near 2400.00 FDUSD"),
         (
             messages.manual_flip(RULES, Side.BUY, None),
-            "manual flip: buying ETH back as soon as the market is known, unless that takes too long",
+            "manual flip: buying ETH back once there is market data; cancelled if that takes too long",
         ),
         (
             messages.manual_flip(RULES, Side.BUY, None, 90.0),
-            "manual flip: buying ETH back as soon as the market is known, unless that takes longer than 1 min 30 s",
+            "manual flip: buying ETH back once there is market data; cancelled if that takes longer than 1 min 30 s",
         ),
         (
             messages.breakout_armed(RULES, Side.SELL, PRICE),
             (
-                "breakout armed: selling all ETH near 2551.20 FDUSD, for a candle closed below the channel "
-                "(BREAKOUT_EXIT)"
+                "breakout armed: selling all ETH near 2551.20 FDUSD, a candle closed below the channel "
+                "(BREAKOUT_EXIT=true)"
             ),
         ),
         (
             messages.breakout_armed(RULES, Side.BUY, None),
-            "breakout armed: buying ETH back, for a candle closed above the channel (BREAKOUT_ENTRY)",
+            "breakout armed: buying ETH back, a candle closed above the channel (BREAKOUT_ENTRY=true)",
         ),
         (
             channel_messages.breakout(RULES, 2410.0, 2405.5, up=True),
             "breakout: a candle closed at 2410.00 FDUSD, above the channel's 2405.50 FDUSD",
         ),
         (
-            channel_messages.breakout(RULES, 2400.0, 2405.5, up=False, followed=False),
+            channel_messages.breakout(RULES, 2400.0, 2405.5, up=False, traded=False),
             (
-                "breakout: a candle closed at 2400.00 FDUSD, below the channel's 2405.50 FDUSD; nothing is done about "
-                "it (BREAKOUT_EXIT is false)"
+                "breakout: a candle closed at 2400.00 FDUSD, below the channel's 2405.50 FDUSD; no order is "
+                "placed for it (BREAKOUT_EXIT=false)"
             ),
         ),
         (
             channel_messages.squeeze(RULES, 4.2, 0.08),
-            "squeeze: the channel is only 4.20 FDUSD wide; 8 % of the recent ones were narrower",
+            "squeeze: the channel is 4.20 FDUSD wide, only 8 % of its recent widths were narrower",
         ),
         (
             channel_messages.gate_shut(RULES, 2400.0, by_flush=True),
             (
-                "gate shut: the hard stop has sold at 2400.00 FDUSD; no ETH is bought until a candle closes above "
-                "the channel's middle"
+                "gate shut: the hard stop sold at 2400.00 FDUSD; no buy-back of ETH until a candle closes "
+                "above the channel's middle; 'x' or /flip buys anyway"
             ),
         ),
         (
             channel_messages.gate_shut(RULES, 2600.0, by_flush=False, mid=2550.0),
             (
-                "gate shut: a candle closed at 2600.00 FDUSD, too far above the anchor; no ETH is bought until a "
-                "candle closes below the channel's middle, now 2550.00 FDUSD"
+                "gate shut: a candle closed at 2600.00 FDUSD, too far above the anchor; no buy-back of "
+                "ETH until a candle closes below the channel's middle (now 2550.00 FDUSD); 'x' or /flip "
+                "buys anyway"
             ),
         ),
         (
             channel_messages.gate_open(RULES, 2450.0, 2449.5),
             (
-                "gate open: a candle closed at 2450.00 FDUSD, across the channel's middle 2449.50 FDUSD; buying back "
-                "is judged again, from this close as the new anchor"
+                "gate open: a candle closed at 2450.00 FDUSD, across the channel's middle 2449.50 FDUSD; ETH "
+                "may be bought back again, that close is the new anchor"
             ),
         ),
         (
@@ -183,8 +185,8 @@ NOTHING = messages.ExitResult(
         (
             order_messages.taker_escape(RULES, Side.SELL, ONE, PRICE, "TE-e-lx3k9"),
             (
-                "taker escape: SELL 1.0000 ETH at 2551.20 FDUSD or more, at once from the book: what fills costs the "
-                "taker fee, the rest is withdrawn (TE-e-lx3k9)"
+                "taker escape: SELL 1.0000 ETH at 2551.20 FDUSD or more, taken from the book at once: what "
+                "fills pays the taker fee, the rest is cancelled (TE-e-lx3k9)"
             ),
         ),
         (
@@ -197,53 +199,53 @@ NOTHING = messages.ExitResult(
         ),
         (
             order_messages.order_filled(RULES, Side.SELL, ONE, PRICE, Decimal("0.0000"), OWN),
-            "order filled: SELL 1.0000 ETH at 2551.20 FDUSD, all of it (TE-t-lx3k9)",
+            "order filled: SELL 1.0000 ETH at 2551.20 FDUSD, complete (TE-t-lx3k9)",
         ),
         (
             order_messages.order_cancelled(RULES, Side.SELL, ONE, PRICE, OWN),
-            "order withdrawn: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
+            "order cancelled: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
         ),
         (
             messages.order_left(RULES, Side.SELL, ONE, PRICE, OWN),
             (
-                "order left on the exchange: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9); cancel it at the exchange, "
-                "or start again: it is taken up then"
+                "order left on the exchange: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9); cancel it at the "
+                "exchange, or start the bot again, which continues it"
             ),
         ),
         (
             messages.order_left(RULES, Side.SELL, ONE, PRICE, "TE-j-lx3k9"),
             (
-                "order left on the exchange: SELL 1.0000 ETH at 2551.20 FDUSD (TE-j-lx3k9); cancel it at the exchange, "
-                "or start again: it is cancelled then"
+                "order left on the exchange: SELL 1.0000 ETH at 2551.20 FDUSD (TE-j-lx3k9); cancel it at the "
+                "exchange, or start the bot again, which cancels it"
             ),
         ),
         (
             messages.shutdown("SIGTERM", RULES, Regime.BASE),
-            "shutdown: SIGTERM; holding ETH, and nobody watches the hard stop now",
+            "shutdown: SIGTERM; holding ETH, no hard stop until the bot runs again",
         ),
         (
             messages.shutdown("SIGTERM", RULES, Regime.QUOTE),
-            "shutdown: SIGTERM; holding FDUSD, and nobody buys ETH back now",
+            "shutdown: SIGTERM; holding FDUSD, no buy-back of ETH until the bot runs again",
         ),
         (messages.shutdown("SIGTERM", RULES, None), "shutdown: SIGTERM"),
         (
             messages.paused(RULES),
             (
-                "paused: no take-profit, no breakout, nothing bought; the hard stop keeps watching while ETH is held; "
-                "a restart forgets the pause (START_PAUSED=true keeps it)"
+                "paused: no take-profit, no breakout, no buy until you resume with 'r' or /resume; the hard "
+                "stop stays active while ETH is held; a restart ends the pause (START_PAUSED=true keeps it)"
             ),
         ),
         (
             messages.paused_already(RULES),
-            "paused already, resume with 'r' or /resume; the hard stop keeps watching while ETH is held",
+            "already paused, resume with 'r' or /resume; the hard stop stays active while ETH is held",
         ),
         (
             account_messages.idle_remainder(RULES, Decimal("0.5"), "ETH"),
-            "idle remainder: 0.5000 ETH stay idle and join the next flip",
+            "idle remainder: 0.5000 ETH are left aside until the next buy-back",
         ),
         (
             account_messages.idle_remainder(RULES, Decimal("12.5"), "FDUSD"),
-            "idle remainder: 12.50 FDUSD stay idle and join the next flip",
+            "idle remainder: 12.50 FDUSD are left aside until the next sale",
         ),
         (
             account_messages.unfunded(RULES, Decimal("0.0001"), Decimal(1)),
@@ -255,24 +257,28 @@ NOTHING = messages.ExitResult(
         (
             account_messages.unfunded(RULES, Decimal(0), Decimal(1), Decimal("0.05"), Decimal(7)),
             (
-                "unfunded: 0.0000 ETH and 1.00 FDUSD are too little to trade beside RESERVE_BASE 0.0500 ETH and "
-                "RESERVE_QUOTE 7.00 FDUSD; an order needs 5.00 FDUSD; waiting for a deposit"
+                "unfunded: 0.0000 ETH and 1.00 FDUSD are too little to trade (kept back: RESERVE_BASE 0.0500 "
+                "ETH, RESERVE_QUOTE 7.00 FDUSD); an order needs 5.00 FDUSD; waiting for a deposit"
             ),
         ),
         (
             account_messages.unfunded(RULES, Decimal(0), Decimal("0.5"), locked={"FDUSD": Decimal(2425)}),
             (
                 "unfunded: 0.0000 ETH and 0.50 FDUSD are too little to trade; an order needs 5.00 FDUSD; "
-                "2425.00 FDUSD are locked in orders that are not ours; waiting until they are free, or for a deposit"
+                "2425.00 FDUSD are locked in orders that this bot did not place; waiting until they are free,"
+                " or for a deposit"
             ),
         ),
         (
             messages.exit_slow(RULES, ExitKind.MANUAL, 60.2, Decimal(0), 0.0),
-            "manual flip slow: not finished after 60 s, 0.0000 ETH filled",
+            "manual flip slow: 0.0000 ETH filled after 1 min; the order keeps following the best price",
         ),
         (
             messages.exit_slow(RULES, ExitKind.FLUSH, 60.2, Decimal("0.3"), -0.001),
-            "flush slow: not finished after 60 s, 0.3000 ETH filled, slippage 0.10 % for the better",
+            (
+                "hard stop slow: 0.3000 ETH filled after 1 min, slippage 0.10 % for the better; the order keeps "
+                "following the best price"
+            ),
         ),
     ],
     ids=lambda value: value.partition(":")[0] if isinstance(value, str) else "",
@@ -285,7 +291,7 @@ def test_a_change_reads(text: str, line: str) -> None:
     ("kind", "head"),
     [
         (ExitKind.TAKE_PROFIT, "take-profit filled: "),
-        (ExitKind.FLUSH, "flush done: "),
+        (ExitKind.FLUSH, "hard stop filled: "),
         (ExitKind.MANUAL, "manual flip filled: "),
         (ExitKind.BREAKOUT, "breakout filled: "),
     ],
@@ -352,9 +358,9 @@ def test_the_summary_tells_everything_in_order() -> None:
     )
     assert messages.summary(RULES, run).splitlines() == [
         "summary ETHFDUSD: 1 d 2 h 3 min 4 s of market time",
-        "  exits 3, fills 9, replaces 21, fees 1.50 FDUSD",
         "  value 2600.00 FDUSD, result +4.00 % in FDUSD",
         "  holding instead: ETH +3.00 %, FDUSD +0.00 %",
+        "  sales and buy-backs 3, fills 9, replaces 21, fees 1.50 FDUSD",
         "  rejected orders: -2010 would match 2",
         "  missing: 2025-06-03 04:00",
     ]
@@ -363,7 +369,7 @@ def test_the_summary_tells_everything_in_order() -> None:
 def test_the_summary_of_nothing_has_no_result() -> None:
     assert messages.summary(RULES, messages.RunSummary(seconds=0.0, exits=0, fills=0, replaces=0)).splitlines() == [
         "summary ETHFDUSD: 0 s of market time",
-        "  exits 0, fills 0, replaces 0, fees none",
+        "  sales and buy-backs 0, fills 0, replaces 0, fees none",
         "  rejected orders: none",
     ]
 
@@ -377,7 +383,7 @@ def test_the_summary_of_nothing_has_no_result() -> None:
         order_messages.order_in_doubt(OWN, "timeout"),
         order_messages.order_of_another_instance(OWN, 17),
         account_messages.funded(RULES, Regime.QUOTE),
-        account_messages.holding(RULES, Regime.QUOTE, PRICE, "market price"),
+        account_messages.holding(RULES, Regime.QUOTE, PRICE, Origin.MARKET),
         account_messages.market_stale(RULES, 10.0),
         account_messages.market_recovered(12.0),
         account_messages.account_lost(RULES, 3.0),
@@ -417,7 +423,7 @@ def test_a_fee_is_rounded_to_what_matters(amount: str, asset: str, said: str) ->
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (60.0, "1 min"), (3725.0, "1 h 2 min 5 s")]
 )
-def test_a_duration_is_told_as_people_tell_it(seconds: float, said: str) -> None:
+def test_a_duration_reads_as_people_write_it(seconds: float, said: str) -> None:
     assert messages.elapsed(seconds) == said
 
 

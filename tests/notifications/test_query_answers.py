@@ -48,14 +48,14 @@ def day(*exits: FinishedExit) -> PeriodResult:
     )
 
 
-def test_the_day_is_told_by_its_result_its_exits_and_what_it_left() -> None:
+def test_the_day_shows_its_result_its_trades_and_the_value_left() -> None:
     exits = finished(14), finished(20, ExitKind.MANUAL, base="0", result=None)
     assert daily_summary(RULES, "paper", day(*exits), Regime.QUOTE).splitlines() == [
         "daily summary 2026-07-02, PAPER ETHFDUSD:",
-        "result +1.25 % in FDUSD; holding ETH -0.30 %",
-        "1 exit and 1 without a fill, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
-        "14:03 take-profit: SELL at 2551.20, +1.95 %",
-        "20:03 manual flip: SELL, withdrawn by the operator, nothing filled",
+        "result +1.25 % in FDUSD (just holding ETH: -0.30 %)",
+        "1 sale, 0 buy-backs, 1 unfilled, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
+        "14:03 take-profit: SELL at 2551.20, +1.95 % in FDUSD",
+        "20:03 manual flip: SELL, cancelled by the operator, nothing filled",
         "value 2600.50 FDUSD, holding FDUSD",
     ]
 
@@ -64,14 +64,14 @@ def test_a_busy_day_tells_the_last_exits_and_counts_the_others() -> None:
     exits = (finished(0, ExitKind.FLUSH), *(finished(hour) for hour in range(1, 11)))
     lines = daily_summary(RULES, "live", day(*exits), None).splitlines()
     assert len([line for line in lines if "take-profit: SELL" in line]) == 8
-    assert lines[-2:] == ["before those 1 × flush, 2 × take-profit", "value 2600.50 FDUSD, holding nothing tradable"]
+    assert lines[-2:] == ["earlier: 1 × hard stop, 2 × take-profit", "value 2600.50 FDUSD, holding nothing tradable"]
 
 
 def test_today_says_since_when() -> None:
     assert today(RULES, "live", day(), Regime.BASE).splitlines()[:3] == [
         "today live ETHFDUSD, since 02:00 UTC:",
-        "result +1.25 % in FDUSD; holding ETH -0.30 %",
-        "0 exits, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
+        "result +1.25 % in FDUSD (just holding ETH: -0.30 %)",
+        "0 sales, 0 buy-backs, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
     ]
 
 
@@ -83,13 +83,13 @@ VIEW = view_of(in_base(), "2510")
     [
         pytest.param(
             replace(VIEW, base=Balance("ETH", D("0.4"), D("0.6"))),
-            "balance sim ETHFDUSD: 1.0000 ETH (0.6000 in orders), 0.00 FDUSD\nworth 2510.00 FDUSD at the bid 2510.00",
+            "balance sim ETHFDUSD: 1.0000 ETH (0.6000 in orders), 0.00 FDUSD\nvalue 2510.00 FDUSD at the bid 2510.00",
             id="locked",
         ),
         pytest.param(
             replace(VIEW, reserve_base=D("0.05"), reserve_quote=D(3)),
-            "balance sim ETHFDUSD: 1.0000 ETH, 0.00 FDUSD\nworth 2510.00 FDUSD at the bid 2510.00\n"
-            "kept back, never traded: 0.0500 ETH + 3.00 FDUSD",
+            "balance sim ETHFDUSD: 1.0000 ETH, 0.00 FDUSD\nvalue 2510.00 FDUSD at the bid 2510.00\n"
+            "reserve, never traded: 0.0500 ETH + 3.00 FDUSD",
             id="reserves",
         ),
         pytest.param(StatusView("paper", RULES, "unfunded"), "balance PAPER ETHFDUSD: not known yet", id="unknown"),

@@ -15,7 +15,7 @@ HELD = "holding FDUSD, anchor 2500.00 FDUSD, best since 2490.00 FDUSD"
 @pytest.mark.parametrize(
     ("memory", "text"),
     [
-        pytest.param(StrategyState(), "first start, nothing on record", id="first start"),
+        pytest.param(StrategyState(), "first start, no earlier trades of this bot found", id="first start"),
         pytest.param(IN_BASE, "holding ETH, anchor 2500.00 FDUSD, best since 2510.00 FDUSD", id="in base"),
         pytest.param(
             StrategyState(
@@ -36,7 +36,7 @@ HELD = "holding FDUSD, anchor 2500.00 FDUSD, best since 2490.00 FDUSD"
         ),
     ],
 )
-def test_where_the_last_session_left_us(memory: StrategyState, text: str) -> None:
+def test_the_summary_shows_the_state_of_the_last_session(memory: StrategyState, text: str) -> None:
     assert summary(RULES, RecoveredState(memory, None, (), marker_needed=False, history=ExitHistory())) == text
 
 
@@ -47,16 +47,16 @@ def past(status: OrderStatus) -> HistoricalExit:
 
 def test_an_order_on_the_book_is_adopted_and_without_one_the_exit_resumes() -> None:
     assert exit_resumed(RULES, past(OrderStatus.PARTIALLY_FILLED)) == (
-        "order adopted: SELL 0.6000 ETH at 2500.00 FDUSD (TE-t-1), 0.4000 ETH filled so far"
+        "order adopted: SELL 0.6000 ETH at 2500.00 FDUSD, 0.4000 ETH filled so far (TE-t-1)"
     )
     assert exit_resumed(RULES, past(OrderStatus.CANCELED)) == "exit resumed: take-profit SELL, 0.4000 ETH filled so far"
 
 
-def test_a_late_order_that_is_taken_away_is_named() -> None:
+def test_a_late_order_that_is_cancelled_is_named() -> None:
     assert late_order_cancelled(RULES, past(OrderStatus.NEW)) == (
         "late order of the last session cancelled: SELL 0.6000 ETH at 2500.00 FDUSD (TE-t-1)"
     )
 
 
-def test_a_note_that_was_refused_says_what_that_means() -> None:
-    assert "after a restart the anchor may be taken from the market" in anchor_not_stored("-2010 no")
+def test_an_anchor_that_is_not_stored_says_what_that_means() -> None:
+    assert "a restart may take the market price as the anchor" in anchor_not_stored("-2010 no")

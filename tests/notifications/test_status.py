@@ -23,16 +23,19 @@ def test_in_base_it_names_the_next_sale_and_the_stop() -> None:
         "sim ETHFDUSD",
         "holding ETH, watching",
         "2510.00/2510.01 FDUSD",
-        "value 2510.00",
+        "value 2510.00 FDUSD",
         "anchor 2500.00 (+0.00 % in FDUSD)",
-        "take-profit trails from 2525.00",
-        "hard stop 2487.50",
+        "take-profit trails from 2525.00, +0.60 % from here",
+        "hard stop 2487.50, -0.90 % from here",
     ]
 
 
 def test_in_quote_a_close_shuts_the_gate_and_no_stop_sells() -> None:
-    shown = status(replace(IN_QUOTE, trailing=True, take_profit=2446.05))
-    assert shown.endswith("(+0.00 % in ETH) | buys at 2446.05 | a close at 2512.56 shuts the gate")
+    shown = status(replace(IN_QUOTE, trailing=True, take_profit=2446.05, kline_interval="15m"))
+    assert shown.endswith(
+        "(+0.00 % in ETH) | buys back at 2446.05, -1.8 % from here"
+        " | no buy-back after a 15m close ≥ 2512.56, +0.91 % from here"
+    )
 
 
 def test_a_gain_names_what_it_is_counted_in() -> None:
@@ -44,7 +47,7 @@ def test_a_gain_names_what_it_is_counted_in() -> None:
 
 
 def test_it_fits_a_phone() -> None:
-    assert max(len(status(IN_BASE)), len(status(IN_QUOTE))) <= 184
+    assert max(len(status(IN_BASE)), len(status(IN_QUOTE))) <= 240
 
 
 @pytest.mark.parametrize(
@@ -53,17 +56,21 @@ def test_it_fits_a_phone() -> None:
         pytest.param(replace(IN_BASE, mode="paper"), "PAPER ETHFDUSD | ", id="paper"),
         pytest.param(replace(IN_BASE, paused=True, trading_paused=True), " | paused | ", id="paused"),
         pytest.param(replace(IN_BASE, trips=(DAILY,), trading_paused=True), " | breaker: daily loss | ", id="breaker"),
-        pytest.param(replace(IN_BASE, trading_paused=True), " | held | ", id="held for another reason"),
+        pytest.param(
+            replace(IN_BASE, trading_paused=True), " | buying paused for a minute | ", id="paused for another reason"
+        ),
         pytest.param(replace(IN_BASE, halted=True), " | halted | ", id="halted"),
         pytest.param(replace(IN_BASE, data_age_s=float("inf")), " | no market data", id="no data"),
         pytest.param(replace(IN_BASE, data_age_s=7.2), " | data 7 s old", id="old data"),
-        pytest.param(replace(IN_BASE, account_proven=False), " | account connection away", id="account away"),
+        pytest.param(replace(IN_BASE, account_proven=False), " | no account connection", id="account away"),
         pytest.param(
-            replace(IN_BASE, account_proven=False), " | hard stop 2487.50 NOT JUDGED NOW | ", id="stop while away"
+            replace(IN_BASE, account_proven=False),
+            " | hard stop 2487.50, -0.90 % from here NOT CHECKED NOW | ",
+            id="stop while away",
         ),
         pytest.param(
             replace(IN_BASE, data_age_s=12.0, without_price=True),
-            " | hard stop 2487.50 NOT JUDGED NOW | data 12 s old",
+            " | hard stop 2487.50, -0.90 % from here NOT CHECKED NOW | no market data for 12 s",
             id="stop while silent",
         ),
         pytest.param(replace(IN_BASE, reconnects=3), " | reconnects 3", id="reconnects"),
@@ -92,7 +99,7 @@ def test_it_fits_a_phone() -> None:
         ),
         pytest.param(
             replace(IN_QUOTE, gate=ReentryGate(ShutBy.QUOTE_STOP, 2475.0, 0), mid=2480.0, stop=None),
-            " | gate opens at a close below 2480.00",
+            " | gate opens at a candle close below 2480.00, -0.40 % from here",
             id="gate opens",
         ),
     ],

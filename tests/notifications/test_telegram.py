@@ -1,4 +1,4 @@
-"""Alerts reach the phone, or wait, or are off; the daemon never notices which."""
+"""Tests of the Telegram bot: alerts arrive, wait or are off, and never raise."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ GROUPS = ["-1001", "-1002"]
 
 
 @on_stage
-async def test_every_chat_is_told(stage: Stage) -> None:
+async def test_every_chat_gets_the_alert(stage: Stage) -> None:
     async with stage.running(groups=GROUPS) as telegram:
         alerts: Alerts = telegram
         alerts.send("ready")
@@ -86,7 +86,7 @@ def test_without_token_or_chat_nothing_is_sent_and_nothing_waits(token: str | No
 
 
 @pytest.mark.parametrize("owner", ["-1001", "@our_channel"])
-def test_an_owner_that_is_no_private_chat_is_told_and_not_listened_to(owner: str) -> None:
+def test_an_owner_that_is_no_private_chat_gets_alerts_and_gives_no_commands(owner: str) -> None:
     async def play(clock: VirtualClock) -> None:
         stage = Stage(clock)
         async with stage.running(owner=owner) as telegram:
@@ -130,7 +130,7 @@ async def test_a_mistake_of_ours_ends_neither_alerts_nor_listening(stage: Stage)
 
 
 @on_stage
-async def test_a_chat_that_is_added_is_told_from_then_on_and_one_removed_no_more(stage: Stage) -> None:
+async def test_an_added_chat_gets_alerts_from_then_on_and_a_removed_one_no_more(stage: Stage) -> None:
     async with stage.running(groups=GROUPS[:1]) as telegram:
         telegram.send("first")
         await asyncio.sleep(2.0)
@@ -167,7 +167,7 @@ async def test_the_same_settings_again_change_nothing(stage: Stage) -> None:
 async def test_alerts_can_be_switched_off_and_on(stage: Stage) -> None:
     async with stage.running() as telegram:
         telegram.reconfigure(None, None)
-        telegram.send("nobody hears")
+        telegram.send("this goes nowhere")
         await asyncio.sleep(5.0)
         telegram.reconfigure(TOKEN, str(OWNER))
         telegram.send("on again")
@@ -213,7 +213,7 @@ def test_the_end_waits_no_longer_than_it_may(behaviour: Behaviour, caplog: pytes
             assert clock.now_s() - began_s <= 1.5
 
     run_virtual(play, start_unix_ms=START_MS)
-    assert "telegram: alerts not delivered at the end: 6; they are in the log" in warnings(caplog.records)
+    assert "telegram alerts not sent count=6; the log file has them" in warnings(caplog.records)
 
 
 @on_stage

@@ -1,4 +1,4 @@
-"""Whatever happens on the line is a result, a refusal or nobody there; and nowhere is the token."""
+"""Tests of the Bot API client: each reply or failure is a result or one of two exceptions, without the token."""
 
 import asyncio
 import gzip
@@ -46,7 +46,7 @@ async def test_a_result_is_handed_on() -> None:
         pytest.param(refusal(400, "Bad Request: message text is empty"), "message_at_fault", id="empty"),
     ],
 )
-async def test_a_refusal_tells_what_is_at_fault(reply: Reply, is_what: str) -> None:
+async def test_a_refusal_says_what_is_at_fault(reply: Reply, is_what: str) -> None:
     with pytest.raises(BotRefused) as refused:
         await answered(reply)
     assert getattr(refused.value, is_what)
@@ -62,7 +62,7 @@ async def test_any_other_refusal_is_of_the_chat(description: str) -> None:
     assert not refused.value.token_is_wrong
 
 
-async def test_how_long_to_wait_and_where_a_chat_went_is_told() -> None:
+async def test_a_refusal_holds_the_wait_and_the_new_id_of_a_chat() -> None:
     with pytest.raises(BotRefused) as refused:
         await answered(refusal(429, "Too Many Requests", retry_after=35))
     assert refused.value.wait_s == 35.0
@@ -71,7 +71,7 @@ async def test_how_long_to_wait_and_where_a_chat_went_is_told() -> None:
     assert refused.value.moved_to == -1001
 
 
-async def test_nobody_is_waited_for_longer_than_an_hour() -> None:
+async def test_retry_after_is_limited_to_an_hour() -> None:
     with pytest.raises(BotRefused) as refused:
         await answered(refusal(429, "Too Many Requests", retry_after=10**9))
     assert refused.value.wait_s == 3600.0
@@ -155,7 +155,7 @@ async def test_over_loopback_a_question_is_answered_and_the_library_keeps_silent
     assert TOKEN not in caplog.text
 
 
-async def test_over_loopback_a_port_where_nobody_listens_is_nobody() -> None:
+async def test_over_loopback_a_port_without_a_server_is_unreachable() -> None:
     async with serve(BotApi(lambda: START_MS, behaviour=Behaviour.DOWN)) as url:
         with pytest.raises(BotUnreachable, match="ConnectError"):
             await real_line(url).call("getMe", {}, 5.0)
@@ -187,12 +187,12 @@ async def test_over_loopback_a_line_that_is_cancelled_leaves_nothing_open() -> N
         pytest.param("", id="nothing"),
     ],
 )
-async def test_an_answer_that_cannot_be_one_is_nobody_there(content: str) -> None:
+async def test_a_reply_that_cannot_be_one_counts_as_unreachable(content: str) -> None:
     with pytest.raises(BotUnreachable):
         await answered(Reply(200, content))
 
 
-async def test_an_answer_that_comes_packed_is_not_unpacked() -> None:
+async def test_a_compressed_reply_is_not_decompressed() -> None:
     async def connect() -> httpx.AsyncClient:
         def handle(_: httpx.Request) -> httpx.Response:
             packed = gzip.compress(b'{"ok": true, "result": 5}')
@@ -200,5 +200,5 @@ async def test_an_answer_that_comes_packed_is_not_unpacked() -> None:
 
         return httpx.AsyncClient(transport=httpx.MockTransport(handle), trust_env=False)
 
-    with pytest.raises(BotUnreachable, match="packed"):
+    with pytest.raises(BotUnreachable, match="compressed"):
         await BotApiClient("https://telegram.test", TOKEN, connect).call("getMe", {}, 1.0)

@@ -1,4 +1,4 @@
-"""A chat gets what is meant for it, whatever Telegram does in between, and never faster than it may."""
+"""Tests of one chat: alerts arrive despite failures, in order and within the rate limit."""
 
 import asyncio
 import contextlib
@@ -75,7 +75,7 @@ async def test_a_flood_limit_is_waited_out_as_long_as_telegram_says(stage: Stage
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour.HANG, Behaviour.ERROR, Behaviour.PROXY, Behaviour.DOWN])
-def test_an_hour_of_trouble_loses_nothing_of_importance(behaviour: Behaviour, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_hour_of_failures_loses_no_important_alert(behaviour: Behaviour, caplog: pytest.LogCaptureFixture) -> None:
     async def play(clock: VirtualClock) -> None:
         stage = Stage(clock)
         async with open_chat(stage) as chat:
@@ -89,14 +89,14 @@ def test_an_hour_of_trouble_loses_nothing_of_importance(behaviour: Behaviour, ca
             assert chat.waiting == 0
         shown = "\n".join(stage.api.texts())
         assert all(f"alert {number:04}" in shown for number in range(0, 3600, 36))
-        assert "left out; the log has them" in shown
+        assert "dropped; the log file has them" in shown
         assert len(stage.api.calls) < 300
 
     with caplog.at_level(logging.INFO):
         run_virtual(play, start_unix_ms=START_MS)
     [warning] = warnings(caplog.records)
-    assert "telegram cannot be reached" in warning
-    assert "telegram can be reached again" in caplog.text
+    assert "telegram unreachable" in warning
+    assert "telegram reachable again" in caplog.text
 
 
 @on_stage
@@ -145,8 +145,8 @@ def test_a_chat_that_takes_nothing_is_given_up_with_one_warning_and_tried_now_an
     with caplog.at_level(logging.INFO):
         run_virtual(play, start_unix_ms=START_MS)
     [warning] = warnings(caplog.records)
-    assert warning.startswith(f"telegram chat {GROUP} is given up: {code} {description}")
-    assert "takes alerts again" in caplog.text
+    assert warning.startswith(f"telegram chat unusable chat={GROUP}: {code} {description}")
+    assert "telegram chat usable again" in caplog.text
 
 
 @on_stage
@@ -159,7 +159,7 @@ async def test_a_group_that_became_a_supergroup_is_followed(stage: Stage) -> Non
 
 
 @on_stage
-async def test_a_message_that_telegram_does_not_take_holds_up_no_other(stage: Stage) -> None:
+async def test_a_message_that_telegram_refuses_delays_no_other(stage: Stage) -> None:
     stage.api.refusals[str(OWNER)] = refusal(400, "Bad Request: message is too long")
     async with open_chat(stage) as chat:
         chat.send("odd", logging.INFO)
@@ -171,7 +171,7 @@ async def test_a_message_that_telegram_does_not_take_holds_up_no_other(stage: St
 
 
 @on_stage
-async def test_a_wrong_token_is_for_somebody_else_to_deal_with(stage: Stage) -> None:
+async def test_a_wrong_token_is_raised_to_the_caller(stage: Stage) -> None:
     chat = Chat(str(OWNER), stage.line("1:wrong"), TITLE, TelegramReachability(), stage.clock, Random(0))
     chat.send("ready", logging.INFO)
     with pytest.raises(BotRefused):

@@ -1,4 +1,4 @@
-"""Before anything hangs on it, each part of Telegram is tried and named."""
+"""Tests of the Telegram check of `doctor`."""
 
 from tests.bot_api import OWNER, TOKEN, Behaviour, refusal
 from tests.notifications.telegram_harness import Stage, on_stage
@@ -30,12 +30,12 @@ async def test_a_chat_that_refuses_is_named_and_the_others_are_tried(stage: Stag
 
 
 @on_stage
-async def test_a_wrong_token_is_not_told(stage: Stage) -> None:
+async def test_a_wrong_token_is_not_shown(stage: Stage) -> None:
     wrong = TOKEN[:-1] + "X"
     assert set((await tried(stage, wrong)).values()) == {"401 Unauthorized"}
 
 
 @on_stage
-async def test_nobody_there_is_said_of_every_part(stage: Stage) -> None:
+async def test_an_unreachable_server_is_the_problem_of_every_part(stage: Stage) -> None:
     stage.api.behaviour = Behaviour.DOWN
     assert all(trouble is not None and "ConnectError" in trouble for trouble in (await tried(stage)).values())

@@ -1,4 +1,4 @@
-"""The owner's words become instructions, and what trades is asked for twice."""
+"""Tests of the owner's commands and their confirmation codes."""
 
 from collections.abc import Callable
 from random import Random
@@ -19,7 +19,7 @@ from trailingedge.notifications.telegram_commands import (
 
 
 class Owner:
-    """Somebody with a phone; what he asks for is done at once."""
+    """An owner with a phone, whose commands are executed at once."""
 
     def __init__(self) -> None:
         self.done: list[OperatorCommand] = []
@@ -81,7 +81,7 @@ def test_a_code_is_good_once() -> None:
     owner = Owner()
     line = owner.line_for("/flip")
     owner.say(line)
-    assert "not good" in owner.say(line)
+    assert "wrong or has expired" in owner.say(line)
     assert owner.done == [OperatorCommand.FLIP]
 
 
@@ -89,7 +89,7 @@ def test_a_code_that_comes_late_does_nothing() -> None:
     owner = Owner()
     line = owner.line_for("/flip", now_s=10.0)
     answer = owner.say(line, now_s=10.1 + CODE_VALID_S)
-    assert answer == "flip: sorry, that code is not good, or no more. Nothing was done; /flip gives a new one"
+    assert answer == "flip: the code is wrong or has expired. Nothing was done; /flip gives a new one"
     assert owner.done == []
 
 
@@ -127,7 +127,7 @@ def test_help_lists_all_commands(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "hello", "/", "/sell", "status", "4821", "//flip"])
-def test_what_is_no_command_does_nothing_and_is_told_what_there_is(text: str) -> None:
+def test_an_unknown_command_does_nothing_and_gets_the_list(text: str) -> None:
     owner = Owner()
     assert owner.say(text).endswith(HELP)
     assert owner.done == []

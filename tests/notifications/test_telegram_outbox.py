@@ -1,4 +1,4 @@
-"""What waits is bounded, goes out in few messages, and looks on the phone as it was written."""
+"""Tests of the outbox: its bound, the joining of alerts, the HTML and the rate limit."""
 
 import contextlib
 import logging
@@ -62,14 +62,14 @@ def test_a_locked_screen_shows_how_bad_it_is(level: int, begins: str) -> None:
     assert message(("halted", level)).text("live ETHFDUSD", NOON_MS, marked_up=False).startswith(begins)
 
 
-def test_several_alerts_stand_apart_under_the_mark_of_the_gravest() -> None:
+def test_several_alerts_are_separated_under_the_mark_of_the_most_severe() -> None:
     told = message(("breakout", logging.INFO), ("halted", logging.ERROR), ("slow", logging.WARNING), left_out=12)
     assert told.text("live X", NOON_MS, marked_up=False).split("\n\n") == [
         "🛑 live X",
         "breakout",
         "🛑 halted",
         "⚠️ slow",
-        "12 messages left out; the log has them",
+        "12 messages dropped; the log file has them",
     ]
 
 
@@ -193,7 +193,7 @@ def test_how_many_were_left_out_is_said_once() -> None:
     outbox.add("second", logging.INFO, NOON_MS)
     told = outbox.take()
     assert told is not None
-    assert told.text("X", NOON_MS, marked_up=False) == "X · second\n\n1 message left out; the log has them"
+    assert told.text("X", NOON_MS, marked_up=False) == "X · second\n\n1 message dropped; the log file has them"
     outbox.add("third", logging.INFO, NOON_MS)
     assert [again.left_out for again in drained(outbox)] == [0]
 
@@ -211,7 +211,7 @@ def test_what_could_not_be_sent_comes_first_again_with_its_count() -> None:
     assert again.left_out == 2
 
 
-def test_what_is_said_twice_in_the_same_breath_is_told_once_at_its_worst() -> None:
+def test_a_repetition_within_a_second_is_sent_once_with_the_higher_level() -> None:
     outbox = Outbox()
     outbox.add("paused", logging.INFO, NOON_MS)
     outbox.add("other", logging.INFO, NOON_MS + 1)

@@ -1,4 +1,4 @@
-"""Only the owner is heard, only from now on, and nothing on the line ends the listening."""
+"""Tests of the poller: only the owner's new messages count, and no failure ends the polling."""
 
 import asyncio
 import logging
@@ -30,17 +30,17 @@ async def test_an_action_is_done_when_its_line_is_sent_back(stage: Stage) -> Non
         line = asked.splitlines()[-1]
         assert await stage.converse(line) == ["flip <done>"]
         [refused] = await stage.converse(line)
-        assert "not good" in refused
+        assert "wrong or has expired" in refused
     assert stage.asked == [OperatorCommand.FLIP]
 
 
 @on_stage
-async def test_a_line_sent_back_too_late_is_refused(stage: Stage) -> None:
+async def test_a_confirmation_that_comes_too_late_is_refused(stage: Stage) -> None:
     async with stage.running():
         [asked] = await stage.converse("/stop")
         await asyncio.sleep(60.0)
         [refused] = await stage.converse(asked.splitlines()[-1])
-        assert "not good" in refused
+        assert "wrong or has expired" in refused
     assert stage.asked == []
 
 
@@ -70,7 +70,7 @@ def test_everybody_else_is_ignored_in_silence(chat_id: int, sender_id: int, capl
 
 
 @on_stage
-async def test_what_was_said_before_the_start_is_not_heard(stage: Stage) -> None:
+async def test_messages_from_before_the_start_are_skipped(stage: Stage) -> None:
     for text in ("/status", "/why", "/stop"):
         stage.api.say(text)
     await asyncio.sleep(30.0)
@@ -82,7 +82,7 @@ async def test_what_was_said_before_the_start_is_not_heard(stage: Stage) -> None
     assert stage.asked == [OperatorCommand.BALANCE]
 
 
-def test_a_clock_of_ours_that_is_wrong_makes_nobody_deaf() -> None:
+def test_a_wrong_local_clock_does_not_drop_messages() -> None:
     class FastClock(VirtualClock):
         def unix_ms(self) -> int:
             return super().unix_ms() + 3_600_000
@@ -105,7 +105,7 @@ async def test_the_phone_is_offered_the_commands_once(stage: Stage) -> None:
     assert stage.api.calls.count("setMyCommands") == 1
 
 
-def test_a_second_poller_is_told_of_once_and_shared_with(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_second_poller_is_logged_once_and_polling_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     async def play(clock: VirtualClock) -> None:
         stage = Stage(clock)
         async with stage.running():
@@ -142,7 +142,7 @@ def test_trouble_on_the_line_is_waited_out(behaviour: Behaviour, since_start: bo
 
 
 @on_stage
-async def test_who_does_not_hold_the_question_is_not_flooded_with_it(stage: Stage) -> None:
+async def test_a_server_that_answers_at_once_is_not_flooded(stage: Stage) -> None:
     stage.api.holds = False
     async with stage.running():
         await asyncio.sleep(60.0)

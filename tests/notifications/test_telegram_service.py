@@ -1,4 +1,4 @@
-"""The phone is told from the moment on that there is a bot, and nobody waits for one."""
+"""Tests of the Telegram service: nothing is loaded or sent before a bot is configured."""
 
 import asyncio
 from random import Random

@@ -73,7 +73,7 @@ def test_fills_exits_and_replaces_are_as_many_everywhere(report: RunReport) -> N
     assert totals["fills"] == len(ledger(report))
     assert totals["exits"] == len(data(report)["exits"]) == len(lines(report, "ended, UTC"))
     assert totals["exits"] == len(rows(read(report), EXIT_COLUMNS))
-    counts = f"exits {totals['exits']}, fills {totals['fills']}, replaces {totals['replaces']}, fees"
+    counts = f"sales and buy-backs {totals['exits']}, fills {totals['fills']}, replaces {totals['replaces']}, fees"
     assert counts in summary_text(report, WIDE)
     shown = [str(totals["exits"]), f"{totals['fills']} fills, {totals['replaces']} replaces"]
     assert read(report).figures["Exits"] == shown

@@ -14,7 +14,7 @@ from trailingedge.report.terminal import summary_text, terminal_width
 def test_it_begins_like_the_summary_of_a_session() -> None:
     lines = summary_text(a_story()).splitlines()
     assert lines[0] == "summary ETHFDUSD: 1 d 20 min of market time"
-    assert lines[1] == "  exits 3, fills 4, replaces 4, fees 0.0012 BNB + 1.91 FDUSD + 0.0000001 ETH"
+    assert lines[3].startswith("  sales and buy-backs 3, fills 4, replaces 4, fees 0.0012 BNB + 1.91 FDUSD +")
     assert "  value 2547.00 FDUSD, result +1.88 % in FDUSD" in lines
     assert "  missing: 2026-07-02 01:00: an hour is missing" in lines
     assert "  deepest drawdown -1.23 %" in lines
@@ -99,4 +99,4 @@ def test_each_day_is_a_line() -> None:
 def test_nothing_is_told_of_exits_where_there_were_none() -> None:
     text = summary_text(a_quiet_story())
     assert "ended, UTC" not in text
-    assert "exits 0, fills 0, replaces 0, fees none" in text
+    assert "sales and buy-backs 0, fills 0, replaces 0, fees none" in text

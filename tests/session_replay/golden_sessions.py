@@ -4,9 +4,17 @@ The daemon must replay them without a difference. After an intended change of it
 the test shows, and if it is the intended one, record the sessions again:
 
     uv run python -m tests.session_replay.golden_sessions
+
+Where only the wording of alerts has changed, put the new texts into the old records. All other lines stay as an
+older version wrote them, and go on proving that their format can be read:
+
+    uv run python -m tests.session_replay.golden_sessions --alerts
 """
 
-from collections.abc import Callable, Mapping
+import gzip
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -17,7 +25,7 @@ from tests.simulation.simulated_day import simulate
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
-from trailingedge.eventlog.format import FrameSink
+from trailingedge.eventlog.format import FrameSink, encode
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.eventlog.writer import MemoryRecord
 from trailingedge.live.trading_node import TradingNode
@@ -68,12 +76,29 @@ def path_of(name: str) -> Path:
     return FOLDER / f"{name}{SUFFIX}"
 
 
+def reword(path: Path, alerts: Iterator[bytes]) -> Path:
+    """Replace the alert lines of a record, in their order, and pack the batches again with new sums."""
+    with gzip.open(path) as file:
+        lines = file.read().splitlines(keepends=True)
+    stream, packed, batch = zlib.compressobj(9, wbits=31), b"", b""
+    for line in lines:
+        if line.startswith(b'["sum",'):
+            packed += stream.compress(batch + b'["sum",%d]\n' % zlib.crc32(batch)) + stream.flush(zlib.Z_SYNC_FLUSH)
+            batch = b""
+        else:
+            batch += next(alerts) if line.startswith(b'["alert",') else line
+    path.write_bytes(packed + stream.flush())
+    return path
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
+    only_alerts = "--alerts" in sys.argv[1:]
     for name, live in SESSIONS.items():
         notebook = MemoryRecord()
         live(notebook)
-        path = notebook.save(path_of(name))
+        alerts = (encode(entry) for entry in notebook.entries if entry[0] == "alert")
+        path = reword(path_of(name), alerts) if only_alerts else notebook.save(path_of(name))
         print(f"{path}: {len(notebook.entries)} lines, {path.stat().st_size} bytes")
 
 

@@ -40,15 +40,17 @@ def test_a_divergence_by_another_setting_is_explained_in_the_words_of_why(capsys
     assert "the same for 9 min 3 s, then the two diverge:" in text
     one_line = " ".join(text.split())
     then, now = one_line.partition(" now: ")[::2]
-    assert "then: Not selling yet: it trails +1." in then
-    assert "and the take-profit trails from 2549.99 on (+2.00 %, the least gain set)" in now
+    assert "then: Not selling yet: the bid is 25" in then
+    assert (
+        "The take-profit trails from 2549.99, +0.98 % from here (a gain of +2.00 %, MIN_GAIN_TRIGGER_FRAC_BASE)" in now
+    )
     assert ", bid 25" in then
 
 
 def test_later_alerts_of_the_record_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     run(path_of("faulty"), LESS, as_json=False)
     _, _, after = capsys.readouterr().out.partition("later in the record:\n")
-    assert "take-profit armed: selling all ETH near " in " ".join(after.split())
+    assert "take-profit armed: gain +2.32 % in FDUSD" in " ".join(after.split())
 
 
 def test_the_text_contains_no_record_line_and_no_long_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +78,7 @@ def test_the_text_contains_no_record_line_and_no_long_line(capsys: pytest.Captur
         pytest.param(
             {"START_FACTOR": "0.2"},
             "then: no such action",
-            "take-profit armed: selling all ETH near 2560.09 FDUSD, best gain +1.39 %",
+            "take-profit armed: gain +1.23 % in FDUSD since the anchor (best +1.39 %)",
             id="an order where there was none",
         ),
         pytest.param(

@@ -29,7 +29,7 @@ EXITING = (
     b'{"u":2524.31,"memory":{"regime":"BASE","anchor":2500.0}}]'
 )
 EXITING_IN_WORDS = (
-    "decision: exiting, holding base, take-profit SELL, trail armed (rule: take-profit); bid 2524.31, anchor 2500"
+    "decision: exiting, holding base, take-profit SELL, trailing (rule: take-profit); bid 2524.31, anchor 2500"
 )
 GATED = (
     b'["decision",[null,"gated","QUOTE","flush",null,true,false,false],'

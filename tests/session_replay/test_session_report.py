@@ -27,7 +27,7 @@ def test_the_report_has_exits_fills_orders_candles_and_samples_in_order() -> Non
     assert story.from_ms <= story.samples[0].time_ms <= story.to_ms
     assert story.settings["ROLLING_KLINES_MAXLEN"] == "60"
     assert story.gaps == ()
-    assert "exits 3" in summary_text(story)
+    assert "sales and buy-backs 3" in summary_text(story)
 
 
 def test_the_report_can_be_saved_and_read_again(tmp_path: Path) -> None:

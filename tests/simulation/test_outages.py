@@ -198,7 +198,7 @@ def test_a_banned_daemon_sends_nothing_until_the_ban_ends() -> None:
     assert test.noted["requests while banned"] == 0
     assert (day.audit_log.errors_by_code[-1003], day.exchange.weight_limiter.bans) == (1, 0)
     assert day.filled("m", Side.SELL) == 1
-    assert "account connection back" in alerts(day)
+    assert "account connection is back" in alerts(day)
 
 
 def test_a_daemon_that_gets_a_429_waits_until_retry_after() -> None:

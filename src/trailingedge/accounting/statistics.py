@@ -128,6 +128,10 @@ class RunStatistics:
         """What holding the base asset alone would have given."""
         return growth(self.first_bid, self.last_bid)
 
+    def replaces_of(self, exit_number: int) -> int:
+        """How often the order of an exit in progress was replaced."""
+        return self._exit_replaces[exit_number]
+
     def mark_to_market(self, market_ms: int, bid: Decimal, base: Decimal, quote: Decimal) -> None:
         """Value the account at `bid`."""
         value = base * bid + quote

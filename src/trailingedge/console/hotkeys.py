@@ -1,6 +1,6 @@
-"""Hotkeys: a letter and Enter, read by a thread so that the loop never waits for a person.
+"""Hotkeys of the terminal: a letter and Enter, read by a thread so that the event loop never waits for a person.
 
-A blocking read works alike on Linux and Windows. The thread is a daemon and reads the file descriptor
+A blocking read works alike on Linux and Windows. The thread is a daemon thread and reads the file descriptor
 itself: the interpreter cannot end while a thread holds the lock of `sys.stdin`.
 """
 
@@ -15,25 +15,31 @@ from enum import Enum
 from typing import Final, TextIO
 
 from trailingedge.model.operator_commands import OperatorCommand
+from trailingedge.notifications.messages import GLOSSARY
 
 BACKGROUND_PAUSE_S: Final = 1.0
-MAX_LINE_BYTES: Final = 4096  # bytes; a paste beyond it is no command
+MAX_LINE_BYTES: Final = 4096  # a longer line is a paste, not a command
 
-HELP: Final = """\
-hotkeys, each followed by Enter
-  x  flip now: sell everything, or buy it back, at the best price that rests
-  c  withdraw the exit in progress and go on watching
-  s  status
-  w  why it trades or does not, and at which prices that changes
-  p  pause: nothing is bought and no profit taken, the hard stop keeps watching
-  r  resume after a pause, a breaker or a halt
-  q  quit: withdraw the order and end
-  ?  this help"""
-HINTS: Final = "x flip · c withdraw · s status · w why · p pause · r resume · q quit · ? help"
+HELP: Final = "\n".join(
+    [
+        "hotkeys, each followed by Enter",
+        "  x  flip now: sell everything, or buy it back, with post-only orders at the best price",
+        "  c  cancel the sale or buy-back in progress and go on watching",
+        "  s  status",
+        "  w  why it trades or does not, and at which prices that changes",
+        "  p  pause: no take-profit and no buy; the hard stop stays active",
+        "  r  resume after a pause, a breaker or a halt",
+        "  q  quit: cancel the order and end",
+        "  ?  this help",
+        "words",
+        *(f"  {word:<7}  {meaning}" for word, meaning in GLOSSARY.items()),
+    ]
+)
+HINTS: Final = "x flip · c cancel · s status · w why · p pause · r resume · q quit · ? help"
 
 
 class Hotkey(Enum):
-    """What a person can ask for in the terminal."""
+    """The keys, and by name the operator commands that they stand for."""
 
     FLIP = "x"
     CANCEL = "c"
@@ -46,28 +52,28 @@ class Hotkey(Enum):
 
     @property
     def command(self) -> OperatorCommand:
-        """What it stands for, whichever face it is asked through."""
+        """The operator command of this key."""
         return OperatorCommand[self.name]
 
     @property
     def is_question(self) -> bool:
-        """A question: its answer is to be shown. What acts is told of by an alert anyway."""
+        """The answer has to be shown. The other commands answer by an alert, which is shown anyway."""
         return self in (Hotkey.STATUS, Hotkey.WHY, Hotkey.HELP)
 
 
 def parse_hotkey(line: str) -> Hotkey | None:
-    """The hotkey on a line: HELP for what is none, nothing for an empty line."""
-    said = line.strip().lower()
-    if not said:
+    """The hotkey on a line: HELP for an unknown one, None for an empty line."""
+    typed = line.strip().lower()
+    if not typed:
         return None
-    return Hotkey(said) if said in {key.value for key in Hotkey} else Hotkey.HELP
+    return Hotkey(typed) if typed in {key.value for key in Hotkey} else Hotkey.HELP
 
 
 class HotkeyReader:
-    """Reads lines with `read`, and gives each hotkey to `deliver` on the loop.
+    """Reads lines with `read` in a thread, and passes each hotkey to `deliver` on the event loop.
 
-    `read` blocks and returns b"" at the end, which ends the reader alone: `ended` hears of it, on the loop.
-    `entered` is called at each line end, by the reading thread.
+    `read` blocks, and returns b"" at the end of input: then the thread ends and `ended` is called on the loop.
+    `on_enter` is called at each line end, by the reading thread.
     """
 
     def __init__(
@@ -75,13 +81,13 @@ class HotkeyReader:
         read: Callable[[], bytes],
         loop: asyncio.AbstractEventLoop,
         deliver: Callable[[Hotkey], None],
-        entered: Callable[[], None] = lambda: None,
+        on_enter: Callable[[], None] = lambda: None,
         ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._read = read
         self._loop = loop
         self._deliver = deliver
-        self._entered = entered
+        self._on_enter = on_enter
         self._ended = ended
         self._thread = threading.Thread(target=self._run, name="hotkeys", daemon=True)
 
@@ -92,19 +98,20 @@ class HotkeyReader:
     def reading(self) -> bool:
         return self._thread.is_alive()
 
-    def join(self, patience_s: float) -> None:
-        """Wait for the end of input, that long at most."""
-        self._thread.join(patience_s)
+    def join(self, timeout_s: float) -> None:
+        """Wait for the end of input, at most `timeout_s`."""
+        self._thread.join(timeout_s)
 
     def _run(self) -> None:
         for line in _lines(self._read):
-            self._entered()
+            self._on_enter()
             key = parse_hotkey(line)
             if key is None:
                 continue
+            # The only way from this thread to the loop that is safe.
             try:
                 self._loop.call_soon_threadsafe(self._deliver, key)
-            except RuntimeError:  # the loop is closed: nobody is there to obey
+            except RuntimeError:  # the loop is closed, the daemon has ended
                 return
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._ended)
@@ -114,10 +121,10 @@ def read_hotkeys(
     stdin: TextIO | None,
     loop: asyncio.AbstractEventLoop,
     deliver: Callable[[Hotkey], None],
-    entered: Callable[[], None] = lambda: None,
+    on_enter: Callable[[], None] = lambda: None,
     ended: Callable[[], None] = lambda: None,
 ) -> HotkeyReader | None:
-    """A started reader of `stdin`, or None where it is no terminal. Call it from the main thread."""
+    """A started reader of `stdin`, or None where that is no terminal. Call it from the main thread."""
     try:
         if stdin is None or not stdin.isatty():
             return None
@@ -125,21 +132,22 @@ def read_hotkeys(
     except (OSError, ValueError):
         return None
     if hasattr(signal, "SIGTTIN"):
-        # Sent to the background, a read would stop the whole process, and with it the trading.
+        # In the background a read from the terminal raises SIGTTIN, whose default stops the whole process.
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
-    reader = HotkeyReader(lambda: _read_terminal(descriptor), loop, deliver, entered, ended)
+    reader = HotkeyReader(lambda: _read_terminal(descriptor), loop, deliver, on_enter, ended)
     reader.start()
     return reader
 
 
 def _read_terminal(descriptor: int) -> bytes:
-    """What was typed. Waits while the process is in the background; b"" when the terminal is gone."""
+    """The bytes typed. Waits while the process is in the background; b"" when the terminal is gone."""
     never = threading.Event()
     while True:
         try:
             return os.read(descriptor, 1024)
-        except OSError as refused:
-            if refused.errno != errno.EIO or not _in_background(descriptor):
+        except OSError as error:
+            # With SIGTTIN ignored a read in the background fails with EIO, as it does on a terminal that is gone.
+            if error.errno != errno.EIO or not _in_background(descriptor):
                 return b""
             never.wait(BACKGROUND_PAUSE_S)
 
@@ -147,15 +155,16 @@ def _read_terminal(descriptor: int) -> bytes:
 def _in_background(descriptor: int) -> bool:
     try:
         return os.tcgetpgrp(descriptor) != os.getpgrp()
-    except (OSError, AttributeError):  # no terminal of ours any more; no such thing on Windows
+    except (OSError, AttributeError):  # the terminal is gone; Windows has no process groups
         return False
 
 
 def _lines(read: Callable[[], bytes]) -> Iterator[str]:
-    """Whole lines; the rest after the last line end is no command, for nobody pressed Enter."""
+    """Whole lines. Text after the last line end is dropped: Enter was not pressed."""
     waiting = b""
     while chunk := read():
         *whole, waiting = (waiting + chunk).split(b"\n")
         for line in whole:
             yield line.decode("utf-8", "replace")
+        # Bounded: endless input without a line end must not fill the memory.
         waiting = waiting[-MAX_LINE_BYTES:]

@@ -1,7 +1,7 @@
-"""The live face of the terminal: one status block that is redrawn in place while lines scroll above it.
+"""The live UI of the terminal: a status panel that is redrawn in place while lines scroll above it.
 
-As with plain lines nothing here waits and nothing raises: a thread of its own draws, a few times a second
-at most, and a terminal that is paused or gone delays no beat.
+A thread draws, a few times a second at most. The methods only queue what is to be shown: they never wait and never
+raise, so that a terminal that is paused or gone does not delay a tick.
 """
 
 import contextlib
@@ -15,18 +15,17 @@ from trailingedge.console.hotkeys import HINTS
 from trailingedge.console.plain_ui import CLOSE_TIMEOUT_S, MAX_QUEUED_LINES, step_row
 from trailingedge.console.screen import Screen
 from trailingedge.console.status_panel import PanelRow, StyledText, panel_rows, starting_rows
-from trailingedge.console.terminal import SafeStream, Terminal
+from trailingedge.console.terminal import TO_ASCII, SafeStream, Terminal
 from trailingedge.notifications.status import StatusView
 
 REDRAW_S: Final = 0.25
-IDLE_CHECK_S: Final = 1.0  # without news the size of the terminal and the age of what is shown are looked at this often
-_ASCII: Final = str.maketrans({"─": "-", "·": "|", "…": ".", "–": "-"})
+IDLE_CHECK_S: Final = 1.0  # without new lines the terminal's size and the status's age are checked this often
 
 
 class LiveUi:
-    """A `Console` that draws on `terminal`, to which `stream` leads.
+    """An `InteractiveUi` that draws on `terminal`, to which `stream` writes.
 
-    `title` stands in the block until there is a state to show. `keys`: hotkeys are read, and so hinted at.
+    `title` stands in the panel until there is a status. `keys`: hotkeys are read, so their hints are shown.
     """
 
     def __init__(
@@ -47,11 +46,11 @@ class LiveUi:
         self._now_s = now_s
         self._unicode = self._stream.supports_unicode
         self._lines: queue.Queue[str] = queue.Queue(MAX_QUEUED_LINES)
-        self._newest: tuple[StatusView, float] | None = None  # the newest state, and when it was shown
+        self._newest: tuple[StatusView, float] | None = None  # the newest status, and when it came
         self._enter_pressed = threading.Event()
         self._wake = threading.Event()
         self._closing = threading.Event()
-        # A daemon thread: a terminal that reads no more must not keep the process alive.
+        # A daemon thread: a terminal that stopped reading must not keep the process alive.
         self._drawer = threading.Thread(target=self._run, name="terminal", daemon=True)
         self._drawer.start()
 
@@ -63,7 +62,7 @@ class LiveUi:
     def show_step(self, name: str, result: str) -> None:
         self.print_line(step_row(name, result))
 
-    def show_status(self, view: StatusView, now_s: float) -> None:  # noqa: ARG002 - a face paces itself
+    def show_status(self, view: StatusView, now_s: float) -> None:  # noqa: ARG002 - this UI paces itself
         self._newest = view, self._now_s()
         self._wake.set()
 
@@ -72,7 +71,7 @@ class LiveUi:
         self._wake.set()
 
     def close(self) -> None:
-        """The block is wiped away, so that what follows stands right below the lines."""
+        """Draw the last lines and remove the panel, so that later output follows the lines."""
         self._closing.set()
         self._wake.set()
         self._drawer.join(CLOSE_TIMEOUT_S)
@@ -80,8 +79,10 @@ class LiveUi:
     def _run(self) -> None:
         while not self._closing.is_set():
             self._wake.wait(IDLE_CHECK_S)
+            # Clear before drawing: what arrives while it draws wakes the thread again.
             self._wake.clear()
             self._draw()
+            # The pause limits the redraws. It ends at once at a shutdown.
             self._closing.wait(self._redraw_s)
         self._stream.write(self._screen.clear(self._take_lines()))
 
@@ -89,7 +90,7 @@ class LiveUi:
         entered = self._enter_pressed.is_set()
         self._enter_pressed.clear()
         lines = self._take_lines()
-        if not self._terminal.in_foreground():  # a shell has the screen: no place for a block
+        if not self._terminal.in_foreground():  # a shell has the screen: there is no place for a panel
             self._stream.write(self._screen.lines_only(lines))
             return
         size = self._terminal.size()
@@ -98,7 +99,7 @@ class LiveUi:
             self._stream.write(written)
 
     def _take_lines(self) -> list[str]:
-        """The lines that have come since the last time."""
+        """Take the queued lines."""
         lines = []
         with contextlib.suppress(queue.Empty):
             while True:
@@ -115,5 +116,5 @@ class LiveUi:
 
 
 def _in_ascii(row: PanelRow) -> PanelRow:
-    """The row in the letters that every terminal has."""
-    return tuple(StyledText(span.text.translate(_ASCII), span.style) for span in row)
+    """The row in ASCII, for terminals that cannot show more."""
+    return tuple(StyledText(span.text.translate(TO_ASCII), span.style) for span in row)

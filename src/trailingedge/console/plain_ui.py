@@ -1,7 +1,7 @@
-"""The plain face of the terminal: lines, and one heartbeat a minute.
+"""The plain UI: lines and one heartbeat a minute, for pipes, files, services and terminals without escapes.
 
-Nothing here waits and nothing raises: lines go into a queue, and a thread of their own writes them. A
-terminal that is paused or gone delays no beat. A live block is another `OperatorUi`.
+A thread writes the queued lines. The methods never wait and never raise, so that a terminal that is paused or gone
+does not delay a tick. The protocols that every UI implements are defined here.
 """
 
 import contextlib
@@ -16,55 +16,56 @@ if TYPE_CHECKING:
 
 HEARTBEAT_S: Final = 60.0
 STEP_WIDTH: Final = 24
-MAX_QUEUED_LINES: Final = 10_000  # lines kept for a terminal that is paused; later ones are in the log alone
-CLOSE_TIMEOUT_S: Final = 1.0  # how long a paused terminal may hold up the end
+MAX_QUEUED_LINES: Final = 10_000  # for a terminal that is paused; later lines are in the log file alone
+CLOSE_TIMEOUT_S: Final = 1.0  # how long a paused terminal may delay the shutdown
 
 
 class OperatorUi(Protocol):
-    """What the daemon shows itself through."""
+    """The UI as the trading node sees it."""
 
     def print_line(self, text: str) -> None:
-        """Show `text`, which may be several lines, for good."""
+        """Show `text`, which may have several lines, above everything that is redrawn."""
         ...
 
     def show_step(self, name: str, result: str) -> None:
-        """Show how one step of the start came out."""
+        """Show the result of one start-up step."""
         ...
 
     def show_status(self, view: "StatusView", now_s: float) -> None:
-        """The state has been looked at: show it as often as this face cares to."""
+        """Take the newest status; the UI shows it at its own pace."""
         ...
 
     def close(self) -> None:
-        """Show what is still to be shown, and no more."""
+        """Show what is queued, then stop."""
         ...
 
 
 class InteractiveUi(OperatorUi, Protocol):
-    """A face at a terminal on which a person may be typing."""
+    """A UI at a terminal on which a person may be typing."""
 
     def on_enter(self) -> None:
-        """Enter was pressed, and so the cursor moved. May be called from any thread."""
+        """Enter was pressed, which moved the cursor. May be called from any thread."""
         ...
 
 
 def step_row(name: str, result: str) -> str:
-    """One row of the list of steps."""
+    """One row of the list of start-up steps."""
     return f"{name} {'.' * max(3, STEP_WIDTH - len(name))} {result}"
 
 
 class PlainUi:
-    """A `InteractiveUi` of plain lines, written to `stream` by a thread."""
+    """An `InteractiveUi` of plain lines, written to `stream` by a thread."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = SafeStream(stream)
         self._waiting: queue.Queue[str | None] = queue.Queue(MAX_QUEUED_LINES)
         self._next_heartbeat_s: float | None = None
-        # A daemon thread: a terminal that reads no more must not keep the process alive.
+        # A daemon thread: a terminal that stopped reading must not keep the process alive.
         self._writer = threading.Thread(target=self._write, name="terminal", daemon=True)
         self._writer.start()
 
     def print_line(self, text: str) -> None:
+        # A full queue drops the line: the log file has it, and waiting would delay the trading.
         with contextlib.suppress(queue.Full):
             self._waiting.put_nowait(text)
 
@@ -72,17 +73,17 @@ class PlainUi:
         self.print_line(step_row(name, result))
 
     def show_status(self, view: "StatusView", now_s: float) -> None:
-        """The first heartbeat comes a minute after the first look."""
+        """Print the status line once a minute, first a minute after the first status."""
         if self._next_heartbeat_s is None:
             self._next_heartbeat_s = now_s + HEARTBEAT_S
         elif now_s >= self._next_heartbeat_s:
             self._next_heartbeat_s = now_s + HEARTBEAT_S
-            from trailingedge.notifications.status import status  # the first line comes long before the first heartbeat
+            from trailingedge.notifications.status import status  # loaded late: the first lines must not wait for it
 
             self.print_line(status(view))
 
     def on_enter(self) -> None:
-        """Enter was pressed: a line that scrolls has moved on already."""
+        """Do nothing: a scrolling line needs no redraw."""
 
     def close(self) -> None:
         with contextlib.suppress(queue.Full):

@@ -1,9 +1,9 @@
-"""Where text goes on a screen whose last rows are a block that stays. Pure: it returns what to write.
+"""The layout of the live screen: log lines scroll above a status panel. Pure: it returns the text to write.
 
-The block is at the bottom, below it the row on which a person types. Lines are scrolled in above, within
-a region of the screen that is set for the length of one write: whoever kills us finds a whole screen. The
-terminal echoes what is typed; the cursor is put back to where it was, so nothing of it is overwritten. A
-row of hints below it takes the cursor when Enter is pressed, so that the screen does not scroll.
+From the bottom up: a row of hints, the row on which a person types, the panel, the lines. Lines scroll in a scroll
+region (DECSTBM) that is set at the beginning of a write and reset at its end, so that a process that is killed
+leaves a usable screen. The terminal echoes what is typed; each write saves and restores the cursor, so that the
+echo is not overwritten. The hints are the last row because Enter on the last row would scroll the whole screen.
 """
 
 import textwrap
@@ -13,9 +13,9 @@ from typing import Final
 
 from trailingedge.console.status_panel import PanelRow, StyledText, TextStyle, columns, fit
 
-MAX_REPLAYED_LINES: Final = 200  # lines that are shown again when the terminal changes its size
+MAX_REPLAYED_LINES: Final = 200  # shown again after the terminal has changed its size
 MIN_LOG_ROWS: Final = 4
-FOOTER_ROWS: Final = 2  # the row that is typed on, and the hints
+FOOTER_ROWS: Final = 2  # the row for typing, and the hints
 PROMPT: Final = "> "
 
 _ESC: Final = "\x1b"
@@ -37,22 +37,22 @@ _CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160)), "?") | {ord("\t
 
 
 class Screen:
-    """What is on it, as far as we have written it. `hints` is the last row, `height` that of the block."""
+    """The screen as it was last written. `hints` is the text of the last row, `height` the panel's rows."""
 
     def __init__(self, hints: str) -> None:
         self._hints = StyledText(f"  {hints}", TextStyle.FAINT)
         self._size: tuple[int, int] | None = None
-        self.height = 0  # rows of the block; it does not shrink, for then the lines above would have to come down
+        self.height = 0  # it never shrinks, because then the lines above would have to move down
         self._shown: list[PanelRow] = []
-        self._needs_redraw = False  # remains of a block are about
+        self._needs_redraw = False  # parts of an old panel may be on the screen
         self._recent: deque[str] = deque(maxlen=MAX_REPLAYED_LINES)
 
     def paint(
         self, lines: Sequence[str], rows: Sequence[PanelRow], size: tuple[int, int], *, entered: bool = False
     ) -> str:
-        """What to write so that `lines` have scrolled in above a block of `rows`; "" when nothing changes.
+        """The text that scrolls `lines` in above a panel of `rows`; "" when nothing changes.
 
-        `size` is in columns and rows. `entered`: what was typed is done with.
+        `size` is in columns and rows. `entered`: Enter was pressed, so that the row for typing is cleared.
         """
         lines = _cleaned(lines)
         self._recent.extend(lines)
@@ -60,6 +60,7 @@ class Screen:
             fresh = "" if self._size is None else _CLEAR_ALL
             self._needs_redraw = self._needs_redraw or bool(fresh)
             return fresh + self.lines_only(lines)
+        # A small terminal shows the upper rows of the panel: the heading and the prices matter most.
         rows = [fit(row, size[0]) for row in rows[: size[1] - FOOTER_ROWS - MIN_LOG_ROWS]]
         if self._needs_redraw or self._size not in (None, size):
             return self._redraw_all(rows, size)
@@ -67,16 +68,17 @@ class Screen:
             return self._begin(lines, rows, size)
         if not lines and not entered and rows == self._shown:
             return ""
+        # Grow first: the new lines must scroll above the larger panel.
         written = self._grow(rows) + self._scroll(lines) + self._draw(rows)
         return self._framed(written, self._prompt() if entered else _RESTORE)
 
     def clear(self, lines: Sequence[str]) -> str:
-        """The last lines; the block goes, and what is written next follows them."""
+        """The text that removes the panel and adds the last `lines`, so that later output follows them."""
         end = "" if self._size is None else _at(self._log_rows + 1) + _CLEAR_BELOW
         return end + self.lines_only(lines)
 
     def lines_only(self, lines: Sequence[str]) -> str:
-        """The lines alone, wherever the cursor is; the next painting begins anew."""
+        """The lines without a panel, at the cursor; the next `paint` draws everything."""
         self._size, self.height, self._shown = None, 0, []
         return "".join(f"{line}\r\n" for line in _cleaned(lines))
 
@@ -85,20 +87,20 @@ class Screen:
         return 0 if self._size is None else self._size[1] - self.height - FOOTER_ROWS
 
     def _begin(self, lines: Sequence[str], rows: Sequence[PanelRow], size: tuple[int, int]) -> str:
-        """Make room below whatever is on the screen already."""
+        """Draw for the first time, below what is on the screen already."""
         self._size, self.height = size, len(rows)
         room = "\r\n" * (self.height + FOOTER_ROWS)
         return self._framed(room + self._scroll(lines) + self._draw(rows), self._prompt())
 
     def _redraw_all(self, rows: Sequence[PanelRow], size: tuple[int, int]) -> str:
-        """The terminal has moved everything about: draw all of it again."""
+        """Draw everything again: a change of size has moved all rows."""
         self._size, self.height, self._needs_redraw = size, len(rows), False
         fitting = _wrapped(self._recent, size[0])[-self._log_rows :]
         lines = _at(self._log_rows - len(fitting) + 1) + "\r\n".join(fitting) if fitting else ""
         return self._framed(_CLEAR_ALL + lines + self._draw(rows), self._prompt())
 
     def _grow(self, rows: Sequence[PanelRow]) -> str:
-        """Push the lines up where the block needs another row."""
+        """Push the lines up when the panel needs more rows."""
         more = len(rows) - self.height
         if more <= 0:
             return ""
@@ -123,17 +125,17 @@ class Screen:
         return "".join(drawn) + _at(last) + _CLEAR_ROW + painted(fit((self._hints,), width))
 
     def _prompt(self) -> str:
-        """A fresh row to type on."""
+        """An empty row for typing, with the cursor on it."""
         return _at(self._log_rows + self.height + 1) + _CLEAR_ROW + PROMPT
 
     @staticmethod
     def _framed(text: str, then: str) -> str:
-        """One write that leaves the cursor where `then` puts it."""
+        """One write with a hidden cursor; `then` puts the cursor where it belongs."""
         return f"{_HIDE}{_SAVE}{text}{then}{_SHOW}"
 
 
 def painted(row: PanelRow) -> str:
-    """A row with its tones as escape sequences."""
+    """A row with its styles as escape sequences."""
     return "".join(
         f"{_TONES[span.style]}{span.text}{_PLAIN}" if span.style in _TONES else span.text for span in row if span.text
     )
@@ -144,12 +146,12 @@ def _cleaned(lines: Sequence[str]) -> list[str]:
 
 
 def clean(text: str) -> str:
-    """`text` without anything that would move the cursor: some of it was worded by others."""
+    """`text` without control characters: the exchange and others wrote parts of it."""
     return text.translate(_CONTROLS)
 
 
 def _wrapped(lines: Iterable[str], width: int) -> list[str]:
-    """The lines in pieces of one row each, broken between words."""
+    """The lines cut into pieces of one row, between words."""
     pieces: list[str] = []
     for line in lines:
         pieces += textwrap.wrap(line, width, break_on_hyphens=False) if columns(line) > width else [line]
@@ -157,5 +159,5 @@ def _wrapped(lines: Iterable[str], width: int) -> list[str]:
 
 
 def _at(row: int) -> str:
-    """The cursor to the beginning of a row, counted from 1."""
+    """Move the cursor to the beginning of a row, counted from 1."""
     return f"{_ESC}[{row};1H"

@@ -1,4 +1,4 @@
-"""The live status as rows of text, for any width: what it says and which words stand out, not how it is drawn."""
+"""The status panel: rows of text for any width, and which words stand out in them. `console.screen` draws them."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -8,21 +8,25 @@ from typing import Final
 
 from trailingedge.model.market import Regime, Side
 from trailingedge.notifications.messages import AnyNumber, figure, percent
-from trailingedge.notifications.risk_messages import breaker_name, breaker_until
+from trailingedge.notifications.risk_messages import breaker_until, measured
 from trailingedge.notifications.status import (
     SHOW_AGE_FROM_S,
     StatusView,
+    a_close,
+    activity,
     exit_summary,
     gain_since,
     gate_side,
+    level,
     position,
+    quote_stop,
 )
 from trailingedge.notifications.titles import heading
 from trailingedge.strategy.blocks import TradeBlock
 
 LABEL_WIDTH: Final = 13
 CELL_GAP: Final = 3  # columns between two cells of a row
-UPDATE_OVERDUE_S: Final = 3.0  # the state is shown once a second: later than this, something is stuck
+UPDATE_OVERDUE_S: Final = 3.0  # the status comes once a second; when it is older than this, the main loop is stuck
 
 
 class TextStyle(Enum):
@@ -38,7 +42,7 @@ class TextStyle(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StyledText:
-    """Some text in one tone."""
+    """A piece of text in one style."""
 
     text: str
     style: TextStyle = TextStyle.PLAIN
@@ -53,23 +57,25 @@ def as_lines(view: StatusView, width: int, quiet_s: float = 0.0) -> list[str]:
 
 
 def panel_rows(view: StatusView, width: int, quiet_s: float = 0.0) -> list[PanelRow]:
-    """A head, then what is held and what happens next. `quiet_s` is how long ago `view` was true.
+    """A heading, then the position and the next levels. `quiet_s` is the age of `view`.
 
-    Where two cells fit beside each other they share a row.
+    Two cells share a row where both fit into half of the width.
     """
     left = [_cell("price", _price(view)), _cell("anchor", *_anchor(view)), _cell("take-profit", _take_profit(view))]
-    right = [_cell("holding", _holding(view)), _cell("channel", _channel(view)), _cell("hard stop", *_stop(view))]
-    body = [*_paired(left, right, width), _cell("exit", *_exit(view)), *_holds(view)]
+    # While quote is held a stop sells nothing: it shuts the gate.
+    stop = "gate" if view.regime is Regime.QUOTE else "hard stop"
+    right = [_cell("holding", _holding(view)), _cell("channel", _channel(view)), _cell(stop, *_stop(view))]
+    body = [*_paired(left, right, width), _cell("order", *_order(view)), *_pauses(view)]
     return [*_head(view, width, quiet_s), *(fit(row, width) for row in body)]
 
 
 def starting_rows(title: str, width: int) -> list[PanelRow]:
-    """The block before there is anything to show."""
+    """The panel before there is a status to show."""
     return _ruled((title,), StyledText("starting"), width)
 
 
 def text_of(row: PanelRow) -> str:
-    """A row without its tones."""
+    """A row without its styles."""
     return "".join(span.text for span in row)
 
 
@@ -89,14 +95,14 @@ def fit(row: PanelRow, width: int) -> PanelRow:
 
 
 def _cut(text: str, room: int) -> str:
-    """As much of the beginning of `text` as fits."""
+    """The beginning of `text`, as much as fits into `room` columns."""
     while text and columns(text) > room:
         text = text[:-1]
     return text
 
 
 def columns(text: str) -> int:
-    """How wide it is: letters of East Asia take two columns, combining marks none."""
+    """The width of `text` on a terminal: East Asian letters take two columns, combining marks none."""
     if text.isascii():
         return len(text)
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
@@ -107,14 +113,14 @@ def columns(text: str) -> int:
 
 
 def _head(view: StatusView, width: int, quiet_s: float) -> list[PanelRow]:
-    """The title gets shorter, down to the pair, before the health has to go into a row of its own."""
+    """The heading row. The title shrinks to the pair before the state of the data moves to a row of its own."""
     pair = heading(view.mode, view.rules.symbol)
-    titles = (f"{pair} · {position(view)}", f"{pair} · {doing(view)}", pair)
+    titles = (f"{pair} · {position(view)}", f"{pair} · {activity(view)}", pair)
     return _ruled(titles, _health(view, quiet_s), width)
 
 
 def _ruled(titles: Sequence[str], right: StyledText, width: int) -> list[PanelRow]:
-    """The longest of `titles` that leaves room for `right`, in a rule from edge to edge; `right` is never left out."""
+    """A rule from edge to edge with the longest of `titles` that leaves room for `right`, which is always shown."""
     for title in titles:
         rule = width - columns(title) - columns(right.text) - 8
         if rule >= 1:
@@ -134,12 +140,13 @@ def _ruled(titles: Sequence[str], right: StyledText, width: int) -> list[PanelRo
 
 
 def _health(view: StatusView, quiet_s: float) -> StyledText:
-    """Whether all this can be believed."""
+    """The state of the data: how old it is, or what is missing."""
     reconnects = f" · reconnects {view.reconnects}" if view.reconnects else ""
+    # First of all: if the status is old, all the rest on the panel is old as well.
     if quiet_s >= UPDATE_OVERDUE_S:
         return StyledText(f"not updated for {quiet_s:.0f} s{reconnects}", TextStyle.BAD)
     if not view.account_proven:
-        return StyledText(f"account connection away{reconnects}", TextStyle.BAD)
+        return StyledText(f"no account connection{reconnects}", TextStyle.BAD)
     if view.data_age_s is None or not view.data_is_known:
         return StyledText(f"no market data{reconnects}", TextStyle.BAD)
     late = TextStyle.WARNING if view.not_judged_reason is None else TextStyle.BAD
@@ -148,10 +155,13 @@ def _health(view: StatusView, quiet_s: float) -> StyledText:
 
 
 def _paired(left: Sequence[PanelRow], right: Sequence[PanelRow], width: int) -> list[PanelRow]:
+    """Pairs of cells, each pair in one row where both fit, else in two."""
     half = (width - CELL_GAP) // 2
-    if any(columns(text_of(cell)) > half for cell in (*left, *right)):
-        return [cell for pair in zip(left, right, strict=True) for cell in pair]
-    return [_beside(one, other, half) for one, other in zip(left, right, strict=True)]
+    rows: list[PanelRow] = []
+    for pair in zip(left, right, strict=True):
+        fits = all(columns(text_of(cell)) <= half for cell in pair)
+        rows += [_beside(*pair, half)] if fits else pair
+    return rows
 
 
 def _beside(one: PanelRow, other: PanelRow, half: int) -> PanelRow:
@@ -165,28 +175,28 @@ def _cell(name: str, text: str, tone: TextStyle = TextStyle.PLAIN) -> PanelRow:
 # --- cells ----------------------------------------------------------------------------------------
 
 
-def _level(view: StatusView, value: AnyNumber | None) -> str:
+def _figure(view: StatusView, value: AnyNumber | None) -> str:
     return "–" if value is None else figure(value, view.rules.tick_size)
 
 
 def _price(view: StatusView) -> str:
     if view.top is None:
         return "not known"
-    return f"bid {_level(view, view.top.bid)} · ask {_level(view, view.top.ask)} {view.rules.quote_asset}"
+    return f"bid {_figure(view, view.top.bid)} · ask {_figure(view, view.top.ask)} {view.rules.quote_asset}"
 
 
 def _holding(view: StatusView) -> str:
     grids = ((view.base, view.rules.step_size), (view.quote, view.rules.tick_size))
-    held = [f"{figure(held.total, grid)} {held.asset}" for held, grid in grids if held is not None]
+    assets = [f"{figure(each.total, grid)} {each.asset}" for each, grid in grids if each is not None]
     if view.value is not None:
-        held.append(f"value {_level(view, view.value)}")
-    return " · ".join(held) or "–"
+        assets.append(f"value {_figure(view, view.value)}")
+    return " · ".join(assets) or "–"
 
 
 def _anchor(view: StatusView) -> tuple[str, TextStyle]:
     if view.anchor is None:
         return "–", TextStyle.PLAIN
-    parts = [_level(view, view.anchor)]
+    parts = [_figure(view, view.anchor)]
     parts += [f"now {gain_since(view)}"] if view.gain_frac is not None else []
     parts += [f"best {percent(view.high_frac)}"] if view.high_frac is not None else []
     gain = round(view.gain_frac or 0.0, 4)
@@ -194,86 +204,80 @@ def _anchor(view: StatusView) -> tuple[str, TextStyle]:
 
 
 def _take_profit(view: StatusView) -> str:
-    acts = "sells" if view.regime is Regime.BASE else "buys"
+    acts = "sells" if view.regime is Regime.BASE else "buys back"
     idle = _idle(view)
     if idle is not None:
         return idle
     if view.take_profit is not None:
-        return f"trailing, {acts} at {_level(view, view.take_profit)}{_away(view, view.take_profit)}"
+        return f"trailing, {acts} at {level(view, view.take_profit)}"
     if view.trailing:
-        return "trailing, does not pay both fees yet"
+        return (
+            "trailing, but a sale would not pay both fees yet"
+            if view.regime is Regime.BASE
+            else "trailing, but a buy would not pay both fees yet"
+        )
     if view.trails_from is None:
         return "–"
-    return f"trails from {_level(view, view.trails_from)}{_away(view, view.trails_from)}"
+    return f"trails from {level(view, view.trails_from)}"
 
 
 def _idle(view: StatusView) -> str | None:
-    """Why no profit is taken now, whatever the price."""
+    """Why no profit is taken now at any price."""
     blocks = view.exit_blocks
     if TradeBlock.EXIT_IN_PROGRESS in blocks:
         return "–"
     if TradeBlock.GATE_SHUT in blocks:
         return "off while the gate is shut"
     if TradeBlock.HALTED in blocks or TradeBlock.PAUSED in blocks:
-        return f"off while {'halted' if TradeBlock.HALTED in blocks else 'held'}"
-    return None if view.not_judged_reason is None else f"not judged, {view.not_judged_reason}"
+        return f"off while {'halted' if TradeBlock.HALTED in blocks else 'paused'}"
+    return None if view.not_judged_reason is None else f"not checked, {view.not_judged_reason}"
 
 
 def _stop(view: StatusView) -> tuple[str, TextStyle]:
     if view.gate is not None:
-        return "none while the gate is shut", TextStyle.PLAIN
+        return f"shut until {a_close(view)} {gate_side(view.gate)} {level(view, view.mid)}", TextStyle.WARNING
     if view.stop is None:
         return "–", TextStyle.PLAIN
     if view.not_judged_reason is not None and view.regime is Regime.BASE:
-        return f"{_level(view, view.stop)} NOT JUDGED, {view.not_judged_reason}", TextStyle.BAD
+        return f"{_figure(view, view.stop)} NOT CHECKED, {view.not_judged_reason}", TextStyle.BAD
     return _watched_stop(view, view.stop), TextStyle.PLAIN
 
 
 def _watched_stop(view: StatusView, stop: AnyNumber) -> str:
-    away = "" if view.stop_frac is None else f" ({percent(-view.stop_frac)})"
-    if view.regime is Regime.BASE:
-        return f"sells at {_level(view, stop)}{away}{_away(view, stop)}"
-    return f"a close at {_level(view, stop)}{away} shuts the gate"
-
-
-def _away(view: StatusView, level: AnyNumber) -> str:
-    """How far the price has to go yet."""
-    now = view.exit_side_price
-    return "" if now is None else f", {figure(abs(float(level) - float(now)), view.rules.tick_size)} away"
+    return f"sells at {level(view, stop)}" if view.regime is Regime.BASE else quote_stop(view, stop)
 
 
 def _channel(view: StatusView) -> str:
     if view.mid is None:
         return "too few candles yet"
-    edges = " · ".join(_level(view, edge) for edge in (view.lower, view.mid, view.upper))
+    edges = " · ".join(_figure(view, edge) for edge in (view.lower, view.mid, view.upper))
     squeezed = " · squeeze" if view.squeezed else ""
     return edges + squeezed + (" · gate open" if view.gate_open else "")
 
 
-def _exit(view: StatusView) -> tuple[str, TextStyle]:
+def _order(view: StatusView) -> tuple[str, TextStyle]:
     if view.active_exit is None:
         return "none", TextStyle.PLAIN
     return exit_summary(view.rules, view.active_exit, view.top), TextStyle.STRONG
 
 
-def _holds(view: StatusView) -> list[PanelRow]:
-    """What keeps the bot from trading, and what an exit waits for; nothing on a good day."""
+def _pauses(view: StatusView) -> list[PanelRow]:
+    """What keeps the bot from trading, and what an order waits for; usually nothing."""
     found: list[PanelRow] = []
     if view.active_exit is not None and view.active_exit.obstacle is not None:
         found.append(_cell("waits", view.active_exit.obstacle.value, TextStyle.WARNING))
-    if view.gate is not None:
-        opens = f"shut until a candle closes {gate_side(view.gate)} {_level(view, view.mid)}"
-        found.append(_cell("gate", opens, TextStyle.WARNING))
     if view.halted:
-        found.append(_cell("HALTED", f"{view.halt_reason or 'by a safety rule'}; r resumes", TextStyle.BAD))
+        found.append(
+            _cell("HALTED", f"{view.halt_reason or 'by a safety rule'}; no hard stop, r resumes", TextStyle.BAD)
+        )
     if view.paused:
-        found.append(_cell("paused", f"{_still(view)}; r resumes", TextStyle.WARNING))
-    breakers = (f"{breaker_name(trip.breaker)}, {breaker_until(trip.breaker)}" for trip in view.trips)
-    return found + [_cell("breaker", told, TextStyle.WARNING) for told in breakers]
+        found.append(_cell("paused", f"{_active_in_pause(view)}; r resumes", TextStyle.WARNING))
+    breakers = (f"{measured(trip)}, paused {breaker_until(trip.breaker)}" for trip in view.trips)
+    return found + [_cell("breaker", text, TextStyle.WARNING) for text in breakers]
 
 
-def _still(view: StatusView) -> str:
-    """What a pause leaves running."""
+def _active_in_pause(view: StatusView) -> str:
+    """What a pause does not stop."""
     if view.active_exit is not None and view.active_exit.side is Side.SELL:
         return "the sale goes on"
-    return "only the hard stop watches on" if view.regime is Regime.BASE else "nothing is bought"
+    return "only the hard stop is active" if view.regime is Regime.BASE else "no buy-back"

@@ -1,4 +1,4 @@
-"""What a terminal is asked beside showing text, on Linux and on Windows."""
+"""Terminal devices on Linux and Windows: size, foreground, escape sequences, and a stream that never raises."""
 
 import contextlib
 import os
@@ -10,18 +10,18 @@ VIRTUAL_TERMINAL: Final = 0x0004  # ENABLE_VIRTUAL_TERMINAL_PROCESSING of SetCon
 
 
 class Terminal(Protocol):
-    """The screen that a live block is drawn on."""
+    """The terminal that the live panel is drawn on."""
 
     def enable_escapes(self) -> bool:
-        """Whether escape sequences are understood from now on."""
+        """Turn escape sequences on; False where the terminal has none."""
         ...
 
     def size(self) -> tuple[int, int]:
-        """Columns and rows, as they are now."""
+        """Columns and rows now."""
         ...
 
     def in_foreground(self) -> bool:
-        """The screen is ours, not that of a shell that has put us into the background."""
+        """Whether this process is in the foreground, so that the screen is not a shell's."""
         ...
 
 
@@ -29,11 +29,11 @@ class ConsoleMode(Protocol):
     """The mode of a Windows console."""
 
     def get(self) -> int | None:
-        """The flags; None where there is no console."""
+        """The mode flags; None where there is no console."""
         ...
 
     def set(self, flags: int) -> bool:
-        """Whether the console took them."""
+        """Set the mode flags; False where the console refused them."""
         ...
 
 
@@ -52,12 +52,12 @@ class PosixTerminal:
     def in_foreground(self) -> bool:
         try:
             return os.tcgetpgrp(self._descriptor) == os.getpgrp()
-        except OSError:  # not our controlling terminal: nobody else's either
+        except OSError:  # not a controlling terminal, so no other process group can be in its foreground
             return True
 
 
 class WindowsTerminal:
-    """A Windows console, which has to be told to understand escape sequences."""
+    """A Windows console: escape sequences have to be turned on."""
 
     def __init__(self, descriptor: int, mode: ConsoleMode) -> None:
         self._descriptor = descriptor
@@ -77,7 +77,7 @@ class WindowsTerminal:
 
 
 def size_of(descriptor: int) -> tuple[int, int]:
-    """Columns and rows; the usual ones where a terminal does not tell."""
+    """Columns and rows; 80 × 24 where the terminal does not say."""
     try:
         columns, rows = os.get_terminal_size(descriptor)
     except OSError:
@@ -113,11 +113,12 @@ if sys.platform == "win32":
             return bool(self._kernel.SetConsoleMode(self._handle, flags))
 
 
-_BEYOND_ASCII: Final = "─·…–✓"
+TO_ASCII: Final = str.maketrans({"─": "-", "·": "|", "…": ".", "–": "-", "≥": ">=", "≤": "<=", "×": "x"})
+_BEYOND_ASCII: Final = "─·…–✓≥≤"
 
 
 class SafeStream:
-    """Text goes out through here, from one thread."""
+    """A text stream that never raises. Only one thread writes to it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -125,7 +126,7 @@ class SafeStream:
 
     @property
     def supports_unicode(self) -> bool:
-        """Whether more than ASCII can be shown."""
+        """Whether the stream's encoding has the characters beyond ASCII that we use."""
         try:
             _BEYOND_ASCII.encode(self._stream.encoding or "ascii")
         except (UnicodeEncodeError, LookupError):
@@ -133,25 +134,28 @@ class SafeStream:
         return True
 
     def write(self, text: str) -> None:
-        """Write `text` at once. Once nobody reads any more, this does nothing."""
+        """Write `text` and flush. Does nothing once the reader is gone."""
         if not self._open:
             return
         try:
             self._print(text)
-        except (OSError, ValueError):  # the reader hung up, or the stream was closed
+        except (OSError, ValueError):  # the reader is gone, or the stream was closed
             self._open = False
             self._silence()
 
     def _print(self, text: str) -> None:
         try:
             self._stream.write(text)
-        except UnicodeEncodeError as poor:  # a terminal without our dashes and dots
-            self._stream.write(text.encode(poor.encoding, "replace").decode(poor.encoding))
+        except UnicodeEncodeError as error:  # a terminal without our dashes, dots and signs
+            plain = text.translate(TO_ASCII)
+            self._stream.write(plain.encode(error.encoding, "replace").decode(error.encoding))
         self._stream.flush()
 
     def _silence(self) -> None:
-        """Send the stream nowhere: what is left in its buffer would fail again when the process ends."""
+        """Redirect the stream to /dev/null: flushing the rest of its buffer at exit would fail again."""
         with contextlib.suppress(OSError, ValueError):
+            # The interpreter flushes the stream once more at exit, and a failure there would change the exit code to
+            # 120.
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)

@@ -1,4 +1,4 @@
-"""Which face a terminal gets: the live block where it can be drawn and is welcome, else plain lines."""
+"""The choice of the UI: the live panel where the terminal can draw it and the user wants it, else plain lines."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -8,18 +8,19 @@ from typing import Final, TextIO
 from trailingedge.console.plain_ui import InteractiveUi, PlainUi
 from trailingedge.console.terminal import Terminal, terminal_of
 
-_WITHOUT_TERM: Final = "win32"  # there TERM is not set, and says nothing
+_WITHOUT_TERM: Final = "win32"  # Windows does not set TERM
 
 
 class UiStyle(Enum):
-    """How the state is shown."""
+    """How the status is shown."""
 
     LIVE = "live"
     PLAIN = "plain"
 
 
 def choose_style(*, stdout_is_tty: bool, no_color: bool, plain: bool, term: str | None, platform: str) -> UiStyle:
-    """The style for a standard output and what the user said of it; standard input has no say."""
+    """The style by standard output and the user's wishes; standard input does not matter."""
+    # An unset TERM means no terminal that we know, but for Windows, which never sets it.
     able = term != "dumb" and (bool(term) or platform == _WITHOUT_TERM)
     return UiStyle.LIVE if stdout_is_tty and able and not (no_color or plain) else UiStyle.PLAIN
 
@@ -34,7 +35,7 @@ def open_ui(
     platform: str = sys.platform,
     terminal: Callable[[TextIO], Terminal] = terminal_of,
 ) -> InteractiveUi:
-    """The face for `stdout`. `plain`: the user wants lines; `keys`: hotkeys are read."""
+    """The UI for `stdout`. `plain`: the user wants lines; `keys`: hotkeys are read."""
     style = choose_style(
         stdout_is_tty=_is_tty(stdout),
         no_color=bool(environ.get("NO_COLOR")),
@@ -44,7 +45,7 @@ def open_ui(
     )
     if style is UiStyle.PLAIN:
         return PlainUi(stdout)
-    from trailingedge.console.live_ui import LiveUi  # a service never draws one
+    from trailingedge.console.live_ui import LiveUi  # loaded late: a service never needs it
 
     try:
         found = terminal(stdout)

@@ -31,12 +31,13 @@ COMMANDS: Final[Mapping[str, OperatorCommand]] = MappingProxyType(
         "balance": OperatorCommand.BALANCE,
         "today": OperatorCommand.TODAY,
         "flip": OperatorCommand.FLIP,
-        "withdraw": OperatorCommand.CANCEL,
+        "cancel": OperatorCommand.CANCEL,
         "pause": OperatorCommand.PAUSE,
         "resume": OperatorCommand.RESUME,
         "stop": OperatorCommand.QUIT,
     }
 )
+ALIASES: Final[Mapping[str, str]] = MappingProxyType({"withdraw": "cancel"})  # what scripts of older versions send
 SERVICE_FOLDER: Final = Path("/run/trailing-edge")  # of the system service, as seen from outside
 
 _PATH_BYTES: Final = 107  # unix(7): sun_path has 108, the last is a zero
@@ -85,7 +86,7 @@ def parse_request(line: bytes) -> OperatorCommand:
     except (ValueError, RecursionError):
         request = None
     name = request.get("command") if isinstance(request, dict) else None
-    instruction = COMMANDS.get(name) if isinstance(name, str) else None
+    instruction = COMMANDS.get(ALIASES.get(name, name)) if isinstance(name, str) else None
     if instruction is None:
         known = ", ".join(COMMANDS)
         raise ValueError(f'not understood: say one line such as {{"command":"status"}}; commands are {known}')
@@ -211,13 +212,13 @@ class ControlSocket:
             if not answered.done():  # given up meanwhile
                 answered.set_result(answer)
 
-        logger.debug("control command=%s", instruction.value)
+        logger.debug("control command=%s", instruction.name.lower())
         self._obey(instruction, tell)
         try:
             async with asyncio.timeout(self._thinking_s):
                 return await answered
         except TimeoutError:
-            said = f"{instruction.value}: asked for, and nothing came of it within {self._thinking_s:g} s"
+            said = f"{instruction.name.lower()}: asked for, and nothing came of it within {self._thinking_s:g} s"
             return CommandResult(f"{said}; status tells how things stand", done=False)
 
 

@@ -74,7 +74,7 @@ class NodeServices:
             reserve_quote=settings.reserve_quote,
             view=lambda: self.status(0),
             followed=_followed(settings),
-            flip_patience_s=settings.manual_exit_ttl_sec,
+            flip_timeout_s=settings.manual_exit_ttl_sec,
         )
         self._settings = settings
         self._budget = budget
@@ -185,7 +185,7 @@ class NodeServices:
 
     def status(self, reconnects: int) -> StatusView:
         """How things stand."""
-        settings = self._settings
+        settings, active = self._settings, self.core.state.exit
         return build_status(
             self.core,
             self._snapshots,
@@ -194,10 +194,12 @@ class NodeServices:
             reconnects=reconnects,
             stale_after_s=settings.stale_after_sec,
             stop_confirm_s=settings.hard_stop_confirm_sec,
+            kline_interval=settings.kline_interval,
             reserve_base=settings.reserve_base,
             reserve_quote=settings.reserve_quote,
             budget_short=not self._budget.may_requote(self._server_ms()),
-            refusal=self._announcer.reject_text,
+            reject_text=self._announcer.reject_text,
+            replaces=0 if active is None else self.statistics.replaces_of(active.number),
             halt_reason=self._halt_reason,
         )
 

@@ -9,7 +9,7 @@ class OperatorCommand(Enum):
     """A command, by its name in records and on the control socket."""
 
     FLIP = "flip"
-    CANCEL = "withdraw"
+    CANCEL = "withdraw"  # the name is for people; session records keep the value
     PAUSE = "pause"
     RESUME = "resume"
     STATUS = "status"

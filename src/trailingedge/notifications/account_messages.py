@@ -1,4 +1,4 @@
-"""What people read of the account: whether it can be traded, from where it is measured, and whether it is watched."""
+"""Alert texts on the account and its connections: what can be traded, the anchor, lost and returned data."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -7,8 +7,16 @@ from typing import Final
 
 from trailingedge.model.market import ZERO, Regime, SymbolRules, format_on_grid
 from trailingedge.notifications.messages import AnyNumber, amounts, elapsed, held_asset, notional, price, quantity
+from trailingedge.strategy.signals import Origin
 
-_NOTHING: Final[Mapping[str, Decimal]] = MappingProxyType({})
+# Where an anchor comes from. The enumeration's own values stand in session records.
+ORIGINS: Final[Mapping[Origin, str]] = {
+    Origin.EXIT: "average price of the last exit",
+    Origin.OUTSIDE: "price of a trade made outside this bot",
+    Origin.MARKET: "market price",
+    Origin.SETTING: "ANCHOR_PRICE",
+}
+_NONE_LOCKED: Final[Mapping[str, Decimal]] = MappingProxyType({})
 
 
 def unfunded(
@@ -17,71 +25,78 @@ def unfunded(
     quote: Decimal,
     reserve_base: Decimal = ZERO,
     reserve_quote: Decimal = ZERO,
-    locked: Mapping[str, Decimal] = _NOTHING,
+    locked: Mapping[str, Decimal] = _NONE_LOCKED,
 ) -> str:
-    """`base` and `quote` are what is left to trade with once the reserves are kept back.
+    """Neither asset suffices for an order. `base` and `quote` are without the reserves.
 
-    `locked` is what orders of others hold, by asset.
+    `locked` is the amounts locked in orders that are not ours, by asset.
     """
-    held = f"{quantity(rules, base)} and {notional(rules, quote)}"
-    kept = [f"RESERVE_BASE {quantity(rules, reserve_base)}"] if reserve_base else []
-    kept += [f"RESERVE_QUOTE {notional(rules, reserve_quote)}"] if reserve_quote else []
-    beside = f" beside {' and '.join(kept)}" if kept else ""
+    free = f"{quantity(rules, base)} and {notional(rules, quote)}"
+    reserves = [f"RESERVE_BASE {quantity(rules, reserve_base)}"] if reserve_base else []
+    reserves += [f"RESERVE_QUOTE {notional(rules, reserve_quote)}"] if reserve_quote else []
+    beside = f" (kept back: {', '.join(reserves)})" if reserves else ""
     needed = f"an order needs {notional(rules, rules.min_notional)}"
     elsewhere = locked_elsewhere(rules, locked)
     waits = f"{elsewhere}; waiting until they are free, or for a deposit" if elsewhere else "waiting for a deposit"
-    return f"unfunded: {held} are too little to trade{beside}; {needed}; {waits}"
+    return f"unfunded: {free} are too little to trade{beside}; {needed}; {waits}"
 
 
 def locked_elsewhere(rules: SymbolRules, locked: Mapping[str, Decimal]) -> str:
-    """What orders of others hold: "2425.00 FDUSD are locked in orders that are not ours"; empty for nothing."""
+    """The amounts locked in orders that are not ours; empty for none."""
     if not any(locked.values()):
         return ""
-    return f"{amounts(rules, locked)} are locked in orders that are not ours"
+    return f"{amounts(rules, locked)} are locked in orders that this bot did not place"
 
 
 def funded(rules: SymbolRules, regime: Regime) -> str:
-    return f"funded: {held_asset(rules, regime)} can be traded again"
+    """The asset held suffices for an order again."""
+    return f"funded: there is enough {held_asset(rules, regime)} to trade again"
 
 
-def holding(rules: SymbolRules, held: Regime, anchor: AnyNumber, origin: str) -> str:
-    """`anchor` is a price, `origin` where it comes from."""
-    return f"holding {held_asset(rules, held)}: anchor {price(rules, anchor)} ({origin})"
+def holding(rules: SymbolRules, regime: Regime, anchor: AnyNumber, origin: Origin) -> str:
+    """The asset held and its anchor, a price in quote per base."""
+    return f"holding {held_asset(rules, regime)}: anchor {price(rules, anchor)} ({ORIGINS[origin]})"
+
+
+def anchor_changed(rules: SymbolRules, regime: Regime, anchor: AnyNumber, origin: Origin) -> str:
+    """A new anchor that no exit of ours explains, and that moves the take-profit and the stop."""
+    # While quote is held the stop sells nothing: a close too far above the anchor shuts the gate.
+    stop = "hard stop" if regime is Regime.BASE else "gate"
+    return f"{holding(rules, regime, anchor, origin)}; take-profit and {stop} are measured from it now"
 
 
 def idle_remainder(rules: SymbolRules, amount: Decimal, asset: str) -> str:
+    """An exit ended half-way and left some of the other asset."""
     grid = rules.step_size if asset == rules.base_asset else rules.tick_size
-    return f"idle remainder: {format_on_grid(amount, grid)} {asset} stay idle and join the next flip"
+    trade = "buy-back" if asset == rules.base_asset else "sale"
+    return f"idle remainder: {format_on_grid(amount, grid)} {asset} are left aside until the next {trade}"
 
 
-def anchor_changed(rules: SymbolRules, held: Regime, anchor: AnyNumber, origin: str) -> str:
-    """The same where it moves the prices at which something happens."""
-    return f"{holding(rules, held, anchor, origin)}; gain and stop are measured from there now"
-
-
-def market_stale(rules: SymbolRules, age_s: float, held: Regime | None = None, *, stop: bool = False) -> str:
-    """`stop`: the hard stop would be judged if there were prices."""
-    text = f"market stale: nothing heard for {age_s:.0f} s; nothing new is ordered until it speaks again"
-    return text + _meanwhile(rules, held, stop=stop)
+def market_stale(rules: SymbolRules, age_s: float, regime: Regime | None = None, *, stop: bool = False) -> str:
+    """`stop`: the hard stop would be checked if there were prices."""
+    text = f"no market data for {age_s:.0f} s; no new orders until it returns"
+    return text + _holding_without_stop(rules, regime, stop=stop)
 
 
 def market_recovered(silent_s: float) -> str:
-    return f"market recovered: heard again after {elapsed(silent_s)}"
+    """Market data came again after `silent_s`."""
+    return f"market data is back after {elapsed(silent_s)}"
 
 
-def account_lost(rules: SymbolRules, away_s: float, held: Regime | None = None, *, stop: bool = False) -> str:
-    """`stop`: the hard stop would be judged if anything could be ordered."""
-    text = f"account connection lost: away for {away_s:.0f} s; nothing can be ordered or withdrawn until it is back"
-    return text + _meanwhile(rules, held, stop=stop)
+def account_lost(rules: SymbolRules, away_s: float, regime: Regime | None = None, *, stop: bool = False) -> str:
+    """`stop`: the hard stop would be checked if orders could be sent."""
+    text = f"no account connection for {away_s:.0f} s; no orders and no cancels until it returns"
+    return text + _holding_without_stop(rules, regime, stop=stop)
 
 
-def _meanwhile(rules: SymbolRules, held: Regime | None, *, stop: bool) -> str:
-    """What is held, and that nobody looks after it."""
-    if held is None:
+def _holding_without_stop(rules: SymbolRules, regime: Regime | None, *, stop: bool) -> str:
+    """The asset at risk, and that its hard stop cannot act."""
+    if regime is None:
         return ""
-    unwatched = ", whose hard stop is not judged meanwhile" if stop and held is Regime.BASE else ""
-    return f"; holding {held_asset(rules, held)}{unwatched}"
+    unwatched = ", and the hard stop cannot act until then" if stop and regime is Regime.BASE else ""
+    return f"; holding {held_asset(rules, regime)}{unwatched}"
 
 
 def account_back(away_s: float) -> str:
-    return f"account connection back after {elapsed(away_s)}"
+    """The account connection came back after `away_s`."""
+    return f"account connection is back after {elapsed(away_s)}"

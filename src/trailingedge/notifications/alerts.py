@@ -1,4 +1,4 @@
-"""Telling the operator: one doorway, whatever stands behind it."""
+"""The alert sinks: a protocol for sending a text to the operator, and the sinks that need no network."""
 
 import logging
 from typing import Protocol
@@ -7,23 +7,24 @@ _logger = logging.getLogger(__name__)
 
 
 class Alerts(Protocol):
-    """Where records go that are worth waking someone for."""
+    """A sink for texts that are worth waking a person for."""
 
     def send(self, text: str, level: int = logging.INFO) -> None:
-        """Take `text` and return at once. `level` is one of logging's; a failure is never raised."""
+        """Queue `text` and return at once. `level` is one of logging's. Never raises."""
         ...
 
 
 class LogAlerts:
-    """Alerts as lines of the log, and so of the terminal."""
+    """Writes alerts to the log, which the terminal shows too."""
 
     def send(self, text: str, level: int = logging.INFO) -> None:
         for line in text.splitlines():
+            # The name of the logger is not shown: an alert reads the same in the log, on the terminal and on the phone.
             _logger.log(level, "%s", line)
 
 
 class LabelledAlerts:
-    """Alerts that all begin with `label`: on paper, where the prices are real and the money is not, "PAPER"."""
+    """Puts `label` before each alert. In paper mode it is "PAPER": the prices are real and the money is not."""
 
     def __init__(self, alerts: Alerts, label: str) -> None:
         self._alerts = alerts
@@ -34,7 +35,7 @@ class LabelledAlerts:
 
 
 class AlertFanout:
-    """Alerts to all of `sinks`."""
+    """Sends each alert to all of `sinks`."""
 
     def __init__(self, *sinks: Alerts) -> None:
         self._sinks = sinks

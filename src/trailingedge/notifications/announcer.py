@@ -1,4 +1,7 @@
-"""Each change of state becomes one line, said once: in the log, in the terminal, and as an alert where it is one."""
+"""The announcer: turns each event of the trading core into one line for the log, or into an alert.
+
+The texts come from the `*_messages` modules. Here is decided how important a line is, and how often it may come.
+"""
 
 import logging
 from collections.abc import Callable, Collection
@@ -62,25 +65,26 @@ from trailingedge.strategy.state import ShutBy
 
 logger = logging.getLogger(__name__)
 
-# Refusals that do not pass by themselves, or not soon.
+# Rejects that do not pass by themselves, or not soon: a person may have to change something.
 _FOR_A_PERSON: Final = frozenset(
     {RejectReason.NOT_TRADING, RejectReason.UNAUTHORIZED, RejectReason.BAD_REQUEST, RejectReason.OTHER}
 )
-_AGAIN_MS: Final = HOUR_MS  # a price that rubs along an edge of the channel leaves it many times an hour
+_REPEAT_AFTER_MS: Final = HOUR_MS  # a price near an edge of the channel crosses it many times an hour
 
 
 class Announcer:
-    """Words what the trader tells. `market_ms` tells the exchange's time, for what needs a duration.
+    """Sends the text of each event to the log or to `alerts`.
 
-    `refusal` is why the exchange did not take the last order, None since it took one. `view` is asked how
-    things stand where an event does not tell; `followed` are the breakouts that the settings make an exit of;
-    a flip waits `flip_patience_s` at most for its first order to rest.
+    `market_ms` returns the exchange's time, from which durations are counted. `view` returns the current status
+    for texts that need more than their event holds. `followed` are the breakouts that the settings trade. A flip
+    expires when no order rests within `flip_timeout_s`. `reject_text` is the exchange's reason for rejecting the
+    last order, None once it accepts one.
     """
 
     def __init__(
         self,
         rules: SymbolRules,
-        tally: RunStatistics,
+        statistics: RunStatistics,
         alerts: Alerts,
         market_ms: Callable[[], int],
         *,
@@ -88,85 +92,90 @@ class Announcer:
         reserve_quote: Decimal = ZERO,
         view: Callable[[], StatusView | None] = lambda: None,
         followed: Collection[Breakout] = tuple(Breakout),
-        flip_patience_s: float | None = None,
+        flip_timeout_s: float | None = None,
     ) -> None:
         self.rules = rules
         self.reject_text: str | None = None
         self._reserves = (reserve_base, reserve_quote)
         self._view = view
         self._followed = followed
-        self._flip_patience_s = flip_patience_s
-        self._escape: str | None = None  # the last one that was told of
-        self._told_ms: dict[object, int] = {}
-        self._tally = tally
+        self._flip_timeout_s = flip_timeout_s
+        self._announced_escape: str | None = None  # the client order id of the last one
+        self._sent_ms: dict[object, int] = {}  # when a kind of alert was last sent
+        self._statistics = statistics
         self._alerts = alerts
         self._market_ms = market_ms
 
-    def announce(self, news: TraderEvent) -> None:
-        """Say what happened, in words that need no manual."""
-        finished = self._tally.on_event(news, self._market_ms())
-        self._remember_refusal(news)
-        match news:
+    def announce(self, event: TraderEvent) -> None:
+        """Log or send the text of one event."""
+        finished = self._statistics.on_event(event, self._market_ms())
+        self._remember_reject(event)
+        match event:
             case OrderPlaced() | OrderReplaced() | OrderFilled() | OrderCancelled():
-                self._tell_escape(news)
-                logger.info("%s", self._order(news))
+                self._announce_escape(event)
+                # A chase replaces its order many times a minute; the status counts the replaces.
+                level = logging.DEBUG if isinstance(event, OrderReplaced) else logging.INFO
+                logger.log(level, "%s", self._order_text(event))
             case OrderRejected():
-                self._tell_refused(news)
+                self._announce_reject(event)
             case OrderInDoubt():
-                logger.warning("%s", order_messages.order_in_doubt(news.client_order_id, news.reason))
+                logger.warning("%s", order_messages.order_in_doubt(event.client_order_id, event.reason))
             case UnknownOrderWithOurId():
                 self._alerts.send(
-                    order_messages.order_of_another_instance(news.client_order_id, news.order_id), logging.ERROR
+                    order_messages.order_of_another_instance(event.client_order_id, event.order_id), logging.ERROR
                 )
+            # The statistics have just summed up the fees and the replaces of this exit.
             case ExitEnded() if finished is not None:
-                self._tell_ended(news, finished)
+                self._announce_end(event, finished)
             case _:
-                self._tell_strategy(news)
+                self._announce_change(event)
 
-    def _remember_refusal(self, news: TraderEvent) -> None:
-        match news:
+    def _remember_reject(self, event: TraderEvent) -> None:
+        match event:
             case OrderRejected():
-                self.reject_text = f"{news.code} {news.text}" if news.code else news.text
+                self.reject_text = f"{event.code} {event.text}" if event.code else event.text
             case OrderPlaced() | OrderReplaced() | OrderFilled() | ExitEnded():
                 self.reject_text = None
             case _:
                 pass
 
-    def _tell_escape(self, news: OrderPlaced | OrderReplaced | OrderFilled | OrderCancelled) -> None:
-        """The first that is heard of an order that may take, which may be its fill."""
-        own = own_id(news.client_order_id)
-        if own is None or own.kind is not ExitKind.ESCAPE or self._escape == news.client_order_id:
+    def _announce_escape(self, event: OrderPlaced | OrderReplaced | OrderFilled | OrderCancelled) -> None:
+        """An alert for the first event of an order that may take; that may be its fill already."""
+        own = own_id(event.client_order_id)
+        if own is None or own.kind is not ExitKind.ESCAPE or self._announced_escape == event.client_order_id:
             return
-        self._escape = news.client_order_id
-        amount = news.quantity + news.remaining if isinstance(news, OrderFilled) else news.quantity
-        text = order_messages.taker_escape(self.rules, news.side, amount, news.price, news.client_order_id)
+        self._announced_escape = event.client_order_id
+        amount = event.quantity + event.remaining if isinstance(event, OrderFilled) else event.quantity
+        text = order_messages.taker_escape(self.rules, event.side, amount, event.price, event.client_order_id)
         self._alerts.send(text, logging.WARNING)
 
-    def _tell_refused(self, news: OrderRejected) -> None:
-        """The first of a row of refusals: to people where one of them may have to act, else to the log."""
-        text = order_messages.order_rejected(news.client_order_id, news.code, news.text)
-        if news.in_a_row > 1:
+    def _announce_reject(self, event: OrderRejected) -> None:
+        """The first of several rejects in a row: an alert where a person may have to act, else a log line."""
+        text = order_messages.order_rejected(event.client_order_id, event.code, event.text)
+        if event.in_a_row > 1:
             logger.debug("%s", text)
-        elif news.reject_reason in _FOR_A_PERSON:
+        elif event.reject_reason in _FOR_A_PERSON:
             self._alerts.send(text, logging.WARNING)
         else:
             logger.warning("%s", text)
 
-    def _order(self, news: OrderPlaced | OrderReplaced | OrderFilled | OrderCancelled) -> str:
-        rules, own = self.rules, news.client_order_id
-        match news:
+    def _order_text(self, event: OrderPlaced | OrderReplaced | OrderFilled | OrderCancelled) -> str:
+        rules, own = self.rules, event.client_order_id
+        match event:
             case OrderPlaced():
-                return order_messages.order_placed(rules, news.side, news.quantity, news.price, own)
+                return order_messages.order_placed(rules, event.side, event.quantity, event.price, own)
             case OrderReplaced():
-                return order_messages.order_replaced(rules, news.side, news.quantity, news.price, own)
+                return order_messages.order_replaced(rules, event.side, event.quantity, event.price, own)
             case OrderFilled():
                 return order_messages.order_filled(
-                    rules, news.side, news.quantity, news.quote / news.quantity, news.remaining, own
+                    rules, event.side, event.quantity, event.quote / event.quantity, event.remaining, own
                 )
             case OrderCancelled():
-                return order_messages.order_cancelled(rules, news.side, news.quantity - news.filled, news.price, own)
+                return order_messages.order_cancelled(
+                    rules, event.side, event.quantity - event.filled, event.price, own
+                )
 
-    def _tell_ended(self, ended: ExitEnded, finished: FinishedExit) -> None:
+    def _announce_end(self, ended: ExitEnded, finished: FinishedExit) -> None:
         result = messages.ExitResult(
             kind=finished.kind,
             side=finished.side,
@@ -186,98 +195,108 @@ class Announcer:
             asset = self.rules.quote_asset if ended.regime.exit_side is Side.SELL else self.rules.base_asset
             self._alerts.send(account_messages.idle_remainder(self.rules, ended.idle, asset), logging.WARNING)
 
-    def _tell_strategy(self, news: TraderEvent) -> None:
+    def _announce_change(self, event: TraderEvent) -> None:
         rules = self.rules
-        match news:
-            case ExitStarted(kind=ExitKind.TAKE_PROFIT) if news.trail is not None and news.price is not None:
-                anchor = news.trail.high - news.trail.gain
-                gain_frac, drawdown_frac = news.trail.gain / anchor, news.trail.drawdown / anchor
-                text = messages.take_profit_armed(rules, news.side, news.price, gain_frac, drawdown_frac)
+        match event:
+            case ExitStarted(kind=ExitKind.TAKE_PROFIT) if event.trail is not None and event.price is not None:
+                anchor = event.trail.high - event.trail.gain
+                gain_frac, drawdown_frac = event.trail.gain / anchor, event.trail.drawdown / anchor
+                text = messages.take_profit_armed(rules, event.side, event.price, gain_frac, drawdown_frac)
                 self._alerts.send(text)
             case ExitStarted(kind=ExitKind.MANUAL):
-                self._alerts.send(messages.manual_flip(rules, news.side, news.price, self._flip_patience_s))
+                self._alerts.send(messages.manual_flip(rules, event.side, event.price, self._flip_timeout_s))
             case ExitStarted(kind=ExitKind.BREAKOUT):
-                self._alerts.send(messages.breakout_armed(rules, news.side, news.price))
+                self._alerts.send(messages.breakout_armed(rules, event.side, event.price))
             case ExitStarted():
-                self._alerts.send(messages.exit_armed(rules, news.kind, news.side))
+                self._alerts.send(messages.exit_armed(rules, event.kind, event.side))
             case HardStopTriggered():
-                loss_frac = 1.0 - float(news.price) / news.anchor_price
-                self._alerts.send(messages.hard_stop(rules, news.price, loss_frac, news.distance), logging.WARNING)
+                # The price confirmed the stop, so the loss shown is the one that was judged, not the one of the later
+                # fills.
+                loss_frac = 1.0 - float(event.price) / event.anchor_price
+                self._alerts.send(messages.hard_stop(rules, event.price, loss_frac, event.distance), logging.WARNING)
             case ExitRelabelled():
-                self._alerts.send(messages.exit_taken_over(news.previous))
+                self._alerts.send(messages.exit_taken_over(event.previous))
+            # Only a log line: the alert follows when the exit has ended, with what was filled.
             case ExitEnding():
-                logger.info("%s", messages.exit_ending(news.kind, news.cause))
+                logger.info("%s", messages.exit_ending(event.kind, event.cause))
             case GateShut():
-                by_flush = news.shut_by is ShutBy.HARD_STOP
-                self._alerts.send(channel_messages.gate_shut(rules, news.price, by_flush=by_flush, mid=news.mid))
+                by_flush = event.shut_by is ShutBy.HARD_STOP
+                self._alerts.send(channel_messages.gate_shut(rules, event.price, by_flush=by_flush, mid=event.mid))
             case GateOpened():
-                self._alerts.send(channel_messages.gate_open(rules, news.close, news.mid))
+                self._alerts.send(channel_messages.gate_open(rules, event.close, event.mid))
             case BrokeOut():
-                up = news.direction is Breakout.UP
-                bound = news.upper if up else news.lower
-                followed = news.direction in self._followed
-                text = channel_messages.breakout(rules, news.close, bound, up=up, followed=followed)
-                self._tell_now_and_then(news.direction, text)
+                up = event.direction is Breakout.UP
+                bound = event.upper if up else event.lower
+                followed = event.direction in self._followed
+                text = channel_messages.breakout(rules, event.close, bound, up=up, traded=followed)
+                self._send_once_an_hour(event.direction, text)
             case Squeezed():
-                self._tell_now_and_then(Squeezed, channel_messages.squeeze(rules, news.width, news.share))
+                self._send_once_an_hour(Squeezed, channel_messages.squeeze(rules, event.width, event.share))
             case Unfunded():
-                view, held = self._view(), news.holdings
+                view, holdings = self._view(), event.holdings
                 locked = {} if view is None else view.locked
-                text = account_messages.unfunded(rules, held.base, held.quote, *self._reserves, locked)
+                text = account_messages.unfunded(rules, holdings.base, holdings.quote, *self._reserves, locked)
                 self._alerts.send(text, logging.WARNING)
             case Funded():
-                self._alerts.send(account_messages.funded(rules, news.regime))
+                self._alerts.send(account_messages.funded(rules, event.regime))
+            # With a previous regime and no exit of ours behind it, the anchor moved under the owner's position: an
+            # alert.
             case RegimeSet(origin=Origin.MARKET | Origin.OUTSIDE, previous=Regime()):
-                self._alerts.send(account_messages.anchor_changed(rules, news.regime, news.price, news.origin.value))
+                self._alerts.send(account_messages.anchor_changed(rules, event.regime, event.price, event.origin))
             case RegimeSet():
-                logger.info("%s", account_messages.holding(rules, news.regime, news.price, news.origin.value))
+                logger.info("%s", account_messages.holding(rules, event.regime, event.price, event.origin))
             case CommandRefused():
-                self._alerts.send(messages.command_refused(news.command.value, self._reason(news)), logging.WARNING)
+                self._alerts.send(messages.command_refused(event.command.value, self._reason(event)), logging.WARNING)
             case AccountLost():
-                regime, stop = self._held()
-                self._alerts.send(account_messages.account_lost(rules, news.away_s, regime, stop=stop), logging.WARNING)
+                regime, stop = self._position()
+                self._alerts.send(
+                    account_messages.account_lost(rules, event.away_s, regime, stop=stop), logging.WARNING
+                )
             case AccountBack():
-                self._alerts.send(account_messages.account_back(news.away_s))
+                self._alerts.send(account_messages.account_back(event.away_s))
             case MarketStale():
-                regime, stop = self._held()
-                self._alerts.send(account_messages.market_stale(rules, news.age_s, regime, stop=stop), logging.WARNING)
+                regime, stop = self._position()
+                self._alerts.send(account_messages.market_stale(rules, event.age_s, regime, stop=stop), logging.WARNING)
             case MarketFresh():
-                self._alerts.send(account_messages.market_recovered(news.silent_s))
+                self._alerts.send(account_messages.market_recovered(event.silent_s))
             case ExitAged():
-                text = messages.exit_slow(rules, news.kind, news.age_s, news.filled_base, news.slippage_frac)
+                text = messages.exit_slow(rules, event.kind, event.age_s, event.filled_base, event.slippage_frac)
                 self._alerts.send(text, logging.WARNING)
             case LateOrder(adopted=True):
-                self._alerts.send(recovery_messages.exit_resumed(rules, news.late_exit))
+                self._alerts.send(recovery_messages.exit_resumed(rules, event.late_exit))
             case LateOrder():
-                self._alerts.send(recovery_messages.late_order_cancelled(rules, news.late_exit), logging.WARNING)
+                self._alerts.send(recovery_messages.late_order_cancelled(rules, event.late_exit), logging.WARNING)
             case BreakerTripped():
-                self._alerts.send(risk_messages.breaker_tripped(rules, news.trip), logging.WARNING)
+                self._alerts.send(risk_messages.breaker_tripped(rules, event.trip), logging.WARNING)
             case BreakerLifted():
-                self._alerts.send(risk_messages.breaker_lifted(news.breaker))
+                self._alerts.send(risk_messages.breaker_lifted(event.breaker))
             case FeeUnpriced():
-                self._alerts.send(risk_messages.fee_unpriced(news.asset, rules.quote_asset), logging.WARNING)
+                self._alerts.send(risk_messages.fee_unpriced(event.asset, rules.quote_asset), logging.WARNING)
             case BalanceMoved():
-                self._alerts.send(risk_messages.balance_moved(news.asset, news.expected, news.actual), logging.WARNING)
+                self._alerts.send(
+                    risk_messages.balance_moved(event.asset, event.expected, event.actual), logging.WARNING
+                )
             case _:
-                logger.debug("= %s", news)
+                logger.debug("= %s", event)
 
-    def _held(self) -> tuple[Regime | None, bool]:
-        """The side held, and whether it has a hard stop to be judged."""
+    def _position(self) -> tuple[Regime | None, bool]:
+        """The asset held, and whether it has a hard stop to check."""
         view = self._view()
         return (None, False) if view is None else (view.regime, view.stop is not None)
 
     def _reason(self, refused: CommandRefused) -> str:
+        """The strategy's reason, in words that say what pauses trading and until when."""
         view = self._view()
         if view is None:
             return refused.reason
         return risk_messages.refusal_reason(refused.reason, view.trips, paused=view.paused)
 
-    def _tell_now_and_then(self, what: object, text: str) -> None:
-        """Once an hour to people, and each time to the log file."""
+    def _send_once_an_hour(self, topic: object, text: str) -> None:
+        """An alert at most once an hour for each topic, a DEBUG line in between."""
         now_ms = self._market_ms()
-        told_ms = self._told_ms.get(what)
-        if told_ms is not None and now_ms - told_ms < _AGAIN_MS:
+        sent_ms = self._sent_ms.get(topic)
+        if sent_ms is not None and now_ms - sent_ms < _REPEAT_AFTER_MS:
             logger.debug("%s", text)
             return
-        self._told_ms[what] = now_ms
+        self._sent_ms[topic] = now_ms
         self._alerts.send(text)

@@ -1,4 +1,4 @@
-"""A look at the trade: what the status shows is gathered here, and nowhere else."""
+"""Builds the `StatusView` from the trading core and the market state, for the daemon and for session replay."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,13 +23,19 @@ def build_status(
     reconnects: int,
     stale_after_s: float = 10.0,
     stop_confirm_s: float = 0.0,
+    kline_interval: str = "",
     reserve_base: Decimal = ZERO,
     reserve_quote: Decimal = ZERO,
     budget_short: bool = False,
-    refusal: str | None = None,
+    reject_text: str | None = None,
+    replaces: int = 0,
     halt_reason: str | None = None,
 ) -> StatusView:
-    """How things stand. `budget_short`: a move of the order has to wait; `refusal` is the last order's, if it was."""
+    """The current status.
+
+    `budget_short`: the order limit forbids a replace now. `reject_text` is the exchange's reason where it rejected
+    the last order; `replaces` counts those of the exit in progress.
+    """
     rules, decision = trader.rules, trader.decision
     base, quote = (_balance(snapshots.balances, asset) for asset in (rules.base_asset, rules.quote_asset))
     view = StatusView(
@@ -43,9 +49,11 @@ def build_status(
         market_ms=snapshots.market_ms(now_s),
         account_proven=snapshots.account_proven,
         reconnects=reconnects,
+        kline_interval=kline_interval,
         halted=trader.halted,
         halt_reason=halt_reason if trader.halted else None,
     )
+    # Before the first tick there is no decision; a halt can come earlier.
     if decision is None:
         return view
     top = snapshots.top
@@ -58,20 +66,28 @@ def build_status(
         paused=trader.paused,
         trips=trader.risk.breakers.state.trips,
         trading_paused=trader.trading_paused,
-        active_exit=_chase(
-            trader, trader.state.exit, view, fresh=age_s < stale_after_s, budget_short=budget_short, refusal=refusal
+        active_exit=_exit_view(
+            trader,
+            trader.state.exit,
+            view,
+            fresh=age_s < stale_after_s,
+            budget_short=budget_short,
+            reject_text=reject_text,
+            replaces=replaces,
         ),
     )
     return with_decision(view, decision, stop_confirm_s)
 
 
 def with_decision(view: StatusView, decision: Decision, stop_confirm_s: float) -> StatusView:
-    """`view` with what the strategy made of it."""
+    """`view` with the levels and the position of `decision`."""
     channel, trail = decision.channel, decision.trail
+    # A channel of too few candles is narrower than the real one, and its levels would mislead.
     shown = channel if channel is not None and channel.full else None
-    unwatched = stop_blocks(view.active_exit, halted=view.halted, funded=bool(decision.state.funded))
-    stop = None if unwatched else decision.stop_price
-    gone_by = trail is not None and trail.drawdown >= trail.callback and not trail.due
+    blocked = stop_blocks(view.active_exit, halted=view.halted, funded=bool(decision.state.funded))
+    stop = None if blocked else decision.stop_price
+    # The price has fallen through the trail and on below break-even: the level takes no profit any more.
+    passed = trail is not None and trail.drawdown >= trail.callback and not trail.due
     return replace(
         view,
         regime=decision.regime,
@@ -81,7 +97,7 @@ def with_decision(view: StatusView, decision: Decision, stop_confirm_s: float) -
         high_frac=_growth(decision.anchor, decision.high),
         trailing=trail is not None and trail.armed,
         trails_from=decision.trail_arms_at_price,
-        take_profit=None if gone_by else decision.take_profit_price,
+        take_profit=None if passed else decision.take_profit_price,
         stop=stop,
         stop_frac=None if stop is None else decision.stop_distance,
         stop_confirm_s=stop_confirm_s,
@@ -103,22 +119,24 @@ def _balance(balances: Mapping[str, Balance], asset: str) -> Balance:
     return balances.get(asset) or Balance(asset, ZERO)
 
 
-def _chase(
+def _exit_view(
     trader: TradingCore,
     exit_: ActiveExit | None,
     view: StatusView,
     *,
     fresh: bool,
     budget_short: bool,
-    refusal: str | None,
+    reject_text: str | None,
+    replaces: int,
 ) -> ExitView | None:
     if exit_ is None:
         return None
     chase, order = trader.maker_exit, trader.maker_exit.order
     progress = chase.progress()
+    # The chase may still hold the order of the exit before this one.
     ours = progress is not None and progress.number == exit_.number
     alive = ours and order is not None and order.alive
-    obstacle = _obstacle(trader, view, fresh=fresh, budget_short=budget_short, refused=refusal is not None)
+    obstacle = _obstacle(trader, view, fresh=fresh, budget_short=budget_short, rejected=reject_text is not None)
     return ExitView(
         kind=exit_.kind,
         side=exit_.side,
@@ -129,15 +147,16 @@ def _chase(
         remaining=order.remaining if order is not None and alive else None,
         client_order_id=order.client_order_id if order is not None and alive else None,
         obstacle=obstacle,
-        reject_text=refusal if obstacle is QuoteObstacle.REFUSED else None,
+        reject_text=reject_text if obstacle is QuoteObstacle.REFUSED else None,
         ending=exit_.ending,
+        replaces=replaces,
     )
 
 
 def _obstacle(
-    trader: TradingCore, view: StatusView, *, fresh: bool, budget_short: bool, refused: bool
+    trader: TradingCore, view: StatusView, *, fresh: bool, budget_short: bool, rejected: bool
 ) -> QuoteObstacle | None:
-    """The first reason why the chase stands still, the gravest first."""
+    """The first reason that applies for an order that does not follow the price, the most severe first."""
     chase, order = trader.maker_exit, trader.maker_exit.order
     progress = chase.progress()
     found = {
@@ -146,8 +165,9 @@ def _obstacle(
         QuoteObstacle.NO_MARKET: not fresh,
         QuoteObstacle.IN_DOUBT: order is not None and order.state is OrderState.UNKNOWN,
         QuoteObstacle.IN_FLIGHT: order is not None and order.state is OrderState.PENDING_NEW,
-        QuoteObstacle.REFUSED: refused,
+        QuoteObstacle.REFUSED: rejected,
         QuoteObstacle.BALANCES: chase.idle and progress is not None and not progress.idle,
         QuoteObstacle.BUDGET: budget_short,
     }
+    # A dict keeps its order: what blocks everything comes before what only delays the next replace.
     return next((obstacle for obstacle, met in found.items() if met), None)

@@ -1,7 +1,8 @@
-"""Why it trades or does not, in a sentence or two, with the prices at which that changes.
+"""The answer to `why`: in two or three sentences, why the bot trades or does not, and at which prices that changes.
 
-Pure: the decision of the last beat and what the status shows of it become words for whoever holds the
-money. The first sentence says what is (not) done and why, the second what else may happen next.
+Pure functions from a decision of the strategy and the status of the same tick. The first sentence says what is done
+or not done and why, the others what may happen next. Prices come first, each with its distance from the price now;
+the rule behind it follows in brackets.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,10 @@ from trailingedge.notifications.account_messages import locked_elsewhere
 from trailingedge.notifications.messages import (
     END_REASONS,
     EXIT_NAMES,
+    RESUME,
     AnyNumber,
+    duration,
+    elapsed,
     figure,
     order,
     percent,
@@ -22,19 +26,28 @@ from trailingedge.notifications.messages import (
     quantity,
 )
 from trailingedge.notifications.risk_messages import breaker_until, measured
-from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView, gain_asset, gate_side
+from trailingedge.notifications.status import (
+    ExitView,
+    QuoteObstacle,
+    StatusView,
+    a_close,
+    gain_asset,
+    gate_side,
+    level,
+    quote_stop,
+)
 from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import ShutBy
 from trailingedge.strategy.trailing_stop import MinGain, Trail
 
-_REASONS: Final[Mapping[ExitKind, str]] = {
+_PURPOSES: Final[Mapping[ExitKind, str]] = {
     ExitKind.TAKE_PROFIT: "to take profit",
     ExitKind.MANUAL: "on your command",
     ExitKind.BREAKOUT: "on a breakout",
     ExitKind.FLUSH: "after the hard stop",
-    ExitKind.ESCAPE: "as a last resort",
+    ExitKind.ESCAPE: "as a taker, the last resort",
 }
 
 
@@ -47,37 +60,37 @@ class _DirectionWords:
     acts: str
     side: str
     best: str
-    turns: str
-    past: str
     deal: str
 
 
-_SELLING: Final = _DirectionWords("selling", "sell", "sells", "bid", "best bid", "falls", "or below", "sale")
-_BUYING: Final = _DirectionWords("buying", "buy", "buys", "ask", "lowest ask", "rises", "or above", "purchase")
+_SELLING: Final = _DirectionWords("selling", "sell", "sells", "bid", "best bid", "sale")
+_BUYING: Final = _DirectionWords("buying back", "buy back", "buys back", "ask", "lowest ask", "buy-back")
 
 
 def why(view: StatusView, decision: Decision | None) -> str:
-    """The sentences. `view` and `decision` are of the same beat; without a decision there was none yet."""
+    """The sentences. `view` and `decision` are of the same tick; `decision` is None before the first."""
     if decision is None or decision.state.funded is None:
-        return "Not trading yet: the start is not over."
+        return "Not trading yet: the bot is still starting."
+    # The first that applies answers. The order is that of the strategy's own table, from what forbids everything
+    # down to what only waits for a price.
     sentences = (
         _halted(view)
         or _exiting(view, decision)
         or _unfunded(view, decision)
-        or _blind(view, decision)
+        or _without_data(view, decision)
         or _gated(view, decision)
         or _stopping(view, decision)
-        or _held(view, decision)
+        or _paused(view, decision)
         or _watching(view, decision)
     )
     return " ".join(sentences)
 
 
-def _way(view: StatusView) -> _DirectionWords:
+def _words(view: StatusView) -> _DirectionWords:
     return _SELLING if view.regime is Regime.BASE else _BUYING
 
 
-def _level(view: StatusView, value: AnyNumber | None) -> str:
+def _figure(view: StatusView, value: AnyNumber | None) -> str:
     """A price without its unit, which the sentence has named already."""
     return "–" if value is None else figure(value, view.rules.tick_size)
 
@@ -91,7 +104,7 @@ def _halted(view: StatusView) -> list[str]:
     reason = f" ({view.halt_reason})" if view.halt_reason else ""
     return [
         f"Not trading: halted by a safety rule{reason}.",
-        "Nothing is armed, not even the hard stop, until you resume ('r' or /resume).",
+        f"There are no orders, not even from the hard stop, until you resume with {RESUME}.",
     ]
 
 
@@ -102,74 +115,66 @@ def _unfunded(view: StatusView, decision: Decision) -> list[str]:
     has = "nothing"
     if holdings is not None:
         has = f"{quantity(rules, holdings.base)} and {price(rules, holdings.quote)}"
-    sentence = f"Not trading: an order needs at least {price(rules, rules.min_notional)}"
+    sentence = f"Not trading: there are {has} to trade, and an order needs {price(rules, rules.min_notional)}"
     if rules.min_quantity:
         sentence += f" and {quantity(rules, rules.min_quantity)}"
-    sentence += f", and there are {has} to trade."
-    kept, locked = _kept_back(view), locked_elsewhere(rules, view.locked)
-    others = [f"{kept} kept back."] if kept else []
+    reserves, locked = _reserves(view), locked_elsewhere(rules, view.locked)
+    others = [f"{reserves} kept back."] if reserves else []
     others += [f"{locked}."] if locked else []
-    return [sentence, *(others or ["A deposit starts it again."])]
+    return [f"{sentence}.", *(others or ["It goes on after a deposit."])]
 
 
-def _kept_back(view: StatusView) -> str:
-    """What the reserves take out of reach."""
+def _reserves(view: StatusView) -> str:
+    """The subject of a sentence on what the reserves keep back."""
     rules = view.rules
-    kept = [f"RESERVE_BASE {quantity(rules, view.reserve_base)}"] if view.reserve_base else []
-    kept += [f"RESERVE_QUOTE {price(rules, view.reserve_quote)}"] if view.reserve_quote else []
-    return f"{' and '.join(kept)} {'is' if len(kept) == 1 else 'are'}" if kept else ""
+    reserves = [f"RESERVE_BASE {quantity(rules, view.reserve_base)}"] if view.reserve_base else []
+    reserves += [f"RESERVE_QUOTE {price(rules, view.reserve_quote)}"] if view.reserve_quote else []
+    return f"{' and '.join(reserves)} {'is' if len(reserves) == 1 else 'are'}" if reserves else ""
 
 
-def _blind(view: StatusView, decision: Decision) -> list[str]:
-    """Nothing is judged by old data."""
+def _without_data(view: StatusView, decision: Decision) -> list[str]:
+    """Without a fresh price or without the account no level is checked."""
     if not view.account_proven:
         return [
-            "Not trading: the account connection is away, so nothing can be ordered.",
-            f"No trigger is judged until it is back{_nor_the_stop(view)}.",
+            "Not trading: there is no account connection, so no order can be sent.",
+            f"No level is checked until it returns{_nor_the_stop(view)}.",
         ]
     if decision.unit_value is not None:
         return []
-    heard = (
-        f"the market has been silent for {view.data_age_s:.0f} s" if view.data_is_known else "there is no market data"
-    )
-    return [f"Not trading: {heard}.", f"No trigger is judged until it speaks again{_nor_the_stop(view)}."]
+    silent = f" for {view.data_age_s:.0f} s" if view.data_is_known else ""
+    return [f"Not trading: no market data{silent}.", f"No level is checked until it returns{_nor_the_stop(view)}."]
 
 
 def _nor_the_stop(view: StatusView) -> str:
-    return ", the hard stop neither" if view.regime is Regime.BASE else ""
+    return ", not even the hard stop" if view.regime is Regime.BASE else ""
 
 
-def _held(view: StatusView, decision: Decision) -> list[str]:
-    """Pause, breaker, or funds at the edge of what can be bought with."""
+def _paused(view: StatusView, decision: Decision) -> list[str]:
+    """Trading is paused: by the operator, by a breaker, or after a buy that failed for too small a balance."""
     if TradeBlock.PAUSED not in (*view.exit_blocks, *decision.exit_blocks):
         return []
     if view.paused:
-        because = "you have paused it; 'r' or /resume goes on"
+        because = f"trading is paused, resume with {RESUME}"
     elif view.trips:
-        because = "; ".join(
-            f"{measured(trip)}, so a breaker holds {breaker_until(trip.breaker)}" for trip in view.trips
-        )
+        because = "; ".join(f"{measured(trip)}, paused {breaker_until(trip.breaker)}" for trip in view.trips)
     else:
-        because = (
-            "the last try came to nothing, for the funds only just make up an order; it is tried again in a minute"
-        )
-    doing = "selling for profit" if view.regime is Regime.BASE else "buying"
-    return [f"Not {doing}: {because}.", *_after(view, decision), _stop(view)]
+        because = "the balance is only just enough for an order and the last try failed; the next one is in a minute"
+    doing = "taking profit" if view.regime is Regime.BASE else "buying back"
+    return [f"Not {doing}: {because}.", *_after_the_pause(view, decision), _stop(view)]
 
 
-def _after(view: StatusView, decision: Decision) -> list[str]:
-    """Which take-profit counts once nothing holds any more."""
-    trail, way = decision.trail, _way(view)
+def _after_the_pause(view: StatusView, decision: Decision) -> list[str]:
+    """The take-profit that applies once trading is no longer paused."""
+    trail, words = decision.trail, _words(view)
     if trail is None or decision.trail_arms_at_price is None:
         return []
     if trail.due:
-        return [f"After that it {way.acts} at once, for the {way.side} is past the trail."]
+        return [f"After that it {words.acts} at once: the {words.side} is past the trail."]
     if trail.trigger_value is not None and trail.drawdown < trail.callback:
-        level = _level(view, decision.take_profit_price)
-        return [f"After that it {way.acts} for profit when the {way.side} {way.turns} to {level} {way.past}."]
+        return [f"After that it {words.acts} at {level(view, decision.take_profit_price)} (the trail)."]
     if trail.armed:
         return []
-    return [f"After that the take-profit trails from {_level(view, decision.trail_arms_at_price)} on."]
+    return [f"After that the take-profit trails from {level(view, decision.trail_arms_at_price)}."]
 
 
 # --- the gate and the stop ------------------------------------------------------------------------
@@ -184,168 +189,187 @@ def _gated(view: StatusView, decision: Decision) -> list[str]:
         since = f"since the hard stop sold at {price(rules, gate.price)}"
     else:
         since = f"since a candle closed at {price(rules, gate.price)}, too far above the anchor"
-    first = f"Not buying: the gate is shut {since}; {_opens(view, decision)}."
-    held = "It is paused besides." if view.paused else "'x' buys all the same."
-    return [first, "A breaker holds besides." if view.trips and not view.paused else held]
+    first = f"Not buying back: the gate is shut {since}."
+    if view.paused:
+        return [first, _opens(view, decision), "Trading is paused as well."]
+    if view.trips:
+        return [first, _opens(view, decision), "A breaker pauses trading as well."]
+    return [first, _opens(view, decision), "'x' or /flip buys anyway."]
 
 
 def _opens(view: StatusView, decision: Decision) -> str:
-    gate, memory = decision.gate, decision.state
+    gate, state = decision.gate, decision.state
     if gate is None or decision.gate_price is None:
-        return "it can open once there are candles enough for the channel"
-    side, other = gate_side(gate), "below" if gate.shut_by is ShutBy.HARD_STOP else "above"
-    mid = f"the channel's middle, {_level(view, decision.gate_price)}"
-    heard = memory.last_close_ms > gate.shut_ms
-    before = memory.last_close if heard else gate.price
-    passed = before > decision.gate_price if gate.shut_by is ShutBy.HARD_STOP else before < decision.gate_price
-    last = f"the last one closed at {_level(view, before)}" if heard else "none has closed since"
-    if passed:
-        return f"it opens when a candle closes {side} {mid}, after one at it or {other}; {last}"
-    return f"it opens when a candle closes {side} {mid}; {last}"
+        return "It can open once there are enough candles for the channel."
+    by_stop = gate.shut_by is ShutBy.HARD_STOP
+    side, other = gate_side(gate), "below" if by_stop else "above"
+    # Only candles that closed after the gate was shut count; before the first, the shutting price stands for one.
+    closed_since = state.last_close_ms > gate.shut_ms
+    before = state.last_close if closed_since else gate.price
+    last = f"the last close was {_figure(view, before)}" if closed_since else "none has closed since"
+    middle = f"It opens at {a_close(view)} {side} {level(view, decision.gate_price)} (the channel's middle)"
+    # A cross needs a close on the far side first.
+    passed = before > decision.gate_price if by_stop else before < decision.gate_price
+    return f"{middle}, after one at it or {other}; {last}." if passed else f"{middle}; {last}."
 
 
 def _stop(view: StatusView) -> str:
-    """What happens if it goes the wrong way."""
+    """What happens if the price goes the wrong way."""
     if view.stop is None or view.stop_frac is None:
-        return "There is no stop to judge."
-    away = f"{percent(-view.stop_frac)} in {gain_asset(view)}"
+        return "There is no stop to check."
     if view.regime is Regime.BASE:
-        return f"The hard stop sells when the bid falls to {_level(view, view.stop)} ({away})."
-    return (
-        f"A candle that closes at {_level(view, view.stop)} or above shuts the gate ({away}): then nothing is bought."
-    )
+        falls = f"stays there for {elapsed(view.stop_confirm_s)}" if view.stop_confirm_s else "falls to it"
+        return f"Hard stop {level(view, view.stop)}: it sells everything when the bid {falls}."
+    stop = quote_stop(view, view.stop)
+    return f"{stop[0].upper()}{stop[1:]} (the gate shuts)."
 
 
 def _stopping(view: StatusView, decision: Decision) -> list[str]:
-    """A breach that has to last before it is believed."""
+    """The bid is at the hard stop, and has to stay there before everything is sold."""
     if decision.stop_breach_ms is None or view.stop is None or view.exit_side_price is None:
         return []
-    bid, stop = price(view.rules, view.exit_side_price), _level(view, view.stop)
+    bid, stop = price(view.rules, view.exit_side_price), _figure(view, view.stop)
     lasted = f"{decision.stop_breach_ms / 1000:.1f} s of the {view.stop_confirm_s:g} s that it takes"
-    return [f"About to sell everything: the bid {bid} has been at the hard stop {stop} or below for {lasted}."]
+    return [f"About to sell everything: the bid {bid} has been at or below the hard stop {stop} for {lasted}."]
 
 
 # --- watching -------------------------------------------------------------------------------------
 
 
 def _watching(view: StatusView, decision: Decision) -> list[str]:
-    trail, way = decision.trail, _way(view)
+    trail, words = decision.trail, _words(view)
     if trail is None:
-        return [f"Not {way.doing}: there is nothing to judge by."]
-    return [_armed(view, decision, trail) if trail.armed else _not_armed(view, decision, trail), _stop(view)]
+        return [f"Not {words.doing}: there is no price to decide by."]
+    sentences = _trailing(view, decision, trail) if trail.armed else _not_trailing(view, decision, trail)
+    return [*sentences, _stop(view)]
 
 
-def _not_armed(view: StatusView, decision: Decision, trail: Trail) -> str:
-    way, rules = _way(view), view.rules
-    best = f"the {way.best} since the anchor {price(rules, view.anchor or 0)} was {_level(view, view.high)}"
-    first = f"Not {way.doing}: {best} ({percent(trail.gain / decision.state.anchor)} in {gain_asset(view)})"
-    now = f"the {way.side} is {_level(view, view.exit_side_price)}"
-    if decision.trail_arms_at_price is None:
-        return f"{first}, and no gain is enough while the channel is as wide as the price; {now}."
-    needed = percent(trail.min_gain.value / decision.state.anchor)
-    return (
-        f"{first}, and the take-profit trails from {_level(view, decision.trail_arms_at_price)} on "
-        f"({needed}, {_term(trail.min_gain)}); {now}."
+def _not_trailing(view: StatusView, decision: Decision, trail: Trail) -> list[str]:
+    words, rules = _words(view), view.rules
+    now = price(rules, view.exit_side_price or 0)
+    first = (
+        f"Not {words.doing}: the {words.side} is {now}, the {words.best} since the anchor "
+        f"{_figure(view, view.anchor)} was {_figure(view, view.high)}."
     )
+    if decision.trail_arms_at_price is None:
+        return [first, "No gain is enough to trail while the channel is as wide as the price."]
+    rule = _rule(view, trail.min_gain)
+    if view.regime is Regime.BASE:  # only here is the gain a percentage of the price
+        rule = f"a gain of {percent(trail.min_gain.value / decision.state.anchor)}, {rule}"
+    return [first, f"The take-profit trails from {level(view, decision.trail_arms_at_price)} ({rule})."]
 
 
-def _term(least: MinGain) -> str:
-    """Which of the three terms asks for so much."""
+def _rule(view: StatusView, least: MinGain) -> str:
+    """The term that asks for the largest gain."""
     if least.value == least.static:
-        return "the least gain set"
-    return "for both fees and the buffer" if least.value == least.fees else "for the channel's width"
+        return f"MIN_GAIN_TRIGGER_FRAC_{'BASE' if view.regime is Regime.BASE else 'QUOTE'}"
+    return "for both fees and BUFFER" if least.value == least.fees else "for the channel's width"
 
 
-def _armed(view: StatusView, decision: Decision, trail: Trail) -> str:
-    way, regime = _way(view), decision.regime or Regime.BASE
-    now = f"the {way.side} is {price(view.rules, view.exit_side_price or 0)}"
+def _trailing(view: StatusView, decision: Decision, trail: Trail) -> list[str]:
+    words, regime = _words(view), decision.regime or Regime.BASE
+    now = price(view.rules, view.exit_side_price or 0)
     gain = f"{percent(trail.gain / decision.state.anchor)} in {gain_asset(view)}"
-    gained = f"{gain} at the {way.best}, {_level(view, view.high)}"
-    trigger = _level(view, price_at(regime, trail.high - trail.callback))
-    pays = _level(view, price_at(regime, trail.break_even))
+    best = f"The {words.best} was {_figure(view, view.high)}, a gain of {gain}."
+    trigger = price_at(regime, trail.high - trail.callback)
+    at, pays = _figure(view, trigger), _figure(view, price_at(regime, trail.break_even))
     if trail.due:
-        return f"About to {way.act}: the trail at {trigger} is reached, and the balances are being settled."
+        return [
+            (f"About to {words.act}: the {words.side} {now} has reached the trail at {at}; waiting for the balances.")
+        ]
     if trail.trigger_value is None:
-        return (
-            f"Not {way.doing} yet: it trails {gained}, but a {way.deal} at {trigger}, where the trail is, "
-            f"would not pay both fees ({pays} would); {now}."
-        )
+        return [
+            (
+                f"Not {words.doing} yet: a {words.deal} at the trail, {at}, would not pay both fees, "
+                f"one at {pays} would; the {words.side} is {now}."
+            ),
+            best,
+        ]
     if trail.drawdown >= trail.callback:
-        return (
-            f"Not {way.doing}: {now}, past the trail at {trigger} and past {pays}, which pays both fees; "
-            f"no profit is left to take until it is back between the two."
-        )
-    then = f"it {way.acts} when the {way.side} {way.turns} to {trigger} {way.past}"
-    return f"Not {way.doing} yet: it trails {gained}; {then}, and {now}."
+        return [
+            (
+                f"Not {words.doing}: the {words.side} {now} is past the trail at {at} and past {pays}, "
+                f"where a {words.deal} still pays both fees; it {words.acts} once the {words.side} is back in between."
+            )
+        ]
+    return [
+        f"Not {words.doing} yet: the {words.side} is {now}, it {words.acts} at {level(view, trigger)} (the trail).",
+        best,
+    ]
 
 
-# --- an exit under way ----------------------------------------------------------------------------
+# --- an exit in progress --------------------------------------------------------------------------
 
 
 def _exiting(view: StatusView, decision: Decision) -> list[str]:
-    chase = view.active_exit
-    if chase is None:
+    active = view.active_exit
+    if active is None:
         return []
-    if chase.ending is not None:
-        return _ending(view, chase, END_REASONS[chase.ending])
+    if active.ending is not None:
+        return _ending(view, active, END_REASONS[active.ending])
     stopping = _stopping(view, decision)
-    return [f"{_head(view, chase)}: {_order(view, chase)}.", *(stopping or _what_ends_it(view, chase))]
+    return [f"{_progress(view, active)}: {_order(view, active)}.", *(stopping or _what_ends_it(view, active))]
 
 
-def _ending(view: StatusView, chase: ExitView, cause: str) -> list[str]:
-    """What is still to happen before it is over, and that until then nothing else is."""
-    over = f"The {EXIT_NAMES[chase.kind]} is over ({cause})"
-    last = ["Until then the hard stop is not judged."] if view.regime is Regime.BASE else []
-    if chase.price is not None and chase.remaining is not None:
+def _ending(view: StatusView, active: ExitView, reason: str) -> list[str]:
+    """What is still to happen before the exit is over; until then nothing else happens."""
+    over = f"The {EXIT_NAMES[active.kind]} is ending ({reason})"
+    # An exit that is ending blocks all that the strategy might begin, the hard stop of a sale included.
+    last = ["The hard stop is not checked until then."] if view.regime is Regime.BASE else []
+    if active.price is not None and active.remaining is not None:
         if view.account_proven:
-            return [f"{over}: its order is being taken off the book.", *last]
-        left = order(view.rules, chase.side, chase.remaining, chase.price)
-        away = "but the exchange cannot be reached"
-        return [f"{over}, {away}: the order {left} may still fill until it is taken off.", *last]
+            return [f"{over}: its order is being cancelled.", *last]
+        left = order(view.rules, active.side, active.remaining, active.price)
+        return [
+            f"{over}, but there is no account connection: the order {left} may still fill until it can be cancelled.",
+            *last,
+        ]
     if not view.account_proven:
-        waits = "it is concluded when the account connection is back"
+        waits = "the account connection returns"
     elif view.not_judged_reason:
-        waits = "it is concluded when the market is heard again"
+        waits = "market data returns"
     else:
-        waits = "it is concluded in a moment"
-    return [f"{over}: no order of it is on the book, and {waits}.", *last]
+        return [f"{over}: no order is left on the book, it is over in a moment.", *last]
+    return [f"{over}: no order is left on the book, it is over when {waits}.", *last]
 
 
-def _head(view: StatusView, chase: ExitView) -> str:
-    doing = "Selling" if chase.side is Side.SELL else "Buying"
-    filled = f"{quantity(view.rules, chase.filled)} filled so far" if chase.filled else "nothing filled so far"
-    return f"{doing} {_REASONS.get(chase.kind, EXIT_NAMES[chase.kind])} for {chase.age_s:.0f} s, {filled}"
+def _progress(view: StatusView, active: ExitView) -> str:
+    doing = "Selling" if active.side is Side.SELL else "Buying back"
+    filled = f"{quantity(view.rules, active.filled)} filled so far" if active.filled else "nothing filled so far"
+    return f"{doing} {_PURPOSES.get(active.kind, EXIT_NAMES[active.kind])} for {duration(active.age_s)}, {filled}"
 
 
-def _order(view: StatusView, chase: ExitView) -> str:
+def _order(view: StatusView, active: ExitView) -> str:
     """Where the order is, and what it waits for."""
-    rules, obstacle = view.rules, chase.obstacle
+    rules, obstacle = view.rules, active.obstacle
     trouble = "" if obstacle is None else obstacle.value
-    if obstacle is QuoteObstacle.REFUSED and chase.reject_text:
-        trouble = f"{trouble} ({chase.reject_text})"
-    if chase.price is None or chase.remaining is None:
+    if obstacle is QuoteObstacle.REFUSED and active.reject_text:
+        trouble = f"{trouble} ({active.reject_text})"
+    if active.price is None or active.remaining is None:
         return f"no order is on the book, {trouble or 'one is about to be placed'}"
-    rests = f"the order for {quantity(rules, chase.remaining)} is at {price(rules, chase.price)}"
+    resting = f"the order for {quantity(rules, active.remaining)} is at {price(rules, active.price)}"
     if trouble:
-        return f"{rests}; {trouble}"
+        return f"{resting}; {trouble}"
     if view.top is None:
-        return rests
-    best = view.top.best(chase.side)
-    side, taker = ("ask", "buyer") if chase.side is Side.SELL else ("bid", "seller")
-    if (best < chase.price) if chase.side is Side.SELL else (best > chase.price):
-        return f"{rests}, and follows the best {side}, {_level(view, best)}"
-    return f"{rests}, the best {side}; being post-only, it waits for a {taker}"
+        return resting
+    best = view.top.best(active.side)
+    side, taker = ("ask", "buyer") if active.side is Side.SELL else ("bid", "seller")
+    # A SELL is behind the best ask when it asks for more, a BUY behind the best bid when it bids less.
+    if (best < active.price) if active.side is Side.SELL else (best > active.price):
+        return f"{resting}, and follows the best {side}, {_figure(view, best)}"
+    return f"{resting}, the best {side}; being post-only, it waits for a {taker}"
 
 
-def _what_ends_it(view: StatusView, chase: ExitView) -> list[str]:
-    """What else may happen to it."""
+def _what_ends_it(view: StatusView, active: ExitView) -> list[str]:
+    """The stop that can end the exit, or that cannot be checked now."""
     if view.stop is None:
         return []
-    if chase.side is Side.SELL:
-        stop = _level(view, view.stop)
+    if active.side is Side.SELL:
+        stop = _figure(view, view.stop)
         if not view.account_proven:
-            return [f"The hard stop at {stop} is not judged until the account connection is back."]
+            return [f"The hard stop at {stop} is not checked until the account connection returns."]
         if view.not_judged_reason:
-            return [f"The hard stop at {stop} is not judged until the market speaks again."]
-        return [f"The hard stop takes over when the bid falls to {stop}."]
-    return [f"A candle that closes at {_level(view, view.stop)} or above ends it."]
+            return [f"The hard stop at {stop} is not checked until market data returns."]
+        return [f"The hard stop takes over at a bid ≤ {level(view, view.stop)}."]
+    stop = level(view, view.stop)
+    return [f"{a_close(view)[0].upper()}{a_close(view)[1:]} ≥ {stop}, ends it and shuts the gate."]

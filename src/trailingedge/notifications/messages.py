@@ -1,7 +1,8 @@
-"""What people read: one line for each change of state, the same in terminal, log and alert.
+"""Alert and log texts: one line for each change of state, the same in the terminal, the log and on the phone.
 
-Each begins with the name of the change. Amounts stand on the symbol's grid and name their unit;
-fractions become percent here, and only here.
+Each line begins with the name of the change, then comes what happened with its numbers and units, then what the
+bot does next, and where it matters what the reader can do. Amounts stand on the symbol's grid. Fractions become
+percent here, and only here.
 """
 
 import math
@@ -21,38 +22,56 @@ EXIT_NAMES: Final[Mapping[ExitKind, str]] = {
     ExitKind.TAKE_PROFIT: "take-profit",
     ExitKind.MANUAL: "manual flip",
     ExitKind.BREAKOUT: "breakout",
-    ExitKind.FLUSH: "flush",
-    ExitKind.ESCAPE: "escape",
+    ExitKind.FLUSH: "hard stop",
+    ExitKind.ESCAPE: "taker escape",
     ExitKind.JUMPSTART: "jumpstart",
-    ExitKind.NOTE: "note",
+    ExitKind.NOTE: "anchor marker",
 }
 
 END_REASONS: Final[Mapping[ExitEndReason, str]] = {
     ExitEndReason.FILLED: "filled",
-    ExitEndReason.DUST: "filled but for a rest too small to trade",
-    ExitEndReason.CANCELLED: "withdrawn by the operator",
-    ExitEndReason.STOPPED: "stopped, the price rose too far above the anchor",
-    ExitEndReason.PAUSED: "held back by a pause or a breaker",
-    ExitEndReason.EXPIRED: "expired, no order could rest in time",
-    ExitEndReason.HALTED: "halted by a safety rule",
-    ExitEndReason.FUNDS_GONE: "over, another hand moved the funds",
+    ExitEndReason.DUST: "filled, but for a rest too small to trade",
+    ExitEndReason.CANCELLED: "cancelled by the operator",
+    ExitEndReason.STOPPED: "a candle closed too far above the anchor",
+    ExitEndReason.PAUSED: "trading is paused",
+    ExitEndReason.EXPIRED: "no order could be placed in time",
+    ExitEndReason.HALTED: "trading is halted by a safety rule",
+    ExitEndReason.FUNDS_GONE: "the funds were moved outside this bot",
 }
 
-# What the terminal's letters are called wherever there are none.
-COMMAND_NAMES: Final[Mapping[str, str]] = {"x": "flip", "c": "withdraw"}
+# The strategy's commands bear the hotkeys' letters; texts that are read without a keyboard need words.
+COMMAND_NAMES: Final[Mapping[str, str]] = {"x": "flip", "c": "cancel"}
+
+# The four words that all other texts use: explained by the hotkeys' help and by the report's page.
+GLOSSARY: Final[Mapping[str, str]] = {
+    "anchor": "the price at which it came into the asset it holds; gain and loss are measured from it",
+    "channel": "the highest, middle and lowest price of the last candles (Donchian)",
+    "gate": "shut after a stop: no buy-back until a candle closes across the channel's middle",
+    "trail": "the level that follows the best price once the gain is large enough; at it the profit is taken",
+}
+
+RESUME: Final = "'r' or /resume"
 
 _FINEST: Final = Decimal("0.00000001")  # the exchange keeps no account of less
+_COARSE_FRAC: Final = 0.01  # from this distance on one decimal is enough
 
 
 def percent(fraction: AnyNumber) -> str:
-    """A change as people say it, signed: 0.0125 is "+1.25 %"."""
-    # Rounded before it is signed: nothing lost is not "-0.00 %".
+    """A signed change: 0.0125 is "+1.25 %"."""
+    # Rounded before it is signed: a loss of nothing is not "-0.00 %".
     return f"{round(float(fraction) * 100, 2) + 0.0:+.2f} %"
 
 
 def rate(fraction: Decimal) -> str:
     """A fee or a share, exactly: 0.00075 is "0.075 %"."""
     return f"{format_plain(fraction * 100)} %"
+
+
+def distance(level: AnyNumber, now: AnyNumber) -> str:
+    """How far the price `now` has to move to reach `level`: "+2.0 % from here"."""
+    fraction = float(level) / float(now) - 1.0
+    decimals = 1 if abs(fraction) >= _COARSE_FRAC else 2
+    return f"{round(fraction * 100, decimals) + 0.0:+.{decimals}f} % from here"
 
 
 def price(rules: SymbolRules, value: AnyNumber) -> str:
@@ -71,7 +90,7 @@ def notional(rules: SymbolRules, value: AnyNumber) -> str:
 
 
 def figure(value: AnyNumber, grid: Decimal) -> str:
-    """A number with the decimals of `grid`, or a dash where it is none."""
+    """A number with the decimals of `grid`; a dash for infinity and NaN."""
     return format_on_grid(Decimal(value), grid) if math.isfinite(value) else "–"
 
 
@@ -81,15 +100,16 @@ def amounts(rules: SymbolRules, of_assets: Mapping[str, Decimal]) -> str:
 
 
 def _amount(rules: SymbolRules, asset: str, amount: Decimal) -> str:
-    """On the symbol's grid where that shows it to a hundredth, else as finely as the exchange counts."""
+    """An amount on the symbol's grid where that shows it to a hundredth, else as finely as the exchange counts."""
     grid = {rules.base_asset: rules.step_size, rules.quote_asset: rules.tick_size}.get(asset)
+    # A fee of 0.0004 FDUSD on a grid of 0.01 would read as 0.00.
     if grid is not None and abs(amount) >= 100 * grid:
         return f"{format_on_grid(amount, grid)} {asset}"
     return f"{format_plain(Decimal(format_on_grid(amount, _FINEST)))} {asset}"
 
 
 def elapsed(seconds: float) -> str:
-    """How long something took: "12.3 s", "1 min 5 s", "2 h"."""
+    """A measured time: "12.3 s", "1 min 5 s", "2 h"."""
     return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
 
 
@@ -121,121 +141,140 @@ def banner(version: str, mode: str, symbol: str, ws_api_url: str, ws_stream_url:
 
 
 def jumpstart_placed(rules: SymbolRules, client_order_id: str, side: Side, amount: Decimal, at: Decimal) -> str:
+    """The test order of the start rests on the book."""
     return f"jumpstart placed: {order(rules, side, amount, at)}, far from the market ({client_order_id})"
 
 
 def jumpstart_cancelled(rules: SymbolRules, client_order_id: str, base: Balance, quote: Balance) -> str:
-    held = f"{quantity(rules, base.total)} and {notional(rules, quote.total)}"
-    return f"jumpstart cancelled: the account holds {held} ({client_order_id})"
+    """The test order is off the book, and its execution reports have confirmed the balances."""
+    balance = f"{quantity(rules, base.total)} and {notional(rules, quote.total)}"
+    return f"jumpstart cancelled: the account holds {balance} ({client_order_id})"
 
 
-def balances_differ(asset: str, told: Decimal, asked: Decimal) -> str:
-    by_stream = f"{format_plain(told)} {asset} by the stream"
-    return f"balances differ: {by_stream}, {format_plain(asked)} {asset} by the account, which counts"
+def balances_differ(asset: str, streamed: Decimal, queried: Decimal) -> str:
+    """The user data stream and `account.status` disagree."""
+    return (
+        f"balances differ: {format_plain(streamed)} {asset} by the stream, {format_plain(queried)} {asset} by the account, "
+        f"which is taken as correct"
+    )
 
 
 def leftover_cancelled(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
-    return f"order left from before cancelled: {order(rules, side, remaining, at)} ({client_order_id})"
+    """An order of an earlier session was open at the start."""
+    return f"order of an earlier session cancelled: {order(rules, side, remaining, at)} ({client_order_id})"
 
 
 def ready(
     rules: SymbolRules, mode: str, regime: Regime | None, anchor: AnyNumber | None, fee: Decimal, ws_api_url: str
 ) -> str:
-    """`anchor` is a price in quote per base, whichever asset is held; None while nothing is."""
-    held = f"holding {held_asset(rules, regime)}"
+    """`anchor` is a price in quote per base, whichever asset is held; None while neither can be traded."""
+    position = f"holding {held_asset(rules, regime)}"
     if anchor is not None:
-        held += f", anchor {price(rules, anchor)}"
-    return f"ready: {heading(mode, rules.symbol)} at {ws_api_url}, {held}, maker fee {rate(fee)}"
+        position += f", anchor {price(rules, anchor)}"
+    return f"ready: {heading(mode, rules.symbol)} at {ws_api_url}, {position}, maker fee {rate(fee)}"
 
 
 def held_asset(rules: SymbolRules, regime: Regime | None) -> str:
-    """The asset held, in its own name."""
+    """The name of the asset held."""
     if regime is None:
         return "nothing tradable"
     return rules.base_asset if regime is Regime.BASE else rules.quote_asset
 
 
-def shutdown(reason: str, rules: SymbolRules | None = None, held: Regime | None = None) -> str:
-    """With `rules`, also what is left alone with it: the last word on a phone."""
-    if rules is None or held is None:
+def shutdown(reason: str, rules: SymbolRules | None = None, regime: Regime | None = None) -> str:
+    """The last line of a session. With `rules` and `regime`, also what nothing watches until the next start."""
+    if rules is None or regime is None:
         return f"shutdown: {reason}"
-    alone = "nobody watches the hard stop now" if held is Regime.BASE else f"nobody buys {rules.base_asset} back now"
-    return f"shutdown: {reason}; holding {held_asset(rules, held)}, and {alone}"
+    missing = "no hard stop" if regime is Regime.BASE else f"no buy-back of {rules.base_asset}"
+    return f"shutdown: {reason}; holding {held_asset(rules, regime)}, {missing} until the bot runs again"
 
 
 def ended(reason: str) -> str:
-    """A session that nobody asked to end."""
-    return f"ended: {reason}"
+    """A session ended that no operator stopped. `reason` may have several lines."""
+    return f"ended: {reason}\nno trading and no hard stop until the bot runs again"
 
 
 def order_left(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
-    """What is to be done about it differs: an exit is gone on with at the next start, a deep order taken away."""
+    """An order that may still be open after the end. The next start adopts an exit, and cancels a probe order."""
     own = own_id(client_order_id)
-    deep = own is not None and own.kind in (ExitKind.JUMPSTART, ExitKind.NOTE)
-    then = "it is cancelled then" if deep else "it is taken up then"
+    # The next start finds the order by its id: it adopts the order of an exit, and cancels a jumpstart or a marker.
+    probe = own is not None and own.kind in (ExitKind.JUMPSTART, ExitKind.NOTE)
+    then = "which cancels it" if probe else "which continues it"
     left = f"order left on the exchange: {order(rules, side, remaining, at)} ({client_order_id})"
-    return f"{left}; cancel it at the exchange, or start again: {then}"
+    return f"{left}; cancel it at the exchange, or start the bot again, {then}"
 
 
 def leftovers_unclear() -> str:
-    return "orders of an earlier session may be open on the exchange: it ended before they were all looked after"
+    """The start was interrupted before the open orders of the account were known."""
+    return (
+        "orders of an earlier session may still be open: this one ended before it had cancelled them; "
+        "look at the open orders on the exchange, or start the bot again"
+    )
 
 
 # --- exits ---
 
 
-def take_profit_armed(rules: SymbolRules, side: Side, now: AnyNumber, gain_frac: float, drawdown_frac: float) -> str:
+def take_profit_armed(
+    rules: SymbolRules, side: Side, now: AnyNumber, best_gain_frac: float, drawdown_frac: float
+) -> str:
     """`now` is the price that armed it; the fractions are of the anchor."""
+    # The reader wants the gain that is being sold, after the drawdown that triggered it, and the best for comparison.
+    gain, best = percent(best_gain_frac - abs(drawdown_frac)), percent(best_gain_frac)
     return (
-        f"take-profit armed: {_leaves(rules, side)} near {price(rules, now)}, "
-        f"best gain {percent(gain_frac)} over the anchor, {abs(drawdown_frac) * 100:.2f} % lost since"
+        f"take-profit armed: gain {gain} in {_result_asset(rules, side)} since the anchor (best {best}); "
+        f"{_acts(rules, side)} near {price(rules, now)}"
     )
 
 
-def hard_stop(rules: SymbolRules, now: AnyNumber, loss_frac: float, distance_frac: float) -> str:
+def hard_stop(rules: SymbolRules, now: AnyNumber, loss_frac: float, limit_frac: float) -> str:
+    """`now` is the price that confirmed it; the fractions are of the anchor."""
+    loss, limit = percent(-abs(loss_frac)), percent(-abs(limit_frac))
     return (
-        f"hard stop: {percent(-loss_frac)} from the anchor, {percent(-distance_frac)} allowed; "
-        f"selling all {rules.base_asset} near {price(rules, now)}"
+        f"hard stop: loss {loss} (limit {limit}) since the anchor; selling all {rules.base_asset} "
+        f"near {price(rules, now)}"
     )
 
 
-def manual_flip(rules: SymbolRules, side: Side, now: AnyNumber | None, patience_s: float | None = None) -> str:
-    """`now` is None while the market is not known: the order waits for it, `patience_s` at most."""
+def manual_flip(rules: SymbolRules, side: Side, now: AnyNumber | None, timeout_s: float | None = None) -> str:
+    """`now` is None without market data: then the order waits for it, `timeout_s` at most."""
     if now is not None:
-        return f"manual flip: {_leaves(rules, side)} near {price(rules, now)}"
-    long = "too long" if patience_s is None else f"longer than {duration(patience_s)}"
-    return f"manual flip: {_leaves(rules, side)} as soon as the market is known, unless that takes {long}"
+        return f"manual flip: {_acts(rules, side)} near {price(rules, now)}"
+    long = "too long" if timeout_s is None else f"longer than {duration(timeout_s)}"
+    return f"manual flip: {_acts(rules, side)} once there is market data; cancelled if that takes {long}"
 
 
 def breakout_armed(rules: SymbolRules, side: Side, now: AnyNumber | None) -> str:
-    """The setting that asked for it is named, for the breakout alone is no order."""
+    """A breakout that the settings trade; it names the setting."""
     where = "" if now is None else f" near {price(rules, now)}"
     beyond, setting = ("below", "BREAKOUT_EXIT") if side is Side.SELL else ("above", "BREAKOUT_ENTRY")
-    return f"breakout armed: {_leaves(rules, side)}{where}, for a candle closed {beyond} the channel ({setting})"
+    return f"breakout armed: {_acts(rules, side)}{where}, a candle closed {beyond} the channel ({setting}=true)"
 
 
 def exit_armed(rules: SymbolRules, kind: ExitKind, side: Side) -> str:
-    """An exit of a kind that has no numbers of its own to tell."""
-    return f"{EXIT_NAMES[kind]} armed: {_leaves(rules, side)}"
+    """An exit of a kind without numbers of its own."""
+    return f"{EXIT_NAMES[kind]} armed: {_acts(rules, side)}"
 
 
 def exit_taken_over(previous: ExitKind) -> str:
-    return f"manual flip: the {EXIT_NAMES[previous]} in progress is yours now"
+    """A flip in the direction of the exit in progress only changes its kind."""
+    return f"manual flip: the {EXIT_NAMES[previous]} in progress goes on as your flip"
 
 
 def exit_ending(kind: ExitKind, cause: ExitEndReason) -> str:
-    return f"{EXIT_NAMES[kind]} ending: {ENDINGS[cause]}"
+    """An exit stops before it is filled; its order is being cancelled."""
+    return f"{EXIT_NAMES[kind]} ending: {END_REASONS[cause]}"
 
 
-def _leaves(rules: SymbolRules, side: Side) -> str:
+def _acts(rules: SymbolRules, side: Side) -> str:
     return f"selling all {rules.base_asset}" if side is Side.SELL else f"buying {rules.base_asset} back"
 
 
 @dataclass(frozen=True, slots=True)
 class ExitResult:
-    """What became of one exit.
+    """The outcome of one exit.
 
-    `slippage_frac` is against the price that armed it, positive where it cost. `result_frac` is the
+    `slippage_frac` is against the mid price when the exit began, positive where it cost. `result_frac` is the
     unit value won since the anchor, after fees. Either is None where there is nothing to compare.
     """
 
@@ -251,36 +290,42 @@ class ExitResult:
 
 
 def exit_filled(rules: SymbolRules, result: ExitResult) -> str:
-    """ "take-profit filled: …", "flush done: …": all of it, and what it brought."""
-    head = "flush done" if result.kind is ExitKind.FLUSH else f"{EXIT_NAMES[result.kind]} filled"
-    return f"{head}: {_filled(rules, result)}{_result(rules, result)}"
+    """A complete exit: "take-profit filled: sold …", "hard stop filled: sold …"."""
+    return f"{EXIT_NAMES[result.kind]} filled: {_filled(rules, result)}"
 
 
 def exit_ended(rules: SymbolRules, result: ExitResult, cause: ExitEndReason) -> str:
-    """An exit that ended before it was whole."""
+    """An exit that ended before it was filled."""
     filled = _filled(rules, result) if result.filled_base else "nothing filled"
-    return f"{EXIT_NAMES[result.kind]} ended: {ENDINGS[cause]}; {filled}"
+    return f"{EXIT_NAMES[result.kind]} ended: {END_REASONS[cause]}; {filled}"
 
 
 def exit_slow(rules: SymbolRules, kind: ExitKind, age_s: float, filled: Decimal, slippage_frac: float | None) -> str:
+    """An exit is older than EXIT_AGE_ALERT_SEC."""
+    # A post-only order cannot promise a fill. The reader need not act: the order goes on following the price.
     return (
-        f"{EXIT_NAMES[kind]} slow: not finished after {age_s:.0f} s, {quantity(rules, filled)} filled"
-        f"{_slippage(slippage_frac) if filled else ''}"
+        f"{EXIT_NAMES[kind]} slow: {quantity(rules, filled)} filled after {elapsed(age_s)}"
+        f"{_slippage(slippage_frac) if filled else ''}; the order keeps following the best price"
     )
 
 
 def _filled(rules: SymbolRules, result: ExitResult) -> str:
-    done = "sold" if result.side is Side.SELL else "bought"
+    """What was traded and what came of it: a sale is measured in quote, a buy-back in base."""
+    done = "sold" if result.side is Side.SELL else "bought back"
+    # Σ quote / Σ base over all fills of the exit: the price that becomes the next anchor.
     average = price(rules, result.filled_quote / result.filled_base) if result.filled_base else "none"
+    gained = ""
+    if result.result_frac is not None:
+        gained = f", result {percent(result.result_frac)} in {_result_asset(rules, result.side)} since the anchor"
     return (
         f"{done} {quantity(rules, result.filled_base)} for {notional(rules, result.filled_quote)}, "
-        f"average {average}{_slippage(result.slippage_frac)}, in {elapsed(result.age_s)} "
-        f"with {counted(result.replaces, 'replace')}, fee {amounts(rules, result.fees)}"
+        f"average {average}{gained}{_slippage(result.slippage_frac)}, fee {amounts(rules, result.fees)}, "
+        f"in {elapsed(result.age_s)} with {counted(result.replaces, 'replace')}"
     )
 
 
 def _slippage(slippage_frac: float | None) -> str:
-    """Against the mid price when the exit began, in words, for a sign could mean either."""
+    """Slippage in words, for a sign could mean either."""
     if slippage_frac is None:
         return ""
     share = round(abs(slippage_frac) * 100, 2)
@@ -289,16 +334,13 @@ def _slippage(slippage_frac: float | None) -> str:
     return f", slippage {share:.2f} % {'for the worse' if slippage_frac > 0 else 'for the better'}"
 
 
-def _result(rules: SymbolRules, result: ExitResult) -> str:
-    """A sale is measured in quote, a buy-back in the base asset it brought more than was once sold."""
-    if result.result_frac is None:
-        return ""
-    asset = rules.quote_asset if result.side is Side.SELL else rules.base_asset
-    return f", result {percent(result.result_frac)} in {asset} since the anchor"
+def _result_asset(rules: SymbolRules, side: Side) -> str:
+    """What an exit is measured in: a sale in quote, a buy-back in the base asset it brings more of."""
+    return rules.quote_asset if side is Side.SELL else rules.base_asset
 
 
 def counted(count: int, noun: str) -> str:
-    """ "1 replace", "2 replaces"."""
+    """A count with its noun: "1 replace", "2 replaces"."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
@@ -306,43 +348,54 @@ def counted(count: int, noun: str) -> str:
 
 
 def not_trading(symbol: str, status: str) -> str:
-    return f"{symbol} is not trading ({status}): orders wait until it does"
+    """The exchange has stopped trading in the pair."""
+    return f"{symbol} is not trading ({status}): no orders until the exchange trades it again"
 
 
 def trading_again(symbol: str) -> str:
+    """The exchange trades the pair again."""
     return f"{symbol} is trading again"
 
 
 def halted(reason: str) -> str:
-    return f"halted: {reason}; nothing is armed, not even the hard stop, until you resume ('r' or /resume)"
+    """A safety rule was broken. Only a person ends a halt."""
+    return (
+        f"halted: {reason}; no orders, not even from the hard stop; "
+        f"look at the account on the exchange, then resume with {RESUME}"
+    )
 
 
 def paused(rules: SymbolRules | None = None) -> str:
+    """Trading was paused by the operator or by START_PAUSED."""
     return (
-        f"paused: no take-profit, no breakout, nothing bought; {stop_goes_on(rules)}; "
-        "a restart forgets the pause (START_PAUSED=true keeps it)"
+        f"paused: no take-profit, no breakout, no buy until you resume with {RESUME}; {stop_stays_active(rules)}; "
+        "a restart ends the pause (START_PAUSED=true keeps it)"
     )
 
 
 def paused_already(rules: SymbolRules | None = None) -> str:
-    return f"paused already, resume with 'r' or /resume; {stop_goes_on(rules)}"
+    """The second pause in a row."""
+    return f"already paused, resume with {RESUME}; {stop_stays_active(rules)}"
 
 
-def stop_goes_on(rules: SymbolRules | None = None) -> str:
-    """What no hold suspends."""
-    return f"the hard stop keeps watching while {'the base asset' if rules is None else rules.base_asset} is held"
+def stop_stays_active(rules: SymbolRules | None = None) -> str:
+    """What neither a pause nor a breaker suspends."""
+    return f"the hard stop stays active while {'the base asset' if rules is None else rules.base_asset} is held"
 
 
 def resumed() -> str:
+    """The operator ended a pause, a breaker or a halt."""
     return "resumed: trading goes on"
 
 
 def nothing_to_resume() -> str:
-    return "nothing was on hold, trading goes on"
+    """The operator asked to resume without a pause."""
+    return "nothing to resume: trading was not paused"
 
 
 def command_refused(command: str, reason: str) -> str:
-    return f"{COMMANDS.get(command, command)} refused: {reason}"
+    """An operator command that was not carried out. `command` is the strategy's letter or a word."""
+    return f"{COMMAND_NAMES.get(command, command)} refused: {reason}"
 
 
 # --- summary ---
@@ -350,7 +403,7 @@ def command_refused(command: str, reason: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What a run came to. Fractions are of the value at its start; `rejected` counts refusals by code or name."""
+    """The result of a run. Fractions are of the value at its start; `rejected` counts rejects by code or name."""
 
     seconds: float
     exits: int
@@ -366,12 +419,9 @@ class RunSummary:
 
 
 def summary(rules: SymbolRules, run: RunSummary, mode: str = "") -> str:
-    """Several lines; the first begins with "summary". Play money is named beside the pair."""
+    """Several lines, the first begins with "summary". Without a mode the pair stands alone."""
     named = heading(mode, rules.symbol) if mode else rules.symbol
-    lines = [
-        f"summary {named}: {duration(run.seconds)} of market time",
-        f"  exits {run.exits}, fills {run.fills}, replaces {run.replaces}, fees {amounts(rules, run.fees)}",
-    ]
+    lines = [f"summary {named}: {duration(run.seconds)} of market time"]
     if run.value is not None and run.result_frac is not None:
         lines.append(f"  value {notional(rules, run.value)}, result {percent(run.result_frac)} in {rules.quote_asset}")
     holding = [
@@ -381,8 +431,12 @@ def summary(rules: SymbolRules, run: RunSummary, mode: str = "") -> str:
     ]
     if holding:
         lines.append(f"  holding instead: {', '.join(holding)}")
-    refused = ", ".join(f"{reason} {count}" for reason, count in run.rejected.items() if count)
-    lines.append(f"  rejected orders: {refused or 'none'}")
+    lines.append(
+        f"  sales and buy-backs {run.exits}, fills {run.fills}, replaces {run.replaces}, "
+        f"fees {amounts(rules, run.fees)}"
+    )
+    rejected = ", ".join(f"{reason} {count}" for reason, count in run.rejected.items() if count)
+    lines.append(f"  rejected orders: {rejected or 'none'}")
     lines += [f"  missing: {gap}" for gap in run.gaps]
     return "\n".join(lines)
 

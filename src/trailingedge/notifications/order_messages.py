@@ -1,4 +1,4 @@
-"""What people read of single orders. Each line bears the client order id."""
+"""Log lines and alerts on single orders. Each ends with the client order id."""
 
 from decimal import Decimal
 
@@ -7,41 +7,52 @@ from trailingedge.notifications.messages import order, quantity
 
 
 def order_placed(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
+    """A new order rests on the book."""
     return f"order placed: {order(rules, side, amount, at)} ({client_order_id})"
 
 
 def taker_escape(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
-    """The one order that may take: what it does not get at once is given up."""
+    """The one kind of order that may take: what does not fill at once is cancelled."""
+    # The price is the worst that the order accepts, not the one that it will get.
     bound = "or more" if side is Side.SELL else "or less"
     return (
-        f"taker escape: {order(rules, side, amount, at)} {bound}, at once from the book: what fills costs "
-        f"the taker fee, the rest is withdrawn ({client_order_id})"
+        f"taker escape: {order(rules, side, amount, at)} {bound}, taken from the book at once: "
+        f"what fills pays the taker fee, the rest is cancelled ({client_order_id})"
     )
 
 
 def order_replaced(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
+    """An order moved to another price or quantity."""
     return f"order replaced: {order(rules, side, amount, at)} ({client_order_id})"
 
 
 def order_filled(
     rules: SymbolRules, side: Side, filled: Decimal, at: Decimal, remaining: Decimal, client_order_id: str
 ) -> str:
-    """One fill, which may leave a rest."""
-    rest = f"{quantity(rules, remaining)} left" if remaining else "all of it"
+    """One fill, of a part of the order or of all of it."""
+    rest = f"{quantity(rules, remaining)} left" if remaining else "complete"
     return f"order filled: {order(rules, side, filled, at)}, {rest} ({client_order_id})"
 
 
 def order_cancelled(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
-    return f"order withdrawn: {order(rules, side, remaining, at)} ({client_order_id})"
+    """An order was taken off the book with `remaining` unfilled."""
+    return f"order cancelled: {order(rules, side, remaining, at)} ({client_order_id})"
 
 
 def order_rejected(client_order_id: str, code: int, reason: str) -> str:
-    return f"order refused: {code} {reason} ({client_order_id})"
+    """The exchange refused an order; the next try follows by itself, after a pause that grows."""
+    coded = (f"{code} {reason}" if code else reason).rstrip(".")
+    return f"order rejected by the exchange: {coded}; it is tried again ({client_order_id})"
 
 
 def order_in_doubt(client_order_id: str, reason: str) -> str:
-    return f"order in doubt: {reason}; asking the exchange ({client_order_id})"
+    """A request whose outcome is unknown."""
+    return f"order unknown: {reason}; asking the exchange what became of it ({client_order_id})"
 
 
 def order_of_another_instance(client_order_id: str, order_id: int) -> str:
-    return f"stranger: order {order_id} bears our id and is not ours; another instance trades ({client_order_id})"
+    """An order with this bot's prefix that it did not send."""
+    return (
+        f"order {order_id} carries this bot's id and was not sent by it: another instance trades this account "
+        f"({client_order_id})"
+    )

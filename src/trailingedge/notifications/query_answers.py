@@ -1,4 +1,4 @@
-"""What the operator is answered when he asks for figures: the balance, and what the day has brought."""
+"""Answers to the operator's questions after figures: the balance, and the result of the day."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -6,8 +6,9 @@ from typing import Final
 
 from trailingedge.accounting.statistics import FinishedExit, PeriodResult
 from trailingedge.model.intent import ExitEndReason
-from trailingedge.model.market import ZERO, Balance, Regime, SymbolRules
+from trailingedge.model.market import ZERO, Balance, Regime, Side, SymbolRules
 from trailingedge.notifications.messages import (
+    END_REASONS,
     EXIT_NAMES,
     amounts,
     counted,
@@ -19,67 +20,73 @@ from trailingedge.notifications.messages import (
 from trailingedge.notifications.status import StatusView
 from trailingedge.notifications.titles import heading
 
-_MOST_EXITS: Final = 8  # told one by one; a phone shows no more at a glance
+_MAX_LISTED: Final = 8  # exits shown one by one; a phone shows no more at a glance
 
 
 def balance(view: StatusView) -> str:
-    """Both assets with what orders have locked of them, and what it is all worth at the best bid."""
+    """Both assets, what open orders lock of them, and the value of all at the best bid."""
     rules = view.rules
     grids = ((view.base, rules.step_size), (view.quote, rules.tick_size))
-    held = [
-        _held(held, figure(held.total, grid), figure(held.locked, grid)) for held, grid in grids if held is not None
+    assets = [
+        _asset(each, figure(each.total, grid), figure(each.locked, grid)) for each, grid in grids if each is not None
     ]
-    lines = [f"balance {heading(view.mode, rules.symbol)}: {', '.join(held) or 'not known yet'}"]
+    lines = [f"balance {heading(view.mode, rules.symbol)}: {', '.join(assets) or 'not known yet'}"]
     if view.value is not None and view.top is not None:
-        lines.append(f"worth {notional(rules, view.value)} at the bid {figure(view.top.bid, rules.tick_size)}")
-    kept = {rules.base_asset: view.reserve_base, rules.quote_asset: view.reserve_quote}
-    if any(kept.values()):
-        lines.append(f"kept back, never traded: {amounts(rules, kept)}")
+        lines.append(f"value {notional(rules, view.value)} at the bid {figure(view.top.bid, rules.tick_size)}")
+    reserves = {rules.base_asset: view.reserve_base, rules.quote_asset: view.reserve_quote}
+    if any(reserves.values()):
+        lines.append(f"reserve, never traded: {amounts(rules, reserves)}")
     return "\n".join(lines)
 
 
-def _held(balance: Balance, total: str, locked: str) -> str:
+def _asset(balance: Balance, total: str, locked: str) -> str:
     return f"{total} {balance.asset}" + (f" ({locked} in orders)" if balance.locked > ZERO else "")
 
 
 def daily_summary(rules: SymbolRules, mode: str, day: PeriodResult, regime: Regime | None) -> str:
-    """For 23:59 UTC: the day's exits, result, fees, value and position."""
+    """The alert of 23:59 UTC: the day's result, sales and buy-backs, fees, value and position."""
     return "\n".join(
         [f"daily summary {_date(day.to_ms)}, {heading(mode, rules.symbol)}:", *_figures(rules, day, regime)]
     )
 
 
 def today(rules: SymbolRules, mode: str, day: PeriodResult, regime: Regime | None) -> str:
-    """The day so far, or the part of it that this run has seen."""
+    """The day so far, or the part of it since this run began."""
     head = f"today {heading(mode, rules.symbol)}, since {_clock(day.from_ms)} UTC:"
     return "\n".join([head, *_figures(rules, day, regime)])
 
 
 def _figures(rules: SymbolRules, day: PeriodResult, regime: Regime | None) -> list[str]:
     base = rules.base_asset
-    lines = [f"result {percent(day.result_frac)} in {rules.quote_asset}; holding {base} {percent(day.hold_base_frac)}"]
-    done = sum(1 for finished in day.exits if finished.base)
-    unfilled = f" and {len(day.exits) - done} without a fill" if done < len(day.exits) else ""
-    lines.append(f"{counted(done, 'exit')}{unfilled}, {counted(day.fills, 'fill')}, fees {amounts(rules, day.fees)}")
-    lines += [_exit(rules, finished) for finished in day.exits[-_MOST_EXITS:]]
-    if len(day.exits) > _MOST_EXITS:
-        before = Counter(EXIT_NAMES[finished.kind] for finished in day.exits[:-_MOST_EXITS])
-        lines.append("before those " + ", ".join(f"{count} × {name}" for name, count in before.items()))
+    instead = f"just holding {base}: {percent(day.hold_base_frac)}"
+    lines = [f"result {percent(day.result_frac)} in {rules.quote_asset} ({instead})"]
+    # An exit that ended without a fill has traded nothing, and is counted apart.
+    sales = sum(1 for finished in day.exits if finished.base and finished.side is Side.SELL)
+    buys = sum(1 for finished in day.exits if finished.base and finished.side is Side.BUY)
+    unfilled = len(day.exits) - sales - buys
+    trades = f"{counted(sales, 'sale')}, {counted(buys, 'buy-back')}" + (f", {unfilled} unfilled" if unfilled else "")
+    lines.append(f"{trades}, {counted(day.fills, 'fill')}, fees {amounts(rules, day.fees)}")
+    lines += [_exit(rules, finished) for finished in day.exits[-_MAX_LISTED:]]
+    if len(day.exits) > _MAX_LISTED:
+        before = Counter(EXIT_NAMES[finished.kind] for finished in day.exits[:-_MAX_LISTED])
+        lines.append("earlier: " + ", ".join(f"{count} × {name}" for name, count in before.items()))
     lines.append(f"value {notional(rules, day.value)}, holding {held_asset(rules, regime)}")
     return lines
 
 
 def _exit(rules: SymbolRules, finished: FinishedExit) -> str:
-    """ "14:03 take-profit: SELL at 2551.20, +1.95 %"."""
+    """One exit: "14:03 take-profit: SELL at 2551.20, +1.95 % in FDUSD"."""
     head = f"{_clock(finished.ended_ms)} {EXIT_NAMES[finished.kind]}: {finished.side.value}"
-    ended = "" if finished.cause in (ExitEndReason.FILLED, ExitEndReason.DUST) else f", {ENDINGS[finished.cause]}"
+    ended = "" if finished.cause in (ExitEndReason.FILLED, ExitEndReason.DUST) else f", {END_REASONS[finished.cause]}"
     if finished.average is None:
         return f"{head}{ended}, nothing filled"
-    result = "" if finished.result_frac is None else f", {percent(finished.result_frac)}"
+    asset = rules.quote_asset if finished.side is Side.SELL else rules.base_asset
+    result = "" if finished.result_frac is None else f", {percent(finished.result_frac)} in {asset}"
     return f"{head} at {figure(finished.average, rules.tick_size)}{result}{ended}"
 
 
 def _moment(unix_ms: int) -> datetime:
+    # Not a float timestamp: integer milliseconds stay exact.
     return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=unix_ms)
 
 

@@ -1,6 +1,6 @@
-"""What people read when the bot comes back to an account that it has traded before."""
+"""Alert texts of a restart: what the account's history says of the last session, and what goes on."""
 
-from trailingedge.model.market import SymbolRules
+from trailingedge.model.market import Side, SymbolRules
 from trailingedge.notifications import messages
 from trailingedge.reconciliation.exit_history import HistoricalExit
 from trailingedge.reconciliation.recovery import RecoveredState
@@ -9,38 +9,40 @@ from trailingedge.strategy.state import StrategyState
 
 
 def exit_resumed(rules: SymbolRules, past: HistoricalExit) -> str:
-    """An exit goes on."""
+    """An unfinished exit of the last session goes on, with its order where one is still open."""
     order, filled = past.open_order, messages.quantity(rules, past.base)
     if order is None:
-        return f"exit resumed: {messages.EXIT_NAMES[past.kind]} {past.side.value}, {filled} filled so far"
-    amount, price = messages.quantity(rules, order.remaining), messages.price(rules, order.pegged_price or order.price)
-    return f"order adopted: {past.side.value} {amount} at {price} ({order.client_order_id}), {filled} filled so far"
+        name = "exit" if past.side is Side.SELL else "buy-back"
+        return f"{name} resumed: {messages.EXIT_NAMES[past.kind]} {past.side.value}, {filled} filled so far"
+    # A pegged order has no price of its own; the exchange tells the one at which it rests.
+    open_order = messages.order(rules, past.side, order.remaining, order.pegged_price or order.price)
+    return f"order adopted: {open_order}, {filled} filled so far ({order.client_order_id})"
 
 
 def late_order_cancelled(rules: SymbolRules, past: HistoricalExit) -> str:
-    """An order of the last session reached the book after this one had begun, and is taken away."""
+    """An order of the last session reached the book after this one had begun."""
     order = past.orders[-1]
-    amount, price = messages.quantity(rules, order.remaining), messages.price(rules, order.price)
-    return f"late order of the last session cancelled: {past.side.value} {amount} at {price} ({order.client_order_id})"
+    late = messages.order(rules, past.side, order.remaining, order.price)
+    return f"late order of the last session cancelled: {late} ({order.client_order_id})"
 
 
 def summary(rules: SymbolRules, recovered: RecoveredState) -> str:
-    """Where the last session left us, for the list of steps."""
-    memory = recovered.state
-    if memory.regime is None:
-        return "first start, nothing on record"
-    anchor, high = (price_at(memory.regime, value) for value in (memory.anchor, memory.high))
-    held = messages.held_asset(rules, memory.regime)
+    """The state that the last session left, for the list of start-up steps."""
+    state = recovered.state
+    if state.regime is None:
+        return "first start, no earlier trades of this bot found"
+    anchor, high = (price_at(state.regime, value) for value in (state.anchor, state.high))
+    held = messages.held_asset(rules, state.regime)
     text = f"holding {held}, anchor {messages.price(rules, anchor)}, best since {messages.price(rules, high)}"
-    return text + _standing(memory)
+    return text + _in_progress(state)
 
 
 def anchor_not_stored(reason: str) -> str:
-    """The anchor is not written down."""
-    return f"anchor note not written: {reason}; after a restart the anchor may be taken from the market"
+    """The anchor marker could not be placed on the exchange."""
+    return f"anchor not stored on the exchange: {reason}; a restart may take the market price as the anchor instead"
 
 
-def _standing(memory: StrategyState) -> str:
-    if memory.exit is not None:
-        return f", {messages.EXIT_NAMES[memory.exit.kind]} goes on"
-    return "" if memory.gate is None else ", gate shut"
+def _in_progress(state: StrategyState) -> str:
+    if state.exit is not None:
+        return f", {messages.EXIT_NAMES[state.exit.kind]} goes on"
+    return "" if state.gate is None else ", gate shut"

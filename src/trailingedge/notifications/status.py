@@ -1,7 +1,7 @@
-"""How things stand, as a value, as one line for people and as data for machines.
+"""The status: a value with all that a person may ask, as one line of text and as data for machines.
 
-The line is for 's', the heartbeat and the phone; the terminal's block (`console/block.py`) shows the same
-value row by row, and `why.py` explains it.
+The line is for the hotkey 's', the minute's heartbeat and Telegram's /status. `console.status_panel` shows the same
+value as a block of rows, and `explain` puts it into sentences.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,18 @@ from typing import Final
 
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import ZERO, Balance, BookTop, Regime, Side, SymbolRules, format_on_grid, format_plain
-from trailingedge.notifications.messages import EXIT_NAMES, AnyNumber, figure, held_asset, percent, quantity
+from trailingedge.notifications.messages import (
+    EXIT_NAMES,
+    AnyNumber,
+    counted,
+    distance,
+    duration,
+    figure,
+    held_asset,
+    percent,
+    price,
+    quantity,
+)
 from trailingedge.notifications.risk_messages import breaker_name
 from trailingedge.notifications.titles import heading
 from trailingedge.risk.circuit_breakers import BreakerTrip
@@ -22,28 +33,29 @@ from trailingedge.strategy.blocks import TradeBlock, exit_blocks
 from trailingedge.strategy.state import Phase, ReentryGate, ShutBy
 
 STATUS_VERSION: Final = 1
-SHOW_AGE_FROM_S: Final = 2.0  # younger data needs no mention
+SHOW_AGE_FROM_S: Final = 2.0  # the line mentions the age of data from this one on
 
 
 class QuoteObstacle(Enum):
-    """Why an exit has no order on the book, or one that does not follow the price, as people read it."""
+    """Why an exit has no order on the book, or one that does not follow the price. The value is for people."""
 
-    HALTED = "the exchange has halted trading in this pair"
-    NO_ACCOUNT = "the account connection is away"
-    NO_MARKET = "the market data is too old to set a price by"
-    IN_DOUBT = "the exchange left a request unanswered and is being asked what became of it"
-    IN_FLIGHT = "the order has just been sent"
-    REFUSED = "the exchange refused the last order"
-    BALANCES = "the balances do not show the last fill yet"
-    BUDGET = "the exchange's limit of orders is nearly used up, so the order moves less often"
+    HALTED = "the exchange does not trade this pair now"
+    NO_ACCOUNT = "there is no account connection"
+    NO_MARKET = "there is no fresh market data to set a price by"
+    IN_DOUBT = "the last request was not answered; the exchange is being asked what became of it"
+    IN_FLIGHT = "the order was just sent"
+    REFUSED = "the exchange rejected the last order"
+    BALANCES = "the last fill is not in the balances yet"
+    BUDGET = "the exchange's order limit is nearly used up; the order moves less often"
 
 
 @dataclass(frozen=True, slots=True)
 class ExitView:
-    """The exit in progress. `price`, `rest` and `client_order_id` are of its order; None while there is none.
+    """The exit in progress: the sale or buy-back, and its order on the book.
 
-    `filled` and `filled_quote` sum the whole chase; `refusal` is what the exchange said of the last order
-    where that was no. With `ending` set the exit is being withdrawn.
+    `price`, `remaining` and `client_order_id` are the order's; None while there is none. `filled` and
+    `filled_quote` sum all orders of the exit, `replaces` counts how often its order moved. `reject_text` is the
+    exchange's reason where it rejected the last order. With `ending` set the exit is being cancelled.
     """
 
     kind: ExitKind
@@ -57,17 +69,18 @@ class ExitView:
     obstacle: QuoteObstacle | None = None
     reject_text: str | None = None
     ending: ExitEndReason | None = None
+    replaces: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """What there is to show; None where it does not apply or is not known yet.
+    """Everything that the status shows; None where a value does not apply or is not known yet.
 
-    All prices are quote per base, whichever asset is held. `arms_at` is where a gain becomes worth
-    protecting, `take_profit` where the trail exits once it is armed. `stop` is judged by the bid while base
-    is held and by candle closes while quote is; None while nothing watches it. `unpriced`: there is no book
-    that a trigger could be judged by. `base` and `quote` are the whole account's, the reserves included.
-    `held`: nothing is bought and no profit taken, for whichever reason.
+    All prices are quote per base, whichever asset is held. `trails_from` is where the gain becomes large enough
+    for the trail, `take_profit` the level at which the trail takes the profit. `stop` is compared with the bid
+    while base is held, and with candle closes while quote is; None while it is not checked. `without_price`:
+    there is no book to check any level against. `base` and `quote` are the whole account's, with the reserves.
+    `trading_paused`: no profit is taken and nothing bought, for whatever reason.
     """
 
     mode: str
@@ -90,6 +103,7 @@ class StatusView:
     stop: AnyNumber | None = None
     stop_frac: float | None = None
     stop_confirm_s: float = 0.0
+    kline_interval: str = ""
     lower: AnyNumber | None = None
     mid: AnyNumber | None = None
     upper: AnyNumber | None = None
@@ -110,16 +124,16 @@ class StatusView:
 
     @property
     def data_is_known(self) -> bool:
-        """Some market data has been heard."""
+        """Some market data has arrived since the start."""
         return self.data_age_s is not None and isfinite(self.data_age_s)
 
     @property
     def not_judged_reason(self) -> str | None:
-        """Why no trigger is judged now, the hard stop of the base asset neither; None when all are."""
+        """Why no level is checked now, not even the hard stop while base is held; None when all are."""
         if not self.account_proven:
-            return "account away"
+            return "no account connection"
         if self.without_price or (self.data_age_s is not None and not self.data_is_known):
-            return "market silent" if self.data_is_known else "no market data"
+            return "no market data"
         return None
 
     @property
@@ -136,19 +150,19 @@ class StatusView:
 
     @property
     def locked(self) -> dict[str, Decimal]:
-        """What orders hold, by asset."""
-        return {held.asset: held.locked for held in (self.base, self.quote) if held is not None and held.locked}
+        """The amounts that open orders lock, by asset."""
+        return {each.asset: each.locked for each in (self.base, self.quote) if each is not None and each.locked}
 
     @property
     def exit_side_price(self) -> Decimal | None:
-        """What the triggers are compared with: the bid while base is held, the ask while quote is."""
+        """The price that the levels are compared with: the bid while base is held, the ask while quote is."""
         if self.top is None or self.regime is None:
             return None
         return self.top.bid if self.regime is Regime.BASE else self.top.ask
 
 
 def status(view: StatusView) -> str:
-    """What one wants to know at a glance, in that order."""
+    """One line: position, pauses, price, value, gain, next levels, the order, and what is wrong."""
     rules = view.rules
     parts = [heading(view.mode, rules.symbol), position(view)]
     parts += pause_reasons(view)
@@ -156,7 +170,7 @@ def status(view: StatusView) -> str:
         bid, ask = (figure(side, rules.tick_size) for side in (view.top.bid, view.top.ask))
         parts.append(f"{bid}/{ask} {rules.quote_asset}")
     if view.value is not None:
-        parts.append(f"value {figure(view.value, rules.tick_size)}")
+        parts.append(f"value {price(rules, view.value)}")
     if view.anchor is not None:
         gain = f" ({gain_since(view)})" if view.gain_frac is not None else ""
         parts.append(f"anchor {figure(view.anchor, rules.tick_size)}{gain}")
@@ -166,64 +180,85 @@ def status(view: StatusView) -> str:
     if view.data_age_s is not None and not view.data_is_known:
         parts.append("no market data")
     elif view.data_age_s is not None and view.data_age_s >= SHOW_AGE_FROM_S:
-        parts.append(f"data {view.data_age_s:.0f} s old")
+        silent = view.without_price or view.not_judged_reason is not None
+        parts.append(f"no market data for {view.data_age_s:.0f} s" if silent else f"data {view.data_age_s:.0f} s old")
     if not view.account_proven:
-        parts.append("account connection away")
+        parts.append("no account connection")
     if view.reconnects:
         parts.append(f"reconnects {view.reconnects}")
     return " | ".join(parts)
 
 
 def position(view: StatusView) -> str:
-    """What is held and what we are about: "holding ETH, watching"."""
-    held = f"holding {held_asset(view.rules, view.regime)}"
-    return f"{held}, {activity(view)}"
+    """The asset held and the activity: "holding ETH, watching"."""
+    return f"holding {held_asset(view.rules, view.regime)}, {activity(view)}"
 
 
 def activity(view: StatusView) -> str:
-    """What we are about: "selling (take-profit)"."""
+    """What the bot does now: "selling (take-profit)"."""
     if view.active_exit is not None:
-        verb = "selling" if view.active_exit.side is Side.SELL else "buying"
+        verb = "selling" if view.active_exit.side is Side.SELL else "buying back"
         return f"{verb} ({EXIT_NAMES[view.active_exit.kind]})"
     return "gate shut" if view.gate is not None else view.phase
 
 
 def gain_since(view: StatusView) -> str:
-    """The gain since the anchor and what it is counted in: "+0.40 % in FDUSD"; empty where none is known."""
+    """The gain since the anchor with its unit: "+0.40 % in FDUSD"; empty while it is not known."""
     return "" if view.gain_frac is None else f"{percent(view.gain_frac)} in {gain_asset(view)}"
 
 
 def gain_asset(view: StatusView) -> str:
-    """What a gain is counted in: the other asset, that which is held would turn into more of."""
+    """The asset that a gain is counted in: the one that an exit would bring more of."""
     return view.rules.quote_asset if view.regime is Regime.BASE else view.rules.base_asset
 
 
 def pause_reasons(view: StatusView) -> list[str]:
-    """Whatever keeps the bot from trading of its own accord."""
+    """What keeps the bot from taking profits and buying."""
+    # A pause without a name is the strategy's own: after a buy that the balance could not pay it waits a minute.
     found = ["halted"] if view.halted else []
     found += ["paused"] if view.paused else []
     found += [f"breaker: {breaker_name(trip.breaker)}" for trip in view.trips]
-    return found or (["held"] if view.trading_paused else [])
+    return found or (["buying paused for a minute"] if view.trading_paused else [])
 
 
 def triggers(view: StatusView) -> list[str]:
-    """The prices at which something happens next."""
-    rules, sells = view.rules, view.regime is Regime.BASE
-    told = []
+    """The prices at which something happens next, each with its distance from the price."""
+    sells = view.regime is Regime.BASE
+    found = []
+    # A level that cannot act now is not promised. The hard stop of the base asset is the exception: a pause does not
+    # stop it, and without data it is shown with a warning.
     free = not view.exit_blocks
     if free and view.take_profit is not None:
-        told.append(f"{'sells' if sells else 'buys'} at {figure(view.take_profit, rules.tick_size)}")
+        found.append(f"{'sells' if sells else 'buys back'} at {level(view, view.take_profit)}")
     elif free and not view.trailing and view.trails_from is not None:
-        told.append(f"take-profit trails from {figure(view.trails_from, rules.tick_size)}")
+        found.append(f"take-profit trails from {level(view, view.trails_from)}")
     if view.gate is not None and view.mid is not None:
-        told.append(f"gate opens at a close {gate_side(view.gate)} {figure(view.mid, rules.tick_size)}")
+        found.append(f"gate opens at {a_close(view)} {gate_side(view.gate)} {level(view, view.mid)}")
     elif view.stop is not None and sells:
-        told.append(
-            f"hard stop {figure(view.stop, rules.tick_size)}{' NOT JUDGED NOW' if view.not_judged_reason else ''}"
-        )
+        found.append(f"hard stop {level(view, view.stop)}{' NOT CHECKED NOW' if view.not_judged_reason else ''}")
     elif view.stop is not None:
-        told.append(f"a close at {figure(view.stop, rules.tick_size)} shuts the gate")
-    return told
+        found.append(quote_stop(view, view.stop))
+    return found
+
+
+def level(view: StatusView, value: AnyNumber | None) -> str:
+    """A price and how far it is from the current one: "2475.25, -0.60 % from here"."""
+    if value is None:
+        return "–"
+    # The distance is of the price, also while quote is held: percentages of the unit value (1 / price) have the
+    # opposite sign and another size, and cannot be compared with a chart.
+    shown, now = figure(value, view.rules.tick_size), view.exit_side_price
+    return shown if now is None or not isfinite(value) else f"{shown}, {distance(value, now)}"
+
+
+def a_close(view: StatusView) -> str:
+    """The close of a candle of the strategy: "a 15m close"."""
+    return f"a {view.kline_interval or 'candle'} close"
+
+
+def quote_stop(view: StatusView, stop: AnyNumber) -> str:
+    """What the stop does while quote is held: it shuts the gate."""
+    return f"no buy-back after {a_close(view)} ≥ {level(view, stop)}"
 
 
 def gate_side(gate: ReentryGate) -> str:
@@ -231,22 +266,24 @@ def gate_side(gate: ReentryGate) -> str:
     return "above" if gate.shut_by is ShutBy.HARD_STOP else "below"
 
 
-def exit_summary(rules: SymbolRules, chase: ExitView, top: BookTop | None) -> str:
-    """The order, the best price of its side, what is filled, and for how long it has been going on."""
-    filled = f"{quantity(rules, chase.filled)} filled, {chase.age_s:.0f} s"
-    if chase.price is None or chase.remaining is None:
-        return f"{chase.side.value} without an order, {filled}"
-    at = figure(chase.price, rules.tick_size)
-    best = "" if top is None else f" (best {figure(top.best(chase.side), rules.tick_size)})"
-    return f"{chase.side.value} {quantity(rules, chase.remaining)} at {at}{best}, {filled}"
+def exit_summary(rules: SymbolRules, active: ExitView, top: BookTop | None) -> str:
+    """The order, the best price of its side, the amount filled, the age, and how often the order moved."""
+    moved = f", {counted(active.replaces, 'replace')}" if active.replaces else ""
+    progress = f"{quantity(rules, active.filled)} filled, {duration(active.age_s)}{moved}"
+    if active.price is None or active.remaining is None:
+        return f"{active.side.value} without an order, {progress}"
+    at = figure(active.price, rules.tick_size)
+    best = "" if top is None else f" (best {figure(top.best(active.side), rules.tick_size)})"
+    return f"{active.side.value} {quantity(rules, active.remaining)} at {at}{best}, {progress}"
 
 
 # --- for machines ---
 
 
 def as_data(view: StatusView) -> dict[str, object]:
-    """The same for a machine: amounts and prices are strings on the symbol's grid, the time is ISO 8601 in UTC."""
+    """The status for machines: amounts and prices are strings on the symbol's grid, times ISO 8601 in UTC."""
     rules, top = view.rules, view.top
+    # Names and shapes are an interface of scripts: "armed" is what people now read as "trailing".
     return {
         "version": STATUS_VERSION,
         "mode": view.mode,
@@ -274,7 +311,7 @@ def as_data(view: StatusView) -> dict[str, object]:
             "squeezed": view.squeezed,
         },
         "gate": _gate(view),
-        "exit": None if view.active_exit is None else _chase(rules, view.active_exit),
+        "exit": None if view.active_exit is None else _exit(rules, view.active_exit),
         "paused": view.paused,
         "breakers": [trip.breaker.value for trip in view.trips],
         "halted": view.halted,
@@ -309,7 +346,7 @@ def _judge(view: StatusView) -> str | None:
 
 
 def _gate(view: StatusView) -> Mapping[str, object] | None:
-    """None while base is held, for then there is no gate."""
+    """The gate; None while base is held, for then there is none."""
     if view.gate is None:
         return None if view.gate_open is None else {"open": view.gate_open}
     gate = view.gate
@@ -323,21 +360,21 @@ def _gate(view: StatusView) -> Mapping[str, object] | None:
     }
 
 
-def _chase(rules: SymbolRules, chase: ExitView) -> Mapping[str, object]:
+def _exit(rules: SymbolRules, active: ExitView) -> Mapping[str, object]:
     return {
-        "kind": chase.kind.name.lower(),
-        "side": chase.side.value,
-        "age_s": round(chase.age_s, 3),
-        "filled": format_on_grid(chase.filled, rules.step_size),
-        "filled_quote": format_plain(chase.filled_quote),
+        "kind": active.kind.name.lower(),
+        "side": active.side.value,
+        "age_s": round(active.age_s, 3),
+        "filled": format_on_grid(active.filled, rules.step_size),
+        "filled_quote": format_plain(active.filled_quote),
         "order": None
-        if chase.price is None or chase.remaining is None
+        if active.price is None or active.remaining is None
         else {
-            "client_order_id": chase.client_order_id,
-            "price": format_on_grid(chase.price, rules.tick_size),
-            "remaining": format_on_grid(chase.remaining, rules.step_size),
+            "client_order_id": active.client_order_id,
+            "price": format_on_grid(active.price, rules.tick_size),
+            "remaining": format_on_grid(active.remaining, rules.step_size),
         },
-        "waits_for": None if chase.obstacle is None else chase.obstacle.name.lower(),
-        "refusal": chase.reject_text,
-        "ending": None if chase.ending is None else chase.ending.value,
+        "waits_for": None if active.obstacle is None else active.obstacle.name.lower(),
+        "refusal": active.reject_text,
+        "ending": None if active.ending is None else active.ending.value,
     }

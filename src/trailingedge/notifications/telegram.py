@@ -1,8 +1,8 @@
-"""Telegram: alerts on the phone, and the owner's commands from it.
+"""The Telegram bot: alerts to the phone, and the owner's commands from it.
 
-Nothing here can hold up a beat or end the daemon. `send` puts a text into a bounded box and returns; a task
-for each chat carries the boxes out, another listens, and whatever goes wrong with the network, with a chat
-or with Telegram is waited out there. Only a wrong token is final: then alerts are off until `reconfigure`.
+Nothing here can delay a tick or end the daemon. `send` puts a text into a bounded outbox and returns; one task for
+each chat sends, one more polls for commands, and each task waits out the failures of the network, of its chat or
+of Telegram. Only a wrong token is final: then alerts are off until `reconfigure`.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from trailingedge.notifications.telegram_chat import Chat, TelegramReachability
 from trailingedge.notifications.telegram_commands import OwnerCommands
 from trailingedge.notifications.telegram_poller import UpdatePoller
 
-_AFTER_A_MISTAKE_S: Final = 60.0
+_RESTART_JOB_AFTER_S: Final = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +27,11 @@ Job = Callable[[], Awaitable[None]]
 
 
 class Telegram:
-    """`Alerts` to the owner's chat and to groups, each begun with `title` ("PAPER ETHFDUSD").
+    """`Alerts` to the owner's chat and to groups, each with `title` ("PAPER ETHFDUSD") at its head.
 
-    Chats are ids as text, or @names. Commands are taken from the owner's chat alone, if that is a private
-    one, and handed to `obey`. Without a token or a chat nothing is sent. `connect` opens a client for the
-    base URL, and is an argument for worlds without sockets.
+    Chats are ids as text, or @names. Commands are accepted from the owner's chat alone, if that is a private one,
+    and passed to `obey`. Without a token or a chat nothing is sent. `connect` opens an HTTP client for the base
+    URL; tests pass one without sockets.
     """
 
     def __init__(
@@ -63,19 +63,20 @@ class Telegram:
 
     @property
     def on(self) -> bool:
-        """Whether alerts go anywhere."""
+        """Whether there is a chat to send to."""
         return bool(self._chats)
 
     @property
     def waiting(self) -> int:
-        """How many alerts wait, over all chats."""
+        """The number of alerts that wait, over all chats."""
         return sum(chat.waiting for chat in self._chats.values())
 
     def reconfigure(
         self, token: str | None, owner: str | None, groups: Sequence[str] = (), *, base_url: str = BOT_API
     ) -> None:
-        """From now on use these. What waits for a chat that stays is kept."""
+        """Use these settings from now on. Alerts that wait for a chat that stays are kept."""
         settings = (token, owner, tuple(groups), base_url)
+        # `on` is False after a refused token: then the same settings are tried again, since the token may work now.
         if settings == self._settings and self.on:
             return
         self._settings = settings
@@ -83,6 +84,8 @@ class Telegram:
         before, self._chats, self._owner = self._chats, {}, None
         if token:
             connect = self._connect(base_url)
+            # One client for each chat, because a client sends one request at a time: a request that hangs for its
+            # time-out would hold up the other chats.
             for chat_id in dict.fromkeys(filter(None, (owner, *groups))):
                 self._open_chat(chat_id, before.get(chat_id), BotApiClient(base_url, token, connect))
             if owner:
@@ -98,15 +101,16 @@ class Telegram:
         self._clients.append(line)
 
     def _listen_to(self, owner: str, line: BotApiClient) -> None:
+        # In a private chat the chat's id is the person's id, a positive number. In a group anyone could give commands.
         if not owner.isdecimal():
-            logger.info("telegram commands are off: TELEGRAM_CHAT_ID is no private chat")
+            logger.info("telegram commands off: TELEGRAM_CHAT_ID is not a private chat")
             return
         commands = OwnerCommands(self._submit, self._rng, self._answer)
         self._jobs.append(UpdatePoller(line, int(owner), commands, self._clock, self._rng).run)
         self._clients.append(line)
 
     def send(self, text: str, level: int = logging.INFO) -> None:
-        """Tell every chat. Returns at once, whatever Telegram does."""
+        """Queue `text` for every chat and return at once."""
         for chat in self._chats.values():
             chat.send(text, level)
 
@@ -115,7 +119,7 @@ class Telegram:
             self._owner.send(text, logging.INFO)
 
     async def run(self) -> None:
-        """Send and listen until cancelled. Raises nothing of its own."""
+        """Send and poll until cancelled. Raises nothing else."""
         while True:
             self._changed.clear()
             lines = self._clients
@@ -123,35 +127,37 @@ class Telegram:
                 async with asyncio.TaskGroup() as tasks:
                     workers = [tasks.create_task(self._work(job)) for job in self._jobs]
                     await self._changed.wait()
+                    # `reconfigure` has replaced the jobs: end the old ones and start the new.
                     for worker in workers:
                         worker.cancel()
             finally:
+                # The clients of before: `self._clients` may hold the new ones already.
                 for line in lines:
                     await line.close()
 
     async def _work(self, job: Job) -> None:
-        """Do `job` for as long as there is a token to do it with."""
+        """Run `job` until the token is refused; an unexpected exception restarts it after a pause."""
         while True:
             try:
                 await job()
             except BotRefused as refused:
                 self._switch_off(refused)
                 return
-            except Exception:  # alerts are for the trade, not the trade for alerts: a mistake must not end it
-                logger.exception("a mistake in telling Telegram")
-                await self._clock.sleep(_AFTER_A_MISTAKE_S)
+            except Exception:  # a bug in the alerts must not end the trading
+                logger.exception("telegram task failed restart_after_s=%g", _RESTART_JOB_AFTER_S)
+                await self._clock.sleep(_RESTART_JOB_AFTER_S)
 
     def _switch_off(self, refused: BotRefused) -> None:
         if self.on:
             logger.error(
-                "telegram does not know the bot's token: %s; alerts on the phone are off, see TELEGRAM_BOT_TOKEN",
+                "telegram rejects the bot's token: %s; alerts on the phone are off, check TELEGRAM_BOT_TOKEN",
                 refused,
             )
             self._chats, self._owner, self._jobs, self._clients = {}, None, [], []
             self._changed.set()
 
     async def flush(self, within_s: float) -> None:
-        """Send what still waits, as far as that can be done `within_s`. For the end: what is left is dropped."""
+        """Send what waits, for at most `within_s`; the rest is dropped. For the shutdown."""
         chats = list(self._chats.values())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s), asyncio.TaskGroup() as tasks:
@@ -159,14 +165,14 @@ class Telegram:
                     tasks.create_task(self._drain(chat, within_s))
         left = sum(chat.waiting for chat in chats)
         if left:
-            logger.warning("telegram: alerts not delivered at the end: %d; they are in the log", left)
+            logger.warning("telegram alerts not sent count=%d; the log file has them", left)
 
     async def _drain(self, chat: Chat, within_s: float) -> None:
         try:
             await chat.drain(within_s)
         except BotRefused as refused:
             self._switch_off(refused)
-        except Exception:  # nor may one change how the session has ended
-            logger.exception("a mistake in telling Telegram")
+        except Exception:  # nor may a bug here change the exit code of the session
+            logger.exception("telegram flush failed")
         finally:
             await chat.close()

@@ -1,8 +1,8 @@
-"""One chat: what waits for it, and the task that sends it.
+"""A Telegram chat: its outbox, its rate limit, and the task that sends to it.
 
-Each chat keeps its own pace, its own patience and its own connection, so that a group that threw us out or
-a chat that hangs delays no other. A message whose fate is not known is sent again: an alert that comes
-twice is better than one that never came.
+Each chat has its own rate limit, back-off and connection, so that a group that removed the bot or a request that
+hangs delays no other chat. A message whose outcome is unknown is sent again: an alert that comes twice is better
+than one that never comes.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ from trailingedge.notifications.telegram_api import BotApiClient, BotRefused, Bo
 from trailingedge.notifications.telegram_outbox import MIN_GAP_S, Outbox, OutgoingMessage, SendRateLimit
 from trailingedge.websocket.transport import Backoff
 
-# Longer than most resolvers take to give up: names are looked up in threads, and the threads are few.
+# Longer than most resolvers need to give up: name lookups run in threads, and a cancelled one keeps its thread.
 SEND_TIMEOUT_S: Final = 20.0
 BACKOFF_BASE_S: Final = 1.0
 BACKOFF_MAX_S: Final = 60.0
 UNUSABLE_RETRY_S: Final = 900.0
-_ASKED_TO_WAIT_S: Final = 5.0  # where Telegram asks for patience and does not say how much
+_DEFAULT_RETRY_AFTER_S: Final = 5.0  # for a 429 without retry_after
 
 logger = logging.getLogger(__name__)
 
 
 class TelegramReachability:
-    """Whether Telegram can be reached, said once for all chats when it changes."""
+    """Logs a change of Telegram's reachability once, not once for each chat."""
 
     def __init__(self) -> None:
         self._away = False
@@ -35,16 +35,16 @@ class TelegramReachability:
     def on_failure(self, reason: str) -> None:
         if not self._away:
             self._away = True
-            logger.warning("telegram cannot be reached: %s; alerts wait until it can", reason)
+            logger.warning("telegram unreachable reason=%s; alerts wait until it answers", reason)
 
     def on_success(self) -> None:
         if self._away:
             self._away = False
-            logger.info("telegram can be reached again")
+            logger.info("telegram reachable again")
 
 
 class Chat:
-    """Sends what is put in, in order, as fast as Telegram takes it. `id` is a number, or @name."""
+    """Sends the queued alerts in order, as fast as the rate limit allows. `id` is a number as text, or @name."""
 
     def __init__(
         self, chat_id: str, line: BotApiClient, title: str, reach: TelegramReachability, clock: Clock, chance: Random
@@ -65,35 +65,36 @@ class Chat:
 
     @property
     def waiting(self) -> int:
-        """How many alerts are still to arrive."""
+        """The number of alerts that are queued or being sent."""
         return len(self._outbox) + self._in_flight
 
     def send(self, text: str, level: int) -> None:
-        """Put `text` in and return at once."""
+        """Queue `text` and return at once."""
         self._outbox.add(text, level, self._clock.unix_ms())
         self._filled.set()
 
     async def run(self) -> None:
-        """Until cancelled. Raises BotRefused when the token is wrong."""
+        """Send until cancelled. Raises BotRefused when the token is wrong."""
         while True:
             await self._filled.wait()
             await self._pause(self._rate_limit.wait_s(self._clock.now_s()))
             await self._pause(await self._deliver())
 
     async def drain(self, within_s: float) -> None:
-        """Send all that waits, without regard for the pace, as long as that can come true `within_s`.
+        """Send all that waits without regard to the rate limit, for at most `within_s`.
 
         Raises BotRefused when the token is wrong.
         """
         until_s = self._clock.now_s() + within_s
         while self.waiting:
             pause_s = await self._deliver()
+            # A retry that cannot end in time is not begun: the shutdown has 5 s for everything.
             if self._clock.now_s() + pause_s >= until_s:
                 return
             await self._pause(pause_s)
 
     async def close(self) -> None:
-        """Let go of the connection, unless somebody is speaking."""
+        """Close the connection, unless a message is being sent over it."""
         if not self._sending.locked():
             await self.client.close()
 
@@ -102,12 +103,14 @@ class Chat:
             await self._clock.sleep(seconds)
 
     async def _deliver(self) -> float:
-        """Send what waits, as one message; how long to wait before the next."""
+        """Send what waits as one message. Returns the seconds to wait before the next."""
         async with self._sending:
             message = self._outbox.take()
             if message is None:
                 self._filled.clear()
                 return 0.0
+            # The alerts are out of the outbox now. Whatever happens below, they are either sent, refused for their own
+            # sake, or put back to the front: a cancelled task must not lose an alert.
             settled, self._in_flight = False, len(message.alerts)
             try:
                 await self._post(message)
@@ -122,13 +125,13 @@ class Chat:
                 return self._wait_after(refused)
             finally:
                 self._in_flight = 0
-                if not settled:  # cancelled, too
+                if not settled:  # also after a cancellation
                     self._outbox.put_back(message)
             self._sent()
             return 0.0
 
     async def _post(self, message: OutgoingMessage) -> None:
-        """As HTML; should Telegram not read that as we mean it, plain."""
+        """Send as HTML, and as plain text if Telegram cannot parse that."""
         now_ms = self._clock.unix_ms()
         fields = {"chat_id": self._address, "link_preview_options": {"is_disabled": True}}
         marked_up = fields | {"text": message.text(self._title, now_ms, marked_up=True), "parse_mode": "HTML"}
@@ -137,35 +140,39 @@ class Chat:
         except BotRefused as refused:
             if not refused.cannot_parse:
                 raise
-            logger.warning("telegram cannot read an alert's mark-up, so it goes plain: %s", refused)
+            logger.warning("telegram cannot parse an alert's HTML, sending it as plain text: %s", refused)
             plain = fields | {"text": message.text(self._title, now_ms, marked_up=False)}
             await self.client.call("sendMessage", plain, SEND_TIMEOUT_S)
 
     def _sent(self) -> None:
         self._rate_limit.sent(self._clock.now_s())
         self._reachability.on_success()
+        # A success resets the back-off at once, without the minute of health that market connections need.
         self._backoff.reset_if_healthy(math.inf)
         if self._unusable:
             self._unusable = False
-            logger.info("telegram chat %s takes alerts again", self.id)
+            logger.info("telegram chat usable again chat=%s", self.id)
 
     def _wait_after(self, refused: BotRefused) -> float:
-        """What a refusal means for this chat."""
+        """Handle a refusal of this chat. Returns the seconds to wait before the next message."""
+        # A refusal is a reply, so Telegram is reachable.
         self._reachability.on_success()
         if refused.moved_to is not None:
-            logger.warning("telegram chat %s is now %d: put that into the settings", self.id, refused.moved_to)
+            logger.warning("telegram chat moved chat=%s new_id=%d; change the setting", self.id, refused.moved_to)
+            # The new id is used for this session only. The setting still has the old one, hence the warning.
             self._address = str(refused.moved_to)
             return MIN_GAP_S
         if refused.code == 429:
-            wait_s = refused.wait_s or _ASKED_TO_WAIT_S
-            logger.info("telegram asks for patience chat=%s wait_s=%g", self.id, wait_s)
+            wait_s = refused.wait_s or _DEFAULT_RETRY_AFTER_S
+            logger.info("telegram rate limit chat=%s retry_after_s=%g", self.id, wait_s)
             return wait_s
         if refused.message_at_fault:
-            logger.warning("telegram does not take an alert, which is in the log: %s", refused)
+            logger.warning("telegram refused an alert, the log file has it: %s", refused)
             return 0.0
         if not self._unusable:
             self._unusable = True
             logger.warning(
-                "telegram chat %s is given up: %s; let the bot into it, or change the settings", self.id, refused
+                "telegram chat unusable chat=%s: %s; add the bot to it or change the setting", self.id, refused
             )
+        # Removed from a group, blocked, or never started by the owner: only a person can change that. Try now and then.
         return UNUSABLE_RETRY_S

@@ -1,4 +1,4 @@
-"""Trying Telegram out before anything hangs on it: is there such a bot, and may it write to each chat?"""
+"""The Telegram test of `doctor`: does the bot exist, and may it write to each chat?"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -12,7 +12,7 @@ from trailingedge.notifications.telegram_api import (
     Connector,
 )
 
-_PATIENCE_S: Final = 10.0
+_TIMEOUT_S: Final = 10.0
 
 
 async def send_test_message(
@@ -23,24 +23,24 @@ async def send_test_message(
     base_url: str = BOT_API,
     connect: Callable[[str], Connect] = Connector,
 ) -> Mapping[str, str | None]:
-    """Ask who the bot is and send `text` to every chat. By part, what went wrong there, or None.
+    """Ask for the bot's name and send `text` to every chat. The result is a problem or None by part.
 
-    Never raises for reasons of the network, and tells the token to nobody.
+    A network failure is a problem, not an exception. The token is in none of them.
     """
-    line = BotApiClient(base_url, token, connect(base_url))
-    found: dict[str, str | None] = {}
+    client = BotApiClient(base_url, token, connect(base_url))
+    problems: dict[str, str | None] = {}
     try:
-        found["the bot"] = await _trouble(line, "getMe", {})
+        problems["the bot"] = await _problem(client, "getMe", {})
         for chat in dict.fromkeys(chats):
-            found[f"chat {chat}"] = await _trouble(line, "sendMessage", {"chat_id": chat, "text": text})
+            problems[f"chat {chat}"] = await _problem(client, "sendMessage", {"chat_id": chat, "text": text})
     finally:
-        await line.close()
-    return found
+        await client.close()
+    return problems
 
 
-async def _trouble(line: BotApiClient, method: str, fields: Mapping[str, object]) -> str | None:
+async def _problem(client: BotApiClient, method: str, fields: Mapping[str, object]) -> str | None:
     try:
-        await line.call(method, fields, _PATIENCE_S)
-    except (BotRefused, BotUnreachable) as trouble:
-        return str(trouble)
+        await client.call(method, fields, _TIMEOUT_S)
+    except (BotRefused, BotUnreachable) as problem:
+        return str(problem)
     return None

@@ -1,7 +1,7 @@
-"""What the owner can ask for on the phone, and the codes that keep a thumb from trading by mistake.
+"""The owner's commands on Telegram, and the one-time codes that protect against a slip of the thumb.
 
-A question is answered at once. What changes something is asked for twice: the bot answers with the exact
-line to send back, and its code is good for a minute, once, and for that command alone.
+A question is answered at once. A command that acts needs a confirmation: the bot answers with the exact line to
+send back, whose code is valid for a minute, once, and for that command alone.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,16 +14,16 @@ from trailingedge.model.operator_commands import CommandResult, CommandSink, Ope
 CODE_VALID_S: Final = 60.0
 
 QUESTIONS: Final[Mapping[str, tuple[OperatorCommand, str]]] = {
-    "status": (OperatorCommand.STATUS, "how things stand"),
-    "why": (OperatorCommand.WHY, "why it does what it does"),
+    "status": (OperatorCommand.STATUS, "position, price, next levels and order"),
+    "why": (OperatorCommand.WHY, "why it trades or does not"),
     "balance": (OperatorCommand.BALANCE, "what the account holds"),
-    "today": (OperatorCommand.TODAY, "what today has brought"),
+    "today": (OperatorCommand.TODAY, "result, trades and fees of today"),
 }
 ACTIONS: Final[Mapping[str, tuple[OperatorCommand, str]]] = {
-    "pause": (OperatorCommand.PAUSE, "begin nothing new; the hard stop stays armed"),
-    "resume": (OperatorCommand.RESUME, "go on"),
-    "flip": (OperatorCommand.FLIP, "change all of it into the other asset now"),
-    "stop": (OperatorCommand.QUIT, "withdraw the order and end"),
+    "pause": (OperatorCommand.PAUSE, "no take-profit and no buy; the hard stop stays active"),
+    "resume": (OperatorCommand.RESUME, "trade again after a pause, a breaker or a halt"),
+    "flip": (OperatorCommand.FLIP, "sell everything, or buy it back, now"),
+    "stop": (OperatorCommand.QUIT, "cancel the order and end the bot"),
 }
 MENU: Final[Mapping[str, str]] = {name: what for name, (_, what) in [*QUESTIONS.items(), *ACTIONS.items()]}
 HELP: Final = "\n".join(
@@ -37,7 +37,7 @@ HELP: Final = "\n".join(
 
 @dataclass(frozen=True, slots=True)
 class OwnerMessage:
-    """A message to the bot: from whom, in which chat, when by Telegram's clock (seconds since 1970), and what."""
+    """A text message to the bot. `date_s` is Telegram's time, in seconds since 1970."""
 
     chat_id: int
     sender_id: int
@@ -46,7 +46,7 @@ class OwnerMessage:
 
 
 def read_message(update: object) -> OwnerMessage | None:
-    """The text message in one update, or None for anything else."""
+    """The text message of an update in a private chat; None for any other update."""
     match update:
         case {
             "message": {
@@ -61,54 +61,56 @@ def read_message(update: object) -> OwnerMessage | None:
 
 
 class ConfirmationCodes:
-    """One code at a time for each command."""
+    """One valid code at a time for each command."""
 
-    def __init__(self, chance: Random) -> None:
-        self._chance = chance
-        self._good: dict[str, tuple[str, float]] = {}
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._valid: dict[str, tuple[str, float]] = {}
 
     def issue(self, command: str, now_s: float) -> str:
-        """A fresh code; one that was given before is good no more."""
-        code = str(self._chance.randrange(1000, 10_000))
-        self._good[command] = (code, now_s + CODE_VALID_S)
+        """A new code; the one before becomes invalid."""
+        # Four digits guard against a slip, not against a stranger: only the owner's private chat gets this far.
+        code = str(self._rng.randrange(1000, 10_000))
+        self._valid[command] = (code, now_s + CODE_VALID_S)
         return code
 
     def redeem(self, command: str, code: str, now_s: float) -> bool:
-        """Whether `code` is good; then it was good for the last time."""
-        good, until_s = self._good.get(command, ("", 0.0))
-        if code != good or now_s > until_s:
+        """Whether `code` is valid; a valid code is used up."""
+        valid, until_s = self._valid.get(command, ("", 0.0))
+        # A wrong code does not invalidate the right one: a typing error can be corrected within the minute.
+        if code != valid or now_s > until_s:
             return False
-        del self._good[command]
+        del self._valid[command]
         return True
 
 
 class OwnerCommands:
-    """Understands the owner. `answer` carries words back to him, whenever there are some."""
+    """Executes the owner's messages through `submit`, and sends the replies with `answer`."""
 
-    def __init__(self, obey: CommandSink, chance: Random, answer: Callable[[str], None]) -> None:
-        self._submit = obey
-        self._codes = ConfirmationCodes(chance)
+    def __init__(self, submit: CommandSink, rng: Random, answer: Callable[[str], None]) -> None:
+        self._submit = submit
+        self._codes = ConfirmationCodes(rng)
         self._answer = answer
 
     def handle(self, text: str, now_s: float) -> None:
-        """Carry out one message, or answer what is missing."""
+        """Execute one message, or answer with the confirmation line or the help."""
         first, *rest = text.split() or [""]
         name = first.removeprefix("/").partition("@")[0].lower()  # "/flip@our_bot" is how groups address one of many
         if not first.startswith("/") or name not in MENU:
-            self._answer(HELP if name in ("start", "help") else f"that is none of my {HELP}")
+            self._answer(HELP if name in ("start", "help") else f"unknown command; {HELP}")
         elif name in QUESTIONS:
             self._execute(QUESTIONS[name][0])
         elif not rest:
             code = self._codes.issue(name, now_s)
             what = ACTIONS[name][1]
-            self._answer(f"{name}: {what}? Send this within {CODE_GOOD_FOR_S:.0f} s to confirm:\n/{name} {code}")
+            self._answer(f"{name}: {what}? Send this within {CODE_VALID_S:.0f} s to confirm:\n/{name} {code}")
         elif self._codes.redeem(name, rest[0], now_s):
             self._execute(ACTIONS[name][0])
         else:
-            self._answer(f"{name}: sorry, that code is not good, or no more. Nothing was done; /{name} gives a new one")
+            self._answer(f"{name}: the code is wrong or has expired. Nothing was done; /{name} gives a new one")
 
-    def _execute(self, instruction: OperatorCommand) -> None:
-        def tell(answer: CommandResult) -> None:
-            self._answer(answer.text)
+    def _execute(self, command: OperatorCommand) -> None:
+        def reply(result: CommandResult) -> None:
+            self._answer(result.text)
 
-        self._submit(instruction, tell)
+        self._submit(command, reply)

@@ -1,4 +1,4 @@
-"""The phone, where there is a bot to reach it. Without one, nothing of what talks to Telegram is even loaded."""
+"""The Telegram service of a session: loads the bot and its HTTP library only once a bot is configured."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TelegramService:
-    """`Alerts` by Telegram, from the `configure` on that first names a bot. The rest is as `Telegram` has it."""
+    """`Alerts` by Telegram, beginning with the first `configure` that has a token."""
 
     def __init__(self, *, title: str, obey: CommandSink, clock: Clock, chance: Random) -> None:
         self._title = title
@@ -25,9 +25,10 @@ class TelegramService:
         self._configured = asyncio.Event()
 
     def configure(self, token: str | None, owner: str | None, groups: Sequence[str], base_url: str | None) -> None:
-        """From now on use these; without a `base_url` Telegram's own."""
+        """Use these settings from now on; without a `base_url` Telegram's own."""
         if self._telegram is None and not token:
             return
+        # Imported late: a daemon without a bot never loads the HTTP library and its modules.
         from trailingedge.notifications.telegram import Telegram
         from trailingedge.notifications.telegram_api import BOT_API
 
@@ -47,17 +48,17 @@ class TelegramService:
         self._configured.set()
 
     def send(self, text: str, level: int = logging.INFO) -> None:
-        """Tell every chat. Returns at once."""
+        """Queue `text` for every chat and return at once."""
         if self._telegram is not None:
             self._telegram.send(text, level)
 
     async def run(self) -> None:
-        """Send and listen until cancelled."""
+        """Send and poll until cancelled."""
         await self._configured.wait()
         if self._telegram is not None:
             await self._telegram.run()
 
     async def flush(self, within_s: float) -> None:
-        """Send what still waits, as far as that can be done `within_s`."""
+        """Send what waits, for at most `within_s`."""
         if self._telegram is not None:
             await self._telegram.flush(within_s)

@@ -1,11 +1,11 @@
-"""What stands before everything: the mode and the pair."""
+"""The heading of messages and of the status: trading mode and pair."""
 
 
 def mode_label(mode: str) -> str:
-    """The mode as it stands before the pair. On paper the prices are real and the money is not: that is told aloud."""
+    """The mode before the pair. PAPER is in capitals: its prices are real and its money is not."""
     return mode.upper() if mode == "paper" else mode
 
 
 def heading(mode: str, symbol: str) -> str:
-    """Both, as they stand at the head of a face and of a message."""
+    """Mode and pair: "sim ETHFDUSD"."""
     return f"{mode_label(mode)} {symbol}"

@@ -55,6 +55,7 @@ def page(report: RunReport) -> str:
         "script": _resource("page.js"),
         "data": _data(report),
     }
+    parts |= {f"word_{word}": escape(meaning[0].upper() + meaning[1:]) for word, meaning in messages.GLOSSARY.items()}
     text = _resource("page.html")
     # One pass over the template, so that inserted text is never searched for {{names}} itself.
     pieces = text.split("{{")

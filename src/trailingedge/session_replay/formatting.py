@@ -8,9 +8,9 @@ from typing import Any, Final
 from trailingedge.core.errors import ProtocolViolation
 from trailingedge.core.printable import frame_text
 from trailingedge.eventlog.format import decode
-from trailingedge.model.intent import ExitKind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, SymbolRules, format_plain
-from trailingedge.notifications.messages import EXIT_NAMES
+from trailingedge.notifications.messages import END_REASONS, EXIT_NAMES
 from trailingedge.websocket.event_parser import (
     AccountPosition,
     BookUpdate,
@@ -145,8 +145,11 @@ def _describe_decision_key(key: Sequence[Any]) -> str:
         words += [f"gate shut by {gate}"] if gate else []
         if exit_ is not None:
             kind, side, ending = exit_
-            words.append(f"{EXIT_NAMES[ExitKind(kind)]} {side}" + (f" ending: {ending}" if ending else ""))
-        words += [name for name, holds in (("paused", paused), ("halted", halted), ("trail armed", armed)) if holds]
+            words.append(
+                f"{EXIT_NAMES[ExitKind(kind)]} {side}"
+                + (f", ending: {END_REASONS[ExitEndReason(ending)]}" if ending else "")
+            )
+        words += [name for name, holds in (("paused", paused), ("halted", halted), ("trailing", armed)) if holds]
     except (ValueError, TypeError):  # of a version with another key
         return _format_value(key)
     return ", ".join(words) + (f" (rule: {acted})" if acted else "")
