@@ -1,6 +1,6 @@
-"""A stage for the whole daemon: the embedded exchange behind it, and the test as the market, the operator, fate.
+"""Daemon harness: runs a whole trading node against the embedded exchange, on the virtual event loop.
 
-Everything runs on the virtual loop. The market stands still but for what the test does to it.
+The test plays the market, the operator and the network: the market is constant except for what the test does to it.
 """
 
 import asyncio
@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.errors import ExitCode, SessionLost
-from trailingedge.live.factory import Runtime
+from trailingedge.live.factory import node_params
+from trailingedge.live.node_builder import build_node
+from trailingedge.live.runtime import Runtime
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import Kline, Side
@@ -45,7 +47,7 @@ CASH: Mapping[str, Decimal] = {"FDUSD": D(2500)}
 
 @dataclass
 class RecordingUi:
-    """A face and an alert sink that only remember."""
+    """An operator UI and alert sink that keeps what it is given."""
 
     lines: list[str] = field(default_factory=list)
     alerts: list[tuple[int, str]] = field(default_factory=list)
@@ -67,7 +69,7 @@ class RecordingUi:
 
 
 class ConstantMarket:
-    """A tape of a single tick at 2500; what comes after it, the test plays by hand."""
+    """A tick source of one tick at 2500; the test plays the ticks after it."""
 
     def __init__(self, closes: Sequence[Decimal] = (D(2500),) * 100) -> None:
         self.symbol, self.base_asset, self.quote_asset = "ETHFDUSD", "ETH", "FDUSD"
@@ -84,14 +86,14 @@ class ConstantMarket:
 
 
 def tick(time_ms: int, bid: Decimal, ask: Decimal) -> Tick:
-    """The best prices of the others, ten deep, and a small sale at the bid, for candles are made of trades."""
+    """Best prices of other traders, ten deep, with a small sale at the bid, because candles are made of trades."""
     return Tick(time_ms, bid, D(10), ask, D(10), bid, D("0.001"), Side.SELL)
 
 
 class FaultyNetwork:
-    """The way to the exchange: who dials an address with one of the `shut` parts does not get through.
+    """The network to the exchange. Dialling an address that contains one of the `blocked` parts fails.
 
-    While it is `deaf`, frames and answers to probes are lost; whatever is open stays open.
+    While the market is muted, its frames and the requests for best prices are lost; open connections stay open.
     """
 
     def __init__(self, loopback: LoopbackExchange) -> None:
@@ -105,58 +107,58 @@ class FaultyNetwork:
         self.dials += 1
         if any(part in url for part in self.blocked):
             raise SessionLost("connection refused")
-        return _Ear(await self._loopback.connect(url), self)
+        return _MutableSocket(await self._loopback.connect(url), self)
 
 
-class _Ear:
-    """A socket that may go deaf to the market."""
+class _MutableSocket:
+    """A socket on which the market can be muted."""
 
-    def __init__(self, socket: Socket, doors: FaultyNetwork) -> None:
+    def __init__(self, socket: Socket, network: FaultyNetwork) -> None:
         self._socket = socket
-        self._doors = doors
+        self._network = network
 
     def send(self, text: str) -> None:
-        self._doors.sent.append(text)
-        if not (self._doors.market_muted and '"ticker.book"' in text):
+        self._network.sent.append(text)
+        if not (self._network.market_muted and '"ticker.book"' in text):
             self._socket.send(text)
 
-    async def receive(self, hear: FrameHandler) -> None:
-        await self._socket.receive(lambda frames: hear([frame for frame in frames if self._comes_through(frame)]))
+    async def receive(self, on_frames: FrameHandler) -> None:
+        await self._socket.receive(lambda frames: on_frames([frame for frame in frames if self._passes(frame)]))
 
-    def _comes_through(self, frame: str | bytes) -> bool:
-        return not (self._doors.market_muted and '"stream"' in str(frame))
+    def _passes(self, frame: str | bytes) -> bool:
+        return not (self._network.market_muted and '"stream"' in str(frame))
 
     async def close(self) -> None:
         await self._socket.close()
 
 
 class NodeHarness:
-    """What a story may touch. Prices are quote per base."""
+    """What a scenario can do and see. Prices are quote per base."""
 
     def __init__(
         self,
         clock: VirtualClock,
         loopback: LoopbackExchange,
         daemon: TradingNode,
-        doors: FaultyNetwork,
-        notes: RecordingUi,
+        network: FaultyNetwork,
+        output: RecordingUi,
     ) -> None:
         self.clock = clock
         self.loopback = loopback
-        self.network = doors
+        self.network = network
         self.exchange = loopback.exchange
         self.node = daemon
-        self.output = notes
+        self.output = output
 
     # The market
 
     async def price(self, bid: str | Decimal, ask: str | Decimal | None = None, wait_s: float = 0.5) -> None:
-        """The others' best prices move (a spread of one tick unless told), and everybody has had time to react."""
+        """Move the other traders' best prices (one tick apart by default) and give the node time to react."""
         self.set_price(bid, ask)
         await self.clock.sleep(wait_s)
 
     def set_price(self, bid: str | Decimal, ask: str | Decimal | None = None) -> None:
-        """The same, without waiting."""
+        """Move the best prices without waiting."""
         lower = D(bid)
         upper = lower + TICK if ask is None else D(ask)
         self.loopback.hub.on_tick(tick(self.market_ms, lower, upper))
@@ -166,7 +168,7 @@ class NodeHarness:
         return START_MS + round(self.clock.now_s() * 1000)
 
     async def minute(self, close: str | Decimal) -> None:
-        """The price goes there, and the candle closes there."""
+        """Move the price to `close` and let the candle close there."""
         await self.price(close)
         await self.clock.sleep(60.5 - self.clock.now_s() % 60)
         await self.price(close)
@@ -175,14 +177,14 @@ class NodeHarness:
         await self.clock.sleep(seconds)
 
     async def until(self, true: Callable[[], object], within_s: float = 30.0) -> None:
-        """Until it is true, looking often; the story fails when it does not come true."""
+        """Wait until `true` holds; the scenario fails if it does not in time."""
         deadline_s = self.clock.now_s() + within_s
         while not true():
-            assert self.clock.now_s() < deadline_s, f"not within {within_s} s; said was: {self.alert_texts}"
+            assert self.clock.now_s() < deadline_s, f"not within {within_s} s; alerts: {self.alert_texts}"
             await self.clock.sleep(0.01)
 
     async def ready(self) -> None:
-        """Started, and the anchor is written down, unless that has to wait."""
+        """Wait for the start to end and the anchor marker to be written, unless the marker has to wait."""
         await self.until(lambda: self.alerts_starting_with("ready:"))
         await self.until(lambda: not self.node.anchor_marker_pending or self._cannot_be_noted)
 
@@ -192,13 +194,17 @@ class NodeHarness:
         exiting = desk is not None and desk.core.state.exit is not None
         return exiting or self.exchange.engine.symbol_status != "TRADING"
 
-    # The operator, the owner's other screen, and fate
+    # The operator, the account owner elsewhere, and faults
 
     def submit(self, instruction: OperatorCommand) -> None:
-        self.node.submit(instruction, lambda answer: self.output.print_line(answer.text))
+        reply = self.node.submit(instruction)
+        if reply.done():
+            self.output.print_line(reply.result().text)
+        else:
+            reply.add_done_callback(lambda done: self.output.print_line(done.result().text))
 
     def trade_manually(self, act: Callable[[ManualTrader], Done]) -> Done:
-        """The owner does something to his account elsewhere, and the stream tells it."""
+        """Trade on the account from elsewhere; the account's stream reports it."""
         done = act(self.exchange.manual_trader())
         self.loopback.hub.publish_events()
         return done
@@ -208,7 +214,7 @@ class NodeHarness:
         return self.loopback.hub.fault_injector
 
     def mute_market(self) -> None:
-        """Nothing is heard of the market any more, though every connection stands."""
+        """Lose all market frames while the connections stay open."""
         self.network.market_muted = True
 
     def unmute_market(self) -> None:
@@ -217,10 +223,10 @@ class NodeHarness:
     def cut(self, *, streams: bool = False, api: bool = False) -> None:
         self.loopback.hub.disconnect(streams=streams, api=api)
 
-    # What there is to see
+    # Observations
 
     def requests_sent(self, method: str) -> int:
-        """How often the daemon has sent that, whatever became of it."""
+        """How many requests of `method` the node has sent."""
         return sum(f'"method":"{method}"' in text.replace(" ", "") for text in self.network.sent)
 
     @property
@@ -229,22 +235,22 @@ class NodeHarness:
         return [text for _, text in self.output.alerts]
 
     def alerts_starting_with(self, beginning: str) -> list[str]:
-        """The alerts that begin like that."""
+        """The alerts that begin with `beginning`."""
         return [text for text in self.alert_texts if text.startswith(beginning)]
 
     @property
     def own_orders(self) -> list[SimOrder]:
-        """Our open orders, by the exchange's books."""
+        """Our open orders at the exchange."""
         return [order for order in self.exchange.account().open_orders() if is_own(order.client_order_id)]
 
     @property
     def own_order(self) -> SimOrder:
-        """The one that there is."""
+        """Our only open order."""
         (order,) = self.own_orders
         return order
 
     def keep_klines(self) -> None:
-        """It is let go once the channel has taken it in; in this story it is to be looked at."""
+        """Keep the kline history, which the node drops once its channel has taken it in."""
         self.node.market_state.release_history = lambda: None  # type: ignore[method-assign]
 
     def total(self, asset: str) -> Decimal:
@@ -253,7 +259,7 @@ class NodeHarness:
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """How it ended: an exit code, or the error that ended it."""
+    """How the run ended: by an exit code or by an error."""
 
     code: ExitCode | None
     error: Exception | None
@@ -279,7 +285,7 @@ Scenario = Callable[[NodeHarness], Awaitable[None]]
 
 
 def run_scenario(
-    story: Scenario,
+    scenario: Scenario,
     *,
     settings: Settings | None = None,
     terms: ExchangeSpec | None = None,
@@ -292,7 +298,7 @@ def run_scenario(
     shut: frozenset[str] = frozenset(),
     prepare: Callable[[Exchange], None] = lambda _: None,
 ) -> ScenarioResult:
-    """Tell a story beside the daemon; when it is told, the daemon is stopped, unless it has ended before."""
+    """Run a scenario beside a node, and stop the node after it unless it has ended before."""
 
     async def live(clock: VirtualClock) -> ScenarioResult:
         market = ConstantMarket(closes)
@@ -303,7 +309,7 @@ def run_scenario(
         private_key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
         api_key = exchange.register_key(private_key.public_key()) if key_is_known else "nobody"
         keys = KeyManager.from_private_key(private_key, api_key)
-        notes = RecordingUi()
+        output = RecordingUi()
         async with LoopbackExchange(
             exchange,
             market,
@@ -314,38 +320,38 @@ def run_scenario(
             events_first=events_first,
             latency_s=latency_s,
         ) as loopback:
-            doors = FaultyNetwork(loopback)
-            doors.blocked |= shut
-            surroundings = Runtime(URL, keys, doors.dial, clock, Random(2))
-            daemon = TradingNode(settings or Settings(), surroundings, notes, notes)
-            stage = NodeHarness(clock, loopback, daemon, doors, notes)
+            network = FaultyNetwork(loopback)
+            network.blocked |= shut
+            runtime = Runtime(URL, keys, network.dial, clock, Random(2))
+            daemon = build_node(node_params(settings or Settings()), runtime, output, output)
+            harness = NodeHarness(clock, loopback, daemon, network, output)
             try:
-                return await _perform(story, stage, daemon)
+                return await _perform(scenario, harness, daemon)
             except BaseExceptionGroup as group:
                 raise _first(group) from None
 
     return run_virtual(live, start_unix_ms=START_MS)
 
 
-async def _perform(story: Scenario, stage: NodeHarness, daemon: TradingNode) -> ScenarioResult:
+async def _perform(scenario: Scenario, harness: NodeHarness, daemon: TradingNode) -> ScenarioResult:
     code: ExitCode | None = None
     error: Exception | None = None
-    stopped_s = stage.clock.now_s()
+    stopped_s = harness.clock.now_s()
 
     async def tell() -> None:
         nonlocal stopped_s
-        await story(stage)
-        stopped_s = stage.clock.now_s()
-        daemon.stop("the story is told")
+        await scenario(harness)
+        stopped_s = harness.clock.now_s()
+        daemon.stop("the scenario is over")
 
     async with asyncio.TaskGroup() as tasks:
         telling = tasks.create_task(tell())
         try:
             code = await daemon.run()
-        except Exception as ended:  # noqa: BLE001 - for the story to judge
+        except Exception as ended:  # noqa: BLE001 - for the scenario to judge
             error = ended
         telling.cancel()
-    return ScenarioResult(code, error, stage.output, stage.exchange, stage.clock.now_s() - stopped_s)
+    return ScenarioResult(code, error, harness.output, harness.exchange, harness.clock.now_s() - stopped_s)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -353,11 +359,11 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-async def only_start(stage: NodeHarness) -> None:
-    """A story in which nothing happens beyond the start."""
-    await stage.ready()
+async def only_start(harness: NodeHarness) -> None:
+    """A scenario of a start and nothing else."""
+    await harness.ready()
 
 
 def with_settings(**changes: object) -> Settings:
-    """The defaults, but for these."""
+    """The default settings with these changes."""
     return dataclasses.replace(Settings(), **changes)  # type: ignore[arg-type]  # a test that errs here fails at once

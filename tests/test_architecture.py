@@ -81,6 +81,32 @@ CONNECTING: Final = {  # market data and orders go through the first two
     "auth.permissions",
     "live.systemd",
 }
+# Where `Settings` are read, checked or turned into parameters. Every other module takes a small params value.
+SEES_SETTINGS: Final = {
+    "config",
+    "config_validator",
+    "main",
+    "app.bootstrap",
+    "app.embedded_exchange",
+    "app.environments",
+    "app.reloader",
+    "app.run_options",
+    "app.runner",
+    "live.factory",
+    "commands.setting_flags",
+    "commands.checks.environment",  # the types of the functions by which a command hands its settings to `app`
+    "commands.account_history",
+    "commands.replay",
+    "commands.report",
+    "commands.sweep",
+    "accounting.summary_json",  # shows them
+    "eventlog.session_record",  # writes them to the record
+    "session_replay.run",  # reads them from a record
+    "backtest.inputs",  # a backtest's settings vary from trial to trial
+    "backtest.market_report",
+    "sweep.search_space",
+    "sweep.trial",
+}
 OF_THE_WHOLE: Final = {"simulation", "benchmarks"}  # folders of tests that mirror no folder of the source
 TOP_LEVEL: Final = {
     "src",
@@ -260,7 +286,6 @@ def test_trading_packages_import_the_model_and_each_other_only(module: str) -> N
     outside = {name for name in own_imports(module) if layer(name) not in {"core", "model", "indicators", *TRADING}}
     # The gateway passes a request that was sent already on to the connection that sent it.
     assert outside <= ({"websocket.prepared_request"} if module == "execution.gateway" else set())
-    assert not {name for name in outside if (SOCKETS | {"asyncio"}) & foreign_roots(name)}
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if layer(module) != "simulator"])
@@ -279,6 +304,19 @@ def files_in_git() -> list[str]:
     if shutil.which("git") is None:
         return []
     return str(processes.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True).stdout).splitlines()
+
+
+def sees_settings(module: str) -> bool:
+    """Whether `module` names the class `Settings` in an import."""
+    tree = ast.parse(path_of(module).read_text(encoding="utf-8"))
+    found = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module)
+    return module == "config" or any(
+        node.module == "trailingedge.config" and "Settings" in {alias.name for alias in node.names} for node in found
+    )
+
+
+def test_few_modules_see_all_settings() -> None:
+    assert {module for module in MODULES if sees_settings(module)} == SEES_SETTINGS
 
 
 def test_the_top_level_holds_nothing_else() -> None:

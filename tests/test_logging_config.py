@@ -30,7 +30,7 @@ logger = logging.getLogger("trailingedge.tests")
 @pytest.fixture(autouse=True)
 def _the_end_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the last line, however busy the machine is."""
-    monkeypatch.setattr("trailingedge.logging_config.FAREWELL_S", PATIENCE_S)
+    monkeypatch.setattr("trailingedge.core.background.CLOSE_TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def most_waiting(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_a_disk_that_does_not_answer_delays_no_record_and_no_end(
-    tmp_path: Path, install: Install, disk: Disk, most_waiting: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, install: Install, disk: Disk, most_waiting: int
 ) -> None:
     logs = install(tmp_path, NOW, open_file=lambda _: disk)
     disk.answers.clear()

@@ -1,4 +1,4 @@
-"""The command line: one complete list of what is wrong, an exit code that tells, and an end in good order."""
+"""Command line: one complete list of problems, an exit code for each end, and a graceful shutdown."""
 
 import contextlib
 import logging
@@ -288,7 +288,7 @@ def test_a_run_starts_trades_and_sums_up(name: str, ends: dict[str, Ended]) -> N
         assert said in end.out
 
 
-def test_paper_ends_in_good_order_while_the_real_market_is_out_of_reach(ends: dict[str, Ended]) -> None:
+def test_paper_shuts_down_gracefully_while_the_real_market_is_out_of_reach(ends: dict[str, Ended]) -> None:
     end = ends["paper out of reach"]
     assert (end.code, end.err) == (ExitCode.OK, "")
     assert "PAPER shutdown: SIGTERM" in end.out
@@ -320,3 +320,8 @@ def test_an_exchange_out_of_reach_is_said_and_no_summary_made(ends: dict[str, En
 
 def test_runs_in_processes_of_their_own_leave_our_signals_alone() -> None:
     assert signal.getsignal(signal.SIGINT) is HEARD_BEFORE
+
+
+def test_python_m_does_what_the_console_script_does() -> None:
+    done = processes.run([sys.executable, "-m", "trailingedge", "--version"], text=True)
+    assert (done.returncode, done.stdout.startswith("trailing-edge 0.")) == (0, True)

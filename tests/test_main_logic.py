@@ -1,7 +1,7 @@
-"""The main loop, told as a story: a snapshot comes in, an order goes out, and nothing else moves it.
+"""Main loop: scenarios of prices that come in and orders that go out, from trigger to fill.
 
-The whole daemon runs on the virtual loop against the embedded exchange. The market stands at 2500, with
-100 quiet candles behind it, and moves only where a story says so.
+The whole node runs on the virtual event loop against the embedded exchange. The market is constant at 2500, with 100
+quiet candles behind it, and moves only where a scenario moves it.
 """
 
 from decimal import Decimal
@@ -45,7 +45,7 @@ def test_it_starts_and_says_so_and_stops_and_leaves_nothing() -> None:
     assert end.code is ExitCode.OK
     ready, shutdown = end.alert_texts
     assert ready == "ready: sim ETHFDUSD at ws://memory/ws-api/v3, holding ETH, anchor 2500.00 FDUSD, maker fee 0 %"
-    assert shutdown.startswith("shutdown: the story is told")
+    assert shutdown.startswith("shutdown: the scenario is over")
     assert end.left_orders == []
 
 
@@ -106,7 +106,7 @@ def test_a_fill_makes_us_the_other_side_at_its_average() -> None:
         assert it.total("ETH") == 0
         assert it.alerts_starting_with("take-profit filled: sold 1.0000 ETH for 2553.01 FDUSD, average 2553.01 FDUSD")
         assert it.node.services is not None
-        assert it.node.services.status(0).anchor == pytest.approx(2553.01)
+        assert it.node.services.queries.view(0).anchor == pytest.approx(2553.01)
 
     run_scenario(story)
 
@@ -408,7 +408,7 @@ def test_x_upgrades_no_flush_and_relabels_a_take_profit() -> None:
     run_scenario(exiting)
 
 
-def test_c_withdraws_an_exit_and_anchors_anew() -> None:
+def test_c_cancels_an_exit_and_sets_a_new_anchor() -> None:
     async def story(it: NodeHarness) -> None:
         await rally_and_turn(it)
         it.submit(OperatorCommand.CANCEL)
@@ -423,7 +423,7 @@ def test_c_withdraws_an_exit_and_anchors_anew() -> None:
     run_scenario(story)
 
 
-def test_c_withdraws_a_flush_without_shutting_the_gate() -> None:
+def test_c_cancels_a_hard_stop_without_shutting_the_gate() -> None:
     async def story(it: NodeHarness) -> None:
         await crash(it)
         it.submit(OperatorCommand.CANCEL)
@@ -559,7 +559,7 @@ def test_a_stop_while_a_request_is_under_way_leaves_nothing_behind() -> None:
     assert (end.code, end.left_orders) == (ExitCode.OK, [])
 
 
-def test_an_order_that_cannot_be_withdrawn_is_named() -> None:
+def test_an_order_that_cannot_be_cancelled_is_named() -> None:
     async def story(it: NodeHarness) -> None:
         await rally_and_turn(it)
         it.network.blocked.add("ws-api")

@@ -114,7 +114,7 @@ def test_the_frames_of_a_halt_and_the_log_beside_them_hold_nothing_secret(tmp_pa
     async def story(it: NodeHarness) -> None:
         await it.ready()
         keys.extend(it.exchange.keys.api_keys())
-        save(it.node._frames.lines(), tmp_path, now)  # as a halt does
+        save(it.node._frame_dump._frames.lines(), tmp_path, now)  # as a halt does
 
     try:
         assert run_scenario(story).code is ExitCode.OK

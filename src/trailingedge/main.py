@@ -1,6 +1,6 @@
-"""The command line: what to run, with which settings, and the exit code that tells how it ended.
+"""Command line: which command runs with which settings, and with which exit code it ends.
 
-Everything wrong with the settings is reported in one list before anything connects.
+All problems with the settings are reported in one list before anything connects.
 """
 
 import argparse
@@ -32,17 +32,16 @@ from trailingedge.notifications.titles import heading
 
 logger = logging.getLogger(__name__)
 
-# What is imported within a function here is what other words on the command line have no use for.
-
+# An import inside a function here serves one command; the others, and the daemon, do not load it.
 
 Run = Callable[[Any, argparse.Namespace], int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Subcommand:
-    """A word after the program's name: what it does, and the module that does it, imported when it is used.
+    """A command: its purpose for the help text, and its module, imported when the command is used.
 
-    The module adds its flags by `add_arguments(parser)`. `run` is given the module and what was parsed, and
+    The module adds its options with `add_arguments(parser)`. `run` receives the module and the parsed arguments, and
     returns the exit code.
     """
 
@@ -64,7 +63,7 @@ def _with_check_target_and_telegram(module: Any, arguments: argparse.Namespace) 
 
 
 async def _check_telegram(settings: Settings, text: str) -> Mapping[str, str | None]:
-    """A message to each chat, by way of trial."""
+    """Send a test message to each chat. Returns what went wrong, by chat."""
     from trailingedge.app.runner import all_chats
     from trailingedge.notifications.telegram_api import BOT_API
     from trailingedge.notifications.telegram_check import send_test_message
@@ -79,7 +78,7 @@ def _with_version(module: Any, arguments: argparse.Namespace) -> int:
 
 def _remote_command(word: str, purpose: str) -> Subcommand:
     return Subcommand(
-        purpose, "trailingedge.commands.remote_control", lambda talk, arguments: talk.run(word, arguments)
+        purpose, "trailingedge.commands.remote_control", lambda module, arguments: module.run(word, arguments)
     )
 
 
@@ -123,7 +122,7 @@ _FORMER_NAMES: Final[Mapping[str, str]] = {"withdraw": "cancel"}  # accepted fro
 
 
 def run(argv: Sequence[str] | None = None) -> int:
-    """The console script. Returns the exit code."""
+    """Run the console script. Returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     words[:1] = [_FORMER_NAMES.get(word, word) for word in words[:1]]
     try:
@@ -133,21 +132,21 @@ def run(argv: Sequence[str] | None = None) -> int:
     except ConfigError as wrong:
         _report_problems(wrong)
         return ExitCode.CONFIG
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of our output, `head` for instance, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return ExitCode.OK
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EIO):
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer has nowhere to go
-        print(f"standard output cannot be written ({error.strerror}); nothing more is told", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter's own flush at the end would fail again
+        print(f"standard output cannot be written ({error.strerror}); nothing more is printed", file=sys.stderr)
         return ExitCode.CONFIG
-    except KeyboardInterrupt:  # before anything was started that could be ended in good order
+    except KeyboardInterrupt:  # before there was anything to shut down
         return _interrupted(words)
 
 
 def _interrupted(words: Sequence[str]) -> ExitCode:
-    """A daemon has done nothing yet, and is ended as it was asked to be; a command has not done what it was to do."""
+    """The exit code after Ctrl-C: OK for a daemon that had not started, INTERRUPTED for a command not completed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # `uv run` delivers the same request twice
     if not words or words[0] not in COMMANDS:
         return ExitCode.OK
@@ -157,7 +156,7 @@ def _interrupted(words: Sequence[str]) -> ExitCode:
 
 
 def run_parser() -> argparse.ArgumentParser:
-    """The flags of a run. Usage errors exit with 2."""
+    """The parser of the daemon's options. Usage errors exit with 2."""
     listed = "".join(f"\n  {name:<10} {command.purpose}" for name, command in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog=DISTRIBUTION,
@@ -202,12 +201,12 @@ def _above_zero(text: str) -> float:
 def _run_command(word: str, words: Sequence[str]) -> int:
     command = COMMANDS[word]
     code = command.run(import_module(command.module), command_parser(word).parse_args(words))
-    sys.stdout.flush()  # whatever is wrong with it shall be our word, not the interpreter's at the very end
+    sys.stdout.flush()  # a failure is reported by `run`, not by the interpreter when it exits
     return code
 
 
 def command_parser(word: str) -> argparse.ArgumentParser:
-    """The flags of a command."""
+    """The parser of a command's options."""
     command = COMMANDS[word]
     parser = argparse.ArgumentParser(prog=f"{DISTRIBUTION} {word}", description=command.purpose, allow_abbrev=False)
     import_module(command.module).add_arguments(parser)
@@ -230,7 +229,7 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
         sim = SimulationOptions(
             simulation_source(settings, arguments.market, arguments.seed), arguments.speed or SIM_SPEED
         )
-    plan = RunOptions(
+    options = RunOptions(
         settings=settings,
         simulation=sim,
         seed=arguments.seed,
@@ -238,57 +237,57 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
         as_json=arguments.json,
         reread_settings=lambda: _read(arguments, ask=None)[0],
     )
-    with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # no standard error
-        faulthandler.enable()  # a watchdog's SIGABRT then shows where it hung
+    with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # stderr may be missing
+        faulthandler.enable()  # when systemd's watchdog sends SIGABRT, stderr shows where the daemon hung
     out = _output_stream(as_json=arguments.json)
     keys = sys.stdin is not None and sys.stdin.isatty()
-    face = open_ui(
+    ui = open_ui(
         out, os.environ, heading(settings.trading_mode.value, settings.symbol), plain=arguments.plain, keys=keys
     )
     try:
-        log = _open_log(settings, face, out)
+        log = _open_log(settings, ui, out)
         try:
             for warning in warnings:
                 logger.warning("%s", warning)
             from trailingedge.app.bootstrap import run_session
 
-            return run_session(plan, face, log)
+            return run_session(options, ui, log)
         finally:
             log.close()
     finally:
-        face.close()
+        ui.close()
 
 
 def _output_stream(*, as_json: bool) -> TextIO:
-    """Where the lines go: nowhere, if we were started without that stream."""
+    """The stream for lines: stderr beside JSON, else stdout. Lines are dropped where it does not exist."""
     stream = sys.stderr if as_json else sys.stdout
     return io.StringIO() if stream is None else stream
 
 
 def _read(arguments: argparse.Namespace, ask: Callable[[str], str] | None) -> tuple[Settings, list[str]]:
-    """The settings and what to warn of. Raises ConfigError with everything that is wrong, key and files included."""
+    """The settings and their warnings. Raises ConfigError with all problems, also those of key and market files."""
     file_needed = arguments.env_file is not None
     env_file = arguments.env_file or setting_flags.ENV_FILE
     found = setting_flags.load_settings(arguments, os.environ)
-    beside = [*_misplaced_flags(found.settings, arguments), *_key_problems(found.settings)]
+    other = [*_misplaced_flags(found.settings, arguments), *_key_problems(found.settings)]
     try:
-        # Nobody is asked for consent to something that cannot start.
+        # With a problem the daemon cannot start, so do not ask for the consent to trade real money either.
         settings, sources, warnings = checked_settings(
             setting_flags.flag_settings(arguments),
             os.environ,
             env_file,
             file_needed=file_needed,
-            ask=None if beside else ask,
+            ask=None if other else ask,
         )
     except ConfigError as wrong:
-        raise ConfigError([*wrong.problems, *beside]) from wrong
-    if beside:
-        raise ConfigError(beside)
+        raise ConfigError([*wrong.problems, *other]) from wrong
+    if other:
+        raise ConfigError(other)
     return _of_market(settings, sources, arguments.market), warnings
 
 
 def _misplaced_flags(settings: Settings, arguments: argparse.Namespace) -> Iterator[str]:
-    """Flags of the embedded exchange's own market, where another is to be traded on."""
+    """Problems with options of the simulated market in another mode."""
     if settings.trading_mode is TradingMode.SIM:
         return
     for flag, value in (("--market", arguments.market), ("--speed", arguments.speed), ("--seed", arguments.seed)):
@@ -298,21 +297,16 @@ def _misplaced_flags(settings: Settings, arguments: argparse.Namespace) -> Itera
 
 
 def _key_problems(settings: Settings) -> Sequence[str]:
-    """What is wrong inside the key file; whether there is one is judged with the settings."""
-    path = settings.binance_ed25519_priv_path
-    if not settings.trading_mode.needs_key or not path.is_file() or not os.access(path, os.R_OK):
+    """What is wrong inside the key file of a mode that needs one."""
+    if not settings.trading_mode.needs_key:
         return []
-    from trailingedge.app.environments import load_keys
+    from trailingedge.auth.manager import key_file_problems
 
-    try:
-        load_keys(settings)
-    except ConfigError as wrong:
-        return wrong.problems
-    return []
+    return key_file_problems(settings.binance_ed25519_priv_path, settings.binance_ed25519_api_key or "")
 
 
 def _of_market(settings: Settings, sources: Mapping[str, str], files: Sequence[Path] | None) -> Settings:
-    """Recorded files name the symbol, unless SYMBOL is set by hand."""
+    """The settings with the symbol that the market files name, unless SYMBOL is set."""
     if not files or sources["SYMBOL"] != "default":
         return settings
     from trailingedge.app.embedded_exchange import recorded_market
@@ -320,14 +314,14 @@ def _of_market(settings: Settings, sources: Mapping[str, str], files: Sequence[P
     return dataclasses.replace(settings, symbol=recorded_market(settings, files, symbol=None).symbol)
 
 
-def _open_log(settings: Settings, face: InteractiveUi, out: TextIO) -> Logging:
+def _open_log(settings: Settings, ui: InteractiveUi, out: TextIO) -> Logging:
     journald = under_journald(os.environ, out)
     return setup(
         settings.log_dir,
         datetime.now(UTC),
         file_level=settings.log_level_file,
         retention_days=settings.log_retention_days,
-        console=face.print_line,
+        console=ui.print_line,
         console_level=settings.log_level_console,
         console_times=not journald,
         console_journal=journald,

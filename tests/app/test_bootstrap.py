@@ -1,4 +1,4 @@
-"""A run loads what it uses, and the connections do not wait for it."""
+"""Bootstrap: a run imports only what its mode uses, and dials before it imports the rest."""
 
 import contextlib
 import signal

@@ -1,4 +1,4 @@
-"""The embedded exchange plays the market it is given, and says whose prices these are."""
+"""Embedded exchange as an environment: it plays the given market and warns of files of another symbol."""
 
 from pathlib import Path
 

@@ -38,17 +38,17 @@ def _order_state_first() -> None:
     from trailingedge.live.fast_requote import FastRequoter
     from trailingedge.model.market import BookTop
 
-    def react(self: FastRequoter, trader: TradingCore, top: BookTop, now_s: float) -> None:
-        poise, draft = trader.requote_plan, self._draft
-        answer = None if poise is None or draft is None or trader.inbox else poise.requote_for(top, now_s)
-        if answer is None or draft is None or not self._ready:
+    def on_book(self: FastRequoter, core: TradingCore, top: BookTop, now_s: float) -> None:
+        plan, request = core.requote_plan, self._request
+        answer = None if plan is None or request is None or core.inbox else plan.requote_for(top, now_s)
+        if answer is None or request is None or not self._ready:
             return
         self._ready = False
-        entered = trader.record_requote(answer, top, now_s, self._server_ms())
-        trader.verify_requote(entered, top, now_s)
-        self._expect(self._orders.send_replace(draft, *answer), entered.command)
+        entered = core.record_requote(answer, top, now_s, self._server_ms())
+        core.verify_requote(entered, top, now_s)
+        self._expect(self._orders.send_replace(request, *answer), entered.command)
 
-    FastRequoter.on_book = react  # type: ignore[method-assign]
+    FastRequoter.on_book = on_book  # type: ignore[method-assign]
 
 
 def _recv_and_send_in_tasks() -> None:

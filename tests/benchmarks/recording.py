@@ -27,7 +27,7 @@ from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.eventlog.session_record import start_recording
 from trailingedge.eventlog.writer import MemoryRecord, RecordFolder, RecordWriter
-from trailingedge.live.factory import Runtime
+from trailingedge.live.runtime import Runtime
 from trailingedge.websocket.transport import Socket
 
 READ_TITLE: Final = "record: {lines} lines of a recorded session, read again"

@@ -123,7 +123,7 @@ def test_a_full_disk_behind_standard_output_is_one_line_and_no_traceback() -> No
         words = [sys.executable, "-m", "trailingedge.main", "replay", KLINES]
         ended = processes.run(words, stdout=full, text=True)
     assert ended.returncode == CONFIG
-    assert ended.stderr == "standard output cannot be written (No space left on device); nothing more is told\n"
+    assert ended.stderr == "standard output cannot be written (No space left on device); nothing more is printed\n"
 
 
 # Help ----------------------------------------------------------------------------------------

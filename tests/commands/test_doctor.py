@@ -1,4 +1,4 @@
-"""The doctor looks at everything, says in one line each how it is, and ends with one verdict."""
+"""`doctor`: one line per finding, a summary, and the exit code."""
 
 import argparse
 import json

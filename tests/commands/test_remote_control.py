@@ -5,7 +5,7 @@ import asyncio
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,12 +44,14 @@ def daemon(path: Path, answer: CommandResult) -> Iterator[list[OperatorCommand]]
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
-    def obey(instruction: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
-        heard.append(instruction)
-        tell(answer)
+    def submit(command: OperatorCommand) -> asyncio.Future[CommandResult]:
+        heard.append(command)
+        reply: asyncio.Future[CommandResult] = loop.create_future()
+        reply.set_result(answer)
+        return reply
 
     async def live() -> None:
-        control = ControlSocket(path, obey)
+        control = ControlSocket(path, submit)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(control.run())
             await control.open.wait()
@@ -105,7 +107,7 @@ def test_without_a_daemon_one_line_says_where_it_was_looked_for(
     assert remote_control.run("status", in_logs(tmp_path), {}) is ExitCode.UNREACHABLE
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err.startswith(f"no daemon answers at {tmp_path / 'ETHFDUSD.sock'} (nobody listens there)")
+    assert shown.err.startswith(f"no daemon answers at {tmp_path / 'ETHFDUSD.sock'} (no daemon listens there)")
     assert "start one with trailing-edge" in shown.err
     assert shown.err.count("\n") == 1
 

@@ -1,4 +1,4 @@
-"""A stage for rehearsals: the embedded exchange on the virtual loop, and a market that moves or stands still."""
+"""Virtual exchange for the online checks: the embedded exchange on the virtual loop, its market moving or not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,9 +13,10 @@ from trailingedge.auth.permissions import Permissions
 from trailingedge.commands.checks.environment import CheckTarget, CheckTools
 from trailingedge.commands.checks.online import OnlineChecks
 from trailingedge.commands.checks.result import CheckResult, CheckStatus
-from trailingedge.commands.checks.stream_check import meanwhile
+from trailingedge.commands.checks.stream_check import background
 from trailingedge.config import Settings
 from trailingedge.core.errors import SessionLost
+from trailingedge.live.factory import check_params
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.server import LoopbackExchange
@@ -27,16 +28,16 @@ GOOD_KEY = Permissions(trading=True, withdrawals=False, transfers=False, ip_rest
 
 
 class CheckHarness:
-    """The exchange of one rehearsal, and what became of it."""
+    """The exchange of one run of the checks."""
 
-    def __init__(self, clock: VirtualClock, loopback: LoopbackExchange, rehearsal: OnlineChecks) -> None:
+    def __init__(self, clock: VirtualClock, loopback: LoopbackExchange, checks: OnlineChecks) -> None:
         self.clock = clock
         self.loopback = loopback
         self.exchange = loopback.exchange
-        self.rehearsal = rehearsal
+        self.checks = checks
 
     async def trade(self) -> None:
-        """The market moves, so that there is something to hear."""
+        """Move the market, so that there are frames."""
         while True:
             await self.clock.sleep(0.5)
             now_ms = START_MS + round(self.clock.now_s() * 1000)
@@ -45,7 +46,7 @@ class CheckHarness:
 
 
 async def all_checks(stage: CheckHarness) -> None:
-    await stage.rehearsal.run()
+    await stage.checks.run()
 
 
 def run_online_checks(
@@ -55,7 +56,7 @@ def run_online_checks(
     terms: ExchangeSpec | None = None,
     balances: Mapping[str, Decimal] = ONE_ETH,
     key_is_known: bool = True,
-    shut: str = "no door",
+    shut: str = "nothing is blocked",
     deaf_to: str = "nothing of the kind",
     clock_off_ms: int = 0,
     moving: bool = True,
@@ -64,7 +65,7 @@ def run_online_checks(
     permissions: Permissions | Exception = GOOD_KEY,
     prepare: Callable[[LoopbackExchange], None] = lambda _: None,
 ) -> tuple[dict[str, CheckResult], Exchange]:
-    """What a rehearsal finds, the last of each name, and the exchange it was held at."""
+    """Run the checks on an exchange. Returns the last result of each name, and the exchange."""
     found: list[CheckResult] = []
 
     async def ask_permissions(_keys: KeyManager, url: str, timestamp_ms: int) -> Permissions:
@@ -93,26 +94,27 @@ def run_online_checks(
                 return DeafSocket(await loopback.connect(url), deaf_to)
 
             own_clock = VirtualClock(asyncio.get_running_loop(), START_MS + clock_off_ms)  # type: ignore[arg-type]  # it is a virtual one
-            rehearsal = OnlineChecks(
-                settings or Settings(),
+            checks = OnlineChecks(
+                check_params(settings or Settings()),
                 CheckTarget(URL, keys),
                 found.append,
                 thorough=thorough,
                 place=place,
-                means=CheckTools(dial, own_clock, Random(2)),
+                tools=CheckTools(dial, own_clock, Random(2)),
                 ask_permissions=ask_permissions,
             )
-            stage = CheckHarness(clock, loopback, rehearsal)
-            async with meanwhile(stage.trade() if moving else asyncio.sleep(0)):
+            stage = CheckHarness(clock, loopback, checks)
+            async with background(stage.trade() if moving else asyncio.sleep(0)):
                 await story(stage)
         return exchange
 
     exchange = run_virtual(live, start_unix_ms=START_MS)
-    return {finding.name: finding for finding in found}, exchange
+    return {result.name: result for result in found}, exchange
 
 
-def names_with_status(found: Mapping[str, CheckResult], verdict: CheckStatus) -> list[str]:
-    return [name for name, finding in found.items() if finding.status is verdict]
+def names_with_status(found: Mapping[str, CheckResult], status: CheckStatus) -> list[str]:
+    """The names of the results with that status."""
+    return [name for name, result in found.items() if result.status is status]
 
 
 def orders_of(exchange: Exchange) -> list[str]:

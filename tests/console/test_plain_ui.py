@@ -19,7 +19,7 @@ VIEW = StatusView("sim", RULES, "WATCHING")
 @pytest.fixture(autouse=True)
 def _the_end_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the last line, however busy the machine is."""
-    monkeypatch.setattr("trailingedge.console.plain_ui.FAREWELL_S", PATIENCE_S)
+    monkeypatch.setattr("trailingedge.console.plain_ui.CLOSE_TIMEOUT_S", PATIENCE_S)
 
 
 def test_lines_come_out_in_order_and_are_all_there_at_the_end() -> None:

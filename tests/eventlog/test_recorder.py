@@ -21,7 +21,7 @@ from trailingedge.eventlog.loop_counter import CountingLoop
 from trailingedge.eventlog.recorder import Recorder
 from trailingedge.eventlog.session_record import start_recording
 from trailingedge.eventlog.writer import MemoryRecord
-from trailingedge.live.factory import Runtime
+from trailingedge.live.runtime import Runtime
 from trailingedge.websocket.transport import Socket
 
 KEYS = KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "key")

@@ -33,7 +33,13 @@ class Desk:
         self.failures: list[Exception] = []
         self.cancel_failures: list[Exception] = []
         self.done = 0
-        self.writer = AnchorMarkerWriter(self, clock, lambda: self.context, self.rejections.append, self._done)
+        self.locked_until_s = 0.0
+        self.writer = AnchorMarkerWriter(
+            self, clock, lambda: self.context, self.rejections.append, self._done, lock_balances=self._lock
+        )
+
+    def _lock(self, until_s: float) -> None:
+        self.locked_until_s = until_s
 
     def _done(self) -> None:
         self.done += 1
@@ -186,9 +192,9 @@ def test_while_a_marker_has_funds_locked_it_says_so_but_not_for_long() -> None:
     async def story(desk: Desk) -> None:
         desk.writer.request()
         await desk.clock.sleep(0.03)
-        assert desk.writer.locks_funds(desk.clock.now_s())
+        assert desk.locked_until_s > desk.clock.now_s()
         await desk.clock.sleep(0.3)
-        assert not desk.writer.locks_funds(desk.clock.now_s())
+        assert desk.locked_until_s <= desk.clock.now_s()
 
     tell(story)
 
@@ -198,6 +204,6 @@ def test_a_marker_that_will_not_go_keeps_no_exit_waiting() -> None:
         desk.failures = [OutcomeUnknown("timeout")]
         desk.writer.request()
         await desk.clock.sleep(1.6)
-        assert not desk.writer.locks_funds(desk.clock.now_s())
+        assert desk.locked_until_s <= desk.clock.now_s()
 
     tell(story)

@@ -1,4 +1,4 @@
-"""The helm: each instruction has one meaning, and whoever asked is told once what became of it."""
+"""Command handler: what each operator command does, and the one result that its reply future receives."""
 
 from dataclasses import replace
 
@@ -9,11 +9,15 @@ from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 
 
 def ask(it: NodeHarness, instruction: OperatorCommand, times: int = 1) -> list[CommandResult]:
-    """The answers come in later, into this list."""
-    answers: list[CommandResult] = []
+    """The results come in later, into this list; those that are there at once are in it already."""
+    results: list[CommandResult] = []
     for _ in range(times):
-        it.node.submit(instruction, answers.append)
-    return answers
+        reply = it.node.submit(instruction)
+        if reply.done():
+            results.append(reply.result())
+        else:
+            reply.add_done_callback(lambda done: results.append(done.result()))
+    return results
 
 
 def test_a_flip_is_answered_with_what_became_of_it() -> None:
@@ -28,7 +32,7 @@ def test_a_flip_is_answered_with_what_became_of_it() -> None:
     run_scenario(story)
 
 
-def test_a_withdrawal_is_answered_and_another_refused() -> None:
+def test_a_cancel_command_is_answered_and_a_second_one_refused() -> None:
     async def story(it: NodeHarness) -> None:
         await it.ready()
         ask(it, OperatorCommand.FLIP)

@@ -1,4 +1,4 @@
-"""A daemon is asked over a socket of its own, and nobody who asks can disturb it."""
+"""Control socket: requests and responses, refused commands, broken clients, and paths that are taken."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -40,25 +40,28 @@ class Operated:
 
     def __init__(self) -> None:
         self.heard: list[OperatorCommand] = []
-        self.waiting: asyncio.Queue[Callable[[CommandResult], None]] = asyncio.Queue()
+        self.waiting: asyncio.Queue[asyncio.Future[CommandResult]] = asyncio.Queue()
 
-    def obey(self, instruction: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
-        self.heard.append(instruction)
-        if instruction is OperatorCommand.FLIP:
-            self.waiting.put_nowait(tell)
-        elif instruction is OperatorCommand.RESUME:
-            tell(CommandResult("a breaker holds", done=False))
-        elif instruction is OperatorCommand.PAUSE:
+    def submit(self, command: OperatorCommand) -> asyncio.Future[CommandResult]:
+        self.heard.append(command)
+        reply: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
+        if command is OperatorCommand.FLIP:
+            self.waiting.put_nowait(reply)
+        elif command is OperatorCommand.RESUME:
+            reply.set_result(CommandResult("a breaker holds", done=False))
+        elif command is OperatorCommand.PAUSE:
             raise RuntimeError("a mistake of ours")
         else:
-            tell(CommandResult(f"{instruction.value} is fine", data={"price": Decimal("2500.10"), "ok": "never"}))
+            figures = {"price": Decimal("2500.10"), "ok": "never"}
+            reply.set_result(CommandResult(f"{command.value} is fine", data=figures))
+        return reply
 
 
 @contextlib.asynccontextmanager
 async def opened(path: Path, account: str = "", **patience: float) -> AsyncIterator[Operated]:
     """A control socket at `path`, and whoever obeys behind it."""
     operated = Operated()
-    control = ControlSocket(path, operated.obey, account=account, **patience)  # type: ignore[arg-type]  # the patiences are floats
+    control = ControlSocket(path, operated.submit, account=account, **patience)  # type: ignore[arg-type]  # the patiences are floats
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(control.run())
         await control.open.wait()
@@ -70,7 +73,7 @@ async def refused(path: Path, caplog: pytest.LogCaptureFixture) -> str:
     """The one warning of a control socket that cannot be."""
     with caplog.at_level(logging.WARNING):
         async with asyncio.timeout(PATIENCE_S):  # one that could be made would run for ever
-            await ControlSocket(path, Operated().obey).run()
+            await ControlSocket(path, Operated().submit).run()
     (record,) = caplog.records
     return record.getMessage()
 
@@ -134,13 +137,12 @@ async def test_a_refusal_says_so(path: Path) -> None:
         assert await request(path, "resume") == {"version": 1, "ok": False, "text": "a breaker holds"}
 
 
-async def test_an_answer_may_come_a_beat_later(path: Path) -> None:
+async def test_a_response_may_come_a_tick_later(path: Path) -> None:
     async with opened(path) as operated, asyncio.TaskGroup() as tasks:
         flip = tasks.create_task(request(path, "flip"))
         assert (await request(path, "status"))["ok"]  # others are served meanwhile
-        tell = await operated.waiting.get()
-        tell(CommandResult("manual flip: SELL"))
-        tell(CommandResult("said twice"))
+        reply = await operated.waiting.get()
+        reply.set_result(CommandResult("manual flip: SELL"))
         assert (await flip)["text"] == "manual flip: SELL"
 
 
@@ -149,18 +151,18 @@ async def test_many_are_served_at_once_and_more_than_that_are_told_to_wait(path:
         flips = [tasks.create_task(request(path, "flip")) for _ in range(16)]
         waiting = [await operated.waiting.get() for _ in flips]
         assert "busy" in str((await request(path, "status"))["text"])
-        for tell in waiting:
-            tell(CommandResult("done"))
+        for reply in waiting:
+            reply.set_result(CommandResult("done"))
         assert [(await flip)["text"] for flip in flips] == ["done"] * 16
         assert (await request(path, "status"))["ok"]
 
 
 async def test_a_command_of_which_nothing_comes_is_given_up(path: Path) -> None:
-    async with opened(path, thinking_s=SOON_S) as operated:
+    async with opened(path, command_timeout_s=SOON_S) as operated:
         answer = await request(path, "flip")
         assert not answer["ok"]
-        assert "flip: asked for, and nothing came of it" in str(answer["text"])
-        operated.waiting.get_nowait()(CommandResult("too late"))
+        assert "flip: no result within" in str(answer["text"])
+        assert operated.waiting.get_nowait().cancelled()
 
 
 async def test_a_line_may_end_with_the_conversation(path: Path) -> None:
@@ -215,13 +217,13 @@ def test_every_answer_is_one_line() -> None:
 
 
 async def test_a_silent_client_is_sent_away(path: Path) -> None:
-    async with opened(path, patience_s=SOON_S) as operated:
+    async with opened(path, timeout_s=SOON_S) as operated:
         assert "nothing was asked" in json.loads(await say(path))["text"]
     assert operated.heard == []
 
 
 async def test_a_slow_client_is_sent_away(path: Path) -> None:
-    async with opened(path, patience_s=SOON_S) as operated:
+    async with opened(path, timeout_s=SOON_S) as operated:
         assert "nothing was asked" in json.loads(await say(path, b'{"command":'))["text"]
     assert operated.heard == []
 
@@ -243,7 +245,7 @@ async def test_a_mistake_of_ours_ends_one_conversation_and_nothing_else(
         with pytest.raises(NoRunningDaemon, match="ended before it answered"):
             await request(path, "pause")
         assert (await request(path, "status"))["ok"]
-    assert "control client could not be answered" in caplog.text
+    assert "control client not answered" in caplog.text
 
 
 async def test_the_end_of_the_daemon_ends_the_wait(path: Path) -> None:
@@ -280,7 +282,7 @@ async def test_the_folder_is_made_for_its_user_alone(tmp_path: Path) -> None:
 
 async def test_what_a_dead_daemon_left_is_replaced(path: Path) -> None:
     await _leave_behind(path)
-    with pytest.raises(NoRunningDaemon, match="nobody listens there"):
+    with pytest.raises(NoRunningDaemon, match="no daemon listens there"):
         await request(path, "status")
     async with opened(path):
         assert (await request(path, "status"))["ok"]
@@ -332,7 +334,7 @@ async def test_nobody_and_strangers_and_the_mute_are_no_daemon_of_ours(path: Pat
         gone.set()
 
     server = await asyncio.start_unix_server(mute, path)
-    assert await find_running_daemon([path], "ours", patience_s=SOON_S) is None
+    assert await find_running_daemon([path], "ours", timeout_s=SOON_S) is None
     await gone.wait()
     server.close()
 
@@ -364,14 +366,14 @@ async def test_without_a_socket_the_daemon_goes_on_with_one_warning(
 ) -> None:
     (tmp_path / "file").write_text("precious")
     warning = await refused(tmp_path / name, caplog)
-    assert warning.startswith(f"no control socket at {tmp_path / name}: ")
+    assert warning.startswith(f"no control socket path={tmp_path / name} reason=")
     assert said in warning
     assert (tmp_path / "file").read_text() == "precious"
 
 
 async def test_a_platform_without_such_sockets_is_told(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        await ControlSocket(path, Operated().obey, serve=None).run()
+        await ControlSocket(path, Operated().submit, serve=None).run()
     assert "this platform has no such sockets" in caplog.text
 
 
@@ -379,7 +381,7 @@ async def test_a_platform_without_such_sockets_is_told(path: Path, caplog: pytes
 
 
 async def test_nobody_is_there(path: Path) -> None:
-    with pytest.raises(NoRunningDaemon, match="nobody listens there"):
+    with pytest.raises(NoRunningDaemon, match="no daemon listens there"):
         await request(path, "status")
 
 
@@ -405,4 +407,4 @@ async def test_what_is_no_daemon_is_not_believed(path: Path, line: bytes) -> Non
 async def test_a_daemon_that_hangs_is_not_waited_for_for_ever(path: Path) -> None:
     async with opened(path):
         with pytest.raises(NoRunningDaemon, match="no answer within"):
-            await request(path, "flip", patience_s=SOON_S)
+            await request(path, "flip", timeout_s=SOON_S)

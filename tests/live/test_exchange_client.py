@@ -1,4 +1,4 @@
-"""Both connections against the embedded exchange: whatever becomes of them, everything is told, and once."""
+"""Exchange client against the embedded exchange: after any lost connection, each event is reported exactly once."""
 
 import contextlib
 import dataclasses
@@ -19,8 +19,19 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.live.exchange_client import ExchangeClient
-from trailingedge.live.factory import Runtime
-from trailingedge.model.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, OrderRecord, Side
+from trailingedge.live.factory import exchange_client_params
+from trailingedge.live.node_services import query_balances
+from trailingedge.live.runtime import Runtime
+from trailingedge.model.market import (
+    ZERO,
+    Balance,
+    BookTop,
+    ExecutionReport,
+    ExecutionType,
+    OrderRecord,
+    RateLimit,
+    Side,
+)
 from trailingedge.model.market_state import MarketState
 from trailingedge.model.order_requests import NewOrderRequest
 from trailingedge.simulator.exchange import Exchange
@@ -28,7 +39,7 @@ from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.orders import OrderType
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.websocket.account import AccountSession
+from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.account_stream import OutsideChange
 from trailingedge.websocket.transport import FrameHandler, Socket, run_together
 
@@ -89,11 +100,16 @@ class Ledger(MarketState):
         super().__init__(klines_maxlen=1000)
         self.update_ids: list[int] = []
         self.proofs: list[bool] = []
+        self.market_losses = 0
 
     def on_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
         if top.update_id:  # a probe's answer has none
             self.update_ids.append(top.update_id)
         super().on_top(top, now_s, late=late)
+
+    def invalidate_top(self) -> None:
+        self.market_losses += 1
+        super().invalidate_top()
 
     def set_account_proven(self, proven: bool) -> None:
         if proven is not self.account_proven:
@@ -120,20 +136,13 @@ class Stage:
         self.ready_when_reopened: list[bool] = []
         self.changes: list[OutsideChange] = []
         self.account_down: list[str] = []
-        self.market_down: list[str] = []
         self.exit_open = False
         self.wire = ExchangeClient(
-            dataclasses.replace(Settings(), reconnect_max_sec=2.0),
+            exchange_client_params(dataclasses.replace(Settings(), reconnect_max_sec=2.0)),
             Runtime(URL, KeyManager(self.signer.open, self.api_key), self._dial, clock, chance),
             self.snapshots,
-            on_report=self.reports.append,
-            on_limits=lambda _: None,
-            reopened=self._hear_reopened,
-            account_down=self.account_down.append,
-            market_down=self.market_down.append,
-            exit_open=lambda: self.exit_open,
-            read_balances=self._read_balances,
-            on_outside_change=self.changes.append,
+            ServerClock(clock),
+            self,
         )
         self.price = D(2500)
 
@@ -144,17 +153,38 @@ class Stage:
         self.lines.append(Line(url, await self.loopback.connect(url)))
         return self.lines[-1]
 
-    async def _read_balances(self, account: AccountSession) -> None:
-        await self.wire.read_balances(0, account)
+    @property
+    def market_losses(self) -> int:
+        return self.snapshots.market_losses
 
-    def _hear_reopened(self, open_orders: tuple[OrderRecord, ...]) -> None:
+    # What the client reports and asks
+
+    def on_report(self, report: ExecutionReport) -> None:
+        self.reports.append(report)
+
+    def on_limits(self, limits: tuple[RateLimit, ...]) -> None:
+        """Of no interest here."""
+
+    def on_account_lost(self, reason: str) -> None:
+        self.account_down.append(reason)
+
+    def on_outside_change(self, change: OutsideChange) -> None:
+        self.changes.append(change)
+
+    def exit_is_open(self) -> bool:
+        return self.exit_open
+
+    async def read_balances(self, account: AccountSession) -> None:
+        await query_balances(account, self.snapshots, settled_ms=0)
+
+    def on_reconnected(self, open_orders: tuple[OrderRecord, ...]) -> None:
         self.reopened.append(open_orders)
         self.ready_when_reopened.append(self.wire.api.is_ready)
 
     async def open(self) -> None:
         await self.wire.api.wait_ready()
         self.snapshots.load_klines(ConstantMarket().history)
-        await self.wire.read_balances(0)
+        await self.read_balances(self.wire.account)
         self.snapshots.set_account_proven(proven=True)
         await self.wait(2.0)
 
@@ -246,14 +276,14 @@ def test_reports_of_the_stream_are_passed_on() -> None:
 
 def test_balances_that_were_asked_for_account_for_what_they_are_said_to() -> None:
     async def story(it: Stage) -> None:
-        await it.wire.read_balances(settled_ms=1_999_000_000_000)
+        await query_balances(it.wire.account, it.snapshots, settled_ms=1_999_000_000_000)
         assert it.snapshots.balances["ETH"].total == D(10)
         assert it.snapshots.balances_ms == 1_999_000_000_000
 
     play(story)
 
 
-def test_deposits_and_withdrawals_are_told_once_over_all_connections() -> None:
+def test_deposits_and_withdrawals_are_reported_once_over_all_connections() -> None:
     async def story(it: Stage) -> None:
         await it.wait(60.0)
         it.shut_down()
@@ -285,7 +315,7 @@ def test_after_the_farewell_what_is_lost_stays_lost() -> None:
         it.wire.stop_reconnecting()
         it.loopback.hub.disconnect()
         await it.wait(60.0)
-        assert (it.dials, it.wire.reconnects, it.account_down, it.market_down) == (2, 0, [], [])
+        assert (it.dials, it.wire.reconnects, it.account_down, it.market_losses) == (2, 0, [], 0)
 
     play(story)
 
@@ -389,10 +419,10 @@ def test_each_connection_breaks_and_returns_by_itself() -> None:
     async def story(it: Stage) -> None:
         it.loopback.hub.disconnect(streams=True, api=False)
         await it.wait(3.0)
-        assert (len(it.account_down), len(it.market_down), it.wire.reconnects) == (0, 1, 1)
+        assert (len(it.account_down), it.market_losses, it.wire.reconnects) == (0, 1, 1)
         it.loopback.hub.disconnect()
         await it.wait(5.0)
-        assert (len(it.account_down), len(it.market_down), it.wire.reconnects) == (1, 2, 3)
+        assert (len(it.account_down), it.market_losses, it.wire.reconnects) == (1, 2, 3)
 
     play(story)
 
@@ -454,7 +484,7 @@ def test_a_server_that_shuts_down_is_left_without_a_moment_of_doubt() -> None:
         await it.wait(10.0)
         assert all(line.closed for line in old)
         assert len(it.of("")) == 2
-        assert (it.account_down, it.market_down, it.wire.reconnects) == ([], [], 0)
+        assert (it.account_down, it.market_losses, it.wire.reconnects) == ([], 0, 0)
         assert it.snapshots.proofs == [True]
         assert it.reopened == []
 
@@ -466,7 +496,7 @@ def test_a_connection_of_23_hours_is_followed_by_another() -> None:
         old = it.of("")
         await it.wait(23 * 3600.0 + 10)
         assert [line.closed for line in old] == [True, True]
-        assert (it.account_down, it.market_down, it.snapshots.proofs) == ([], [], [True])
+        assert (it.account_down, it.market_losses, it.snapshots.proofs) == ([], 0, [True])
 
     play(story)
 
@@ -544,7 +574,7 @@ def test_a_half_open_market_is_found_before_it_is_stale() -> None:
         it.of("/stream")[0].dead = True
         it.move(D(2502))
         await it.wait(10.0)
-        assert len(it.market_down) == 1
+        assert it.wire.market.reconnects == 1
         await it.wait(2.0)
         assert it.snapshots.top is not None
         assert it.snapshots.top.bid == 2502

@@ -1,4 +1,4 @@
-"""Each part takes its own small values, and each value is the setting of its name."""
+"""Parameter factory: each parameter has the value of the setting of its name."""
 
 import dataclasses
 from decimal import Decimal
@@ -100,7 +100,7 @@ def test_the_channel_has_window_shift_and_source() -> None:
 
 def test_the_back_off_gives_up_after_the_attempts_allowed() -> None:
     settings = dataclasses.replace(Settings(), reconnect_base_sec=2.0, reconnect_max_sec=4.0, reconnect_max_retries=3)
-    backoff = factory.backoff(settings, Random(1))
+    backoff = factory.reconnect_params(settings).backoff(Random(1))
     for longest_s in (2.0, 4.0, 4.0):
         assert 0 <= backoff.next_delay_s(0.0, "closed") <= longest_s
     with pytest.raises(ExchangeUnreachable):

@@ -1,4 +1,4 @@
-"""The short way: the answer to a price is written before anybody is told, once, and only while nothing else is new."""
+"""Fast requoter: a newer price is answered at once, one time per plan, and only if nothing else has changed."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A slow beat is told with its parts, and many of them not each."""
+"""Slow-tick monitor: a slow tick is logged with its parts, and of many only one in ten seconds."""
 
 import logging
 
@@ -16,11 +16,11 @@ async def beat(pace: SlowTickMonitor, clock: ManualClock, **parts_s: float) -> N
     pace.end()
 
 
-async def test_a_slow_beat_is_told_with_its_parts(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_slow_tick_is_logged_with_its_parts(caplog: pytest.LogCaptureFixture) -> None:
     clock = ManualClock()
     await beat(SlowTickMonitor(clock), clock, think=0.03, tell=0.045)
     assert [record.getMessage() for record in caplog.records] == [
-        "slow beat took_ms=75.0 think_ms=30.0 tell_ms=45.0 slow_before=0"
+        "slow tick took_ms=75.0 think_ms=30.0 tell_ms=45.0 slow_before=0"
     ]
     assert caplog.records[0].levelno == logging.WARNING
 

@@ -1,4 +1,4 @@
-"""Trading on paper: one embedded exchange plays the real one and feeds the other, on which the daemon trades."""
+"""Paper exchange: one embedded exchange stands for the real one and feeds the other, on which the node trades."""
 
 import asyncio
 import dataclasses
@@ -15,8 +15,10 @@ from tests.limits import PATIENCE_S
 from trailingedge.config import Endpoints, Settings, TradingMode
 from trailingedge.core.clock import RealClock
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, SessionLost, StartFailed
-from trailingedge.live.factory import Runtime
+from trailingedge.live.factory import node_params, paper_feed_params
+from trailingedge.live.node_builder import build_node
 from trailingedge.live.paper_feed import PaperExchange, paper_exchange
+from trailingedge.live.runtime import Runtime
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Regime, Side
 from trailingedge.model.operator_commands import OperatorCommand
@@ -137,10 +139,12 @@ def on_paper(
             exchange, market, clock, listen=False, faults=faults, chance=Random(1), latency_s=0.01
         ) as real:
             doors = FaultyNetwork(real)
-            opened = paper_exchange(settings, URL, doors.dial, clock, Random(2), listen=False, step=notes.show_step)
+            opened = paper_exchange(
+                paper_feed_params(settings), URL, doors.dial, clock, Random(2), listen=False, on_step=notes.show_step
+            )
             async with opened as paper:
                 surroundings = Runtime(URL, paper.keys, paper.loopback.connect, clock, Random(3))
-                daemon = TradingNode(settings, surroundings, notes, notes)
+                daemon = build_node(node_params(settings), surroundings, notes, notes)
                 stage = Stage(clock, real, doors, paper, notes, daemon)
                 if trading:
                     code = await _beside(daemon, stage, story)
@@ -157,7 +161,7 @@ async def _beside(daemon: TradingNode, stage: Stage, story: Story) -> ExitCode:
         await stage.until(lambda: stage.heard("ready:"))
         await stage.until(lambda: not daemon.anchor_marker_pending)
         await story(stage)
-        daemon.stop("the story is told")
+        daemon.stop("the scenario is over")
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(tell())
@@ -267,7 +271,9 @@ def test_the_account_holds_enough_to_trade_with(price: str, balance: str) -> Non
         exchange = Exchange(ExchangeSpec().for_source(market), clock, {}, market.history)
         async with LoopbackExchange(exchange, market, clock, listen=False) as real:
             real.hub.on_tick(tick(START_MS, D(price), D(price) + TICK))
-            async with paper_exchange(SETTINGS, URL, real.connect, clock, Random(2), listen=False) as paper:
+            async with paper_exchange(
+                paper_feed_params(SETTINGS), URL, real.connect, clock, Random(2), listen=False
+            ) as paper:
                 account = paper.loopback.exchange.account()
                 assert (account.balance("ETH").total, account.balance("FDUSD").total) == (D(balance), D(0))
 
@@ -466,7 +472,9 @@ def opening(settings: Settings, door: Callable[[LoopbackExchange, str], Awaitabl
         exchange = Exchange(ExchangeSpec().for_source(market), clock, {}, market.history)
         async with (
             LoopbackExchange(exchange, market, clock, listen=False) as real,
-            paper_exchange(settings, URL, lambda url: door(real, url), clock, Random(2), listen=False),
+            paper_exchange(
+                paper_feed_params(settings), URL, lambda url: door(real, url), clock, Random(2), listen=False
+            ),
         ):
             pass
 
@@ -522,7 +530,9 @@ def test_who_is_cancelled_inside_leaves_nothing_behind(when_s: float) -> None:
         async with LoopbackExchange(exchange, market, clock, listen=False, latency_s=0.1, lifetime_s=3.0) as real:
 
             async def stay() -> None:
-                async with paper_exchange(SETTINGS, URL, real.connect, clock, Random(2), listen=False):
+                async with paper_exchange(
+                    paper_feed_params(SETTINGS), URL, real.connect, clock, Random(2), listen=False
+                ):
                     await asyncio.Event().wait()
 
             before = len(asyncio.all_tasks())
@@ -562,10 +572,15 @@ async def test_it_works_over_real_connections_too() -> None:
     exchange = Exchange(ExchangeSpec().for_source(market), clock, {}, market.history)
     async with LoopbackExchange(exchange, market, clock) as real:
         sources = Endpoints(real.ws_api_url, real.ws_stream_url)
-        async with asyncio.timeout(PATIENCE_S), paper_exchange(SETTINGS, sources, dial, clock, Random(2)) as paper:
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            paper_exchange(paper_feed_params(SETTINGS), sources, dial, clock, Random(2)) as paper,
+        ):
             notes = UntilReady()
             chosen = Endpoints(paper.loopback.ws_api_url, paper.loopback.ws_stream_url)
-            daemon = TradingNode(SETTINGS, Runtime(chosen, paper.keys, dial, clock, Random(3)), notes, notes)
+            daemon = build_node(
+                node_params(SETTINGS), Runtime(chosen, paper.keys, dial, clock, Random(3)), notes, notes
+            )
             notes.stop = daemon.stop
             assert await daemon.run() is ExitCode.OK
     assert notes.alerts[0][1].startswith("ready: ")

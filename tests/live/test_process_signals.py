@@ -1,7 +1,4 @@
-"""A signal asks for an end in good order; the same request twice is one; the impatient one ends at once.
-
-A hang-up may ask for a reload instead.
-"""
+"""Process signals: one requests a graceful stop, a repeated one exits at once, and SIGHUP may reload the settings."""
 
 import asyncio
 import os
@@ -112,13 +109,13 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_a_later_signal_ends_at_once() -> None:
     program = """
 import asyncio, os, signal
-from trailingedge.live.process_signals import ends_in_good_order
+from trailingedge.live.process_signals import stop_on_signals
 
 async def main():
     loop = asyncio.get_running_loop()
     now_s = loop.time()
     loop.time = lambda: now_s
-    with ends_in_good_order(print):
+    with stop_on_signals(print):
         for passed_s in (0.0, 1.5):
             now_s += passed_s
             os.kill(os.getpid(), signal.SIGTERM)

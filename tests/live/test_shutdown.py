@@ -1,4 +1,4 @@
-"""However a session ends, our order leaves the book, or a person is told that it may be there; within five seconds."""
+"""Shutdown: our order is cancelled, or an alert names the order that may be left, within five seconds."""
 
 import pytest
 from tests.daemon_harness import CASH, D, NodeHarness, run_scenario
@@ -73,7 +73,7 @@ def test_an_exchange_that_says_nothing_any_more_is_not_waited_for() -> None:
     assert end.code is ExitCode.UNREACHABLE
     assert end.shutdown_s < 5
     assert "order left on the exchange: SELL 1.0000 ETH at 2553.01 FDUSD" in str(end.alert_texts)
-    assert end.alert_texts[-1].startswith("shutdown: the story is told")
+    assert end.alert_texts[-1].startswith("shutdown: the scenario is over")
 
 
 def test_a_first_order_that_nobody_answered_is_looked_for() -> None:

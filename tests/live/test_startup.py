@@ -1,4 +1,4 @@
-"""From connected to ready: the steps in their order, what is tried again, and what ends it."""
+"""Startup: the order of the steps, what is tried again, and what ends the start."""
 
 import pytest
 from tests.daemon_harness import CASH, D, NodeHarness, only_start, run_scenario, with_settings
@@ -106,7 +106,7 @@ def test_the_history_is_not_repeated_by_the_stream() -> None:
     run_scenario(story)
 
 
-def test_the_jumpstart_tells_both_balances_before_the_first_beat() -> None:
+def test_the_jumpstart_pushes_both_balances_before_the_first_tick() -> None:
     async def story(it: NodeHarness) -> None:
         await it.ready()
         assert set(it.node.market_state.balances) == {"ETH", "FDUSD"}

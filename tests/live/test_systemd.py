@@ -1,7 +1,6 @@
-"""What the service manager hears: readiness, one line, signs of life only while there is life; never at our cost."""
+"""Service manager interface: readiness, status lines and watchdog messages, without ever blocking a tick."""
 
 import asyncio
-import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,18 +12,14 @@ import pytest
 from tests.limits import PATIENCE_S
 from tests.notify_socket import Ear
 
-from trailingedge.config import OPTIONS, Endpoints, Settings
+from trailingedge.config import Endpoints
 from trailingedge.core.clock import ManualClock, TimerHandle
-from trailingedge.core.errors import ConfigError
 from trailingedge.live.systemd import (
     MORE_START_S,
-    RELOADABLE,
     STATUS_EVERY_S,
     NotifyingUi,
-    Reloader,
     ServiceManager,
     Watchdog,
-    change,
     service_manager,
     status_line,
     watchdog_interval_s,
@@ -191,7 +186,7 @@ class Beats:
             self.count += 1
 
 
-async def test_it_is_fed_while_beats_are_made_and_no_longer(manager: ServiceManager, ear: Ear) -> None:
+async def test_the_watchdog_is_pinged_while_ticks_are_made_and_no_longer(manager: ServiceManager, ear: Ear) -> None:
     clock, beats = ManualClock(), Beats()
     manager.ready("ready")
     ear.heard()
@@ -319,7 +314,7 @@ class Shown:
         self.said.append("closed")
 
 
-def test_what_the_face_shows_the_manager_hears_in_short(manager: ServiceManager, ear: Ear) -> None:
+def test_what_the_ui_shows_is_sent_to_the_manager_in_one_line(manager: ServiceManager, ear: Ear) -> None:
     shown = Shown()
     face = NotifyingUi(shown, manager, ManualClock(now_s=1.0), URL)
     face.print_line("order placed")
@@ -328,95 +323,3 @@ def test_what_the_face_shows_the_manager_hears_in_short(manager: ServiceManager,
     face.close()
     assert shown.said == ["order placed", "klines: 1440 candles", "10: watching", "closed"]
     assert ear.heard() == [["STATUS=starting: klines: 1440 candles"], [f"STATUS={status_line(view(), URL)}"]]
-
-
-# --- Reload -----------------------------------------------------------------------------------
-
-
-def test_what_can_change_is_applied_and_the_rest_waits_for_a_restart() -> None:
-    running = Settings()
-    read = replace(running, log_level_file="INFO", telegram_chat_id="7", symbol="BTCFDUSD", fee=Decimal("0.001"))
-    found = change(running, read)
-    assert found.applied == ("TELEGRAM_CHAT_ID", "LOG_LEVEL_FILE")
-    assert found.needs_restart == ("SYMBOL", "FEE")
-    assert found.settings == replace(running, log_level_file="INFO", telegram_chat_id="7")
-    assert found.text == (
-        "reloaded: TELEGRAM_CHAT_ID, LOG_LEVEL_FILE applied; SYMBOL, FEE changed, which needs a restart"
-    )
-
-
-def test_no_change_is_said_too() -> None:
-    assert change(Settings(), Settings()).text == "reloaded: nothing has changed"
-
-
-def test_no_value_is_said_since_some_are_secret() -> None:
-    read = replace(Settings(), telegram_bot_token="t0ken", binance_ed25519_api_key="k3y")
-    said = change(Settings(), read).text
-    assert "TELEGRAM_BOT_TOKEN applied" in said
-    assert "t0ken" not in said
-    assert "k3y" not in said
-
-
-def test_what_can_be_reloaded_is_a_setting() -> None:
-    assert set(OPTIONS) >= RELOADABLE
-
-
-class Source:
-    """Settings that can be read again, and where they are put in force."""
-
-    def __init__(self) -> None:
-        self.next: Settings | ConfigError = Settings()
-        self.applied: list[Settings] = []
-
-    def read(self) -> Settings:
-        if isinstance(self.next, ConfigError):
-            raise self.next
-        return self.next
-
-
-async def reload(reloader: Reloader, ear: Ear) -> list[list[str]]:
-    """Ask for one and wait until the manager has heard how it came out."""
-    reloader.ask()
-    return await asyncio.to_thread(lambda: [ear.hear(), ear.hear()])
-
-
-async def test_a_reload_is_told_from_its_begin_to_its_end(
-    manager: ServiceManager, ear: Ear, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    source = Source()
-    manager.ready("ready")
-    ear.heard()
-    reloader = Reloader(Settings(), source.read, source.applied.append, manager, ManualClock(now_s=3.0))
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(reloader.run())
-        source.next = replace(Settings(), log_level_console="WARNING", symbol="BTCFDUSD")
-        said = "reloaded: LOG_LEVEL_CONSOLE applied; SYMBOL changed, which needs a restart"
-        assert await reload(reloader, ear) == [["RELOADING=1", "MONOTONIC_USEC=3000000"], ["READY=1", f"STATUS={said}"]]
-        assert source.applied == [replace(Settings(), log_level_console="WARNING")]
-        _, (_, status) = await reload(reloader, ear)
-        assert status == "STATUS=reloaded: SYMBOL changed, which needs a restart"  # still, but nothing is applied twice
-        assert len(source.applied) == 1
-        running.cancel()
-    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
-
-
-async def test_settings_that_are_wrong_leave_everything_as_it_was(
-    manager: ServiceManager, ear: Ear, caplog: pytest.LogCaptureFixture
-) -> None:
-    source = Source()
-    source.next = ConfigError(["FEE is 'abc': this is not a number", "LOOP_SLEEP_SEC is 0"])
-    manager.ready("ready")
-    ear.heard()
-    reloader = Reloader(Settings(), source.read, source.applied.append, manager, ManualClock())
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(reloader.run())
-        _, (ready, status) = await reload(reloader, ear)
-        running.cancel()
-    assert ready == "READY=1"
-    assert status.startswith("STATUS=not reloaded: FEE is 'abc'")
-    assert (source.applied, reloader.settings) == ([], Settings())
-    assert [record.getMessage() for record in caplog.records] == [
-        "not reloaded: FEE is 'abc': this is not a number",
-        "not reloaded: LOOP_SLEEP_SEC is 0",
-    ]

@@ -1,4 +1,4 @@
-"""A whole run under a service manager: what it hears from the start to the end."""
+"""A whole run under a service manager: the messages that it receives from start to end."""
 
 import signal
 import subprocess

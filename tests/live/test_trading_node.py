@@ -1,4 +1,4 @@
-"""The daemon where it is hard: broken starts, what a person must mend, halts, and mistakes of our own."""
+"""Trading node in hard cases: broken starts, errors that a person must correct, halts, and mistakes of our own."""
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -38,7 +38,7 @@ def test_a_stop_at_any_moment_of_the_start_leaves_nothing(balances: dict[str, De
         assert end.shutdown_s < 5, moment_s
 
 
-def test_a_stop_in_the_start_withdraws_its_own_order_also_where_orders_are_to_be_left() -> None:
+def test_a_stop_in_the_start_cancels_its_own_order_also_where_orders_are_to_be_left() -> None:
     async def story(it: NodeHarness) -> None:
         await it.until(lambda: it.own_orders)
 
@@ -192,7 +192,7 @@ def test_a_market_out_of_reach_names_the_order_that_is_left() -> None:
     assert "order left on the exchange: SELL 1.0000 ETH at 2553.01 FDUSD" in str(end.alert_texts)
 
 
-def test_a_key_withdrawn_while_running_names_the_order_that_is_left() -> None:
+def test_a_key_revoked_while_running_names_the_order_that_is_left() -> None:
     async def story(it: NodeHarness) -> None:
         await rally_and_turn(it)
         it.exchange.keys._keys.clear()
@@ -251,7 +251,7 @@ def test_a_broken_invariant_halts_until_the_operator_resumes(
         await it.price("2400", wait_s=5)
         assert it.own_orders == []
         assert it.alerts_starting_with("flip refused: trading is halted")
-        assert it.node.services.status(0).halted
+        assert it.node.services.queries.view(0).halted
         await it.price("2553" if kind == "TE-t" and balances is ONE_ETH else "2448", wait_s=3)
         it.submit(OperatorCommand.RESUME)
         await it.wait(3)
@@ -260,7 +260,7 @@ def test_a_broken_invariant_halts_until_the_operator_resumes(
     assert run_scenario(story, balances=balances).code is ExitCode.OK
 
 
-def test_a_stop_while_halted_ends_in_good_order() -> None:
+def test_a_stop_while_halted_shuts_down_gracefully() -> None:
     async def story(it: NodeHarness) -> None:
         await rally_and_turn(it)
         assert it.node.services is not None
@@ -270,7 +270,7 @@ def test_a_stop_while_halted_ends_in_good_order() -> None:
     assert (end.code, end.left_orders) == (ExitCode.OK, [])
 
 
-def test_candles_heard_in_a_beat_that_breaks_are_not_lost() -> None:
+def test_candles_received_in_a_tick_that_breaks_are_not_lost() -> None:
     async def story(it: NodeHarness) -> None:
         await rally_and_turn(it)
         desk = it.node.services

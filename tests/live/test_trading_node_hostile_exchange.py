@@ -1,4 +1,4 @@
-"""The daemon beside an exchange that says odd things at bad moments: what a hostile server found."""
+"""Trading node against an exchange that sends odd messages at bad moments; cases that a fuzzing server found."""
 
 from decimal import Decimal
 
@@ -60,7 +60,7 @@ def test_another_instance_ends_us_by_a_code_that_asks_for_no_restart() -> None:
     assert [order.client_order_id for order in end.left_orders] == [str(ANOTHERS)]
 
 
-def test_so_it_does_where_our_own_order_cannot_be_withdrawn() -> None:
+def test_so_it_does_where_our_own_order_cannot_be_cancelled() -> None:
     async def story(it: NodeHarness) -> None:
         await it.ready()
         it.submit(OperatorCommand.FLIP)

@@ -1,4 +1,4 @@
-"""The daemon beside its owner: deposits, withdrawals, orders and trades by another hand, in every phase."""
+"""Trading node beside manual trading: deposits, withdrawals, orders and fills by another hand, in every phase."""
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -37,7 +37,7 @@ Phase = Callable[[NodeHarness], Awaitable[None]]
 
 
 @pytest.mark.parametrize(("phase", "balances"), PHASES)
-def test_a_deposit_joins_what_is_held(phase: Phase, balances: dict[str, Decimal]) -> None:
+def test_a_deposit_is_traded_with_the_rest(phase: Phase, balances: dict[str, Decimal]) -> None:
     async def story(it: NodeHarness) -> None:
         await phase(it)
         before = it.own_orders
@@ -55,7 +55,7 @@ def test_a_deposit_joins_what_is_held(phase: Phase, balances: dict[str, Decimal]
 
 
 @pytest.mark.parametrize(("phase", "balances"), PHASES)
-def test_a_withdrawal_is_not_fought_over(phase: Phase, balances: dict[str, Decimal]) -> None:
+def test_a_withdrawal_reduces_the_position_without_an_order(phase: Phase, balances: dict[str, Decimal]) -> None:
     async def story(it: NodeHarness) -> None:
         await phase(it)
 
@@ -73,7 +73,7 @@ def test_a_withdrawal_is_not_fought_over(phase: Phase, balances: dict[str, Decim
 
 
 @pytest.mark.parametrize(("phase", "balances"), PHASES)
-def test_our_order_cancelled_by_hand_is_placed_anew(phase: Phase, balances: dict[str, Decimal]) -> None:
+def test_our_order_cancelled_by_hand_is_placed_again(phase: Phase, balances: dict[str, Decimal]) -> None:
     async def story(it: NodeHarness) -> None:
         await phase(it)
         before = it.own_orders
@@ -93,8 +93,8 @@ def test_a_trade_by_hand_changes_the_side_and_is_the_anchor() -> None:
         await it.wait(2)
         desk = it.node.services
         assert desk is not None
-        assert desk.status(0).anchor == pytest.approx(2505.0)
-        assert desk.status(0).regime is not None
+        assert desk.queries.view(0).anchor == pytest.approx(2505.0)
+        assert desk.queries.view(0).regime is not None
         it.submit(OperatorCommand.FLIP)
         await it.wait(1)
         assert it.own_order.side is Side.BUY

@@ -1,4 +1,4 @@
-"""Coming back to an account: what goes on, what is taken away, and what is written down for the next time."""
+"""Trading node after a restart: exits that continue, orders that are cancelled, anchor markers that are written."""
 
 from decimal import Decimal
 
@@ -58,7 +58,7 @@ def test_an_order_of_the_last_session_is_adopted_and_chased_to_its_end() -> None
         assert it.total("ETH") == 0
         assert it.alerts_starting_with("manual flip filled: sold 1.0000 ETH for 2500.01 FDUSD")
         assert it.node.services is not None
-        assert it.node.services.status(0).regime is Regime.QUOTE
+        assert it.node.services.queries.view(0).regime is Regime.QUOTE
 
     assert run_scenario(story).code is ExitCode.OK
 
@@ -148,7 +148,7 @@ def test_a_late_order_whose_end_nobody_tells_is_asked_for() -> None:
     assert run_scenario(story, balances={"ETH": D(1), "FDUSD": D(100)}).code is ExitCode.OK
 
 
-def test_a_withdrawn_exit_is_written_down_and_the_next_session_knows() -> None:
+def test_a_cancelled_exit_is_recorded_for_the_next_session() -> None:
     async def story(it: NodeHarness) -> None:
         await it.ready()
         await it.price("2505")

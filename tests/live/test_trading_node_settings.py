@@ -1,4 +1,4 @@
-"""The daemon under a moody exchange and under unusual settings."""
+"""Trading node with unusual settings, and on an exchange that changes its rules."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The market is heard from the first moment on: whatever the account does, nothing is lost, told twice or left out."""
+"""Trading node during its start: market events lost, repeated or late while the account connects."""
 
 from collections.abc import Sequence
 from decimal import Decimal

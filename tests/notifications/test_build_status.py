@@ -70,7 +70,7 @@ def test_a_level_that_the_price_has_fallen_past_is_no_next_sale() -> None:
     bench.tick()
     assert seen(bench).take_profit is not None
     bench.set_balance("ETH", "1", "0")
-    bench.trader.paused = True
+    bench.trader.pause()
     bench.top = top("100.00", "100.10")
     bench.tick()
     view = seen(bench)
@@ -80,7 +80,7 @@ def test_a_level_that_the_price_has_fallen_past_is_no_next_sale() -> None:
 
 def test_what_pauses_trading_is_named() -> None:
     bench = Bench()
-    bench.trader.paused = True
+    bench.trader.pause()
     breakers = bench.trader.risk.breakers
     trip = BreakerTrip(Breaker.LOSSES, D(4), D(4))
     breakers.state = dataclasses.replace(breakers.state, trips=(trip,))
@@ -93,7 +93,7 @@ def test_a_halt_has_its_reason_and_watches_no_stop() -> None:
     bench = Bench()
     bench.tick()
     assert seen(bench, halt_reason="two orders").halt_reason is None
-    bench.trader.halted = True
+    bench.trader.halt("two orders")
     bench.tick()
     view = seen(bench, halt_reason="two orders")
     assert (view.halted, view.halt_reason, view.stop) == (True, "two orders", None)

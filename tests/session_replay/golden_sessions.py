@@ -49,7 +49,7 @@ def fair(lines: FrameSink) -> None:
             OperatorCommand.FLIP,
         ):
             await clock.sleep(120.0)
-            daemon.submit(instruction, who="golden")
+            daemon.submit(instruction, source="golden")
 
     simulate(3, 0.5, settings=SETTINGS, script=operator, lines=lines)
 

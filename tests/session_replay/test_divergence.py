@@ -56,7 +56,7 @@ class Asker:
         (daemon,) = self.nodes
         if daemon.services is None or trader.decision is None:
             return
-        view = daemon.services.status(0)
+        view = daemon.services.queries.view(0)
         told = explain_recorded(trader.decision, view, trader.state.exit, view.stop_confirm_s)
         self.answers.append((told, why(view, trader.decision)))
 
@@ -79,7 +79,7 @@ def test_a_recorded_pause_with_an_unknown_reason_is_not_explained() -> None:
     assert desk is not None
     assert desk.core.decision is not None
     decision = dataclasses.replace(desk.core.decision, trading_paused=True)
-    view = dataclasses.replace(desk.status(0), paused=False, trips=())
+    view = dataclasses.replace(desk.queries.view(0), paused=False, trips=())
     assert explain_recorded(decision, view, None, 1.0) is None
 
 

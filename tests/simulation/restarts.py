@@ -18,7 +18,9 @@ from tests.simulation.simulated_day import START_MS, URL, CollectedOutput
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
-from trailingedge.live.factory import Runtime
+from trailingedge.live.factory import node_params
+from trailingedge.live.node_builder import build_node
+from trailingedge.live.runtime import Runtime
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Regime
 from trailingedge.model.operator_commands import OperatorCommand
@@ -120,8 +122,10 @@ def _with_exchange(seed: int, run: SimulatedRun) -> None:
         ) as loopback:
 
             def start() -> TradingNode:
-                output = CollectedOutput(clock)
-                return TradingNode(settings, Runtime(URL, keys, loopback.connect, clock, Random(seed)), output, output)
+                notes = CollectedOutput(clock)
+                return build_node(
+                    node_params(settings), Runtime(URL, keys, loopback.connect, clock, Random(seed)), notes, notes
+                )
 
             await run(clock, start, exchange)
 
@@ -172,7 +176,7 @@ def _take_sample(clock: Clock, node: TradingNode, history: StateHistory) -> bool
     if desk is None or desk.core.decision is None or desk.core.state.funded is None:
         return False
     anchor_saved = not node.anchor_marker_pending
-    history.samples.append(StateSample(clock.now_s(), desk.market_ms(), desk.core.state, anchor_saved))
+    history.samples.append(StateSample(clock.now_s(), desk.market_ms, desk.core.state, anchor_saved))
     return True
 
 

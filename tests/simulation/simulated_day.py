@@ -21,7 +21,9 @@ from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode
 from trailingedge.eventlog.format import FrameSink
 from trailingedge.eventlog.session_record import RecordedSession, UnrecordedSession, start_recording
-from trailingedge.live.factory import Runtime
+from trailingedge.live.factory import node_params
+from trailingedge.live.node_builder import build_node
+from trailingedge.live.runtime import Runtime
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import OrderStatus, Side
 from trailingedge.notifications.status import StatusView
@@ -52,13 +54,13 @@ class CollectedOutput:
     alerts: list[tuple[int, str]] = field(default_factory=list)
     times_s: list[float] = field(default_factory=list)
 
-    def line(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         self.lines.append(text)
 
-    def step(self, name: str, result: str) -> None:
+    def show_step(self, name: str, result: str) -> None:
         self.lines.append(f"{name}: {result}")
 
-    def show(self, view: StatusView, now_s: float) -> None:
+    def show_status(self, view: StatusView, now_s: float) -> None:
         pass
 
     def close(self) -> None:
@@ -218,7 +220,7 @@ async def _live(
         session: RecordedSession = (
             UnrecordedSession(runtime) if lines is None else start_recording(settings, runtime, lines, seed=seed)
         )
-        daemon = TradingNode(settings, session.runtime, output, session.wrap_alerts(output))
+        daemon = build_node(node_params(settings), session.runtime, output, session.wrap_alerts(output))
 
         async def stop_at_the_end() -> None:
             await clock.sleep(hours * 3600)

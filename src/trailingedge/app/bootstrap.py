@@ -1,6 +1,7 @@
-"""First moments of a run: its connections are dialled, and what uses them is imported while they open.
+"""Bootstrap of a run: dials the connections first, and imports what uses them while they open.
 
-Of ours, only what a dial needs is imported before it. Everything else is most of the time that a start takes.
+Importing takes most of the time of a start. So before the first dial only what a dial needs is imported; the rest
+follows in portions, between which the event loop serves the handshakes. The signer starts beside that.
 """
 
 import asyncio
@@ -18,47 +19,47 @@ from trailingedge.logging_config import Logging
 from trailingedge.websocket.preconnect import market_url, preconnect
 from trailingedge.websocket.transport import dial
 
-_ON_THEIR_WAY_S: Final = 0.02  # on the loopback that is all of a handshake; elsewhere the network takes over
-_TURN_S: Final = 0.001
-# From the ground up, in portions of about the same size. A thread would do it without any, but what a thread
-# allocates stays apart from what all others do, and that costs memory for as long as we run.
+_FIRST_HANDSHAKE_S: Final = 0.02  # on the loopback the whole handshake; elsewhere until the network has our request
+_BETWEEN_PORTIONS_S: Final = 0.001
+# From the lowest package up, in portions of about the same size. A thread would need no portions, but what a thread
+# allocates comes from an arena of its own, and that costs memory for the rest of the run.
 _PORTIONS: Final = (
     "trailingedge.strategy.decide",
     "trailingedge.websocket.market_stream",
     "trailingedge.execution.trading_core",
-    "trailingedge.live.trading_node",
+    "trailingedge.live.node_builder",
     "trailingedge.app.runner",
 )
 
 
-def run_session(plan: RunOptions, face: InteractiveUi, log: Logging) -> ExitCode:
-    """From the first connection to the last alert. `face` and `log` are open, and stay so."""
+def run_session(options: RunOptions, ui: InteractiveUi, log: Logging) -> ExitCode:
+    """Run a session from the first connection to the last alert. The caller opens and closes `ui` and `log`."""
     try:
         with asyncio.Runner(loop_factory=new_counting_loop) as runner:
-            return runner.run(_run(plan, face, log))
+            return runner.run(_run(options, ui, log))
     except BaseExceptionGroup as group:
         failure = most_severe(group)
-    except Exception as error:  # noqa: BLE001 - the last chance to write it down
+    except Exception as error:  # noqa: BLE001 - the last place that can report it
         failure = error
     from trailingedge.app.runner import report_failure
 
     return report_failure(failure)
 
 
-async def _run(plan: RunOptions, face: InteractiveUi, log: Logging) -> ExitCode:
+async def _run(options: RunOptions, ui: InteractiveUi, log: Logging) -> ExitCode:
     asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
-    async with preconnect(dial, *_first_urls(plan.settings)) as ahead:
-        await ahead.wait(_ON_THEIR_WAY_S)
+    async with preconnect(dial, *_first_urls(options.settings)) as ahead:
+        await ahead.wait(_FIRST_HANDSHAKE_S)
         for portion in _PORTIONS:
             import_module(portion)
-            await ahead.wait(_TURN_S)  # the handshakes want answers meanwhile
+            await ahead.wait(_BETWEEN_PORTIONS_S)
         from trailingedge.app.runner import Runner
 
-        return await Runner(plan, face, log, ahead.dial).run()
+        return await Runner(options, ui, log, ahead.dial).run()
 
 
 def _first_urls(settings: Settings) -> Sequence[str]:
-    """What is dialled first, the market before the account; none where an exchange is to be opened before."""
+    """Addresses to dial first, the market's before the account's; none for the embedded exchange, not open yet."""
     at = endpoints(settings) if settings.trading_mode.needs_key else None
     if at is None:
         return ()

@@ -1,4 +1,4 @@
-"""The embedded exchange as a place to trade: with a market of its own."""
+"""Embedded exchange as a trading environment: its market (generated or from files) and a key for its account."""
 
 import contextlib
 import dataclasses
@@ -21,24 +21,25 @@ from trailingedge.simulator.feeds.recorded import open_market, split_symbol
 from trailingedge.simulator.feeds.ticks import TickSource
 from trailingedge.simulator.server import LoopbackExchange
 
-SIM_BASE: Final = Decimal(1)
+SIM_BASE: Final = Decimal(1)  # base asset that the account starts with
 
 
 def simulation_source(settings: Settings, files: Sequence[Path] | None, seed: int | None) -> TickSource:
-    """The market that sim plays. Raises ConfigError for files that cannot be read."""
+    """The market of sim mode: that of the files, or a generated one. Raises ConfigError for unreadable files."""
     if files:
         return recorded_market(settings, files, settings.symbol)
+    # The generated market begins now, so that its candles have today's times in log and report.
     base_asset, quote_asset = split_symbol(settings.symbol, settings.base_asset, settings.quote_asset)
     return GeneratedMarket(seed or 0, RealClock().unix_ms(), settings.symbol, base_asset, quote_asset)
 
 
 def recorded_market(settings: Settings, files: Sequence[Path], symbol: str | None) -> TickSource:
-    """The market of these files; without a symbol, of the one that their names tell. Raises ConfigError."""
+    """The market in these files. Without `symbol`, their names say which it is. Raises ConfigError."""
     return open_market(files, symbol, settings.base_asset, settings.quote_asset)
 
 
 def relabelling_warnings(files: Sequence[Path], symbol: str) -> list[str]:
-    """A warning for each other symbol that the exchange's own names of the files tell."""
+    """A warning for each file whose name, as the exchange gives it, says another symbol."""
     return [
         f"{path} is {other} by its name: its prices are played as those of {symbol}, which is what SYMBOL says"
         for other, path in files_of_other_symbols(files, symbol).items()
@@ -49,11 +50,12 @@ def relabelling_warnings(files: Sequence[Path], symbol: str) -> list[str]:
 async def loopback_exchange(
     settings: Settings, market: SimulationOptions, clock: Clock
 ) -> AsyncIterator[tuple[LoopbackExchange, KeyManager]]:
-    """It, on the loopback, and a key made for it. It charges FEE, if that is set."""
-    tape = market.source
+    """Run the exchange on the loopback during the block. Yields it and keys for its account, which pays FEE if set."""
+    source = market.source
+    # The embedded exchange verifies signatures as the real one does, so the daemon takes the same path to a logon.
     private_key = Ed25519PrivateKey.generate()
-    terms = dataclasses.replace(ExchangeSpec().for_source(tape), maker_fee=settings.fee or Decimal(0))
-    exchange = Exchange(terms, clock, {tape.base_asset: SIM_BASE}, tape.history)
+    spec = dataclasses.replace(ExchangeSpec().for_source(source), maker_fee=settings.fee or Decimal(0))
+    exchange = Exchange(spec, clock, {source.base_asset: SIM_BASE}, source.history)
     keys = KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
-    async with LoopbackExchange(exchange, tape, clock, speed=market.speed) as loopback:
+    async with LoopbackExchange(exchange, source, clock, speed=market.speed) as loopback:
         yield loopback, keys

@@ -1,6 +1,6 @@
-"""Which exchange a mode trades on: the embedded one with its own market or with the real one's, or a real one.
+"""Trading environments: the exchange of each mode: the embedded one (sim, paper), the testnet, or the real one.
 
-The embedded one is imported where it is opened: whoever trades with money carries none of it about.
+The embedded exchange is imported where it is opened, so that a daemon with real money does not load it.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ StepPrinter = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class TradingEnvironment:
-    """An exchange that can be traded on. `shown` is what people are told of where that is.
+    """An exchange to trade on. `shown` are the addresses that people read, where they differ.
 
-    `ended` is set when its market is over, for the reason `why_ended`; `gaps` are what the market lacks, in words.
+    `ended` is set when its market has ended, for the reason `why_ended`. `gaps` describe what its market data lacks.
     """
 
     endpoints: Endpoints
@@ -36,29 +36,30 @@ class TradingEnvironment:
 
 
 def load_keys(settings: Settings) -> KeyManager:
-    """The key of a mode that needs one. Raises ConfigError."""
+    """The keys of a mode that needs them. Raises ConfigError."""
     return KeyManager.from_file(settings.binance_ed25519_priv_path, settings.binance_ed25519_api_key or "")
 
 
 @contextlib.asynccontextmanager
 async def open_environment(
     settings: Settings,
-    sim: SimulationOptions | None,
+    simulation: SimulationOptions | None,
     clock: Clock,
-    chance: Random,
-    step: StepPrinter = lambda _name, _result: None,
+    random: Random,
+    on_step: StepPrinter = lambda _name, _result: None,
 ) -> AsyncIterator[TradingEnvironment]:
-    """The exchange of these settings, for as long as one is inside; `step` hears how an opening went.
+    """Open the environment of these settings; it is closed after the block. `on_step` receives the opening's steps.
 
-    Raises ConfigError, and in paper what keeps the real market away.
+    Raises ConfigError, and in paper mode what keeps the real market from being reached.
     """
     if settings.trading_mode is TradingMode.SIM:
-        async with _embedded(settings, sim, clock) as place:
-            yield place
+        async with _simulation(settings, simulation, clock) as environment:
+            yield environment
     elif settings.trading_mode is TradingMode.PAPER:
-        async with _paper(settings, clock, chance, step) as place:
-            yield place
+        async with _paper(settings, clock, random, on_step) as environment:
+            yield environment
     else:
+        # Testnet or live: the addresses follow from the mode, unless the settings name others.
         chosen = endpoints(settings)
         if chosen is None:
             raise ConfigError([f"TRADING_MODE is {settings.trading_mode.value}: there is no exchange for it"])
@@ -67,19 +68,19 @@ async def open_environment(
 
 @contextlib.asynccontextmanager
 async def open_check_target(settings: Settings) -> AsyncIterator[CheckTarget]:
-    """The same for a command that looks around. Raises as `open_environment` does."""
-    async with open_environment(settings, None, RealClock(), Random()) as place:
-        yield CheckTarget(place.endpoints, place.keys)
+    """Open the environment for a command that checks it. Raises as `open_environment` does."""
+    async with open_environment(settings, None, RealClock(), Random()) as environment:
+        yield CheckTarget(environment.endpoints, environment.keys)
 
 
 @contextlib.asynccontextmanager
-async def _embedded(
-    settings: Settings, sim: SimulationOptions | None, clock: Clock
+async def _simulation(
+    settings: Settings, simulation: SimulationOptions | None, clock: Clock
 ) -> AsyncIterator[TradingEnvironment]:
-    """The embedded exchange and a market of its own, the generated one unless another is given."""
+    """The embedded exchange with a market of its own: the given one, or a generated one."""
     from trailingedge.app.embedded_exchange import loopback_exchange, simulation_source
 
-    market = sim or SimulationOptions(simulation_source(settings, None, None))
+    market = simulation or SimulationOptions(simulation_source(settings, None, None))
     async with loopback_exchange(settings, market, clock) as (loopback, keys):
         at = Endpoints(loopback.ws_api_url, loopback.ws_stream_url)
         yield TradingEnvironment(at, at, keys, loopback.ended, "the market is over", market.source.gaps)
@@ -87,16 +88,17 @@ async def _embedded(
 
 @contextlib.asynccontextmanager
 async def _paper(
-    settings: Settings, clock: Clock, chance: Random, step: StepPrinter
+    settings: Settings, clock: Clock, random: Random, on_step: StepPrinter
 ) -> AsyncIterator[TradingEnvironment]:
-    """The embedded exchange again, at the prices of the real one."""
+    """The embedded exchange at the real market's prices."""
+    from trailingedge.live.factory import paper_feed_params
     from trailingedge.live.paper_feed import paper_exchange
 
     sources = endpoints(settings)
     if sources is None:
         raise ConfigError(["TRADING_MODE is paper: there are no endpoints to take prices from"])
-    step("paper", f"PAPER: no real orders; prices from {sources.ws_stream_url}")
-    async with paper_exchange(settings, sources, dial, clock, chance, step=step) as paper:
+    on_step("paper", f"PAPER: no real orders; prices from {sources.ws_stream_url}")
+    async with paper_exchange(paper_feed_params(settings), sources, dial, clock, random, on_step=on_step) as paper:
         at = Endpoints(paper.loopback.ws_api_url, paper.loopback.ws_stream_url)
-        shown = Endpoints(at.ws_api_url, sources.ws_stream_url)  # orders here, prices there
+        shown = Endpoints(at.ws_api_url, sources.ws_stream_url)  # orders go here, prices come from there
         yield TradingEnvironment(at, shown, paper.keys, paper.ended, "the real market is out of reach", paper.gaps)

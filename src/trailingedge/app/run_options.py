@@ -1,4 +1,4 @@
-"""What is to be run, settled before anything is."""
+"""Run options: what a session is to run, as read from command line and settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from trailingedge.config import Settings
 
-if TYPE_CHECKING:  # whoever trades elsewhere has no use for the embedded exchange
+if TYPE_CHECKING:  # a run on a real exchange does not load the embedded one
     from trailingedge.simulator.feeds.ticks import TickSource
 
 SIM_SPEED: Final = 120.0
@@ -14,7 +14,7 @@ SIM_SPEED: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class SimulationOptions:
-    """What sim plays, and how fast at most."""
+    """The market that sim mode plays, and how many times faster than real time at most."""
 
     source: "TickSource"
     speed: float = SIM_SPEED
@@ -22,7 +22,7 @@ class SimulationOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What is to be run. `read_again` reads the settings anew and raises ConfigError."""
+    """Options of one session. `reread_settings` reads the settings again and raises ConfigError."""
 
     settings: Settings
     simulation: SimulationOptions | None

@@ -1,4 +1,4 @@
-"""One session: on which exchange, shown and told through what, watched by whom, and how it ended."""
+"""Session runner: runs one trading session on its environment, with user interface, alerts, record and watchdog."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,7 @@ from typing import Any, Final
 from trailingedge import VERSION
 from trailingedge.accounting.summary_json import summarize_run
 from trailingedge.app.environments import TradingEnvironment, open_environment
+from trailingedge.app.reloader import Reloader
 from trailingedge.app.run_options import RunOptions
 from trailingedge.auth import permissions
 from trailingedge.commands import setting_flags
@@ -33,16 +34,11 @@ from trailingedge.live.control_socket import (
     socket_candidates,
     socket_path,
 )
-from trailingedge.live.factory import Runtime
+from trailingedge.live.factory import node_params
+from trailingedge.live.node_builder import build_node
 from trailingedge.live.process_signals import sighup_reloads, stop_on_signals
-from trailingedge.live.systemd import (
-    NotifyingUi,
-    Reloader,
-    ServiceManager,
-    Watchdog,
-    service_manager,
-    watchdog_interval_s,
-)
+from trailingedge.live.runtime import Runtime
+from trailingedge.live.systemd import NotifyingUi, ServiceManager, Watchdog, service_manager, watchdog_interval_s
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.logging_config import Logging
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
@@ -57,127 +53,137 @@ logger = logging.getLogger(__name__)
 
 _LAST_ALERTS_S: Final = 1.0
 
-ReplyCallback = Callable[[CommandResult], None]
+Reply = asyncio.Future[CommandResult]
 
 
 class Runner:
-    """Runs once. `face` and `log` are open already and are closed by whoever opened them; `dial` opens connections."""
+    """Runs one session. The caller opens and closes `ui` and `log`; `dial` opens connections."""
 
-    def __init__(self, plan: RunOptions, face: InteractiveUi, log: Logging, dial: Dial) -> None:
-        self._plan = plan
-        self._settings = plan.settings
-        self._face = face
+    def __init__(self, options: RunOptions, ui: InteractiveUi, log: Logging, dial: Dial) -> None:
+        self._options = options
+        self._settings = options.settings
+        self._ui = ui
         self._log = log
         self._dial = dial
         self._clock: Clock = RealClock()
         self._manager: ServiceManager = service_manager(os.environ)
-        self._phone = TelegramService(
+        self._telegram = TelegramService(
             title=heading(self._settings.trading_mode.value, self._settings.symbol),
-            obey=partial(self._obey_from_afar, "phone"),
+            obey=self._submit_from_telegram,
             clock=self._clock,
-            chance=SystemRandom(),  # codes are drawn from it, which nobody should foretell
+            chance=SystemRandom(),  # draws the confirmation codes, which must not be predictable
         )
-        self._configure_phone(self._settings)
-        self._daemon: TradingNode | None = None
+        self._configure_telegram(self._settings)
+        self._node: TradingNode | None = None
         self._opening: asyncio.Timeout | None = None
-        self._stopped: tuple[str, ExitCode] | None = None  # before there was a daemon to stop
+        self._stopped: tuple[str, ExitCode] | None = None  # a stop before there was a node
 
     async def run(self) -> ExitCode:
-        """From the first connection to the last alert."""
-        alerts = AlertFanout(self._labelled(LogAlerts()), self._phone)
-        telling = asyncio.create_task(self._phone.run())
+        """Run from the first connection to the last alert."""
+        alerts = AlertFanout(self._labelled(LogAlerts()), self._telegram)
+        sending = asyncio.create_task(self._telegram.run())
         try:
             with contextlib.closing(self._manager):
-                return await self._watched(alerts)
+                return await self._run_with_watchers(alerts)
         except BaseExceptionGroup as group:
             return report_failure(most_severe(group), alerts)
-        except Exception as failure:  # noqa: BLE001 - told and logged, whatever it was
+        except Exception as failure:  # noqa: BLE001 - whatever the failure is, it is reported and becomes an exit code
             return report_failure(failure, alerts)
         finally:
             try:
-                await self._phone.flush(_LAST_ALERTS_S)
+                # The alert with the reason of the end is the one that matters most: give it time to leave.
+                await self._telegram.flush(_LAST_ALERTS_S)
             finally:
-                telling.cancel()
-                await asyncio.wait([telling])
+                sending.cancel()
+                await asyncio.wait([sending])
 
     def stop(self, reason: str, code: ExitCode = ExitCode.OK) -> None:
-        """End in good order, wherever we are. Only the first reason counts."""
-        if self._daemon is not None:
-            self._daemon.stop(reason, code)
+        """Stop the session, also while it is still starting. Later requests are ignored."""
+        if self._node is not None:
+            self._node.stop(reason, code)
         elif self._stopped is None:
             self._stopped = (reason, code)
             self._manager.stopping(reason)
+            # A time in the past: interrupts the opening at once, which may wait for an unreachable market.
             if self._opening is not None:
                 self._opening.reschedule(0.0)
 
-    async def _watched(self, alerts: Alerts) -> ExitCode:
-        """The session proper, with everybody who may end it or ask about it beside it from its first moment."""
-        other = await self._other_daemon()  # before we listen there ourselves
+    async def _run_with_watchers(self, alerts: Alerts) -> ExitCode:
+        """Run the session with what may stop or query it beside it: signals, hotkeys, socket, watchdog, reload."""
+        other = await self._find_other_daemon()  # before we listen at the same path ourselves
         if other is not None:
             alerts.send(messages.ended(other), logging.ERROR)
-            return ExitCode.HALTED  # no restart by a service manager: both would trade in turns
+            return ExitCode.HALTED  # a service manager must not restart us: both daemons would trade in turns
         loop = asyncio.get_running_loop()
-        read_hotkeys(sys.stdin, loop, self._press, self._face.on_enter, self._tell_of_no_more_keys)
-        reloader = Reloader(self._settings, self._plan.reread_settings, self._apply, self._manager, self._clock)
+        read_hotkeys(sys.stdin, loop, self._on_hotkey, self._ui.on_enter, self._on_end_of_input)
+        reloader = Reloader(self._settings, self._options.reread_settings, self._apply, self._manager, self._clock)
         control = ControlSocket(
             socket_path(self._settings.symbol, os.environ, self._settings.log_dir),
-            partial(self._obey_from_afar, "socket"),
-            account=self._mark(),
+            partial(self._submit_remote, "socket"),
+            account=self._fingerprint(),
         )
+        # All of these run from the first moment, also while a paper exchange opens or a start waits for an outage.
         interval_s = watchdog_interval_s(os.environ, os.getpid())
-        watchdog = Watchdog(self._manager, self._beats, self._wake, self._clock, interval_s)
-        beside: list[Coroutine[Any, Any, None]] = [reloader.run(), control.run(), watchdog.run()]
-        if self._plan.duration_s is not None:
-            beside.append(self._stop_after(self._plan.duration_s))
-        with stop_on_signals(self.stop, reloader.ask if sighup_reloads(os.environ) else None):
+        watchdog = Watchdog(self._manager, self._ticks, self._wake, self._clock, interval_s)
+        jobs: list[Coroutine[Any, Any, None]] = [reloader.run(), control.run(), watchdog.run()]
+        if self._options.duration_s is not None:
+            jobs.append(self._stop_after(self._options.duration_s))
+        with stop_on_signals(self.stop, reloader.request if sighup_reloads(os.environ) else None):
             async with asyncio.TaskGroup() as tasks:
-                watchers = [tasks.create_task(job) for job in beside]
+                watchers = [tasks.create_task(job) for job in jobs]
                 try:
-                    return await self._on_an_exchange(alerts)
-                except Exception as failure:  # noqa: BLE001 - told and logged, and whoever watches is let go
-                    return report_failure(_bare(failure), alerts)
+                    return await self._trade(alerts)
+                except Exception as failure:  # noqa: BLE001 - it must not cancel the watchers as a failed group would
+                    return report_failure(_ungrouped(failure), alerts)
                 finally:
                     for watcher in watchers:
                         watcher.cancel()
 
-    # Where it trades -------------------------------------------------------------------------
+    # The environment -------------------------------------------------------------------------
 
-    async def _on_an_exchange(self, alerts: Alerts) -> ExitCode:
-        chance = Random(self._plan.seed)
+    async def _trade(self, alerts: Alerts) -> ExitCode:
+        random = Random(self._options.seed)
         async with contextlib.AsyncExitStack() as stack:
-            place = await self._open(stack, chance)
-            if place is None:
-                return self._not_begun(alerts)
-            alerts.send(self._banner(place))
-            world = Runtime(place.endpoints, place.keys, self._dial, self._clock, chance, self._save_frames)
+            environment = await self._open(stack, random)
+            if environment is None:
+                return self._report_early_stop(alerts)
+            alerts.send(self._banner(environment))
+            runtime = Runtime(
+                environment.endpoints, environment.keys, self._dial, self._clock, random, self._save_frames
+            )
             with open_record(
                 self._settings, self._log.file, datetime.now(UTC), setting_flags.secret_values(self._settings)
             ) as lines:
-                check = self._key_check(place, alerts)
-                life: RecordedSession = UnrecordedSession(world)
+                check = self._key_check(environment, alerts)
+                session: RecordedSession = UnrecordedSession(runtime)
                 if lines is not None:
-                    seed, checks = chance.getrandbits(64), check is not None
-                    life = start_recording(self._settings, world, lines, seed=seed, program=VERSION, checks_key=checks)
-                daemon = self._daemon = TradingNode(
-                    self._settings,
-                    life.runtime,
-                    NotifyingUi(self._face, self._manager, self._clock, place.shown),
-                    life.wrap_alerts(alerts),
-                    on_ready=self._tell_ready,
+                    # The record holds the seed, so that a replay draws the same numbers for its backoffs.
+                    seed, checks = random.getrandbits(64), check is not None
+                    session = start_recording(
+                        self._settings, runtime, lines, seed=seed, program=VERSION, checks_key=checks
+                    )
+                node = self._node = build_node(
+                    node_params(self._settings),
+                    session.runtime,
+                    NotifyingUi(self._ui, self._manager, self._clock, environment.shown),
+                    session.wrap_alerts(alerts),
+                    on_ready=self._on_ready,
                     on_stop=self._manager.stopping,
-                    verify_key=None if check is None else life.wrap_key_check(check),
+                    verify_key=None if check is None else session.wrap_key_check(check),
                 )
-                code = await self._until_over(daemon, life, place, alerts)
-            self._sum_up(daemon, place.gaps)
+                code = await self._run_node(node, session, environment, alerts)
+            self._print_summary(node, environment.gaps)
             return code
 
-    async def _open(self, stack: contextlib.AsyncExitStack, chance: Random) -> TradingEnvironment | None:
-        """The exchange, once it is open; None where a stop came first. In paper that may take as long as an outage."""
+    async def _open(self, stack: contextlib.AsyncExitStack, random: Random) -> TradingEnvironment | None:
+        """Open the exchange. Returns None after a stop: in paper mode opening may take as long as an outage."""
         try:
             async with asyncio.timeout(None) as self._opening:
                 if self._stopped is not None:
                     return None
-                opening = open_environment(self._settings, self._plan.simulation, self._clock, chance, self._tell_step)
+                opening = open_environment(
+                    self._settings, self._options.simulation, self._clock, random, self._show_step
+                )
                 return await stack.enter_async_context(opening)
         except TimeoutError:
             if self._stopped is None:
@@ -186,55 +192,55 @@ class Runner:
         finally:
             self._opening = None
 
-    def _tell_step(self, name: str, result: str) -> None:
-        self._face.show_step(name, result)
+    def _show_step(self, name: str, result: str) -> None:
+        self._ui.show_step(name, result)
         self._manager.status(f"starting: {name}: {result}", self._clock.now_s())
 
-    def _not_begun(self, alerts: Alerts) -> ExitCode:
-        """A stop came before there was anything to withdraw."""
+    def _report_early_stop(self, alerts: Alerts) -> ExitCode:
         reason, code = self._stopped or ("stopped", ExitCode.OK)
         alerts.send(messages.shutdown(reason))
         return code
 
-    async def _other_daemon(self) -> str | None:
-        """What to tell where this machine trades the account and symbol already; nobody shares an embedded exchange."""
+    async def _find_other_daemon(self) -> str | None:
+        """What to report where a daemon on this machine trades the account and symbol already."""
         settings = self._settings
-        if not settings.trading_mode.needs_key:
+        if not settings.trading_mode.needs_key:  # each session has an embedded exchange of its own
             return None
-        return await find_running_daemon(socket_candidates(settings.symbol, os.environ, settings.log_dir), self._mark())
+        candidates = socket_candidates(settings.symbol, os.environ, settings.log_dir)
+        return await find_running_daemon(candidates, self._fingerprint())
 
-    def _mark(self) -> str:
-        """Of the account and symbol, so that two daemons on one machine can tell whether they share them."""
+    def _fingerprint(self) -> str:
+        """Identifies account and symbol, so that two daemons can tell whether they share them."""
         at = endpoints(self._settings)
         url = "" if at is None else at.ws_api_url
         return account_fingerprint(self._settings.symbol, url, self._settings.binance_ed25519_api_key or "")
 
-    def _banner(self, place: TradingEnvironment) -> str:
+    def _banner(self, environment: TradingEnvironment) -> str:
         return messages.banner(
             VERSION,
             self._settings.trading_mode.value,
             self._settings.symbol,
-            place.shown.ws_api_url,
-            place.shown.ws_stream_url,
+            environment.shown.ws_api_url,
+            environment.shown.ws_stream_url,
             key_is_set=self._settings.binance_ed25519_api_key is not None,
         )
 
-    def _key_check(self, place: TradingEnvironment, alerts: Alerts) -> Callable[[int], Awaitable[None]] | None:
-        """Reads what the key may do, where somebody can be asked; raises ConfigError for one that may too much."""
+    def _key_check(self, environment: TradingEnvironment, alerts: Alerts) -> Callable[[int], Awaitable[None]] | None:
+        """Checks the key's permissions where the exchange tells them; raises ConfigError for one that may withdraw."""
         url = permissions.base_url(self._settings.trading_mode.value, self._settings.binance_ws_api_url)
         if url is None:
             return None
 
         async def check(server_ms: int) -> None:
-            for warning in await permissions.verify(place.keys, url, server_ms):
+            for warning in await permissions.verify(environment.keys, url, server_ms):
                 alerts.send(warning, logging.WARNING)
 
         return check
 
-    def _tell_ready(self, text: str) -> None:
-        """The start is over, and what it has loaded stays: from now on no collection of garbage looks at it again.
+    def _on_ready(self, text: str) -> None:
+        """The start is over. Exempt from garbage collection what it has loaded.
 
-        A full one would hold up a beat for 20 ms, which is what it takes to walk through all modules.
+        A full collection walks through all modules. That takes 20 ms, in which no tick and no order can happen.
         """
         self._manager.ready(text)
         gc.collect()
@@ -243,126 +249,138 @@ class Runner:
     async def _save_frames(self, lines: list[str]) -> Path:
         return await asyncio.to_thread(save, lines, self._settings.log_dir, datetime.now(UTC))
 
-    # Until it is over ------------------------------------------------------------------------
+    # The node --------------------------------------------------------------------------------
 
-    async def _until_over(
-        self, daemon: TradingNode, life: RecordedSession, place: TradingEnvironment, alerts: Alerts
+    async def _run_node(
+        self, node: TradingNode, session: RecordedSession, environment: TradingEnvironment, alerts: Alerts
     ) -> ExitCode:
-        """Run the daemon until it ends, is told to, or its market is over."""
+        """Run the node until it ends, is stopped, or its market ends."""
         async with asyncio.TaskGroup() as tasks:
-            watcher = tasks.create_task(self._stop_at_the_end(place))
+            watcher = tasks.create_task(self._stop_with_the_market(environment))
             try:
-                return await life.run_session(daemon.run)
-            except Exception as failure:  # noqa: BLE001 - told and logged, and the summary still comes
-                return report_failure(_bare(failure), alerts)
+                return await session.run_session(node.run)
+            except Exception as failure:  # noqa: BLE001 - reported here, so that the summary is still printed
+                return report_failure(_ungrouped(failure), alerts)
             finally:
                 watcher.cancel()
 
-    async def _stop_at_the_end(self, place: TradingEnvironment) -> None:
-        await place.ended.wait()
-        self.stop(place.why_ended)
+    async def _stop_with_the_market(self, environment: TradingEnvironment) -> None:
+        await environment.ended.wait()
+        self.stop(environment.why_ended)
 
     async def _stop_after(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
         self.stop(f"{seconds:g} s are over")
 
-    def _beats(self) -> int:
-        return 0 if self._daemon is None else self._daemon.ticks
+    def _ticks(self) -> int:
+        return 0 if self._node is None else self._node.ticks
 
     def _wake(self) -> None:
-        if self._daemon is not None:
-            self._daemon.wake()
+        if self._node is not None:
+            self._node.wake()
 
-    # The operator ----------------------------------------------------------------------------
+    # Operator commands -----------------------------------------------------------------------
 
-    def _press(self, key: Hotkey) -> None:
-        self._obey("terminal", key.command, self._show if key.is_question else lambda _: None)
+    def _on_hotkey(self, key: Hotkey) -> None:
+        reply = self._submit("terminal", key.command)
+        if (
+            key.is_question
+        ):  # the effect of any other command is announced by an alert, which the terminal shows as well
+            reply.add_done_callback(self._show_reply)
 
-    def _tell_of_no_more_keys(self) -> None:
-        """Ctrl-D, for instance."""
-        self._face.print_line(
+    def _on_end_of_input(self) -> None:
+        """The terminal's input ended, by Ctrl-D for instance."""
+        self._ui.print_line(
             "end of input: no hotkeys from now on; Ctrl-C ends it, trailing-edge flip and the like still work"
         )
 
-    def _show(self, answer: CommandResult) -> None:
-        self._face.print_line(answer.text)
+    def _show_reply(self, reply: Reply) -> None:
+        self._ui.print_line(reply.result().text)
 
-    def _obey(self, who: str, instruction: OperatorCommand, tell: ReplyCallback) -> None:
-        if self._daemon is not None:
-            self._daemon.submit(instruction, tell, who=who)
-        elif instruction is OperatorCommand.QUIT:
+    def _submit(self, source: str, command: OperatorCommand) -> Reply:
+        if self._node is not None:
+            return self._node.submit(command, source=source)
+        if command is OperatorCommand.QUIT:
             self.stop("quit")
-        else:
-            tell(CommandResult("starting, not trading yet", done=False))
+            return _answered(CommandResult("ending: the order is cancelled first"))
+        return _answered(CommandResult("starting, not trading yet", done=False))
 
-    def _obey_from_afar(self, who: str, instruction: OperatorCommand, tell: ReplyCallback) -> None:
-        """By phone or socket. A stop from there must outlive a service manager that restarts what has ended well."""
-        if instruction is OperatorCommand.QUIT:
+    def _submit_remote(self, source: str, command: OperatorCommand) -> Reply:
+        """A command by phone or socket. A stop ends with a code on which a service manager does not restart us."""
+        if command is OperatorCommand.QUIT:
             self.stop("stopped from afar", ExitCode.HALTED)
-            tell(CommandResult("ending: the order is withdrawn first; start it again where it runs"))
-        else:
-            self._obey(who, instruction, tell)
+            return _answered(CommandResult("ending: the order is cancelled first; start it again where it runs"))
+        return self._submit(source, command)
 
-    # Telling ---------------------------------------------------------------------------------
+    def _submit_from_telegram(self, command: OperatorCommand, answer: Callable[[CommandResult], None]) -> None:
+        self._submit_remote("phone", command).add_done_callback(lambda reply: answer(reply.result()))
 
-    def _configure_phone(self, settings: Settings) -> None:
-        self._phone.configure(
+    # Alerts and results ----------------------------------------------------------------------
+
+    def _configure_telegram(self, settings: Settings) -> None:
+        self._telegram.configure(
             settings.telegram_bot_token, settings.telegram_chat_id, group_chats(settings), settings.telegram_api_url
         )
 
     def _labelled(self, alerts: Alerts) -> Alerts:
-        """On paper each line says so; on the phone the title does."""
+        """In paper mode each line says so; Telegram says it in the title."""
         mode = mode_label(self._settings.trading_mode.value)
         return LabelledAlerts(alerts, mode) if mode.isupper() else alerts
 
     def _apply(self, settings: Settings) -> None:
-        """New settings of what may change while it trades. The log learns new secrets before anybody uses them."""
+        """Apply reloaded settings. The log learns new secrets first, so that it never shows one."""
         self._log.configure(settings.log_level_file, settings.log_level_console, setting_flags.secret_values(settings))
-        self._configure_phone(settings)
+        self._configure_telegram(settings)
 
-    def _sum_up(self, daemon: TradingNode, gaps: Iterable[str]) -> None:
-        """The summary, where the session got far enough to have one."""
-        desk = daemon.services
-        if desk is None or not desk.statistics.from_ms:
+    def _print_summary(self, node: TradingNode, gaps: Iterable[str]) -> None:
+        """Log the summary of a session that reached trading, and print it as JSON where that is asked for."""
+        services = node.services
+        if services is None or not services.statistics.from_ms:
             return
-        for line in desk.summary(tuple(gaps)).splitlines():
+        for line in services.queries.summary(tuple(gaps)).splitlines():
             logger.info("%s", line)
-        if self._plan.as_json and sys.stdout is not None:
-            told = summarize_run(self._settings, desk.rules, desk.statistics, tuple(gaps))
-            sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+        if self._options.as_json and sys.stdout is not None:
+            summary = summarize_run(self._settings, services.rules, services.statistics, tuple(gaps))
+            sys.stdout.write(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
             sys.stdout.flush()
 
 
 def group_chats(settings: Settings) -> list[str]:
-    """The chats that are told beside the owner's."""
+    """The Telegram groups that receive alerts beside the owner."""
     groups = (settings.telegram_group_chat_id_1, settings.telegram_group_chat_id_2)
     return [group for group in groups if group]
 
 
 def all_chats(settings: Settings) -> list[str]:
-    """Everybody who is told."""
+    """All Telegram chats that receive alerts, the owner's first."""
     owner = [settings.telegram_chat_id] if settings.telegram_chat_id else []
     return owner + group_chats(settings)
 
 
-def _bare(failure: Exception) -> BaseException:
+def _answered(result: CommandResult) -> Reply:
+    reply: Reply = asyncio.get_running_loop().create_future()
+    reply.set_result(result)
+    return reply
+
+
+def _ungrouped(failure: Exception) -> BaseException:
     return most_severe(failure) if isinstance(failure, BaseExceptionGroup) else failure
 
 
 def report_failure(failure: BaseException, alerts: Alerts | None = None) -> ExitCode:
-    """Say why the session ended, and the exit code for it."""
-    tell = (alerts or LogAlerts()).send
+    """Send an alert with the reason of the session's end. Returns the exit code for it."""
+    send = (alerts or LogAlerts()).send
     match failure:
         case ConfigError(problems=problems):
-            tell(messages.ended("\n".join(problems)), logging.ERROR)
+            send(messages.ended("\n".join(problems)), logging.ERROR)
             return ExitCode.CONFIG
         case LogonRefused():
-            tell(messages.ended(str(failure)), logging.ERROR)
+            send(messages.ended(str(failure)), logging.ERROR)
             return ExitCode.CONFIG
         case ExchangeUnreachable() | StartFailed():
-            tell(messages.ended(str(failure)), logging.ERROR)
+            send(messages.ended(str(failure)), logging.ERROR)
             return ExitCode.UNREACHABLE
         case _:
-            logger.error("a mistake of ours", exc_info=failure)
-            tell(messages.ended(f"unexpectedly, by {type(failure).__name__}: {failure}"), logging.ERROR)
+            logger.error("unexpected failure, a mistake of ours", exc_info=failure)
+            send(messages.ended(f"unexpectedly, by {type(failure).__name__}: {failure}"), logging.ERROR)
             return ExitCode.UNEXPECTED

@@ -3,6 +3,7 @@
 Both go to the exchange alone: no log line, no `repr` and no error text carries them.
 """
 
+import os
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -122,3 +123,17 @@ def _is_plain_ed25519(path: Path) -> bool:
     is_usual = _PLAIN_KEY_FILE.fullmatch(page, 0, size) is not None
     page[:] = bytes(_PLAIN_KEY_BYTES)
     return is_usual
+
+
+def key_file_problems(path: Path, api_key: str) -> list[str]:
+    """What is wrong inside the key file at `path`. Nothing for a file that is missing or may not be read.
+
+    `config_validator` reports those, with the other settings.
+    """
+    if not path.is_file() or not os.access(path, os.R_OK):
+        return []
+    try:
+        KeyManager.from_file(path, api_key)
+    except ConfigError as wrong:
+        return list(wrong.problems)
+    return []

@@ -13,7 +13,7 @@ from typing import Final
 
 from trailingedge.accounting.summary_json import shareable_settings
 from trailingedge.commands.checks.environment import CheckTarget, CheckTools
-from trailingedge.commands.checks.stream_check import meanwhile
+from trailingedge.commands.checks.stream_check import background
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import RequestRefused, SessionLost
@@ -79,7 +79,7 @@ async def _connected(
         server_ms=server_clock.now_ms,
     )
     try:
-        async with meanwhile(_converse(api)):
+        async with background(_converse(api)):
             account = AccountSession(api, venue.keys, server_clock, settings.symbol, settings.recv_window_ms)
             await account.open()
             yield api, account
@@ -206,7 +206,7 @@ class _AccountReport:
         return first_ms - first_ms % interval_length_ms(settings.kline_interval)
 
     async def _openings(self, past: AccountHistory) -> dict[int, Decimal]:
-        """What was paid in the second in which each exit began: the books of that moment nobody has kept."""
+        """The traded price in the second in which each exit began; the exchange keeps no best prices of the past."""
         found = {}
         filled = [each for each in exits_between(past) if each.base]
         for each in filled[-_OPENINGS:]:

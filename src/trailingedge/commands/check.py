@@ -22,6 +22,7 @@ from trailingedge.commands.checks.online import OnlineChecks
 from trailingedge.commands.checks.result import CheckResult, exit_code, quiet_log
 from trailingedge.config import OPTIONS, LoadedSettings, env_example, settings_table
 from trailingedge.core.errors import ExitCode
+from trailingedge.live.factory import check_params
 
 _NARROWEST: Final = 80  # columns of the table of settings
 _WIDEST: Final = 120
@@ -79,7 +80,7 @@ def _describe(arguments: argparse.Namespace) -> ExitCode:
 async def _run_online_checks(reading: LoadedSettings, open_venue: OpenCheckTarget) -> list[CheckResult]:
     found: list[CheckResult] = []
     async with open_venue(reading.settings) as venue:
-        await OnlineChecks(reading.settings, venue, found.append, thorough=False).run()
+        await OnlineChecks(check_params(reading.settings), venue, found.append, thorough=False).run()
     return found
 
 

@@ -1,7 +1,7 @@
-"""`trailing-edge doctor`: everything that a start needs, tried out up to a canary order, one line each.
+"""`trailing-edge doctor`: checks everything that a start needs, up to a canary order, one line per finding.
 
-Whatever fails is named with its remedy, and the rest is looked at all the same. Exit codes: 0 where nothing
-failed, else 78 where a person must mend it, 4 where the exchange cannot be reached, 1 for what nobody foresaw.
+A failed check is shown with its remedy, and the others run all the same. Exit codes: 0 where nothing failed, 78 where
+a person must correct something, 4 where the exchange cannot be reached, 1 for an unforeseen failure.
 """
 
 import argparse
@@ -10,13 +10,13 @@ import json
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from trailingedge.commands import setting_flags
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.environment import OpenCheckTarget
+from trailingedge.commands.checks.environment import OpenCheckTarget, TelegramCheck
 from trailingedge.commands.checks.online import OnlineChecks, ResultCallback
 from trailingedge.commands.checks.result import (
     CheckResult,
@@ -27,15 +27,10 @@ from trailingedge.commands.checks.result import (
     skipped,
     summary_line,
 )
-from trailingedge.config import LoadedSettings, Settings, TradingMode
+from trailingedge.config import LoadedSettings, TradingMode
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.live.control_socket import socket_path
-
-TelegramCheck = Callable[[Settings, str], Awaitable[Mapping[str, str | None]]]
-"""Sends a text to every chat. By part, the bot and each chat in words, what went wrong there, or None.
-
-A refusal of Telegram's own begins with its code. It does not raise for reasons of the network, and names no token.
-"""
+from trailingedge.live.factory import check_params
 
 _TELEGRAM: Final = "Telegram"
 _REFUSED: Final = re.compile(r"4\d\d ")
@@ -44,7 +39,7 @@ _MESSAGE: Final = "Trailing Edge: the doctor tries whether messages arrive. This
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """Add the command's options."""
     setting_flags.add_arguments(parser)
     parser.add_argument("--order", action="store_true", help="live: place the test order too, and cancel it at once")
     parser.add_argument("--json", action="store_true", help="print all results as one JSON object")
@@ -52,22 +47,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(
     arguments: argparse.Namespace,
-    open_venue: OpenCheckTarget,
-    courier: TelegramCheck,
+    open_target: OpenCheckTarget,
+    check_telegram: TelegramCheck,
     environ: Mapping[str, str] = os.environ,
 ) -> ExitCode:
-    """Examine, tell each finding as it is made, and sum up."""
+    """Run every check, print each finding as it is made, and sum up."""
     found: list[CheckResult] = []
     begun = datetime.now(UTC)
     progress = sys.stderr if arguments.json else sys.stdout
 
-    def tell(finding: CheckResult) -> None:
-        found.append(finding)
-        print(finding, file=progress, flush=True)
+    def on_result(result: CheckResult) -> None:
+        found.append(result)
+        print(result, file=progress, flush=True)
 
+    # `read` reports problems in the result instead of raising, so that every other check can still run.
     reading = setting_flags.load_settings(arguments, environ)
     with quiet_log(setting_flags.secret_values(reading.settings)):
-        asyncio.run(examine(reading, open_venue, courier, environ, tell, order=arguments.order))
+        asyncio.run(run_checks(reading, open_target, check_telegram, environ, on_result, order=arguments.order))
+    # With --json the lines go to stderr, so that stdout holds one JSON object and nothing else.
     code = exit_code(found)
     print(summary_line(found), file=progress)
     if arguments.json:
@@ -77,49 +74,54 @@ def run(
             "symbol": reading.settings.symbol,
             "mode": reading.settings.trading_mode.value,
             "at": begun.isoformat(timespec="seconds"),
-            "findings": [finding.as_json() for finding in found],
+            "findings": [result.as_json() for result in found],
         }
         print(json.dumps(report, ensure_ascii=False))
     return code
 
 
-async def examine(
+async def run_checks(
     reading: LoadedSettings,
-    open_venue: OpenCheckTarget,
-    courier: TelegramCheck,
+    open_target: OpenCheckTarget,
+    check_telegram: TelegramCheck,
     environ: Mapping[str, str],
-    tell: ResultCallback,
+    on_result: ResultCallback,
     *,
     order: bool,
 ) -> None:
-    """Look at everything. `order`: in live, the canary may be placed."""
-    settings, judgement = reading.settings, local.validate(reading)
-    for finding in (*local.settings(reading, judgement), *local.private_key(reading, judgement)):
-        tell(finding)
-    tell(local.log_folder(settings.log_dir))
+    """Run every check. `order`: in live mode, the canary order may be placed."""
+    settings, problems = reading.settings, local.validate(reading)
+    for result in (*local.settings(reading, problems), *local.private_key(reading, problems)):
+        on_result(result)
+    on_result(local.log_folder(settings.log_dir))
     running = False
-    if any(problem.startswith("SYMBOL ") for problem in judgement.settings):  # it is a part of the socket's name
-        tell(skipped("control socket", "correct SYMBOL first"))
+    if any(problem.startswith("SYMBOL ") for problem in problems.settings):  # it is a part of the socket's name
+        on_result(skipped("control socket", "correct SYMBOL first"))
     else:
         socket, running = await local.control_socket(socket_path(settings.symbol, environ, settings.log_dir))
-        tell(socket)
-    tell(local.service_manager(environ))
-    for finding in await _telegram(settings, courier):
-        tell(finding)
-    if judgement.prevents_connecting:
-        tell(skipped("the exchange", "correct the settings first"))
+        on_result(socket)
+    on_result(local.service_manager(environ))
+    for result in await _telegram(reading, check_telegram):
+        on_result(result)
+    if problems.prevents_connecting:
+        on_result(skipped("the exchange", "correct the settings first"))
         return
     why_not = why_not_placed(settings.trading_mode, asked_for=order, running=running)
     try:
-        async with open_venue(settings) as venue:
-            await OnlineChecks(settings, venue, tell, place=not why_not, why_not=why_not).run()
+        # Opening fails in paper mode without the real market, and for a key file that changed since `validate`.
+        async with open_target(settings) as target:
+            params = check_params(settings)
+            await OnlineChecks(params, target, on_result, place=not why_not, why_not=why_not).run()
     except ConfigError as wrong:
         for problem in wrong.problems:
-            tell(failure("the exchange", problem))
+            on_result(failure("the exchange", problem))
 
 
 def why_not_placed(mode: TradingMode, *, asked_for: bool, running: bool) -> str:
-    """Why the canary is not placed: a daemon is `running`, or it is real money and nobody asked. Empty if it is."""
+    """Why the canary order is not placed; empty if it is.
+
+    A `running` daemon would take the order's balances into account, and real money needs an explicit --order.
+    """
     if mode.embedded:
         return ""
     if running:
@@ -127,24 +129,24 @@ def why_not_placed(mode: TradingMode, *, asked_for: bool, running: bool) -> str:
     return "in live that takes --order" if mode is TradingMode.LIVE and not asked_for else ""
 
 
-async def _telegram(settings: Settings, courier: TelegramCheck) -> list[CheckResult]:
-    if settings.telegram_bot_token is None:
+async def _telegram(reading: LoadedSettings, check_telegram: TelegramCheck) -> list[CheckResult]:
+    if reading.settings.telegram_bot_token is None:
         return [skipped(_TELEGRAM, "no token, no alerts on the phone")]
-    told = await courier(settings, _MESSAGE)
+    errors = await check_telegram(reading.settings, _MESSAGE)
+    server = reading.settings.telegram_api_url
     return [
-        _untold(f"{part}: {trouble}", trouble, settings) if trouble else passed(_TELEGRAM, f"{part}: reached")
-        for part, trouble in told.items()
+        _not_delivered(f"{part}: {error}", error, server) if error else passed(_TELEGRAM, f"{part}: reached")
+        for part, error in errors.items()
     ]
 
 
-def _untold(said: str, trouble: str, settings: Settings) -> CheckResult:
-    """A message that did not arrive, and whose fault that is."""
-    if trouble.startswith(_NO_SUCH_BOT):
-        return failure(_TELEGRAM, said, "check TELEGRAM_BOT_TOKEN: no bot has this one")
-    if _REFUSED.match(trouble):
+def _not_delivered(text: str, error: str, server: str | None) -> CheckResult:
+    """The finding for a message that did not arrive. `server` is TELEGRAM_API_URL."""
+    if error.startswith(_NO_SUCH_BOT):
+        return failure(_TELEGRAM, text, "check TELEGRAM_BOT_TOKEN: no bot has this one")
+    if _REFUSED.match(error):
         return failure(
-            _TELEGRAM, said, "check the chat's number, and write to the bot there once, so that it may answer"
+            _TELEGRAM, text, "check the chat's number, and write to the bot there once, so that it may answer"
         )
-    server = settings.telegram_api_url
     remedy = f"check TELEGRAM_API_URL, {server}" if server else "see that this machine may reach api.telegram.org"
-    return failure(_TELEGRAM, said, f"{remedy}, and try again", code=ExitCode.UNREACHABLE)
+    return failure(_TELEGRAM, text, f"{remedy}, and try again", code=ExitCode.UNREACHABLE)

@@ -36,7 +36,7 @@ from trailingedge.core.clock import TimerHandle, wake_waiter
 from trailingedge.core.errors import SessionLost
 from trailingedge.eventlog import error_codec
 from trailingedge.eventlog.frozen_clock import FrozenClock
-from trailingedge.live.factory import KeyCheck, SaveFrames
+from trailingedge.live.runtime import KeyCheck, SaveFrames
 from trailingedge.websocket.transport import FrameHandler, Socket
 
 IoOperation = Callable[[], Awaitable[str | None]]

@@ -35,7 +35,7 @@ from trailingedge.eventlog.frozen_clock import FrozenClock
 from trailingedge.eventlog.io_boundary import BoundarySocket, IoBoundary, IoOperation, raised_by_handler, recorded_error
 from trailingedge.eventlog.loop_counter import attach_counter, detach_counter
 from trailingedge.execution.trading_core import TradingCore
-from trailingedge.live.factory import InputEntry, Runtime
+from trailingedge.live.runtime import InputEntry, Runtime
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import StateView
 from trailingedge.notifications.alerts import Alerts

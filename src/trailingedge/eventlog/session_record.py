@@ -17,7 +17,7 @@ from trailingedge.eventlog.format import FORMAT, RECORD_VERSION, FrameSink
 from trailingedge.eventlog.recorder import Recorder
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.eventlog.writer import RecordFolder, RecordWriter
-from trailingedge.live.factory import KeyCheck, Runtime
+from trailingedge.live.runtime import KeyCheck, Runtime
 from trailingedge.notifications.alerts import Alerts
 
 logger = logging.getLogger(__name__)

@@ -51,7 +51,8 @@ class AnchorMarkerWriter:
     """Writes markers: at most one is waiting and one is being written.
 
     `get_context` returns None while an exit is in progress or the exchange is out of reach. `on_rejected` gets the
-    reason why a marker could not be written; `on_done` is called when one has left the book.
+    reason why a marker could not be written; `on_done` is called when one has left the book. `lock_balances` gets
+    the time until which a marker has funds locked, so that the balances do not show what we hold.
     """
 
     def __init__(
@@ -62,9 +63,11 @@ class AnchorMarkerWriter:
         on_rejected: Callable[[str], None],
         on_done: Callable[[], None] = lambda: None,
         request_expires_s: float = 6.0,
+        lock_balances: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._clock = clock
         self._on_done = on_done
+        self._lock_balances = lock_balances
         self._locked_until_s = float("-inf")
         self._context = get_context
         self._on_rejected = on_rejected
@@ -80,10 +83,6 @@ class AnchorMarkerWriter:
     def pending(self) -> bool:
         """Whether a marker is waiting, or may be on the book."""
         return self._requested.is_set() or bool(self._orders.maybe_open)
-
-    def locks_funds(self, now_s: float) -> bool:
-        """Whether a marker has funds locked, so that the balances do not show what we hold. Never true for long."""
-        return now_s < self._locked_until_s
 
     def on_event(self, event: object) -> None:
         """Request a marker for a new anchor. One set by our own fills needs none and makes a waiting one obsolete."""
@@ -130,7 +129,7 @@ class AnchorMarkerWriter:
         if not context.can_spare(order):
             self._on_rejected("the balance is too small to set some aside")
             return
-        self._locked_until_s = self._clock.now_s() + _MAX_LOCKED_S
+        self._lock_until(self._clock.now_s() + _MAX_LOCKED_S)
         try:
             on_rejected = await self._orders.place_and_cancel(str(client_order_id), order)
         except (SessionLost, OutcomeUnknown, ProtocolViolation) as failure:
@@ -143,9 +142,13 @@ class AnchorMarkerWriter:
             self._on_rejected(str(on_rejected))
         # The cancel freed the funds, but the push that says so may still be on its way. Until then the balances must
         # not be read as final.
-        self._locked_until_s = min(self._locked_until_s, self._clock.now_s() + _PUSH_S)
+        self._lock_until(min(self._locked_until_s, self._clock.now_s() + _PUSH_S))
         await self._clock.sleep(_PUSH_S)
         self._on_done()
+
+    def _lock_until(self, until_s: float) -> None:
+        self._locked_until_s = until_s
+        self._lock_balances(until_s)
 
     def _log_progress(self, what: str, client_order_id: str, order: ProbeOrder) -> None:
         side: Side = order.side

@@ -80,15 +80,15 @@ class TradingCore:
         self.decision: Decision | None = None
         self.maker_exit = maker_exit
         self.risk = risk
-        self.paused = paused
-        self.halted = False
+        self._paused = paused
+        self._halt_reason: str | None = None
         self.events: list[TraderEvent] = []
         self.inbox: deque[OrderInput] = deque()
         self.operator_commands: deque[StrategyCommand] = deque()
         self.balance_sync = BalanceSync()
         self.requote_plan: RequotePlan | None = None
         self._orphans = OrphanOrders()
-        self.marker_locks_funds: Callable[[float], bool] = lambda _: False
+        self._balances_locked_until_s = float("-inf")  # an anchor marker has some of the funds locked
         self._strategy = strategy
         self._params = params
         self._channel = channel
@@ -116,9 +116,24 @@ class TradingCore:
         return self.maker_exit.rules
 
     @property
+    def paused(self) -> bool:
+        """Paused by the operator."""
+        return self._paused
+
+    @property
+    def halted(self) -> bool:
+        """Halted after a mistake of ours, until the operator resumes."""
+        return self._halt_reason is not None
+
+    @property
+    def halt_reason(self) -> str | None:
+        """Why trading is halted; None while it is not."""
+        return self._halt_reason
+
+    @property
     def trading_paused(self) -> bool:
         """Whether the operator or a breaker pauses trading: no buys, no take-profit. The hard stop stays active."""
-        return self.paused or self.risk.breakers.trading_paused
+        return self._paused or self.risk.breakers.trading_paused
 
     @property
     def needs_another_tick(self) -> bool:
@@ -283,10 +298,25 @@ class TradingCore:
         self.risk.checks.approve(commands, view, None, self.rules)
         return commands
 
+    def pause(self) -> None:
+        """Start no exit but the hard stop until `resume`."""
+        self._paused = True
+
+    def halt(self, reason: str) -> bool:
+        """Start no exit at all, and cancel the open one, until `resume`. Returns False if it was halted already."""
+        is_new = self._halt_reason is None
+        self._halt_reason = reason
+        return is_new
+
     def resume(self) -> None:
         """Resume after a pause, a breaker or a halt, by the operator's command."""
-        self.paused = self.halted = False
+        self._paused = False
+        self._halt_reason = None
         self.risk.resume()
+
+    def lock_balances_until(self, until_s: float) -> None:
+        """Decide without balances until then: an anchor marker locks some, so they do not show what is held."""
+        self._balances_locked_until_s = until_s
 
     def holdings(self, view: StateView) -> Holdings:
         """What may be traded: free balance and what our own orders have locked, less the reserve."""
@@ -374,7 +404,7 @@ class TradingCore:
 
     def _check_balances(self, view: StateView) -> tuple[bool, list[ExecutionCommand]]:
         """Whether the balances account for every change of ours, and a request for them when they are late."""
-        if self.marker_locks_funds(view.now_s):
+        if view.now_s < self._balances_locked_until_s:
             return False, []
         # The stream pushed balances that are older than those before them. Neither can be trusted: read them again.
         if view.balances_in_doubt:

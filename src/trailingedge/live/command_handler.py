@@ -1,5 +1,11 @@
-"""The helm: what an operator asks for, by whichever face, as values on one queue, and what each of them does."""
+"""Command handler: queues operator commands from any interface (terminal, Telegram, socket) and executes them.
 
+Each command waits in one queue with the future that its reply goes to. The main loop executes a few per tick. A
+command for the strategy (flip, withdraw) is answered when the strategy has reported what became of it, which may be
+ticks later. During the start there are no ticks, so a command is executed as soon as it is submitted.
+"""
+
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -15,171 +21,204 @@ from trailingedge.notifications.alerts import Alerts
 from trailingedge.strategy.inputs import StrategyCommand
 from trailingedge.strategy.signals import CommandRefused, ExitEnding, ExitRelabelled, ExitStarted
 
-ReplyCallback = Callable[[CommandResult], None]
+Reply = asyncio.Future[CommandResult]
 
-_MOST_WAITING: Final = 100
-_A_BEAT: Final = 4
-_FOR_THE_STRATEGY: Final = {
+_QUEUE_LIMIT: Final = 100
+_PER_TICK: Final = 4  # a flood of commands must not delay the orders
+_STRATEGY_COMMANDS: Final = {
     OperatorCommand.FLIP: StrategyCommand.FLIP,
     OperatorCommand.CANCEL: StrategyCommand.CANCEL,
 }
 
 
+def _answer(reply: Reply, result: CommandResult) -> None:
+    if not reply.done():  # cancelled by a client that waits no longer
+        reply.set_result(result)
+
+
 class CommandHandler:
-    """Carries instructions out. `stop` ends the session, `resync` has everything read again after a halt."""
+    """Executes operator commands.
+
+    `stop` ends the session, `read_balances` requests the balances after a halt, `reconnects` counts connections that
+    were opened again.
+    """
 
     def __init__(
         self,
         alerts: Alerts,
         *,
         paused: bool,
+        flip_timeout_s: float,
         stop: Callable[[str], None],
-        resync: Callable[[], None],
+        read_balances: Callable[[], None],
         reconnects: Callable[[], int],
     ) -> None:
-        self.paused = paused
-        self.desk: NodeServices | None = None
-        self.ready = False
+        self._paused = paused
+        self._flip_timeout_s = flip_timeout_s
+        self._services: NodeServices | None = None
+        self._trading = False
         self._alerts = alerts
         self._stop = stop
-        self._resync = resync
+        self._read_balances = read_balances
         self._reconnects = reconnects
-        self._waiting: deque[tuple[OperatorCommand, ReplyCallback]] = deque()
-        self._passed_on: deque[tuple[StrategyCommand, ReplyCallback]] = (
-            deque()
-        )  # the strategy has these and has not answered
+        self._queue: deque[tuple[OperatorCommand, Reply]] = deque()
+        self._sent_to_strategy: deque[tuple[StrategyCommand, Reply]] = deque()  # without an answer yet
 
-    def obey(self, instruction: OperatorCommand, tell: ReplyCallback = lambda _: None) -> None:
-        """Carry out `instruction`: in the next beat, or at once while there is none yet. `tell` hears once of it."""
-        if len(self._waiting) >= _MOST_WAITING:
-            tell(CommandResult("too much was asked for at once", done=False))
+    @property
+    def trading(self) -> bool:
+        """Whether the start is over and commands are executed by the main loop."""
+        return self._trading
+
+    def attach(self, services: NodeServices) -> None:
+        """Use `services` from now on. A pause during the start applies to them."""
+        self._services = services
+        if self._paused:
+            services.core.pause()
+
+    def start_trading(self) -> None:
+        """The start is over: from now on the main loop executes the commands."""
+        self._trading = True
+
+    def submit(self, command: OperatorCommand, reply: Reply) -> None:
+        """Queue `command`, or execute it at once during the start. `reply` receives the result."""
+        # A client in a loop must not fill the memory: the newest command is refused, those queued are executed.
+        if len(self._queue) >= _QUEUE_LIMIT:
+            _answer(reply, CommandResult("too much was asked for at once", done=False))
             return
-        self._waiting.append((instruction, tell))
-        if not self.ready:
-            self.carry_out()
+        self._queue.append((command, reply))
+        if not self._trading:
+            self.execute_queued()
 
-    def carry_out(self) -> bool:
-        """What was asked for since the last time, a few things a beat; whether there is more."""
-        for _ in range(min(_A_BEAT, len(self._waiting))):
-            instruction, tell = self._waiting.popleft()
-            answer = self._carry_out(instruction, tell)
-            if answer is not None:
-                tell(answer)
-        return bool(self._waiting)
+    def execute_queued(self) -> bool:
+        """Execute the oldest commands, a few per tick. Returns whether more are waiting."""
+        for _ in range(min(_PER_TICK, len(self._queue))):
+            command, reply = self._queue.popleft()
+            result = self._execute(command, reply)
+            if result is not None:
+                _answer(reply, result)
+        return bool(self._queue)
 
-    def hear(self, news: TraderEvent) -> None:
-        """What the strategy made of a command."""
-        match news:
-            case ExitStarted(kind=ExitKind.MANUAL) if self.desk is not None:
-                text = messages.manual_flip(self.desk.rules, news.side, news.price, self.desk.flip_patience_s)
-                self._settle(StrategyCommand.FLIP, CommandResult(text))
+    def on_event(self, event: TraderEvent) -> None:
+        """Answer the command that `event` of the strategy is the result of."""
+        match event:
+            case ExitStarted(kind=ExitKind.MANUAL) if self._services is not None:
+                text = messages.manual_flip(self._services.rules, event.side, event.price, self._flip_timeout_s)
+                self._answer_strategy_command(StrategyCommand.FLIP, CommandResult(text))
             case ExitRelabelled():
-                self._settle(StrategyCommand.FLIP, CommandResult(messages.exit_taken_over(news.previous)))
+                text = messages.exit_taken_over(event.previous)
+                self._answer_strategy_command(StrategyCommand.FLIP, CommandResult(text))
             case ExitEnding(cause=ExitEndReason.CANCELLED):
-                self._settle(StrategyCommand.CANCEL, CommandResult(messages.exit_ending(news.kind, news.cause)))
+                text = messages.exit_ending(event.kind, event.cause)
+                self._answer_strategy_command(StrategyCommand.CANCEL, CommandResult(text))
             case CommandRefused():
-                reason = news.reason if self.desk is None else self.desk.refusal_reason(news.reason)
-                self._settle(
-                    news.command, CommandResult(messages.command_refused(news.command.value, reason), done=False)
-                )
+                text = messages.command_refused(event.command.value, self._refusal_reason(event.reason))
+                self._answer_strategy_command(event.command, CommandResult(text, done=False))
             case _:
                 pass
 
-    def end_of_beat(self) -> None:
-        """A command that the strategy has taken and said nothing of was overtaken by something more urgent."""
-        if self.desk is None or self.desk.core.operator_commands:
+    def end_tick(self) -> None:
+        """Refuse the strategy commands that this tick consumed without a result: a stop or a flip came first."""
+        # The core takes one command per tick. While some are left in it, none was overtaken.
+        if self._services is None or self._services.core.operator_commands:
             return
-        while self._passed_on:
-            command, tell = self._passed_on.popleft()
-            tell(CommandResult(messages.command_refused(command.value, "something more urgent came first"), done=False))
+        while self._sent_to_strategy:
+            command, reply = self._sent_to_strategy.popleft()
+            text = messages.command_refused(command.value, "something more urgent came first")
+            _answer(reply, CommandResult(text, done=False))
 
-    def _settle(self, command: StrategyCommand, answer: CommandResult) -> None:
-        for passed in self._passed_on:
-            if passed[0] is command:
-                self._passed_on.remove(passed)
-                passed[1](answer)
+    def _answer_strategy_command(self, command: StrategyCommand, result: CommandResult) -> None:
+        """Answer the oldest `command` that the strategy has."""
+        for sent in self._sent_to_strategy:
+            if sent[0] is command:
+                self._sent_to_strategy.remove(sent)
+                _answer(sent[1], result)
                 return
 
-    def _carry_out(self, instruction: OperatorCommand, tell: ReplyCallback) -> CommandResult | None:
-        """What there is to answer at once; None where the strategy has to think of it first."""
-        match instruction:
+    def _refusal_reason(self, reason: str) -> str:
+        """Why the strategy refused a command; where a pause or a breaker is the reason, which one."""
+        if self._services is None:
+            return reason
+        core = self._services.core
+        return risk_messages.refusal_reason(reason, core.risk.breakers.state.trips, paused=core.paused)
+
+    def _execute(self, command: OperatorCommand, reply: Reply) -> CommandResult | None:
+        """The result, or None for a command that the strategy has to answer."""
+        match command:
             case OperatorCommand.FLIP | OperatorCommand.CANCEL:
-                return self._pass_on(_FOR_THE_STRATEGY[instruction], tell)
+                return self._send_to_strategy(_STRATEGY_COMMANDS[command], reply)
             case OperatorCommand.PAUSE:
-                return self._hold()
+                return self._pause()
             case OperatorCommand.RESUME:
                 return self._resume()
             case OperatorCommand.HELP:
                 return CommandResult(HELP)
             case OperatorCommand.QUIT:
                 self._stop("quit")
-                return CommandResult("ending: the order is withdrawn first")
+                return CommandResult("ending: the order is cancelled first")
             case _:
-                return self._look(instruction)
+                return self._query(command)
 
-    def _look(self, question: OperatorCommand) -> CommandResult:
-        """A question changes nothing."""
-        if self.desk is None or not self.ready:
+    def _query(self, question: OperatorCommand) -> CommandResult:
+        services = self._services
+        if services is None or not self._trading:
             return CommandResult("starting, not trading yet", done=False)
         match question:
             case OperatorCommand.WHY:
-                return self.desk.why(self._reconnects())
+                return services.queries.why(self._reconnects())
             case OperatorCommand.BALANCE:
-                return self.desk.balance()
+                return services.queries.balance()
             case OperatorCommand.TODAY:
-                return self.desk.today()
+                services.record_sample()  # so that the answer includes the account's value now
+                return services.queries.today()
             case _:
-                return self.desk.standing(self._reconnects())
+                return services.queries.status(self._reconnects())
 
-    def _pass_on(self, command: StrategyCommand, tell: ReplyCallback) -> CommandResult | None:
-        """A command is meant for now: one that comes before there is anybody to think of it is not kept."""
-        if self.desk is None or not self.ready:
+    def _send_to_strategy(self, command: StrategyCommand, reply: Reply) -> CommandResult | None:
+        """Pass `command` to the core. During the start it is refused, not kept: it is meant for the present market."""
+        if self._services is None or not self._trading:
             refusal = messages.command_refused(command.value, "still starting")
             self._alerts.send(refusal, logging.WARNING)
             return CommandResult(refusal, done=False)
-        self.desk.core.operator_commands.append(command)
-        self._passed_on.append((command, tell))
+        self._services.core.operator_commands.append(command)
+        self._sent_to_strategy.append((command, reply))
         return None
 
-    def _pause(self, *, paused: bool) -> None:
-        self.paused = paused
-        if self.desk is not None:
-            self.desk.core.paused = paused
-
-    def _hold(self) -> CommandResult:
-        """Pause; a second time changes nothing, and says so: a hotkey shows alerts alone."""
-        rules = None if self.desk is None else self.desk.rules
-        text = messages.paused_already(rules) if self.paused else messages.paused(rules)
-        self._pause(paused=True)
+    def _pause(self) -> CommandResult:
+        """Pause. A second pause changes nothing but is announced too, because a hotkey shows only alerts."""
+        rules = None if self._services is None else self._services.rules
+        text = messages.paused_already(rules) if self._paused else messages.paused(rules)
+        self._paused = True
+        if self._services is not None:
+            self._services.core.pause()
         self._alerts.send(text)
         return CommandResult(text)
 
     @property
-    def _on_hold(self) -> bool:
-        """There is something to resume from."""
-        if self.paused or self.desk is None:
-            return self.paused
-        trader = self.desk.core
-        return trader.halted or trader.risk.breakers.trading_paused
+    def _can_resume(self) -> bool:
+        """Whether a pause, a halt or a breaker is in force."""
+        if self._paused or self._services is None:
+            return self._paused
+        core = self._services.core
+        return core.halted or core.risk.breakers.trading_paused
 
     def _resume(self) -> CommandResult:
-        """Go on; after a halt with everything read again."""
-        if not self._on_hold:
+        """Resume trading. After a halt, orders are queried and balances read before the next decision."""
+        if not self._can_resume:
             self._alerts.send(messages.nothing_to_resume())
             return CommandResult(messages.nothing_to_resume())
-        self._pause(paused=False)
-        held = None
-        if self.desk is not None:
-            halted = self.desk.core.halted
-            self.desk.core.resume()
+        self._paused = False
+        if self._services is not None:
+            core = self._services.core
+            halted = core.halted
+            core.resume()
             if halted:
-                self.desk.requery_orders()
-                self._resync()
-            breakers = self.desk.core.risk.breakers
+                # The books that broke are not trusted: query the orders and read the balances before the next decision.
+                self._services.requery_orders()
+                self._read_balances()
+            breakers = core.risk.breakers
             if breakers.trading_paused:
-                held = risk_messages.still_paused(breakers.state.trips)
-                self._alerts.send(held, logging.WARNING)
-        if held is not None:
-            return CommandResult(held, done=False)
+                still_held = risk_messages.still_paused(breakers.state.trips)
+                self._alerts.send(still_held, logging.WARNING)
+                return CommandResult(still_held, done=False)
         self._alerts.send(messages.resumed())
         return CommandResult(messages.resumed())

@@ -1,8 +1,9 @@
-"""The control socket: one JSON line each way, between a running daemon and whoever may read its socket.
+"""Control socket: a Unix socket by which local commands query and control the daemon, one JSON line each way.
 
-`{"command":"status"}` is answered by `{"version":1,"ok":true,"text":"…"}` and, where there are figures, by
-more fields beside these; `ok` false is a refusal, and the text says why. Then the connection is closed. It
-is a file of the daemon's own user: who may open it may trade. Nothing said here can disturb a beat.
+`{"command":"status"}` is answered by `{"version":1,"ok":true,"text":"…"}`, with more fields where there are figures;
+`ok` false means refused, and the text says why. Then the connection is closed. The file belongs to the daemon's user
+and has mode 0600, because a program that can open it can trade. Clients are served by tasks of their own, so that a
+slow or broken one cannot delay a tick.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from types import MappingProxyType
 from typing import Final
 
 from trailingedge.core.errors import TrailingEdgeError
-from trailingedge.model.operator_commands import CommandResult, CommandSink, OperatorCommand
+from trailingedge.model.operator_commands import CommandResult, OperatorCommand, SubmitCommand
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +43,12 @@ SERVICE_FOLDER: Final = Path("/run/trailing-edge")  # of the system service, as 
 
 _PATH_BYTES: Final = 107  # unix(7): sun_path has 108, the last is a zero
 _REQUEST_BYTES: Final = 1024
-_ANSWER_BYTES: Final = 1024 * 1024
-_MOST_CLIENTS: Final = 16
-_PATIENCE_S: Final = 5.0  # with a client that says nothing, or does not listen
-_THINKING_S: Final = 60.0  # a command may wait for the market, but not for ever
-_PROBE_S: Final = 1.0
-_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+_RESPONSE_BYTES: Final = 1024 * 1024
+_CLIENT_LIMIT: Final = 16
+_CLIENT_TIMEOUT_S: Final = 5.0  # for a client that sends nothing, or does not read its response
+_COMMAND_TIMEOUT_S: Final = 60.0  # a command may wait for the market
+_PROBE_TIMEOUT_S: Final = 1.0
+_NO_FIELDS: Final[Mapping[str, object]] = MappingProxyType({})
 
 Serve = Callable[..., Awaitable[asyncio.Server]]  # shaped like `asyncio.start_unix_server`
 Greet = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
@@ -55,24 +56,25 @@ _SERVE: Final[Serve | None] = getattr(asyncio, "start_unix_server", None)
 
 
 class NoRunningDaemon(TrailingEdgeError):
-    """No daemon can be talked to over that socket, or it said nothing to the point.
+    """No daemon answers at that socket as a daemon of ours would.
 
-    `forbidden`: there may be one, but not for this user. `asked`: it has heard the command, and may obey.
+    `forbidden`: one may run, but this user may not open its socket. `command_sent`: it received the command, and may
+    execute it.
     """
 
-    def __init__(self, reason: str, *, forbidden: bool = False, asked: bool = False) -> None:
+    def __init__(self, reason: str, *, forbidden: bool = False, command_sent: bool = False) -> None:
         super().__init__(reason)
         self.forbidden = forbidden
-        self.command_sent = asked
+        self.command_sent = command_sent
 
 
 def socket_path(symbol: str, environ: Mapping[str, str], log_dir: Path) -> Path:
-    """Where the daemon of `symbol` listens: systemd's folder, else the user's run-time folder, else `log_dir`."""
+    """Path where the daemon of `symbol` listens: in systemd's folder, the user's run-time folder, or `log_dir`."""
     return socket_candidates(symbol, environ, log_dir)[0]
 
 
 def socket_candidates(symbol: str, environ: Mapping[str, str], log_dir: Path) -> list[Path]:
-    """Where a daemon of `symbol` may listen, likeliest first: it may live in another environment than we do."""
+    """Paths where a daemon of `symbol` may listen, most likely first: its environment may differ from ours."""
     given, personal = environ.get("RUNTIME_DIRECTORY", ""), environ.get("XDG_RUNTIME_DIR", "")
     folders = [Path(given.split(":")[0])] if given else []  # a unit may have several, the first is its own
     folders += [Path(personal, "trailing-edge")] if personal else []
@@ -80,183 +82,176 @@ def socket_candidates(symbol: str, environ: Mapping[str, str], log_dir: Path) ->
 
 
 def parse_request(line: bytes) -> OperatorCommand:
-    """What a line asks for. Raises ValueError with what was wrong with it and how to put it right."""
+    """The command on a line of JSON. Raises ValueError with the problem and the remedy."""
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):
         request = None
     name = request.get("command") if isinstance(request, dict) else None
-    instruction = COMMANDS.get(ALIASES.get(name, name)) if isinstance(name, str) else None
-    if instruction is None:
+    command = COMMANDS.get(ALIASES.get(name, name)) if isinstance(name, str) else None
+    if command is None:
         known = ", ".join(COMMANDS)
         raise ValueError(f'not understood: say one line such as {{"command":"status"}}; commands are {known}')
-    return instruction
+    return command
 
 
-def encode_response(answer: CommandResult, beside: Mapping[str, object] = _NOTHING) -> bytes:
-    """An answer as one line of JSON, with what is told `beside` every one."""
-    frame = {"version": CONTROL_VERSION, "ok": answer.done, "text": answer.text}
-    fields = {**frame, **answer.data, **beside, **frame}  # no figure may hide how it went
+def encode_response(result: CommandResult, extra: Mapping[str, object] = _NO_FIELDS) -> bytes:
+    """A result as one line of JSON, with the `extra` fields of every response."""
+    frame = {"version": CONTROL_VERSION, "ok": result.done, "text": result.text}
+    fields = {**frame, **result.data, **extra, **frame}  # frame twice: its keys stand first, and no data replaces them
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), default=str).encode() + b"\n"
 
 
 class ControlSocket:
-    """The daemon's end, at `path`. It is a convenience: where it cannot be, the daemon goes on without.
+    """The daemon's end of the socket at `path`. If it cannot be opened, the daemon trades without it.
 
-    `account` is the mark that every answer bears, as `account_fingerprint` makes it. `serve` is None on a platform
-    without such sockets.
+    `submit` executes a command. Every response carries `account`, as `account_fingerprint` makes it. `serve` is None
+    on a platform without Unix sockets.
     """
 
     def __init__(
         self,
         path: Path,
-        obey: CommandSink,
+        submit: SubmitCommand,
         *,
         account: str = "",
         serve: Serve | None = _SERVE,
-        patience_s: float = _PATIENCE_S,
-        thinking_s: float = _THINKING_S,
+        timeout_s: float = _CLIENT_TIMEOUT_S,
+        command_timeout_s: float = _COMMAND_TIMEOUT_S,
     ) -> None:
         self.path = path
         self.open = asyncio.Event()
-        self.unavailable_reason: str | None = None  # why it cannot be
-        self._obey = obey
-        self._beside = {"account": account} if account else _NOTHING
+        self.unavailable_reason: str | None = None
+        self._submit = submit
+        self._extra = {"account": account} if account else _NO_FIELDS
         self._serve = serve
-        self._patience_s = patience_s
-        self._thinking_s = thinking_s
+        self._timeout_s = timeout_s
+        self._command_timeout_s = command_timeout_s
         self._clients = 0
 
     async def run(self) -> None:
-        """Listen until cancelled, and leave nothing behind. Returns at once where nobody can listen."""
+        """Serve clients until cancelled, then remove the socket. Returns at once where it cannot be opened."""
         if self._serve is None:
             self.unavailable_reason = "this platform has no such sockets"
-            logger.info("no control socket: %s; hotkeys and Telegram do as well", self.unavailable_reason)
+            logger.info("no control socket reason=%s; hotkeys and Telegram work as well", self.unavailable_reason)
             return
         try:
             async with asyncio.TaskGroup() as clients, self._listening(self._serve, clients):
                 await asyncio.Event().wait()
         except* (OSError, NoRunningDaemon) as group:
             self.unavailable_reason = str(group.exceptions[0])
-            logger.warning("no control socket at %s: %s", self.path, self.unavailable_reason)
+            logger.warning("no control socket path=%s reason=%s", self.path, self.unavailable_reason)
 
     @contextlib.asynccontextmanager
     async def _listening(self, serve: Serve, clients: asyncio.TaskGroup) -> AsyncIterator[None]:
-        """Meanwhile the socket is there. Raises OSError or NobodyAnswers."""
+        """Keep the socket open during the block. Raises OSError or NoRunningDaemon."""
         path = self.path.absolute()
         if len(os.fsencode(path)) > _PATH_BYTES:
             raise NoRunningDaemon(f"the path is longer than {_PATH_BYTES} bytes; choose a shorter LOG_DIR")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await _make_way(path)
+        await _check_free(path)
 
         def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             if self.open.is_set():
                 clients.create_task(self._serve_one(reader, writer))
-            else:  # it came through the door while we were closing it
+            else:  # a connection that was accepted while we close
                 writer.transport.abort()
 
-        server, inode = await _appear(path, serve, greet)
+        server, inode = await _bind(path, serve, greet)
         self.open.set()
         try:
             yield
         finally:
             self.open.clear()
-            with contextlib.suppress(OSError):  # somebody has tidied up
-                if path.lstat().st_ino == inode:  # else it is another daemon's by now
+            with contextlib.suppress(OSError):  # the file is gone already
+                if path.lstat().st_ino == inode:  # else the path belongs to a newer daemon
                     path.unlink()
             server.close()
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One client: a line, an answer, goodbye."""
+        """Serve one client: read a line, send the response, close."""
         self._clients += 1
         try:
-            answer = await self._converse(reader)
-            if answer is not None:
-                writer.write(encode_response(answer, self._beside))
+            result = await self._read_and_execute(reader)
+            if result is not None:
+                writer.write(encode_response(result, self._extra))
             writer.close()
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._timeout_s):
                 await writer.wait_closed()
         except (OSError, TimeoutError) as gone:
             logger.debug("! control client left reason=%s", gone or type(gone).__name__)
-        except Exception:  # whatever is wrong with an answer must not end the trade
-            logger.exception("control client could not be answered")
+        except Exception:  # a bug in an answer must not end the task group, and with it the trading
+            logger.exception("control client not answered")
         finally:
             self._clients -= 1
             writer.transport.abort()
 
-    async def _converse(self, reader: asyncio.StreamReader) -> CommandResult | None:
-        """What to answer; None to one who only looked whether somebody is there."""
-        if self._clients > _MOST_CLIENTS:
+    async def _read_and_execute(self, reader: asyncio.StreamReader) -> CommandResult | None:
+        """The result for the client; None for one that closed without a command, as a probe does."""
+        if self._clients > _CLIENT_LIMIT:
             return CommandResult("busy: too many ask at once; try again", done=False)
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._timeout_s):
                 line = await reader.readuntil()
         except asyncio.IncompleteReadError as end:
             line = end.partial
         except asyncio.LimitOverrunError:
             return CommandResult(f"not understood: a command is one line of at most {_REQUEST_BYTES} bytes", done=False)
         except TimeoutError:
-            return CommandResult(f"nothing was asked within {self._patience_s:g} s", done=False)
+            return CommandResult(f"nothing was asked within {self._timeout_s:g} s", done=False)
         if not line:
             return None
         try:
-            instruction = parse_request(line)
+            command = parse_request(line)
         except ValueError as wrong:
             return CommandResult(str(wrong), done=False)
-        return await self._ask(instruction)
+        return await self._execute(command)
 
-    async def _ask(self, instruction: OperatorCommand) -> CommandResult:
-        answered: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
-
-        def tell(answer: CommandResult) -> None:
-            if not answered.done():  # given up meanwhile
-                answered.set_result(answer)
-
-        logger.debug("control command=%s", instruction.name.lower())
-        self._obey(instruction, tell)
+    async def _execute(self, command: OperatorCommand) -> CommandResult:
+        logger.debug("control command=%s", command.value)
         try:
-            async with asyncio.timeout(self._thinking_s):
-                return await answered
+            async with asyncio.timeout(self._command_timeout_s):
+                return await self._submit(command)
         except TimeoutError:
-            said = f"{instruction.name.lower()}: asked for, and nothing came of it within {self._thinking_s:g} s"
-            return CommandResult(f"{said}; status tells how things stand", done=False)
+            text = f"{command.value}: no result within {self._command_timeout_s:g} s; it may still be executed"
+            return CommandResult(f"{text}; ask for the status", done=False)
 
 
-async def _appear(path: Path, serve: Serve, greet: Greet) -> tuple[asyncio.Server, int]:
-    """A server at `path` and the number of its file. Raises OSError.
+async def _bind(path: Path, serve: Serve, greet: Greet) -> tuple[asyncio.Server, int]:
+    """A server at `path` and the inode of its file. Raises OSError.
 
-    It is made where nobody else can reach it, and moved to its place once it is closed to others; what was left
-    there is replaced in the same instant.
+    Between bind(2) and chmod(2) another user could connect. So the socket is made in a folder of mode 0700, gets its
+    mode there, and rename(2) moves it to `path`, which replaces a leftover file atomically.
     """
     with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as hidden:
         made = Path(hidden, "s")
         server = await serve(greet, str(made), limit=_REQUEST_BYTES)
         try:
-            return server, _reveal(made, path)
+            return server, _publish(made, path)
         except OSError:
             server.close()
             raise
 
 
-def _reveal(made: Path, path: Path) -> int:
-    """Move a socket to its place, closed to others; the number of its file."""
+def _publish(made: Path, path: Path) -> int:
+    """Restrict the socket to our user and move it to `path`. Returns its inode."""
     made.chmod(0o600)
     inode = made.stat().st_ino
     made.rename(path)
     return inode
 
 
-async def _make_way(path: Path) -> None:
-    """See that no living socket is at `path`, nor anything else. Raises NobodyAnswers or OSError."""
+async def _check_free(path: Path) -> None:
+    """Check that nothing but a dead socket is at `path`. Raises NoRunningDaemon or OSError."""
     if not _is_taken(path):
         return
     try:
-        async with asyncio.timeout(_PROBE_S):
+        async with asyncio.timeout(_PROBE_TIMEOUT_S):
             _, writer = await asyncio.open_unix_connection(path)
     except ConnectionRefusedError:
-        return  # left by a process that is no more; it will be replaced
+        return  # left by a process that was killed; `_bind` replaces it
     except TimeoutError:
-        pass  # too busy to say so, but alive
+        pass  # busy, but alive
     else:
         writer.close()
     raise NoRunningDaemon(
@@ -266,7 +261,7 @@ async def _make_way(path: Path) -> None:
 
 
 def _is_taken(path: Path) -> bool:
-    """Whether there is a socket. Raises NobodyAnswers for anything else, which is not ours to replace."""
+    """Whether a socket is at `path`. Raises NoRunningDaemon for any other file, which is not ours to replace."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -277,24 +272,26 @@ def _is_taken(path: Path) -> bool:
 
 
 def account_fingerprint(symbol: str, ws_api_url: str, api_key: str) -> str:
-    """The same for all daemons that would trade one symbol on one account; it tells the key to nobody."""
+    """Equal for all daemons that trade one symbol on one account. The API key cannot be derived from it."""
     return hashlib.sha256(f"{symbol}\n{ws_api_url}\n{api_key}".encode()).hexdigest()[:16]
 
 
-async def find_running_daemon(places: Iterable[Path], account: str, *, patience_s: float = _PATIENCE_S) -> str | None:
-    """What to tell where a daemon with that mark answers at one of `places`; None where none does.
+async def find_running_daemon(
+    paths: Iterable[Path], account: str, *, timeout_s: float = _CLIENT_TIMEOUT_S
+) -> str | None:
+    """The message to end with if a daemon with that fingerprint answers at one of `paths`, else None.
 
-    To be asked before the own socket is made. Who does not answer in time is not taken for one of ours: once
-    both trade, each recognises the other by the order ids.
+    Call it before the own socket is opened. A daemon that does not answer in time is not counted: once both trade,
+    each detects the other by its order ids.
     """
-    for place in places:
+    for path in paths:
         try:
-            answer = await request(place, "status", patience_s=patience_s)
+            response = await request(path, "status", timeout_s=timeout_s)
         except NoRunningDaemon:
             continue
-        if answer.get("account") == account:
+        if response.get("account") == account:
             return (
-                f"another daemon trades this symbol with this API key already, and answers at {place}; two would "
+                f"another daemon trades this symbol with this API key already, and answers at {path}; two would "
                 f"undo each other's orders: end that one first ('q' in its terminal, or systemctl stop), or let "
                 f"it trade alone"
             )
@@ -302,16 +299,16 @@ async def find_running_daemon(places: Iterable[Path], account: str, *, patience_
 
 
 async def request(
-    path: Path, command: str, *, patience_s: float = _THINKING_S + 2 * _PATIENCE_S
+    path: Path, command: str, *, timeout_s: float = _COMMAND_TIMEOUT_S + 2 * _CLIENT_TIMEOUT_S
 ) -> Mapping[str, object]:
-    """The client's end: the answer of the daemon that listens at `path`. Raises NobodyAnswers."""
+    """Send a command to the daemon that listens at `path`. Returns its response; raises NoRunningDaemon."""
     reader, writer = await _connect(path)
     try:
-        async with asyncio.timeout(patience_s):
+        async with asyncio.timeout(timeout_s):
             writer.write(json.dumps({"command": command}).encode() + b"\n")
-            return _read_answer(await reader.readline())
+            return _parse_response(await reader.readline())
     except TimeoutError as error:
-        raise NoRunningDaemon(f"no answer within {patience_s:g} s", command_sent=True) from error
+        raise NoRunningDaemon(f"no answer within {timeout_s:g} s", command_sent=True) from error
     except (OSError, ValueError) as error:
         raise NoRunningDaemon(str(error), command_sent=True) from error
     finally:
@@ -319,29 +316,29 @@ async def request(
 
 
 async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Raises NobodyAnswers."""
+    """Open the client's end. Raises NoRunningDaemon."""
     if not hasattr(asyncio, "open_unix_connection"):
         raise NoRunningDaemon("this platform has no control sockets")
     try:
-        async with asyncio.timeout(_PATIENCE_S):
-            return await asyncio.open_unix_connection(path, limit=_ANSWER_BYTES)
+        async with asyncio.timeout(_CLIENT_TIMEOUT_S):
+            return await asyncio.open_unix_connection(path, limit=_RESPONSE_BYTES)
     except PermissionError as error:
         raise NoRunningDaemon("this user may not talk to it", forbidden=True) from error
-    except (FileNotFoundError, ConnectionRefusedError) as error:  # never there, or left by one that was killed
-        raise NoRunningDaemon("nobody listens there") from error
+    except (FileNotFoundError, ConnectionRefusedError) as error:  # no file, or one left by a killed daemon
+        raise NoRunningDaemon("no daemon listens there") from error
     except TimeoutError as error:
         raise NoRunningDaemon("it is too busy to listen") from error
     except OSError as error:
         raise NoRunningDaemon(error.strerror or str(error)) from error
 
 
-def _read_answer(line: bytes) -> Mapping[str, object]:
-    """Raises NobodyAnswers for what no daemon of ours would say."""
+def _parse_response(line: bytes) -> Mapping[str, object]:
+    """The fields of a response. Raises NoRunningDaemon for a line that no daemon of ours sends."""
     try:
-        answer = json.loads(line)
+        response = json.loads(line)
     except ValueError:
-        answer = None
-    if isinstance(answer, dict) and isinstance(answer.get("text"), str) and isinstance(answer.get("ok"), bool):
-        return answer
+        response = None
+    if isinstance(response, dict) and isinstance(response.get("text"), str) and isinstance(response.get("ok"), bool):
+        return response
     reason = "what answers there is no daemon of ours" if line else "it ended before it answered"
     raise NoRunningDaemon(reason, command_sent=True)

@@ -1,11 +1,20 @@
-"""Everything that talks to the exchange, made once and put together."""
+"""Exchange client: the account's API connection and the market stream, with everything that runs over them.
+
+Theory of operation. The API connection carries logon, account events, queries and orders. After a loss
+`ApiClient` dials again and calls `_open`, which logs on and catches up before the connection takes orders: it reads
+open orders and balances and looks for fills that no event reported, and only then passes on what the new event
+stream has buffered in the meantime. So the core sees each execution once and in order. While the connection stands,
+`_watch` probes whether its event stream still reports the account, and reads the list of trades once more, because
+that list may lag behind the trades. A connection whose event stream broke is replaced as if it were lost.
+
+The market stream reconnects by itself; its losses only make the best prices stale.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
-from trailingedge.config import Settings
 from trailingedge.core.errors import (
     ConfigError,
     OutcomeUnknown,
@@ -14,7 +23,8 @@ from trailingedge.core.errors import (
     RetryLater,
     SessionLost,
 )
-from trailingedge.live import factory
+from trailingedge.live.params import ExchangeClientParams
+from trailingedge.live.runtime import Runtime
 from trailingedge.model.market import ExecutionReport, OrderRecord, RateLimit
 from trailingedge.model.market_state import MarketState
 from trailingedge.websocket.account import AccountSession, ServerClock
@@ -29,110 +39,125 @@ from trailingedge.websocket.transport import run_together
 
 logger = logging.getLogger(__name__)
 
-_FIRST_LOOK_S: Final = 1.0
+_FIRST_LOOK_S: Final = 1.0  # the first second after a logon belongs to orders
 _SECOND_LOOK_S: Final = 4.0  # the list of trades may lag behind the trades
 
 
-class ExchangeClient:
-    """The two connections and what runs over them.
+class ExchangeEvents(Protocol):
+    """What the client reports and asks; `live.event_router.EventRouter` in the daemon."""
 
-    `on_report` hears each execution once, also fills that no event told. In every logon but the first,
-    before that connection takes orders, `read_balances` is awaited, which reads them over the account it is
-    given. Where the connection before had been lost, `reopened` hears then which orders of the symbol are
-    open. `account_down` and `market_down` hear the reason of each loss. `exit_open` says whether an
-    exit of ours is under way. `note` is told of all frames: "api" or "market", ">" sent or "<" heard,
-    and those that came together.
+    def on_report(self, report: ExecutionReport) -> None:
+        """An execution, reported once, also where the fill was found in the list of trades."""
+        ...
+
+    def on_limits(self, limits: tuple[RateLimit, ...]) -> None:
+        """The rate limits as the exchange counts them."""
+        ...
+
+    def on_reconnected(self, open_orders: tuple[OrderRecord, ...]) -> None:
+        """Logged on again after a loss, with these orders of the symbol open."""
+        ...
+
+    def on_account_lost(self, reason: str) -> None:
+        """The account's connection is lost."""
+        ...
+
+    def on_outside_change(self, change: OutsideChange) -> None:
+        """A deposit, withdrawal or lock."""
+        ...
+
+    def exit_is_open(self) -> bool:
+        """Whether an exit of ours is in progress: the account's stream is then probed more often."""
+        ...
+
+    async def read_balances(self, account: AccountSession) -> None:
+        """Read the balances over `account`, which has just logged on again."""
+        ...
+
+
+class ExchangeClient:
+    """The connections and sessions of one account and symbol. `events` receives what they report.
+
+    `note` receives all frames: "api" or "market", ">" sent or "<" received, and the frames that came together.
     """
 
     def __init__(
         self,
-        settings: Settings,
-        surroundings: factory.Runtime,
-        snapshots: MarketState,
-        *,
-        on_report: Callable[[ExecutionReport], None],
-        on_limits: Callable[[tuple[RateLimit, ...]], None],
-        reopened: Callable[[tuple[OrderRecord, ...]], None],
-        account_down: Callable[[str], None],
-        market_down: Callable[[str], None],
-        exit_open: Callable[[], bool],
-        read_balances: Callable[[AccountSession], Awaitable[None]],
-        on_outside_change: Callable[[OutsideChange], None] = lambda _: None,
+        params: ExchangeClientParams,
+        runtime: Runtime,
+        market_state: MarketState,
+        server_clock: ServerClock,
+        events: ExchangeEvents,
         note: Callable[[str, str, Sequence[str | bytes]], None] = lambda _channel, _direction, _frames: None,
     ) -> None:
-        clock, dial, random = surroundings.clock, surroundings.dial, surroundings.random
-        self.market_state = snapshots
-        self.server_clock = ServerClock(clock)
-        self._symbol = settings.symbol
-        self._recv_window_ms = settings.recv_window_ms
-        self._keys = surroundings.keys
+        clock, dial, keys = runtime.clock, runtime.dial, runtime.keys
+
+        self.market_state = market_state
+        self.server_clock = server_clock
+        self._symbol = params.symbol
+        self._recv_window_ms = params.recv_window_ms
+        self._keys = keys
         self._clock = clock
-        self._reopened = reopened
-        self._account_down = account_down
-        self._read_balances = read_balances
-        self._losses = 0  # how often nobody told us what happened for a while
-        self._mended = 0  # how many of those are over
-        self._ear: EventBuffer | None = None  # that of the connection in office
+        self._events = events
+        self._losses = 0  # of the account's connection or its event stream
+        self._caught_up = 0  # the number of losses that the last catch-up made good
+        self._buffer: EventBuffer | None = None  # of the active connection; None before the first logon
         self._stream = AccountStream(
-            settings.symbol,
-            snapshots,
+            params.symbol,
+            market_state,
             clock,
-            on_report=on_report,
-            on_outside_change=on_outside_change,
+            on_report=events.on_report,
+            on_outside_change=events.on_outside_change,
         )
-        self._missed = FillRecovery(settings.symbol, self._stream, self._clock)
-        self._proof = AccountProbe(
-            snapshots,
+        self._fill_recovery = FillRecovery(params.symbol, self._stream, clock)
+        self._probe = AccountProbe(
+            market_state,
             clock,
-            probe_every_s=settings.account_probe_sec,
-            busy_every_s=settings.stale_after_sec,
-            is_busy=exit_open,
-            server_ms=self.server_clock.now_ms,
+            probe_every_s=params.account_probe_s,
+            busy_every_s=params.stale_after_s,
+            is_busy=events.exit_is_open,
+            server_ms=server_clock.now_ms,
         )
         self.api = ApiClient(
-            surroundings.endpoints.ws_api_url,
+            runtime.endpoints.ws_api_url,
             dial=dial,
             clock=clock,
-            backoff=factory.backoff(settings, random),
+            backoff=params.reconnect.backoff(runtime.random),
             on_open=self._open,
             on_watch=self._watch,
-            on_limits=on_limits,
-            on_down=self._down,
-            server_ms=self.server_clock.now_ms,
+            on_limits=events.on_limits,
+            on_down=self._on_account_lost,
+            server_ms=server_clock.now_ms,
             tap=partial(note, "api"),
         )
         self.account = self._account_over(self.api)
-        self.orders = OrderApi(self.api, self.server_clock, settings.symbol, settings.recv_window_ms)
+        self.orders = OrderApi(self.api, server_clock, params.symbol, params.recv_window_ms)
         self.market = MarketStream(
-            surroundings.endpoints.ws_stream_url,
-            settings.symbol,
-            settings.kline_interval,
-            market_state=snapshots,
+            runtime.endpoints.ws_stream_url,
+            params.symbol,
+            params.kline_interval,
+            market_state=market_state,
             api=self.api,
             api_ready=self.api.wait_ready,
             dial=dial,
             clock=clock,
-            backoff=factory.backoff(settings, random),
-            stale_after_s=settings.stale_after_sec,
-            on_down=market_down,
+            backoff=params.reconnect.backoff(runtime.random),
+            stale_after_s=params.stale_after_s,
+            on_down=self._on_market_lost,
             tap=partial(note, "market"),
         )
 
     @property
     def reconnects(self) -> int:
+        """How often either connection was opened again."""
         return self.api.reconnects + self.market.reconnects
 
-    async def read_balances(self, settled_ms: int, account: AccountSession | None = None) -> None:
-        """Ask for the balances; the answer accounts for every change of ours up to `settled_ms`."""
-        pushes = self.market_state.balance_updates
-        asked = await (account or self.account).balances()
-        self.market_state.on_queried_balances(asked.balances, asked.account_ms, pushes, settled_ms)
-
     async def measure_clock(self) -> None:
+        """Measure the offset of the exchange's clock again."""
         await self.server_clock.measure(self.api)
 
     def stop_reconnecting(self) -> None:
-        """From now on a connection that ends has ended for good."""
+        """Open no connection again from now on."""
         self.market.stop_reconnecting()
         self.api.stop_reconnecting()
 
@@ -146,70 +171,75 @@ class ExchangeClient:
     def _account_over(self, api: RequestCaller) -> AccountSession:
         return AccountSession(api, self._keys, self.server_clock, self._symbol, self._recv_window_ms)
 
-    async def _open(self, conversation: ApiSession) -> None:
-        """Log on; after the first time, ask for what was missed and tell it before anything newer."""
-        ear = self._stream.open_buffer(partial(self._deafened, conversation))
-        conversation.on_event = ear.on_event
-        account = self._account_over(conversation)
+    async def _open(self, session: ApiSession) -> None:
+        """Log on. After the first logon, catch up before newer events are passed on."""
+        buffer = self._stream.open_buffer(partial(self._on_stream_broken, session))
+        session.on_event = buffer.on_event
+        account = self._account_over(session)
         try:
             await account.open()
         except ConfigError as wrong:
-            if self._ear is None:
+            if self._buffer is None:
                 raise
-            # The key's file was good once: while it is away we go on as if the exchange were.
+            # The key file was valid at the start. While it cannot be read now, keep trying as after a lost connection.
             raise SessionLost(str(wrong)) from wrong
-        if self._ear is None:
-            ear.release()
+        if self._buffer is None:
+            # The first logon: the start reads orders and balances itself, so there is nothing to catch up.
+            buffer.release()
         else:
-            await self._catch_up(account, ear)
-        self._ear = ear
+            await self._catch_up(account, buffer)
+        self._buffer = buffer
 
-    async def _catch_up(self, account: AccountSession, ear: EventBuffer) -> None:
-        """What the account stands at, what was missed, and only then what its stream has told since."""
+    async def _catch_up(self, account: AccountSession, buffer: EventBuffer) -> None:
+        """Read what the account holds and which fills were missed, then pass on the buffered events."""
         losses = -1
-        while losses != self._losses:  # what was asked before the old connection went may be behind what it did
+        # On a planned rotation the old connection is still active. If it is lost while we ask, its last requests may
+        # have changed what was already answered: ask once more.
+        while losses != self._losses:
             losses = self._losses
             open_orders = await account.open_orders()
-            await self._read_balances(account)
-            self._tell_missed(await self._missed.find_missed(account, ear))
-        ear.release(self.market_state.balances_ms)
-        if losses != self._mended:
-            self._mended = losses
-            self._reopened(open_orders)
+            await self._events.read_balances(account)
+            self._report_missed(await self._fill_recovery.find_missed(account, buffer))
+        # Buffered balance events older than the answer just read are dropped; newer ones are applied.
+        buffer.release(self.market_state.balances_ms)
+        # A planned rotation loses nothing: then the orders need not be reconciled.
+        if losses != self._caught_up:
+            self._caught_up = losses
+            self._events.on_reconnected(open_orders)
         self.market_state.set_account_proven(proven=True)
 
-    async def _watch(self, conversation: ApiSession) -> None:
-        account = self._account_over(conversation)
-        await run_together(self._proof.watch(account), self._look_again(account, self._ear))
+    async def _watch(self, session: ApiSession) -> None:
+        account = self._account_over(session)
+        await run_together(self._probe.watch(account), self._look_for_missed_fills(account, self._buffer))
 
-    async def _look_again(self, account: AccountSession, ear: EventBuffer | None) -> None:
-        """Read the list of trades once nobody waits for anything else, and again when it can be complete."""
+    async def _look_for_missed_fills(self, account: AccountSession, buffer: EventBuffer | None) -> None:
+        """Read the list of trades once the logon's requests are done, and again when it must be complete."""
         try:
             await self._clock.sleep(_FIRST_LOOK_S)
-            if not self._missed.is_started:
-                await self._once_welcome(lambda: self._missed.start(account))
+            if not self._fill_recovery.is_started:
+                await self._once_allowed(lambda: self._fill_recovery.start(account))
             await self._clock.sleep(_SECOND_LOOK_S)
-            await self._once_welcome(lambda: self._find_missed(account, ear))
-            while self._missed.has_unresolved:  # fills of orders that the exchange does not know yet
+            await self._once_allowed(lambda: self._find_missed(account, buffer))
+            while self._fill_recovery.has_unresolved:  # fills of orders that the exchange's queries do not show yet
                 await self._clock.sleep(_SECOND_LOOK_S)
-                await self._once_welcome(lambda: self._find_missed(account, ear))
-        except (RequestRefused, OutcomeUnknown, ProtocolViolation) as trouble:
-            logger.warning("missed fills will be looked for at the next logon: %s", trouble)
+                await self._once_allowed(lambda: self._find_missed(account, buffer))
+        except (RequestRefused, OutcomeUnknown, ProtocolViolation) as error:
+            logger.warning("missed fills are looked for at the next logon reason=%s", error)
 
-    async def _find_missed(self, account: AccountSession, ear: EventBuffer | None) -> None:
-        self._tell_missed(await self._missed.find_missed(account, ear))
+    async def _find_missed(self, account: AccountSession, buffer: EventBuffer | None) -> None:
+        self._report_missed(await self._fill_recovery.find_missed(account, buffer))
 
-    async def _once_welcome(self, ask: Callable[[], Awaitable[object]]) -> None:
-        """Ask, and ask again later where the exchange wants to be left alone: the connection is no worse for it."""
+    async def _once_allowed(self, ask: Callable[[], Awaitable[object]]) -> None:
+        """Ask, and again after the pause that the exchange demands. A rate limit does not harm the connection."""
         while True:
             try:
                 await ask()
-            except RetryLater as told:
-                await self._clock.sleep(told.wait_s)
+            except RetryLater as later:
+                await self._clock.sleep(later.wait_s)
             else:
                 return
 
-    def _tell_missed(self, missed: Iterable[ExecutionReport]) -> None:
+    def _report_missed(self, missed: Iterable[ExecutionReport]) -> None:
         for report in missed:
             if self._stream.on_recovered_fill(report):
                 logger.warning(
@@ -220,13 +250,19 @@ class ExchangeClient:
                     report.last_price,
                 )
 
-    def _deafened(self, conversation: ApiSession, reason: str) -> None:
-        """It answers still, but tells nothing any more; another has to take its place."""
-        if conversation is self.api.active and not self.api.is_stopping:
-            self._down(reason)
-            conversation.request_rotation(reason)
+    def _on_stream_broken(self, session: ApiSession, reason: str) -> None:
+        """The connection still answers, but reports no events any more: replace it."""
+        # A connection that is being replaced may lose its stream too; its successor has one already.
+        if session is self.api.active and not self.api.is_stopping:
+            self._on_account_lost(reason)
+            session.request_rotation(reason)
 
-    def _down(self, reason: str) -> None:
+    def _on_account_lost(self, reason: str) -> None:
         self._losses += 1
         self.market_state.set_account_proven(proven=False)
-        self._account_down(reason)
+        self._events.on_account_lost(reason)
+
+    # The market stream -----------------------------------------------------------------------
+
+    def _on_market_lost(self, _reason: str) -> None:
+        self.market_state.invalidate_top()

@@ -1,70 +1,37 @@
-"""Settings into the small parameter values that each part takes. Only the roof sees all settings."""
+"""Parameter factory: turns the settings into the small parameter values that each part takes.
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, fields
-from pathlib import Path
-from random import Random
-from typing import Any, Protocol
+Only this module and `app` see `Settings`. Backtests and sweeps use the same functions, so that a setting means the
+same thing everywhere. `live.node_builder` builds the trading node from these values.
+"""
 
-from trailingedge.auth.manager import KeyManager
-from trailingedge.config import Endpoints, Settings
-from trailingedge.core.clock import Clock
+from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
+from typing import Any
+
+from trailingedge.auth import permissions
+from trailingedge.config import OnExit, Settings
+from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
 from trailingedge.execution.maker_exit import MakerExitParams
-from trailingedge.execution.trading_core import TradingCore, TradingParams
-from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.model.market import BookTop, ExecutionReport, SymbolRules
-from trailingedge.model.market_state import StateView
+from trailingedge.execution.trading_core import TradingParams
+from trailingedge.indicators.donchian import Breakout, DonchianChannel
+from trailingedge.live.params import (
+    CheckParams,
+    ExchangeClientParams,
+    NodeParams,
+    PaperFeedParams,
+    ReconnectParams,
+    ServicesParams,
+    StartParams,
+    TermsPolicy,
+)
+from trailingedge.model.market import BookTop, SymbolRules
 from trailingedge.reconciliation.backfill import BackfillSpec
 from trailingedge.reconciliation.recovery import RecoveryContext
 from trailingedge.risk.circuit_breakers import BreakerLimits
 from trailingedge.risk.pre_trade_checks import PreTradeChecks
 from trailingedge.risk.risk_engine import RiskEngine, build_risk_engine
 from trailingedge.strategy.inputs import StrategyParams
-from trailingedge.websocket.transport import Backoff, Dial
-
-SaveFrames = Callable[[list[str]], Awaitable[Path]]
-"""Keeps the last frames for whoever looks into a halt, and returns where. Raises OSError."""
-
-KeyCheck = Callable[[int], Awaitable[None]]
-"""Given the exchange's clock once logged on, raises ConfigError for a key that must not be used."""
-
-InputEntry = tuple[str | int, ...]
-InputGate = Callable[[InputEntry, Callable[[], None]], None]
-"""Lets in what is done to the daemon from outside: what it is, in words for a record, and the doing of it."""
-
-
-class Observer(Protocol):
-    """Whoever looks on without a hand in it."""
-
-    def on_tick(self, trader: TradingCore, view: StateView) -> None:
-        """A beat is over, its commands are on their way, and its news is not told yet."""
-        ...
-
-    def on_report(self, report: ExecutionReport) -> None:
-        """An execution report is about to be heard, ours or another's."""
-        ...
-
-
-def _at_once(_: InputEntry, act: Callable[[], None]) -> None:
-    act()
-
-
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """What the daemon lives in: the wire, the clock, chance, and the key. Tests and simulations bring their own.
-
-    `stopwatch` measures our own work, where `clock` stands still meanwhile.
-    """
-
-    endpoints: Endpoints
-    keys: KeyManager
-    dial: Dial
-    clock: Clock
-    random: Random
-    save_frames: SaveFrames | None = None
-    stopwatch: Clock | None = None
-    input_gate: InputGate = _at_once
-    observer: Observer | None = None
 
 
 def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> StrategyParams:
@@ -85,15 +52,15 @@ def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> Strat
 
 
 def request_expires_s(settings: Settings) -> float:
-    """The age from which a request that nobody answered can no longer be carried out.
+    """The age from which an unanswered request can no longer be executed.
 
-    The exchange drops it once its recvWindow is over; a second more for the clocks to disagree.
+    The exchange drops a request once its recvWindow is over. The extra second covers the error of our clock offset.
     """
     return settings.recv_window_ms / 1000 + 1.0
 
 
 def risk_engine(settings: Settings, rules: SymbolRules, started_ms: int) -> RiskEngine:
-    """`started_ms` is the exchange's clock once logged on."""
+    """The risk engine of one run. `started_ms` is the exchange's time after the logon."""
     limits = BreakerLimits(
         rules.base_asset,
         rules.quote_asset,
@@ -102,11 +69,12 @@ def risk_engine(settings: Settings, rules: SymbolRules, started_ms: int) -> Risk
         settings.max_consecutive_losses,
     )
     may_escape = settings.taker_escape_after_sec > 0
-    invariants = PreTradeChecks(settings.stale_after_sec, request_expires_s(settings), escape=may_escape)
-    return build_risk_engine(limits, invariants, started_ms)
+    pre_trade_checks = PreTradeChecks(settings.stale_after_sec, request_expires_s(settings), escape=may_escape)
+    return build_risk_engine(limits, pre_trade_checks, started_ms)
 
 
 def maker_exit_params(settings: Settings) -> MakerExitParams:
+    """What the exit order's pursuit of the best price needs."""
     return MakerExitParams(
         request_expires_s=request_expires_s(settings),
         escape_after_s=settings.taker_escape_after_sec,
@@ -115,6 +83,7 @@ def maker_exit_params(settings: Settings) -> MakerExitParams:
 
 
 def trading_params(settings: Settings) -> TradingParams:
+    """What the trading core needs beside the strategy's parameters."""
     return TradingParams(
         stale_after_s=settings.stale_after_sec,
         manual_exit_ttl_s=settings.manual_exit_ttl_sec,
@@ -125,21 +94,26 @@ def trading_params(settings: Settings) -> TradingParams:
 
 
 def donchian_channel(settings: Settings) -> DonchianChannel:
+    """An empty channel."""
     return DonchianChannel(
         settings.donchian_window, settings.donchian_shift, settings.donchian_source, settings.rolling_klines_maxlen
     )
 
 
+def channel_klines(settings: Settings) -> int:
+    """How many closed klines a full channel takes."""
+    return settings.donchian_window + settings.donchian_shift
+
+
 def recovery_context(
     settings: Settings, rules: SymbolRules, fee: float, top: Callable[[], BookTop], market_ms: Callable[[], int]
 ) -> RecoveryContext:
-    """What a restart stands on. Breakers count what is long over, so for them all of the past is read."""
-    warm_up = settings.donchian_window + settings.donchian_shift
+    """What a restart recovers from. With a circuit breaker on, the whole history is read: breakers count old losses."""
     breakers = settings.max_daily_loss_frac or settings.max_drawdown_frac or settings.max_consecutive_losses
     return RecoveryContext(
         rules=rules,
         params=strategy_params(settings, rules, fee),
-        backfill=BackfillSpec(settings.kline_interval, warm_up, lambda: donchian_channel(settings)),
+        backfill=BackfillSpec(settings.kline_interval, channel_klines(settings), lambda: donchian_channel(settings)),
         reserve_base=settings.reserve_base,
         reserve_quote=settings.reserve_quote,
         top=top,
@@ -148,5 +122,103 @@ def recovery_context(
     )
 
 
-def backoff(settings: Settings, random: Random) -> Backoff:
-    return Backoff(settings.reconnect_base_sec, settings.reconnect_max_sec, settings.reconnect_max_retries, random)
+def reconnect_params(settings: Settings) -> ReconnectParams:
+    """The pauses between connection attempts."""
+    return ReconnectParams(
+        settings.reconnect_base_sec,
+        settings.reconnect_max_sec,
+        settings.reconnect_max_retries,
+    )
+
+
+def exchange_client_params(settings: Settings) -> ExchangeClientParams:
+    """What the exchange client needs."""
+    return ExchangeClientParams(
+        symbol=settings.symbol,
+        kline_interval=settings.kline_interval,
+        recv_window_ms=settings.recv_window_ms,
+        account_probe_s=settings.account_probe_sec,
+        stale_after_s=settings.stale_after_sec,
+        reconnect=reconnect_params(settings),
+    )
+
+
+def paper_feed_params(settings: Settings) -> PaperFeedParams:
+    """What the paper exchange needs."""
+    return PaperFeedParams(
+        symbol=settings.symbol,
+        kline_interval=settings.kline_interval,
+        klines_maxlen=settings.rolling_klines_maxlen,
+        stale_after_s=settings.stale_after_sec,
+        fee=settings.fee,
+        reconnect=reconnect_params(settings),
+    )
+
+
+def terms_policy(settings: Settings) -> TermsPolicy:
+    """How these settings judge the exchange's rules and fee."""
+    return TermsPolicy(
+        problems=partial(problems_with_exchange, settings),
+        warnings=partial(warnings_with_exchange, settings),
+        effective_rules=partial(effective_rules, settings),
+        fee=settings.fee,
+    )
+
+
+def start_params(settings: Settings) -> StartParams:
+    """What the steps of a start need."""
+    return StartParams(
+        symbol=settings.symbol,
+        kline_interval=settings.kline_interval,
+        klines_wanted=settings.rolling_klines_maxlen,
+        channel_klines=channel_klines(settings),
+        stale_after_s=settings.stale_after_sec,
+        recv_window_ms=settings.recv_window_ms,
+        request_expires_s=request_expires_s(settings),
+        escape_after_s=settings.taker_escape_after_sec,
+        reserve_base=settings.reserve_base,
+        reserve_quote=settings.reserve_quote,
+        terms=terms_policy(settings),
+        strategy_params=partial(strategy_params, settings),
+        recovery_context=partial(recovery_context, settings),
+    )
+
+
+def check_params(settings: Settings) -> CheckParams:
+    """What the rehearsal of a start needs."""
+    return CheckParams(
+        start=start_params(settings),
+        reconnect=reconnect_params(settings),
+        permissions_url=permissions.base_url(settings.trading_mode.value, settings.binance_ws_api_url),
+    )
+
+
+def services_params(settings: Settings) -> ServicesParams:
+    """What trading needs once the exchange's rules are known."""
+    follows = {Breakout.UP: settings.breakout_entry, Breakout.DOWN: settings.breakout_exit}
+    return ServicesParams(
+        mode=settings.trading_mode.value,
+        start_paused=settings.start_paused,
+        stop_confirm_s=settings.hard_stop_confirm_sec,
+        kline_interval=settings.kline_interval,
+        request_expires_s=request_expires_s(settings),
+        followed_breakouts=frozenset(direction for direction, followed in follows.items() if followed),
+        trading=trading_params(settings),
+        maker_exit=maker_exit_params(settings),
+        strategy_params=partial(strategy_params, settings),
+        channel=partial(donchian_channel, settings),
+        risk_engine=partial(risk_engine, settings),
+    )
+
+
+def node_params(settings: Settings) -> NodeParams:
+    """Everything that a trading node takes from the settings."""
+    return NodeParams(
+        client=exchange_client_params(settings),
+        start=start_params(settings),
+        services=services_params(settings),
+        klines_maxlen=settings.rolling_klines_maxlen,
+        order_budget_reserve=settings.order_budget_reserve,
+        wake_every_s=settings.loop_sleep_sec,
+        leave_orders=settings.on_exit is OnExit.LEAVE,
+    )

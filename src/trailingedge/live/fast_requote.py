@@ -1,9 +1,10 @@
-"""The short way from a price to its order: the answer leaves before anything else is done.
+"""Low-latency requote: sends a prepared cancel-replace directly from the market-data callback, before the main loop.
 
-After a beat that has left the trader poised, the request for the next price lies written out but for its
-numbers. A newer book then costs its answer and nothing more; entering that into the books, the log and the
-next beat come after the request is on its way. This is the only place where something is sent outside of a
-beat, and its guard is the poise: it is gone with the first answer, and with anything else that is heard.
+Theory of operation. A tick that leaves nothing to send computes a requote plan: what the next best price leads to.
+`prepare` then writes the request for that plan but for its numbers. When a newer book arrives, `on_book` asks the
+plan for the price, completes the request and sends it; only afterwards the books, the checks and the main loop
+follow. This is the only place that sends outside of a tick. It is safe because the plan is void after its first
+use and after any event but a newer price: `EventRouter` calls `invalidate` before it lets the main loop decide.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from trailingedge.websocket.prepared_request import PreparedRequest, SentRequest
 
 
 class FastRequoter:
-    """`expect` is told of what was sent, and by which command; `server_ms` is the exchange's clock."""
+    """Prepares and sends requotes. `expect` receives what was sent and by which command; `server_ms` is their clock."""
 
     def __init__(
         self, orders: OrderApi, expect: Callable[[SentRequest, Replace], None], server_ms: Callable[[], int]
@@ -25,33 +26,35 @@ class FastRequoter:
         self._orders = orders
         self._expect = expect
         self._server_ms = server_ms
-        self._draft: PreparedRequest | None = None
-        self._drafted: RequotePlan | None = None  # for which the draft was written
+        self._request: PreparedRequest | None = None
+        self._prepared_for: RequotePlan | None = None
         self._ready = False
 
-    def prepare(self, trader: TradingCore) -> None:
-        """After a beat."""
-        poise = trader.requote_plan
-        self._ready = poise is not None
-        if poise is None or (self._drafted is not None and self._drafted.order_id == poise.order_id):
+    def prepare(self, core: TradingCore) -> None:
+        """Write the request for the plan of the last tick. One written for the same order is used again."""
+        plan = core.requote_plan
+        self._ready = plan is not None
+        if plan is None or (self._prepared_for is not None and self._prepared_for.order_id == plan.order_id):
             return
-        self._draft, self._drafted = self._orders.prepare_replace(poise.order_id, poise.template), poise
+        self._request, self._prepared_for = self._orders.prepare_replace(plan.order_id, plan.template), plan
 
     def invalidate(self) -> None:
-        """Something other than a price was heard."""
+        """Send nothing until the next `prepare`."""
         self._ready = False
 
-    def on_book(self, trader: TradingCore, top: BookTop, now_s: float) -> None:
-        """A newer book. Raises BrokenInvariant where what was sent is not what the books would have."""
-        poise, draft = trader.requote_plan, self._draft
-        if not self._ready or poise is None or draft is None or trader.inbox:
+    def on_book(self, core: TradingCore, top: BookTop, now_s: float) -> None:
+        """A newer book. Raises BrokenInvariant where the books disagree with what was sent."""
+        plan, request = core.requote_plan, self._request
+        # An event in the inbox may change everything, and a tick will follow at once.
+        if not self._ready or plan is None or request is None or core.inbox:
             return
-        answer = poise.requote_for(top, now_s)
+        answer = plan.requote_for(top, now_s)
         if answer is None:
             return
         self._ready = False
-        written = self._orders.send_replace(draft, *answer)
-        # Whatever the books think of it: what was sent is in them, and somebody listens for its answer.
-        entered = trader.record_requote(answer, top, now_s, self._server_ms())
-        self._expect(written, entered.command)
-        trader.verify_requote(entered, top, now_s)
+        sent = self._orders.send_replace(request, *answer)
+        # The request is on its way. Enter it into the books even if they disagree, so that its reply is expected;
+        # only then compare what the slow path would have sent.
+        entered = core.record_requote(answer, top, now_s, self._server_ms())
+        self._expect(sent, entered.command)
+        core.verify_requote(entered, top, now_s)

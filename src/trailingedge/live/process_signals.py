@@ -1,4 +1,4 @@
-"""Signals as requests: for an end in good order, and where a service manager speaks, for a reload."""
+"""Process signals: SIGINT and SIGTERM request a graceful stop, SIGHUP under a service manager a reload."""
 
 import asyncio
 import contextlib
@@ -11,52 +11,53 @@ from typing import Final
 from trailingedge.core.errors import ExitCode
 
 _SAME_REQUEST_S: Final = 1.0
-_HANG_UP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)  # not on Windows
+_SIGHUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)  # not on Windows
 
 
 @contextlib.contextmanager
 def stop_on_signals(stop: Callable[[str], None], reload: Callable[[], None] | None = None) -> Iterator[None]:
-    """SIGINT, SIGTERM and a lost terminal ask for an end in good order; one more than a second later ends at once.
+    """Call `stop` on SIGINT, SIGTERM and a lost terminal; a second one more than a second later exits at once.
 
-    A group stop and `uv run` deliver the same request twice, so the first second counts as one. What comes
-    after the end is ignored, for the rest of the process: it must not turn a good end into a bad one. Where
-    `reload` is given, a hang-up asks for that and ends nothing.
+    With `reload`, SIGHUP calls that instead of `stop`. After the block the signals are ignored for the rest of the
+    process, because one that arrives then must not turn a clean exit into a failure.
     """
     loop = asyncio.get_running_loop()
     first_s: float | None = None
 
-    def hear(number: int) -> None:
+    def on_signal(number: int) -> None:
         nonlocal first_s
         now_s = loop.time()
-        if number == _HANG_UP and reload is not None:
-            if first_s is None:  # an end has nothing to reload for
+        if number == _SIGHUP and reload is not None:
+            if first_s is None:  # no reload during the shutdown
                 reload()
         elif first_s is None:
             first_s = now_s
             stop(signal.Signals(number).name)
+        # A terminal's Ctrl-C reaches the whole process group, and `uv run` forwards it once more: the signals of the
+        # first second are one request.
         elif now_s - first_s > _SAME_REQUEST_S:
-            with contextlib.suppress(OSError, AttributeError):  # nowhere to say it
+            with contextlib.suppress(OSError, AttributeError):  # stderr may be closed
                 sys.stderr.write("ended at once; an order may be left on the exchange\n")
                 sys.stderr.flush()
             os._exit(ExitCode.UNEXPECTED)
 
-    heeded = list(_heeded())
-    for number in heeded:
+    handled = list(_handled())
+    for number in handled:
         try:
-            loop.add_signal_handler(number, hear, number)
-        except NotImplementedError:  # Windows: a handler of the interpreter's, which may only wake the loop
-            signal.signal(number, lambda caught, _: loop.call_soon_threadsafe(hear, caught))
+            loop.add_signal_handler(number, on_signal, number)
+        except NotImplementedError:  # Windows: the interpreter's handler may run anywhere, so it only wakes the loop
+            signal.signal(number, lambda caught, _: loop.call_soon_threadsafe(on_signal, caught))
     try:
         yield
     finally:
-        for number in heeded:
+        for number in handled:
             with contextlib.suppress(NotImplementedError):
                 loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)
 
 
 def has_terminal() -> bool:
-    """Whether a terminal controls this process, and will hang up when it is closed."""
+    """Whether the process has a controlling terminal, whose end would send SIGHUP."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | getattr(os, "O_NOCTTY", 0)))
     except OSError:
@@ -65,16 +66,16 @@ def has_terminal() -> bool:
 
 
 def sighup_reloads(environ: Mapping[str, str], has_terminal: Callable[[], bool] = has_terminal) -> bool:
-    """Whether SIGHUP was sent on purpose: by a service manager, or by anybody where no terminal can have hung up.
+    """Whether SIGHUP requests a reload: a service manager sends it, or there is no terminal that could have hung up.
 
-    What stdin is decides nothing: `trailing-edge </dev/null` ends with its terminal all the same.
+    Whether stdin is a terminal decides nothing: `trailing-edge </dev/null` still ends with its terminal.
     """
     return "NOTIFY_SOCKET" in environ or not has_terminal()
 
 
-def _heeded() -> Iterator[signal.Signals]:
-    """The signals that ask for something. A hang-up only where nobody said to survive it, as nohup does."""
+def _handled() -> Iterator[signal.Signals]:
+    """The signals to handle. SIGHUP only where it is not ignored already, as nohup(1) does to survive the terminal."""
     yield signal.SIGINT
     yield signal.SIGTERM
-    if _HANG_UP is not None and signal.getsignal(_HANG_UP) is not signal.SIG_IGN:
-        yield _HANG_UP
+    if _SIGHUP is not None and signal.getsignal(_SIGHUP) is not signal.SIG_IGN:
+        yield _SIGHUP

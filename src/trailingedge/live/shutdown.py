@@ -1,4 +1,10 @@
-"""The end of a session: what is ours leaves the book, or a person is told what does not."""
+"""Graceful shutdown: cancels our open order, or reports the order that could not be cancelled.
+
+Theory of operation. `MakerExit` knows its order and the requests in flight, so ticks that only cancel come first. If
+they do not end in time, the list of open orders is swept: everything with our client order ids is cancelled, and an
+order that is not in the list is queried, because that list may lag behind the book. What is still in doubt after
+that is named in an alert, for a person to look after.
+"""
 
 import asyncio
 import contextlib
@@ -8,7 +14,6 @@ from typing import Final
 
 from trailingedge.core.clock import Clock, within
 from trailingedge.core.errors import BrokenInvariant, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
-from trailingedge.execution.anchor_marker import AnchorMarkerWriter
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.order import Order
 from trailingedge.live.exchange_client import ExchangeClient
@@ -22,12 +27,13 @@ from trailingedge.risk.duplicate_instance import UnexpectedOrderAction
 
 logger = logging.getLogger(__name__)
 
-# The whole end, with logging out and closing the sockets, is to take less than five seconds.
-_WOUND_DOWN_WITHIN_S: Final = 1.3
-_SWEPT_WITHIN_S: Final = 1.3
-_NOTE_OVER_WITHIN_S: Final = 0.7
-_GLANCE_S: Final = 0.1
-_SHORT_GLANCE_S: Final = 0.02
+# The whole shutdown, logout and closing of the sockets included, is to take less than five seconds: a service
+# manager or a closing terminal may not wait much longer.
+_CANCEL_WITHIN_S: Final = 1.3
+_SWEEP_WITHIN_S: Final = 1.3
+_MARKER_WITHIN_S: Final = 0.7
+_POLL_S: Final = 0.1
+_SHORT_POLL_S: Final = 0.02
 
 _NOT_CONFIRMED: Final = (
     TimeoutError,
@@ -40,13 +46,13 @@ _NOT_CONFIRMED: Final = (
 
 
 class Shutdown:
-    """Withdraws what the desk or a start that was broken off has on the book; with `leave`, only names it."""
+    """Cancels the orders of a node; with `leave`, only names them. The services do not exist in an early shutdown."""
 
     def __init__(
         self,
-        wire: ExchangeClient,
+        client: ExchangeClient,
         gateway: Gateway,
-        notes: AnchorMarkerWriter,
+        startup: Startup,
         clock: Clock,
         alerts: Alerts,
         wake: asyncio.Event,
@@ -54,132 +60,133 @@ class Shutdown:
         leave: bool,
         request_expires_s: float,
     ) -> None:
-        self._wire = wire
+        self._client = client
         self._gateway = gateway
-        self._notes = notes
+        self._startup = startup
         self._clock = clock
         self._alerts = alerts
         self._wake = wake
         self._leave = leave
         self._request_expires_s = request_expires_s
 
-    async def withdraw(self, desk: NodeServices | None, steps: Startup | None, *, stopped: bool = False) -> bool:
-        """Whether nothing of ours is on the book that should not be. What may be is named. Never raises our errors.
+    async def cancel_orders(self, services: NodeServices | None, *, stopped: bool = False) -> bool:
+        """Cancel our orders. Returns False if one may still be on the book; raises no TrailingEdgeError.
 
-        `stopped` by the operator, so that what an earlier session has left, which nobody has seen to yet, goes as well.
+        `stopped`: the operator asked for the end, so the orders of an earlier session go too, even where recovery has
+        not begun to look at them.
         """
-        self._wire.api.retry_quickly()
-        leftovers = steps is not None and (steps.clearing or (stopped and steps.unrecovered))
-        withdrawn = await self._withdraw_orders(desk, steps, leftovers=leftovers)
+        self._client.api.retry_quickly()  # a reconnect must not wait out its backoff now
+        # A start that fails by itself does not touch orders that recovery has not judged: the next start adopts them.
+        leftovers = self._startup.recovering or (stopped and self._startup.recovery_due)
+        cancelled = await self._cancel_all(services, leftovers=leftovers)
+        if services is None:
+            return cancelled
+        markers = services.anchor_markers
         with contextlib.suppress(TimeoutError):
-            async with within(self._clock, _NOTE_OVER_WITHIN_S):
-                while self._notes.maybe_open:  # whoever writes it cancels it, too
-                    await self._clock.sleep(_SHORT_GLANCE_S)
-        if desk is not None:
-            for own, order in self._notes.maybe_open.items():
-                text = messages.order_left(desk.rules, order.side, order.quantity, order.price, own)
-                self._alerts.send(text, logging.ERROR)
-        return withdrawn and not self._notes.maybe_open
+            async with within(self._clock, _MARKER_WITHIN_S):
+                while markers.maybe_open:  # the marker writer cancels its order itself
+                    await self._clock.sleep(_SHORT_POLL_S)
+        for client_order_id, order in markers.maybe_open.items():
+            text = messages.order_left(services.rules, order.side, order.quantity, order.price, client_order_id)
+            self._alerts.send(text, logging.ERROR)
+        return cancelled and not markers.maybe_open
 
-    async def _withdraw_orders(self, desk: NodeServices | None, steps: Startup | None, *, leftovers: bool) -> bool:
+    async def _cancel_all(self, services: NodeServices | None, *, leftovers: bool) -> bool:
         try:
-            if steps is not None and steps.left:
-                async with within(self._clock, _SWEPT_WITHIN_S):
-                    await self._insist(steps.withdraw)
+            if self._startup.left:
+                async with within(self._clock, _SWEEP_WITHIN_S):
+                    await self._until_done(self._startup.cancel_left)
             if leftovers and not self._leave:
-                async with within(self._clock, _SWEPT_WITHIN_S):
-                    await self._insist(lambda: cancel_leftovers(self._wire.account, self._clock, lambda _: None))
-            if desk is not None and self._leave:
-                self.name_orders(desk, steps, logging.WARNING)
-            elif desk is not None:
-                await self._withdraw(desk)
-        except _NOT_CONFIRMED as trouble:
-            logger.warning("withdrawal not confirmed: %s", str(trouble) or "time is over")
-            self.name_orders(desk, steps, logging.ERROR)
+                async with within(self._clock, _SWEEP_WITHIN_S):
+                    await self._until_done(lambda: cancel_leftovers(self._client.account, self._clock, lambda _: None))
+            if services is not None and self._leave:
+                self.name_orders(services, logging.WARNING)
+            elif services is not None:
+                await self._cancel_exit(services)
+        except _NOT_CONFIRMED as error:
+            logger.warning("cancel not confirmed reason=%s", str(error) or "timeout")
+            self.name_orders(services, logging.ERROR)
             if leftovers:
                 self._alerts.send(messages.leftovers_unclear(), logging.ERROR)
             return False
         return True
 
-    def name_orders(self, desk: NodeServices | None, steps: Startup | None, level: int) -> None:
-        """Say which orders of ours are, or may be, on the book, so that a person can look after them."""
-        if desk is None:
+    def name_orders(self, services: NodeServices | None, level: int) -> None:
+        """Send an alert for each order of ours that is or may be on the book."""
+        if services is None:
             return
-        begun = {} if steps is None else steps.left
-        left = [(own, deep.side, deep.quantity, deep.price) for own, deep in begun.items()]
-        alive = desk.core.maker_exit.alive
+        left = [(own, probe.side, probe.quantity, probe.price) for own, probe in self._startup.left.items()]
+        alive = services.core.maker_exit.alive
         left += [(order.client_order_id, order.side, order.remaining, order.price or ZERO) for order in alive]
-        for own, side, remaining, price in left:
-            self._alerts.send(messages.order_left(desk.rules, side, remaining, price, own), level)
+        for client_order_id, side, remaining, price in left:
+            self._alerts.send(messages.order_left(services.rules, side, remaining, price, client_order_id), level)
 
-    async def _withdraw(self, desk: NodeServices) -> None:
-        """By the chase, which knows its order; else by the list of open orders, which shows ours by their ids.
-
-        Raises what tells that it is not confirmed.
-        """
+    async def _cancel_exit(self, services: NodeServices) -> None:
+        """Cancel the exit order, by ticks first, then by a sweep. Raises what shows that it is not confirmed."""
         try:
-            async with within(self._clock, _WOUND_DOWN_WITHIN_S):
-                await self._wind_down(desk)
+            async with within(self._clock, _CANCEL_WITHIN_S):
+                await self._tick_until_idle(services)
             return
-        except (TimeoutError, BrokenInvariant) as trouble:
-            logger.warning("withdrawal takes long: %s", str(trouble) or "nobody has confirmed it yet")
+        except (TimeoutError, BrokenInvariant) as error:
+            logger.warning("cancel is slow reason=%s", str(error) or "not confirmed yet")
         swept: list[OrderRecord] = []
-        async with within(self._clock, _SWEPT_WITHIN_S):
-            await self._insist(lambda: self._sweep(desk, swept))
+        async with within(self._clock, _SWEEP_WITHIN_S):
+            await self._until_done(lambda: self._sweep(services, swept))
 
-    async def _insist(self, withdraw: Callable[[], Awaitable[object]]) -> None:
-        """On one connection after the other, until it is done or there is no time left."""
+    async def _until_done(self, cancel: Callable[[], Awaitable[object]]) -> None:
+        """Run `cancel` on one connection after another until it succeeds. The caller limits the time."""
         while True:
-            await self._wire.api.wait_ready()
+            await self._client.api.wait_ready()
             try:
-                await withdraw()
+                await cancel()
             except SessionLost as lost:
-                logger.warning("withdrawal begins anew: %s", lost)
-                await self._clock.sleep(_SHORT_GLANCE_S)
+                logger.warning("cancel is tried again reason=%s", lost)
+                await self._clock.sleep(_SHORT_POLL_S)
             else:
                 return
 
-    async def _sweep(self, desk: NodeServices, swept: list[OrderRecord]) -> None:
-        """Cancel whatever of ours is open, adding it to `swept`, and see what has become of the chase's own."""
+    async def _sweep(self, services: NodeServices, swept: list[OrderRecord]) -> None:
+        """Cancel every open order of ours, adding it to `swept`, and check the orders that the exit had."""
 
-        def told(gone: OrderRecord) -> None:
+        def on_cancelled(gone: OrderRecord) -> None:
             swept.append(gone)
             side, own = gone.side or Side.SELL, gone.client_order_id
-            logger.info("%s", order_messages.order_cancelled(desk.rules, side, gone.remaining, gone.price, own))
+            logger.info("%s", order_messages.order_cancelled(services.rules, side, gone.remaining, gone.price, own))
 
-        await cancel_leftovers(self._wire.account, self._clock, told, _of_another_instance(desk))
-        for order in desk.core.maker_exit.alive:
-            if not (_is_among(order, swept) or await self._is_over(order)):
+        await cancel_leftovers(self._client.account, self._clock, on_cancelled, _of_another_instance(services))
+        for order in services.core.maker_exit.alive:
+            if not (_is_among(order, swept) or await self._is_final(order)):
                 raise OutcomeUnknown(f"{order.client_order_id} may be on the book, or still reach it")
 
-    async def _is_over(self, order: Order) -> bool:
-        """Whether it is off the book for good. The list of open orders, in which it was not, may lag behind."""
-        if order.order_id is None:
+    async def _is_final(self, order: Order) -> bool:
+        """Whether `order` is off the book for good. The list of open orders, which lacked it, may lag behind."""
+        if order.order_id is None:  # no reply told its id, so it cannot be queried: wait out its recvWindow
             return self._clock.now_s() - order.sent_s >= self._request_expires_s
-        told = await self._wire.account.order_status(order.order_id)
-        return told.status is not None and told.status.final
+        record = await self._client.account.order_status(order.order_id)
+        return record.status is not None and record.status.final
 
-    async def _wind_down(self, desk: NodeServices) -> None:
-        """Beats that only withdraw, until nothing of the exit is on the book, in flight or in doubt."""
-        while not desk.core.maker_exit.idle:
-            view = self._wire.market_state.view(self._clock.now_s())
-            for command in desk.core.shutdown_tick(view, self._wire.server_clock.now_ms()):
+    async def _tick_until_idle(self, services: NodeServices) -> None:
+        """Run ticks that only cancel, until no order of the exit is on the book, in flight or unknown."""
+        core = services.core
+        while not core.maker_exit.idle:
+            view = self._client.market_state.view(self._clock.now_s())
+            for command in core.shutdown_tick(view, self._client.server_clock.now_ms()):
                 self._gateway.send(command)
-            desk.publish_events()
-            if not desk.core.maker_exit.idle:
+            services.publish_events()
+            if not core.maker_exit.idle:
                 with contextlib.suppress(TimeoutError):
-                    async with within(self._clock, _GLANCE_S):
+                    async with within(self._clock, _POLL_S):
                         await self._wake.wait()
                 self._wake.clear()
 
 
-def _of_another_instance(desk: NodeServices) -> Callable[[OrderRecord], bool]:
-    """Which orders bear our name and are not ours to cancel."""
-    return lambda told: desk.core.risk.instance_check.classify(told, busy=False) is UnexpectedOrderAction.STOP
+def _of_another_instance(services: NodeServices) -> Callable[[OrderRecord], bool]:
+    """Selects orders that bear our client-order-id prefix but belong to another instance: not ours to cancel."""
+    return lambda record: services.core.risk.instance_check.classify(record, busy=False) is UnexpectedOrderAction.STOP
 
 
 def _is_among(order: Order, swept: Iterable[OrderRecord]) -> bool:
-    """Whether it was cancelled in the sweep; one of which no order id was ever told by its name."""
+    """Whether `order` was swept; compared by client order id where no reply told its order id."""
     if order.order_id is not None:
         return any(record.order_id == order.order_id for record in swept)
     return any(record.client_order_id == order.client_order_id for record in swept)

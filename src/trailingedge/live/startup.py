@@ -1,6 +1,7 @@
-"""From connected to ready, step by step, each with its result shown.
+"""Startup: takes the daemon from the first connection to known balances, and shows the result of each step.
 
-A step that fails for a reason that may pass is tried again; one that a person must mend ends the start.
+A step that fails for a passing reason is tried again. One that a person must correct ends the start. The requests
+that `doctor` rehearses are those of `live.start_steps`.
 """
 
 import logging
@@ -9,21 +10,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.config import Settings
-from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
 from trailingedge.console.plain_ui import OperatorUi
 from trailingedge.core.clock import Clock
-from trailingedge.core.errors import (
-    ConfigError,
-    OutcomeUnknown,
-    ProtocolViolation,
-    RequestRefused,
-    StartFailed,
-)
+from trailingedge.core.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused, StartFailed
 from trailingedge.execution.jumpstart import Jumpstart
 from trailingedge.execution.probe_orders import ProbeOrder
-from trailingedge.live import factory
 from trailingedge.live.exchange_client import ExchangeClient
+from trailingedge.live.node_services import query_balances
+from trailingedge.live.params import StartParams
+from trailingedge.live.start_steps import StartSteps, prices_text
 from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord, RateLimit, Side, SymbolRules
 from trailingedge.notifications import messages, recovery_messages
 from trailingedge.notifications.alerts import Alerts
@@ -34,7 +29,7 @@ from trailingedge.websocket.retry import Retry
 logger = logging.getLogger(__name__)
 
 _BOOK_WITHIN_S: Final = 10.0
-_GLANCE_S: Final = 0.01
+_POLL_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,74 +42,66 @@ class TradingTerms:
 
 
 class Startup:
-    """The steps of design order: each may be awaited once the ones before it are done."""
+    """The steps of a start, in the order of the methods; each is awaited once the ones before it are done."""
 
     def __init__(
-        self, settings: Settings, wire: ExchangeClient, clock: Clock, face: OperatorUi, alerts: Alerts
+        self, params: StartParams, client: ExchangeClient, clock: Clock, ui: OperatorUi, alerts: Alerts
     ) -> None:
-        self._settings = settings
-        self._wire = wire
+        self._params = params
+        self._client = client
+        self._market_state = client.market_state
         self._clock = clock
-        self._face = face
+        self._ui = ui
         self._alerts = alerts
-        self.unrecovered = False  # we could look after what an earlier session has left, and have not done so yet
-        self.clearing = False  # own orders of an earlier session are being looked after
+        self._steps = StartSteps(params, client.api, client.account)
+        self._retry = Retry(client.api, clock, client.server_clock.now_ms, "the exchange")
         self._jumpstart: Jumpstart | None = None
-        self._asked = Retry(wire.api, clock, wire.server_clock.now_ms, "the exchange")
+        # For the shutdown of a start that is stopped: orders of an earlier session may still be on the book.
+        self.recovery_due = False  # logged on, and recovery is not complete
+        self.recovering = False  # recovery is cancelling orders now
 
     async def connect(self) -> None:
-        """Clock, logon and subscription; they are done by whoever keeps the connection."""
+        """Wait for clock, logon and subscription. `ExchangeClient` does them, as after each lost connection."""
         began_s = self._clock.now_s()
-        await self._wire.api.wait_ready()
+        await self._client.api.wait_ready()
         took_ms = (self._clock.now_s() - began_s) * 1000
-        offset_ms = self._wire.server_clock.offset_ms
-        self._face.show_step("connect and log on", f"ok, {took_ms:.0f} ms, clock offset {offset_ms:+d} ms")
-        self.unrecovered = True
+        offset_ms = self._client.server_clock.offset_ms
+        self._ui.show_step("connect and log on", f"ok, {took_ms:.0f} ms, clock offset {offset_ms:+d} ms")
+        self.recovery_due = True
 
-    async def agree(self) -> TradingTerms:
-        """Rules and fee. Raises ConfigError with every setting that the exchange does not allow."""
-        settings, api = self._settings, self._wire.api
-        told, limits = await self._asked.run(lambda: market_fetch.exchange_info(api, settings.symbol))
-        commission = await self._asked.run(self._wire.account.commission)
-        wrong = problems_with_exchange(settings, told, commission.maker)
-        if wrong:
-            raise ConfigError(wrong)
-        rules = effective_rules(settings, told)
-        fee = commission.maker if settings.fee is None else settings.fee
-        self._face.show_step(
-            "rules and fee",
-            f"tick {rules.tick_size.normalize():f}, lot {rules.step_size.normalize():f}, "
-            f"maker fee {messages.rate(fee)}",
-        )
-        for warning in warnings_with_exchange(settings, commission.maker):
+    async def agree_on_terms(self) -> TradingTerms:
+        """Request rules and fee. Raises ConfigError with every setting that the exchange does not allow."""
+        rules = await self._retry.run(self._steps.rules)
+        fee = await self._retry.run(lambda: self._steps.fee(rules))
+        # All problems in one list: a person should have to correct the settings once.
+        if fee.problems:
+            raise ConfigError(list(fee.problems))
+        self._ui.show_step("rules and fee", f"{rules.grid}, maker fee {messages.rate(fee.in_force)}")
+        for warning in fee.warnings:
             self._alerts.send(warning, logging.WARNING)
-        if settings.taker_escape_after_sec > 0:
-            self._face.show_step(
-                "taker escape", f"after {settings.taker_escape_after_sec:g} s, fee {messages.rate(commission.taker)}"
-            )
-        return TradingTerms(rules, fee, limits)
+        escape_after_s = self._params.escape_after_s
+        if escape_after_s > 0:
+            self._ui.show_step("taker escape", f"after {escape_after_s:g} s, fee {messages.rate(fee.taker)}")
+        return TradingTerms(rules.effective, fee.in_force, rules.limits)
 
-    async def fetch_klines(self) -> None:
-        """The history, without a gap; as much of it as there is."""
-        settings, api = self._settings, self._wire.api
-        count = settings.rolling_klines_maxlen
-        found = await self._asked.run(lambda: market_fetch.klines(api, settings.symbol, settings.kline_interval, count))
-        self._wire.market_state.load_klines(found)
-        if found:  # until an event tells the market's time, the newest close does
-            self._wire.market_state.on_event_time(found[-1].close_ms + 1, self._clock.now_s())
-        self._face.show_step("candles", f"{len(found)} of {count}, {settings.kline_interval} each")
+    async def load_klines(self) -> None:
+        """Load the kline history."""
+        found = await self._retry.run(self._steps.klines)
+        self._market_state.load_klines(found.klines)
+        if found.klines:  # until an event carries the market's time, the newest close does
+            self._market_state.on_event_time(found.klines[-1].close_ms + 1, self._clock.now_s())
+        self._ui.show_step("candles", found.text)
 
     async def first_book(self, rules: SymbolRules) -> BookTop:
-        """Wait until book and klines are there. Raises StartFailed after ten seconds."""
-        snapshots = self._wire.market_state
+        """Wait for best prices and a kline from the stream. Raises StartFailed after ten seconds."""
+        market_state = self._market_state
         deadline_s = self._clock.now_s() + _BOOK_WITHIN_S
         while self._clock.now_s() < deadline_s:
             top = self._fresh_top()
-            if top is not None and (snapshots.klines or snapshots.forming is not None):
-                text = f"bid {messages.price(rules, top.bid)}, ask {messages.price(rules, top.ask)}"
-                self._face.show_step("market streams", text)
+            if top is not None and (market_state.klines or market_state.forming is not None):
+                self._ui.show_step("market streams", prices_text(rules, top))
                 return top
-            await self._clock.sleep(_GLANCE_S)
+            await self._clock.sleep(_POLL_S)
         missing = "candle" if self._fresh_top() else "best bid and ask"
         raise StartFailed(
             f"no {missing} of {rules.symbol} within {_BOOK_WITHIN_S:.0f} s: see whether the symbol is trading "
@@ -122,100 +109,109 @@ class Startup:
         )
 
     def _fresh_top(self) -> BookTop | None:
-        """The best prices, unless they are of a stream that was heard while the account was away and is gone itself."""
-        age_s = self._clock.now_s() - self._wire.market_state.top_confirmed_s
-        return self._wire.market_state.top if age_s < self._settings.stale_after_sec else None
+        """The best prices, unless they are stale: the stream may have been lost while we waited for the account."""
+        age_s = self._clock.now_s() - self._market_state.top_confirmed_s
+        return self._market_state.top if age_s < self._params.stale_after_s else None
 
     async def recover(self, terms: TradingTerms, top: BookTop) -> RecoveredState:
-        """Find out where the last session was: its exit order is adopted, its other orders are cancelled."""
-        settings, rules, snapshots = self._settings, terms.rules, self._wire.market_state
-        await self._asked.run(self._learn_market_time)
-        ground = factory.recovery_context(
-            settings, rules, float(terms.fee), lambda: snapshots.top or top, self._market_ms
+        """Recover the state of the last session: its exit order is adopted, its other orders are cancelled."""
+        rules, market_state = terms.rules, self._market_state
+        # Recovery works by the market's time, which is known only to a candle until the stream's next frame.
+        await self._retry.run(self._measure_market_time)
+        context = self._params.recovery_context(
+            rules, float(terms.fee), lambda: market_state.top or top, self._market_ms
         )
         cancelled: list[OrderRecord] = []
 
-        def told(order: OrderRecord) -> None:
+        def on_cancelled(order: OrderRecord) -> None:
             cancelled.append(order)
             side = order.side or Side.SELL
             text = messages.leftover_cancelled(rules, side, order.remaining, order.price, order.client_order_id)
             self._alerts.send(text, logging.WARNING)
 
-        account = self._wire.account
-        self.clearing = True
-        recovered = await self._asked.run(lambda: recover(account, self._klines_between, ground, self._clock, told))
-        self.clearing = self.unrecovered = False
-        self._face.show_step("own open orders", f"{len(cancelled)} cancelled" if cancelled else "none")
-        self._face.show_step("restart", recovery_messages.summary(rules, recovered))
-        for sentence in recovered.alerts:
-            self._alerts.send(sentence, logging.WARNING)
+        # Set before the first request: a shutdown during recovery must cancel what recovery may leave half done.
+        account = self._client.account
+        self.recovering = True
+        recovered = await self._retry.run(
+            lambda: recover(account, self._klines_between, context, self._clock, on_cancelled)
+        )
+        self.recovering = self.recovery_due = False
+        self._ui.show_step("own open orders", f"{len(cancelled)} cancelled" if cancelled else "none")
+        self._ui.show_step("restart", recovery_messages.summary(rules, recovered))
+        for alert in recovered.alerts:
+            self._alerts.send(alert, logging.WARNING)
         if recovered.active_exit is not None:
             self._alerts.send(recovery_messages.exit_resumed(rules, recovered.active_exit))
         return recovered
 
     async def fill_balances(self, rules: SymbolRules, top: BookTop, recovered: RecoveredState) -> None:
-        """Have the exchange tell the balances; with an exit in hand they are only asked for."""
+        """Learn the balances.
+
+        Usually a jumpstart order makes the account's stream push them, which proves that it works. With an exit in
+        progress that order could disturb it, and outside trading hours it would be rejected: then they are queried.
+        """
         if recovered.active_exit is not None:
             settled_ms = recovered.active_exit.ended_ms
-            await self._asked.run(lambda: self._wire.read_balances(settled_ms))
-            self._face.show_step("jumpstart", "left out, an exit goes on")
+            await self._retry.run(lambda: self._query_balances(settled_ms))
+            self._ui.show_step("jumpstart", "left out, an exit goes on")
             return
         if not rules.trading:
             self._alerts.send(messages.not_trading(rules.symbol, rules.status), logging.WARNING)
-            await self._asked.run(lambda: self._wire.read_balances(settled_ms=0))
-            self._face.show_step("jumpstart", f"left out, symbol status {rules.status}")
+            await self._retry.run(lambda: self._query_balances(settled_ms=0))
+            self._ui.show_step("jumpstart", f"left out, symbol status {rules.status}")
             return
         jumpstart = self._jumpstart = Jumpstart(
-            self._wire.account,
-            self._wire.market_state,
+            self._client.account,
+            self._market_state,
             rules,
             self._clock,
-            lambda what, own, order: self._tell_jumpstart(rules, what, own, order),
-            factory.request_expires_s(self._settings),
+            lambda what, own, order: self._log_jumpstart(rules, what, own, order),
+            self._params.request_expires_s,
         )
-        await self._asked.run(lambda: self._run_jumpstart(jumpstart, self._wire.market_state.top or top))
+        await self._retry.run(lambda: self._run_jumpstart(jumpstart, self._market_state.top or top))
 
     @property
     def left(self) -> Mapping[str, ProbeOrder]:
-        """Orders of a start that was broken off, by client order id: they may still be on the book."""
+        """Jumpstart orders that may still be on the book, by client order id."""
         return {} if self._jumpstart is None else self._jumpstart.maybe_open
 
-    async def withdraw(self) -> None:
-        """Cancel what is `left`. Raises SessionLost or OutcomeUnknown."""
+    async def cancel_left(self) -> None:
+        """Cancel the orders in `left`. Raises SessionLost or OutcomeUnknown."""
         if self._jumpstart is not None:
             await self._jumpstart.cancel_all()
 
-    async def _klines_between(self, interval: str, from_ms: int, until_ms: int) -> Sequence[Kline]:
-        api, symbol = self._wire.api, self._settings.symbol
-        return await market_fetch.klines_between(api, symbol, interval, from_ms, until_ms)
+    async def _query_balances(self, settled_ms: int) -> None:
+        await query_balances(self._client.account, self._market_state, settled_ms)
 
-    async def _learn_market_time(self) -> None:
-        """To a second, for the stream tells it only with the next candle's frame, and no decision can wait for that."""
-        api, symbol = self._wire.api, self._settings.symbol
+    async def _klines_between(self, interval: str, from_ms: int, until_ms: int) -> Sequence[Kline]:
+        return await market_fetch.klines_between(self._client.api, self._params.symbol, interval, from_ms, until_ms)
+
+    async def _measure_market_time(self) -> None:
+        """Learn the market's time to a second: the stream carries it only with the next candle's frame."""
         try:
-            seconds = await market_fetch.klines(api, symbol, "1s", 1)
-        except (RequestRefused, OutcomeUnknown, ProtocolViolation) as trouble:
-            logger.info("market time known to a candle only: %s", trouble)
+            seconds = await market_fetch.klines(self._client.api, self._params.symbol, "1s", 1)
+        except (RequestRefused, OutcomeUnknown, ProtocolViolation) as error:
+            logger.info("market time known to a candle only reason=%s", error)
             return
         for second in seconds:
-            self._wire.market_state.on_event_time(second.close_ms + 1, self._clock.now_s())
+            self._market_state.on_event_time(second.close_ms + 1, self._clock.now_s())
 
     def _market_ms(self) -> int:
-        return self._wire.market_state.market_ms(self._clock.now_s())
+        return self._market_state.market_ms(self._clock.now_s())
 
     async def _run_jumpstart(self, jumpstart: Jumpstart, top: BookTop) -> None:
-        result = await jumpstart.run(top, self._wire.server_clock.now_ms())
-        for asset, told, asked in result.differs:
-            self._alerts.send(messages.balances_differ(asset, told, asked), logging.WARNING)
-        self._face.show_step("jumpstart", "ok, balances pushed" if result.pushed else "balances asked for")
+        result = await jumpstart.run(top, self._client.server_clock.now_ms())
+        for asset, pushed, queried in result.differs:
+            self._alerts.send(messages.balances_differ(asset, pushed, queried), logging.WARNING)
+        self._ui.show_step("jumpstart", "ok, balances pushed" if result.pushed else "balances asked for")
 
-    def _tell_jumpstart(self, rules: SymbolRules, what: str, client_order_id: str, order: ProbeOrder) -> None:
+    def _log_jumpstart(self, rules: SymbolRules, what: str, client_order_id: str, order: ProbeOrder) -> None:
         if what == "placed":
             text = messages.jumpstart_placed(rules, client_order_id, order.side, order.quantity, order.price)
         else:
-            held = [self._balance(asset) for asset in (rules.base_asset, rules.quote_asset)]
-            text = messages.jumpstart_cancelled(rules, client_order_id, *held)
+            balances = [self._balance(asset) for asset in (rules.base_asset, rules.quote_asset)]
+            text = messages.jumpstart_cancelled(rules, client_order_id, *balances)
         logger.info("%s", text)
 
     def _balance(self, asset: str) -> Balance:
-        return self._wire.market_state.balances.get(asset) or Balance(asset, ZERO)
+        return self._market_state.balances.get(asset) or Balance(asset, ZERO)

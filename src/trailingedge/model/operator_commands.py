@@ -1,5 +1,6 @@
 """Operator commands and their results, the same for hotkeys, control socket and Telegram."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -33,5 +34,8 @@ class CommandResult:
     data: Mapping[str, object] = field(default_factory=dict)
 
 
+SubmitCommand = Callable[[OperatorCommand], "asyncio.Future[CommandResult]"]
+"""Queues a command and returns at once. The future receives the result, perhaps some ticks later."""
+
 CommandSink = Callable[[OperatorCommand, Callable[[CommandResult], None]], None]
-"""Takes a command and returns at once; the callback receives the result on the event loop, once."""
+"""The same for an interface that takes its reply by a callback; it is called once, on the event loop."""

@@ -154,8 +154,8 @@ def jumpstart_cancelled(rules: SymbolRules, client_order_id: str, base: Balance,
 def balances_differ(asset: str, streamed: Decimal, queried: Decimal) -> str:
     """The user data stream and `account.status` disagree."""
     return (
-        f"balances differ: {format_plain(streamed)} {asset} by the stream, {format_plain(queried)} {asset} by the account, "
-        f"which is taken as correct"
+        f"balances differ: {format_plain(streamed)} {asset} by the stream, {format_plain(queried)} {asset} by the "
+        f"account, which is taken as correct"
     )
 
 

@@ -78,8 +78,8 @@ def measured(trip: BreakerTrip) -> str:
 def balance_moved(asset: str, expected: Decimal, reported: Decimal) -> str:
     """A balance that fills and fees do not explain."""
     return (
-        f"balance moved: {format_plain(reported)} {asset}, expected {format_plain(expected)} after all fills and fees; reading the "
-        f"account again (a deposit, a withdrawal or an order by hand would explain it)"
+        f"balance moved: {format_plain(reported)} {asset}, expected {format_plain(expected)} after all fills and fees; "
+        f"reading the account again (a deposit, a withdrawal or an order by hand would explain it)"
     )
 
 

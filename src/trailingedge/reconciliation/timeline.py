@@ -142,7 +142,7 @@ def position_changes(
 def _with_side_of_exit(
     timeline: PositionTimeline, active_exit: HistoricalExit, foreign_fills: Sequence[AccountTrade], now: CurrentPosition
 ) -> PositionTimeline:
-    """The timeline with the side of the active exit as its last regime, whatever the anchors say."""
+    """The timeline whose last regime is the side of the active exit, even where the anchors say otherwise."""
     regime = active_exit.sold_regime
     last = timeline.changes[-1] if timeline.changes else None
     if last is not None and last.regime is regime:

@@ -60,7 +60,7 @@ class ProgressBar:
             self._stream.flush()
 
 
-class StopRequest:
+class InterruptRequest:
     """A request to stop. Calling it returns whether the user has asked to stop."""
 
     def __init__(self) -> None:
@@ -94,13 +94,13 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def stop_on_ctrl_c() -> Iterator[StopRequest]:
-    """Within this block Ctrl-C and SIGTERM only set the `StopRequest`, which the computation polls.
+def stop_on_ctrl_c() -> Iterator[InterruptRequest]:
+    """Within this block Ctrl-C and SIGTERM only set the `InterruptRequest`, which the computation polls.
 
     `uv run` delivers the same signal twice, so all signals of the first second count as one; a later one ends the
     process at once.
     """
-    request = StopRequest()
+    request = InterruptRequest()
     before = {number: signal.signal(number, request.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield request

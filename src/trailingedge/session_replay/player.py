@@ -294,7 +294,7 @@ class SessionPlayer(IoBoundary):
             return "the daemon is not built yet"
         match entry:
             case ("obey", _, _, command, who):
-                self.node.submit(OperatorCommand(command), who=who)
+                self.node.submit(OperatorCommand(command), source=who)
             case ("stop", _, _, reason, code):
                 self.node.stop(reason, ExitCode(code))
             case ("stir", *_):

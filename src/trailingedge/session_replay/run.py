@@ -4,7 +4,7 @@ import contextlib
 import logging
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
@@ -19,7 +19,9 @@ from trailingedge.eventlog import error_codec
 from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.eventlog.recorder import DecisionObserver, RecordedAlerts
 from trailingedge.execution.trading_core import TradingCore
-from trailingedge.live.factory import Observer, Runtime
+from trailingedge.live.factory import node_params
+from trailingedge.live.node_builder import build_node
+from trailingedge.live.runtime import Observer, Runtime
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import StateView
@@ -46,6 +48,7 @@ class ReplayResult:
     it; an unknown program is "". `changed_settings` differ from the recorded ones, `recorded_values` are the latter.
     Times are nanoseconds since the session started, `started_ns` is the wall clock then. `divergence` explains the
     difference. `stopped_at` is the share of the record that was read when the user stopped the replay, otherwise None.
+    `settings` are those of the replay.
     """
 
     path: Path
@@ -63,6 +66,7 @@ class ReplayResult:
     program_now: str = ""
     divergence: Divergence | None = None
     stopped_at: float | None = None
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def is_same(self) -> bool:
@@ -136,6 +140,7 @@ def replay_session(
         program_now=program,
         divergence=divergence,
         stopped_at=stopped_at,
+        settings=settings,
     )
 
 
@@ -173,7 +178,8 @@ async def _run_node(
         observer=_Observers(DecisionObserver(player), *([] if observer is None else [observer])),
     )
     check = player.wrap_key_check(_checks_nothing) if header.checks_key else None
-    node = TradingNode(settings, runtime, _NoUi(), RecordedAlerts(_NoAlerts(), player), verify_key=check)
+    alerts = RecordedAlerts(_NoAlerts(), player)
+    node = build_node(node_params(settings), runtime, _NoUi(), alerts, verify_key=check)
     player.node = node
     nodes.append(node)
     player.start()
@@ -216,13 +222,13 @@ class _NoUi:
     def close(self) -> None:
         pass
 
-    def line(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         pass
 
-    def step(self, name: str, result: str) -> None:
+    def show_step(self, name: str, result: str) -> None:
         pass
 
-    def show(self, view: StatusView, now_s: float) -> None:
+    def show_status(self, view: StatusView, now_s: float) -> None:
         pass
 
 

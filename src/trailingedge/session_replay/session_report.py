@@ -24,8 +24,7 @@ def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True)
     observer = _ReportObserver()
     nodes: list[TradingNode] = []
     replayed = replay_session(path, observer=observer, nodes=nodes, on_progress=on_progress)
-    node = nodes[0]
-    desk = node.services
+    settings, desk = replayed.settings, nodes[0].services
     if desk is None or not desk.statistics.from_ms:
         if replayed.stopped_at is not None:
             raise KeyboardInterrupt
@@ -38,7 +37,7 @@ def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True)
         tick_size=rules.tick_size,
         from_ms=tally.from_ms,
         to_ms=tally.to_ms,
-        settings=shareable_settings(node.settings),
+        settings=shareable_settings(settings),
         exits=tuple(tally.exits),
         fills=tuple(observer.fills),
         orders=tuple(observer.orders),
@@ -52,7 +51,7 @@ def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True)
         last_value=tally.last_value,
         max_drawdown_frac=tally.max_drawdown_frac,
         gaps=tuple(_gaps(replayed)),
-        mode=TradingMode.SIM.value if node.settings.trading_mode is TradingMode.SIM else "",
+        mode=TradingMode.SIM.value if settings.trading_mode is TradingMode.SIM else "",
     )
 
 

@@ -22,5 +22,5 @@ def status_of(node: TradingNode | None) -> StatusAt | None:
     desk = None if node is None else node.services
     if node is None or desk is None:
         return None
-    view = desk.status(node.client.reconnects)
+    view = desk.queries.view(node.client.reconnects)
     return StatusAt(view, desk.core.state.exit, why(view, desk.core.decision))

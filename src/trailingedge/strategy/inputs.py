@@ -21,8 +21,8 @@ class StrategyCommand(Enum):
 class StrategyParams:
     """The settings and symbol rules that the strategy works with. Fractions are of 1; `fee` is the maker fee in force.
 
-    A field has the name and the type of its setting, and is copied from it by name (`live.factory.strategy_params`): a new
-    strategy setting is declared in `config.Settings` and named here, and nowhere else. `fee` and the last three
+    A field has the name and the type of its setting, and is copied from it by name (`live.factory.strategy_params`): a
+    new strategy setting is declared in `config.Settings` and named here, and nowhere else. `fee` and the last three
     before `anchor_price` come from the exchange's rules. `anchor_price` (quote per base) replaces the market price
     when there are no trades to take an anchor from.
     """

@@ -1,5 +1,6 @@
-"""What can be known of a start without the network is known before it."""
+"""Local checks: every problem that can be found without the network."""
 
+import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from trailingedge.commands.checks import local
 from trailingedge.commands.checks.result import CheckResult, CheckStatus, skipped
-from trailingedge.commands.checks.stream_check import meanwhile
+from trailingedge.commands.checks.stream_check import background
 from trailingedge.config import RISK_PHRASE, LoadedSettings, read_settings
 from trailingedge.live.control_socket import ControlSocket
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
@@ -150,11 +151,13 @@ class TestControlSocket:
         assert os.listdir(folder) == []
 
     async def test_a_running_daemon_is_recognized(self, folder: Path) -> None:
-        def obey(_: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
-            tell(CommandResult("live ETHFDUSD | watching | 2500.00/2500.01 FDUSD\nmore"))
+        def submit(_: OperatorCommand) -> asyncio.Future[CommandResult]:
+            reply: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
+            reply.set_result(CommandResult("live ETHFDUSD | watching | 2500.00/2500.01 FDUSD\nmore"))
+            return reply
 
-        control = ControlSocket(folder / "ETHFDUSD.sock", obey)
-        async with meanwhile(control.run()):
+        control = ControlSocket(folder / "ETHFDUSD.sock", submit)
+        async with background(control.run()):
             await control.open.wait()
             finding, running = await local.control_socket(control.path)
         assert (finding.status, running) == (CheckStatus.OK, True)

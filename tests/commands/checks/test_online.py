@@ -1,4 +1,4 @@
-"""A start is tried out step by step; what fails is named, and only what needs it is left out."""
+"""Online checks: the steps of a start one by one; a failed step skips only those that need it."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from tests.daemon_harness import URL, with_settings
 
 from trailingedge.auth.permissions import Permissions
 from trailingedge.commands.checks.result import CheckStatus
-from trailingedge.commands.checks.stream_check import meanwhile
+from trailingedge.commands.checks.stream_check import background
 from trailingedge.config import TradingMode
 from trailingedge.core.errors import ExitCode, OutcomeUnknown
 from trailingedge.model.market import Side
@@ -25,7 +25,7 @@ def test_every_step_of_a_good_start_comes_true() -> None:
     assert "tick 0.01, lot 0.0001, least order 5.00 FDUSD" in found["rules"].text
     assert "it would start with ETH" in found["funds"].text
     assert "100 of 1440" in found["candles"].text
-    assert "told of by the account's events, cancelled" in found["canary order"].text
+    assert "reported by the account's events, cancelled" in found["canary order"].text
     assert orders_of(exchange) == []
 
 
@@ -113,10 +113,10 @@ def test_open_orders_are_told_ours_from_others() -> None:
     assert orders_of(exchange) == ["TE-t-abc123", "mine"]
 
 
-def test_a_clock_that_is_wrong_is_warned_of_and_reckoned_with() -> None:
+def test_a_wrong_clock_is_warned_of_and_corrected_for() -> None:
     found, _ = run_online_checks(clock_off_ms=-5000)
     assert found["clock"].status is CheckStatus.WARNING
-    assert "+5000 ms from ours" in found["clock"].text
+    assert "+5000 ms off ours" in found["clock"].text
     assert found["canary order"].status is CheckStatus.OK
 
 
@@ -133,7 +133,7 @@ def test_a_clock_that_is_wrong_is_warned_of_and_reckoned_with() -> None:
             "every IP address",
             id="from everywhere",
         ),
-        pytest.param(OutcomeUnknown("no answer"), CheckStatus.WARNING, "not learned: no answer", id="not told"),
+        pytest.param(OutcomeUnknown("no answer"), CheckStatus.WARNING, "not known: no answer", id="not told"),
     ],
 )
 def test_what_a_live_key_may_do_is_asked(permissions: Permissions | Exception, verdict: CheckStatus, said: str) -> None:
@@ -154,8 +154,8 @@ def test_a_connection_that_breaks_is_told_by_each_step_after() -> None:
             await stage.clock.sleep(0.09)
             stage.loopback.hub.disconnect(api=True)
 
-        async with meanwhile(fall()):
-            await stage.rehearsal.run()
+        async with background(fall()):
+            await stage.checks.run()
 
     found, _ = run_online_checks(cut)
     assert found["connection"].status is CheckStatus.OK

@@ -1,4 +1,4 @@
-"""A finding is one line for a person, one object for a machine, and part of one exit code."""
+"""Check results: one line for people, one JSON object for machines, and one exit code of all."""
 
 import logging
 

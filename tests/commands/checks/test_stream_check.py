@@ -1,4 +1,4 @@
-"""A stream that speaks is told from one that is silent, and that from one that is away."""
+"""Stream check: frames that arrive, a silent stream, and one that cannot be reached."""
 
 from tests.commands.virtual_exchange import names_with_status, run_online_checks
 
@@ -9,7 +9,7 @@ from trailingedge.core.errors import ExitCode
 def test_a_stream_that_speaks_is_heard() -> None:
     found, _ = run_online_checks()
     assert found["market stream"].status is CheckStatus.OK
-    assert "first heard after 0." in found["market stream"].text
+    assert "first frame after 0." in found["market stream"].text
 
 
 def test_a_stream_that_is_away_stops_nothing_else() -> None:
@@ -19,10 +19,10 @@ def test_a_stream_that_is_away_stops_nothing_else() -> None:
     assert found["canary order"].status is CheckStatus.OK
 
 
-def test_a_silent_stream_is_told_from_a_dead_one() -> None:
+def test_a_silent_stream_is_distinguished_from_a_dead_one() -> None:
     found, _ = run_online_checks(moving=False)
     assert found["market stream"].status is CheckStatus.WARNING
-    assert "nothing streamed within 10 s, though asked it says bid 2500.00 FDUSD" in found["market stream"].text
+    assert "no frames within 10 s, though a request returned bid 2500.00 FDUSD" in found["market stream"].text
 
 
 def test_a_market_of_which_nothing_is_known_is_out_of_reach() -> None:

@@ -1,4 +1,4 @@
-"""The canary tells whether orders get through, and is never left behind."""
+"""Test order: it shows whether orders get through, and is never left behind."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ def test_the_canary_sells_where_there_is_nothing_to_buy_with() -> None:
 def test_without_funds_the_canary_fails_and_says_what_to_do() -> None:
     found, _ = run_online_checks(balances={"ETH": D("0.0001")})
     assert found["funds"].status is CheckStatus.WARNING
-    assert "too little for the least order" in found["funds"].text
+    assert "too little for the smallest order" in found["funds"].text
     assert found["canary order"].status is CheckStatus.FAILED
     assert "see that the account has funds" in found["canary order"].remedy
 
@@ -54,7 +54,7 @@ def test_a_canary_that_cannot_be_cancelled_is_named() -> None:
 
 def test_an_interrupted_canary_leaves_no_order() -> None:
     async def interrupt(stage: CheckHarness) -> None:
-        running = asyncio.create_task(stage.rehearsal.run())
+        running = asyncio.create_task(stage.checks.run())
         while not stage.exchange.account().open_orders():
             await stage.clock.sleep(0.001)
         running.cancel()
@@ -68,5 +68,5 @@ def test_an_interrupted_canary_leaves_no_order() -> None:
 def test_a_canary_that_no_event_tells_of_fails() -> None:
     found, exchange = run_online_checks(deaf_to='"executionReport"')
     assert found["canary order"].status is CheckStatus.FAILED
-    assert "placed and cancelled, but no event told of it within 2 s" in found["canary order"].text
+    assert "placed and cancelled, but no event reported it within 2 s" in found["canary order"].text
     assert orders_of(exchange) == []

@@ -1,4 +1,4 @@
-"""What can be known of a start without the network: settings, the key's file, folders, the service manager."""
+"""Local checks: what can go wrong at a start without the network: settings, key file, folders, service manager."""
 
 import asyncio
 import contextlib
@@ -12,89 +12,90 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge import config_validator
-from trailingedge.auth.manager import KeyManager
+from trailingedge.auth.manager import key_file_problems
 from trailingedge.commands.checks.result import CheckResult, failure, passed, skipped, warning
-from trailingedge.config import CREDENTIAL, LoadedSettings, Settings
-from trailingedge.core.errors import ConfigError
+from trailingedge.config import CREDENTIAL, LoadedSettings
 from trailingedge.live.control_socket import ControlSocket, NoRunningDaemon, request
-from trailingedge.model.operator_commands import CommandResult
+from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 
 KEY_FILE: Final = "BINANCE_ED25519_PRIV_PATH"
 _SETTINGS, _KEY, _LOGS, _SOCKET, _SERVICE = "settings", "private key", "log folder", "control socket", "systemd"
 _LITTLE_BYTES: Final = 200 * 1024 * 1024  # a few weeks of session logs
-_ANSWERED_WITHIN_S: Final = 2.0
+_ANSWER_WITHIN_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class LocalProblems:
-    """What is wrong with the settings, by what it stops: everything, or only trading unattended."""
+    """Problems with the settings, by what they prevent: any connection, or only trading unattended."""
 
     settings: tuple[str, ...]
-    key: tuple[str, ...]  # of the private key's file and what is in it
-    consent: tuple[str, ...]  # to trade real money; a terminal is asked for it
+    key: tuple[str, ...]  # of the private key's file and its content
+    consent: tuple[str, ...]  # to trade real money; at a terminal the daemon asks for it
     warnings: tuple[str, ...]
 
     @property
     def prevents_connecting(self) -> bool:
-        """Nothing could connect with these."""
+        """Whether the exchange cannot be reached with these settings."""
         return bool(self.settings or self.key)
 
     @property
     def problems(self) -> tuple[str, ...]:
+        """All problems but the warnings."""
         return self.settings + self.key + self.consent
 
 
 def validate(reading: LoadedSettings) -> LocalProblems:
-    """Everything that stops a start before it connects, what is wrong inside the key's file included."""
-    chosen = reading.settings
-    wrong, key = list(reading.problems), _inside_the_key(chosen)
-    consent: list[str] = []
-    for problem in config_validator.problems(chosen, reading.sources, reading.unread):
-        name = problem.partition(" ")[0]  # each begins with the setting that it is about
+    """Every problem that ends a start before it connects, also inside the key file."""
+    settings = reading.settings
+    wrong, consent, key = list(reading.problems), list[str](), list[str]()
+    if settings.trading_mode.needs_key:
+        key += key_file_problems(settings.binance_ed25519_priv_path, settings.binance_ed25519_api_key or "")
+    for problem in config_validator.problems(settings, reading.sources, reading.unread):
+        name = problem.partition(" ")[0]  # each problem begins with the name of its setting
         {KEY_FILE: key, "CONFIRM_LIVE": consent}.get(name, wrong).append(problem)
-    # Settings that do not hold by themselves are not looked at any closer.
-    warnings = [*reading.warnings, *([] if wrong else config_validator.warnings(chosen))]
+    # A warning compares several settings, which means little while one of them is wrong.
+    warnings = [*reading.warnings, *([] if wrong else config_validator.warnings(settings))]
     return LocalProblems(tuple(wrong), tuple(key), tuple(consent), tuple(warnings))
 
 
-def settings(reading: LoadedSettings, judgement: LocalProblems) -> list[CheckResult]:
-    """What is wrong with the settings, the key's file apart, or that they are fine."""
-    found = [failure(_SETTINGS, problem) for problem in judgement.settings]
-    found += [warning(_SETTINGS, said) for said in (*judgement.consent, *judgement.warnings)]
+def settings(reading: LoadedSettings, problems: LocalProblems) -> list[CheckResult]:
+    """The findings about the settings, apart from the key file."""
+    found = [failure(_SETTINGS, problem) for problem in problems.settings]
+    found += [warning(_SETTINGS, text) for text in (*problems.consent, *problems.warnings)]
     changed = sum(source != "default" for source in reading.sources.values())
     return found or [passed(_SETTINGS, f"{len(reading.sources)} of them, {changed} not at their default")]
 
 
-def private_key(reading: LoadedSettings, judgement: LocalProblems) -> list[CheckResult]:
-    """The key's file: who may read it, and what is in it."""
+def private_key(reading: LoadedSettings, problems: LocalProblems) -> list[CheckResult]:
+    """The findings about the key file: who may read it, and its content."""
     chosen = reading.settings
     if not chosen.trading_mode.needs_key:
         return [skipped(_KEY, f"{chosen.trading_mode.value} makes its own")]
-    if judgement.key:
-        return [failure(_KEY, problem) for problem in judgement.key]
+    if problems.key:
+        return [failure(_KEY, problem) for problem in problems.key]
     path = chosen.binance_ed25519_priv_path
     handed_over = ", handed over by systemd" if reading.sources[KEY_FILE] == CREDENTIAL else ""
     return [passed(_KEY, f"{path}, Ed25519, mode {stat.S_IMODE(path.stat().st_mode):04o}{handed_over}")]
 
 
 def log_folder(log_dir: Path) -> CheckResult:
-    """Whether a session log can be written, and for how long."""
+    """Whether a session log can be written, and how much room there is."""
     try:
-        with _left_as_it_was(log_dir):
+        with _restored(log_dir):
             log_dir.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=log_dir):
                 free = shutil.disk_usage(log_dir).free
     except OSError as error:
         return failure(_LOGS, f"{log_dir}: {error.strerror}", "choose a LOG_DIR that this user owns")
-    said = f"{log_dir.absolute()}, {free / 1e9:.1f} GB free"
+    text = f"{log_dir.absolute()}, {free / 1e9:.1f} GB free"
     if free < _LITTLE_BYTES:
-        return warning(_LOGS, said, "make room, or lower LOG_RETENTION_DAYS")
-    return passed(_LOGS, said)
+        return warning(_LOGS, text, "make room, or lower LOG_RETENTION_DAYS")
+    return passed(_LOGS, text)
 
 
 @contextlib.contextmanager
-def _left_as_it_was(folder: Path) -> Iterator[None]:
-    """What is missing of `folder` and is made meanwhile goes away again, unless somebody uses it by then."""
+def _restored(folder: Path) -> Iterator[None]:
+    """Remove afterwards the folders that the block creates, unless another program uses them by then."""
     missing = [each for each in (folder, *folder.parents) if not os.path.exists(each)]  # never raises, innermost first
     try:
         yield
@@ -105,50 +106,48 @@ def _left_as_it_was(folder: Path) -> Iterator[None]:
 
 
 async def control_socket(path: Path) -> tuple[CheckResult, bool]:
-    """Whether a daemon could listen there, and whether one does."""
+    """Whether a daemon could listen at `path`, and whether one does already."""
     try:
-        answer = await request(path, "status", patience_s=_ANSWERED_WITHIN_S)
-    except NoRunningDaemon as nobody:
-        if nobody.command_sent:
-            return warning(_SOCKET, f"{path}: {nobody}", "see what is running there"), True
+        answer = await request(path, "status", timeout_s=_ANSWER_WITHIN_S)
+    except NoRunningDaemon as reason:
+        # Something accepted the connection and did not answer as a daemon: it blocks the path, dead or alive.
+        if reason.command_sent:
+            return warning(_SOCKET, f"{path}: {reason}", "see what is running there"), True
     else:
-        return passed(_SOCKET, f"{path}, where a daemon runs: {_beginning(str(answer['text']))}"), True
-    control = ControlSocket(path, lambda _, tell: tell(CommandResult("only trying", done=False)))
-    with _left_as_it_was(path.parent):
-        trying, opening = asyncio.create_task(control.run()), asyncio.create_task(control.open.wait())
-        await asyncio.wait((trying, opening), return_when=asyncio.FIRST_COMPLETED)
-        for task in (trying, opening):
+        return passed(_SOCKET, f"{path}, where a daemon runs: {_mode_and_position(str(answer['text']))}"), True
+    # No daemon answered. Open the socket as a daemon would; that finds a path that is too long, taken or forbidden.
+    control = ControlSocket(path, _refuse)
+    with _restored(path.parent):
+        running, opening = asyncio.create_task(control.run()), asyncio.create_task(control.open.wait())
+        await asyncio.wait((running, opening), return_when=asyncio.FIRST_COMPLETED)
+        for task in (running, opening):
             task.cancel()
-        await asyncio.wait((trying, opening))
+        await asyncio.wait((running, opening))
     if control.unavailable_reason:
-        return warning(_SOCKET, f"{path}: {control.unavailable_reason}", "the daemon goes on without it"), False
+        return warning(_SOCKET, f"{path}: {control.unavailable_reason}", "the daemon trades without it"), False
     return passed(_SOCKET, f"{path} can be made"), False
 
 
-def _beginning(status: str) -> str:
-    """Which daemon it is and how it stands; of what it holds and waits for it tells itself."""
+def _refuse(_: OperatorCommand) -> asyncio.Future[CommandResult]:
+    """Refuse commands: the socket is open for a moment only, and no daemon is behind it."""
+    reply: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
+    reply.set_result(CommandResult("only trying", done=False))
+    return reply
+
+
+def _mode_and_position(status: str) -> str:
+    """The first two parts of a status line; the rest changes by the second."""
     return " | ".join(status.split("\n")[0].split(" | ")[:2])
 
 
 def service_manager(environ: Mapping[str, str]) -> CheckResult:
-    """Whether systemd would hear that we are ready."""
-    told = environ.get("NOTIFY_SOCKET", "")
-    if not told:
+    """Whether systemd would receive our messages."""
+    address = environ.get("NOTIFY_SOCKET", "")
+    if not address:
         return skipped(_SERVICE, "not started by systemd, as a service is: NOTIFY_SOCKET is not set")
-    if not told.startswith("@") and not os.access(told, os.W_OK):
-        return warning(_SERVICE, f"NOTIFY_SOCKET is {told}, which cannot be written to", "use Type=notify in the unit")
+    if not address.startswith("@") and not os.access(address, os.W_OK):
+        text = f"NOTIFY_SOCKET is {address}, which cannot be written to"
+        return warning(_SERVICE, text, "use Type=notify in the unit")
     every = environ.get("WATCHDOG_USEC", "")
     watchdog = f"watchdog {int(every) / 1e6:g} s" if every.isdigit() else "no watchdog"
-    return passed(_SERVICE, f"listens at {told}, {watchdog}")
-
-
-def _inside_the_key(chosen: Settings) -> list[str]:
-    """What is wrong inside the key's file; whether there is one that we may read is judged with the settings."""
-    path = chosen.binance_ed25519_priv_path
-    if not chosen.trading_mode.needs_key or not path.is_file() or not os.access(path, os.R_OK):
-        return []
-    try:
-        KeyManager.from_file(path, chosen.binance_ed25519_api_key or "")
-    except ConfigError as wrong:
-        return list(wrong.problems)
-    return []
+    return passed(_SERVICE, f"listens at {address}, {watchdog}")

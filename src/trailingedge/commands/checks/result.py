@@ -1,4 +1,4 @@
-"""What was found when something was looked at, in words and for machines."""
+"""Check result: what a check found, as a line for people and as JSON."""
 
 import contextlib
 import sys
@@ -11,13 +11,13 @@ from typing import Final
 from trailingedge.core.errors import ExitCode
 from trailingedge.logging_config import setup
 
-_WIDEST_NAME: Final = 16
-# Of several failures the one that a person must mend goes before those that may pass.
-_GRAVITY: Final = (ExitCode.CONFIG, ExitCode.UNREACHABLE, ExitCode.UNEXPECTED)
+_WIDEST_NAME: Final = 16  # "key permissions", with a space to spare
+# Most severe first: what a person must correct, then what may pass by itself.
+_SEVERITY: Final = (ExitCode.CONFIG, ExitCode.UNREACHABLE, ExitCode.UNEXPECTED)
 
 
 class CheckStatus(Enum):
-    """How it is."""
+    """How a check ended."""
 
     OK = "ok"
     WARNING = "warning"
@@ -27,7 +27,7 @@ class CheckStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One thing that was looked at. A failure has an exit code; what can be mended has a remedy."""
+    """One finding. A failure has an exit code; `remedy` says what to do about it."""
 
     name: str
     status: CheckStatus
@@ -36,39 +36,44 @@ class CheckResult:
     code: ExitCode = ExitCode.OK
 
     def __str__(self) -> str:
-        said = f"{self.text}; {self.remedy}" if self.remedy else self.text
-        return f"{self.status.value:<8}  {self.name:<{_WIDEST_NAME}}  {' '.join(said.split())}"
+        text = f"{self.text}; {self.remedy}" if self.remedy else self.text
+        return f"{self.status.value:<8}  {self.name:<{_WIDEST_NAME}}  {' '.join(text.split())}"
 
     def as_json(self) -> dict[str, str]:
+        """The finding as `doctor --json` prints it."""
         return {"name": self.name, "verdict": self.status.value, "text": self.text, "remedy": self.remedy}
 
 
 def passed(name: str, text: str) -> CheckResult:
+    """A check that found nothing wrong."""
     return CheckResult(name, CheckStatus.OK, text)
 
 
 def warning(name: str, text: str, remedy: str = "") -> CheckResult:
+    """A finding that does not prevent trading."""
     return CheckResult(name, CheckStatus.WARNING, text, remedy)
 
 
 def failure(name: str, text: str, remedy: str = "", *, code: ExitCode = ExitCode.CONFIG) -> CheckResult:
+    """A finding that prevents trading."""
     return CheckResult(name, CheckStatus.FAILED, text, remedy, code)
 
 
 def skipped(name: str, text: str) -> CheckResult:
+    """A check that was not made; `text` says why."""
     return CheckResult(name, CheckStatus.SKIPPED, text)
 
 
-def exit_code(findings: Iterable[CheckResult]) -> ExitCode:
-    """The code of the gravest failure."""
-    codes = {finding.code for finding in findings}
-    return next((code for code in _GRAVITY if code in codes), ExitCode.OK)
+def exit_code(results: Iterable[CheckResult]) -> ExitCode:
+    """The code of the most severe failure."""
+    codes = {result.code for result in results}
+    return next((code for code in _SEVERITY if code in codes), ExitCode.OK)
 
 
-def summary_line(findings: Iterable[CheckResult]) -> str:
-    """How many went wrong: "1 failed, 2 warnings", or that all is well."""
-    verdicts = [finding.status for finding in findings]
-    failed, warnings = verdicts.count(CheckStatus.FAILED), verdicts.count(CheckStatus.WARNING)
+def summary_line(results: Iterable[CheckResult]) -> str:
+    """How many checks failed or warned: "1 failed, 2 warnings", or "all is well"."""
+    found = [result.status for result in results]
+    failed, warnings = found.count(CheckStatus.FAILED), found.count(CheckStatus.WARNING)
     parts = [f"{failed} failed"] if failed else []
     parts += [f"{warnings} {'warning' if warnings == 1 else 'warnings'}"] if warnings else []
     return ", ".join(parts) or "all is well"
@@ -76,7 +81,7 @@ def summary_line(findings: Iterable[CheckResult]) -> str:
 
 @contextlib.contextmanager
 def quiet_log(secrets: Iterable[str]) -> Iterator[None]:
-    """Meanwhile findings speak for themselves: of the log, only what is a mistake of ours is shown, on stderr."""
+    """Keep the log out of the findings: only ERROR records, which are mistakes of ours, are shown, on stderr."""
     log = setup(
         None,
         datetime.now(UTC),

@@ -1,4 +1,4 @@
-"""The market stream, tried out: whether frames of this symbol arrive, and agree with what the exchange says."""
+"""Stream check: waits for frames of the market stream and for the best prices."""
 
 import asyncio
 import contextlib
@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from trailingedge.commands.checks.environment import CheckTools
 from trailingedge.commands.checks.result import CheckResult, failure, passed, warning
-from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode
+from trailingedge.live.params import CheckParams
+from trailingedge.live.start_steps import prices_text
 from trailingedge.model.market import SymbolRules
 from trailingedge.model.market_state import MarketState
-from trailingedge.notifications import messages
 from trailingedge.websocket.api_client import RequestCaller
 from trailingedge.websocket.market_stream import MarketStream
 from trailingedge.websocket.transport import Backoff
@@ -22,8 +22,8 @@ _RETRIES: Final = 1
 
 
 @contextlib.asynccontextmanager
-async def meanwhile(job: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """`job` runs for as long as we are inside. It must not raise."""
+async def background(job: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `job` in a task until the block ends. It must not raise."""
     task = asyncio.create_task(job)
     try:
         yield
@@ -33,61 +33,63 @@ async def meanwhile(job: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 class StreamCheck:
-    """One try. `api` answers the stream's own questions."""
+    """One attempt. `api` answers the requests that the stream makes itself."""
 
-    def __init__(self, settings: Settings, url: str, means: CheckTools, api: RequestCaller) -> None:
-        self._clock = means.clock
+    def __init__(self, params: CheckParams, url: str, tools: CheckTools, api: RequestCaller) -> None:
+        start, reconnect = params.start, params.reconnect
+        self._clock = tools.clock
         self._url = url
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._frames = 0
         self._lost: ExchangeUnreachable | None = None
-        self._snapshots = MarketState(settings.rolling_klines_maxlen, self._news.set)
+        self._market_state = MarketState(start.klines_wanted, self._changed.set)
         self._stream = MarketStream(
             url,
-            settings.symbol,
-            settings.kline_interval,
-            market_state=self._snapshots,
+            start.symbol,
+            start.kline_interval,
+            market_state=self._market_state,
             api=api,
-            dial=means.dial,
-            clock=means.clock,
-            backoff=Backoff(settings.reconnect_base_sec, settings.reconnect_max_sec, _RETRIES, means.random),
-            stale_after_s=settings.stale_after_sec,
-            tap=self._note,
+            dial=tools.dial,
+            clock=tools.clock,
+            backoff=Backoff(reconnect.base_s, reconnect.max_s, _RETRIES, tools.random),
+            stale_after_s=start.stale_after_s,
+            tap=self._on_frames,
         )
 
-    async def until_heard(self, rules: SymbolRules) -> CheckResult:
+    async def run(self, rules: SymbolRules) -> CheckResult:
         """Wait for the first frame and the best prices. Raises ExchangeUnreachable."""
         began_s = self._clock.now_s()
         try:
-            async with asyncio.timeout(_WITHIN_S), meanwhile(self._run()):
-                while not (self._frames and self._snapshots.top):
-                    await self._news.wait()
-                    self._news.clear()
+            async with asyncio.timeout(_WITHIN_S), background(self._run_stream()):
+                while not (self._frames and self._market_state.top):
+                    await self._changed.wait()
+                    self._changed.clear()
                     if self._lost is not None:
                         raise ExchangeUnreachable(f"{self._url}: {self._lost}") from self._lost
+        # Without frames the best prices may still be known: the stream requests them over `api` when it opens.
         except TimeoutError:
-            return self._silence(rules)
+            return self._no_frames(rules)
         took_s = self._clock.now_s() - began_s
-        return passed(NAME, f"{self._url}, {self._prices(rules)}, first heard after {took_s:.1f} s")
+        return passed(NAME, f"{self._url}, {self._prices(rules)}, first frame after {took_s:.1f} s")
 
-    def _silence(self, rules: SymbolRules) -> CheckResult:
-        silent = f"{self._url}: nothing streamed within {_WITHIN_S:g} s"
-        if self._snapshots.top is None:
-            return failure(NAME, silent, "see whether BINANCE_WS_STREAM_URL is right", code=ExitCode.UNREACHABLE)
+    def _no_frames(self, rules: SymbolRules) -> CheckResult:
+        text = f"{self._url}: no frames within {_WITHIN_S:g} s"
+        if self._market_state.top is None:
+            return failure(NAME, text, "see whether BINANCE_WS_STREAM_URL is right", code=ExitCode.UNREACHABLE)
         remedy = "a quiet market, or BINANCE_WS_STREAM_URL is another exchange's"
-        return warning(NAME, f"{silent}, though asked it says {self._prices(rules)}", remedy)
+        return warning(NAME, f"{text}, though a request returned {self._prices(rules)}", remedy)
 
     def _prices(self, rules: SymbolRules) -> str:
-        top = self._snapshots.top
-        return "" if top is None else f"bid {messages.price(rules, top.bid)}, ask {messages.price(rules, top.ask)}"
+        top = self._market_state.top
+        return "" if top is None else prices_text(rules, top)
 
-    def _note(self, direction: str, frames: Sequence[str | bytes]) -> None:
+    def _on_frames(self, direction: str, frames: Sequence[str | bytes]) -> None:
         self._frames += len(frames) if direction == "<" else 0
-        self._news.set()
+        self._changed.set()
 
-    async def _run(self) -> None:
+    async def _run_stream(self) -> None:
         try:
             await self._stream.run()
         except ExchangeUnreachable as lost:
             self._lost = lost
-            self._news.set()
+            self._changed.set()

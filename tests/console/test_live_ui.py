@@ -20,7 +20,7 @@ VIEW = StatusView("paper", RULES, "watching")
 @pytest.fixture(autouse=True)
 def _the_end_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the last line, however busy the machine is."""
-    monkeypatch.setattr("trailingedge.console.live_ui.FAREWELL_S", PATIENCE_S)
+    monkeypatch.setattr("trailingedge.console.live_ui.CLOSE_TIMEOUT_S", PATIENCE_S)
 
 
 class Window(io.StringIO):
@@ -43,13 +43,13 @@ class Window(io.StringIO):
             self.changed.notify_all()
         return len(text)
 
-    def prepare(self) -> bool:
+    def enable_escapes(self) -> bool:
         return True
 
     def size(self) -> tuple[int, int]:
         return self.glass.size
 
-    def in_front(self) -> bool:
+    def in_foreground(self) -> bool:
         return self.front
 
     def shows(self, text: str) -> bool:

@@ -1,0 +1,36 @@
+"""Frame dump: saves the last WebSocket frames to a file after a halt, for the diagnosis of our mistake."""
+
+import asyncio
+import logging
+
+from trailingedge.live.runtime import SaveFrames
+from trailingedge.notifications import risk_messages
+from trailingedge.notifications.alerts import Alerts
+from trailingedge.websocket.frame_buffer import FrameBuffer
+
+
+class FrameDump:
+    """Takes the frames at the moment of a halt and saves them in a task of its own: no tick waits for a disk."""
+
+    def __init__(self, frames: FrameBuffer, save: SaveFrames | None, alerts: Alerts) -> None:
+        self._frames = frames
+        self._save = save
+        self._alerts = alerts
+        self._requests: asyncio.Queue[list[str]] = asyncio.Queue()
+
+    def request(self) -> None:
+        """Have the frames saved as they are now."""
+        self._requests.put_nowait(self._frames.lines())
+
+    async def run(self) -> None:
+        """Save what is requested, until cancelled."""
+        while True:
+            frames = await self._requests.get()
+            if self._save is None:
+                continue
+            try:
+                path = await self._save(frames)
+            except OSError as error:
+                self._alerts.send(risk_messages.frames_lost(str(error)), logging.WARNING)
+            else:
+                self._alerts.send(risk_messages.frames_saved(path))

@@ -1,0 +1,213 @@
+"""Node builder: builds a trading node bottom-up, so that each part is given only parts that exist already.
+
+First come the parts that need nothing (stop request, order budget, event router), then the market state and the
+exchange client, which report to the router, then gateway and requoter, which send over the client, and last what
+uses them all. Trading core, announcer and statistics need the exchange's rules: `ServicesBuilder` makes them during
+the start, and the node hands them to router and command handler.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from trailingedge.accounting.statistics import DailyResults, RunStatistics
+from trailingedge.console.plain_ui import OperatorUi
+from trailingedge.execution.anchor_marker import AnchorMarkerWriter, MarkerContext
+from trailingedge.execution.gateway import Gateway, RefreshCall
+from trailingedge.execution.maker_exit import MakerExit
+from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.execution.trading_core import TradingCore
+from trailingedge.live.command_handler import CommandHandler
+from trailingedge.live.event_router import EventRouter
+from trailingedge.live.exchange_client import ExchangeClient
+from trailingedge.live.fast_requote import FastRequoter
+from trailingedge.live.frame_dump import FrameDump
+from trailingedge.live.loop_monitor import SlowTickMonitor
+from trailingedge.live.node_services import NodeServices, marker_context
+from trailingedge.live.operator_queries import OperatorQueries, StatusSource
+from trailingedge.live.params import NodeParams, ServicesParams
+from trailingedge.live.rules_refresh import RulesRefresh
+from trailingedge.live.runtime import KeyCheck, Runtime
+from trailingedge.live.shutdown import Shutdown
+from trailingedge.live.startup import Startup, TradingTerms
+from trailingedge.live.stop_request import StopRequest
+from trailingedge.live.trading_node import TradingNode
+from trailingedge.model.market_state import MarketState
+from trailingedge.model.order_commands import Refresh
+from trailingedge.notifications import recovery_messages
+from trailingedge.notifications.alerts import Alerts
+from trailingedge.notifications.announcer import Announcer
+from trailingedge.websocket.account import ServerClock
+from trailingedge.websocket.frame_buffer import FrameBuffer
+
+
+class ServicesBuilder:
+    """Builds the services of a run once the terms of trading are known and the kline history is loaded."""
+
+    def __init__(
+        self,
+        params: ServicesParams,
+        client: ExchangeClient,
+        budget: OrderRateBudget,
+        router: EventRouter,
+        stop: StopRequest,
+        runtime: Runtime,
+        alerts: Alerts,
+    ) -> None:
+        self._params = params
+        self._client = client
+        self._budget = budget
+        self._router = router
+        self._stop = stop
+        self._clock = runtime.clock
+        self._alerts = alerts
+
+    def build(self, terms: TradingTerms) -> NodeServices:
+        """The services for these rules and this fee."""
+        params, market_state, server_clock = self._params, self._client.market_state, self._client.server_clock
+        statistics = RunStatistics(terms.rules.base_asset, terms.rules.quote_asset)
+        daily_results = DailyResults(statistics)
+        core = self._core(terms)
+        # The announcer's figures come from the same source as the status, but without its own last rejection: that one
+        # the queries add, so that neither part needs the other.
+        status_source = StatusSource(params, core, statistics, market_state, self._budget, self._clock, server_clock)
+        announcer = Announcer(
+            terms.rules,
+            statistics,
+            self._alerts,
+            lambda: market_state.market_ms(self._clock.now_s()),
+            reserve_base=params.trading.reserve_base,
+            reserve_quote=params.trading.reserve_quote,
+            view=status_source.view,
+            followed=params.followed_breakouts,
+            flip_timeout_s=params.trading.manual_exit_ttl_s,
+        )
+        return NodeServices(
+            core,
+            announcer,
+            statistics,
+            daily_results,
+            OperatorQueries(status_source, core, announcer, statistics, daily_results, params.mode),
+            self._anchor_markers(core),
+            market_state,
+            self._alerts,
+            self._clock,
+            mode=params.mode,
+            fee=terms.fee,
+        )
+
+    def _core(self, terms: TradingTerms) -> TradingCore:
+        params, rules = self._params, terms.rules
+        channel = params.channel()
+        # The history is folded in here, in one go; from the first tick on the core adds each kline as it closes.
+        for kline in self._client.market_state.klines:
+            channel.push(kline)
+        return TradingCore(
+            params.strategy_params(rules, float(terms.fee)),
+            params.trading,
+            MakerExit(rules, self._budget, params.maker_exit),
+            channel,
+            params.risk_engine(rules, self._client.server_clock.now_ms()),
+            rules.base_asset,
+            rules.quote_asset,
+        )
+
+    def _anchor_markers(self, core: TradingCore) -> AnchorMarkerWriter:
+        market_state, server_clock = self._client.market_state, self._client.server_clock
+
+        def context() -> MarkerContext | None:
+            """None while the marker has to wait."""
+            if self._stop.reason is not None or not market_state.account_proven:
+                return None
+            return marker_context(core, market_state, server_clock.now_ms())
+
+        return AnchorMarkerWriter(
+            self._client.account,
+            self._clock,
+            context,
+            on_rejected=lambda reason: self._alerts.send(recovery_messages.anchor_not_stored(reason), logging.WARNING),
+            on_done=self._router.request_tick,
+            request_expires_s=self._params.request_expires_s,
+            lock_balances=core.lock_balances_until,
+        )
+
+
+def build_node(
+    params: NodeParams,
+    runtime: Runtime,
+    ui: OperatorUi,
+    alerts: Alerts,
+    *,
+    on_ready: Callable[[str], None] = lambda _: None,
+    on_stop: Callable[[str], None] = lambda _: None,
+    verify_key: KeyCheck | None = None,
+) -> TradingNode:
+    """A node that trades on `runtime.endpoints`; its `run` is called once.
+
+    `on_ready` is called once, when recovery is done and trading begins; `on_stop` receives the reason of a stop.
+    `verify_key` checks the key's permissions after the logon.
+    """
+    clock = runtime.clock
+    # The bottom: parts that need no other. The router must exist before the parts that report to it.
+    wake = asyncio.Event()
+    frames = FrameBuffer(clock.unix_ms)
+    frame_dump = FrameDump(frames, runtime.save_frames, alerts)
+    budget = OrderRateBudget(params.order_budget_reserve)
+    server_clock = ServerClock(clock)
+    router = EventRouter(wake, budget, server_clock, frame_dump, runtime.observer)
+    stop = StopRequest(on_stop, router.request_tick)
+    # The exchange: what it reports goes to the market state and the router, what we ask goes through the client.
+    market_state = MarketState(params.klines_maxlen, router.request_tick, router.on_book)
+    client = ExchangeClient(params.client, runtime, market_state, server_clock, router, frames.add)
+    rules_refresh = RulesRefresh(params.start, client, budget, router)
+    refreshes: dict[Refresh, RefreshCall] = {
+        Refresh.BALANCES: partial(router.read_balances, client.account),
+        Refresh.RULES: rules_refresh.read,
+        Refresh.CLOCK: client.measure_clock,
+    }
+    # The way back: commands of the core, and requotes that take the short path beside it.
+    gateway = Gateway(client.orders, router.deliver, refreshes, clock)
+    requoter = FastRequoter(client.orders, gateway.expect, server_clock.now_ms)
+    startup = Startup(params.start, client, clock, ui, alerts)
+    return TradingNode(
+        clock=clock,
+        ui=ui,
+        alerts=alerts,
+        wake=wake,
+        stop=stop,
+        budget=budget,
+        frame_dump=frame_dump,
+        router=router,
+        client=client,
+        gateway=gateway,
+        requoter=requoter,
+        commands=CommandHandler(
+            alerts,
+            paused=params.services.start_paused,
+            flip_timeout_s=params.services.trading.manual_exit_ttl_s,
+            stop=stop.request,
+            read_balances=partial(gateway.refresh, Refresh.BALANCES),
+            reconnects=lambda: client.reconnects,
+        ),
+        startup=startup,
+        services_builder=ServicesBuilder(params.services, client, budget, router, stop, runtime, alerts).build,
+        shutdown=Shutdown(
+            client,
+            gateway,
+            startup,
+            clock,
+            alerts,
+            wake,
+            leave=params.leave_orders,
+            request_expires_s=params.start.request_expires_s,
+        ),
+        monitor=SlowTickMonitor(runtime.stopwatch or clock),
+        input_gate=runtime.input_gate,
+        observer=runtime.observer,
+        verify_key=verify_key,
+        on_ready=on_ready,
+        mode=params.services.mode,
+        ws_api_url=runtime.endpoints.ws_api_url,
+        wake_every_s=params.wake_every_s,
+    )

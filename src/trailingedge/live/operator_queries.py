@@ -1,0 +1,129 @@
+"""Operator queries: what status, why, balance, today and the final summary say, as text and as data."""
+
+from collections.abc import Sequence
+
+from trailingedge.accounting.statistics import DailyResults, RunStatistics
+from trailingedge.accounting.summary_json import day_json
+from trailingedge.core.clock import Clock
+from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.execution.trading_core import TradingCore
+from trailingedge.live.params import ServicesParams
+from trailingedge.model.market_state import MarketState
+from trailingedge.model.operator_commands import CommandResult
+from trailingedge.notifications import messages, query_answers
+from trailingedge.notifications.announcer import Announcer
+from trailingedge.notifications.build_status import build_status
+from trailingedge.notifications.explain import why
+from trailingedge.notifications.status import StatusView, as_data, status
+from trailingedge.websocket.account import ServerClock
+
+
+class StatusSource:
+    """Collects the current status. The announcer has one too, for the figures in its alerts."""
+
+    def __init__(
+        self,
+        params: ServicesParams,
+        core: TradingCore,
+        statistics: RunStatistics,
+        market_state: MarketState,
+        budget: OrderRateBudget,
+        clock: Clock,
+        server_clock: ServerClock,
+    ) -> None:
+        self._params = params
+        self._core = core
+        self._statistics = statistics
+        self._market_state = market_state
+        self._budget = budget
+        self._clock = clock
+        self._server_clock = server_clock
+
+    def view(self, reconnects: int = 0, rejection: str | None = None) -> StatusView:
+        """The status now. `rejection` is why the exchange rejected the last order, if it did."""
+        trading, active = self._params.trading, self._core.state.exit
+        # Built for each question again: it is cheap, and a cached one could show a halt that is over.
+        return build_status(
+            self._core,
+            self._market_state,
+            self._clock.now_s(),
+            mode=self._params.mode,
+            reconnects=reconnects,
+            stale_after_s=trading.stale_after_s,
+            stop_confirm_s=self._params.stop_confirm_s,
+            kline_interval=self._params.kline_interval,
+            reserve_base=trading.reserve_base,
+            reserve_quote=trading.reserve_quote,
+            budget_short=not self._budget.may_requote(self._server_clock.now_ms()),
+            reject_text=rejection,
+            replaces=0 if active is None else self._statistics.replaces_of(active.number),
+            halt_reason=self._core.halt_reason,
+        )
+
+
+class OperatorQueries:
+    """Answers the operator's questions; an answer changes nothing. `reconnects` counts since the start."""
+
+    def __init__(
+        self,
+        source: StatusSource,
+        core: TradingCore,
+        announcer: Announcer,
+        statistics: RunStatistics,
+        daily_results: DailyResults,
+        mode: str,
+    ) -> None:
+        self._source = source
+        self._core = core
+        self._announcer = announcer
+        self._statistics = statistics
+        self._daily_results = daily_results
+        self._mode = mode
+
+    def view(self, reconnects: int) -> StatusView:
+        """The status now, with the reason of the last rejected order."""
+        return self._source.view(reconnects, self._announcer.reject_text)
+
+    def status(self, reconnects: int) -> CommandResult:
+        """The status in one line."""
+        view = self.view(reconnects)
+        return CommandResult(status(view), data=as_data(view))
+
+    def why(self, reconnects: int) -> CommandResult:
+        """Why the strategy trades or does not."""
+        view = self.view(reconnects)
+        text = why(view, self._core.decision)
+        return CommandResult(text, data={**as_data(view), "why": text})
+
+    def balance(self) -> CommandResult:
+        """What the account holds."""
+        view = self.view(0)
+        return CommandResult(query_answers.balance(view), data=as_data(view))
+
+    def today(self) -> CommandResult:
+        """The result of the day since 00:00 UTC."""
+        day = self._daily_results.today()
+        if day is None:
+            return CommandResult("nothing is known of today yet", done=False)
+        return CommandResult(
+            query_answers.today(self._core.rules, self._mode, day, self._core.state.regime),
+            data=day_json(self._core.rules, day),
+        )
+
+    def summary(self, gaps: Sequence[str]) -> str:
+        """The result of the whole session, several lines. `gaps` describe what its market data lacked."""
+        statistics = self._statistics
+        run = messages.RunSummary(
+            seconds=(statistics.to_ms - statistics.from_ms) / 1000,
+            exits=len(statistics.exits),
+            fills=statistics.fills,
+            replaces=statistics.replaces,
+            fees=dict(statistics.fees),
+            rejected={str(code): count for code, count in sorted(statistics.rejected.items())},
+            value=statistics.last_value,
+            result_frac=statistics.result_frac,
+            hold_base_frac=statistics.hold_base_frac,
+            hold_quote_frac=0.0,
+            gaps=gaps,
+        )
+        return messages.summary(self._core.rules, run, self._mode)

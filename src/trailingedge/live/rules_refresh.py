@@ -1,0 +1,42 @@
+"""Rules refresh: reads the exchange's rules again while the symbol does not trade."""
+
+import logging
+from dataclasses import replace
+
+from trailingedge.core.errors import ConfigError
+from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.live.event_router import EventRouter
+from trailingedge.live.exchange_client import ExchangeClient
+from trailingedge.live.params import StartParams
+from trailingedge.model.market import ZERO
+from trailingedge.websocket import market_fetch
+
+logger = logging.getLogger(__name__)
+
+
+class RulesRefresh:
+    """Applies new rules to the services of the `router`. What the settings ask for more strictly stays in force."""
+
+    def __init__(
+        self, params: StartParams, client: ExchangeClient, budget: OrderRateBudget, router: EventRouter
+    ) -> None:
+        self._params = params
+        self._client = client
+        self._budget = budget
+        self._router = router
+
+    async def read(self) -> None:
+        """Read status, filters and limits. Raises as a query does."""
+        services = self._router.services
+        if services is None:
+            return
+        try:
+            listed, limits = await market_fetch.exchange_info(self._client.api, self._params.symbol)
+        except ConfigError:
+            # The symbol was listed when we started. Orders of it would be rejected now: wait as in a trading break.
+            services.update_rules(replace(services.rules, status="not listed any more"))
+            return
+        self._budget.update_limits(limits, self._client.server_clock.now_ms())
+        for problem in self._params.terms.problems(listed, ZERO):
+            logger.warning("the exchange has changed its rules: %s", problem)
+        services.update_rules(self._params.terms.effective_rules(listed))

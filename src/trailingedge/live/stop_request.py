@@ -1,0 +1,43 @@
+"""Stop request: whether the node was asked to stop, why, and with which exit code."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from trailingedge.core.errors import ExitCode
+
+
+class StopRequest:
+    """The first request to stop; later ones are ignored.
+
+    `on_stop` receives its reason. `request_tick` wakes the main loop, which may wait for an event.
+    """
+
+    def __init__(self, on_stop: Callable[[str], None], request_tick: Callable[[], None]) -> None:
+        self.reason: str | None = None
+        self.code = ExitCode.OK
+        self._on_stop = on_stop
+        self._request_tick = request_tick
+        self._timeout: asyncio.Timeout | None = None
+
+    def request(self, reason: str, code: ExitCode = ExitCode.OK) -> None:
+        """Ask for a stop: cancel our order, log out and end with `code`."""
+        # An operator who presses twice, or a signal after a quit, must not change the exit code.
+        if self.reason is not None:
+            return
+        self.reason, self.code = reason, code
+        self._on_stop(reason)
+        if self._timeout is not None:
+            self._timeout.reschedule(0.0)  # the past: interrupts at once what waits for the exchange
+        self._request_tick()
+
+    async def interrupts(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Run `work`, which a request to stop interrupts. Returns False after such a request."""
+        try:
+            async with asyncio.timeout(None) as self._timeout:
+                if self.reason is None:
+                    await work()
+        except TimeoutError:
+            if self.reason is None:  # a time-out of the work itself
+                raise
+        self._timeout = None
+        return self.reason is None
