@@ -82,10 +82,10 @@ def problems(
         *_telegram(settings),
     ]
     # A value that could not be read has been reported already, and its default would give a second, wrong problem.
-    said = [text for names, text in found if unread.isdisjoint(names)]
+    problem = [text for names, text in found if unread.isdisjoint(names)]
     if settings.trading_mode.needs_key:
-        said += _keys(settings, handed_over=(sources or {}).get("BINANCE_ED25519_PRIV_PATH") == CREDENTIAL)
-    return said + _consent(settings)
+        problem += _keys(settings, handed_over=(sources or {}).get("BINANCE_ED25519_PRIV_PATH") == CREDENTIAL)
+    return problem + _consent(settings)
 
 
 def warnings(settings: Settings) -> list[str]:
@@ -104,9 +104,9 @@ def problems_with_exchange(settings: Settings, rules: "SymbolRules", maker_fee: 
 
     Checked again whenever the exchange's rules are read, for they may change while we run.
     """
-    said = [*_assets(settings, rules), *_grids(settings, rules), *_bounds(settings, rules)]
+    problem = [*_assets(settings, rules), *_grids(settings, rules), *_bounds(settings, rules)]
     if settings.fee is not None and settings.fee < maker_fee:
-        said.append(
+        problem.append(
             f"FEE is {settings.fee}: it must not be below the exchange's maker fee of {_plain(maker_fee)}; "
             f"raise it, or leave FEE empty to use the exchange's"
         )
@@ -114,13 +114,15 @@ def problems_with_exchange(settings: Settings, rules: "SymbolRules", maker_fee: 
         if pricing is not Pricing.PEG:
             continue
         if not rules.peg_allowed:
-            said.append(f"{name} is peg: {rules.symbol} does not allow pegged orders; choose improve, join or opposite")
+            problem.append(
+                f"{name} is peg: {rules.symbol} does not allow pegged orders; choose improve, join or opposite"
+            )
         elif settings.price_tick is not None and settings.price_tick > rules.tick_size:
-            said.append(
+            problem.append(
                 f"{name} is peg: the exchange pegs on its own grid of {_plain(rules.tick_size)} and ignores PRICE_TICK "
                 f"({_plain(settings.price_tick)}); leave PRICE_TICK empty, or choose improve, join or opposite"
             )
-    return said
+    return problem
 
 
 def warnings_with_exchange(settings: Settings, maker_fee: Decimal) -> list[str]:
@@ -151,13 +153,13 @@ def _plain(number: Decimal) -> str:
     return format_plain(number)
 
 
-def _coarser(own: Decimal | None, told: Decimal) -> Decimal:
+def _coarser(own: Decimal | None, exchange_value: Decimal) -> Decimal:
     # A step that is no multiple of the exchange's is reported as a problem; until then its own step is safe.
-    return told if own is None or own % told else own
+    return exchange_value if own is None or own % exchange_value else own
 
 
-def _larger(own: Decimal | None, told: Decimal) -> Decimal:
-    return told if own is None else max(own, told)
+def _larger(own: Decimal | None, exchange_value: Decimal) -> Decimal:
+    return exchange_value if own is None else max(own, exchange_value)
 
 
 def _is(settings: Settings, name: str, sources: Mapping[str, str] | None = None) -> str:
@@ -183,22 +185,22 @@ def _contradictions(settings: Settings) -> Iterator[SettingProblem]:
     reach, kept = settings.donchian_window + settings.donchian_shift, settings.rolling_klines_maxlen
     # A start loads ROLLING_KLINES_MAXLEN klines; with fewer than a window and its shift the channel is never full.
     if reach >= kept:
-        said = f"DONCHIAN_WINDOW + DONCHIAN_SHIFT is {reach}: it must be below ROLLING_KLINES_MAXLEN, {kept}"
+        problem = f"DONCHIAN_WINDOW + DONCHIAN_SHIFT is {reach}: it must be below ROLLING_KLINES_MAXLEN, {kept}"
         yield (
             ("DONCHIAN_WINDOW", "DONCHIAN_SHIFT", "ROLLING_KLINES_MAXLEN"),
-            f"{said}; keep more candles or look back less",
+            f"{problem}; keep more candles or look back less",
         )
     written = PAIR.fullmatch(settings.symbol)
     plain_symbol = "".join(written.groups()).upper() if written else None
     if settings.symbol != plain_symbol:
-        said = f"{_is(settings, 'SYMBOL')}: it must be capitals and digits alone"
-        yield ("SYMBOL",), f"{said}; write {plain_symbol or 'it like ETHFDUSD'}"
+        problem = f"{_is(settings, 'SYMBOL')}: it must be capitals and digits alone"
+        yield ("SYMBOL",), f"{problem}; write {plain_symbol or 'it like ETHFDUSD'}"
 
 
 def _above(settings: Settings, lower: str, upper: str) -> Iterator[SettingProblem]:
     if OPTIONS[lower].of(settings) > OPTIONS[upper].of(settings):
-        said = f"{_is(settings, lower)}: it must not be above {upper}, {OPTIONS[upper].of(settings)}"
-        yield (lower, upper), f"{said}; lower the one or raise the other"
+        problem = f"{_is(settings, lower)}: it must not be above {upper}, {OPTIONS[upper].of(settings)}"
+        yield (lower, upper), f"{problem}; lower the one or raise the other"
 
 
 def _addresses(settings: Settings) -> Iterator[SettingProblem]:
@@ -212,8 +214,8 @@ def _addresses(settings: Settings) -> Iterator[SettingProblem]:
     traded = settings.trading_mode.needs_key and settings.trading_mode is not TradingMode.LIVE
     # The one mistake that costs money: demo settings with the address of the real exchange.
     if traded and api is not None and _leads_to_live(_split(api)):
-        said = f"BINANCE_WS_API_URL is {api}: real money is traded there, but TRADING_MODE is"
-        yield ("BINANCE_WS_API_URL",), f"{said} {settings.trading_mode.value}; remove it, or set TRADING_MODE=live"
+        problem = f"BINANCE_WS_API_URL is {api}: real money is traded there, but TRADING_MODE is"
+        yield ("BINANCE_WS_API_URL",), f"{problem} {settings.trading_mode.value}; remove it, or set TRADING_MODE=live"
 
 
 def _split(url: str) -> SplitResult | None:
@@ -261,8 +263,8 @@ def _telegram(settings: Settings) -> Iterator[SettingProblem]:
     for name in CHATS:
         chat = OPTIONS[name].of(settings)
         if chat is not None and CHAT.fullmatch(chat) is None:
-            said = f"{_is(settings, name)}: it must be a chat's number or the @name of a public one"
-            yield (name,), f"{said}; write it like 123456789, -1001234567890 or @channel"
+            problem = f"{_is(settings, name)}: it must be a chat's number or the @name of a public one"
+            yield (name,), f"{problem}; write it like 123456789, -1001234567890 or @channel"
 
 
 def _odd_secrets(settings: Settings) -> Iterator[str]:
@@ -270,8 +272,8 @@ def _odd_secrets(settings: Settings) -> Iterator[str]:
     for name, option in OPTIONS.items():
         secret = option.of(settings)
         if option.secret and secret and len(secret) < SHORTEST_SECRET:
-            said = f"{name} has fewer than {SHORTEST_SECRET} characters: too few to be struck out of the log"
-            yield f"{said}; see that it was copied whole"
+            problem = f"{name} has fewer than {SHORTEST_SECRET} characters: too few to be struck out of the log"
+            yield f"{problem}; see that it was copied whole"
     token = settings.telegram_bot_token
     # Another Bot API server may have tokens of another form.
     if token is not None and settings.telegram_api_url is None and TOKEN.fullmatch(token) is None:
@@ -282,13 +284,13 @@ def _without_telegram(settings: Settings) -> Iterator[str]:
     """Alerts on the phone that lack token or chats. In sim they are optional, and nothing is said."""
     chats = [name for name in CHATS if OPTIONS[name].of(settings)]
     if settings.telegram_bot_token is None and chats:
-        said = f"{', '.join(chats)}: not used, because TELEGRAM_BOT_TOKEN is not set"
-        yield f"{said}, and alerts on the phone are off; set it, or leave the chats empty"
+        problem = f"{', '.join(chats)}: not used, because TELEGRAM_BOT_TOKEN is not set"
+        yield f"{problem}, and alerts on the phone are off; set it, or leave the chats empty"
     elif settings.telegram_bot_token is None and settings.trading_mode is not TradingMode.SIM:
         yield "TELEGRAM_BOT_TOKEN is not set: alerts on the phone are off"
     elif settings.telegram_bot_token is not None and not chats:
-        said = "TELEGRAM_BOT_TOKEN is set, but no chat: alerts on the phone are off"
-        yield f"{said}; set TELEGRAM_CHAT_ID to the chat that gets them"
+        problem = "TELEGRAM_BOT_TOKEN is set, but no chat: alerts on the phone are off"
+        yield f"{problem}; set TELEGRAM_CHAT_ID to the chat that gets them"
 
 
 def _keys(settings: Settings, handed_over: bool) -> Iterator[str]:
@@ -322,15 +324,15 @@ def _within_reach(path: Path) -> Iterator[str]:
     mode = stat.S_IMODE(path.stat().st_mode)
     # As ssh does with its keys: a start that worked with an open mode would leave the key open for ever.
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        said = f"BINANCE_ED25519_PRIV_PATH is {path}: its mode is {mode:04o}, others on this machine may reach it"
-        yield f"{said}; chmod 600 {shlex.quote(str(path))}"
+        problem = f"BINANCE_ED25519_PRIV_PATH is {path}: its mode is {mode:04o}, others on this machine may reach it"
+        yield f"{problem}; chmod 600 {shlex.quote(str(path))}"
 
 
 def _consent(settings: Settings) -> list[str]:
     if settings.trading_mode is not TradingMode.LIVE or settings.confirm_live == RISK_PHRASE:
         return []
-    said = "is not set" if settings.confirm_live is None else f"is {settings.confirm_live}"
-    return [f"CONFIRM_LIVE {said}: TRADING_MODE=live trades real money; set CONFIRM_LIVE={RISK_PHRASE} to allow it"]
+    problem = "is not set" if settings.confirm_live is None else f"is {settings.confirm_live}"
+    return [f"CONFIRM_LIVE {problem}: TRADING_MODE=live trades real money; set CONFIRM_LIVE={RISK_PHRASE} to allow it"]
 
 
 def _answer(ask: Callable[[str], str]) -> str:
@@ -385,7 +387,7 @@ def _unusual(settings: Settings) -> Iterator[str]:
 def _kept_gain(settings: Settings, fee: Decimal) -> list[str]:
     """Whether the smallest take-profit, which gives back its callback, keeps enough to cover fees and buffer."""
     needed = 2 * float(fee) + settings.buffer
-    said = []
+    problem = []
     for asset, scale, trigger in (
         ("BASE", settings.gain_scale_frac_base, settings.min_gain_trigger_frac_base),
         ("QUOTE", settings.gain_scale_frac_quote, settings.min_gain_trigger_frac_quote),
@@ -395,28 +397,33 @@ def _kept_gain(settings: Settings, fee: Decimal) -> list[str]:
         factor = settings.min_factor + (settings.start_factor - settings.min_factor) * math.exp(-gain / scale)
         kept = gain * (1 - factor)
         if kept < needed:
-            said.append(
+            problem.append(
                 f"MIN_GAIN_TRIGGER_FRAC_{asset} is {trigger}: the smallest take-profit keeps {kept:.6f}, below "
                 f"2·FEE + BUFFER = {needed:.6f}; raise it, or lower START_FACTOR"
             )
-    return said
+    return problem
 
 
 def _assets(settings: Settings, rules: "SymbolRules") -> Iterator[str]:
-    for name, told in (("SYMBOL", rules.symbol), ("BASE_ASSET", rules.base_asset), ("QUOTE_ASSET", rules.quote_asset)):
+    for name, exchange_value in (
+        ("SYMBOL", rules.symbol),
+        ("BASE_ASSET", rules.base_asset),
+        ("QUOTE_ASSET", rules.quote_asset),
+    ):
         own = OPTIONS[name].of(settings)
-        if own is not None and own != told:
-            yield f"{name} is {own}: the exchange says {told} for {rules.symbol}; correct it or leave it empty"
+        if own is not None and own != exchange_value:
+            problem = f"{name} is {own}: the exchange says {exchange_value} for {rules.symbol}"
+            yield f"{problem}; correct it or leave it empty"
 
 
 def _grids(settings: Settings, rules: "SymbolRules") -> Iterator[str]:
-    for name, own, told in (
+    for name, own, exchange_value in (
         ("LOT_SIZE", settings.lot_size, rules.step_size),
         ("PRICE_TICK", settings.price_tick, rules.tick_size),
     ):
-        if own is not None and own % told:
-            said = f"{name} is {_plain(own)}: it must be a multiple of the exchange's {_plain(told)}"
-            yield f"{said}; correct it or leave it empty"
+        if own is not None and own % exchange_value:
+            problem = f"{name} is {_plain(own)}: it must be a multiple of the exchange's {_plain(exchange_value)}"
+            yield f"{problem}; correct it or leave it empty"
 
 
 def _bounds(settings: Settings, rules: "SymbolRules") -> Iterator[str]:
@@ -428,7 +435,7 @@ def _bounds(settings: Settings, rules: "SymbolRules") -> Iterator[str]:
         if own is None:
             continue
         if own < least:
-            said = f"{name} is {_plain(own)}: it must not be below the exchange's {_plain(least)}"
-            yield f"{said}; raise it or leave it empty"
+            problem = f"{name} is {_plain(own)}: it must not be below the exchange's {_plain(least)}"
+            yield f"{problem}; raise it or leave it empty"
         if most is not None and own > most:
             yield f"{name} is {_plain(own)}: it must not be above the exchange's largest, {_plain(most)}; lower it"

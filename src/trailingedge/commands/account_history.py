@@ -1,7 +1,7 @@
-"""Reading an account's past over one connection: its trades, orders and balances, and the market's candles.
+"""Account history for `report --account`: trades, orders, balances and candles, read over one connection.
 
-Nothing is sent but questions. Lists come in pages; a year of minutes takes some five hundred of them, and the
-exchange's weight limit allows a few thousand a minute.
+Only queries are sent. Lists come in pages of up to 1,000 rows: a year of minutes takes about 500 of them, and the
+exchange's weight limit allows a few thousand requests a minute.
 """
 
 import contextlib
@@ -30,17 +30,17 @@ from trailingedge.websocket.api_session import ApiSession
 _TRADE_PAGES: Final = 500
 _ORDER_PAGES: Final = 500
 _LOOK_UPS: Final = 100
-_EARLIER: Final = 50  # trades before the time that is told, for the anchor it begins with
-_OPENINGS: Final = 1000  # exits whose price at the beginning is looked up, one question each
-_REACH_BACK_MS: Final = 2 * DAY_MS  # as far an anchor of before is followed
-_KEPT_MS: Final = 90 * DAY_MS  # orders that were never filled are forgotten then
+_EARLIER: Final = 50  # trades read before the reported period, for the anchor at its beginning
+_OPENINGS: Final = 1000  # exits whose price at the beginning is looked up, one request each
+_REACH_BACK_MS: Final = 2 * DAY_MS  # how far before the period an earlier anchor is looked for
+_KEPT_MS: Final = 90 * DAY_MS  # the exchange deletes orders without a fill after 90 days
 
 ProgressText = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """What is to be told: the last `days`, or from one moment to another, the second left out being now."""
+    """The reported period: the last `days`, or from `from_ms` to `to_ms`, which is now if it is left out."""
 
     days: int | None = None
     from_ms: int | None = None
@@ -48,83 +48,88 @@ class TimeRange:
 
 
 async def read_account(
-    settings: Settings, venue: CheckTarget, span: TimeRange, tell: ProgressText, means: CheckTools
+    settings: Settings, target: CheckTarget, time_range: TimeRange, report_progress: ProgressText, tools: CheckTools
 ) -> AccountHistory:
-    """The account's past; `tell` hears how far it has come.
+    """Read the account's history; `report_progress` gets a line for each step.
 
-    Raises ConfigError or LogonRefused where a person must act, else RequestRefused, OutcomeUnknown,
+    Raises ConfigError or LogonRefused if the user must act, else RequestRefused, OutcomeUnknown,
     ProtocolViolation or SessionLost.
     """
-    async with _connected(settings, venue, means) as (api, account):
-        return await _AccountReport(settings, api, account, tell, means).read(span)
+    async with _connected(settings, target, tools) as (api, account):
+        return await _AccountReport(settings, api, account, report_progress, tools).read(time_range)
 
 
 @contextlib.asynccontextmanager
 async def _connected(
-    settings: Settings, venue: CheckTarget, means: CheckTools
+    settings: Settings, target: CheckTarget, tools: CheckTools
 ) -> AsyncIterator[tuple[ApiSession, AccountSession]]:
-    """A conversation that is logged on."""
-    url = venue.endpoints.ws_api_url
+    """Open a session that is logged on, for the length of the block."""
+    url = target.endpoints.ws_api_url
     try:
-        socket = await means.dial(url)
+        socket = await tools.dial(url)
     except SessionLost as lost:
         raise SessionLost(f"{url}: {lost}", lost.wait_s) from lost
-    server_clock = ServerClock(means.clock)
+    server_clock = ServerClock(tools.clock)
     api = ApiSession(
         socket,
-        means.clock,
-        lambda _: None,  # nobody follows: we are gone soon
+        tools.clock,
+        lambda _: None,  # no rotation: this connection is short-lived
         on_open=_nothing,
         on_watch=_nothing,
         server_ms=server_clock.now_ms,
     )
     try:
-        async with background(_converse(api)):
-            account = AccountSession(api, venue.keys, server_clock, settings.symbol, settings.recv_window_ms)
+        async with background(_run_session(api)):
+            account = AccountSession(api, target.keys, server_clock, settings.symbol, settings.recv_window_ms)
             await account.open()
             yield api, account
     finally:
         await socket.close()
 
 
-async def _converse(api: ApiSession) -> None:
+async def _run_session(api: ApiSession) -> None:
     try:
         await api.run()
-    except SessionLost as lost:  # whoever waits for an answer hears of it
+    except SessionLost as lost:  # the pending request gets the error
         api.on_lost(lost)
 
 
 async def _nothing(_: ApiSession) -> None:
-    """Nothing is to be done over a connection that we open ourselves."""
+    """Hook of `ApiSession`; nothing to do, for this connection is opened and logged on above."""
 
 
 class _AccountReport:
     """One pass over the account: its past from a `HistoryReader`, beside the market's candles and prices."""
 
     def __init__(
-        self, settings: Settings, api: ApiSession, account: AccountSession, tell: ProgressText, means: CheckTools
+        self,
+        settings: Settings,
+        api: ApiSession,
+        account: AccountSession,
+        report_progress: ProgressText,
+        tools: CheckTools,
     ) -> None:
         self._settings = settings
         self._api = api
         self._account = account
-        self._tell = tell
-        self._reader = HistoryReader(account, means.clock, on_wait=tell, on_progress=tell)
+        self._on_progress = report_progress
+        self._reader = HistoryReader(account, tools.clock, on_wait=report_progress, on_progress=report_progress)
         self._gaps: list[str] = []
 
-    async def read(self, span: TimeRange) -> AccountHistory:
+    async def read(self, time_range: TimeRange) -> AccountHistory:
         settings, api = self._settings, self._api
         told_rules, _ = await market_fetch.exchange_info(api, settings.symbol)
         rules = effective_rules(settings, told_rules)
         fee = settings.fee if settings.fee is not None else (await self._account.commission()).maker
         now_ms, closed_ms = await self._market_ms()
-        to_ms = now_ms if span.to_ms is None else min(span.to_ms, now_ms)
-        from_ms = to_ms - (span.days or 0) * DAY_MS if span.from_ms is None else span.from_ms
+        to_ms = now_ms if time_range.to_ms is None else min(time_range.to_ms, now_ms)
+        from_ms = to_ms - (time_range.days or 0) * DAY_MS if time_range.from_ms is None else time_range.from_ms
         earlier, trades = await self._trades(from_ms)
-        self._tell(f"trades: {len(trades)}")
-        if span.to_ms is None and trades:
+        self._on_progress(f"trades: {len(trades)}")
+        if time_range.to_ms is None and trades:
             now_ms = to_ms = max(to_ms, trades[-1].time_ms)
         orders = await self._orders(earlier, trades)
-        self._tell(f"orders: {len(orders)}")
+        self._on_progress(f"orders: {len(orders)}")
         klines = await self._reader.request(
             partial(
                 market_fetch.klines_between,
@@ -135,8 +140,8 @@ class _AccountReport:
                 min(to_ms, closed_ms),  # an end that lies ahead is refused
             )
         )
-        self._tell(f"candles: {len(klines)}")
-        # Last, so that it holds what the trades have led to. One that happens meanwhile is not worth a lock.
+        self._on_progress(f"candles: {len(klines)}")
+        # Balances are read last, so that they include all trades read. A trade between the two requests is accepted.
         held = {balance.asset: balance.total for balance in (await self._account.balances()).balances}
         at_the_end = klines[-1].close if klines else ZERO
         bid = (await market_fetch.book(api, settings.symbol)).bid if to_ms == now_ms else at_the_end
@@ -162,9 +167,9 @@ class _AccountReport:
         return replace(past, openings=openings, gaps=tuple(self._gaps))
 
     async def _market_ms(self) -> tuple[int, int]:
-        """The market's time, and when its newest candle closed.
+        """Market time, and the close time of the newest candle.
 
-        It is the exchange's own time, unless that plays a market of another day; then it is as late as is known.
+        Market time is the exchange's clock, unless it plays a recorded market; then it is the newest close.
         """
         interval = self._settings.kline_interval
         server_ms = await market_fetch.server_time(self._api)
@@ -176,7 +181,7 @@ class _AccountReport:
         return server_ms if of_today else closed_ms + 1, closed_ms
 
     async def _trades(self, from_ms: int) -> tuple[list[AccountTrade], list[AccountTrade]]:
-        """Some trades before that moment, and all since."""
+        """Some trades before `from_ms`, and all trades since."""
         earlier = await self._reader.trades_until(from_ms - 1, limit=_EARLIER)
         found, all_of_them = await self._reader.trades_since(from_ms, pages=_TRADE_PAGES)
         if not all_of_them:
@@ -192,7 +197,7 @@ class _AccountReport:
             self._gaps.append(f"more than {len(found)} orders: the newest are left out")
         for order_id in sorted(ids - found.keys())[:_LOOK_UPS]:
             if await self._reader.look_up(order_id) is None:
-                self._tell(f"order {order_id} is not shown by the exchange")
+                self._on_progress(f"order {order_id} is not shown by the exchange")
         if missing := len(ids - found.keys()):
             self._gaps.append(f"the exchange does not show {missing} orders that traded: they count as foreign")
         return sorted(found.values(), key=lambda order: order.order_id)

@@ -45,24 +45,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(
-    arguments: argparse.Namespace, open_venue: OpenCheckTarget, environ: Mapping[str, str] = os.environ
+    arguments: argparse.Namespace, open_target: OpenCheckTarget, environ: Mapping[str, str] = os.environ
 ) -> ExitCode:
     """Check the settings, or describe them, and print the result."""
     if arguments.explain or arguments.example:
         return _describe(arguments)
-    reading = setting_flags.load_settings(arguments, environ)
-    judgement = local.validate(reading)
+    loaded = setting_flags.load_settings(arguments, environ)
+    local_problems = local.validate(loaded)
     online: list[CheckResult] = []
-    if arguments.online and not judgement.prevents_connecting:
-        with quiet_log(setting_flags.secret_values(reading.settings)):
-            online = asyncio.run(_run_online_checks(reading, open_venue))
-    code = ExitCode.CONFIG if judgement.problems else exit_code(online)
+    if arguments.online and not local_problems.prevents_connecting:
+        with quiet_log(setting_flags.secret_values(loaded.settings)):
+            online = asyncio.run(_run_online_checks(loaded, open_target))
+    code = ExitCode.CONFIG if local_problems.problems else exit_code(online)
     if arguments.json:
-        print(json.dumps(_as_json(reading, judgement, online, code), ensure_ascii=False))
+        print(json.dumps(_as_json(loaded, local_problems, online, code), ensure_ascii=False))
     else:
-        for line in (*settings_with_sources(reading), "", *_problem_lines(judgement), *map(str, online)):
+        for line in (*settings_with_sources(loaded), "", *_problem_lines(local_problems), *map(str, online)):
             print(line)
-        if arguments.online and judgement.prevents_connecting:
+        if arguments.online and local_problems.prevents_connecting:
             print("not logged on: correct these first")
     return code
 
@@ -77,16 +77,16 @@ def _describe(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-async def _run_online_checks(reading: LoadedSettings, open_venue: OpenCheckTarget) -> list[CheckResult]:
-    found: list[CheckResult] = []
-    async with open_venue(reading.settings) as venue:
-        await OnlineChecks(check_params(reading.settings), venue, found.append, thorough=False).run()
-    return found
+async def _run_online_checks(loaded: LoadedSettings, open_target: OpenCheckTarget) -> list[CheckResult]:
+    results: list[CheckResult] = []
+    async with open_target(loaded.settings) as target:
+        await OnlineChecks(check_params(loaded.settings), target, results.append, thorough=False).run()
+    return results
 
 
-def settings_with_sources(reading: LoadedSettings) -> list[str]:
+def settings_with_sources(loaded: LoadedSettings) -> list[str]:
     """Every setting, its value and its source, in columns and groups. Secrets are masked."""
-    rows = [(name, _shown(reading, name) or "–", reading.sources[name]) for name in OPTIONS]
+    rows = [(name, _shown(loaded, name) or "–", loaded.sources[name]) for name in OPTIONS]
     names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     lines = []
     for name, value, source in rows:
@@ -97,15 +97,15 @@ def settings_with_sources(reading: LoadedSettings) -> list[str]:
     return lines[1:]
 
 
-def _shown(reading: LoadedSettings, name: str) -> str:
+def _shown(loaded: LoadedSettings, name: str) -> str:
     option = OPTIONS[name]
-    return option.shown(option.of(reading.settings))
+    return option.shown(option.of(loaded.settings))
 
 
-def _problem_lines(judgement: LocalProblems) -> list[str]:
+def _problem_lines(local_problems: LocalProblems) -> list[str]:
     """Problems and warnings, as lists of lines."""
-    lines = _listed("problem", judgement.problems) + _listed("warning", judgement.warnings)
-    return lines if judgement.problems else [*lines, "a daemon can start with these settings"]
+    lines = _listed("problem", local_problems.problems) + _listed("warning", local_problems.warnings)
+    return lines if local_problems.problems else [*lines, "a daemon can start with these settings"]
 
 
 def _listed(what: str, sentences: Sequence[str]) -> list[str]:
@@ -116,17 +116,17 @@ def _listed(what: str, sentences: Sequence[str]) -> list[str]:
 
 
 def _as_json(
-    reading: LoadedSettings, judgement: LocalProblems, online: Sequence[CheckResult], code: ExitCode
+    loaded: LoadedSettings, local_problems: LocalProblems, online: Sequence[CheckResult], code: ExitCode
 ) -> dict[str, object]:
     return {
         "version": 1,
         "ok": code is ExitCode.OK,
-        "symbol": reading.settings.symbol,
-        "mode": reading.settings.trading_mode.value,
+        "symbol": loaded.settings.symbol,
+        "mode": loaded.settings.trading_mode.value,
         "settings": {
-            name: {"value": _shown(reading, name) or None, "source": source} for name, source in reading.sources.items()
+            name: {"value": _shown(loaded, name) or None, "source": source} for name, source in loaded.sources.items()
         },
-        "problems": list(judgement.problems),
-        "warnings": list(judgement.warnings),
+        "problems": list(local_problems.problems),
+        "warnings": list(local_problems.warnings),
         "online": [finding.as_json() for finding in online],
     }

@@ -96,7 +96,7 @@ def raise_usage_errors(problems: Iterable[str]) -> None:
         raise UsageError(found)
 
 
-def write_output(text: str, flag: str, path: Path, told: str) -> None:
+def write_output(text: str, flag: str, path: Path, message: str) -> None:
     """Write `text` to the file and print `told` to stderr; `-` writes to standard output. Raises ConfigError."""
     if path == STDOUT:
         sys.stdout.write(text)
@@ -105,4 +105,4 @@ def write_output(text: str, flag: str, path: Path, told: str) -> None:
         path.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise ConfigError([f"{flag} {path}: {error.strerror}; choose a file that this user may write"]) from error
-    print(told, file=sys.stderr)
+    print(message, file=sys.stderr)

@@ -31,9 +31,9 @@ def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] 
     places = [arguments.socket] if arguments.socket else _socket_candidates(arguments, environ)
     try:
         answer = asyncio.run(_ask_first_that_answers(places, command))
-    except NoRunningDaemon as nobody:
-        answer = {"version": CONTROL_VERSION, "ok": False, "text": str(nobody)}
-        code = ExitCode.CONFIG if nobody.forbidden else ExitCode.UNREACHABLE
+    except NoRunningDaemon as no_daemon:
+        answer = {"version": CONTROL_VERSION, "ok": False, "text": str(no_daemon)}
+        code = ExitCode.CONFIG if no_daemon.forbidden else ExitCode.UNREACHABLE
     else:
         code = ExitCode.OK if answer["ok"] else ExitCode.UNEXPECTED
     if arguments.json:
@@ -60,11 +60,11 @@ async def _ask_first_that_answers(places: Sequence[Path], command: str) -> Mappi
     for place in places:
         try:
             return await request(place, command)
-        except NoRunningDaemon as nobody:
-            if nobody.command_sent:  # this one may have acted on it: a second must not act too
-                raise NoRunningDaemon(f"{place}: {nobody}") from nobody
-            tried.append(f"{place} ({nobody})")
-            forbidden = forbidden or nobody.forbidden
+        except NoRunningDaemon as no_daemon:
+            if no_daemon.command_sent:  # this one may have acted on it: a second must not act too
+                raise NoRunningDaemon(f"{place}: {no_daemon}") from no_daemon
+            tried.append(f"{place} ({no_daemon})")
+            forbidden = forbidden or no_daemon.forbidden
     remedy = "start one with trailing-edge, or name its --symbol, --env-file or --socket"
     if forbidden:
         remedy = f"run this as the daemon's own user, for example: sudo -u trailing-edge trailing-edge {command}"

@@ -98,15 +98,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(
     arguments: argparse.Namespace,
-    open_venue: OpenCheckTarget,
+    open_target: OpenCheckTarget,
     environ: Mapping[str, str] = os.environ,
-    means: CheckTools | None = None,
+    tools: CheckTools | None = None,
 ) -> ExitCode:
     """Build the report and print it in each form that the flags ask for; returns the exit code."""
     try:
         cli_errors.raise_usage_errors(_usage_errors(arguments))
         report = (
-            _from_account(arguments, open_venue, environ, means) if arguments.account else _from_file(arguments.path)
+            _from_account(arguments, open_target, environ, tools) if arguments.account else _from_file(arguments.path)
         )
         _print_report(report, arguments)
     except ConfigError as error:
@@ -176,7 +176,7 @@ def _from_session(path: Path) -> RunReport:
 
 
 def _from_account(
-    arguments: argparse.Namespace, open_venue: OpenCheckTarget, environ: Mapping[str, str], means: CheckTools | None
+    arguments: argparse.Namespace, open_target: OpenCheckTarget, environ: Mapping[str, str], tools: CheckTools | None
 ) -> RunReport:
     reading = setting_flags.load_settings(arguments, environ)
     settings, judgement = reading.settings, local.validate(reading)
@@ -186,12 +186,14 @@ def _from_account(
         why = f"TRADING_MODE is {settings.trading_mode.value}: its exchange ends with each run and keeps no history"
         raise ConfigError([f"{why}; choose --mode testnet, demo or live, or report a file"])
     with quiet_log(setting_flags.secret_values(settings)):
-        return asyncio.run(_read(settings, open_venue, _time_range(arguments), means or CheckTools()))
+        return asyncio.run(_read(settings, open_target, _time_range(arguments), tools or CheckTools()))
 
 
-async def _read(settings: Settings, open_venue: OpenCheckTarget, span: TimeRange, means: CheckTools) -> RunReport:
-    async with open_venue(settings) as venue:
-        return build_report(await read_account(settings, venue, span, _progress, means))
+async def _read(
+    settings: Settings, open_target: OpenCheckTarget, time_range: TimeRange, tools: CheckTools
+) -> RunReport:
+    async with open_target(settings) as target:
+        return build_report(await read_account(settings, target, time_range, _progress, tools))
 
 
 def _progress(text: str) -> None:
@@ -249,10 +251,10 @@ def _is_day(text: str) -> bool:
 
 def _parse_time(text: str) -> int:
     try:
-        told = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"{text} is not a day; write it as 2026-07-02, or 2026-07-02T14:00, UTC"
         ) from None
-    told = told.replace(tzinfo=UTC) if told.tzinfo is None else told
-    return (told - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
+    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
+    return (time - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)

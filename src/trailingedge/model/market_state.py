@@ -99,12 +99,12 @@ class MarketState:
         Klines received before are kept where they follow without a gap. The others are dropped: the next kline
         shows the gap, and the query that fills it brings them again.
         """
-        heard = tuple(self.klines)
+        known = tuple(self.klines)
         self._unseen_klines.clear()
         if klines:
             self.klines.clear()
             self.klines.extend(klines)
-            for kline in heard:
+            for kline in known:
                 if kline.open_ms == self.klines[-1].close_ms + 1:
                     self.klines.append(kline)
 

@@ -45,13 +45,13 @@ _MOMENT: Final = (
 def save(report: RunReport, path: Path) -> None:
     """Write the report, whole or not at all. Raises ConfigError if the file cannot be written."""
     text = json.dumps(_encode_report(report), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         try:
-            beside.write_bytes(gzip.compress(text.encode(), mtime=0))
-            beside.replace(path)
+            temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
+            temporary.replace(path)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}; choose a file that this user may write"]) from error
 
@@ -72,16 +72,16 @@ def load(path: Path) -> RunReport:
     if not text:
         raise ConfigError([f"{path}: truncated, it is empty; {remedy}"])
     try:
-        told = json.loads(text)
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError([f"{path}: not a saved report: it is not JSON; {remedy}"]) from error
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ConfigError([f"{path}: not a saved report; name a file that replay --save has written"])
-    if told.get("version") != REPORT_VERSION:
-        mine = f"version {told.get('version')}, this program reads {REPORT_VERSION}"
+    if data.get("version") != REPORT_VERSION:
+        mine = f"version {data.get('version')}, this program reads {REPORT_VERSION}"
         raise ConfigError([f"{path}: {mine}; {remedy} of this program, or use the one that wrote it"])
     try:
-        return _decode_report(told)
+        return _decode_report(data)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise ConfigError([f"{path}: incomplete report ({type(error).__name__}: {error}); {remedy}"]) from error
 
@@ -120,29 +120,29 @@ def _encode_report(report: RunReport) -> dict[str, object]:
     }
 
 
-def _decode_report(told: Mapping[str, Any]) -> RunReport:
+def _decode_report(data: Mapping[str, Any]) -> RunReport:
     return RunReport(
-        symbol=_text(told["symbol"]),
-        base_asset=_text(told["base_asset"]),
-        quote_asset=_text(told["quote_asset"]),
-        tick_size=_amount(told["tick_size"]),
-        from_ms=int(told["from_ms"]),
-        to_ms=int(told["to_ms"]),
-        settings=_shareable_settings(told["settings"]),
-        exits=tuple(map(_decode_exit, told["exits"])),
-        fills=tuple(map(_decode_fill, told["fills"])),
-        orders=tuple(map(_decode_order, told["orders"])),
-        candles=tuple(_rows(_CANDLE, told["candles"], _decode_candle)),
-        samples=tuple(_rows(_MOMENT, told["moments"], _decode_sample)),
-        replaces=int(told["replaces"]),
-        rejected={int(code): int(count) for code, count in told["rejected"].items()},
-        first_bid=_amount(told["first_bid"]),
-        last_bid=_amount(told["last_bid"]),
-        first_value=_amount(told["first_value"]),
-        last_value=_amount(told["last_value"]),
-        max_drawdown_frac=float(told["max_drawdown_frac"]),
-        gaps=tuple(map(_text, told["gaps"])),
-        mode=_text(told.get("mode", "")),  # files of the first releases have none
+        symbol=_text(data["symbol"]),
+        base_asset=_text(data["base_asset"]),
+        quote_asset=_text(data["quote_asset"]),
+        tick_size=_amount(data["tick_size"]),
+        from_ms=int(data["from_ms"]),
+        to_ms=int(data["to_ms"]),
+        settings=_shareable_settings(data["settings"]),
+        exits=tuple(map(_decode_exit, data["exits"])),
+        fills=tuple(map(_decode_fill, data["fills"])),
+        orders=tuple(map(_decode_order, data["orders"])),
+        candles=tuple(_rows(_CANDLE, data["candles"], _decode_candle)),
+        samples=tuple(_rows(_MOMENT, data["moments"], _decode_sample)),
+        replaces=int(data["replaces"]),
+        rejected={int(code): int(count) for code, count in data["rejected"].items()},
+        first_bid=_amount(data["first_bid"]),
+        last_bid=_amount(data["last_bid"]),
+        first_value=_amount(data["first_value"]),
+        last_value=_amount(data["last_value"]),
+        max_drawdown_frac=float(data["max_drawdown_frac"]),
+        gaps=tuple(map(_text, data["gaps"])),
+        mode=_text(data.get("mode", "")),  # files of the first releases have none
     )
 
 
@@ -212,20 +212,20 @@ def _encode_exit(finished: FinishedExit) -> dict[str, object]:
     }
 
 
-def _decode_exit(told: Mapping[str, Any]) -> FinishedExit:
+def _decode_exit(data: Mapping[str, Any]) -> FinishedExit:
     return FinishedExit(
-        kind=ExitKind(told["kind"]),
-        side=Side(told["side"]),
-        number=int(told["number"]),
-        cause=ExitEndReason(told["cause"]),
-        started_ms=int(told["started_ms"]),
-        ended_ms=int(told["ended_ms"]),
-        base=_amount(told["base"]),
-        quote=_amount(told["quote"]),
-        replaces=int(told["replaces"]),
-        fees={_text(asset): _amount(fee) for asset, fee in told["fees"].items()},
-        slippage_frac=_fraction(told["slippage_frac"]),
-        result_frac=_fraction(told["result_frac"]),
+        kind=ExitKind(data["kind"]),
+        side=Side(data["side"]),
+        number=int(data["number"]),
+        cause=ExitEndReason(data["cause"]),
+        started_ms=int(data["started_ms"]),
+        ended_ms=int(data["ended_ms"]),
+        base=_amount(data["base"]),
+        quote=_amount(data["quote"]),
+        replaces=int(data["replaces"]),
+        fees={_text(asset): _amount(fee) for asset, fee in data["fees"].items()},
+        slippage_frac=_fraction(data["slippage_frac"]),
+        result_frac=_fraction(data["result_frac"]),
     )
 
 
@@ -246,20 +246,20 @@ def _encode_fill(fill: Fill) -> dict[str, object]:
     }
 
 
-def _decode_fill(told: Mapping[str, Any]) -> Fill:
+def _decode_fill(data: Mapping[str, Any]) -> Fill:
     return Fill(
-        time_ms=int(told["time_ms"]),
-        trade_id=int(told["trade_id"]),
-        order_id=int(told["order_id"]),
-        number=int(told["number"]),
-        kind=ExitKind(told["kind"]),
-        side=Side(told["side"]),
-        price=_amount(told["price"]),
-        quantity=_amount(told["quantity"]),
-        quote=_amount(told["quote"]),
-        commission=_amount(told["commission"]),
-        commission_asset=_text(told["commission_asset"]),
-        is_maker=bool(told["is_maker"]),
+        time_ms=int(data["time_ms"]),
+        trade_id=int(data["trade_id"]),
+        order_id=int(data["order_id"]),
+        number=int(data["number"]),
+        kind=ExitKind(data["kind"]),
+        side=Side(data["side"]),
+        price=_amount(data["price"]),
+        quantity=_amount(data["quantity"]),
+        quote=_amount(data["quote"]),
+        commission=_amount(data["commission"]),
+        commission_asset=_text(data["commission_asset"]),
+        is_maker=bool(data["is_maker"]),
     )
 
 
@@ -274,14 +274,14 @@ def _encode_order(event: OrderLogEntry) -> dict[str, object]:
     }
 
 
-def _decode_order(told: Mapping[str, Any]) -> OrderLogEntry:
+def _decode_order(data: Mapping[str, Any]) -> OrderLogEntry:
     return OrderLogEntry(
-        time_ms=int(told["time_ms"]),
-        what=_text(told["what"]),
-        side=Side(told["side"]),
-        price=_amount(told["price"]),
-        quantity=_amount(told["quantity"]),
-        client_order_id=_text(told["client_order_id"]),
+        time_ms=int(data["time_ms"]),
+        what=_text(data["what"]),
+        side=Side(data["side"]),
+        price=_amount(data["price"]),
+        quantity=_amount(data["quantity"]),
+        client_order_id=_text(data["client_order_id"]),
     )
 
 

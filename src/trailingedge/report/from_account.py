@@ -66,119 +66,117 @@ class AccountHistory:
     gaps: tuple[str, ...] = ()
 
 
-def exits_between(past: AccountHistory) -> list[HistoricalExit]:
+def exits_between(history: AccountHistory) -> list[HistoricalExit]:
     """Our exits that were in progress at some time of the reported period."""
-    found = group_into_exits(past.orders, past.trades)
-    return [each for each in found if each.ended_ms >= past.from_ms and each.began_ms <= past.to_ms]
+    found = group_into_exits(history.orders, history.trades)
+    return [each for each in found if each.ended_ms >= history.from_ms and each.began_ms <= history.to_ms]
 
 
-def build_report(past: AccountHistory) -> RunReport:
+def build_report(history: AccountHistory) -> RunReport:
     """The run report of the account from `from_ms` to `to_ms`."""
-    every = group_into_exits(past.orders, past.trades)
-    chapters: list[TimelineEntry] = sorted(
-        [*every, *find_markers(past.orders, past.rules.tick_size)], key=entry_order_id
+    every = group_into_exits(history.orders, history.trades)
+    entries: list[TimelineEntry] = sorted(
+        [*every, *find_markers(history.orders, history.rules.tick_size)], key=entry_order_id
     )
-    in_hand = next((each for each in reversed(every) if each.open_order is not None), None)
-    fold = StrategySeries(position_changes(chapters, in_hand, past.rules), every, past.params, past.channel)
-    stances = [stance for stance in fold.over(past.klines) if _within(past, stance.kline.open_ms)]
-    purse = _BalanceTracker(past)
-    first_bid = stances[0].kline.open if stances else past.bid
-    first_value = purse.value(first_bid)
-    moments = _samples(past, stances, purse, _first_regime(every))
-    exits = [each for each in exits_between(past) if each.open_order is None]
-    finished = tuple(_finished(each, past, fold.anchors.get(each.number)) for each in exits)
+    active = next((each for each in reversed(every) if each.open_order is not None), None)
+    series = StrategySeries(position_changes(entries, active, history.rules), every, history.params, history.channel)
+    points = [point for point in series.over(history.klines) if _within(history, point.kline.open_ms)]
+    balances = _BalanceTracker(history)
+    first_bid = points[0].kline.open if points else history.bid
+    first_value = balances.value(first_bid)
+    moments = _samples(history, points, balances, _first_regime(every))
+    exits = [each for each in exits_between(history) if each.open_order is None]
+    finished = tuple(_finished(each, history, series.anchors.get(each.number)) for each in exits)
     orders = sorted(
-        (event for each in exits_between(past) for event in _order_log(each) if _within(past, event.time_ms)),
+        (event for each in exits_between(history) for event in _order_log(each) if _within(history, event.time_ms)),
         key=lambda event: event.time_ms,
     )
     return RunReport(
-        symbol=past.rules.symbol,
-        base_asset=past.rules.base_asset,
-        quote_asset=past.rules.quote_asset,
-        tick_size=past.rules.tick_size,
-        from_ms=past.from_ms,
-        to_ms=past.to_ms,
-        settings=past.settings,
+        symbol=history.rules.symbol,
+        base_asset=history.rules.base_asset,
+        quote_asset=history.rules.quote_asset,
+        tick_size=history.rules.tick_size,
+        from_ms=history.from_ms,
+        to_ms=history.to_ms,
+        settings=history.settings,
         exits=finished,
-        fills=tuple(_fills(past)),
+        fills=tuple(_fills(history)),
         orders=tuple(orders),
-        candles=tuple(_candle(stance.kline) for stance in stances),
+        candles=tuple(_candle(point.kline) for point in points),
         samples=tuple(moments),
         replaces=sum(event.what == "replaced" for event in orders),
         rejected={},
         first_bid=first_bid,
-        last_bid=past.bid,
+        last_bid=history.bid,
         first_value=first_value,
-        last_value=purse.value(past.bid),
+        last_value=balances.value(history.bid),
         max_drawdown_frac=_max_drawdown(float(first_value), [moment.value for moment in moments]),
-        gaps=(*past.gaps, *_gaps(past, finished, overdrawn=purse.overdrawn), _UNWRITTEN),
+        gaps=(*history.gaps, *_gaps(history, finished, overdrawn=balances.overdrawn), _UNWRITTEN),
     )
 
 
-def _within(past: AccountHistory, time_ms: int) -> bool:
-    return past.from_ms <= time_ms <= past.to_ms
+def _within(history: AccountHistory, time_ms: int) -> bool:
+    return history.from_ms <= time_ms <= history.to_ms
 
 
 # --- exits, fills, orders ---
 
 
-def _finished(past_exit: HistoricalExit, past: AccountHistory, anchor: float | None) -> FinishedExit:
+def _finished(exit_: HistoricalExit, history: AccountHistory, anchor: float | None) -> FinishedExit:
     """The exit as a result. The exchange keeps no reason for an unfinished exit, so its reason is "cancelled"."""
     cause = ExitEndReason.CANCELLED
-    if past_exit.is_finished(past.rules):
-        cause = ExitEndReason.FILLED if past_exit.orders[-1].status is OrderStatus.FILLED else ExitEndReason.DUST
+    if exit_.is_finished(history.rules):
+        cause = ExitEndReason.FILLED if exit_.orders[-1].status is OrderStatus.FILLED else ExitEndReason.DUST
     fees: dict[str, Decimal] = {}
-    for fill in past_exit.fills:
+    for fill in exit_.fills:
         if fill.commission:
             fees[fill.commission_asset] = fees.get(fill.commission_asset, ZERO) + fill.commission
-    brought = past.rules.quote_asset if past_exit.side is Side.SELL else past.rules.base_asset
+    brought = history.rules.quote_asset if exit_.side is Side.SELL else history.rules.base_asset
     paid = fees.get(brought, ZERO)
-    average = past_exit.quote / past_exit.base if past_exit.base else None
+    average = exit_.quote / exit_.base if exit_.base else None
     return FinishedExit(
-        kind=past_exit.kind,
-        side=past_exit.side,
-        number=past_exit.number,
+        kind=exit_.kind,
+        side=exit_.side,
+        number=exit_.number,
         cause=cause,
-        started_ms=past_exit.began_ms,
-        ended_ms=past_exit.last_fill_ms
-        if past_exit.base and cause is not ExitEndReason.CANCELLED
-        else past_exit.ended_ms,
-        base=past_exit.base,
-        quote=past_exit.quote,
-        replaces=sum(event.what == "replaced" for event in _order_log(past_exit)),
+        started_ms=exit_.began_ms,
+        ended_ms=exit_.last_fill_ms if exit_.base and cause is not ExitEndReason.CANCELLED else exit_.ended_ms,
+        base=exit_.base,
+        quote=exit_.quote,
+        replaces=sum(event.what == "replaced" for event in _order_log(exit_)),
         fees=fees,
-        slippage_frac=slippage_frac(past_exit.side, past.openings.get(past_exit.number), average),
-        result_frac=result_frac(past_exit.side, past_exit.base, past_exit.quote, paid, anchor),
+        slippage_frac=slippage_frac(exit_.side, history.openings.get(exit_.number), average),
+        result_frac=result_frac(exit_.side, exit_.base, exit_.quote, paid, anchor),
     )
 
 
-def _order_log(past_exit: HistoricalExit) -> Iterable[OrderLogEntry]:
+def _order_log(exit_: HistoricalExit) -> Iterable[OrderLogEntry]:
     """What happened to the orders of an exit.
 
     A cancel-replace cancels the old order and creates the new one in the same millisecond; if only the cancel
     succeeded, the next order comes later and counts as placed.
     """
     before: OrderRecord | None = None
-    for order in past_exit.orders:
+    for order in exit_.orders:
         at_ms = order.time_ms if order.created_ms is None else order.created_ms
         gone = before is not None and before.status is OrderStatus.CANCELED and not before.filled_quantity
         replaced = gone and before is not None and at_ms - before.time_ms <= _ONE_MOMENT_MS
-        yield _log_entry(order, at_ms, "replaced" if replaced else "placed", past_exit.side)
+        yield _log_entry(order, at_ms, "replaced" if replaced else "placed", exit_.side)
         before = order
-    last = past_exit.orders[-1]
+    last = exit_.orders[-1]
     if last.status is not None and last.status.final and last.status is not OrderStatus.FILLED:
-        yield _log_entry(last, last.time_ms, "withdrawn", past_exit.side)
+        yield _log_entry(last, last.time_ms, "withdrawn", exit_.side)
 
 
 def _log_entry(order: OrderRecord, time_ms: int, what: str, side: Side) -> OrderLogEntry:
     return OrderLogEntry(time_ms, what, side, order.pegged_price or order.price, order.quantity, order.client_order_id)
 
 
-def _fills(past: AccountHistory) -> Iterable[Fill]:
-    names = {order.order_id: order.client_order_id for order in past.orders}
-    for trade in past.trades:
+def _fills(history: AccountHistory) -> Iterable[Fill]:
+    names = {order.order_id: order.client_order_id for order in history.orders}
+    for trade in history.trades:
         own = exit_id(names.get(trade.order_id, ""))
-        if own is None or not _within(past, trade.time_ms):
+        if own is None or not _within(history, trade.time_ms):
             continue
         yield Fill(
             time_ms=trade.time_ms,
@@ -202,13 +200,13 @@ def _fills(past: AccountHistory) -> Iterable[Fill]:
 class _BalanceTracker:
     """The account's balances from `from_ms` on: today's balances minus all trades since, which are applied again."""
 
-    def __init__(self, past: AccountHistory) -> None:
-        self._rules = past.rules
-        self._trades = [trade for trade in past.trades if trade.time_ms >= past.from_ms]
+    def __init__(self, history: AccountHistory) -> None:
+        self._rules = history.rules
+        self._trades = [trade for trade in history.trades if trade.time_ms >= history.from_ms]
         self._next = 0
         changes = [self._change(trade) for trade in self._trades]
-        self.base = past.base - sum((base for base, _ in changes), ZERO)
-        self.quote = past.quote - sum((quote for _, quote in changes), ZERO)
+        self.base = history.base - sum((base for base, _ in changes), ZERO)
+        self.quote = history.quote - sum((quote for _, quote in changes), ZERO)
         self.overdrawn = min(self.base, self.quote) < ZERO
 
     def value(self, bid: Decimal) -> Decimal:
@@ -233,37 +231,37 @@ class _BalanceTracker:
 
 
 def _samples(
-    past: AccountHistory, stances: Iterable[StrategyPoint], purse: _BalanceTracker, leaving: Regime | None
+    history: AccountHistory, points: Iterable[StrategyPoint], balances: _BalanceTracker, first_regime: Regime | None
 ) -> list[Sample]:
     """One sample for each close, and one for a later end. Before the first anchor `leaving` is the regime."""
     moments = []
-    stance = None
-    for stance in stances:
-        purse.apply_trades_until(stance.kline.close_ms)
-        moments.append(_sample(stance, stance.kline.close_ms, stance.kline.close, purse, leaving))
-    purse.apply_trades_until(past.to_ms)
-    if stance is not None and stance.kline.close_ms < past.to_ms:
-        moments.append(_sample(stance, past.to_ms, past.bid, purse, leaving))
+    point = None
+    for point in points:
+        balances.apply_trades_until(point.kline.close_ms)
+        moments.append(_sample(point, point.kline.close_ms, point.kline.close, balances, first_regime))
+    balances.apply_trades_until(history.to_ms)
+    if point is not None and point.kline.close_ms < history.to_ms:
+        moments.append(_sample(point, history.to_ms, history.bid, balances, first_regime))
     return moments
 
 
 def _sample(
-    stance: StrategyPoint, time_ms: int, bid: Decimal, purse: _BalanceTracker, leaving: Regime | None
+    point: StrategyPoint, time_ms: int, bid: Decimal, balances: _BalanceTracker, first_regime: Regime | None
 ) -> Sample:
-    channel = stance.channel
+    channel = point.channel
     return Sample(
         time_ms=time_ms,
         bid=float(bid),
-        value=float(purse.value(bid)),
-        regime=stance.regime or leaving,
-        anchor=stance.anchor,
-        high=stance.high,
-        trail=stance.trail,
-        stop=stance.stop,
+        value=float(balances.value(bid)),
+        regime=point.regime or first_regime,
+        anchor=point.anchor,
+        high=point.high,
+        trail=point.trail,
+        stop=point.stop,
         upper=None if channel is None else channel.upper,
         mid=None if channel is None else channel.mid,
         lower=None if channel is None else channel.lower,
-        gate_shut=stance.gate_shut,
+        gate_shut=point.gate_shut,
     )
 
 
@@ -287,8 +285,8 @@ def _max_drawdown(first_value: float, values: Iterable[float]) -> float:
 # --- what is missing ---
 
 
-def _gaps(past: AccountHistory, finished: Sequence[FinishedExit], *, overdrawn: bool) -> Iterable[str]:
-    yield from _foreign_fills(past)
+def _gaps(history: AccountHistory, finished: Sequence[FinishedExit], *, overdrawn: bool) -> Iterable[str]:
+    yield from _foreign_fills(history)
     unfinished = sum(each.cause is ExitEndReason.CANCELLED for each in finished)
     if unfinished:
         yield f"why {counted(unfinished, 'exit')} ended unfinished is not known to the exchange: shown as cancelled"
@@ -297,8 +295,8 @@ def _gaps(past: AccountHistory, finished: Sequence[FinishedExit], *, overdrawn: 
         yield f"for {counted(unpriced, 'exit')} the price at the beginning is unknown, and so is the slippage"
     missing = [
         (before.close_ms + 1, after.open_ms)
-        for before, after in pairwise(past.klines)
-        if after.open_ms > max(before.close_ms + 1, past.from_ms)
+        for before, after in pairwise(history.klines)
+        if after.open_ms > max(before.close_ms + 1, history.from_ms)
     ]
     if missing:
         yield f"the exchange's candles have {counted(len(missing), 'gap')}"
@@ -306,18 +304,20 @@ def _gaps(past: AccountHistory, finished: Sequence[FinishedExit], *, overdrawn: 
         yield "a balance traced back falls below zero: there was a withdrawal, and values before it are wrong"
 
 
-def _foreign_fills(past: AccountHistory) -> Iterable[str]:
-    names = {order.order_id: order.client_order_id for order in past.orders}
+def _foreign_fills(history: AccountHistory) -> Iterable[str]:
+    names = {order.order_id: order.client_order_id for order in history.orders}
     others = [
-        trade for trade in past.trades if _within(past, trade.time_ms) and not is_own(names.get(trade.order_id, ""))
+        trade
+        for trade in history.trades
+        if _within(history, trade.time_ms) and not is_own(names.get(trade.order_id, ""))
     ]
     if not others:
         return
-    base = past.rules.base_asset
+    base = history.rules.base_asset
     sides = [
         f"{format_plain(amount)} {base} {word}"
         for side, word in ((Side.BUY, "bought"), (Side.SELL, "sold"))
         if (amount := sum((trade.quantity for trade in others if trade.side is side), ZERO))
     ]
-    told = f"{counted(len(others), 'fill')} of other orders ({', '.join(sides)})"
-    yield f"{told}: not in exits and ledger, but in the account's value"
+    sentence = f"{counted(len(others), 'fill')} of other orders ({', '.join(sides)})"
+    yield f"{sentence}: not in exits and ledger, but in the account's value"

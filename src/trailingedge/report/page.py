@@ -83,28 +83,32 @@ def _mode_note(report: RunReport) -> str:
 
 
 def _headline(report: RunReport) -> str:
-    told, symbol = totals(report), rules(report)
+    run_totals, symbol = totals(report), rules(report)
     first, last = (messages.notional(symbol, value) for value in (report.first_value, report.last_value))
-    held = f"Holding {report.base_asset} instead would have brought {messages.percent(told.hold_base_frac)}"
+    held = f"Holding {report.base_asset} instead would have brought {messages.percent(run_totals.hold_base_frac)}"
     return (
-        f"The account went from {first} to {last}, that is {messages.percent(told.result_frac)}. "
-        f"{held}, holding {report.quote_asset} {messages.percent(told.hold_quote_frac)}."
+        f"The account went from {first} to {last}, that is {messages.percent(run_totals.result_frac)}. "
+        f"{held}, holding {report.quote_asset} {messages.percent(run_totals.hold_quote_frac)}."
     )
 
 
 def _figures(report: RunReport) -> str:
-    told = totals(report)
-    won = told.win_rate
+    run_totals = totals(report)
+    won = run_totals.win_rate
     share = "" if won.frac is None else f" ({won.frac * 100:.0f}\N{NO-BREAK SPACE}%)"
-    refused = ", ".join(f"{code}: {count}" for code, count in sorted(told.rejected.items()))
+    refused = ", ".join(f"{code}: {count}" for code, count in sorted(run_totals.rejected.items()))
     shown = (
-        (f"Result in {report.quote_asset}", messages.percent(told.result_frac), "after fees"),
-        (f"Holding {report.base_asset}", messages.percent(told.hold_base_frac), "for comparison"),
-        (f"Holding {report.quote_asset}", messages.percent(told.hold_quote_frac), "for comparison"),
-        ("Deepest drawdown", messages.percent(-told.max_drawdown_frac), "below the highest value so far"),
-        ("Exits", str(told.exits), f"{told.fills} fills, {told.replaces} replaces"),
+        (f"Result in {report.quote_asset}", messages.percent(run_totals.result_frac), "after fees"),
+        (f"Holding {report.base_asset}", messages.percent(run_totals.hold_base_frac), "for comparison"),
+        (f"Holding {report.quote_asset}", messages.percent(run_totals.hold_quote_frac), "for comparison"),
+        ("Deepest drawdown", messages.percent(-run_totals.max_drawdown_frac), "below the highest value so far"),
+        ("Exits", str(run_totals.exits), f"{run_totals.fills} fills, {run_totals.replaces} replaces"),
         ("Won", f"{wins_text(won)}{share}", WON_MEANING),
-        ("Fees", messages.amounts(rules(report), told.fees), "exact ones at each exit" if told.fees else "were paid"),
+        (
+            "Fees",
+            messages.amounts(rules(report), run_totals.fees),
+            "exact ones at each exit" if run_totals.fees else "were paid",
+        ),
         ("Rejected orders", refused or "none", "by the exchange, code: count" if refused else "by the exchange"),
     )
     return "".join(

@@ -22,27 +22,27 @@ def terminal_width() -> int:
 
 def summary_text(report: RunReport, width: int = USUAL_WIDTH) -> str:
     """The whole report as text, in lines of at most `width` characters."""
-    told = totals(report)
+    run_totals = totals(report)
     run = messages.RunSummary(
         seconds=(report.to_ms - report.from_ms) / 1000,
-        exits=told.exits,
-        fills=told.fills,
-        replaces=told.replaces,
-        fees=told.fees,
-        rejected={str(code): count for code, count in sorted(told.rejected.items())},
+        exits=run_totals.exits,
+        fills=run_totals.fills,
+        replaces=run_totals.replaces,
+        fees=run_totals.fees,
+        rejected={str(code): count for code, count in sorted(run_totals.rejected.items())},
         value=report.last_value,
-        result_frac=told.result_frac,
-        hold_base_frac=told.hold_base_frac,
-        hold_quote_frac=told.hold_quote_frac,
+        result_frac=run_totals.result_frac,
+        hold_base_frac=run_totals.hold_base_frac,
+        hold_quote_frac=run_totals.hold_quote_frac,
         gaps=shown_gaps(report.gaps),
     )
     summary = [
         *messages.summary(rules(report), run, report.mode).splitlines(),
-        f"  deepest drawdown {messages.percent(-told.max_drawdown_frac)}",
+        f"  deepest drawdown {messages.percent(-run_totals.max_drawdown_frac)}",
         f"  from {timestamp(report.from_ms)} to {timestamp(report.to_ms)} UTC{_mode_note(report)}",
     ]
-    if told.win_rate.known:
-        summary.append(f"  won {wins_text(told.win_rate)}: {WON_MEANING}")
+    if run_totals.win_rate.known:
+        summary.append(f"  won {wins_text(run_totals.win_rate)}: {WON_MEANING}")
     lines = [part for line in summary for part in wrapped(line, width)]
     if report.exits:
         heading = "exits, results against the anchor and after fees"

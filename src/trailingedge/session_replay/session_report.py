@@ -24,32 +24,32 @@ def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True)
     observer = _ReportObserver()
     nodes: list[TradingNode] = []
     replayed = replay_session(path, observer=observer, nodes=nodes, on_progress=on_progress)
-    settings, desk = replayed.settings, nodes[0].services
-    if desk is None or not desk.statistics.from_ms:
+    settings, node_services = replayed.settings, nodes[0].services
+    if node_services is None or not node_services.statistics.from_ms:
         if replayed.stopped_at is not None:
             raise KeyboardInterrupt
         raise ConfigError([f"{path}: the session ended before it was ready to trade; there is nothing to report"])
-    tally, rules = desk.statistics, desk.rules
+    run_statistics, rules = node_services.statistics, node_services.rules
     return RunReport(
         symbol=rules.symbol,
         base_asset=rules.base_asset,
         quote_asset=rules.quote_asset,
         tick_size=rules.tick_size,
-        from_ms=tally.from_ms,
-        to_ms=tally.to_ms,
+        from_ms=run_statistics.from_ms,
+        to_ms=run_statistics.to_ms,
         settings=shareable_settings(settings),
-        exits=tuple(tally.exits),
+        exits=tuple(run_statistics.exits),
         fills=tuple(observer.fills),
         orders=tuple(observer.orders),
         candles=tuple(observer.candles),
         samples=tuple(observer.samples),
-        replaces=tally.replaces,
-        rejected=dict(tally.rejected),
-        first_bid=tally.first_bid,
-        last_bid=tally.last_bid,
-        first_value=tally.first_value,
-        last_value=tally.last_value,
-        max_drawdown_frac=tally.max_drawdown_frac,
+        replaces=run_statistics.replaces,
+        rejected=dict(run_statistics.rejected),
+        first_bid=run_statistics.first_bid,
+        last_bid=run_statistics.last_bid,
+        first_value=run_statistics.first_value,
+        last_value=run_statistics.last_value,
+        max_drawdown_frac=run_statistics.max_drawdown_frac,
         gaps=tuple(_gaps(replayed)),
         mode=TradingMode.SIM.value if settings.trading_mode is TradingMode.SIM else "",
     )

@@ -19,8 +19,8 @@ class StatusAt:
 
 def status_of(node: TradingNode | None) -> StatusAt | None:
     """The status now; None before the daemon knows the symbol's rules."""
-    desk = None if node is None else node.services
-    if node is None or desk is None:
+    node_services = None if node is None else node.services
+    if node is None or node_services is None:
         return None
-    view = desk.queries.view(node.client.reconnects)
-    return StatusAt(view, desk.core.state.exit, why(view, desk.core.decision))
+    view = node_services.queries.view(node.client.reconnects)
+    return StatusAt(view, node_services.core.state.exit, why(view, node_services.core.decision))
