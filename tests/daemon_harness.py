@@ -19,21 +19,21 @@ from trailingedge.config import Endpoints, Settings
 from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.live.factory import node_params
 from trailingedge.live.node_builder import build_node
-from trailingedge.live.runtime import Runtime
+from trailingedge.live.node_dependencies import Runtime
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import Kline, Side
 from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.notifications.status import StatusView, status
 from trailingedge.simulator.audit_log import AuditLog
-from trailingedge.simulator.exchange import Exchange, ManualTrader
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import FaultInjector, Faults
 from trailingedge.simulator.feeds.ticks import Tick
+from trailingedge.simulator.order_entry import Exchange, ManualTrader
 from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.websocket.transport import FrameHandler, Socket
+from trailingedge.websocket.socket_dialer import FrameHandler, Socket
 
 Done = TypeVar("Done")
 

@@ -54,7 +54,7 @@ FAULTS: Final = (
     ),
     Fault(
         "gate ignored",
-        "strategy/rules.py",
+        "strategy/decision_rules.py",
         "gate_shut=state.gate is not None,",
         "gate_shut=False,",
     ),

@@ -74,11 +74,11 @@ PURE: Final = {
     "typing",
     "trailingedge",
 }
-WITH_EXCHANGE: Final = {"simulator", "live.paper_feed", "session_replay", "backtest", "sweep", "commands", "app"}
+WITH_EXCHANGE: Final = {"simulator", "live.paper_exchange", "session_replay", "backtest", "sweep", "commands", "app"}
 CONNECTING: Final = {  # market data and orders go through the first two
-    "websocket.transport",
+    "websocket.socket_dialer",
     "websocket.low_latency_transport",
-    "auth.permissions",
+    "auth.api_key_permissions",
     "live.systemd",
 }
 # Where `Settings` are read, checked or turned into parameters. Every other module takes a small params value.
@@ -89,21 +89,21 @@ SEES_SETTINGS: Final = {
     "app.bootstrap",
     "app.embedded_exchange",
     "app.environments",
-    "app.reloader",
+    "app.settings_reload",
     "app.run_options",
     "app.runner",
     "live.factory",
     "commands.setting_flags",
-    "commands.checks.environment",  # the types of the functions by which a command hands its settings to `app`
-    "commands.account_history",
+    "commands.checks.exchange_access",  # the types of the functions by which a command hands its settings to `app`
+    "commands.account_download",
     "commands.replay",
     "commands.report",
     "commands.sweep",
     "accounting.summary_json",  # shows them
-    "eventlog.session_record",  # writes them to the record
+    "eventlog.recording_start",  # writes them to the record
     "session_replay.run",  # reads them from a record
     "backtest.inputs",  # a backtest's settings vary from trial to trial
-    "backtest.market_report",
+    "backtest.backtest_report",
     "sweep.search_space",
     "sweep.trial",
 }

@@ -27,7 +27,7 @@ from trailingedge.config import (
     read_settings,
     settings_table,
 )
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 
 ROOT = Path(__file__).parent.parent
 NOWHERE = Path("no-such-folder/.env")

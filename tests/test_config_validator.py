@@ -20,7 +20,7 @@ from trailingedge.config_validator import (
 )
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import SymbolRules
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 
 NOWHERE = Path("no-such-folder/.env")
 BOT_TOKEN = f"123456789:{'A' * 35}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.limits import PATIENCE_S
 
-from trailingedge.core.background import CLOSE_TIMEOUT_S
+from trailingedge.core.background_threads import CLOSE_TIMEOUT_S
 from trailingedge.core.errors import ConfigError
 from trailingedge.core.redaction import REDACTED
 from trailingedge.logging_config import (
@@ -30,7 +30,7 @@ logger = logging.getLogger("trailingedge.tests")
 @pytest.fixture(autouse=True)
 def _the_end_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the last line, however busy the machine is."""
-    monkeypatch.setattr("trailingedge.core.background.CLOSE_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr("trailingedge.core.background_threads.CLOSE_TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def most_waiting(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_a_disk_that_does_not_answer_delays_no_record_and_no_end(
-    tmp_path: Path, install: Install, disk: Disk, most_waiting: int
+    tmp_path: Path, install: Install, disk: Disk, most_waiting: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logs = install(tmp_path, NOW, open_file=lambda _: disk)
     disk.answers.clear()
@@ -244,6 +244,7 @@ def test_a_disk_that_does_not_answer_delays_no_record_and_no_end(
     for number in range(most_waiting + 500):
         logger.info("record %d", number)
     assert CLOSE_TIMEOUT_S <= 1
+    monkeypatch.setattr("trailingedge.core.background_threads.CLOSE_TIMEOUT_S", 0.01)
     logs.close()
     assert disk.data == b""
     disk.answers.set()

@@ -8,7 +8,7 @@ import pytest
 from tests import processes
 
 from trailingedge.main import COMMANDS, command_parser, run_parser
-from trailingedge.strategy.trailing_stop import callback_factor
+from trailingedge.strategy.trailing_take_profit import callback_factor
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from tests.limits import PATIENCE_S
 
 from trailingedge.core.errors import ExitCode
 from trailingedge.logging_config import setup
-from trailingedge.websocket.frame_buffer import save
+from trailingedge.websocket.recent_frames import save
 
 API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 BOT_TOKEN = "987654321:AAH7xq3v0ZkS1mQpL5tYw8rB2cD4eF6gHiJ"

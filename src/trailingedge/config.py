@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 
 RISK_PHRASE: Final = "I-UNDERSTAND-THE-RISK"
 SHORTEST_SECRET: Final = 6  # characters; a shorter one is found in ordinary words, and is not struck out of them

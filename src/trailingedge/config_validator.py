@@ -28,7 +28,7 @@ from trailingedge.config import (
     read_settings,
 )
 from trailingedge.core.errors import ConfigError
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 
 if TYPE_CHECKING:
     from trailingedge.model.market import SymbolRules
@@ -281,7 +281,7 @@ def _odd_secrets(settings: Settings) -> Iterator[str]:
 
 
 def _without_telegram(settings: Settings) -> Iterator[str]:
-    """Alerts on the phone that lack token or chats. In sim they are optional, and nothing is said."""
+    """Alerts on the phone that lack token or chats. In sim they are optional, so nothing is reported."""
     chats = [name for name in CHATS if OPTIONS[name].of(settings)]
     if settings.telegram_bot_token is None and chats:
         problem = f"{', '.join(chats)}: not used, because TELEGRAM_BOT_TOKEN is not set"

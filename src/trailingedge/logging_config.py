@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
-from trailingedge.core.background import BatchWriter, Sink
+from trailingedge.core.background_threads import BatchWriter, Sink
 from trailingedge.core.errors import ConfigError
 from trailingedge.core.redaction import Redactor
 
@@ -333,7 +333,7 @@ def _free(log_dir: Path, now: datetime) -> Path:
 def _delete_old(log_dir: Path, before: datetime) -> None:
     """Delete the session logs that began before `before`."""
     for path in sorted(log_dir.glob("trailingedge_*.log")):
-        # The name tells when a session began; the file's time would keep a log alive for every copy of it.
+        # The name shows when a session began; the file's time would keep a log alive for every copy of it.
         try:
             begun = datetime.strptime(path.name, SESSION_NAME).replace(tzinfo=UTC)
         except ValueError:

@@ -28,7 +28,7 @@ from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.console.ui_selection import open_ui
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.logging_config import Logging, setup, under_journald
-from trailingedge.notifications.titles import heading
+from trailingedge.notifications.session_heading import heading
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from trailingedge.execution.order_events import OrderPlaced, OrderRejected, Orde
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import ExecutionReport, OrderStatus, Regime, Side
 from trailingedge.model.order_outcomes import RejectReason
-from trailingedge.strategy.signals import ExitEnded, GateOpened, Origin, RegimeSet
 from trailingedge.strategy.state import ShutBy
+from trailingedge.strategy.strategy_events import ExitEnded, GateOpened, Origin, RegimeSet
 
 START_MS = 1_783_000_000_000
 

@@ -20,7 +20,7 @@ from trailingedge.auth.signing_process import load_key
 # What only other modes and other words on the command line have a use for.
 OF_OTHERS: Final = (
     "trailingedge.simulator",
-    "trailingedge.live.paper_feed",
+    "trailingedge.live.paper_exchange",
     "trailingedge.app.embedded_exchange",
     "trailingedge.commands.",
     "trailingedge.console.live_ui",
@@ -33,8 +33,8 @@ OF_OTHERS: Final = (
 SHARED: Final = {
     "trailingedge.commands.setting_flags",
     "trailingedge.commands.checks",
-    "trailingedge.commands.checks.environment",
-    "trailingedge.notifications.telegram_service",  # loads the others only where there is a bot
+    "trailingedge.commands.checks.exchange_access",
+    "trailingedge.notifications.telegram_loader",  # loads the others only where there is a bot
 }
 # What can wait until the first requests are on their way.
 FOR_LATER: Final = (
@@ -42,7 +42,7 @@ FOR_LATER: Final = (
     "trailingedge.app.runner",
     "trailingedge.live.trading_node",
     "trailingedge.execution",
-    "trailingedge.notifications.messages",
+    "trailingedge.notifications.event_messages",
     "trailingedge.websocket.event_parser",
 )
 RUN: Final = "from trailingedge import main; code = main.run(['--plain']); import sys; print(code, *sys.modules)"
@@ -60,7 +60,7 @@ def loaded_by(statement: str) -> list[str]:
 
 def test_before_the_dial_little_is_loaded() -> None:
     loaded = loaded_by("import trailingedge.main, trailingedge.app.bootstrap")
-    assert "trailingedge.websocket.transport" in loaded
+    assert "trailingedge.websocket.socket_dialer" in loaded
     assert among(loaded, (*OF_OTHERS, *FOR_LATER)) == []
 
 

@@ -9,7 +9,7 @@ from trailingedge.backtest.columns import Columns, KlineColumns, TickColumns
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import BacktestInputs
 from trailingedge.config import Settings
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 from trailingedge.report.model import RunReport
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 

@@ -14,9 +14,9 @@ from trailingedge.backtest.market_loader import load_columns
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode
 from trailingedge.model.market import Side
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 from trailingedge.simulator.exchange_spec import ExchangeSpec
-from trailingedge.simulator.feeds.recorded import RecordedMarket, open_market
+from trailingedge.simulator.feeds.historical import RecordedMarket, open_market
 
 D = Decimal
 MINUTES = 92  # a rally, a crash and the recovery

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from tests.backtest import market_files
 
+from trailingedge.backtest.candle_segments import walk_kline
 from trailingedge.backtest.columns import KlineColumns
 from trailingedge.backtest.market_loader import load_columns, price_grid
-from trailingedge.backtest.segments import walk_kline
 from trailingedge.core.errors import ConfigError
 from trailingedge.simulator.feeds.candle_path import GridCandlePath
-from trailingedge.simulator.feeds.recorded import RecordedMarket, open_market
+from trailingedge.simulator.feeds.historical import RecordedMarket, open_market
 from trailingedge.simulator.feeds.ticks import Tick
 
 KLINE = "{ms},{open},{high},{low},{close},{volume},{end},0,0,0,0,0"

@@ -53,9 +53,9 @@ def _order_state_first() -> None:
 
 def _recv_and_send_in_tasks() -> None:
     """The library's public methods: frames by `recv` in one task, requests by `send` in another."""
-    from trailingedge.websocket import transport
+    from trailingedge.websocket import socket_dialer
 
-    setattr(transport, "is_tested_version", lambda _: False)  # noqa: B010 - a module's own function, done away with
+    setattr(socket_dialer, "is_tested_version", lambda _: False)  # noqa: B010 - a module's own function, done away with
 
 
 def _parsed_by_the_library() -> None:
@@ -90,9 +90,9 @@ def _no_yield() -> None:
 
 def _no_pause() -> None:
     """The threads that write log and record release the GIL and request it again without a pause."""
-    from trailingedge.core import background
+    from trailingedge.core import background_threads
 
-    setattr(background, "REST_S", 0.0)  # noqa: B010 - replaces a constant
+    setattr(background_threads, "REST_S", 0.0)  # noqa: B010 - replaces a constant
 
 
 def _no_collections() -> None:

@@ -22,13 +22,13 @@ from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import RealClock
 from trailingedge.core.errors import SessionLost
 from trailingedge.eventlog.format import FrameSink, RecordEntry, decode, encode
-from trailingedge.eventlog.io_boundary import BoundarySocket
+from trailingedge.eventlog.io_interface import BoundarySocket
 from trailingedge.eventlog.reader import SessionRecord
+from trailingedge.eventlog.recording_start import start_recording
 from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.eventlog.session_record import start_recording
 from trailingedge.eventlog.writer import MemoryRecord, RecordFolder, RecordWriter
-from trailingedge.live.runtime import Runtime
-from trailingedge.websocket.transport import Socket
+from trailingedge.live.node_dependencies import Runtime
+from trailingedge.websocket.socket_dialer import Socket
 
 READ_TITLE: Final = "record: {lines} lines of a recorded session, read again"
 READ_HEAD: Final = ("", "lines/s", "MB/s unpacked", "bytes a line on disk")

@@ -7,12 +7,12 @@ from decimal import Decimal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.commands.checks.environment import CheckTarget
+from trailingedge.commands.checks.exchange_access import CheckTarget
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import RealClock
-from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.generated import GeneratedMarket
+from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 
 SPEED = 600.0

@@ -16,7 +16,7 @@ from trailingedge.core.errors import ExitCode
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.main import run
 from trailingedge.report.progress import ProgressBar, stop_on_ctrl_c
-from trailingedge.simulator.feeds.recorded import RecordedMarket
+from trailingedge.simulator.feeds.historical import RecordedMarket
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_ctrl_c_during_the_inspection_of_files_is_reported(
         signal.raise_signal(signal.SIGINT)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("trailingedge.backtest.market_report.open_market_files", press_twice)
+    monkeypatch.setattr("trailingedge.backtest.backtest_report.open_market_files", press_twice)
     assert run(["replay", klines]) == ExitCode.INTERRUPTED
     told = capsys.readouterr()
     assert told.out == ""
@@ -196,7 +196,7 @@ def test_ctrl_c_before_the_first_candle_prints_no_result(
         signal.raise_signal(signal.SIGINT)
         return load_columns(market, progress)
 
-    monkeypatch.setattr("trailingedge.backtest.market_report.load_columns", press_at_once)
+    monkeypatch.setattr("trailingedge.backtest.backtest_report.load_columns", press_at_once)
     assert run(["replay", klines]) == ExitCode.INTERRUPTED
     assert capsys.readouterr().out == ""
 

@@ -15,7 +15,7 @@ from tests.session_replay.golden_sessions import path_of
 
 from trailingedge.commands import report
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.environment import CheckTarget, CheckTools
+from trailingedge.commands.checks.exchange_access import CheckTarget, CheckTools
 from trailingedge.commands.checks.local import LocalProblems
 from trailingedge.commands.report import _parse_time, _parse_to
 from trailingedge.config import Settings
@@ -26,7 +26,7 @@ from trailingedge.report.json_output import as_data
 from trailingedge.report.page import page
 from trailingedge.report.progress import ProgressBar
 from trailingedge.report.terminal import summary_text, terminal_width
-from trailingedge.websocket.transport import Socket
+from trailingedge.websocket.socket_dialer import Socket
 
 
 def told(*words: str | Path, means: CheckTools | None = None, **environ: str) -> ExitCode:

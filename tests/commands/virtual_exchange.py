@@ -8,20 +8,20 @@ from random import Random
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.daemon_harness import ONE_ETH, START_MS, URL, ConstantMarket, tick
 
+from trailingedge.auth.api_key_permissions import Permissions
 from trailingedge.auth.manager import KeyManager
-from trailingedge.auth.permissions import Permissions
-from trailingedge.commands.checks.environment import CheckTarget, CheckTools
+from trailingedge.commands.checks.exchange_access import CheckTarget, CheckTools
+from trailingedge.commands.checks.market_stream_check import background
 from trailingedge.commands.checks.online import OnlineChecks
 from trailingedge.commands.checks.result import CheckResult, CheckStatus
-from trailingedge.commands.checks.stream_check import background
 from trailingedge.config import Settings
 from trailingedge.core.errors import SessionLost
 from trailingedge.live.factory import check_params
-from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.websocket.transport import FrameHandler, Socket
+from trailingedge.websocket.socket_dialer import FrameHandler, Socket
 
 D = Decimal
 GOOD_KEY = Permissions(trading=True, withdrawals=False, transfers=False, ip_restricted=True)

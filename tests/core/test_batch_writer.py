@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 
-from trailingedge.core.background import BatchWriter
+from trailingedge.core.background_threads import BatchWriter
 
 
 class ChoosyDisk:

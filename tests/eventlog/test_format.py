@@ -10,7 +10,7 @@ from trailingedge.eventlog.format import FrameBatch, decode, encode
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Side
-from trailingedge.strategy.signals import ExitStarted
+from trailingedge.strategy.strategy_events import ExitStarted
 
 
 def lines(data: bytes) -> list[bytes]:

@@ -19,10 +19,10 @@ from trailingedge.eventlog import recorder as module
 from trailingedge.eventlog.format import RecordEntry
 from trailingedge.eventlog.loop_counter import CountingLoop
 from trailingedge.eventlog.recorder import Recorder
-from trailingedge.eventlog.session_record import start_recording
+from trailingedge.eventlog.recording_start import start_recording
 from trailingedge.eventlog.writer import MemoryRecord
-from trailingedge.live.runtime import Runtime
-from trailingedge.websocket.transport import Socket
+from trailingedge.live.node_dependencies import Runtime
+from trailingedge.websocket.socket_dialer import Socket
 
 KEYS = KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "key")
 INPUT_KINDS = {"begin", "<", "told", "ring", "tick", "obey", "stop", "stir"}

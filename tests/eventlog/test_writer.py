@@ -9,8 +9,8 @@ import pytest
 from tests.eventlog.record_builders import HEAD, NAME, frames
 from tests.limits import PATIENCE_S
 
-from trailingedge.core import background
-from trailingedge.core.background import Sink
+from trailingedge.core import background_threads
+from trailingedge.core.background_threads import Sink
 from trailingedge.eventlog import writer as module
 from trailingedge.eventlog.format import FrameBatch, decode
 from trailingedge.eventlog.reader import SessionRecord
@@ -29,7 +29,7 @@ def read(path: Path) -> tuple[list[tuple[object, ...]], str | None]:
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCH_EVERY_S", 0.005)
-    monkeypatch.setattr(background, "CLOSE_TIMEOUT_S", 60.0)  # however busy the machine is
+    monkeypatch.setattr(background_threads, "CLOSE_TIMEOUT_S", 60.0)  # however busy the machine is
 
 
 class Disk:
@@ -80,7 +80,7 @@ def test_a_flood_faster_than_compression_leaves_a_hole(tmp_path: Path, monkeypat
     for _ in range(room + 2):
         taking.add_batch(("<", 5, 0, 1, page))
     taking.add(("<", 6, 0, 1, [b"y"]))
-    monkeypatch.setattr(background, "CLOSE_TIMEOUT_S", 10.0)
+    monkeypatch.setattr(background_threads, "CLOSE_TIMEOUT_S", 10.0)
     taking.close()
     kinds = [str(entry[0]) for entry in read(tmp_path / NAME)[0]]
     assert kinds == [*["<", *["+"] * 99] * room, "hole", "hole", "<"]

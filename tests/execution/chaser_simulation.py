@@ -15,13 +15,13 @@ from tests.execution.order_builders import RULES
 from trailingedge.execution.maker_exit import MakerExit, MakerExitParams
 from trailingedge.execution.order_events import UnknownOrderWithOurId
 from trailingedge.execution.order_rate_budget import OrderRateBudget
-from trailingedge.execution.quoting import RestingOrder, resting_price
+from trailingedge.execution.quote_prices import RestingOrder, resting_price
 from trailingedge.model.client_order_ids import base36
 from trailingedge.model.intent import ExitKind, OrderIntent
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderStatus, RateLimit, Side
 from trailingedge.model.order_commands import OrderCommand, OrderInput, QueryOrder, QueryOrdersFrom, Reconciled, Refresh
 from trailingedge.model.order_outcomes import Rejected, RejectReason
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 
 _OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 STEP_S = 0.1

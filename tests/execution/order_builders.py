@@ -16,7 +16,7 @@ from trailingedge.model.market import (
     SymbolRules,
 )
 from trailingedge.model.order_outcomes import Rejected, RejectReason
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 
 NUMBER = 1_783_000_000_000
 """The number of the exit in most tests."""

@@ -14,7 +14,7 @@ from trailingedge.model.market import OrderRecord, Regime, Side
 from trailingedge.model.order_requests import NewOrderRequest
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.strategy.inputs import Holdings
-from trailingedge.strategy.signals import Funded, Origin, RegimeSet
+from trailingedge.strategy.strategy_events import Funded, Origin, RegimeSet
 
 BOOK = top("2500.00", "2500.01")
 MOVED = RegimeSet(None, Regime.BASE, 2500.0, Origin.MARKET)

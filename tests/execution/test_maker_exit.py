@@ -37,7 +37,7 @@ from trailingedge.model.order_commands import (
     Replace,
 )
 from trailingedge.model.order_outcomes import Accepted, NotTried, RejectReason, Unanswered
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 
 # The first order ------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from trailingedge.execution.order_events import OrderFilled, UnknownOrderWithOur
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import OrderRecord
 from trailingedge.model.order_commands import Cancel, Place, Replace
-from trailingedge.reconciliation.exit_history import HistoricalExit
+from trailingedge.reconciliation.history_types import HistoricalExit
 
 BEFORE = record(5, "100.20", filled="0.3", status=CANCELED)
 

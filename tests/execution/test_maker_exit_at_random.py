@@ -17,7 +17,7 @@ from tests.execution.order_builders import D
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.maker_exit import MakerExitParams
 from trailingedge.model.market import Side
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 
 WEATHERS: Final = {
     "calm": CALM,

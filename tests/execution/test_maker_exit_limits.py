@@ -29,7 +29,7 @@ from trailingedge.model.order_commands import (
     Replace,
 )
 from trailingedge.model.order_outcomes import Accepted, RejectReason
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 
 # Stale data -------------------------------------------------------------------------------------------
 

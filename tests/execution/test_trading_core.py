@@ -39,14 +39,14 @@ from trailingedge.model.market import (
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import Cancel, ExecutionCommand, OrderReply, Place, Refresh
 from trailingedge.model.order_outcomes import Accepted, Rejected, RejectReason
-from trailingedge.reconciliation.exit_history import ExitHistory, group_into_exits
 from trailingedge.reconciliation.exit_ledger import ExitTotals
+from trailingedge.reconciliation.history_types import ExitHistory, group_into_exits
 from trailingedge.risk.circuit_breakers import BreakerLimits
 from trailingedge.risk.pre_trade_checks import PreTradeChecks
 from trailingedge.risk.risk_engine import build_risk_engine
 from trailingedge.strategy.inputs import StrategyCommand, StrategyParams
-from trailingedge.strategy.signals import CommandRefused, ExitEnded, ExitStarted, RegimeSet
 from trailingedge.strategy.state import Phase, StrategyState
+from trailingedge.strategy.strategy_events import CommandRefused, ExitEnded, ExitStarted, RegimeSet
 
 FLIP = StrategyCommand.FLIP
 BOOK = top("100.00", "100.10")

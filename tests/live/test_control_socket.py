@@ -399,7 +399,7 @@ async def test_what_is_no_daemon_is_not_believed(path: Path, line: bytes) -> Non
         writer.close()
 
     server = await asyncio.start_unix_server(babble, path)
-    with pytest.raises(NoRunningDaemon, match="no daemon of ours"):
+    with pytest.raises(NoRunningDaemon, match="another program answers"):
         await request(path, "status")
     server.close()
 

@@ -13,7 +13,7 @@ from trailingedge.live.frame_dump import FrameDump
 from trailingedge.model.market import BookTop
 from trailingedge.model.order_commands import Reconciled
 from trailingedge.websocket.account import ServerClock
-from trailingedge.websocket.frame_buffer import FrameBuffer
+from trailingedge.websocket.recent_frames import FrameBuffer
 
 
 @dataclass

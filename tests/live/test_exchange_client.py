@@ -20,8 +20,8 @@ from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.live.exchange_client import ExchangeClient
 from trailingedge.live.factory import exchange_client_params
-from trailingedge.live.node_services import query_balances
-from trailingedge.live.runtime import Runtime
+from trailingedge.live.node_components import query_balances
+from trailingedge.live.node_dependencies import Runtime
 from trailingedge.model.market import (
     ZERO,
     Balance,
@@ -34,14 +34,14 @@ from trailingedge.model.market import (
 )
 from trailingedge.model.market_state import MarketState
 from trailingedge.model.order_requests import NewOrderRequest
-from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.orders import OrderType
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.account_stream import OutsideChange
-from trailingedge.websocket.transport import FrameHandler, Socket, run_together
+from trailingedge.websocket.socket_dialer import FrameHandler, Socket, run_together
 
 D = Decimal
 BALANCES: Final[Mapping[str, Decimal]] = {"ETH": D(10), "FDUSD": D(25_000)}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.daemon_harness import D, NodeHarness, run_scenario
 from tests.execution.order_builders import RULES, top
-from tests.execution.test_quoting import resting
+from tests.execution.test_quote_prices import resting
 from tests.execution.test_trading_core import Bench
 
 from trailingedge.core.clock import ManualClock

@@ -6,8 +6,8 @@ from pathlib import Path
 from tests.daemon_harness import RecordingUi
 
 from trailingedge.live.frame_dump import FrameDump
-from trailingedge.live.runtime import SaveFrames
-from trailingedge.websocket.frame_buffer import FrameBuffer
+from trailingedge.live.node_dependencies import SaveFrames
+from trailingedge.websocket.recent_frames import FrameBuffer
 
 
 class Disk:

@@ -11,7 +11,7 @@ from trailingedge.core.errors import (
 )
 from trailingedge.model.market import Side
 from trailingedge.model.operator_commands import OperatorCommand
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import Faults, RequestFault
 

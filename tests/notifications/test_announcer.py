@@ -32,7 +32,8 @@ from trailingedge.model.order_outcomes import RejectReason
 from trailingedge.notifications.announcer import Announcer
 from trailingedge.notifications.status import StatusView
 from trailingedge.strategy.inputs import Holdings, StrategyCommand
-from trailingedge.strategy.signals import (
+from trailingedge.strategy.state import ShutBy
+from trailingedge.strategy.strategy_events import (
     BrokeOut,
     CommandRefused,
     ExitEnded,
@@ -48,8 +49,7 @@ from trailingedge.strategy.signals import (
     Squeezed,
     Unfunded,
 )
-from trailingedge.strategy.state import ShutBy
-from trailingedge.strategy.trailing_stop import MinGain, compute_trail
+from trailingedge.strategy.trailing_take_profit import MinGain, compute_trail
 
 OWN = own()
 HELD = Holdings(D("0.001"), D(2))
@@ -260,8 +260,8 @@ def test_a_change_of_state_is_an_alert(news: TraderEvent, level: int, text: str)
 @pytest.mark.parametrize(
     ("regime", "rest"),
     [
-        pytest.param(Regime.QUOTE, "idle remainder: 0.4000 ETH are left aside until the next buy-back", id="base"),
-        pytest.param(Regime.BASE, "idle remainder: 0.40 FDUSD are left aside until the next sale", id="quote"),
+        pytest.param(Regime.QUOTE, "idle remainder: 0.4000 ETH are not traded before the next buy-back", id="base"),
+        pytest.param(Regime.BASE, "idle remainder: 0.40 FDUSD are not traded before the next sale", id="quote"),
     ],
 )
 def test_an_idle_remainder_is_given_in_its_own_asset(regime: Regime, rest: str) -> None:

@@ -361,8 +361,8 @@ HEAD = "Selling to take profit for 12 s, 0.1000 ETH filled so far: "
         pytest.param(
             replace(SELLING, ending=ExitEndReason.CANCELLED, price=None, remaining=None),
             "2500.05",
-            "The take-profit is ending (cancelled by the operator): no order is left on the book, it is over in a "
-            "moment. The hard stop is not checked until then.",
+            "The take-profit is ending (cancelled by the operator): no order is left on the book, it ends at "
+            "once. The hard stop is not checked until then.",
             id="ending without an order",
         ),
     ],
@@ -428,7 +428,7 @@ def test_a_buy_for_profit_is_ended_by_a_close_too_high() -> None:
     life.flip("2500")
     assert why(view_of(life, "2500.11", active_exit=BUYING), decision_of(life)).endswith(
         "the best bid; being post-only, it waits for a seller. A candle close ≥ 2512.56, +0.50 % from "
-        "here, ends it and shuts the gate."
+        "here, cancels the buy-back and shuts the gate."
     )
 
 

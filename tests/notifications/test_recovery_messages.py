@@ -4,7 +4,7 @@ from tests.notifications.status_views import RULES, D
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import OrderRecord, OrderStatus, Regime, Side
 from trailingedge.notifications.recovery_messages import anchor_not_stored, exit_resumed, late_order_cancelled, summary
-from trailingedge.reconciliation.exit_history import ExitHistory, HistoricalExit
+from trailingedge.reconciliation.history_types import ExitHistory, HistoricalExit
 from trailingedge.reconciliation.recovery import RecoveredState
 from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy, StrategyState
 

@@ -8,7 +8,7 @@ from trailingedge.model.market import SymbolRules
 from trailingedge.notifications import risk_messages
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 from trailingedge.strategy.inputs import StrategyCommand
-from trailingedge.strategy.signals import CommandRefused
+from trailingedge.strategy.strategy_events import CommandRefused
 
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))
 OWN = "TE-t-lx3k9"

@@ -14,7 +14,7 @@ from tests.notifications.telegram_harness import START_MS, TITLE, Stage, on_stag
 
 from trailingedge.core.clock import RealClock
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
-from trailingedge.notifications.alerts import Alerts
+from trailingedge.notifications.alert_sinks import Alerts
 from trailingedge.notifications.telegram import Telegram
 from trailingedge.notifications.telegram_outbox import MAX_WAITING_ALERTS
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual

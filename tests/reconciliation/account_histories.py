@@ -14,8 +14,8 @@ from trailingedge.core.errors import RequestRefused
 from trailingedge.model.account_position import AccountPosition
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import AccountTrade, Balance, BookTop, OrderRecord, OrderStatus, Side
-from trailingedge.reconciliation.exit_history import ExitHistory, find_markers, group_into_exits
-from trailingedge.reconciliation.timeline import CurrentPosition
+from trailingedge.reconciliation.anchor_timeline import CurrentPosition
+from trailingedge.reconciliation.history_types import ExitHistory, find_markers, group_into_exits
 from trailingedge.strategy.inputs import Holdings
 
 PAGE = 1000

@@ -13,8 +13,8 @@ from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import OrderRecord, Side
 from trailingedge.reconciliation import history_loader
-from trailingedge.reconciliation.exit_history import ExitHistory
 from trailingedge.reconciliation.history_loader import TRANSIENT_CODES, HistoryReader, read_history
+from trailingedge.reconciliation.history_types import ExitHistory
 from trailingedge.simulator.virtual_loop import run_virtual
 
 

@@ -10,8 +10,8 @@ from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Kline, Regime, Side
+from trailingedge.reconciliation.anchor_timeline import CurrentPosition, PositionChange, PositionTimeline, reconstruct
 from trailingedge.reconciliation.rebuild import rebuild
-from trailingedge.reconciliation.timeline import CurrentPosition, PositionChange, PositionTimeline, reconstruct
 from trailingedge.strategy.bar_close import apply_closed_bars
 from trailingedge.strategy.inputs import ClosedKline
 from trailingedge.strategy.state import Phase, ReentryGate, ShutBy, StrategyState

@@ -15,7 +15,7 @@ from tests.report.report_builders import a_long_story, a_one_sided_story, a_quie
 from tests.report.test_page import Reading, read
 
 from trailingedge.model.market import format_plain
-from trailingedge.notifications.messages import amounts, elapsed, figure, percent
+from trailingedge.notifications.event_messages import amounts, elapsed, figure, percent
 from trailingedge.report.csv_ledger import as_csv
 from trailingedge.report.json_output import as_data
 from trailingedge.report.model import RunReport

@@ -9,8 +9,8 @@ from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
-from trailingedge.reconciliation.exit_history import find_markers, group_into_exits
-from trailingedge.reconciliation.timeline import TimelineEntry, position_changes
+from trailingedge.reconciliation.anchor_timeline import TimelineEntry, position_changes
+from trailingedge.reconciliation.history_types import find_markers, group_into_exits
 from trailingedge.report.strategy_series import StrategyPoint, StrategySeries
 
 

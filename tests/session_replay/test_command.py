@@ -12,9 +12,9 @@ from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.report.progress import ProgressBar
 from trailingedge.session_replay.command import run
-from trailingedge.session_replay.comparison import Difference
 from trailingedge.session_replay.result_text import result_text
 from trailingedge.session_replay.run import ReplayResult, replay_session
+from trailingedge.session_replay.run_alignment import Difference
 
 STORM = path_of("storm")
 LESS = {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}

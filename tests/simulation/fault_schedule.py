@@ -16,10 +16,9 @@ from trailingedge.core.clock import Clock
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Side
 from trailingedge.model.operator_commands import OperatorCommand
-from trailingedge.simulator.connections import ConnectionHub
+from trailingedge.simulator.connection_hub import ConnectionHub
 from trailingedge.simulator.engine import BREAK, CANCEL_ONLY, HALT, TRADING
 from trailingedge.simulator.errors import ExchangeError
-from trailingedge.simulator.exchange import Exchange, ManualTrader
 from trailingedge.simulator.faults import (
     ANY_REQUEST_ERROR,
     NO_FAULTS,
@@ -28,6 +27,7 @@ from trailingedge.simulator.faults import (
     Faults,
     FrameFaults,
 )
+from trailingedge.simulator.order_entry import Exchange, ManualTrader
 from trailingedge.simulator.orders import OrderType, SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 

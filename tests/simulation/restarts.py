@@ -20,13 +20,13 @@ from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
 from trailingedge.live.factory import node_params
 from trailingedge.live.node_builder import build_node
-from trailingedge.live.runtime import Runtime
+from trailingedge.live.node_dependencies import Runtime
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Regime
 from trailingedge.model.operator_commands import OperatorCommand
-from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.generated import GeneratedMarket
+from trailingedge.simulator.order_entry import OWNER, Exchange
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.regime import price_at

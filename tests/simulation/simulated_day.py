@@ -20,20 +20,20 @@ from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode
 from trailingedge.eventlog.format import FrameSink
-from trailingedge.eventlog.session_record import RecordedSession, UnrecordedSession, start_recording
+from trailingedge.eventlog.recording_start import RecordedSession, UnrecordedSession, start_recording
 from trailingedge.live.factory import node_params
 from trailingedge.live.node_builder import build_node
-from trailingedge.live.runtime import Runtime
+from trailingedge.live.node_dependencies import Runtime
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import OrderStatus, Side
 from trailingedge.notifications.status import StatusView
 from trailingedge.simulator.accounts import SimAccount
 from trailingedge.simulator.audit_log import AuditEntry, AuditLog
-from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import DriftingClock, Faults
 from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.feeds.ticks import TickSource
+from trailingedge.simulator.order_entry import OWNER, Exchange
 from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import run_virtual

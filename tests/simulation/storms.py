@@ -26,10 +26,10 @@ from trailingedge.core.clock import Clock
 from trailingedge.eventlog.format import FrameSink
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Side
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 from trailingedge.simulator.errors import DUPLICATE_ORDER
-from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 
 STORM_S: Final = 1500.0

@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.core.clock import Clock, ManualClock
 from trailingedge.model.market import Kline, Side
-from trailingedge.simulator.connections import ConnectionHub, HubClient
-from trailingedge.simulator.exchange import OWNER, Exchange
+from trailingedge.simulator.connection_hub import ConnectionHub, HubClient
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import Faults
 from trailingedge.simulator.feeds.ticks import Tick
+from trailingedge.simulator.order_entry import OWNER, Exchange
 from trailingedge.simulator.orders import NewOrder, OrderType
 from trailingedge.simulator.payloads import UserEvent
 

@@ -9,8 +9,8 @@ from trailingedge.core.clock import ManualClock
 from trailingedge.model.market import OrderStatus, Side
 from trailingedge.simulator.engine import Engine
 from trailingedge.simulator.errors import ExchangeError
-from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.klines import Interval
+from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.orders import CancelOrder, CancelRestriction, NewOrder, OrderType, Peg, TimeInForce
 from trailingedge.simulator.payloads import MarketEvent, UserEvent
 

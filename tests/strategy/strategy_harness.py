@@ -14,8 +14,8 @@ from trailingedge.model.intent import ExitEndReason, ExitProgress, OrderIntent
 from trailingedge.model.market import ZERO, BookTop, Kline, Regime, Side
 from trailingedge.strategy.decide import StrategyStep, decide
 from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, StrategyCommand, StrategyParams
-from trailingedge.strategy.signals import StrategySignal
 from trailingedge.strategy.state import ActiveExit, Phase, ReentryGate, StrategyState
+from trailingedge.strategy.strategy_events import StrategySignal
 
 START_MS = 1_783_000_020_000  # a full minute
 MINUTE_MS = 60_000

@@ -11,8 +11,8 @@ from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side
 from trailingedge.strategy.bar_close import apply_closed_bars, on_bar_close
 from trailingedge.strategy.inputs import ClosedKline
-from trailingedge.strategy.signals import BrokeOut, ExitEnding, GateOpened, GateShut
 from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy, StrategyState
+from trailingedge.strategy.strategy_events import BrokeOut, ExitEnding, GateOpened, GateShut
 
 CHANNEL = full_channel(99.9, 100.1)  # mid 100, so narrow that the stop lies at its threshold of 0.5 %
 IN_QUOTE = StrategyState(regime=Regime.QUOTE, funded=True, anchor=0.01, high=0.01, anchor_ms=START_MS - 1)

@@ -11,7 +11,8 @@ from trailingedge.model.intent import ExitEndReason, ExitKind, OrderIntent
 from trailingedge.model.market import Regime
 from trailingedge.strategy.decide import RULES, Rule, StrategyStep
 from trailingedge.strategy.inputs import StrategyCommand
-from trailingedge.strategy.signals import (
+from trailingedge.strategy.state import Phase
+from trailingedge.strategy.strategy_events import (
     BrokeOut,
     ExitEnded,
     ExitStarted,
@@ -20,7 +21,6 @@ from trailingedge.strategy.signals import (
     HardStopTriggered,
     RegimeSet,
 )
-from trailingedge.strategy.state import Phase
 
 
 def exiting() -> StrategyRun:

@@ -8,8 +8,8 @@ from tests.strategy.strategy_harness import StrategyRun, gated, held, in_base, i
 
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import Regime
-from trailingedge.strategy.signals import ExitEnded, ExitStarted, GateShut, Origin, RegimeSet
 from trailingedge.strategy.state import Phase, ReentryGate, ShutBy
+from trailingedge.strategy.strategy_events import ExitEnded, ExitStarted, GateShut, Origin, RegimeSet
 
 
 def ended(run: StrategyRun) -> ExitEnded:

@@ -13,9 +13,9 @@ from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import BookTop, Kline, Regime
 from trailingedge.strategy.decide import Rule, StrategyStep
 from trailingedge.strategy.inputs import Holdings, StrategyCommand, StrategyParams
-from trailingedge.strategy.signals import BrokeOut, ExitStarted, HardStopTriggered
 from trailingedge.strategy.state import Phase
-from trailingedge.strategy.trailing_stop import Trail
+from trailingedge.strategy.strategy_events import BrokeOut, ExitStarted, HardStopTriggered
+from trailingedge.strategy.trailing_take_profit import Trail
 
 TICK: Final = Decimal("0.01")
 

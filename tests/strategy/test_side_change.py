@@ -7,7 +7,7 @@ from tests.strategy.strategy_harness import START_MS
 
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
-from trailingedge.reconciliation.timeline import reconstruct
+from trailingedge.reconciliation.anchor_timeline import reconstruct
 from trailingedge.strategy.side_change import (
     SideChange,
     after_filled_exit,

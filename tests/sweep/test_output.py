@@ -10,7 +10,7 @@ from tests.sweep.test_ranking import judged as verdict_of
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.market import ZERO
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema
-from trailingedge.simulator.feeds.recorded import RecordedMarket
+from trailingedge.simulator.feeds.historical import RecordedMarket
 from trailingedge.sweep.output import reliability, sweep_json, sweep_text
 from trailingedge.sweep.ranking import SweepResult, rank_trials
 from trailingedge.sweep.search_space import InvalidCombination

@@ -23,7 +23,7 @@ from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.api_client import RequestCaller
 from trailingedge.websocket.event_parser import AccountPosition, Reply
 from trailingedge.websocket.request_tracker import NoResponse, NotSent
-from trailingedge.websocket.response_parser import Commission
+from trailingedge.websocket.result_parser import Commission
 
 NOW_MS = 1_783_000_000_000
 LATE = Reply(400, code=-1021, text="Timestamp for this request is outside of the recvWindow.")

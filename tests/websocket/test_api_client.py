@@ -13,10 +13,10 @@ from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import LogonRefused, OutcomeUnknown, RequestRefused, SessionLost
 from trailingedge.model.market import RateLimit
 from trailingedge.websocket.api_client import ApiClient
-from trailingedge.websocket.api_session import ApiSession
+from trailingedge.websocket.api_connection import ApiSession
 from trailingedge.websocket.event_parser import AccountEvent, Reply, Unrecognized
 from trailingedge.websocket.request_tracker import NoResponse, NotSent, RequestOutcome
-from trailingedge.websocket.transport import Backoff
+from trailingedge.websocket.socket_dialer import Backoff
 
 EVENT = {"subscriptionId": 0, "event": {"e": "brandNew", "E": 5}}
 Opening = Callable[[ApiSession], Awaitable[None]]

@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 from tests.websocket.fake_sockets import MemoryDial, run_ready_tasks
-from tests.websocket.test_transport import Top, echo_server
+from tests.websocket.test_socket_dialer import Top, echo_server
 
 from trailingedge.core.clock import ManualClock, RealClock
 from trailingedge.core.errors import ExchangeUnreachable, LogonRefused, SessionLost
 from trailingedge.websocket.connection_supervisor import ConnectionSupervisor, RotationCallback
-from trailingedge.websocket.transport import Backoff, Socket, dial
+from trailingedge.websocket.socket_dialer import Backoff, Socket, dial
 
 
 class FakeHandler:

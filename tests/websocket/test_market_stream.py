@@ -16,7 +16,7 @@ from trailingedge.core.errors import SessionLost
 from trailingedge.model.market import Kline
 from trailingedge.model.market_state import MarketState
 from trailingedge.websocket.market_stream import MarketStream
-from trailingedge.websocket.transport import Backoff
+from trailingedge.websocket.socket_dialer import Backoff
 
 MINUTE_MS = 60_000
 

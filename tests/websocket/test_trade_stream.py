@@ -16,8 +16,8 @@ from tests.websocket.fake_sockets import MemoryDial, run_ready_tasks
 from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import ExchangeUnreachable, ProtocolViolation
 from trailingedge.model.market import Side
+from trailingedge.websocket.socket_dialer import Backoff
 from trailingedge.websocket.trade_stream import PublicTrade, TradeStream, read_trade
-from trailingedge.websocket.transport import Backoff
 
 TRADE = {
     "e": "aggTrade",

@@ -15,7 +15,7 @@ from trailingedge.execution.trader_events import TraderEvent
 from trailingedge.model.client_order_ids import ClientOrderId, own_id
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import ZERO, ExecutionReport, ExecutionType, Side
-from trailingedge.strategy.signals import ExitEnded, GateOpened, RegimeSet
+from trailingedge.strategy.strategy_events import ExitEnded, GateOpened, RegimeSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class WinRate:
 
 @dataclass(frozen=True, slots=True)
 class EquityPoint:
-    """The counts, the account's value and the market at one moment."""
+    """The counts, the account's value and the market at one time."""
 
     market_ms: int
     bid: Decimal

@@ -12,12 +12,12 @@ from typing import Final
 from trailingedge.app.run_options import RunOptions
 from trailingedge.config import Settings, endpoints
 from trailingedge.console.plain_ui import InteractiveUi
-from trailingedge.core.background import DaemonThreadExecutor
+from trailingedge.core.background_threads import DaemonThreadExecutor
 from trailingedge.core.errors import ExitCode, most_severe
 from trailingedge.eventlog.loop_counter import new_counting_loop
 from trailingedge.logging_config import Logging
-from trailingedge.websocket.preconnect import market_url, preconnect
-from trailingedge.websocket.transport import dial
+from trailingedge.websocket.socket_dialer import dial
+from trailingedge.websocket.startup_dial import market_url, preconnect
 
 _FIRST_HANDSHAKE_S: Final = 0.02  # on the loopback the whole handshake; elsewhere until the network has our request
 _BETWEEN_PORTIONS_S: Final = 0.001

@@ -11,11 +11,11 @@ from random import Random
 
 from trailingedge.app.run_options import SimulationOptions
 from trailingedge.auth.manager import KeyManager
-from trailingedge.commands.checks.environment import CheckTarget
+from trailingedge.commands.checks.exchange_access import CheckTarget
 from trailingedge.config import Endpoints, Settings, TradingMode, endpoints
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError
-from trailingedge.websocket.transport import dial
+from trailingedge.websocket.socket_dialer import dial
 
 StepPrinter = Callable[[str, str], None]
 
@@ -92,7 +92,7 @@ async def _paper(
 ) -> AsyncIterator[TradingEnvironment]:
     """The embedded exchange at the real market's prices."""
     from trailingedge.live.factory import paper_feed_params
-    from trailingedge.live.paper_feed import paper_exchange
+    from trailingedge.live.paper_exchange import paper_exchange
 
     sources = endpoints(settings)
     if sources is None:

@@ -17,16 +17,16 @@ from typing import Any, Final
 from trailingedge import VERSION
 from trailingedge.accounting.summary_json import summarize_run
 from trailingedge.app.environments import TradingEnvironment, open_environment
-from trailingedge.app.reloader import Reloader
 from trailingedge.app.run_options import RunOptions
-from trailingedge.auth import permissions
+from trailingedge.app.settings_reload import Reloader
+from trailingedge.auth import api_key_permissions
 from trailingedge.commands import setting_flags
 from trailingedge.config import Settings, endpoints
 from trailingedge.console.hotkeys import Hotkey, read_hotkeys
 from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed, most_severe
-from trailingedge.eventlog.session_record import RecordedSession, UnrecordedSession, open_record, start_recording
+from trailingedge.eventlog.recording_start import RecordedSession, UnrecordedSession, open_record, start_recording
 from trailingedge.live.control_socket import (
     ControlSocket,
     account_fingerprint,
@@ -36,18 +36,18 @@ from trailingedge.live.control_socket import (
 )
 from trailingedge.live.factory import node_params
 from trailingedge.live.node_builder import build_node
+from trailingedge.live.node_dependencies import Runtime
 from trailingedge.live.process_signals import sighup_reloads, stop_on_signals
-from trailingedge.live.runtime import Runtime
 from trailingedge.live.systemd import NotifyingUi, ServiceManager, Watchdog, service_manager, watchdog_interval_s
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.logging_config import Logging
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
-from trailingedge.notifications import messages
-from trailingedge.notifications.alerts import AlertFanout, Alerts, LabelledAlerts, LogAlerts
-from trailingedge.notifications.telegram_service import TelegramService
-from trailingedge.notifications.titles import heading, mode_label
-from trailingedge.websocket.frame_buffer import save
-from trailingedge.websocket.transport import Dial
+from trailingedge.notifications import event_messages
+from trailingedge.notifications.alert_sinks import AlertFanout, Alerts, LabelledAlerts, LogAlerts
+from trailingedge.notifications.session_heading import heading, mode_label
+from trailingedge.notifications.telegram_loader import TelegramService
+from trailingedge.websocket.recent_frames import save
+from trailingedge.websocket.socket_dialer import Dial
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class Runner:
         """Run the session with what may stop or query it beside it: signals, hotkeys, socket, watchdog, reload."""
         other = await self._find_other_daemon()  # before we listen at the same path ourselves
         if other is not None:
-            alerts.send(messages.ended(other), logging.ERROR)
+            alerts.send(event_messages.ended(other), logging.ERROR)
             return ExitCode.HALTED  # a service manager must not restart us: both daemons would trade in turns
         loop = asyncio.get_running_loop()
         read_hotkeys(sys.stdin, loop, self._on_hotkey, self._ui.on_enter, self._on_end_of_input)
@@ -122,7 +122,7 @@ class Runner:
             partial(self._submit_remote, "socket"),
             account=self._fingerprint(),
         )
-        # All of these run from the first moment, also while a paper exchange opens or a start waits for an outage.
+        # All of these run from the beginning, also while a paper exchange opens or a start waits for an outage.
         interval_s = watchdog_interval_s(os.environ, os.getpid())
         watchdog = Watchdog(self._manager, self._ticks, self._wake, self._clock, interval_s)
         jobs: list[Coroutine[Any, Any, None]] = [reloader.run(), control.run(), watchdog.run()]
@@ -198,7 +198,7 @@ class Runner:
 
     def _report_early_stop(self, alerts: Alerts) -> ExitCode:
         reason, code = self._stopped or ("stopped", ExitCode.OK)
-        alerts.send(messages.shutdown(reason))
+        alerts.send(event_messages.shutdown(reason))
         return code
 
     async def _find_other_daemon(self) -> str | None:
@@ -210,13 +210,13 @@ class Runner:
         return await find_running_daemon(candidates, self._fingerprint())
 
     def _fingerprint(self) -> str:
-        """Identifies account and symbol, so that two daemons can tell whether they share them."""
+        """Identifies account and symbol, so that two daemons can detect that they share them."""
         at = endpoints(self._settings)
         url = "" if at is None else at.ws_api_url
         return account_fingerprint(self._settings.symbol, url, self._settings.binance_ed25519_api_key or "")
 
     def _banner(self, environment: TradingEnvironment) -> str:
-        return messages.banner(
+        return event_messages.banner(
             VERSION,
             self._settings.trading_mode.value,
             self._settings.symbol,
@@ -226,13 +226,13 @@ class Runner:
         )
 
     def _key_check(self, environment: TradingEnvironment, alerts: Alerts) -> Callable[[int], Awaitable[None]] | None:
-        """Checks the key's permissions where the exchange tells them; raises ConfigError for one that may withdraw."""
-        url = permissions.base_url(self._settings.trading_mode.value, self._settings.binance_ws_api_url)
+        """Checks the key's permissions where the exchange shows them; raises ConfigError for one that may withdraw."""
+        url = api_key_permissions.base_url(self._settings.trading_mode.value, self._settings.binance_ws_api_url)
         if url is None:
             return None
 
         async def check(server_ms: int) -> None:
-            for warning in await permissions.verify(environment.keys, url, server_ms):
+            for warning in await api_key_permissions.verify(environment.keys, url, server_ms):
                 alerts.send(warning, logging.WARNING)
 
         return check
@@ -308,7 +308,7 @@ class Runner:
     def _submit_remote(self, source: str, command: OperatorCommand) -> Reply:
         """A command by phone or socket. A stop ends with a code on which a service manager does not restart us."""
         if command is OperatorCommand.QUIT:
-            self.stop("stopped from afar", ExitCode.HALTED)
+            self.stop("stopped by phone or control socket", ExitCode.HALTED)
             return _answered(CommandResult("ending: the order is cancelled first; start it again where it runs"))
         return self._submit(source, command)
 
@@ -333,7 +333,7 @@ class Runner:
         self._configure_telegram(settings)
 
     def _print_summary(self, node: TradingNode, gaps: Iterable[str]) -> None:
-        """Log the summary of a session that reached trading, and print it as JSON where that is asked for."""
+        """Log the summary of a session that reached trading, and print it as JSON with --json."""
         services = node.services
         if services is None or not services.statistics.from_ms:
             return
@@ -372,15 +372,15 @@ def report_failure(failure: BaseException, alerts: Alerts | None = None) -> Exit
     send = (alerts or LogAlerts()).send
     match failure:
         case ConfigError(problems=problems):
-            send(messages.ended("\n".join(problems)), logging.ERROR)
+            send(event_messages.ended("\n".join(problems)), logging.ERROR)
             return ExitCode.CONFIG
         case LogonRefused():
-            send(messages.ended(str(failure)), logging.ERROR)
+            send(event_messages.ended(str(failure)), logging.ERROR)
             return ExitCode.CONFIG
         case ExchangeUnreachable() | StartFailed():
-            send(messages.ended(str(failure)), logging.ERROR)
+            send(event_messages.ended(str(failure)), logging.ERROR)
             return ExitCode.UNREACHABLE
         case _:
             logger.error("unexpected failure, a mistake of ours", exc_info=failure)
-            send(messages.ended(f"unexpectedly, by {type(failure).__name__}: {failure}"), logging.ERROR)
+            send(event_messages.ended(f"unexpectedly, by {type(failure).__name__}: {failure}"), logging.ERROR)
             return ExitCode.UNEXPECTED

@@ -115,7 +115,7 @@ def _payload(params: Mapping[str, str | int]) -> bytes:
 
 
 def _is_plain_ed25519(path: Path) -> bool:
-    """Tell whether the file has the usual form of an Ed25519 key. The bytes read are overwritten afterwards."""
+    """Return whether the file has the usual form of an Ed25519 key. The bytes read are overwritten afterwards."""
     page = bytearray(_PLAIN_KEY_BYTES)
     size = 0
     with suppress(OSError), open(path, "rb", buffering=0) as file:  # `load_key` says what is wrong

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from trailingedge.backtest.candle_segments import Segment
 from trailingedge.backtest.columns import PriceGrid
-from trailingedge.backtest.segments import Segment
 from trailingedge.model.market import Kline
 
 

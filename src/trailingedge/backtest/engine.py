@@ -22,7 +22,7 @@ simulated exchange with no latency:
   send again, so the market never moves while the core still has something to do.
 - Between two market ticks the book stands still. While something waits for time to pass, a cycle runs every
   LOOP_SLEEP_SEC from the first tick on, and a stop is confirmed one millisecond after its time, as in the daemon.
-- The market is never stale: a daemon proves a quiet market by asking the exchange, which always answers here.
+- The market is never stale: a daemon proves a quiet market by a query, which the exchange always answers here.
 
 A backtest starts without past candles, like a daemon that is started on the same files.
 """
@@ -33,6 +33,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.backtest.backtest_exchange import BacktestExchange, symbol_rules_of
+from trailingedge.backtest.candle_segments import Segment, split_segments
 from trailingedge.backtest.candles import CandleBuilder, TickCandle
 from trailingedge.backtest.columns import Columns, PriceGrid, TickColumns
 from trailingedge.backtest.fast_forward import (
@@ -43,10 +45,8 @@ from trailingedge.backtest.fast_forward import (
     WhileOrderRests,
 )
 from trailingedge.backtest.inputs import BacktestInputs
-from trailingedge.backtest.matching import BacktestExchange, symbol_rules_of
 from trailingedge.backtest.no_action_bounds import BoundsInputs, funded_ask_limit, funded_bid_limit
-from trailingedge.backtest.recorder import BacktestRecorder
-from trailingedge.backtest.segments import Segment, split_segments
+from trailingedge.backtest.result_recorder import BacktestRecorder
 from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.core.time_units import DAY_MS
@@ -62,8 +62,8 @@ from trailingedge.model.market import ZERO, ExecutionReport, Kline, Regime, Side
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import OrderInput, Refresh
 from trailingedge.simulator.klines import INTERVALS
-from trailingedge.strategy.bar_fold import BarFold
 from trailingedge.strategy.blocks import TradeBlock
+from trailingedge.strategy.closed_bar_catch_up import BarFold
 from trailingedge.strategy.state import StrategyState
 
 _MAX_CYCLES_AT_ONCE: Final = 1000  # at one market time; more means an endless loop of requests and replies, a bug
@@ -71,7 +71,7 @@ _MAX_IDLE_CYCLES: Final = 90  # in a row without an action: nothing in the core 
 
 
 class Backtest:
-    """One backtest; `run` can be called once. `stopped` is asked at every candle whether to end early.
+    """One backtest; `run` can be called once. `stopped` is called at every candle; True ends it early.
 
     At each time of `splits`, oldest first, one part of the results ends and the next begins (`BacktestRecorder.parts`).
     """
@@ -269,7 +269,7 @@ class Backtest:
         self._fast_forward.on_channel(moving.current)
 
     def _remember(self) -> None:
-        """Put into the core's state what was skipped without a cycle: the high and the newest close."""
+        """Update the core's high and newest close with those of the skipped ticks and candles."""
         trader, high = self.core, self._fast_forward.high
         if high > trader.state.high:
             trader.state = replace(trader.state, high=high)

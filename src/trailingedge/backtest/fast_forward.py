@@ -8,6 +8,7 @@ the high, the only thing that a tick without an action changes.
 from math import ceil, inf
 from typing import Protocol
 
+from trailingedge.backtest.candle_segments import Segment
 from trailingedge.backtest.columns import IntColumn, TickColumns
 from trailingedge.backtest.no_action_bounds import (
     FAR,
@@ -20,10 +21,9 @@ from trailingedge.backtest.no_action_bounds import (
     quote_bounds,
     quote_stop_close,
 )
-from trailingedge.backtest.segments import Segment
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import Regime, Side
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 from trailingedge.strategy.inputs import StrategyParams
 
 
@@ -254,7 +254,7 @@ class WhileOrderRests:
 def _undisturbed_prices(
     side: Side, price: int, pricing: Pricing, bid: int, ask: int
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The ranges of the others' best bid and ask in which `model.pricing` leaves the order at `price`.
+    """The ranges of the others' best bid and ask in which `model.pricing_mode` leaves the order at `price`.
 
     Each case inverts one branch of the pricing rules. A range whose end is below its start is empty.
     """

@@ -39,7 +39,7 @@ _BEGINNINGS: Final = (
 
 
 def detect_kind(path: Path) -> FileKind:
-    """The kind of a file, by its content; by its name if the content does not tell (damaged, empty, missing)."""
+    """The kind of a file, by its content; by its name if the content does not show it (damaged, empty, missing)."""
     if os.path.isdir(path):  # never raises, unlike Path.is_dir
         return FileKind.FOLDER
     beginning = _first_bytes(path)

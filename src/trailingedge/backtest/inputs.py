@@ -7,16 +7,16 @@ from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Final
 
+from trailingedge.backtest.backtest_exchange import symbol_rules_of
 from trailingedge.backtest.file_kinds import require_market_files
-from trailingedge.backtest.matching import symbol_rules_of
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules, problems, problems_with_exchange
 from trailingedge.core.errors import ConfigError
 from trailingedge.live import factory
 from trailingedge.model.market import ZERO, BookTop, format_plain
 from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.feeds.historical import RecordedMarket, open_market
 from trailingedge.simulator.feeds.inspection import files_of_other_symbols, interval_name
-from trailingedge.simulator.feeds.recorded import RecordedMarket, open_market
 from trailingedge.simulator.klines import INTERVALS
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.regime import more_valuable_regime
@@ -71,7 +71,7 @@ def build_inputs(market: RecordedMarket, settings: Settings, balances: Mapping[s
     settings = dataclasses.replace(
         settings, symbol=market.symbol, base_asset=market.base_asset, quote_asset=market.quote_asset
     )
-    # No exchange is asked for a fee here: without FEE a backtest trades for free, as on a zero-fee pair.
+    # No exchange is queried for a fee here: without FEE a backtest trades for free, as on a zero-fee pair.
     spec = dataclasses.replace(ExchangeSpec().for_source(market), maker_fee=settings.fee or Decimal(0))
     owned = {market.base_asset: DEFAULT_BASE} if balances is None else dict(balances)
     found = [

@@ -1,8 +1,8 @@
 """Loader of market files: CSV rows to columns of integers, in pieces, so that a year needs no more memory than a day.
 
-The simulator reads the same files as ticks (`simulator.feeds.recorded`); a test keeps the two equal. Here cells become
-integers directly, because parsing is most of the cost of a backtest on klines. A row that this fast path cannot read is
-parsed like in the simulator, and is then either valid or refused with the same message.
+The simulator reads the same files as ticks (`simulator.feeds.historical`); a test keeps the two equal. Here cells
+become integers directly, because parsing is most of the cost of a backtest on klines. A row that this fast path cannot
+read is parsed like in the simulator, and is then either valid or refused with the same message.
 """
 
 from collections import deque
@@ -24,7 +24,7 @@ from trailingedge.simulator.feeds.csv_schemas import (
     parse_time_ms,
     parse_times_ms,
 )
-from trailingedge.simulator.feeds.recorded import RecordedMarket
+from trailingedge.simulator.feeds.historical import RecordedMarket
 
 _ROWS_PER_PIECE: Final = 4096  # almost three days of minutes
 _EMPTY_ROW: Final = [""]

@@ -13,7 +13,7 @@ from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import Regime
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, StrategyParams
-from trailingedge.strategy.trailing_stop import Trail, compute_min_gain, compute_trail
+from trailingedge.strategy.trailing_take_profit import Trail, compute_min_gain, compute_trail
 
 FAR: Final = 2**62  # ticks: no price is there
 

@@ -34,14 +34,14 @@ from cryptography.hazmat.primitives.serialization import (
 
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError
-from trailingedge.simulator.amounts import parse_amount, parse_balances, parse_fraction
+from trailingedge.simulator.amount_arguments import parse_amount, parse_balances, parse_fraction
 from trailingedge.simulator.audit_log import AuditLog
-from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import REQUEST_FAULTS, Faults
 from trailingedge.simulator.feeds.generated import GeneratedMarket
-from trailingedge.simulator.feeds.recorded import open_market, split_symbol
+from trailingedge.simulator.feeds.historical import open_market, split_symbol
 from trailingedge.simulator.feeds.ticks import TickSource
+from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 
 DEFAULT_SYMBOL: Final = "ETHFDUSD"
@@ -171,7 +171,7 @@ async def _serve(
             for gap in source.gaps:
                 print(gap, file=sys.stderr)
             await stopped.wait()
-            # Clients get `serverShutdown` and a moment to read it, as from the real exchange before maintenance.
+            # Clients get `serverShutdown` and some time to read it, as from the real exchange before maintenance.
             loopback.hub.announce_shutdown()
             await loopback.wait_until_processed()
 

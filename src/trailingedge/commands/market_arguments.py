@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.commands.setting_flags import Arguments
-from trailingedge.simulator.amounts import parse_balances, parse_fraction
+from trailingedge.simulator.amount_arguments import parse_balances, parse_fraction
 
 _FILES_HELP: Final = (
     "market files in Binance's public CSV layouts (klines, trades, aggTrades, bookTicker), zipped or not"

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from trailingedge.backtest.backtest_report import report_of_market
 from trailingedge.backtest.file_kinds import is_session
-from trailingedge.backtest.market_report import report_of_market
 from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.cli_errors import STDOUT
 from trailingedge.commands.market_arguments import add_market_arguments

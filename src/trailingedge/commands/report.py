@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.commands import cli_errors, setting_flags
-from trailingedge.commands.account_history import TimeRange, read_account
+from trailingedge.commands.account_download import TimeRange, read_account
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.environment import CheckTools, OpenCheckTarget
+from trailingedge.commands.checks.exchange_access import CheckTools, OpenCheckTarget
 from trailingedge.commands.checks.result import quiet_log
 from trailingedge.commands.cli_errors import STDOUT
 from trailingedge.config import Settings

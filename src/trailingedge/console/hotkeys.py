@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Final, TextIO
 
 from trailingedge.model.operator_commands import OperatorCommand
-from trailingedge.notifications.messages import GLOSSARY
+from trailingedge.notifications.event_messages import GLOSSARY
 
 BACKGROUND_PAUSE_S: Final = 1.0
 MAX_LINE_BYTES: Final = 4096  # a longer line is a paste, not a command

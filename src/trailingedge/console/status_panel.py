@@ -7,8 +7,9 @@ from enum import Enum
 from typing import Final
 
 from trailingedge.model.market import Regime, Side
-from trailingedge.notifications.messages import AnyNumber, figure, percent
+from trailingedge.notifications.event_messages import AnyNumber, figure, percent
 from trailingedge.notifications.risk_messages import breaker_until, measured
+from trailingedge.notifications.session_heading import heading
 from trailingedge.notifications.status import (
     SHOW_AGE_FROM_S,
     StatusView,
@@ -21,7 +22,6 @@ from trailingedge.notifications.status import (
     position,
     quote_stop,
 )
-from trailingedge.notifications.titles import heading
 from trailingedge.strategy.blocks import TradeBlock
 
 LABEL_WIDTH: Final = 13

@@ -103,7 +103,7 @@ class ManualClock:
 
     def call_later(self, seconds: float, act: Callable[[], None]) -> TimerHandle:
         timer = _ManualTimer(act)
-        self._timers_set += 1  # of two timers for the same moment the earlier one fires first
+        self._timers_set += 1  # of two timers for the same time the one set first fires first
         heapq.heappush(self._timers, (self._now_s + max(0.0, seconds), self._timers_set, timer))
         return timer
 

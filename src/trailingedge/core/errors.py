@@ -44,7 +44,7 @@ class SessionLost(TrailingEdgeError):
 
 
 class RetryLater(SessionLost):
-    """Nothing was sent, because the exchange asked us to send nothing for `wait_s`. The connection may be fine."""
+    """Nothing was sent, because the exchange accepts nothing for `wait_s`. The connection may be fine."""
 
 
 class ExchangeUnreachable(TrailingEdgeError):

@@ -10,7 +10,7 @@ the event-loop iteration `n`:
     ["ring", t, n, timer, off_ms]            a timer fired; `off_ms` only if the wall clock has moved by so much
     ["tick", t, n]                           no input, but the frozen clock was brought up to date
     ["obey", t, n, command, who]             an operator command
-    ["stop", t, n, reason, code]             the daemon is asked to stop with that exit code
+    ["stop", t, n, reason, code]             a stop with that exit code is requested
     ["stir", t, n]                           the trading loop is woken
 
 Outputs are what the daemon did because of the input before them, in order:

@@ -32,15 +32,21 @@ from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.eventlog import error_codec
 from trailingedge.eventlog.format import BATCH_FROM, FrameBatch, FrameSink, LineSink, recorded_name
 from trailingedge.eventlog.frozen_clock import FrozenClock
-from trailingedge.eventlog.io_boundary import BoundarySocket, IoBoundary, IoOperation, raised_by_handler, recorded_error
+from trailingedge.eventlog.io_interface import (
+    BoundarySocket,
+    IoBoundary,
+    IoOperation,
+    raised_by_handler,
+    recorded_error,
+)
 from trailingedge.eventlog.loop_counter import attach_counter, detach_counter
 from trailingedge.execution.trading_core import TradingCore
-from trailingedge.live.runtime import InputEntry, Runtime
+from trailingedge.live.node_dependencies import InputEntry, Runtime
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import StateView
-from trailingedge.notifications.alerts import Alerts
+from trailingedge.notifications.alert_sinks import Alerts
 from trailingedge.strategy.decide import Decision
-from trailingedge.websocket.transport import Dial, FrameHandler, Socket, delivers_synchronously
+from trailingedge.websocket.socket_dialer import Dial, FrameHandler, Socket, delivers_synchronously
 
 
 class DecisionObserver:
@@ -88,7 +94,7 @@ _WALL_TOLERANCE_MS: Final = 2  # both clocks are rounded to milliseconds: a smal
 
 
 class Recorder(IoBoundary):
-    """The boundary of a live session. Build the daemon with `runtime`; its inputs and outputs go to `lines`."""
+    """The I/O boundary of a live daemon. Build the daemon with `runtime`; its inputs and outputs go to `lines`."""
 
     def __init__(self, real: Runtime, lines: FrameSink, header: dict[str, object], seed: int) -> None:
         self._now_ns = _monotonic_ns(real.clock)
@@ -211,9 +217,9 @@ class Recorder(IoBoundary):
         self.fire_timer(number)
 
     def _check_backlog(self) -> None:
-        """Ask the sink whether it keeps lines. While it does not, frames must not take the short way.
+        """Check whether the sink keeps lines. While it does not, frames must not take the short way.
 
-        The short way holds on to the sink's `add` of a moment ago, which would append to a full queue.
+        The short way keeps using the sink's previous `add`, which would append to a full queue.
         """
         has_room = self._sink.check_backlog()
         if has_room is not self.sink_has_room:

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from trailingedge.core.background import BatchWriter, Sink
+from trailingedge.core.background_threads import BatchWriter, Sink
 from trailingedge.core.redaction import Redactor
 from trailingedge.eventlog.format import FrameBatch, RecordEntry, encode
 from trailingedge.eventlog.retention import delete_older, limit_total_size, part_path, retention_cutoff

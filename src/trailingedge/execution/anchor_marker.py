@@ -1,8 +1,8 @@
-"""Anchor markers: an anchor written down on the exchange, where no fill of ours would tell it after a restart.
+"""Anchor markers: an anchor stored on the exchange, for a restart that finds no fill of ours to take it from.
 
 A marker is a probe order, placed and cancelled at once. Its client order id carries the anchor price, its side the
 regime: the side that would leave it, for which there are funds. It waits while an exit is in progress. It is written
-from the state at that moment, so it is never out of date.
+from the state at the time of writing, so it is never out of date.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from typing import Final
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, SessionLost
-from trailingedge.execution.probe_orders import ProbeAccount, ProbeOrder, ProbeOrders, probe_order
+from trailingedge.execution.off_market_orders import ProbeAccount, ProbeOrder, ProbeOrders, probe_order
 from trailingedge.model.client_order_ids import ClientOrderId
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import BookTop, Regime, Side, SymbolRules
-from trailingedge.strategy.signals import Origin, RegimeSet
+from trailingedge.strategy.strategy_events import Origin, RegimeSet
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _PUSH_S: Final = 0.1  # the push of the balances may come a little later than th
 class MarkerContext:
     """What a marker is written from: regime, anchor price, market and rules.
 
-    `can_spare` says whether an order can be set aside for a moment without leaving too little to trade.
+    `can_spare` says whether an order can lock funds briefly without leaving too little to trade.
     """
 
     regime: Regime
@@ -100,7 +100,7 @@ class AnchorMarkerWriter:
         self._requested.set()
 
     async def run(self) -> None:
-        """Write what is requested, until cancelled."""
+        """Write each requested marker, until this task is cancelled."""
         while True:
             if self._orders.maybe_open:
                 await self._cancel_leftovers()
@@ -127,7 +127,7 @@ class AnchorMarkerWriter:
         # While the marker rests, its part of the balance is locked. If the rest were below the
         # minimum, the strategy would see an untradable side and change it.
         if not context.can_spare(order):
-            self._on_rejected("the balance is too small to set some aside")
+            self._on_rejected("the balance is too small to lock a part of it for the marker")
             return
         self._lock_until(self._clock.now_s() + _MAX_LOCKED_S)
         try:

@@ -1,4 +1,4 @@
-"""The gateway: sends order commands, and reads balances, rules or clock again when asked to.
+"""The gateway: sends order commands, and reads balances, rules or clock again on request.
 
 An order command is sent at once, and its reply goes to the trading core's inbox. Refreshes run in a task of their own,
 one at a time, so that no tick waits for them.
@@ -74,7 +74,7 @@ class Gateway:
         self._deliver = deliver
         self._refresh_calls = refresh_calls
         self._clock = clock
-        self._needed: dict[Refresh, None] = {}  # a dict as an ordered set: in order of asking, each once
+        self._needed: dict[Refresh, None] = {}  # a dict as an ordered set: in the order of the requests, each once
         self._refresh_requested = asyncio.Event()
 
     def send(self, command: ExecutionCommand) -> None:
@@ -101,12 +101,12 @@ class Gateway:
         self._orders.on_replace_reply(request, self._on_replace_reply(command.tag))
 
     def refresh(self, refresh: Refresh) -> None:
-        """Have it read again soon; asked for twice before that, it is read once."""
+        """Request another read soon; two requests before it cause a single read."""
         self._needed[refresh] = None
         self._refresh_requested.set()
 
     async def run(self) -> None:
-        """Read what was asked for, one thing at a time, until cancelled."""
+        """Do the requested reads, one at a time, until this task is cancelled."""
         while True:
             await self._refresh_requested.wait()
             # Clear before reading: a request that arrives while we read sets the event again and is not lost.

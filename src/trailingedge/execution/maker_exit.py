@@ -29,17 +29,17 @@ from trailingedge.execution.order_events import OrderEvent, OrderRejected
 from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.order_updates import OrderUpdateHandler
 from trailingedge.execution.pending_requests import PendingRequest, PendingRequests
-from trailingedge.execution.quoting import RequotePlan, RestingOrder, TargetQuote, escape_price, resting_price
+from trailingedge.execution.quote_prices import RequotePlan, RestingOrder, TargetQuote, escape_price, resting_price
 from trailingedge.model.client_order_ids import ClientOrderId, own_id
 from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
 from trailingedge.model.market import SIZE_FILTERS, ZERO, BookTop, Regime, Side, SymbolRules
 from trailingedge.model.order_commands import Cancel, ExecutionCommand, OrderCommand, OrderInput, Place, Replace
 from trailingedge.model.order_outcomes import RejectReason
-from trailingedge.model.pricing import Pricing
-from trailingedge.reconciliation.exit_history import HistoricalExit
+from trailingedge.model.pricing_mode import Pricing
+from trailingedge.reconciliation.history_types import HistoricalExit
 from trailingedge.strategy.decide import Decision
 
-# The quantity wanted and the quantity on the book differ for a moment after every fill, until the balances follow.
+# The quantity wanted and the quantity on the book differ briefly after every fill, until the balances follow.
 # Only a difference that lasts this long is a deposit, a withdrawal or a trade by hand.
 _RESIZE_AFTER_S: Final = 1.0
 
@@ -49,8 +49,8 @@ class MakerExitParams:
     """How the maker exit behaves.
 
     `timeout_s`: a request without a reply for so long has timed out. `request_expires_s`: a request older than this
-    can no longer be executed (the exchange rejects it once its recvWindow is over), so only then is "does not exist",
-    said twice, believed. `escape_after_s`: age at which the exit takes instead of making; 0 = off.
+    can no longer be executed (the exchange rejects it once its recvWindow is over), so "does not exist", answered
+    twice, is believed only then. `escape_after_s`: age at which the exit takes instead of making; 0 = off.
     """
 
     timeout_s: float = 3.0
@@ -127,7 +127,7 @@ class MakerExit:
         return orders.max_locked(in_quote=side is Side.BUY)
 
     def progress(self) -> ExitProgress | None:
-        """How far the current exit is; None before the first."""
+        """The progress of the current exit: its fills, and whether it is idle or complete; None before the first."""
         if not self.number:
             return None
         base, quote = self._updates.orders.filled()

@@ -1,10 +1,10 @@
 """One order of ours: its states, the transition table, and what reports and replies change in it.
 
-Theory of operation. We send an order and it is PENDING_NEW until the exchange speaks of it. It rests as WORKING. A
+Theory of operation. We send an order and it is PENDING_NEW until the exchange reports it. It rests as WORKING. A
 cancel, alone or as the first half of a cancel-replace, makes it PENDING_CANCEL; a rejected cancel makes it WORKING
 again. It ends FILLED, CANCELED, EXPIRED or REJECTED. The names are FIX's (tag 39), as Binance uses them.
 
-Three sources tell about an order: the reply to a request, the execution report of the user data stream, and the
+Three sources describe an order: the reply to a request, the execution report of the user data stream, and the
 answer to a query. They arrive in any order, late, twice or never. So each is turned into an OrderTrigger and looked
 up in TRANSITIONS, and no source is preferred to another:
 
@@ -67,7 +67,7 @@ class OrderState(Enum):
 
 
 class OrderTrigger(Enum):
-    """What can happen to an order, whichever message tells of it."""
+    """What can happen to an order, whichever message reports it."""
 
     ACCEPTED = "accepted"
     PARTIALLY_FILLED = "partially filled"
@@ -248,7 +248,7 @@ class Order:
 
     @property
     def without_order_id(self) -> bool:
-        """Whether the exchange has not told an order id yet."""
+        """Whether the exchange has not reported an order id yet."""
         return self.order_id is None
 
     def apply(self, trigger: OrderTrigger) -> None:
@@ -295,6 +295,6 @@ class Order:
         if quote is not None:
             self.filled_quote = quote
         elif quantity > self.filled_quantity:
-            # Where the reply does not tell the quote sum, it follows from the order's price: a maker gets exactly that.
+            # A reply without the quote sum: it follows from the order's price, which is exactly what a maker gets.
             self.filled_quote = quantity * (self.price or price)
         self.filled_quantity = quantity

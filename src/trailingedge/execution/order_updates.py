@@ -20,7 +20,7 @@ which; its execution report is usually half a second away, so the query waits th
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.exit_orders import ExitOrders
+from trailingedge.execution.exit_order_set import ExitOrders
 from trailingedge.execution.order import Order, OrderState, OrderTrigger
 from trailingedge.execution.order_events import OrderEvent, OrderInDoubt, OrderRejected, UnknownOrderWithOurId
 from trailingedge.execution.pending_requests import PendingRequest, PendingRequests
@@ -89,7 +89,7 @@ class OrderUpdateHandler:
         return self._requests.open is None and not self.orders.alive
 
     def left_prices(self, now_s: float) -> frozenset[Decimal]:
-        """The prices that our orders had until a moment ago."""
+        """Prices that our orders have just left, and that market data may still show as the best."""
         self._left_prices = [(price, left_s) for price, left_s in self._left_prices if now_s < left_s + _LEFT_PRICE_S]
         return frozenset(price for price, _ in self._left_prices)
 
@@ -216,7 +216,7 @@ class OrderUpdateHandler:
                     self._mark_unknown(order, reason, now_s)
 
     def _on_not_placed(self, order: Order) -> None:
-        """Reject an order that was not accepted. One whose order id a report has told belongs to another request."""
+        """Reject an order that was not accepted. If a report gave it an order id, another one is meant."""
         if order.without_order_id:
             self.orders.confirm_rejected(order)
 

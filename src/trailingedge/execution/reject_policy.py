@@ -28,7 +28,7 @@ class BackoffRule:
         return min(self.max_s, self.pause_s * 2.0 ** min(in_a_row - 1, 16))
 
 
-# The exchange does not tell when the reason for a rejection is gone, and an exit should not be off the book for much
+# The exchange does not report when the reason for a rejection is gone, and an exit should not be off the book for much
 # longer than it must: eight seconds are few enough for that, and enough for any limit to pass.
 _MAX_S: Final = 8.0
 _UNANSWERED_S: Final = 0.25
@@ -96,7 +96,7 @@ class RejectBackoff:
     def on_unanswered(self, now_s: float) -> None:
         """A request has no outcome. Wait before the next one, twice as long each time in a row.
 
-        An exchange in trouble may answer "unknown" at once, and asking again at once would flood it.
+        An exchange in trouble may answer "unknown" at once, and an immediate retry would flood it.
         """
         if now_s < self._retry_from_s:
             return  # both halves of one cancel-replace had no outcome: count them once

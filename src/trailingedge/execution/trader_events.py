@@ -6,10 +6,10 @@ from decimal import Decimal
 from trailingedge.execution.order_events import OrderEvent
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Side
-from trailingedge.reconciliation.exit_history import HistoricalExit
+from trailingedge.reconciliation.history_types import HistoricalExit
 from trailingedge.risk.balance_audit import BalanceMoved
 from trailingedge.risk.circuit_breakers import BreakerEvent
-from trailingedge.strategy.signals import StrategySignal
+from trailingedge.strategy.strategy_events import StrategySignal
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.balance_sync import BalanceSync
+from trailingedge.execution.balance_freshness import BalanceSync
+from trailingedge.execution.condition_alarm import Staleness
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.order_events import UnknownOrderWithOurId
-from trailingedge.execution.quoting import RequotePlan, SentRequote, TargetQuote
-from trailingedge.execution.staleness import Staleness
+from trailingedge.execution.quote_prices import RequotePlan, SentRequote, TargetQuote
 from trailingedge.execution.trader_events import (
     AccountBack,
     AccountLost,
@@ -32,7 +32,7 @@ from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, Ord
 from trailingedge.model.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import ExecutionCommand, OrderInput, Refresh
-from trailingedge.reconciliation.exit_history import ExitHistory, HistoricalExit, is_open
+from trailingedge.reconciliation.history_types import ExitHistory, HistoricalExit, is_open
 from trailingedge.risk.duplicate_instance import OrphanOrders, late_exits_of
 from trailingedge.risk.risk_engine import RiskEngine
 from trailingedge.strategy.decide import Decision, decide
@@ -40,10 +40,10 @@ from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, Strategy
 from trailingedge.strategy.regime import is_tradable
 from trailingedge.strategy.state import ActiveExit, StrategyState
 
-_BALANCES_LATE_S: Final = 1.0  # the balances follow a fill at once; later than this they are asked for
+_BALANCES_LATE_S: Final = 1.0  # the balances usually follow a fill at once; after this time they are queried
 _FOREIGN_FILL_MS: Final = 10_000  # a foreign fill older than this did not cause a change seen now
 _ACCOUNT_AWAY_S: Final = 2.0  # a reconnect takes a second; report what takes longer
-_FUTILE_S: Final = 60.0  # how long a buy that came to nothing is not tried again
+_FUTILE_S: Final = 60.0  # pause after a buy that could not place an order
 
 
 @dataclass(frozen=True, slots=True)

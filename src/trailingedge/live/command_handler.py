@@ -1,7 +1,7 @@
 """Command handler: queues operator commands from any interface (terminal, Telegram, socket) and executes them.
 
 Each command waits in one queue with the future that its reply goes to. The main loop executes a few per tick. A
-command for the strategy (flip, withdraw) is answered when the strategy has reported what became of it, which may be
+command for the strategy (flip, cancel) is answered when the strategy has reported its result, which may be
 ticks later. During the start there are no ticks, so a command is executed as soon as it is submitted.
 """
 
@@ -13,13 +13,13 @@ from typing import Final
 
 from trailingedge.console.hotkeys import HELP
 from trailingedge.execution.trader_events import TraderEvent
-from trailingedge.live.node_services import NodeServices
+from trailingedge.live.node_components import NodeServices
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
-from trailingedge.notifications import messages, risk_messages
-from trailingedge.notifications.alerts import Alerts
+from trailingedge.notifications import event_messages, risk_messages
+from trailingedge.notifications.alert_sinks import Alerts
 from trailingedge.strategy.inputs import StrategyCommand
-from trailingedge.strategy.signals import CommandRefused, ExitEnding, ExitRelabelled, ExitStarted
+from trailingedge.strategy.strategy_events import CommandRefused, ExitEnding, ExitRelabelled, ExitStarted
 
 Reply = asyncio.Future[CommandResult]
 
@@ -102,16 +102,16 @@ class CommandHandler:
         """Answer the command that `event` of the strategy is the result of."""
         match event:
             case ExitStarted(kind=ExitKind.MANUAL) if self._services is not None:
-                text = messages.manual_flip(self._services.rules, event.side, event.price, self._flip_timeout_s)
+                text = event_messages.manual_flip(self._services.rules, event.side, event.price, self._flip_timeout_s)
                 self._answer_strategy_command(StrategyCommand.FLIP, CommandResult(text))
             case ExitRelabelled():
-                text = messages.exit_taken_over(event.previous)
+                text = event_messages.exit_taken_over(event.previous)
                 self._answer_strategy_command(StrategyCommand.FLIP, CommandResult(text))
             case ExitEnding(cause=ExitEndReason.CANCELLED):
-                text = messages.exit_ending(event.kind, event.cause)
+                text = event_messages.exit_ending(event.kind, event.cause)
                 self._answer_strategy_command(StrategyCommand.CANCEL, CommandResult(text))
             case CommandRefused():
-                text = messages.command_refused(event.command.value, self._refusal_reason(event.reason))
+                text = event_messages.command_refused(event.command.value, self._refusal_reason(event.reason))
                 self._answer_strategy_command(event.command, CommandResult(text, done=False))
             case _:
                 pass
@@ -123,7 +123,7 @@ class CommandHandler:
             return
         while self._sent_to_strategy:
             command, reply = self._sent_to_strategy.popleft()
-            text = messages.command_refused(command.value, "something more urgent came first")
+            text = event_messages.command_refused(command.value, "a stop or another command came first")
             _answer(reply, CommandResult(text, done=False))
 
     def _answer_strategy_command(self, command: StrategyCommand, result: CommandResult) -> None:
@@ -176,7 +176,7 @@ class CommandHandler:
     def _send_to_strategy(self, command: StrategyCommand, reply: Reply) -> CommandResult | None:
         """Pass `command` to the core. During the start it is refused, not kept: it is meant for the present market."""
         if self._services is None or not self._trading:
-            refusal = messages.command_refused(command.value, "still starting")
+            refusal = event_messages.command_refused(command.value, "still starting")
             self._alerts.send(refusal, logging.WARNING)
             return CommandResult(refusal, done=False)
         self._services.core.operator_commands.append(command)
@@ -186,7 +186,7 @@ class CommandHandler:
     def _pause(self) -> CommandResult:
         """Pause. A second pause changes nothing but is announced too, because a hotkey shows only alerts."""
         rules = None if self._services is None else self._services.rules
-        text = messages.paused_already(rules) if self._paused else messages.paused(rules)
+        text = event_messages.paused_already(rules) if self._paused else event_messages.paused(rules)
         self._paused = True
         if self._services is not None:
             self._services.core.pause()
@@ -204,15 +204,15 @@ class CommandHandler:
     def _resume(self) -> CommandResult:
         """Resume trading. After a halt, orders are queried and balances read before the next decision."""
         if not self._can_resume:
-            self._alerts.send(messages.nothing_to_resume())
-            return CommandResult(messages.nothing_to_resume())
+            self._alerts.send(event_messages.nothing_to_resume())
+            return CommandResult(event_messages.nothing_to_resume())
         self._paused = False
         if self._services is not None:
             core = self._services.core
             halted = core.halted
             core.resume()
             if halted:
-                # The books that broke are not trusted: query the orders and read the balances before the next decision.
+                # Our own order records may be wrong: query the orders and read the balances before the next decision.
                 self._services.requery_orders()
                 self._read_balances()
             breakers = core.risk.breakers
@@ -220,5 +220,5 @@ class CommandHandler:
                 still_held = risk_messages.still_paused(breakers.state.trips)
                 self._alerts.send(still_held, logging.WARNING)
                 return CommandResult(still_held, done=False)
-        self._alerts.send(messages.resumed())
-        return CommandResult(messages.resumed())
+        self._alerts.send(event_messages.resumed())
+        return CommandResult(event_messages.resumed())

@@ -189,7 +189,7 @@ class ControlSocket:
     async def _read_and_execute(self, reader: asyncio.StreamReader) -> CommandResult | None:
         """The result for the client; None for one that closed without a command, as a probe does."""
         if self._clients > _CLIENT_LIMIT:
-            return CommandResult("busy: too many ask at once; try again", done=False)
+            return CommandResult("busy: too many clients at once; try again", done=False)
         try:
             async with asyncio.timeout(self._timeout_s):
                 line = await reader.readuntil()
@@ -256,7 +256,7 @@ async def _check_free(path: Path) -> None:
         writer.close()
     raise NoRunningDaemon(
         "another daemon listens there; trailing-edge status, flip and the like reach that one and not this one, "
-        "which hears its keys and Telegram alone"
+        "which takes commands from its keys and Telegram alone"
     )
 
 
@@ -323,7 +323,7 @@ async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
         async with asyncio.timeout(_CLIENT_TIMEOUT_S):
             return await asyncio.open_unix_connection(path, limit=_RESPONSE_BYTES)
     except PermissionError as error:
-        raise NoRunningDaemon("this user may not talk to it", forbidden=True) from error
+        raise NoRunningDaemon("this user may not open it", forbidden=True) from error
     except (FileNotFoundError, ConnectionRefusedError) as error:  # no file, or one left by a killed daemon
         raise NoRunningDaemon("no daemon listens there") from error
     except TimeoutError as error:
@@ -340,5 +340,5 @@ def _parse_response(line: bytes) -> Mapping[str, object]:
         response = None
     if isinstance(response, dict) and isinstance(response.get("text"), str) and isinstance(response.get("ok"), bool):
         return response
-    reason = "what answers there is no daemon of ours" if line else "it ended before it answered"
+    reason = "another program answers there" if line else "it ended before it answered"
     raise NoRunningDaemon(reason, command_sent=True)

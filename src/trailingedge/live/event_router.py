@@ -16,8 +16,8 @@ from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.live.fast_requote import FastRequoter
 from trailingedge.live.frame_dump import FrameDump
-from trailingedge.live.node_services import NodeServices
-from trailingedge.live.runtime import Observer
+from trailingedge.live.node_components import NodeServices
+from trailingedge.live.node_dependencies import Observer
 from trailingedge.model.market import BookTop, ExecutionReport, OrderRecord, RateLimit
 from trailingedge.model.order_commands import OrderInput, Reconciled
 from trailingedge.websocket.account import AccountSession, ServerClock
@@ -103,7 +103,7 @@ class EventRouter:
         self._budget.update_limits(limits, self._server_clock.now_ms())
 
     def on_reconnected(self, open_orders: tuple[OrderRecord, ...]) -> None:
-        """Logged on again after a loss. Replies to requests of the old connection will not come any more."""
+        """Logged on again after a loss. No reply to a request of the old connection will arrive."""
         if self.services is not None:
             self.services.requery_orders()
             # Behind the reports that the catch-up has just delivered, so that the core compares its newest state.

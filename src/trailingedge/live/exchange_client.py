@@ -23,19 +23,19 @@ from trailingedge.core.errors import (
     RetryLater,
     SessionLost,
 )
-from trailingedge.live.params import ExchangeClientParams
-from trailingedge.live.runtime import Runtime
+from trailingedge.live.node_dependencies import Runtime
+from trailingedge.live.node_params import ExchangeClientParams
 from trailingedge.model.market import ExecutionReport, OrderRecord, RateLimit
 from trailingedge.model.market_state import MarketState
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.account_probe import AccountProbe
 from trailingedge.websocket.account_stream import AccountStream, EventBuffer, OutsideChange
 from trailingedge.websocket.api_client import ApiClient, RequestCaller
-from trailingedge.websocket.api_session import ApiSession
+from trailingedge.websocket.api_connection import ApiSession
 from trailingedge.websocket.fill_recovery import FillRecovery
 from trailingedge.websocket.market_stream import MarketStream
 from trailingedge.websocket.orders import OrderApi
-from trailingedge.websocket.transport import run_together
+from trailingedge.websocket.socket_dialer import run_together
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _SECOND_LOOK_S: Final = 4.0  # the list of trades may lag behind the trades
 
 
 class ExchangeEvents(Protocol):
-    """What the client reports and asks; `live.event_router.EventRouter` in the daemon."""
+    """What the client reports and needs to know; `live.event_router.EventRouter` in the daemon."""
 
     def on_report(self, report: ExecutionReport) -> None:
         """An execution, reported once, also where the fill was found in the list of trades."""
@@ -193,8 +193,8 @@ class ExchangeClient:
     async def _catch_up(self, account: AccountSession, buffer: EventBuffer) -> None:
         """Read what the account holds and which fills were missed, then pass on the buffered events."""
         losses = -1
-        # On a planned rotation the old connection is still active. If it is lost while we ask, its last requests may
-        # have changed what was already answered: ask once more.
+        # On a planned rotation the old connection is still active. If it is lost meanwhile, its last requests may
+        # have changed what was already answered: query once more.
         while losses != self._losses:
             losses = self._losses
             open_orders = await account.open_orders()
@@ -230,7 +230,7 @@ class ExchangeClient:
         self._report_missed(await self._fill_recovery.find_missed(account, buffer))
 
     async def _once_allowed(self, ask: Callable[[], Awaitable[object]]) -> None:
-        """Ask, and again after the pause that the exchange demands. A rate limit does not harm the connection."""
+        """Query, and again after the pause that the exchange demands. A rate limit does not harm the connection."""
         while True:
             try:
                 await ask()

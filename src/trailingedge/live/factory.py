@@ -9,13 +9,13 @@ from dataclasses import fields
 from functools import partial
 from typing import Any
 
-from trailingedge.auth import permissions
+from trailingedge.auth import api_key_permissions
 from trailingedge.config import OnExit, Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
 from trailingedge.execution.maker_exit import MakerExitParams
 from trailingedge.execution.trading_core import TradingParams
 from trailingedge.indicators.donchian import Breakout, DonchianChannel
-from trailingedge.live.params import (
+from trailingedge.live.node_params import (
     CheckParams,
     ExchangeClientParams,
     NodeParams,
@@ -189,7 +189,7 @@ def check_params(settings: Settings) -> CheckParams:
     return CheckParams(
         start=start_params(settings),
         reconnect=reconnect_params(settings),
-        permissions_url=permissions.base_url(settings.trading_mode.value, settings.binance_ws_api_url),
+        permissions_url=api_key_permissions.base_url(settings.trading_mode.value, settings.binance_ws_api_url),
     )
 
 

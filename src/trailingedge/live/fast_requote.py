@@ -2,14 +2,14 @@
 
 Theory of operation. A tick that leaves nothing to send computes a requote plan: what the next best price leads to.
 `prepare` then writes the request for that plan but for its numbers. When a newer book arrives, `on_book` asks the
-plan for the price, completes the request and sends it; only afterwards the books, the checks and the main loop
+plan for the price, completes the request and sends it; only afterwards the order records, the checks and the main loop
 follow. This is the only place that sends outside of a tick. It is safe because the plan is void after its first
 use and after any event but a newer price: `EventRouter` calls `invalidate` before it lets the main loop decide.
 """
 
 from collections.abc import Callable
 
-from trailingedge.execution.quoting import RequotePlan
+from trailingedge.execution.quote_prices import RequotePlan
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.model.market import BookTop
 from trailingedge.model.order_commands import Replace
@@ -43,7 +43,7 @@ class FastRequoter:
         self._ready = False
 
     def on_book(self, core: TradingCore, top: BookTop, now_s: float) -> None:
-        """A newer book. Raises BrokenInvariant where the books disagree with what was sent."""
+        """A newer book. Raises BrokenInvariant where our records contradict what was sent."""
         plan, request = core.requote_plan, self._request
         # An event in the inbox may change everything, and a tick will follow at once.
         if not self._ready or plan is None or request is None or core.inbox:
@@ -53,7 +53,7 @@ class FastRequoter:
             return
         self._ready = False
         sent = self._orders.send_replace(request, *answer)
-        # The request is on its way. Enter it into the books even if they disagree, so that its reply is expected;
+        # The request is on its way. Record it even if it contradicts our records, so that its reply is expected;
         # only then compare what the slow path would have sent.
         entered = core.record_requote(answer, top, now_s, self._server_ms())
         self._expect(sent, entered.command)

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 
-from trailingedge.live.runtime import SaveFrames
+from trailingedge.live.node_dependencies import SaveFrames
 from trailingedge.notifications import risk_messages
-from trailingedge.notifications.alerts import Alerts
-from trailingedge.websocket.frame_buffer import FrameBuffer
+from trailingedge.notifications.alert_sinks import Alerts
+from trailingedge.websocket.recent_frames import FrameBuffer
 
 
 class FrameDump:
-    """Takes the frames at the moment of a halt and saves them in a task of its own: no tick waits for a disk."""
+    """Takes the frames at the time of a halt and saves them in a task of its own: no tick waits for a disk."""
 
     def __init__(self, frames: FrameBuffer, save: SaveFrames | None, alerts: Alerts) -> None:
         self._frames = frames

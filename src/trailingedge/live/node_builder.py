@@ -18,28 +18,28 @@ from trailingedge.execution.gateway import Gateway, RefreshCall
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.trading_core import TradingCore
+from trailingedge.live.cancel_on_shutdown import Shutdown
 from trailingedge.live.command_handler import CommandHandler
 from trailingedge.live.event_router import EventRouter
 from trailingedge.live.exchange_client import ExchangeClient
 from trailingedge.live.fast_requote import FastRequoter
 from trailingedge.live.frame_dump import FrameDump
-from trailingedge.live.loop_monitor import SlowTickMonitor
-from trailingedge.live.node_services import NodeServices, marker_context
+from trailingedge.live.node_components import NodeServices, marker_context
+from trailingedge.live.node_dependencies import KeyCheck, Runtime
+from trailingedge.live.node_params import NodeParams, ServicesParams
 from trailingedge.live.operator_queries import OperatorQueries, StatusSource
-from trailingedge.live.params import NodeParams, ServicesParams
 from trailingedge.live.rules_refresh import RulesRefresh
-from trailingedge.live.runtime import KeyCheck, Runtime
-from trailingedge.live.shutdown import Shutdown
+from trailingedge.live.slow_tick_monitor import SlowTickMonitor
 from trailingedge.live.startup import Startup, TradingTerms
 from trailingedge.live.stop_request import StopRequest
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market_state import MarketState
 from trailingedge.model.order_commands import Refresh
 from trailingedge.notifications import recovery_messages
-from trailingedge.notifications.alerts import Alerts
+from trailingedge.notifications.alert_sinks import Alerts
 from trailingedge.notifications.announcer import Announcer
 from trailingedge.websocket.account import ServerClock
-from trailingedge.websocket.frame_buffer import FrameBuffer
+from trailingedge.websocket.recent_frames import FrameBuffer
 
 
 class ServicesBuilder:

@@ -7,10 +7,10 @@ from trailingedge.accounting.summary_json import day_json
 from trailingedge.core.clock import Clock
 from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.trading_core import TradingCore
-from trailingedge.live.params import ServicesParams
+from trailingedge.live.node_params import ServicesParams
 from trailingedge.model.market_state import MarketState
 from trailingedge.model.operator_commands import CommandResult
-from trailingedge.notifications import messages, query_answers
+from trailingedge.notifications import event_messages, query_answers
 from trailingedge.notifications.announcer import Announcer
 from trailingedge.notifications.build_status import build_status
 from trailingedge.notifications.explain import why
@@ -113,7 +113,7 @@ class OperatorQueries:
     def summary(self, gaps: Sequence[str]) -> str:
         """The result of the whole session, several lines. `gaps` describe what its market data lacked."""
         statistics = self._statistics
-        run = messages.RunSummary(
+        run = event_messages.RunSummary(
             seconds=(statistics.to_ms - statistics.from_ms) / 1000,
             exits=len(statistics.exits),
             fills=statistics.fills,
@@ -126,4 +126,4 @@ class OperatorQueries:
             hold_quote_frac=0.0,
             gaps=gaps,
         )
-        return messages.summary(self._core.rules, run, self._mode)
+        return event_messages.summary(self._core.rules, run, self._mode)

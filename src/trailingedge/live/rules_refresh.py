@@ -7,7 +7,7 @@ from trailingedge.core.errors import ConfigError
 from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.live.event_router import EventRouter
 from trailingedge.live.exchange_client import ExchangeClient
-from trailingedge.live.params import StartParams
+from trailingedge.live.node_params import StartParams
 from trailingedge.model.market import ZERO
 from trailingedge.websocket import market_fetch
 

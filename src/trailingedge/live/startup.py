@@ -1,7 +1,7 @@
 """Startup: takes the daemon from the first connection to known balances, and shows the result of each step.
 
 A step that fails for a passing reason is tried again. One that a person must correct ends the start. The requests
-that `doctor` rehearses are those of `live.start_steps`.
+that `doctor` rehearses are those of `live.start_queries`.
 """
 
 import logging
@@ -13,15 +13,15 @@ from typing import Final
 from trailingedge.console.plain_ui import OperatorUi
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused, StartFailed
-from trailingedge.execution.jumpstart import Jumpstart
-from trailingedge.execution.probe_orders import ProbeOrder
+from trailingedge.execution.balance_jumpstart import Jumpstart
+from trailingedge.execution.off_market_orders import ProbeOrder
 from trailingedge.live.exchange_client import ExchangeClient
-from trailingedge.live.node_services import query_balances
-from trailingedge.live.params import StartParams
-from trailingedge.live.start_steps import StartSteps, prices_text
+from trailingedge.live.node_components import query_balances
+from trailingedge.live.node_params import StartParams
+from trailingedge.live.start_queries import StartSteps, prices_text
 from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord, RateLimit, Side, SymbolRules
-from trailingedge.notifications import messages, recovery_messages
-from trailingedge.notifications.alerts import Alerts
+from trailingedge.notifications import event_messages, recovery_messages
+from trailingedge.notifications.alert_sinks import Alerts
 from trailingedge.reconciliation.recovery import RecoveredState, recover
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.retry import Retry
@@ -76,12 +76,12 @@ class Startup:
         # All problems in one list: a person should have to correct the settings once.
         if fee.problems:
             raise ConfigError(list(fee.problems))
-        self._ui.show_step("rules and fee", f"{rules.grid}, maker fee {messages.rate(fee.in_force)}")
+        self._ui.show_step("rules and fee", f"{rules.grid}, maker fee {event_messages.rate(fee.in_force)}")
         for warning in fee.warnings:
             self._alerts.send(warning, logging.WARNING)
         escape_after_s = self._params.escape_after_s
         if escape_after_s > 0:
-            self._ui.show_step("taker escape", f"after {escape_after_s:g} s, fee {messages.rate(fee.taker)}")
+            self._ui.show_step("taker escape", f"after {escape_after_s:g} s, fee {event_messages.rate(fee.taker)}")
         return TradingTerms(rules.effective, fee.in_force, rules.limits)
 
     async def load_klines(self) -> None:
@@ -126,7 +126,7 @@ class Startup:
         def on_cancelled(order: OrderRecord) -> None:
             cancelled.append(order)
             side = order.side or Side.SELL
-            text = messages.leftover_cancelled(rules, side, order.remaining, order.price, order.client_order_id)
+            text = event_messages.leftover_cancelled(rules, side, order.remaining, order.price, order.client_order_id)
             self._alerts.send(text, logging.WARNING)
 
         # Set before the first request: a shutdown during recovery must cancel what recovery may leave half done.
@@ -156,7 +156,7 @@ class Startup:
             self._ui.show_step("jumpstart", "left out, an exit goes on")
             return
         if not rules.trading:
-            self._alerts.send(messages.not_trading(rules.symbol, rules.status), logging.WARNING)
+            self._alerts.send(event_messages.not_trading(rules.symbol, rules.status), logging.WARNING)
             await self._retry.run(lambda: self._query_balances(settled_ms=0))
             self._ui.show_step("jumpstart", f"left out, symbol status {rules.status}")
             return
@@ -191,7 +191,7 @@ class Startup:
         try:
             seconds = await market_fetch.klines(self._client.api, self._params.symbol, "1s", 1)
         except (RequestRefused, OutcomeUnknown, ProtocolViolation) as error:
-            logger.info("market time known to a candle only reason=%s", error)
+            logger.info("market time unknown until the next candle, using the last close reason=%s", error)
             return
         for second in seconds:
             self._market_state.on_event_time(second.close_ms + 1, self._clock.now_s())
@@ -202,15 +202,15 @@ class Startup:
     async def _run_jumpstart(self, jumpstart: Jumpstart, top: BookTop) -> None:
         result = await jumpstart.run(top, self._client.server_clock.now_ms())
         for asset, pushed, queried in result.differs:
-            self._alerts.send(messages.balances_differ(asset, pushed, queried), logging.WARNING)
+            self._alerts.send(event_messages.balances_differ(asset, pushed, queried), logging.WARNING)
         self._ui.show_step("jumpstart", "ok, balances pushed" if result.pushed else "balances asked for")
 
     def _log_jumpstart(self, rules: SymbolRules, what: str, client_order_id: str, order: ProbeOrder) -> None:
         if what == "placed":
-            text = messages.jumpstart_placed(rules, client_order_id, order.side, order.quantity, order.price)
+            text = event_messages.jumpstart_placed(rules, client_order_id, order.side, order.quantity, order.price)
         else:
             balances = [self._balance(asset) for asset in (rules.base_asset, rules.quote_asset)]
-            text = messages.jumpstart_cancelled(rules, client_order_id, *balances)
+            text = event_messages.jumpstart_cancelled(rules, client_order_id, *balances)
         logger.info("%s", text)
 
     def _balance(self, asset: str) -> Balance:

@@ -13,7 +13,7 @@ from typing import Final
 from trailingedge.config import Endpoints
 from trailingedge.console.plain_ui import OperatorUi
 from trailingedge.core.clock import Clock
-from trailingedge.notifications.messages import held_asset
+from trailingedge.notifications.event_messages import held_asset
 from trailingedge.notifications.status import StatusView, gain_since, pause_reasons
 
 STATUS_EVERY_S: Final = 5.0

@@ -20,22 +20,22 @@ from trailingedge.core.errors import BrokenInvariant, ExitCode, most_severe
 from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.live.cancel_on_shutdown import Shutdown
 from trailingedge.live.command_handler import CommandHandler
 from trailingedge.live.event_router import EventRouter
 from trailingedge.live.exchange_client import ExchangeClient
 from trailingedge.live.fast_requote import FastRequoter
 from trailingedge.live.frame_dump import FrameDump
-from trailingedge.live.loop_monitor import SlowTickMonitor
-from trailingedge.live.node_services import NodeServices
-from trailingedge.live.runtime import InputGate, KeyCheck, Observer
-from trailingedge.live.shutdown import Shutdown
+from trailingedge.live.node_components import NodeServices
+from trailingedge.live.node_dependencies import InputGate, KeyCheck, Observer
+from trailingedge.live.slow_tick_monitor import SlowTickMonitor
 from trailingedge.live.startup import Startup, TradingTerms
 from trailingedge.live.stop_request import StopRequest
 from trailingedge.model.market_state import MarketState
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.model.order_commands import Refresh
-from trailingedge.notifications import messages, risk_messages
-from trailingedge.notifications.alerts import Alerts
+from trailingedge.notifications import event_messages, risk_messages
+from trailingedge.notifications.alert_sinks import Alerts
 from trailingedge.risk.risk_engine import DuplicateInstance
 
 logger = logging.getLogger(__name__)
@@ -216,13 +216,13 @@ class TradingNode:
         if self._commands.trading or decision is None or decision.state.funded is None:
             return
         self._commands.start_trading()
-        text = messages.ready(
+        text = event_messages.ready(
             services.rules, self._mode, decision.regime, decision.anchor_price, services.fee, self._ws_api_url
         )
         self._alerts.send(text)
         self._on_ready(text)
         if services.core.paused:
-            self._alerts.send(messages.paused(services.rules))
+            self._alerts.send(event_messages.paused(services.rules))
 
     # The main loop ---------------------------------------------------------------------------
 
@@ -244,7 +244,7 @@ class TradingNode:
         self._monitor.begin()
         if self._commands.execute_queued():
             self._router.request_tick()
-        # The view is immutable and holds the age of each part, so the whole decision is made from one moment.
+        # The view is immutable and holds the age of each part, so the whole decision is made from data of one time.
         view = self.market_state.view(self._clock.now_s())
         try:
             order_commands = core.tick(view, self.client.server_clock.now_ms())
@@ -332,5 +332,5 @@ class TradingNode:
         """Why the node ends, and which asset is left without a stop."""
         reason = self._stop.reason or "unexpected"
         if self.services is None or not self.services.core.state.funded:
-            return messages.shutdown(reason)
-        return messages.shutdown(reason, self.services.rules, self.services.core.state.regime)
+            return event_messages.shutdown(reason)
+        return event_messages.shutdown(reason, self.services.rules, self.services.core.state.regime)

@@ -1,4 +1,4 @@
-"""The balances of an account at one moment, as a push of the stream or a reply to a request tells them."""
+"""The balances of an account at one time, from a push of the stream or a reply to a request."""
 
 from dataclasses import dataclass
 

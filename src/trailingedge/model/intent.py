@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import Enum
 
 from trailingedge.model.market import Side
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 
 
 class ExitKind(Enum):

@@ -20,7 +20,7 @@ from trailingedge.model.market import Balance, BookTop, Kline
 
 @dataclass(frozen=True, slots=True)
 class StateView:
-    """The market and the account at one moment.
+    """The market and the account at one time.
 
     `top_age_s` counts since the top was received or confirmed (infinite before the first); `market_ms` is the
     exchange's time, the last one received carried on by our clock; `balances_ms` is the exchange's time of the
@@ -186,7 +186,7 @@ class MarketState:
         return self._event_ms + max(0, round((now_s - self._event_received_s) * 1000))
 
     def view(self, now_s: float) -> StateView:
-        """The state at this moment. The closed klines in it are handed over and do not appear in the next view."""
+        """The state now. The closed klines in it are handed over and do not appear in the next view."""
         closed, self._unseen_klines = tuple(self._unseen_klines), []
         return StateView(
             now_s=now_s,

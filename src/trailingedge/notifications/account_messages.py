@@ -6,8 +6,8 @@ from types import MappingProxyType
 from typing import Final
 
 from trailingedge.model.market import ZERO, Regime, SymbolRules, format_on_grid
-from trailingedge.notifications.messages import AnyNumber, amounts, elapsed, held_asset, notional, price, quantity
-from trailingedge.strategy.signals import Origin
+from trailingedge.notifications.event_messages import AnyNumber, amounts, elapsed, held_asset, notional, price, quantity
+from trailingedge.strategy.strategy_events import Origin
 
 # Where an anchor comes from. The enumeration's own values stand in session records.
 ORIGINS: Final[Mapping[Origin, str]] = {
@@ -69,7 +69,7 @@ def idle_remainder(rules: SymbolRules, amount: Decimal, asset: str) -> str:
     """An exit ended half-way and left some of the other asset."""
     grid = rules.step_size if asset == rules.base_asset else rules.tick_size
     trade = "buy-back" if asset == rules.base_asset else "sale"
-    return f"idle remainder: {format_on_grid(amount, grid)} {asset} are left aside until the next {trade}"
+    return f"idle remainder: {format_on_grid(amount, grid)} {asset} are not traded before the next {trade}"
 
 
 def market_stale(rules: SymbolRules, age_s: float, regime: Regime | None = None, *, stop: bool = False) -> str:

@@ -35,17 +35,18 @@ from trailingedge.model.market import ZERO, Regime, Side, SymbolRules
 from trailingedge.model.order_outcomes import RejectReason
 from trailingedge.notifications import (
     account_messages,
-    channel_messages,
-    messages,
+    donchian_messages,
+    event_messages,
     order_messages,
     recovery_messages,
     risk_messages,
 )
-from trailingedge.notifications.alerts import Alerts
+from trailingedge.notifications.alert_sinks import Alerts
 from trailingedge.notifications.status import StatusView
 from trailingedge.risk.balance_audit import BalanceMoved
 from trailingedge.risk.circuit_breakers import BreakerLifted, BreakerTripped, FeeUnpriced
-from trailingedge.strategy.signals import (
+from trailingedge.strategy.state import ShutBy
+from trailingedge.strategy.strategy_events import (
     BrokeOut,
     CommandRefused,
     ExitEnded,
@@ -61,7 +62,6 @@ from trailingedge.strategy.signals import (
     Squeezed,
     Unfunded,
 )
-from trailingedge.strategy.state import ShutBy
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Announcer:
         match event:
             case OrderPlaced() | OrderReplaced() | OrderFilled() | OrderCancelled():
                 self._announce_escape(event)
-                # A chase replaces its order many times a minute; the status counts the replaces.
+                # An exit replaces its order many times a minute; the status counts the replaces.
                 level = logging.DEBUG if isinstance(event, OrderReplaced) else logging.INFO
                 logger.log(level, "%s", self._order_text(event))
             case OrderRejected():
@@ -176,7 +176,7 @@ class Announcer:
                 )
 
     def _announce_end(self, ended: ExitEnded, finished: FinishedExit) -> None:
-        result = messages.ExitResult(
+        result = event_messages.ExitResult(
             kind=finished.kind,
             side=finished.side,
             filled_base=finished.base,
@@ -188,9 +188,9 @@ class Announcer:
             fees=finished.fees,
         )
         if ended.cause in (ExitEndReason.FILLED, ExitEndReason.DUST):
-            self._alerts.send(messages.exit_filled(self.rules, result))
+            self._alerts.send(event_messages.exit_filled(self.rules, result))
         else:
-            self._alerts.send(messages.exit_ended(self.rules, result, ended.cause), logging.WARNING)
+            self._alerts.send(event_messages.exit_ended(self.rules, result, ended.cause), logging.WARNING)
         if ended.idle:
             asset = self.rules.quote_asset if ended.regime.exit_side is Side.SELL else self.rules.base_asset
             self._alerts.send(account_messages.idle_remainder(self.rules, ended.idle, asset), logging.WARNING)
@@ -201,37 +201,39 @@ class Announcer:
             case ExitStarted(kind=ExitKind.TAKE_PROFIT) if event.trail is not None and event.price is not None:
                 anchor = event.trail.high - event.trail.gain
                 gain_frac, drawdown_frac = event.trail.gain / anchor, event.trail.drawdown / anchor
-                text = messages.take_profit_armed(rules, event.side, event.price, gain_frac, drawdown_frac)
+                text = event_messages.take_profit_armed(rules, event.side, event.price, gain_frac, drawdown_frac)
                 self._alerts.send(text)
             case ExitStarted(kind=ExitKind.MANUAL):
-                self._alerts.send(messages.manual_flip(rules, event.side, event.price, self._flip_timeout_s))
+                self._alerts.send(event_messages.manual_flip(rules, event.side, event.price, self._flip_timeout_s))
             case ExitStarted(kind=ExitKind.BREAKOUT):
-                self._alerts.send(messages.breakout_armed(rules, event.side, event.price))
+                self._alerts.send(event_messages.breakout_armed(rules, event.side, event.price))
             case ExitStarted():
-                self._alerts.send(messages.exit_armed(rules, event.kind, event.side))
+                self._alerts.send(event_messages.exit_armed(rules, event.kind, event.side))
             case HardStopTriggered():
                 # The price confirmed the stop, so the loss shown is the one that was judged, not the one of the later
                 # fills.
                 loss_frac = 1.0 - float(event.price) / event.anchor_price
-                self._alerts.send(messages.hard_stop(rules, event.price, loss_frac, event.distance), logging.WARNING)
+                self._alerts.send(
+                    event_messages.hard_stop(rules, event.price, loss_frac, event.distance), logging.WARNING
+                )
             case ExitRelabelled():
-                self._alerts.send(messages.exit_taken_over(event.previous))
+                self._alerts.send(event_messages.exit_taken_over(event.previous))
             # Only a log line: the alert follows when the exit has ended, with what was filled.
             case ExitEnding():
-                logger.info("%s", messages.exit_ending(event.kind, event.cause))
+                logger.info("%s", event_messages.exit_ending(event.kind, event.cause))
             case GateShut():
                 by_flush = event.shut_by is ShutBy.HARD_STOP
-                self._alerts.send(channel_messages.gate_shut(rules, event.price, by_flush=by_flush, mid=event.mid))
+                self._alerts.send(donchian_messages.gate_shut(rules, event.price, by_flush=by_flush, mid=event.mid))
             case GateOpened():
-                self._alerts.send(channel_messages.gate_open(rules, event.close, event.mid))
+                self._alerts.send(donchian_messages.gate_open(rules, event.close, event.mid))
             case BrokeOut():
                 up = event.direction is Breakout.UP
                 bound = event.upper if up else event.lower
                 followed = event.direction in self._followed
-                text = channel_messages.breakout(rules, event.close, bound, up=up, traded=followed)
+                text = donchian_messages.breakout(rules, event.close, bound, up=up, traded=followed)
                 self._send_once_an_hour(event.direction, text)
             case Squeezed():
-                self._send_once_an_hour(Squeezed, channel_messages.squeeze(rules, event.width, event.share))
+                self._send_once_an_hour(Squeezed, donchian_messages.squeeze(rules, event.width, event.share))
             case Unfunded():
                 view, holdings = self._view(), event.holdings
                 locked = {} if view is None else view.locked
@@ -246,7 +248,9 @@ class Announcer:
             case RegimeSet():
                 logger.info("%s", account_messages.holding(rules, event.regime, event.price, event.origin))
             case CommandRefused():
-                self._alerts.send(messages.command_refused(event.command.value, self._reason(event)), logging.WARNING)
+                self._alerts.send(
+                    event_messages.command_refused(event.command.value, self._reason(event)), logging.WARNING
+                )
             case AccountLost():
                 regime, stop = self._position()
                 self._alerts.send(
@@ -260,7 +264,7 @@ class Announcer:
             case MarketFresh():
                 self._alerts.send(account_messages.market_recovered(event.silent_s))
             case ExitAged():
-                text = messages.exit_slow(rules, event.kind, event.age_s, event.filled_base, event.slippage_frac)
+                text = event_messages.exit_slow(rules, event.kind, event.age_s, event.filled_base, event.slippage_frac)
                 self._alerts.send(text, logging.WARNING)
             case LateOrder(adopted=True):
                 self._alerts.send(recovery_messages.exit_resumed(rules, event.late_exit))
@@ -277,7 +281,7 @@ class Announcer:
                     risk_messages.balance_moved(event.asset, event.expected, event.actual), logging.WARNING
                 )
             case _:
-                logger.debug("= %s", event)
+                logger.debug("event without a text of its own: %s", event)
 
     def _position(self) -> tuple[Regime | None, bool]:
         """The asset held, and whether it has a hard stop to check."""

@@ -133,7 +133,7 @@ def _exit_view(
         return None
     chase, order = trader.maker_exit, trader.maker_exit.order
     progress = chase.progress()
-    # The chase may still hold the order of the exit before this one.
+    # The maker exit may still have the order of the exit before this one.
     ours = progress is not None and progress.number == exit_.number
     alive = ours and order is not None and order.alive
     obstacle = _obstacle(trader, view, fresh=fresh, budget_short=budget_short, rejected=reject_text is not None)

@@ -12,7 +12,7 @@ from typing import Final
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
 from trailingedge.notifications.account_messages import locked_elsewhere
-from trailingedge.notifications.messages import (
+from trailingedge.notifications.event_messages import (
     END_REASONS,
     EXIT_NAMES,
     RESUME,
@@ -40,7 +40,7 @@ from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import ShutBy
-from trailingedge.strategy.trailing_stop import MinGain, Trail
+from trailingedge.strategy.trailing_take_profit import MinGain, Trail
 
 _PURPOSES: Final[Mapping[ExitKind, str]] = {
     ExitKind.TAKE_PROFIT: "to take profit",
@@ -329,7 +329,7 @@ def _ending(view: StatusView, active: ExitView, reason: str) -> list[str]:
     elif view.not_judged_reason:
         waits = "market data returns"
     else:
-        return [f"{over}: no order is left on the book, it is over in a moment.", *last]
+        return [f"{over}: no order is left on the book, it ends at once.", *last]
     return [f"{over}: no order is left on the book, it is over when {waits}.", *last]
 
 
@@ -372,4 +372,4 @@ def _what_ends_it(view: StatusView, active: ExitView) -> list[str]:
             return [f"The hard stop at {stop} is not checked until market data returns."]
         return [f"The hard stop takes over at a bid ≤ {level(view, view.stop)}."]
     stop = level(view, view.stop)
-    return [f"{a_close(view)[0].upper()}{a_close(view)[1:]} ≥ {stop}, ends it and shuts the gate."]
+    return [f"{a_close(view)[0].upper()}{a_close(view)[1:]} ≥ {stop}, cancels the buy-back and shuts the gate."]

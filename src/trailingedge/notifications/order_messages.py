@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from trailingedge.model.market import Side, SymbolRules
-from trailingedge.notifications.messages import order, quantity
+from trailingedge.notifications.event_messages import order, quantity
 
 
 def order_placed(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:

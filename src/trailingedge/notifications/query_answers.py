@@ -1,4 +1,4 @@
-"""Answers to the operator's questions after figures: the balance, and the result of the day."""
+"""Answers to the operator's questions about figures: the balance, and the result of the day."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Final
 from trailingedge.accounting.statistics import FinishedExit, PeriodResult
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import ZERO, Balance, Regime, Side, SymbolRules
-from trailingedge.notifications.messages import (
+from trailingedge.notifications.event_messages import (
     END_REASONS,
     EXIT_NAMES,
     amounts,
@@ -17,8 +17,8 @@ from trailingedge.notifications.messages import (
     notional,
     percent,
 )
+from trailingedge.notifications.session_heading import heading
 from trailingedge.notifications.status import StatusView
-from trailingedge.notifications.titles import heading
 
 _MAX_LISTED: Final = 8  # exits shown one by one; a phone shows no more at a glance
 

@@ -1,8 +1,8 @@
 """Alert texts of a restart: what the account's history says of the last session, and what goes on."""
 
 from trailingedge.model.market import Side, SymbolRules
-from trailingedge.notifications import messages
-from trailingedge.reconciliation.exit_history import HistoricalExit
+from trailingedge.notifications import event_messages
+from trailingedge.reconciliation.history_types import HistoricalExit
 from trailingedge.reconciliation.recovery import RecoveredState
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import StrategyState
@@ -10,19 +10,19 @@ from trailingedge.strategy.state import StrategyState
 
 def exit_resumed(rules: SymbolRules, past: HistoricalExit) -> str:
     """An unfinished exit of the last session goes on, with its order where one is still open."""
-    order, filled = past.open_order, messages.quantity(rules, past.base)
+    order, filled = past.open_order, event_messages.quantity(rules, past.base)
     if order is None:
         name = "exit" if past.side is Side.SELL else "buy-back"
-        return f"{name} resumed: {messages.EXIT_NAMES[past.kind]} {past.side.value}, {filled} filled so far"
-    # A pegged order has no price of its own; the exchange tells the one at which it rests.
-    open_order = messages.order(rules, past.side, order.remaining, order.pegged_price or order.price)
+        return f"{name} resumed: {event_messages.EXIT_NAMES[past.kind]} {past.side.value}, {filled} filled so far"
+    # A pegged order has no price of its own; the exchange reports the one at which it rests.
+    open_order = event_messages.order(rules, past.side, order.remaining, order.pegged_price or order.price)
     return f"order adopted: {open_order}, {filled} filled so far ({order.client_order_id})"
 
 
 def late_order_cancelled(rules: SymbolRules, past: HistoricalExit) -> str:
     """An order of the last session reached the book after this one had begun."""
     order = past.orders[-1]
-    late = messages.order(rules, past.side, order.remaining, order.price)
+    late = event_messages.order(rules, past.side, order.remaining, order.price)
     return f"late order of the last session cancelled: {late} ({order.client_order_id})"
 
 
@@ -32,8 +32,10 @@ def summary(rules: SymbolRules, recovered: RecoveredState) -> str:
     if state.regime is None:
         return "first start, no earlier trades of this bot found"
     anchor, high = (price_at(state.regime, value) for value in (state.anchor, state.high))
-    held = messages.held_asset(rules, state.regime)
-    text = f"holding {held}, anchor {messages.price(rules, anchor)}, best since {messages.price(rules, high)}"
+    held = event_messages.held_asset(rules, state.regime)
+    text = (
+        f"holding {held}, anchor {event_messages.price(rules, anchor)}, best since {event_messages.price(rules, high)}"
+    )
     return text + _in_progress(state)
 
 
@@ -44,5 +46,5 @@ def anchor_not_stored(reason: str) -> str:
 
 def _in_progress(state: StrategyState) -> str:
     if state.exit is not None:
-        return f", {messages.EXIT_NAMES[state.exit.kind]} goes on"
+        return f", {event_messages.EXIT_NAMES[state.exit.kind]} goes on"
     return "" if state.gate is None else ", gate shut"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.model.market import SymbolRules, format_plain
-from trailingedge.notifications.messages import RESUME, counted, percent, stop_stays_active
+from trailingedge.notifications.event_messages import RESUME, counted, percent, stop_stays_active
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 from trailingedge.strategy.blocks import REFUSALS, TradeBlock
 

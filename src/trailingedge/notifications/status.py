@@ -14,7 +14,7 @@ from typing import Final
 
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import ZERO, Balance, BookTop, Regime, Side, SymbolRules, format_on_grid, format_plain
-from trailingedge.notifications.messages import (
+from trailingedge.notifications.event_messages import (
     EXIT_NAMES,
     AnyNumber,
     counted,
@@ -27,7 +27,7 @@ from trailingedge.notifications.messages import (
     quantity,
 )
 from trailingedge.notifications.risk_messages import breaker_name
-from trailingedge.notifications.titles import heading
+from trailingedge.notifications.session_heading import heading
 from trailingedge.risk.circuit_breakers import BreakerTrip
 from trailingedge.strategy.blocks import TradeBlock, exit_blocks
 from trailingedge.strategy.state import Phase, ReentryGate, ShutBy

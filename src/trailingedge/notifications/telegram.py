@@ -15,9 +15,9 @@ from typing import Final
 from trailingedge.core.clock import Clock
 from trailingedge.model.operator_commands import CommandSink
 from trailingedge.notifications.telegram_api import BOT_API, BotApiClient, BotRefused, Connect, Connector
-from trailingedge.notifications.telegram_chat import Chat, TelegramReachability
 from trailingedge.notifications.telegram_commands import OwnerCommands
 from trailingedge.notifications.telegram_poller import UpdatePoller
+from trailingedge.notifications.telegram_sender import Chat, TelegramReachability
 
 _RESTART_JOB_AFTER_S: Final = 60.0
 
@@ -173,6 +173,6 @@ class Telegram:
         except BotRefused as refused:
             self._switch_off(refused)
         except Exception:  # nor may a bug here change the exit code of the session
-            logger.exception("telegram flush failed")
+            logger.exception("telegram: alerts waiting at the shutdown could not be sent")
         finally:
             await chat.close()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from trailingedge.core.errors import TrailingEdgeError
-from trailingedge.websocket.transport import is_loopback_url
+from trailingedge.websocket.socket_dialer import is_loopback_url
 
 if TYPE_CHECKING:
     import ssl
@@ -155,7 +155,7 @@ class BotApiClient:
 async def _whole_body(response: "httpx.Response") -> bytes:
     """The body of a reply. Raises BotUnreachable for a compressed or oversized one."""
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise BotUnreachable("a compressed reply that was not asked for")
+        raise BotUnreachable("a compressed reply that was not requested")
     body = b""
     async for part in response.aiter_bytes():
         body += part

@@ -106,7 +106,7 @@ class Outbox:
 
     def put_back(self, message: OutgoingMessage) -> None:
         """Return a message that could not be sent to the front."""
-        # To the front, in the old order: alerts are read as a story.
+        # To the front, in the old order: alerts are read in the order of events.
         self._alerts.extendleft(reversed(message.alerts))
         self._left_out += message.left_out
         self._drop_excess()

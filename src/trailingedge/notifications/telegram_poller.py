@@ -1,7 +1,7 @@
 """Long polling for the owner's commands on Telegram.
 
 Only the owner's private chat can give commands: in a private chat the chat's id is the sender's. All others are
-ignored without an answer, which would tell a stranger that the bot is alive. Messages from before the start are
+ignored without an answer, which would show a stranger that the bot runs. Messages from before the start are
 skipped: yesterday's "/stop" is not meant for today's session.
 """
 
@@ -12,9 +12,9 @@ from typing import Final
 
 from trailingedge.core.clock import Clock
 from trailingedge.notifications.telegram_api import BotApiClient, BotRefused, BotUnreachable
-from trailingedge.notifications.telegram_chat import BACKOFF_BASE_S, BACKOFF_MAX_S
 from trailingedge.notifications.telegram_commands import MENU, OwnerCommands, read_message
-from trailingedge.websocket.transport import Backoff
+from trailingedge.notifications.telegram_sender import BACKOFF_BASE_S, BACKOFF_MAX_S
+from trailingedge.websocket.socket_dialer import Backoff
 
 LONG_POLL_S: Final = 50  # how long Telegram may hold a request while there is no update
 _TIMEOUT_S: Final = 10.0
@@ -45,7 +45,7 @@ class UpdatePoller:
             try:
                 await self._poll()
             except BotUnreachable as unreachable:
-                logger.debug("! telegram commands: %s", unreachable)
+                logger.debug("! telegram commands cannot be fetched, trying again: %s", unreachable)
                 await self._clock.sleep(self._backoff.next_delay_s(0.0, str(unreachable)))
             except BotRefused as refused:
                 if refused.token_is_wrong:
@@ -81,7 +81,7 @@ class UpdatePoller:
                 "setMyCommands", {"commands": menu, "scope": {"type": "chat", "chat_id": self._owner_id}}, _TIMEOUT_S
             )
         except (BotRefused, BotUnreachable) as error:
-            logger.debug("! telegram menu: %s", error)
+            logger.debug("! telegram command menu not set: %s", error)
 
     async def _updates(self, *, offset: int, hold_s: int) -> list[object]:
         fields = {"offset": offset, "timeout": hold_s, "allowed_updates": ["message"]}
@@ -90,7 +90,7 @@ class UpdatePoller:
 
     def _handle(self, updates: list[object]) -> None:
         for update in updates:
-            # An update is confirmed by asking for the one after it. Unreadable ones count, or they would come for ever.
+            # An update is confirmed by requesting the one after it. Unreadable ones count, or they would come for ever.
             self._next_id = max(self._next_id or 0, _number(update) + 1)
             message = read_message(update)
             if message is None or message.date_s < self._since_s:
@@ -105,7 +105,7 @@ class UpdatePoller:
         # 409: Telegram serves one getUpdates per token and ends the others. The commands of the owner then go to a
         # random one of the two instances.
         if refused.code != _CONFLICT:
-            logger.debug("! telegram commands: %s", refused)
+            logger.debug("! telegram refuses to deliver commands, trying again: %s", refused)
         elif not self._conflict_logged:
             self._conflict_logged = True
             logger.warning(

@@ -42,9 +42,9 @@ def interval_length_ms(interval: str) -> int:
 async def klines_since(
     changes_ms: Sequence[int], market_ms: int, fetch: FetchKlines, spec: BackfillSpec
 ) -> tuple[list[ClosedKline], list[Kline]]:
-    """The klines that closed after the first of these moments, and finer ones after the last of them.
+    """The klines that closed after the first of these times, and finer ones after the last of them.
 
-    The finer ones cover what whole klines do not: from that moment to the end of its kline, and from the end of the
+    The finer ones cover what whole klines do not: from that time to the end of its kline, and from the end of the
     last kline until now.
     """
     if not changes_ms:
@@ -67,7 +67,7 @@ async def klines_since(
 
 
 async def days_since(since_ms: int, market_ms: int, fetch: FetchKlines) -> list[Kline]:
-    """Whole days after that moment and finer klines around them: enough for a high, with few requests."""
+    """Whole days after that time and finer klines around them: enough for a high, with few requests."""
     days = [*await fetch("1d", since_ms, market_ms)]
     if not days:
         return await _fine_klines(fetch, since_ms, market_ms)

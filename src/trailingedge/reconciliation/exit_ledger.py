@@ -56,8 +56,8 @@ class _Fills:
 class ExitLedger:
     """Adds fills up, each trade once, until their exit is closed.
 
-    A fill that is learned of later, because the exchange did not show its order when it was asked, opens that exit once
-    more for this part alone: `late` tells which.
+    A fill that becomes known later, because the exchange did not show its order at first, opens that exit once more
+    for this part alone: `late` names such exits.
     """
 
     def __init__(self) -> None:

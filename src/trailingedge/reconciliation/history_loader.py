@@ -4,7 +4,7 @@ A restart reads backwards: trades carry no client order id, so the order of each
 until a finished exit of ours is found; the list of orders then adds what was never filled, and the markers. The
 report reads forwards from a given time. Both use one `HistoryReader` for pages, look-ups and waiting.
 
-An order that traded exists. Where the exchange answers that it does not, its lists may lag, so it is asked again; an
+An order that traded exists. Where the exchange answers that it does not, its lists may lag: the query is repeated; an
 order that it does not show in the end becomes a problem in the result and is never silently taken for a foreign one.
 """
 
@@ -18,7 +18,8 @@ from trailingedge.core.errors import RequestRefused
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import AccountTrade, OrderRecord, SymbolRules
-from trailingedge.reconciliation.exit_history import (
+from trailingedge.reconciliation.exit_ledger import exit_id
+from trailingedge.reconciliation.history_types import (
     AnchorMarker,
     ExitHistory,
     HistoricalExit,
@@ -26,7 +27,6 @@ from trailingedge.reconciliation.exit_history import (
     group_into_exits,
     newest_finished,
 )
-from trailingedge.reconciliation.exit_ledger import exit_id
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class HistoryReader:
         """One order by its id; None where the exchange does not show it.
 
         With more than one of `asks`, the order list is read too, which may know better, and both are repeated after
-        a pause for as long as the order is said not to exist.
+        a pause while the answer is that the order does not exist.
         """
         for attempt in range(asks):
             if attempt:
@@ -140,13 +140,13 @@ class HistoryReader:
         return None
 
     async def trades_until(self, end_ms: int | None, limit: int = PAGE) -> Sequence[AccountTrade]:
-        """The newest trades up to that moment, oldest first; up to now where it is None."""
+        """The newest trades up to that time, oldest first; up to now where it is None."""
         if end_ms is None:
             return await self.request(partial(self._api.my_trades, limit=limit))
         return await self.request(partial(self._api.my_trades, end_ms=end_ms, limit=limit))
 
     async def trades_since(self, start_ms: int, *, pages: int) -> tuple[list[AccountTrade], bool]:
-        """All trades from that moment on, and whether `pages` were enough for them.
+        """All trades from that time on, and whether `pages` were enough for them.
 
         The first page is found by time, the others by trade id: many trades may share a millisecond.
         """

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import BookTop, Kline, Regime, Side
-from trailingedge.reconciliation.exit_history import HistoricalExit
-from trailingedge.reconciliation.timeline import CurrentPosition, PositionChange, PositionTimeline
+from trailingedge.reconciliation.anchor_timeline import CurrentPosition, PositionChange, PositionTimeline
+from trailingedge.reconciliation.history_types import HistoricalExit
 from trailingedge.strategy.bar_close import raise_high_to_kline
-from trailingedge.strategy.bar_fold import BarFold
+from trailingedge.strategy.closed_bar_catch_up import BarFold
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
 from trailingedge.strategy.side_change import after_partial_exit, enter_side, side_after_partial_exit
 from trailingedge.strategy.state import ActiveExit, StrategyState
@@ -65,7 +65,7 @@ class HistoryFold:
         self.state = self._bars.apply(self.state, closed)
 
     def advance(self, until_ms: int | None) -> None:
-        """Apply the position changes up to that moment; all of them where it is None."""
+        """Apply the position changes up to that time; all of them where it is None."""
         while self.changes and (until_ms is None or self.changes[0].market_ms <= until_ms):
             change = self.changes.popleft()
             self.state = enter_side(self.state, change.side, change.market_ms)
@@ -78,7 +78,7 @@ class HistoryFold:
         return ActiveExit(exit_.kind, exit_.side, exit_.number, exit_.began_ms, ending=ending, accounted=sold)
 
     def _exit_at(self, market_ms: int) -> ActiveExit | None:
-        """The exit in progress at that moment: the QUOTE stop cancels a take-profit buy where it shuts the gate."""
+        """The exit in progress at that time: the QUOTE stop cancels a take-profit buy where it shuts the gate."""
         while self._exits and self._is_over(self._exits[0], market_ms):
             self._exits.popleft()
         found = None
@@ -142,7 +142,7 @@ class _RestartFold(HistoryFold):
         if exit_.open_order is not None:
             return  # the first live tick cancels the order, and the strategy then judges what it filled
         self.unfinished = None
-        # There is no book of that moment. The close with one tick of spread is near enough to compare two balances.
+        # There is no book of that time. The close with one tick of spread is near enough to compare two balances.
         top = BookTop(kline.close - self._now.rules.tick_size, kline.close)
         held = side_after_partial_exit(Regime.QUOTE, self._now.holdings, top, self._now.params)
         change = after_partial_exit(Regime.QUOTE, held, exit_.average_price)

@@ -16,12 +16,12 @@ from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestR
 from trailingedge.model.account_position import AccountPosition
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import ZERO, Balance, BookTop, OrderRecord, OrderStatus, Regime, Side, SymbolRules
+from trailingedge.reconciliation.anchor_timeline import CurrentPosition, PositionTimeline, reconstruct
 from trailingedge.reconciliation.backfill import BackfillSpec, FetchKlines, days_since, klines_since
-from trailingedge.reconciliation.exit_history import ExitHistory, HistoricalExit, group_into_exits
 from trailingedge.reconciliation.exit_ledger import exit_id
 from trailingedge.reconciliation.history_loader import HORIZON_MS, TRANSIENT_CODES, HistoryApi, read_history
+from trailingedge.reconciliation.history_types import ExitHistory, HistoricalExit, group_into_exits
 from trailingedge.reconciliation.rebuild import rebuild
-from trailingedge.reconciliation.timeline import CurrentPosition, PositionTimeline, reconstruct
 from trailingedge.strategy.inputs import Holdings, StrategyParams
 from trailingedge.strategy.state import StrategyState
 

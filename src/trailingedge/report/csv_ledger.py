@@ -30,7 +30,7 @@ COLUMNS: Final = (
 
 
 def as_csv(report: RunReport) -> str:
-    """A header and the fills, oldest first. A fill without a fee has a 0 and the asset that the exchange named."""
+    """A header and the fills, oldest first. A fill without a fee shows 0 and the asset that the exchange named."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)

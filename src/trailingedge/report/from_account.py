@@ -26,10 +26,10 @@ from trailingedge.model.market import (
     SymbolRules,
     format_plain,
 )
-from trailingedge.notifications.messages import counted
-from trailingedge.reconciliation.exit_history import HistoricalExit, find_markers, group_into_exits
+from trailingedge.notifications.event_messages import counted
+from trailingedge.reconciliation.anchor_timeline import TimelineEntry, entry_order_id, position_changes
 from trailingedge.reconciliation.exit_ledger import exit_id
-from trailingedge.reconciliation.timeline import TimelineEntry, entry_order_id, position_changes
+from trailingedge.reconciliation.history_types import HistoricalExit, find_markers, group_into_exits
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 from trailingedge.report.strategy_series import StrategyPoint, StrategySeries
 from trailingedge.strategy.inputs import StrategyParams

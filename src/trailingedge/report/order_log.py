@@ -8,7 +8,7 @@ from trailingedge.report.model import Fill, OrderLogEntry
 
 
 def fill_of(report: ExecutionReport) -> Fill | None:
-    """The fill that an execution report tells of; None if it is no trade of an exit order of ours."""
+    """The fill in an execution report; None if it is no trade of an exit order of ours."""
     own = exit_id(report.client_order_id)
     if own is None or report.execution_type is not ExecutionType.TRADE:
         return None

@@ -11,7 +11,7 @@ from typing import Final
 
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.market import Regime, Side
-from trailingedge.notifications import messages
+from trailingedge.notifications import event_messages
 from trailingedge.report.column_codec import Column, pack_columns
 from trailingedge.report.model import RunReport
 from trailingedge.report.tables import (
@@ -55,7 +55,9 @@ def page(report: RunReport) -> str:
         "script": _resource("page.js"),
         "data": _data(report),
     }
-    parts |= {f"word_{word}": escape(meaning[0].upper() + meaning[1:]) for word, meaning in messages.GLOSSARY.items()}
+    parts |= {
+        f"word_{word}": escape(meaning[0].upper() + meaning[1:]) for word, meaning in event_messages.GLOSSARY.items()
+    }
     text = _resource("page.html")
     # One pass over the template, so that inserted text is never searched for {{names}} itself.
     pieces = text.split("{{")
@@ -84,11 +86,11 @@ def _mode_note(report: RunReport) -> str:
 
 def _headline(report: RunReport) -> str:
     run_totals, symbol = totals(report), rules(report)
-    first, last = (messages.notional(symbol, value) for value in (report.first_value, report.last_value))
-    held = f"Holding {report.base_asset} instead would have brought {messages.percent(run_totals.hold_base_frac)}"
+    first, last = (event_messages.notional(symbol, value) for value in (report.first_value, report.last_value))
+    held = f"Holding {report.base_asset} instead would have brought {event_messages.percent(run_totals.hold_base_frac)}"
     return (
-        f"The account went from {first} to {last}, that is {messages.percent(run_totals.result_frac)}. "
-        f"{held}, holding {report.quote_asset} {messages.percent(run_totals.hold_quote_frac)}."
+        f"The account went from {first} to {last}, that is {event_messages.percent(run_totals.result_frac)}. "
+        f"{held}, holding {report.quote_asset} {event_messages.percent(run_totals.hold_quote_frac)}."
     )
 
 
@@ -98,15 +100,15 @@ def _figures(report: RunReport) -> str:
     share = "" if won.frac is None else f" ({won.frac * 100:.0f}\N{NO-BREAK SPACE}%)"
     refused = ", ".join(f"{code}: {count}" for code, count in sorted(run_totals.rejected.items()))
     shown = (
-        (f"Result in {report.quote_asset}", messages.percent(run_totals.result_frac), "after fees"),
-        (f"Holding {report.base_asset}", messages.percent(run_totals.hold_base_frac), "for comparison"),
-        (f"Holding {report.quote_asset}", messages.percent(run_totals.hold_quote_frac), "for comparison"),
-        ("Deepest drawdown", messages.percent(-run_totals.max_drawdown_frac), "below the highest value so far"),
+        (f"Result in {report.quote_asset}", event_messages.percent(run_totals.result_frac), "after fees"),
+        (f"Holding {report.base_asset}", event_messages.percent(run_totals.hold_base_frac), "for comparison"),
+        (f"Holding {report.quote_asset}", event_messages.percent(run_totals.hold_quote_frac), "for comparison"),
+        ("Deepest drawdown", event_messages.percent(-run_totals.max_drawdown_frac), "below the highest value so far"),
         ("Exits", str(run_totals.exits), f"{run_totals.fills} fills, {run_totals.replaces} replaces"),
         ("Won", f"{wins_text(won)}{share}", WON_MEANING),
         (
             "Fees",
-            messages.amounts(rules(report), run_totals.fees),
+            event_messages.amounts(rules(report), run_totals.fees),
             "exact ones at each exit" if run_totals.fees else "were paid",
         ),
         ("Rejected orders", refused or "none", "by the exchange, code: count" if refused else "by the exchange"),
@@ -175,7 +177,7 @@ def _data(report: RunReport) -> str:
         "quote": report.quote_asset,
         "fromMs": report.from_ms,
         "toMs": report.to_ms,
-        "priceDecimals": len(messages.figure(0, report.tick_size).partition(".")[2]),
+        "priceDecimals": len(event_messages.figure(0, report.tick_size).partition(".")[2]),
         "holdQuote": float(report.first_value),
         "exits": [[finished.started_ms, finished.ended_ms] for finished in report.exits],
     }

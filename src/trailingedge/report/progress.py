@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, TextIO
 
-from trailingedge.notifications.messages import duration
+from trailingedge.notifications.event_messages import duration
 
 _WIDTH: Final = 30
 _EVERY_S: Final = 0.1
@@ -61,7 +61,7 @@ class ProgressBar:
 
 
 class InterruptRequest:
-    """A request to stop. Calling it returns whether the user has asked to stop."""
+    """A request to stop. Calling it returns whether the user wants to stop."""
 
     def __init__(self) -> None:
         self._first_s: float | None = None

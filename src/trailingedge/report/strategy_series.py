@@ -1,6 +1,6 @@
 """The strategy over candles that are long closed: where anchor, high, trail, stop and gate stood at each close.
 
-It is the fold of a restart, but told close by close. It arms nothing: when an exit ended is known, and which
+It is the fold of a restart, but with a result for each close. It arms nothing: when an exit ended is known, and which
 anchor it is measured against comes out on the way.
 """
 
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from trailingedge.indicators.donchian import Channel, DonchianChannel
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Kline, Regime
-from trailingedge.reconciliation.exit_history import HistoricalExit
+from trailingedge.reconciliation.anchor_timeline import PositionChange
+from trailingedge.reconciliation.history_types import HistoricalExit
 from trailingedge.reconciliation.rebuild import HistoryFold
-from trailingedge.reconciliation.timeline import PositionChange
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
 from trailingedge.strategy.regime import price_at, unit_value
 from trailingedge.strategy.state import ActiveExit, StrategyState
-from trailingedge.strategy.trailing_stop import compute_min_gain, compute_trail
+from trailingedge.strategy.trailing_take_profit import compute_min_gain, compute_trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class StrategyPoint:
     """What the strategy made of one close. Prices in quote per base, None where there is none.
 
     `channel` is the one in force from this close on, only where it is full. A trail or a stop that nobody
-    watches, because the gate is shut or a flush is under way, is none.
+    watches, because the gate is shut or a hard stop is selling, is None.
     """
 
     kline: Kline

@@ -11,7 +11,7 @@ from trailingedge.accounting.summary_json import DayTotals
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import SymbolRules, format_plain
-from trailingedge.notifications.messages import EXIT_NAMES, amounts, counted, elapsed, figure, percent
+from trailingedge.notifications.event_messages import EXIT_NAMES, amounts, counted, elapsed, figure, percent
 from trailingedge.report.model import RunReport
 from trailingedge.report.totals import days, rules
 

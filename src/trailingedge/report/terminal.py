@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from trailingedge.notifications import messages
+from trailingedge.notifications import event_messages
 from trailingedge.report.model import RunReport
 from trailingedge.report.tables import WON_MEANING, Table, days_table, exits_table, shown_gaps, timestamp, wins_text
 from trailingedge.report.totals import rules, totals
@@ -23,7 +23,7 @@ def terminal_width() -> int:
 def summary_text(report: RunReport, width: int = USUAL_WIDTH) -> str:
     """The whole report as text, in lines of at most `width` characters."""
     run_totals = totals(report)
-    run = messages.RunSummary(
+    run = event_messages.RunSummary(
         seconds=(report.to_ms - report.from_ms) / 1000,
         exits=run_totals.exits,
         fills=run_totals.fills,
@@ -37,8 +37,8 @@ def summary_text(report: RunReport, width: int = USUAL_WIDTH) -> str:
         gaps=shown_gaps(report.gaps),
     )
     summary = [
-        *messages.summary(rules(report), run, report.mode).splitlines(),
-        f"  deepest drawdown {messages.percent(-run_totals.max_drawdown_frac)}",
+        *event_messages.summary(rules(report), run, report.mode).splitlines(),
+        f"  deepest drawdown {event_messages.percent(-run_totals.max_drawdown_frac)}",
         f"  from {timestamp(report.from_ms)} to {timestamp(report.to_ms)} UTC{_mode_note(report)}",
     ]
     if run_totals.win_rate.known:

@@ -89,7 +89,7 @@ class BalanceAudit:
     def _apply_fill(
         self, trade_id: int, side: Side, base: Decimal, quote: Decimal, fee: Decimal, fee_asset: str | None
     ) -> None:
-        # The same fill is told by its report and by the trade list after a reconnect.
+        # After a reconnect the same fill may come in its report and in the trade list.
         if trade_id in self._trades:
             return
         self._trades[trade_id] = None

@@ -30,7 +30,7 @@ class Breaker(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerLimits:
-    """The limit at which each breaker trips; 0 = off. The assets tell what a commission was paid in."""
+    """The limit at which each breaker trips; 0 = off. The assets show what a commission was paid in."""
 
     base_asset: str
     quote_asset: str
@@ -112,7 +112,7 @@ NO_PRICES: Final[Mapping[str, Decimal]] = {}
 
 
 def start_day(state: BreakerState, market_ms: int) -> BreakerState:
-    """`state` at that moment: on a new day the loss of the last one no longer counts."""
+    """`state` at that time: on a new day the loss of the last one no longer counts."""
     day = market_ms // DAY_MS
     # Market time may step back a little after a reconnect; that does not begin a day.
     if day <= state.day:
@@ -149,7 +149,7 @@ def apply_exit(
 def recompute(
     exits: Iterable[ExitTotals], limits: BreakerLimits, market_ms: int, prices: Mapping[str, Decimal] = NO_PRICES
 ) -> BreakerState:
-    """The state that `exits`, the oldest first, lead to by that moment.
+    """The state that `exits`, the oldest first, lead to by that time.
 
     Nothing is bought while a breaker is tripped, so a later BUY proves that the operator had resumed.
     """

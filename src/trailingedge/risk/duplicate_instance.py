@@ -15,8 +15,8 @@ from typing import Final
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.market import ZERO, ExecutionReport, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import Cancel, OrderCommand, OrderInput, QueryOrder, Reconciled
-from trailingedge.reconciliation.exit_history import HistoricalExit, exit_of_order, group_into_exits, is_open
 from trailingedge.reconciliation.exit_ledger import exit_id
+from trailingedge.reconciliation.history_types import HistoricalExit, exit_of_order, group_into_exits, is_open
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +52,11 @@ class DuplicateInstanceCheck:
         self._now_ms = max(self._now_ms, server_ms)
 
     def add_own(self, number: int) -> None:
-        """The exit `number` is ours: begun, resumed or adopted."""
+        """Note that the exit `number` is ours: begun, resumed or adopted."""
         self._ours.add(number)
 
     def add_counted(self, order_ids: Iterable[int]) -> None:
-        """These orders were read and counted at our start, so that their end is nothing new."""
+        """Note that these orders were counted at our start, so that a report of their end is no new information."""
         self._counted = frozenset(order_ids)
 
     def drop_implausible(self, event: OrderInput) -> tuple[OrderInput, ...]:
@@ -150,7 +150,7 @@ class OrphanOrders:
         # One request a second: an orphan is rare, and the main exit must not lose its rate budget to it.
         self._next_s = now_s + _RETRY_S
         order_id, own = next(iter(self._to_cancel.items()))
-        # Alternate: a cancel that came too late is answered with "unknown order", and only the query tells that the
+        # Alternate: a cancel that came too late is answered with "unknown order", and only the query shows that the
         # order filled.
         cancel, self._cancel = self._cancel, not self._cancel
         return Cancel(_NO_TAG, order_id, own) if cancel else QueryOrder(_NO_TAG, order_id, own)

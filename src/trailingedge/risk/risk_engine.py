@@ -9,8 +9,8 @@ from trailingedge.risk.balance_audit import BalanceAudit, BalanceMoved
 from trailingedge.risk.circuit_breakers import BreakerLimits, CircuitBreakers
 from trailingedge.risk.duplicate_instance import DuplicateInstanceCheck, UnexpectedOrderAction
 from trailingedge.risk.pre_trade_checks import PreTradeChecks
-from trailingedge.strategy.signals import ExitEnded, StrategySignal
 from trailingedge.strategy.state import StrategyState
+from trailingedge.strategy.strategy_events import ExitEnded, StrategySignal
 
 
 @dataclass(frozen=True, slots=True)

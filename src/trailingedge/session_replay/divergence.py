@@ -16,10 +16,10 @@ from trailingedge.notifications.build_status import with_decision
 from trailingedge.notifications.explain import why
 from trailingedge.notifications.status import ExitView, StatusView
 from trailingedge.session_replay.comparable import action_key
-from trailingedge.session_replay.comparison import Difference
-from trailingedge.session_replay.deserialize import decode_decision, settings_from_header
 from trailingedge.session_replay.formatting import describe_line, describe_request
 from trailingedge.session_replay.player import SessionPlayer
+from trailingedge.session_replay.record_decoder import decode_decision, settings_from_header
+from trailingedge.session_replay.run_alignment import Difference
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import ActiveExit

@@ -10,7 +10,7 @@ from trailingedge.core.printable import frame_text
 from trailingedge.eventlog.format import decode
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, SymbolRules, format_plain
-from trailingedge.notifications.messages import END_REASONS, EXIT_NAMES
+from trailingedge.notifications.event_messages import END_REASONS, EXIT_NAMES
 from trailingedge.websocket.event_parser import (
     AccountPosition,
     BookUpdate,
@@ -20,7 +20,7 @@ from trailingedge.websocket.event_parser import (
     read_api_frame,
     read_stream_frame,
 )
-from trailingedge.websocket.response_parser import read_order
+from trailingedge.websocket.result_parser import read_order
 
 _REQUESTS: Final = (">", "!>")
 _EXIT_KIND_NAMES: Final = {kind.value: name for kind, name in EXIT_NAMES.items()}

@@ -1,6 +1,6 @@
 """Player of a recorded session: feeds its inputs to a real daemon and compares the daemon's output with the record.
 
-Theory of operation. `SessionPlayer` is the I/O boundary of the replayed daemon (see `eventlog.io_boundary`): it
+Theory of operation. `SessionPlayer` is the I/O boundary of the replayed daemon (see `eventlog.io_interface`): it
 performs no operation, sends nothing, and takes every input from the record.
 
 - *Same settings.* Each input is delivered after as many event-loop iterations as lay between it and the input before
@@ -31,14 +31,14 @@ from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.eventlog import error_codec
 from trailingedge.eventlog.format import RecordEntry, decode, encode
 from trailingedge.eventlog.frozen_clock import FrozenClock
-from trailingedge.eventlog.io_boundary import BoundarySocket, IoBoundary, IoOperation, recorded_error
+from trailingedge.eventlog.io_interface import BoundarySocket, IoBoundary, IoOperation, recorded_error
 from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.session_replay.comparable import action_key
-from trailingedge.session_replay.comparison import MATCH_WINDOW_NS, Difference, UnorderedComparison
-from trailingedge.session_replay.event_batches import EventBatch, read_batches
-from trailingedge.session_replay.status_at import StatusAt, status_of
+from trailingedge.session_replay.divergence_status import StatusAt, status_of
+from trailingedge.session_replay.input_output_pairs import EventBatch, read_batches
+from trailingedge.session_replay.run_alignment import MATCH_WINDOW_NS, Difference, UnorderedComparison
 from trailingedge.simulator.virtual_loop import VirtualLoop
 
 Args = TypeVarTuple("Args")
@@ -65,7 +65,7 @@ class ReplayDiverged(Exception):
 
 
 class ReplayStopped(Exception):
-    """The progress callback asked for the end of the replay."""
+    """The progress callback has stopped the replay."""
 
 
 class ReplayLoop(VirtualLoop):

@@ -9,11 +9,11 @@ from itertools import islice
 from textwrap import fill
 from typing import Final
 
-from trailingedge.notifications.messages import counted, figure
-from trailingedge.session_replay.comparison import Difference
+from trailingedge.notifications.event_messages import counted, figure
 from trailingedge.session_replay.divergence import Divergence
 from trailingedge.session_replay.formatting import describe_line, field_differences
 from trailingedge.session_replay.run import ReplayResult
+from trailingedge.session_replay.run_alignment import Difference
 
 REPLAY_RESULT_VERSION: Final = 1
 _WIDTH: Final = 80
@@ -70,7 +70,7 @@ def result_json(replayed: ReplayResult) -> dict[str, object]:
     }
 
 
-# --- what is said ---
+# --- the sentences ---
 
 
 def _changed_setting(replayed: ReplayResult, name: str) -> str:
@@ -142,7 +142,7 @@ def _wrap(text: str, head: str, indent: str) -> str:
 
 
 def _difference_lines(replayed: ReplayResult, difference: Difference) -> Iterator[str]:
-    """With the same settings: the lines that differ, for the developer who looks for the reason."""
+    """A replay with the recorded settings: the lines that differ, for the developer who looks for the cause."""
     rules = None if replayed.divergence is None else replayed.divergence.rules
     at = f"{_duration(difference.at_ns)} after the start, at {_time_text(replayed, difference.at_ns)}"
     yield _wrap(f"it differs {at}:", "", "  ")

@@ -21,13 +21,11 @@ from trailingedge.eventlog.recorder import DecisionObserver, RecordedAlerts
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.live.factory import node_params
 from trailingedge.live.node_builder import build_node
-from trailingedge.live.runtime import Observer, Runtime
+from trailingedge.live.node_dependencies import Observer, Runtime
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import StateView
 from trailingedge.notifications.status import StatusView
-from trailingedge.session_replay.comparison import Difference
-from trailingedge.session_replay.deserialize import settings_from_header
 from trailingedge.session_replay.divergence import Divergence, explain_divergence
 from trailingedge.session_replay.player import (
     EndOfRecord,
@@ -37,6 +35,8 @@ from trailingedge.session_replay.player import (
     ReplayStopped,
     SessionPlayer,
 )
+from trailingedge.session_replay.record_decoder import settings_from_header
+from trailingedge.session_replay.run_alignment import Difference
 from trailingedge.simulator.virtual_loop import Deadlock
 
 

@@ -6,6 +6,6 @@ opens it on the loopback or in memory. Everything is deterministic from a seed, 
 
 It imports `core` and `model` only: the simulator judges the daemon, so it must not share the daemon's
 parsers, order logic or rounding. A mistake copied from there would go unnoticed here.
-Callers: `app` (simulation mode), `live.paper_feed` (paper mode), `backtest` (book and order types),
+Callers: `app` (simulation mode), `live.paper_exchange` (paper mode), `backtest` (book and order types),
 `session_replay` (the virtual loop), `commands.exchange`, and the tests.
 """

@@ -19,7 +19,7 @@ from websockets.http11 import Request, Response
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ConfigError, SessionLost
-from trailingedge.simulator.connections import (
+from trailingedge.simulator.connection_hub import (
     API_PATH,
     LIFETIME_S,
     ConnectionHub,
@@ -27,9 +27,9 @@ from trailingedge.simulator.connections import (
     NotServed,
     StreamHubClient,
 )
-from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.faults import Faults
 from trailingedge.simulator.feeds.ticks import Tick, TickSource
+from trailingedge.simulator.order_entry import OWNER, Exchange
 from trailingedge.simulator.pacing import Pacer
 from trailingedge.simulator.transports import (
     Delay,

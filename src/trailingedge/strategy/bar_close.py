@@ -1,4 +1,4 @@
-"""Closed klines: the reentry gate, the QUOTE stop, and the high of the time in which we saw no book.
+"""Closed klines: the reentry gate, the QUOTE stop, and the high of times in which we saw no book.
 
 The same code applies a close when it happens and, after a restart, the closes of a whole night offline.
 """
@@ -13,8 +13,8 @@ from trailingedge.strategy.blocks import stop_ends
 from trailingedge.strategy.hard_stop import is_breached, stop_distance
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
 from trailingedge.strategy.reentry_gate import gate_opens
-from trailingedge.strategy.signals import BrokeOut, ExitEnding, GateOpened, GateShut, StrategySignal
 from trailingedge.strategy.state import ReentryGate, ShutBy, StrategyState
+from trailingedge.strategy.strategy_events import BrokeOut, ExitEnding, GateOpened, GateShut, StrategySignal
 
 BarCloseResult = tuple[StrategyState, tuple[StrategySignal, ...]]
 

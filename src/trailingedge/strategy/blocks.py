@@ -1,6 +1,6 @@
 """Trade blocks: what keeps a take-profit, a manual flip or the stop from happening now.
 
-This is the one judgement of it. The rules ask it before they act; `Decision` carries it to the status, to `why`, to the
+Only this module decides it. The rules ask it before they act; `Decision` carries it to the status, to `why`, to the
 control socket and to the bounds of a backtest, so that none of them can explain an inaction that the rules would not
 have had. Each function takes plain facts, because the rules know them from an `Evaluation`, a decision from its fields
 and a status from what it shows.
@@ -60,7 +60,7 @@ def exit_blocks(
     settled: bool = True,
 ) -> tuple[TradeBlock, ...]:
     """What keeps the strategy from an exit of its own accord, a take-profit or a breakout; empty if nothing does."""
-    # The common case first: a backtest asks at every tick that it cannot skip.
+    # The common case first: a backtest calls this at every tick that it cannot skip.
     if funded and has_book and settled and not (halted or exiting or gate_shut or paused):
         return ()
     blocks = {
@@ -104,7 +104,7 @@ def stop_blocks(exit_: ExitFacts | None, *, halted: bool, funded: bool) -> tuple
 def stop_ends(exit_: ExitFacts) -> bool:
     """Whether the stop of the regime takes over or ends this exit.
 
-    In BASE it takes over every sale but a flush, which is the stop's own. In QUOTE it ends only a take-profit buy: the
+    In BASE it takes over every sale but that of a hard stop. In QUOTE it ends only a take-profit buy: the
     operator's buy is his decision, and a breakout buys because the price rises. An exit that is being cancelled ends
     first.
     """

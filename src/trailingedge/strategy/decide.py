@@ -2,7 +2,7 @@
 
 The rules are a table, and the first one that matches acts. Exits are latched: a rule that is true for one tick starts
 an exit, and the exit lasts until it is filled, until its remainder is too small to place, until it is cancelled, or
-until the hard stop turns it into a flush. While it lasts, only the rules above the take-profit can change anything.
+until the hard stop takes it over. While it lasts, only the rules above the take-profit can change anything.
 """
 
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from typing import Final
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import OrderIntent
 from trailingedge.model.market import Regime
-from trailingedge.strategy import rules
+from trailingedge.strategy import decision_rules
 from trailingedge.strategy.blocks import TradeBlock, exit_blocks
-from trailingedge.strategy.evaluation import Evaluation, raise_high, update_holdings, update_position_side
+from trailingedge.strategy.evaluation_context import Evaluation, raise_high, update_holdings, update_position_side
 from trailingedge.strategy.exit_completion import finish_exit
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
 from trailingedge.strategy.regime import price_at
-from trailingedge.strategy.signals import StrategySignal
 from trailingedge.strategy.state import Phase, ReentryGate, StrategyState
-from trailingedge.strategy.trailing_stop import Trail
+from trailingedge.strategy.strategy_events import StrategySignal
+from trailingedge.strategy.trailing_take_profit import Trail
 
 
 class Rule(Enum):
@@ -76,7 +76,7 @@ class Decision:
     def exit_blocks(self) -> tuple[TradeBlock, ...]:
         """What keeps the strategy from an exit of its own accord; empty if nothing does.
 
-        Without UNSETTLED, which passes in a moment: a trail that is due and not blocked waits for the balances.
+        Without UNSETTLED, which is over in milliseconds: a trail that is due and not blocked waits for the balances.
         """
         return exit_blocks(
             halted=self.halted,
@@ -112,7 +112,7 @@ class Decision:
 
     @property
     def take_profit_price(self) -> float | None:
-        """The take-profit's price: it exits from there down in BASE, up in QUOTE; None before the trail is armed."""
+        """The take-profit sells at this bid or below (BASE), buys at this ask or above (QUOTE); None if not armed."""
         return None if self.trail is None else self._price_of(self.trail.trigger_value)
 
     @property
@@ -140,18 +140,18 @@ class Decision:
         return None if value is None or self.regime is None else price_at(self.regime, value)
 
 
-# The first rule that matches acts, and the rules below it are not asked in this tick. The order is the precedence:
+# The first rule that matches acts, and the rules below it are not checked in this tick. The order is the precedence:
 # a halt before a command, a command before the stop that it may make needless, the stop before everything for profit.
 RULES: Final[tuple[tuple[Rule, Callable[[Evaluation], bool]], ...]] = (
-    (Rule.HALT, rules.halt),
-    (Rule.CANCEL, rules.cancel_exit),
-    (Rule.BASE_STOP, rules.hard_stop_in_base),
-    (Rule.FLIP, rules.manual_flip),
-    (Rule.PAUSE, rules.cancel_buy_while_paused),
-    (Rule.COMMAND_EXPIRY, rules.expire_command),
-    (Rule.CLOSED_KLINES, rules.apply_closed_klines),
-    (Rule.TAKE_PROFIT, rules.take_profit),
-    (Rule.BREAKOUT, rules.breakout),
+    (Rule.HALT, decision_rules.halt),
+    (Rule.CANCEL, decision_rules.cancel_exit),
+    (Rule.BASE_STOP, decision_rules.hard_stop_in_base),
+    (Rule.FLIP, decision_rules.manual_flip),
+    (Rule.PAUSE, decision_rules.cancel_buy_while_paused),
+    (Rule.COMMAND_EXPIRY, decision_rules.expire_command),
+    (Rule.CLOSED_KLINES, decision_rules.apply_closed_klines),
+    (Rule.TAKE_PROFIT, decision_rules.take_profit),
+    (Rule.BREAKOUT, decision_rules.breakout),
 )
 
 
@@ -177,7 +177,7 @@ def decide(inputs: Inputs, state: StrategyState, params: StrategyParams) -> Stra
     acted = next((rule for rule, acts in RULES if acts(evaluation)), None)
     if not evaluation.closed_klines_applied:
         # A closed kline is given once: it must be applied also where a rule above was the first to act.
-        rules.apply_closed_klines(evaluation)
+        decision_rules.apply_closed_klines(evaluation)
     # A gate that opened has set a new anchor and a high equal to it; the price may be beyond it already.
     raise_high(evaluation)
     return StrategyStep(

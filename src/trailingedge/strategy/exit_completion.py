@@ -9,10 +9,10 @@ from decimal import Decimal
 
 from trailingedge.model.intent import ExitEndReason, ExitProgress
 from trailingedge.model.market import ZERO, Regime
-from trailingedge.strategy.evaluation import Evaluation
+from trailingedge.strategy.evaluation_context import Evaluation
 from trailingedge.strategy.side_change import after_filled_exit, after_partial_exit, shut_gate, side_after_partial_exit
-from trailingedge.strategy.signals import ExitEnded, GateShut, Origin
 from trailingedge.strategy.state import ActiveExit
+from trailingedge.strategy.strategy_events import ExitEnded, GateShut, Origin
 
 
 def finish_exit(evaluation: Evaluation) -> None:
@@ -54,7 +54,7 @@ def _finish_unfilled(
         return
     top, holdings, held = evaluation.inputs.top, evaluation.inputs.holdings, evaluation.state.regime
     if top is None or holdings is None or held is None:
-        return  # which side is worth more takes a price and a balance: wait, nothing is on the book
+        return  # to compare the sides we need a price and balances: wait, nothing is on the book
     regime = side_after_partial_exit(held, holdings, top, evaluation.params)
     evaluation.state = replace(evaluation.state, exit=None)
     _signal_end(evaluation, exit_, progress, cause, regime, holdings.amount_in(regime.other) if filled else None)

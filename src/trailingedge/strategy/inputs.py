@@ -7,7 +7,7 @@ from enum import Enum
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import ExitProgress
 from trailingedge.model.market import BookTop, Kline, Regime
-from trailingedge.model.pricing import Pricing
+from trailingedge.model.pricing_mode import Pricing
 
 
 class StrategyCommand(Enum):
@@ -79,7 +79,7 @@ class ClosedKline:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Everything that one evaluation depends on, read at the same moment.
+    """Everything that one evaluation depends on, read at the same time.
 
     `market_ms` is the exchange's time, by which the strategy measures; `server_ms` is the exchange's time as our
     clock estimates it, and numbers new exits. `top` is None while the book is stale or the account connection is
@@ -92,7 +92,7 @@ class Inputs:
 
     market_ms: int
     server_ms: int
-    # Every value is from the same moment: a rule must never combine a new price with old balances.
+    # All values are of the same time: a rule must never combine a new price with old balances.
     top: BookTop | None
     holdings: Holdings | None
     channel: Channel | None

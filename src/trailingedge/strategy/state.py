@@ -44,7 +44,7 @@ class ReentryGate:
 class ActiveExit:
     """An exit in progress, latched until it ends.
 
-    `started_ms` is market time; `mid_price` the market's at that moment, None if it was not known.
+    `started_ms` is market time; `mid_price` the market's at that time, None if it was not known.
     With `ending` set it is being cancelled. `accounted` is how much of the asset had been sold when the balances were
     last settled.
     """

@@ -6,10 +6,10 @@ from itertools import groupby
 from typing import Final
 
 from trailingedge.accounting.summary_json import iso_time
-from trailingedge.notifications.messages import counted, percent
+from trailingedge.notifications.event_messages import counted, percent
 from trailingedge.report.tables import NO_VALUE, Table, shown_gaps, timestamp
 from trailingedge.report.terminal import USUAL_WIDTH, columns, wrapped
-from trailingedge.simulator.feeds.recorded import RecordedMarket
+from trailingedge.simulator.feeds.historical import RecordedMarket
 from trailingedge.sweep.ranking import FoldResult, RankedTrial, SweepResult
 from trailingedge.sweep.search_space import Combination
 from trailingedge.sweep.walk_forward import Folds

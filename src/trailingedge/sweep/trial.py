@@ -14,9 +14,9 @@ from trailingedge.backtest.columns import Columns, KlineColumns, opening_price
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import build_inputs, open_market_files
 from trailingedge.backtest.market_loader import load_columns
-from trailingedge.backtest.recorder import BacktestPart
+from trailingedge.backtest.result_recorder import BacktestPart
 from trailingedge.config import Settings
-from trailingedge.simulator.feeds.recorded import RecordedMarket
+from trailingedge.simulator.feeds.historical import RecordedMarket
 from trailingedge.sweep.search_space import Combination, apply_combination
 
 _ROWS_KEPT: Final = 5_000_000  # of a market in memory; a longer one is read again for each trial

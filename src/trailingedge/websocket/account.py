@@ -24,11 +24,11 @@ from trailingedge.model.order_requests import (
     status_params,
 )
 from trailingedge.websocket.api_client import RequestCaller
-from trailingedge.websocket.api_session import REQUEST_TIMEOUT_S, result_of, to_exception
+from trailingedge.websocket.api_connection import REQUEST_TIMEOUT_S, result_of, to_exception
 from trailingedge.websocket.error_codes import ALREADY_SUBSCRIBED, TIMESTAMP_OUTSIDE_WINDOW, logon_remedy
 from trailingedge.websocket.event_parser import AccountPosition, Reply
 from trailingedge.websocket.request_tracker import RequestOutcome
-from trailingedge.websocket.response_parser import (
+from trailingedge.websocket.result_parser import (
     Commission,
     read_account,
     read_commission,

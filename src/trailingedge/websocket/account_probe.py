@@ -75,7 +75,7 @@ class AccountProbe:
             raise SessionLost("the balances changed and the stream did not report it")
 
     async def _differs(self, account: ProbeApi) -> bool | None:
-        """Tell whether the balances at the exchange differ from ours; None without a usable reply."""
+        """Return whether the balances at the exchange differ from ours; None without a usable reply."""
         for _ in range(2):
             try:
                 queried = await account.balances(_REPLY_TIMEOUT_S)
@@ -99,5 +99,5 @@ class AccountProbe:
 
 
 def _amounts(balances: Iterable[Balance]) -> dict[str, Balance]:
-    """Return balances by asset, without those of zero: the exchange does not always list them."""
+    """Return the balances by asset, without zeros: the exchange does not always list an asset with none."""
     return {balance.asset: balance for balance in balances if balance.total != ZERO}

@@ -79,7 +79,7 @@ class AccountStream:
         return EventBuffer(self._on_event, self._set_balance_source, on_end)
 
     def knows_trade(self, trade_id: int) -> bool:
-        """Tell whether that fill was passed on. One older than all remembered trade ids must have been."""
+        """Return whether that fill was passed on. One older than all remembered trade ids must have been."""
         oldest = self._trades.oldest
         return trade_id in self._trades or (isinstance(oldest, int) and trade_id < oldest)
 
@@ -165,7 +165,7 @@ class EventBuffer:
             self._held.append(event)
 
     def has_trade(self, trade_id: int) -> bool:
-        """Tell whether a report of that fill waits for the release."""
+        """Return whether a report of that fill waits for the release."""
         return any(isinstance(event, ExecutionReport) and event.trade_id == trade_id for event in self._held or [])
 
     def release(self, balances_ms: int = 0) -> None:

@@ -20,11 +20,11 @@ from typing import Protocol
 
 from trailingedge.core.clock import Clock
 from trailingedge.model.market import RateLimit
-from trailingedge.websocket.api_session import REQUEST_TIMEOUT_S, ApiSession, FrameTap, result_of
+from trailingedge.websocket.api_connection import REQUEST_TIMEOUT_S, ApiSession, FrameTap, result_of
 from trailingedge.websocket.connection_supervisor import ROTATE_AFTER_S, ConnectionSupervisor, RotationCallback
 from trailingedge.websocket.prepared_request import SentRequest
 from trailingedge.websocket.request_tracker import NotSent, Params, ReplyHandler, RequestOutcome
-from trailingedge.websocket.transport import Backoff, Dial, Socket
+from trailingedge.websocket.socket_dialer import Backoff, Dial, Socket
 
 
 class RequestCaller(Protocol):

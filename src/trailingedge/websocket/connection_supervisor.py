@@ -27,7 +27,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from trailingedge.core.clock import Clock, within
 from trailingedge.core.errors import SessionLost, most_severe
-from trailingedge.websocket.transport import Backoff, Dial, Socket, run_together
+from trailingedge.websocket.socket_dialer import Backoff, Dial, Socket, run_together
 
 logger = logging.getLogger(__name__)
 
@@ -210,7 +210,7 @@ class ConnectionSupervisor(Generic[L]):
         if failure.wait_s or self._quick_retries.is_set():
             await self._clock.sleep(delay_s)
             return
-        # `retry_quickly` cuts a pause short that has begun, unless the exchange asked for that pause.
+        # `retry_quickly` cuts a pause short that has begun, unless the exchange demanded that pause.
         with contextlib.suppress(TimeoutError):
             async with within(self._clock, delay_s):
                 await self._quick_retries.wait()
@@ -261,7 +261,7 @@ class ConnectionSupervisor(Generic[L]):
         raise SessionLost("replaced by a newer connection")
 
     def _make_active(self, connection: _ActiveConnection[L], handler: L) -> None:
-        """Switch to this connection, without an await in between: there is no moment with two active ones or none."""
+        """Switch to this connection, without an await in between: at no time are there two active ones or none."""
         predecessor, self._connection, self.active = self._connection, connection, handler
         self.connects += 1
         if predecessor is not None:

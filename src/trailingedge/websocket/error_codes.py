@@ -71,7 +71,7 @@ _BY_TEXT: Final[tuple[tuple[str, RejectReason], ...]] = (
     ("market is closed", RejectReason.NOT_TRADING),
     ("trading phase", RejectReason.NOT_TRADING),
     ("for this phase", RejectReason.NOT_TRADING),
-    # The account may not trade at the moment: we retry after a while, as for a halted symbol.
+    # The account may not trade now: we retry after a while, as for a halted symbol.
     ("disabled on this account", RejectReason.NOT_TRADING),
     ("may not place or cancel orders", RejectReason.NOT_TRADING),
     ("permitted for this account", RejectReason.NOT_TRADING),
@@ -111,7 +111,7 @@ def classify_error(reply: Reply) -> Rejected | Unanswered:
 
 
 def forbids_requests(reply: Reply) -> bool:
-    """Tell whether our address may send no request for a while: banned, or out of request weight.
+    """Return whether our address may send no request for a while: banned, or out of request weight.
 
     429 with −1015 is none of these: it concerns the number of orders of the account alone.
     """

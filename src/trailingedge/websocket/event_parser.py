@@ -248,7 +248,7 @@ def _read_reply(message: Fields) -> ParsedReply:
 
 
 def _limits_if_readable(raw: object) -> tuple[RateLimit, ...]:
-    """Return the rate limits in a reply; unreadable ones must not cost us the reply."""
+    """Return the rate limits in a reply; none if they are unreadable, for the reply itself is still needed."""
     try:
         return () if raw is None else read_rate_limits(raw)
     except ProtocolViolation:

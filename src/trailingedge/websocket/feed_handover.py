@@ -13,7 +13,7 @@ _NONE_YET: Final = -1
 
 
 class FeedHandover:
-    """Publishes each update once and in order. Feeds are told apart by identity.
+    """Publishes each update once and in order. Feeds are distinguished by identity.
 
     If the exchange restarted its ids within a connection, all updates would look old and be dropped. The probe of
     `MarketStream` would find the difference and replace the connection, and a feed that is alone starts a new count.
@@ -37,7 +37,7 @@ class FeedHandover:
             self._successor = feed
 
     def is_source(self, feed: object) -> bool:
-        """Tell whether the updates of this feed are published, so that its handover is complete."""
+        """Return whether the updates of this feed are published, so that its handover is complete."""
         return feed is self._source
 
     def on_top(self, feed: object, top: BookTop) -> None:

@@ -9,8 +9,8 @@ order is queried, and its fills are summed up from the first. A report made that
 its execution id, and takes the same path through the program.
 
 The list and the order come from different databases, either may lag, and a fill proves that its order exists. When the
-exchange says "no such order" (−2013), it is asked again, three times now and at the next calls, for ten seconds in all.
-Only then the fill is left out. Until then `has_unresolved` tells the caller to look again soon.
+exchange says "no such order" (−2013), it is queried again, three times now and at later calls, for ten seconds in all.
+Only then the fill is left out. Until then `has_unresolved` is true: the caller should look again soon.
 """
 
 import logging
@@ -58,12 +58,12 @@ class FillRecovery:
 
     @property
     def is_started(self) -> bool:
-        """Tell whether the position in the list is known."""
+        """Return whether the position in the list is known."""
         return self._read_up_to is not None
 
     @property
     def has_unresolved(self) -> bool:
-        """Tell whether there are fills whose orders were not found: call `find_missed` again in a few seconds."""
+        """Return whether there are fills whose orders were not found: call `find_missed` again in a few seconds."""
         return bool(self._not_found_since_s)
 
     async def start(self, account: FillRecoveryApi) -> None:
@@ -86,7 +86,7 @@ class FillRecovery:
         ]
         order_ids = list(dict.fromkeys(trade.order_id for trade in missed))
         if len(order_ids) > _MAX_ORDERS:
-            logger.warning("missed fills of too many orders, the oldest ignored orders=%d", len(order_ids))
+            logger.warning("fills of too many orders missed, the oldest are ignored orders=%d", len(order_ids))
         found: list[ExecutionReport] = []
         for order in await self._orders(account, order_ids[-_MAX_ORDERS:]):
             found += await self._reports(

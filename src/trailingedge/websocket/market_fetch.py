@@ -7,9 +7,9 @@ from typing import Final
 from trailingedge.core.errors import ConfigError, RequestRefused
 from trailingedge.model.market import BookTop, Kline, RateLimit, SymbolRules
 from trailingedge.websocket.api_client import RequestCaller
-from trailingedge.websocket.api_session import REQUEST_TIMEOUT_S
+from trailingedge.websocket.api_connection import REQUEST_TIMEOUT_S
 from trailingedge.websocket.error_codes import UNKNOWN_SYMBOL_CODES
-from trailingedge.websocket.response_parser import read_book, read_exchange_info, read_klines, read_server_time
+from trailingedge.websocket.result_parser import read_book, read_exchange_info, read_klines, read_server_time
 
 logger = logging.getLogger(__name__)
 

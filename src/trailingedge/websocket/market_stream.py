@@ -29,7 +29,7 @@ from trailingedge.model.market import BookTop, Kline
 from trailingedge.model.market_state import MarketState
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.api_client import RequestCaller
-from trailingedge.websocket.api_session import FrameTap
+from trailingedge.websocket.api_connection import FrameTap
 from trailingedge.websocket.connection_supervisor import ROTATE_AFTER_S, ConnectionSupervisor, RotationCallback
 from trailingedge.websocket.event_parser import (
     BookFrames,
@@ -45,8 +45,8 @@ from trailingedge.websocket.event_parser import (
     read_top_fast,
 )
 from trailingedge.websocket.feed_handover import FeedHandover
-from trailingedge.websocket.preconnect import market_url
-from trailingedge.websocket.transport import Backoff, Dial, Socket, ViolationCount, run_together, shown
+from trailingedge.websocket.socket_dialer import Backoff, Dial, Socket, ViolationCount, run_together, shown
+from trailingedge.websocket.startup_dial import market_url
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ class MarketStream:
         return self._probe_after_s - silent_s if self._top_seen_since_open(feed) else 0.0
 
     def _top_seen_since_open(self, feed: "StreamConnection") -> bool:
-        """Tell whether the top was received or confirmed since this connection was opened."""
+        """Return whether the top was received or confirmed since this connection was opened."""
         return self._market_state.top_confirmed_s >= feed.opened_s
 
     async def _probe(self, feed: "StreamConnection") -> bool:

@@ -45,7 +45,7 @@ from trailingedge.websocket.event_parser import Reply
 from trailingedge.websocket.json_fields import Fields, fields, integer, text, text_or
 from trailingedge.websocket.prepared_request import PreparedRequest, SentRequest
 from trailingedge.websocket.request_tracker import NoResponse, NotSent, RequestOutcome
-from trailingedge.websocket.response_parser import read_order, read_orders
+from trailingedge.websocket.result_parser import read_order, read_orders
 
 _HALF_FAILED: Final = 400  # the status that the rejected half would have had as a request of its own
 

@@ -16,7 +16,7 @@ from trailingedge.core.errors import ProtocolViolation, SessionLost
 from trailingedge.model.market import ZERO, Side
 from trailingedge.websocket.connection_supervisor import ConnectionSupervisor, RotationCallback
 from trailingedge.websocket.json_fields import amount, decode, fields, flag, integer
-from trailingedge.websocket.transport import Backoff, Dial, Socket, ViolationCount, shown
+from trailingedge.websocket.socket_dialer import Backoff, Dial, Socket, ViolationCount, shown
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import pytest
 from tests.commands.virtual_exchange import GOOD_KEY, CheckHarness, D, names_with_status, orders_of, run_online_checks
 from tests.daemon_harness import URL, with_settings
 
-from trailingedge.auth.permissions import Permissions
+from trailingedge.auth.api_key_permissions import Permissions
+from trailingedge.commands.checks.market_stream_check import background
 from trailingedge.commands.checks.result import CheckStatus
-from trailingedge.commands.checks.stream_check import background
 from trailingedge.config import TradingMode
 from trailingedge.core.errors import ExitCode, OutcomeUnknown
 from trailingedge.model.market import Side

@@ -7,7 +7,7 @@ import pytest
 from tests.simulator.exchange_builders import START_MS, ListConnection, a_hub, an_exchange, sell
 
 from trailingedge.model.market import BookTop, Kline, Side, SymbolRules
-from trailingedge.simulator.connections import ConnectionHub
+from trailingedge.simulator.connection_hub import ConnectionHub
 from trailingedge.simulator.feeds.live import LiveMarket, OpeningTick
 from trailingedge.simulator.klines import Interval, kline_row_json
 

@@ -129,7 +129,7 @@ async def control_socket(path: Path) -> tuple[CheckResult, bool]:
 
 
 def _refuse(_: OperatorCommand) -> asyncio.Future[CommandResult]:
-    """Refuse commands: the socket is open for a moment only, and no daemon is behind it."""
+    """Refuse commands: the socket is open only briefly, and no daemon is behind it."""
     reply: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
     reply.set_result(CommandResult("only trying", done=False))
     return reply

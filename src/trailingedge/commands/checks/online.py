@@ -1,6 +1,6 @@
 """Online checks: rehearse the exchange's part of a start, one finding per step.
 
-The requests and judgements are those of the daemon's start (`live.start_steps`). A step that fails skips only those
+The requests and judgements are those of the daemon's start (`live.start_queries`). A step that fails skips only those
 that need it. Nothing here trades: the order of the last step is the smallest that the exchange takes, far from the
 market, post-only, and cancelled before the step ends.
 """
@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trailingedge.auth import permissions
+from trailingedge.auth import api_key_permissions
+from trailingedge.auth.api_key_permissions import Permissions
 from trailingedge.auth.manager import KeyManager
-from trailingedge.auth.permissions import Permissions
-from trailingedge.commands.checks import stream_check, test_order
-from trailingedge.commands.checks.environment import CheckTarget, CheckTools
+from trailingedge.commands.checks import canary_order, market_stream_check
+from trailingedge.commands.checks.exchange_access import CheckTarget, CheckTools
+from trailingedge.commands.checks.market_stream_check import StreamCheck, background
 from trailingedge.commands.checks.result import CheckResult, failure, passed, skipped, warning
-from trailingedge.commands.checks.stream_check import StreamCheck, background
 from trailingedge.core.errors import (
     ConfigError,
     ExchangeUnreachable,
@@ -27,18 +27,18 @@ from trailingedge.core.errors import (
     RequestRefused,
     SessionLost,
 )
-from trailingedge.live.params import CheckParams
-from trailingedge.live.start_steps import FeeResult, RulesResult, StartSteps
+from trailingedge.live.node_params import CheckParams
+from trailingedge.live.start_queries import FeeResult, RulesResult, StartSteps
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import ZERO, BookTop, SymbolRules
 from trailingedge.model.market_state import MarketState
-from trailingedge.notifications import messages
+from trailingedge.notifications import event_messages
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.regime import more_valuable_regime
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.account_stream import AccountStream
-from trailingedge.websocket.api_session import ApiSession
+from trailingedge.websocket.api_connection import ApiSession
 
 _CLOCK_MAY_BE_OFF_MS: Final = 1000
 
@@ -80,7 +80,7 @@ class OnlineChecks:
         place: bool = False,
         why_not: str = "",
         tools: CheckTools | None = None,
-        ask_permissions: AskPermissions = permissions.fetch_permissions,
+        ask_permissions: AskPermissions = api_key_permissions.fetch_permissions,
     ) -> None:
         self._params = params
         self._target = target
@@ -120,9 +120,9 @@ class OnlineChecks:
         return [
             *steps,
             CheckStep("candles", self._check_candles, ("rules",)),
-            CheckStep(stream_check.NAME, self._check_market_stream, ("rules",)),
+            CheckStep(market_stream_check.NAME, self._check_market_stream, ("rules",)),
             # Needs the best prices that "funds" has read. Last, because it is the only step that touches the book.
-            CheckStep(test_order.NAME, self._check_order, ("funds",)),
+            CheckStep(canary_order.NAME, self._check_order, ("funds",)),
         ]
 
     async def _results_of(self, step: CheckStep) -> Sequence[CheckResult]:
@@ -212,7 +212,7 @@ class OnlineChecks:
         # An unanswered question about permissions is no reason not to trade; the daemon warns of it too.
         except (RequestRefused, OutcomeUnknown, ProtocolViolation) as error:
             return [warning(name, f"not known: {error}", "look at Binance, API Management")]
-        judged = permissions.assess(found)
+        judged = api_key_permissions.assess(found)
         results = [failure(name, problem) for problem in judged.problems]
         results += [warning(name, text) for text in judged.warnings]
         return results or [passed(name, "it may trade, not withdraw, and from listed addresses only")]
@@ -224,7 +224,7 @@ class OnlineChecks:
         if found.problems:
             return [failure("rules", problem) for problem in found.problems]
         rules = found.effective
-        text = f"{rules.symbol}: {found.grid}, least order {messages.notional(rules, rules.min_notional)}"
+        text = f"{rules.symbol}: {found.grid}, least order {event_messages.notional(rules, rules.min_notional)}"
         if not rules.trading:
             return [warning("rules", f"{text}, status {rules.status}", "the daemon waits until it trades again")]
         return [passed("rules", text)]
@@ -233,7 +233,9 @@ class OnlineChecks:
         fee = self._fee = await self._requests.fee(self._rules)
         results = [failure("fee", problem) for problem in fee.problems]
         results += [warning("fee", text) for text in fee.warnings]
-        return results or [passed("fee", f"maker {messages.rate(fee.maker)}, taker {messages.rate(fee.taker)}")]
+        return results or [
+            passed("fee", f"maker {event_messages.rate(fee.maker)}, taker {event_messages.rate(fee.taker)}")
+        ]
 
     async def _check_funds(self) -> CheckResult:
         start, rules = self._params.start, self._rules.effective
@@ -241,14 +243,14 @@ class OnlineChecks:
         free = {balance.asset: balance.free for balance in (await self._account.balances()).balances}
         top = self._top = await market_fetch.book(self._api, rules.symbol)
         base, quote = free.get(rules.base_asset, ZERO), free.get(rules.quote_asset, ZERO)
-        value = messages.notional(rules, base * top.bid + quote)
-        text = f"{messages.quantity(rules, base)} and {messages.notional(rules, quote)} free, worth {value}"
+        value = event_messages.notional(rules, base * top.bid + quote)
+        text = f"{event_messages.quantity(rules, base)} and {event_messages.notional(rules, quote)} free, worth {value}"
         params = start.strategy_params(rules, float(self._fee.in_force))
         side_held = more_valuable_regime(Holdings(base - start.reserve_base, quote - start.reserve_quote), top, params)
         if side_held is None:
             remedy = "fund the account, or lower RESERVE_BASE and RESERVE_QUOTE"
             return warning("funds", f"{text}: too little for the smallest order", remedy)
-        return passed("funds", f"{text}: it would start with {messages.held_asset(rules, side_held)}")
+        return passed("funds", f"{text}: it would start with {event_messages.held_asset(rules, side_held)}")
 
     async def _check_open_orders(self) -> CheckResult:
         found = await self._account.open_orders()
@@ -275,7 +277,7 @@ class OnlineChecks:
 
     async def _check_order(self) -> CheckResult:
         rules, start = self._symbol_rules, self._params.start
-        canary = test_order.CanaryOrder(
+        canary = canary_order.CanaryOrder(
             self._api,
             self._account,
             rules,
@@ -286,7 +288,7 @@ class OnlineChecks:
             request_expires_s=start.request_expires_s,
         )
         if not rules.trading:
-            return skipped(test_order.NAME, f"the symbol does not trade, its status is {rules.status}")
+            return skipped(canary_order.NAME, f"the symbol does not trade, its status is {rules.status}")
         return await (canary.place(self._top) if self._place else canary.test(self._top, self._why_not))
 
     @property

@@ -5,6 +5,6 @@ handler. `methods` defines what a handler receives and what it costs; `market`, 
 the handlers. A handler reads its parameters, asks the exchange and returns the `result` object, or raises
 `ExchangeError`, which the session turns into an error frame.
 
-It imports `core`, `model` and the rest of `simulator`, never a socket: `simulator.connections` passes the
+It imports `core`, `model` and the rest of `simulator`, never a socket: `simulator.connection_hub` passes the
 text of each frame in and sends what comes back. Only `connections` and `streams` call it.
 """

@@ -20,7 +20,8 @@ from trailingedge.simulator.errors import (
     order_rejected,
     parameter_not_required,
 )
-from trailingedge.simulator.exchange import (
+from trailingedge.simulator.exchange_spec import SELF_TRADE_MODE
+from trailingedge.simulator.order_entry import (
     FAILURE,
     NOT_ATTEMPTED,
     SUCCESS,
@@ -29,7 +30,6 @@ from trailingedge.simulator.exchange import (
     RateLimitExceededMode,
     ReplaceMode,
 )
-from trailingedge.simulator.exchange_spec import SELF_TRADE_MODE
 from trailingedge.simulator.orders import (
     CancelOrder,
     CancelRestriction,

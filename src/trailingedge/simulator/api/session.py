@@ -30,7 +30,7 @@ from trailingedge.simulator.api.market import MARKET_METHODS
 from trailingedge.simulator.api.methods import AccountMethod, MethodCall, SignedCall
 from trailingedge.simulator.api.orders import ORDER_METHODS
 from trailingedge.simulator.errors import ExchangeError, invalid_api_key, missing_parameter
-from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.payloads import Json, UserEvent
 from trailingedge.simulator.request_params import (
     CLIENT_ORDER_ID_PATTERN,

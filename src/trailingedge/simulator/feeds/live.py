@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Self
 
 from trailingedge.model.market import ZERO, BookTop, Kline, Side, SymbolRules
-from trailingedge.simulator.connections import ConnectionHub
+from trailingedge.simulator.connection_hub import ConnectionHub
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.klines import Interval
 

@@ -1,0 +1,165 @@
+"""Segments of a market: market ticks within one candle of the strategy, with precomputed minimum and maximum prices.
+
+A fast-forward compares these extremes with its bounds first and looks at single ticks only if that does not decide.
+For kline files the ticks of a segment are not even built before that.
+"""
+
+from abc import ABC, abstractmethod
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+
+from trailingedge.backtest.columns import Columns, KlineColumns, TickColumns
+from trailingedge.simulator.feeds.candle_path import GridCandlePath, ticks_per_length
+
+OhlcTicks = tuple[int, int, int, int]
+"""Open, high, low and close in ticks."""
+
+
+class Segment(ABC):
+    """Market ticks within the candle that opens at `open_ms`; the candle may have other segments before and after.
+
+    `low_bid` to `high_ask` are the extremes of the best prices, `bid` and `ask` the last ones. `prices` are those that
+    count for the candle; None if nothing traded and the last price stayed the same.
+    """
+
+    __slots__ = ("ask", "bid", "first_ms", "high_ask", "high_bid", "low_ask", "low_bid", "open_ms", "prices")
+
+    def __init__(self, open_ms: int, first_ms: int, bids: OhlcTicks, asks: OhlcTicks, prices: OhlcTicks | None) -> None:
+        self.open_ms = open_ms
+        self.first_ms = first_ms
+        _, self.high_bid, self.low_bid, self.bid = bids
+        _, self.high_ask, self.low_ask, self.ask = asks
+        self.prices = prices
+
+    @abstractmethod
+    def ticks(self) -> tuple[TickColumns, int, int]:
+        """The columns with its ticks, the index of the first and of the one after the last."""
+
+
+class TickSegment(Segment):
+    """A segment of a file with single ticks."""
+
+    __slots__ = ("_begin", "_columns", "_end")
+
+    def __init__(self, open_ms: int, columns: TickColumns, begin: int, end: int, first_priced: int) -> None:
+        """`first_priced` is the first tick whose price counts for the candle, `end` if there is none."""
+        bids, asks, lasts = columns.bids[begin:end], columns.asks[begin:end], columns.lasts[first_priced:end]
+        super().__init__(
+            open_ms,
+            columns.time_ms[begin],
+            (bids[0], max(bids), min(bids), bids[-1]),
+            (asks[0], max(asks), min(asks), asks[-1]),
+            (lasts[0], max(lasts), min(lasts), lasts[-1]) if lasts else None,
+        )
+        self._columns = columns
+        self._begin = begin
+        self._end = end
+
+    def ticks(self) -> tuple[TickColumns, int, int]:
+        return self._columns, self._begin, self._end
+
+
+class KlineSegment(Segment):
+    """A kline whose ticks are built on demand.
+
+    `path` is at the kline's start and is moved to its end; its state at the start is kept to build the ticks later.
+    """
+
+    __slots__ = ("_klines", "_last_move_up_before", "_last_price_before", "_number", "_ticks")
+
+    def __init__(self, open_ms: int, klines: KlineColumns, number: int, path: GridCandlePath, frames: int) -> None:
+        self._klines = klines
+        self._number = number
+        self._ticks: TickColumns | None = None
+        # Of the path's state only these matter later: the depth follows from the volume alone.
+        self._last_price_before, self._last_move_up_before = path.last_price, path.last_move_up
+        self.open_ms = open_ms
+        self.first_ms = klines.open_ms[number]
+        opened, high, low, closed = (
+            klines.opens[number],
+            klines.highs[number],
+            klines.lows[number],
+            klines.closes[number],
+        )
+        self.prices = (opened, high, low, closed)
+        low, high, bid = path.skip(opened, high, low, closed, klines.volumes[number], frames)
+        self.low_bid, self.high_bid, self.bid = low, high, bid
+        self.low_ask, self.high_ask, self.ask = low + 1, high + 1, bid + 1
+
+    def ticks(self) -> tuple[TickColumns, int, int]:
+        if self._ticks is None:
+            self._ticks = walk_kline(
+                self._klines,
+                self._number,
+                GridCandlePath(self._last_price_before, last_move_up=self._last_move_up_before),
+            )
+        return self._ticks, 0, len(self._ticks)
+
+
+def walk_kline(klines: KlineColumns, number: int, path: GridCandlePath) -> TickColumns:
+    """The market ticks of one kline, along `path`."""
+    open_ms, length_ms = klines.open_ms[number], klines.close_ms[number] + 1 - klines.open_ms[number]
+    frames = ticks_per_length(length_ms)
+    prices = (klines.opens[number], klines.highs[number], klines.lows[number], klines.closes[number])
+    points = path.path(*prices, klines.volumes[number], frames)
+    columns, depth = TickColumns(), path.depth
+    for frame, (bid, price, traded) in enumerate(points):
+        time_ms = open_ms + length_ms * frame // frames
+        columns.add(time_ms, bid, depth, bid + 1, depth, price, traded, bought=traded > 0 and price > bid)
+    return columns
+
+
+def split_segments(market: Iterable[Columns], interval_ms: int) -> Iterator[Segment]:
+    """The market in segments, each within one candle of that length. Candles open at multiples of it."""
+    splitter = _SegmentSplitter(interval_ms)
+    for columns in market:
+        if isinstance(columns, KlineColumns):
+            yield from splitter.split_klines(columns)
+        else:
+            yield from splitter.split_ticks(columns)
+
+
+class _SegmentSplitter:
+    """Splits columns at candle boundaries. Keeps the last price, because a candle's first price is a change from it."""
+
+    def __init__(self, interval_ms: int) -> None:
+        self._interval_ms = interval_ms
+        self._path = GridCandlePath()
+        self._last_price: int | None = None
+        self._priced_candle_ms = -1  # the open time of the newest candle with a price
+
+    def split_klines(self, klines: KlineColumns) -> Iterator[Segment]:
+        interval_ms, path = self._interval_ms, self._path
+        length_ms = frames = 0
+        for number, (first_ms, last_ms) in enumerate(zip(klines.open_ms, klines.close_ms, strict=True)):
+            open_ms = first_ms - first_ms % interval_ms
+            if last_ms < open_ms + interval_ms and klines.volumes[number]:
+                if last_ms + 1 - first_ms != length_ms:  # mostly they are all of one length
+                    length_ms = last_ms + 1 - first_ms
+                    frames = ticks_per_length(length_ms)
+                yield KlineSegment(open_ms, klines, number, path, frames)
+                self._last_price, self._priced_candle_ms = path.last_price, open_ms
+            else:  # longer than a candle, or without a trade: then only its ticks show which prices count
+                yield from self.split_ticks(walk_kline(klines, number, path))
+
+    def split_ticks(self, columns: TickColumns) -> Iterator[Segment]:
+        begin, count, interval_ms = 0, len(columns), self._interval_ms
+        if self._last_price is None and count:
+            self._last_price = columns.lasts[0]
+        while begin < count:
+            open_ms = columns.time_ms[begin] - columns.time_ms[begin] % interval_ms
+            end = bisect_left(columns.time_ms, open_ms + interval_ms, begin, count)
+            # As at the exchange, a candle opens with the first trade or price change in it, not with its first tick.
+            first_priced = begin
+            if self._priced_candle_ms != open_ms:
+                while (
+                    first_priced < end
+                    and not columns.traded[first_priced]
+                    and columns.lasts[first_priced] == self._last_price
+                ):
+                    first_priced += 1
+                if first_priced < end:
+                    self._priced_candle_ms = open_ms
+            yield TickSegment(open_ms, columns, begin, end, first_priced)
+            self._last_price = columns.lasts[end - 1]
+            begin = end

@@ -1,0 +1,232 @@
+"""Recorder of a backtest: collects statistics, orders, fills, candles and samples for the report.
+
+Every order and fill is kept. Candles and samples are limited in number: over a longer market they become coarser.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from trailingedge.accounting.statistics import EquityPoint, RunStatistics
+from trailingedge.backtest import candles
+from trailingedge.backtest.columns import PriceGrid
+from trailingedge.execution.trader_events import TraderEvent
+from trailingedge.indicators.donchian import Channel
+from trailingedge.model.market import ZERO, ExecutionReport, Regime, SymbolRules
+from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
+from trailingedge.report.order_log import fill_of, order_log_entry
+from trailingedge.risk.circuit_breakers import BreakerTrip, BreakerTripped
+from trailingedge.strategy.hard_stop import stop_distance
+from trailingedge.strategy.inputs import StrategyParams
+from trailingedge.strategy.regime import price_at
+from trailingedge.strategy.state import StrategyState
+from trailingedge.strategy.trailing_take_profit import compute_min_gain, compute_trail
+
+BaseAndQuote = tuple[float, float]
+_RawCandle = tuple[int, int, int, int, int]  # open time, and open, high, low and close in ticks
+# Time, bid, ask, state, high, channel and balances. A sample is computed from it at the end, because most are dropped.
+_RawSample = tuple[int, int, int, StrategyState, float, Channel | None, BaseAndQuote]
+
+MAX_CANDLES: Final = 32_768  # three weeks of minutes; beyond that two become one, again and again
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestPart:
+    """The result of one part of a backtest by itself. Values are in quote, at the best bids."""
+
+    from_ms: int
+    to_ms: int
+    first_bid: Decimal
+    last_bid: Decimal
+    first_value: Decimal
+    last_value: Decimal
+    max_drawdown_frac: float
+    exits: int
+
+
+class BacktestRecorder:
+    """Collects the events and reports of the trading core. Without `curves` it keeps no candles and samples."""
+
+    def __init__(self, rules: SymbolRules, grid: PriceGrid, params: StrategyParams, *, curves: bool = True) -> None:
+        self.statistics = RunStatistics(rules.base_asset, rules.quote_asset)
+        self.parts: list[BacktestPart] = []
+        self.breaker_trips: list[tuple[int, BreakerTrip]] = []  # when each breaker tripped
+        self._part_start: EquityPoint | None = None
+        self._peak = self._max_drawdown = ZERO  # of the current part; the drawdown as a fraction of the peak
+        self._rules = rules
+        self._grid = grid
+        self._scale = grid.scale
+        self._params = params
+        self._curves = curves
+        self._orders: list[OrderLogEntry] = []
+        self._fills: list[Fill] = []
+        self._candles: list[_RawCandle] = []
+        self._samples: list[_RawSample] = []
+        self._merge_count = 1  # candles of the strategy per candle of the report
+        self._merged_so_far = 0  # in the report's candle that has no sample yet
+        self._forming: _RawCandle = (0, 0, 0, 0, 0)
+
+    # Events ----------------------------------------------------------------------------------
+
+    def on_report(self, report: ExecutionReport) -> None:
+        """An execution report of one of our orders."""
+        self.statistics.on_report(report)
+        fill = fill_of(report)
+        if fill is not None:
+            self._fills.append(fill)
+
+    def on_event(self, event: TraderEvent, market_ms: int) -> None:
+        """An event of the trading core."""
+        self.statistics.on_event(event, market_ms)
+        if isinstance(event, BreakerTripped):
+            self.breaker_trips.append((market_ms, event.trip))
+        order = order_log_entry(event, market_ms)
+        if order is not None:
+            self._orders.append(order)
+
+    def mark_to_market(self, market_ms: int, bid: int, base: Decimal, quote: Decimal) -> None:
+        """Value the balances at the best bid, for results and drawdown."""
+        self.statistics.mark_to_market(market_ms, self._grid.price(bid), base, quote)
+        value = self.statistics.last_value
+        # Each part has a drawdown of its own, so it needs its own peak beside that of the statistics.
+        if self._part_start is None:
+            self._part_start, self._peak, self._max_drawdown = self.statistics.equity_point(), value, ZERO
+        self._peak = max(self._peak, value)
+        if self._peak:
+            self._max_drawdown = max(self._max_drawdown, 1 - value / self._peak)
+
+    def end_part(self) -> None:
+        """End the current part at the last mark and begin the next there."""
+        began, now = self._part_start, self.statistics.equity_point()
+        if began is None or began.market_ms == now.market_ms:
+            return
+        self.parts.append(
+            BacktestPart(
+                from_ms=began.market_ms,
+                to_ms=now.market_ms,
+                first_bid=began.bid,
+                last_bid=now.bid,
+                first_value=began.value,
+                last_value=now.value,
+                max_drawdown_frac=float(self._max_drawdown),
+                exits=now.exits - began.exits,
+            )
+        )
+        self._part_start, self._peak, self._max_drawdown = now, now.value, ZERO
+
+    # Curves ----------------------------------------------------------------------------------
+
+    def add_candle(self, candle: candles.TickCandle) -> bool:
+        """Add a closed candle of the market. Returns whether `add_sample` must follow."""
+        if not self._curves:
+            return False
+        if self._merged_so_far:
+            open_ms, opened, high, low, _ = self._forming
+            self._forming = (open_ms, opened, max(high, candle.high), min(low, candle.low), candle.close)
+        else:
+            self._forming = (candle.open_ms, candle.open, candle.high, candle.low, candle.close)
+        self._merged_so_far += 1
+        return self._merged_so_far >= self._merge_count
+
+    @property
+    def has_unsampled_candle(self) -> bool:
+        """Whether the newest candle has no sample yet."""
+        return self._merged_so_far > 0
+
+    def add_sample(
+        self,
+        market_ms: int,
+        bid: int,
+        ask: int,
+        state: StrategyState,
+        high: float,
+        channel: Channel | None,
+        balances: BaseAndQuote,
+    ) -> None:
+        """Add the state at the close of a candle.
+
+        `channel` was in force while the candle formed, `high` includes skipped ticks, `balances` is all base and quote.
+        """
+        self._candles.append(self._forming)
+        self._samples.append((market_ms, bid, ask, state, high, channel, balances))
+        self._merged_so_far = 0
+        if len(self._candles) >= MAX_CANDLES:
+            self._halve_resolution()
+
+    def _halve_resolution(self) -> None:
+        """Merge each two candles into one, with the sample at its end. This bounds memory for any length of market."""
+        pairs = zip(self._candles[::2], self._candles[1::2], strict=True)
+        self._candles = [
+            (first[0], first[1], max(first[2], then[2]), min(first[3], then[3]), then[4]) for first, then in pairs
+        ]
+        self._samples = self._samples[1::2]
+        self._merge_count *= 2
+
+    # Report ----------------------------------------------------------------------------------
+
+    def build_report(self, settings: Mapping[str, str], gaps: tuple[str, ...]) -> RunReport:
+        """The report of the backtest so far."""
+        statistics, rules = self.statistics, self._rules
+        return RunReport(
+            symbol=rules.symbol,
+            base_asset=rules.base_asset,
+            quote_asset=rules.quote_asset,
+            tick_size=rules.tick_size,
+            from_ms=statistics.from_ms,
+            to_ms=statistics.to_ms,
+            settings=settings,
+            exits=tuple(statistics.exits),
+            fills=tuple(self._fills),
+            orders=tuple(self._orders),
+            candles=tuple(
+                Candle(open_ms, *(price / self._scale for price in prices)) for open_ms, *prices in self._candles
+            ),
+            samples=tuple(_sample_of(raw, self._scale, self._params) for raw in self._samples),
+            replaces=statistics.replaces,
+            rejected=dict(sorted(statistics.rejected.items())),
+            first_bid=statistics.first_bid,
+            last_bid=statistics.last_bid,
+            first_value=statistics.first_value,
+            last_value=statistics.last_value,
+            max_drawdown_frac=statistics.max_drawdown_frac,
+            gaps=gaps,
+            mode="replay",
+        )
+
+
+def _sample_of(raw: _RawSample, scale: int, params: StrategyParams) -> Sample:
+    """One point of the curves, with stop and trail as `strategy.decide` computes them for that channel."""
+    time_ms, bid_ticks, ask_ticks, state, high, channel, (base, quote) = raw
+    bid, ask = bid_ticks / scale, ask_ticks / scale
+    regime, gate_shut = state.regime, state.gate is not None
+    anchor = high_price = trail_price = stop = None
+    if regime is not None:
+        anchor, high_price = price_at(regime, state.anchor), price_at(regime, high)
+        if not gate_shut:
+            stop = price_at(regime, state.anchor * (1 - stop_distance(channel, params)))
+            trail_value = compute_trail(
+                bid if regime is Regime.BASE else 1 / ask,
+                state.anchor,
+                high,
+                compute_min_gain(regime, state.anchor, ask, channel, params),
+                params.fee,
+                start_factor=params.start_factor,
+                min_factor=params.min_factor,
+                gain_scale_frac=params.gain_scale_frac(regime),
+            ).trigger_value
+            trail_price = None if trail_value is None else price_at(regime, trail_value)
+    return Sample(
+        time_ms=time_ms,
+        bid=bid,
+        value=base * bid + quote,
+        regime=regime,
+        anchor=anchor,
+        high=high_price,
+        trail=trail_price,
+        stop=stop,
+        upper=None if channel is None else channel.upper,
+        mid=None if channel is None else channel.mid,
+        lower=None if channel is None else channel.lower,
+        gate_shut=gate_shut,
+    )

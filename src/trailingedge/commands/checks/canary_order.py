@@ -1,0 +1,115 @@
+"""Test order: the smallest post-only order, far from the market, that shows whether orders reach the exchange.
+
+Tested, the exchange validates it and does no more. Placed, it rests briefly, the account's events should report
+it, and it is cancelled. It bears a jumpstart's client order id: if it is left behind, the next start of the daemon
+cancels it, and a running daemon does not take it for its own or another instance's exit.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Container, Iterable
+from typing import Final
+
+from trailingedge.commands.checks.result import CheckResult, failure, passed
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import ExitCode, OutcomeUnknown, RequestRefused, SessionLost
+from trailingedge.execution.off_market_orders import ProbeOrder, ProbeOrders, probe_order
+from trailingedge.model.client_order_ids import ClientOrderId
+from trailingedge.model.intent import ExitKind
+from trailingedge.model.market import BookTop, Side, SymbolRules
+from trailingedge.model.order_requests import NewOrderRequest, place_params
+from trailingedge.notifications import event_messages
+from trailingedge.websocket.account import AccountSession, ServerClock
+from trailingedge.websocket.api_client import RequestCaller
+
+NAME: Final = "canary order"
+_TEST: Final = "order.test"
+_EVENT_WITHIN_S: Final = 2.0
+_POLL_S: Final = 0.01
+_LAST_CANCEL_S: Final = 5.0
+
+
+class CanaryOrder:
+    """One small order. `reported` gains each client order id that the account's events report."""
+
+    def __init__(
+        self,
+        api: RequestCaller,
+        account: AccountSession,
+        rules: SymbolRules,
+        server_clock: ServerClock,
+        clock: Clock,
+        reported: Container[str],
+        *,
+        recv_window_ms: int,
+        request_expires_s: float,
+    ) -> None:
+        self._api = api
+        self._rules = rules
+        self._server_clock = server_clock
+        self._clock = clock
+        self._recv_window_ms = recv_window_ms
+        self._orders = ProbeOrders(account, clock, lambda _what, _own, _order: None, request_expires_s)
+        self._reported = reported
+
+    async def test(self, top: BookTop, why: str = "") -> CheckResult:
+        """Let the exchange validate it; `why` says why it is not placed. Raises OutcomeUnknown or SessionLost."""
+        order = probe_order(Side.BUY, top, self._rules)
+        own = str(ClientOrderId(ExitKind.JUMPSTART, self._server_clock.now_ms()))
+        params = place_params(self._rules.symbol, NewOrderRequest(own, order.side, order.quantity, order.price))
+        params |= {"timestamp": self._server_clock.now_ms(), "recvWindow": self._recv_window_ms}
+        try:
+            await self._api.call(_TEST, params)
+        except RequestRefused as refused:
+            return failure(NAME, f"{self._shown(order)} would be rejected: {refused}", code=ExitCode.UNEXPECTED)
+        tested = f"tested, not placed: {why}" if why else "tested, not placed"
+        return passed(NAME, f"{self._shown(order)} would be accepted; {tested}")
+
+    async def place(self, top: BookTop) -> CheckResult:
+        """Place and cancel the order: a BUY, or a SELL where there are no funds to buy. Raises SessionLost."""
+        # An account in either regime has funds for one of the two sides.
+        refusals = []
+        for side in (Side.BUY, Side.SELL):
+            order = probe_order(side, top, self._rules)
+            # The kind of a jumpstart: a daemon, now or later, knows such an order for one without consequences.
+            own = str(ClientOrderId(ExitKind.JUMPSTART, self._server_clock.now_ms()))
+            try:
+                refused = await self._rest(own, order)
+            except (OutcomeUnknown, SessionLost) as error:
+                return self._left_behind(self._orders.maybe_open, error)
+            if refused is None and own in self._reported:
+                return passed(NAME, f"{self._shown(order)} placed, reported by the account's events, cancelled")
+            if refused is None:
+                shown = self._shown(order)
+                text = f"{shown} placed and cancelled, but no event reported it within {_EVENT_WITHIN_S:g} s"
+                return failure(NAME, text, "try again; the daemon needs these events", code=ExitCode.UNREACHABLE)
+            refusals.append(f"{self._shown(order)} rejected: {refused}")
+        return failure(NAME, ", ".join(refusals), "see that the account has funds", code=ExitCode.UNEXPECTED)
+
+    async def _rest(self, own: str, order: ProbeOrder) -> RequestRefused | None:
+        try:
+            return await self._orders.place_and_cancel(own, order, lambda: self._wait_for_event(own))
+        except asyncio.CancelledError:
+            # The user interrupts the command. That must not leave an order on the book.
+            with contextlib.suppress(TimeoutError, OutcomeUnknown, SessionLost):
+                async with asyncio.timeout(_LAST_CANCEL_S):
+                    await self._orders.cancel_all()
+            raise
+
+    async def _wait_for_event(self, own: str) -> None:
+        deadline_s = self._clock.now_s() + _EVENT_WITHIN_S
+        while own not in self._reported and self._clock.now_s() < deadline_s:
+            await self._clock.sleep(_POLL_S)
+
+    def _shown(self, order: ProbeOrder) -> str:
+        amount, price = (
+            event_messages.quantity(self._rules, order.quantity),
+            event_messages.price(self._rules, order.price),
+        )
+        return f"{order.side.value} {amount} at {price}"
+
+    @staticmethod
+    def _left_behind(ids: Iterable[str], error: Exception) -> CheckResult:
+        left = f"; {', '.join(ids)} may be left on the exchange" if ids else ""
+        remedy = "look at your open orders there, and cancel it" if ids else "try again"
+        return failure(NAME, f"{error}{left}", remedy, code=ExitCode.UNREACHABLE)

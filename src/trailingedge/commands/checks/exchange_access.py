@@ -1,0 +1,39 @@
+"""Check environment: the exchange that a command connects to, and the connection tools that it uses."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from random import Random
+
+from trailingedge.auth.manager import KeyManager
+from trailingedge.config import Endpoints, Settings
+from trailingedge.core.clock import Clock, RealClock
+from trailingedge.websocket.socket_dialer import Dial, dial
+
+
+@dataclass(frozen=True, slots=True)
+class CheckTarget:
+    """An exchange to connect to, and the key that it knows us by."""
+
+    endpoints: Endpoints
+    keys: KeyManager
+
+
+OpenCheckTarget = Callable[[Settings], AbstractAsyncContextManager[CheckTarget]]
+"""Opens the exchange of these settings, also the embedded one, for as long as it is used. Raises ConfigError."""
+
+TelegramCheck = Callable[[Settings, str], Awaitable[Mapping[str, str | None]]]
+"""Sends a text to every chat. Returns for the bot and for each chat what went wrong there, or None.
+
+A rejection by Telegram itself begins with its code. Network failures are returned too, not raised, and no text
+contains the token.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckTools:
+    """Connection, clock and randomness, as the daemon has them."""
+
+    dial: Dial = dial
+    clock: Clock = field(default_factory=RealClock)
+    random: Random = field(default_factory=Random)

@@ -1,0 +1,171 @@
+"""Background threads: blocking calls that cannot be cancelled, and batched writing to disk.
+
+`DaemonThreadExecutor` runs what blocks, name look-ups above all. asyncio's own executor has few threads, so that
+look-ups that hang hold up others, and `asyncio.run` waits for all of them at its end. A bot that cannot end because a
+name server does not answer would be killed, and one that cannot reconnect because another name hangs would lose money.
+
+`BatchWriter` is the one way in which this program writes a file while it trades: the event loop appends an entry to a
+list, and a thread encodes and writes the entries. `GilYielder` keeps such a thread from delaying the event loop.
+"""
+
+import contextlib
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# A thread that computes keeps the interpreter for 5 ms (sys.getswitchinterval), and a price that arrives in the
+# meantime waits as long for its order. Changing the interval would slow down all threads, so this thread sleeps.
+PORTION_S: Final = 50e-6  # the longest that a price waits for its order, plus one entry
+REST_S: Final = 50e-6  # the shortest sleep that gives the interpreter away; operating systems make it a little longer
+CLOSE_TIMEOUT_S: Final = 1.0  # how long a disk may hold up the end of the program
+
+
+class DaemonThreadExecutor(ThreadPoolExecutor):
+    """An executor for asyncio's event loop that gives each job a daemon thread of its own.
+
+    It is a ThreadPoolExecutor only because `loop.set_default_executor` accepts no other type.
+    """
+
+    def submit(self, job: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Start `job` at once."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = job(*args, **kwargs)
+            except BaseException as failure:  # noqa: BLE001 - the task that awaits the future handles it
+                future.set_exception(failure)
+            else:
+                future.set_result(result)
+
+        threading.Thread(target=work, name="unattended", daemon=True).start()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Return at once: daemon threads end with the process, and no job is waited for."""
+
+
+class GilYielder:
+    """Makes a background thread release the interpreter (the GIL) every 50 µs.
+
+    The thread calls `maybe_yield` after each small piece of work.
+    """
+
+    def __init__(self) -> None:
+        self._began_s = 0.0
+
+    def maybe_yield(self) -> None:
+        """Sleep briefly if this thread has held the interpreter lock for 50 µs."""
+        if time.perf_counter() - self._began_s >= PORTION_S:
+            time.sleep(REST_S)
+            self._began_s = time.perf_counter()
+
+
+class Sink(Protocol):
+    """An open file that is only appended to. `write` may take less than it was given, or raise OSError."""
+
+    def write(self, data: bytes, /) -> int | None: ...
+
+    def close(self) -> None: ...
+
+
+class BatchWriter(ABC):
+    """A thread that writes what waits to a file, in batches, in order.
+
+    Everything that a full or slow disk does not take stays in memory and is tried again at the next batch: a
+    subclass bounds how much may wait, and counts what it leaves out. A write that took a part is continued where it
+    stopped. A subclass calls `start` at the end of its `__init__`. The methods that it implements run on the thread,
+    except `wake`, `close` and those that add an entry; `deque.append` and `deque.popleft` need no lock between the two.
+
+    The standard library's QueueListener does not serve here: it hands over one record at a time instead of a batch,
+    does not try again, and its `stop` waits for a disk that hangs for as long as that takes.
+    """
+
+    def __init__(self, name: str, every_s: float, sink: Sink) -> None:
+        self._sink = sink
+        self._every_s = every_s
+        self._unwritten = b""
+        self._in_trouble = False
+        self._gil = GilYielder()
+        self._wake = threading.Event()
+        self._closing = False
+        # A daemon thread: a disk that does not answer must not keep the process alive.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @abstractmethod
+    def has_batch(self) -> bool:
+        """Whether anything waits to be encoded."""
+
+    @abstractmethod
+    def next_batch(self) -> bytes:
+        """The next entries, encoded. Raises OSError where a new file was needed and could not be opened."""
+
+    @abstractmethod
+    def on_trouble(self, trouble: OSError) -> None:
+        """Report that the disk takes nothing; called once until a write succeeds again."""
+
+    def last_bytes(self) -> bytes:
+        """The end of the file, after the last batch."""
+        return b""
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Write now, without waiting until the next batch is due. From any thread."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Write what waits and close the file, unless the disk takes longer than CLOSE_TIMEOUT_S."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join(CLOSE_TIMEOUT_S)
+
+    def put(self, data: bytes) -> None:
+        """Write `data` after what could not be written before. Raises OSError; then the rest is kept."""
+        self._unwritten += data
+        while self._unwritten:
+            taken = self._sink.write(self._unwritten)
+            if not taken:
+                raise OSError("nothing was taken")
+            self._unwritten = self._unwritten[taken:]
+
+    def yield_to_loop(self) -> None:
+        """Let the event loop run first. At the end of the program there is no time for that."""
+        if not self._closing:
+            self._gil.maybe_yield()
+
+    def _run(self) -> None:
+        """The work of the thread."""
+        while not self._closing:
+            self._wake.wait(self._every_s)
+            self._wake.clear()  # before the batch: an entry that comes after it sets the event again
+            self._write_batches()
+        self._write_batches()
+        with contextlib.suppress(OSError):
+            self.put(self.last_bytes())
+        with contextlib.suppress(OSError):
+            self._sink.close()
+
+    def _write_batches(self) -> None:
+        """Write everything that waits. Where the disk refuses, the rest waits for the next batch."""
+        try:
+            while self._unwritten or self.has_batch():
+                self.put(b"")
+                if self.has_batch():
+                    self.put(self.next_batch())
+        except OSError as trouble:
+            if not self._in_trouble:
+                self._in_trouble = True
+                self.on_trouble(trouble)
+        else:
+            self._in_trouble = False

@@ -1,0 +1,107 @@
+"""Recording of one session: opens its file beside the log, writes the header, and builds the `Recorder`."""
+
+import contextlib
+import hashlib
+import json
+import logging
+import platform
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from trailingedge.accounting.summary_json import settings_without_secrets
+from trailingedge.config import Settings
+from trailingedge.core.errors import ExitCode
+from trailingedge.eventlog.format import FORMAT, RECORD_VERSION, FrameSink
+from trailingedge.eventlog.recorder import Recorder
+from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.writer import RecordFolder, RecordWriter
+from trailingedge.live.node_dependencies import KeyCheck, Runtime
+from trailingedge.notifications.alert_sinks import Alerts
+
+logger = logging.getLogger(__name__)
+
+
+class RecordedSession(Protocol):
+    """A session, recorded or not: what to build the daemon with, and how to run it."""
+
+    @property
+    def runtime(self) -> Runtime: ...
+
+    def wrap_alerts(self, alerts: Alerts) -> Alerts: ...
+
+    def wrap_key_check(self, verify_key: KeyCheck) -> KeyCheck: ...
+
+    async def run_session(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode: ...
+
+
+class UnrecordedSession:
+    """A session without a record: the daemon gets the runtime as it is."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def wrap_alerts(self, alerts: Alerts) -> Alerts:
+        return alerts
+
+    def wrap_key_check(self, verify_key: KeyCheck) -> KeyCheck:
+        return verify_key
+
+    async def run_session(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
+        return await run()
+
+
+def start_recording(
+    settings: Settings,
+    runtime: Runtime,
+    lines: FrameSink,
+    *,
+    seed: int,
+    program: str = "",
+    checks_key: bool = False,
+) -> Recorder:
+    """A recorder that writes every input and output of `runtime` to `lines` from now on.
+
+    `program` is our version. `checks_key` says whether the daemon gets a `verify_key`: a replay must give it one, too.
+    """
+    shown = settings_without_secrets(settings)
+    header: dict[str, object] = {
+        "format": FORMAT,
+        "version": RECORD_VERSION,
+        "program": program,
+        "python": platform.python_version(),
+        "fingerprint": settings_fingerprint(shown),
+        "settings": shown,
+        "endpoints": [runtime.endpoints.ws_api_url, runtime.endpoints.ws_stream_url],
+        "checks_key": checks_key,
+        "saves_frames": runtime.save_frames is not None,
+    }
+    return Recorder(runtime, lines, header, seed)
+
+
+def settings_fingerprint(shown: Mapping[str, str]) -> str:
+    """A short hash of the settings without secrets, equal for equal settings."""
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def open_record(
+    settings: Settings, log_file: Path | None, now: datetime, secrets: Sequence[str]
+) -> Iterator[RecordWriter | None]:
+    """The writer of a session's record, beside its `log_file`. None if recording is off or the file cannot be made.
+
+    A session without a record trades as well as one with it, so that a failure here is a warning.
+    """
+    if not settings.record or log_file is None:
+        yield None
+        return
+    path = log_file.with_name(log_file.name.removesuffix(".log") + SUFFIX)
+    try:
+        folder = RecordFolder(path, settings.record_max_mb, now, settings.log_retention_days)
+    except OSError as trouble:
+        logger.warning("session is not recorded path=%s reason=%s", path, trouble)
+        yield None
+        return
+    with contextlib.closing(RecordWriter(folder, secrets)) as writer:
+        yield writer

@@ -1,0 +1,121 @@
+"""The jumpstart: makes the exchange push our balances before we trade.
+
+A probe order is placed and cancelled at once. Placing it moves funds from free to locked, so the user data stream
+pushes the balances. That proves the whole path from order to event before it matters.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Protocol
+
+from trailingedge.core.clock import Clock
+from trailingedge.execution.off_market_orders import ProbeAccount, ProbeOrder, ProbeOrders, probe_order
+from trailingedge.model.account_position import AccountPosition
+from trailingedge.model.client_order_ids import ClientOrderId
+from trailingedge.model.intent import ExitKind
+from trailingedge.model.market import Balance, BookTop, Side, SymbolRules
+from trailingedge.model.market_state import MarketState
+
+logger = logging.getLogger(__name__)
+
+_PUSH_TIMEOUT_S: Final = 2.0
+
+
+class JumpstartAccount(ProbeAccount, Protocol):
+    """The account requests of a jumpstart. Each raises RequestRefused, OutcomeUnknown or SessionLost."""
+
+    async def balances(self) -> AccountPosition: ...
+
+
+@dataclass(frozen=True, slots=True)
+class JumpstartResult:
+    """`pushed`: the stream pushed both balances. `differs`: asset, amount pushed, amount read by request."""
+
+    pushed: bool
+    differs: tuple[tuple[str, Decimal, Decimal], ...]
+
+
+class Jumpstart:
+    """One `run` per logon. After a lost connection it first cancels what the last run left.
+
+    `on_progress` and `request_expires_s` are those of its probe orders.
+    """
+
+    def __init__(
+        self,
+        account: JumpstartAccount,
+        market_state: MarketState,
+        rules: SymbolRules,
+        clock: Clock,
+        on_progress: Callable[[str, str, ProbeOrder], None],
+        request_expires_s: float = 6.0,
+    ) -> None:
+        self._account = account
+        self._market_state = market_state
+        self._rules = rules
+        self._clock = clock
+        self._orders = ProbeOrders(account, clock, on_progress, request_expires_s)
+
+    @property
+    def maybe_open(self) -> Mapping[str, ProbeOrder]:
+        """By client order id, the orders that are not known to be gone."""
+        return self._orders.maybe_open
+
+    async def run(self, top: BookTop, number: int) -> JumpstartResult:
+        """Get the balances. Raises SessionLost, or OutcomeUnknown when an order may still be on the book."""
+        await self.cancel_all()
+        # We do not know yet which asset we hold, so a probe on the wrong side is rejected for want of funds; the other
+        # side then works.
+        for offset, side in enumerate((Side.BUY, Side.SELL)):
+            client_order_id = str(ClientOrderId(ExitKind.JUMPSTART, number + offset))
+            probe = probe_order(side, top, self._rules)
+            breach = self._rules.failed_filter(probe.price, probe.quantity)
+            if breach is not None:  # for example a maximum quantity below the minimum notional
+                logger.warning("jumpstart: no %s so far from the market passes the filter %s", side.value, breach)
+                continue
+            rejected = await self._orders.place_and_cancel(client_order_id, probe, self._await_push)
+            # One probe is enough where the stream pushed both assets.
+            if rejected is None and self._balances_known():
+                break
+        pushed = self._balances_known()
+        return JumpstartResult(pushed, await self._cross_check(pushed))
+
+    async def cancel_all(self) -> None:
+        """Cancel what an earlier run left. Raises as `run` does."""
+        await self._orders.cancel_all()
+
+    def _balances_known(self) -> bool:
+        balances = self._market_state.balances
+        return self._rules.base_asset in balances and self._rules.quote_asset in balances
+
+    async def _cross_check(self, pushed: bool) -> tuple[tuple[str, Decimal, Decimal], ...]:
+        """Query the balances; return each asset that still differs from the pushed ones when read again."""
+        for _ in range(3):
+            pushes = self._market_state.balance_updates
+            reply = await self._account.balances()
+            wanted = {self._rules.base_asset, self._rules.quote_asset}
+            found = {balance.asset: balance for balance in reply.balances if balance.asset in wanted}
+            found |= {asset: Balance(asset, Decimal(0)) for asset in wanted - found.keys()}
+            pushed_balances = self._market_state.balances
+            differs = tuple(
+                (asset, pushed_balances[asset].total, found[asset].total)
+                for asset in sorted(wanted)
+                if pushed and asset in pushed_balances and pushed_balances[asset].total != found[asset].total
+            )
+            # A push and a read may cross each other. A difference is believed only if it is still there half a second
+            # later.
+            if not differs:
+                break
+            await self._clock.sleep(0.5)
+        # Assets of other pairs too: from now on the audit compares the account as a whole.
+        others = [balance for balance in reply.balances if balance.asset not in wanted]
+        self._market_state.on_queried_balances([*found.values(), *others], reply.account_ms, pushes, settled_ms=0)
+        return differs
+
+    async def _await_push(self) -> None:
+        """Wait until the stream has pushed both balances, for two seconds at most."""
+        deadline_s = self._clock.now_s() + _PUSH_TIMEOUT_S
+        while not self._balances_known() and self._clock.now_s() < deadline_s:
+            await self._clock.sleep(0.01)

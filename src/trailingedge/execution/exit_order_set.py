@@ -1,0 +1,359 @@
+"""The orders of one exit: the one on the book, its successor, and earlier ones that a late report may still concern.
+
+An exit has one order at a time, and during a cancel-replace a successor that is not yet known to exist. A request
+that two queries did not find is presumed rejected but kept, for the exchange may still prove us wrong. All orders of
+an exit have the same client order id, so only order ids tell them apart; an order without one is matched by the
+request that it came from. Order events for log, console and alerts are collected here, where a change is seen first.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Final
+
+from trailingedge.execution.order import Order, OrderState, OrderTrigger
+from trailingedge.execution.order_events import OrderCancelled, OrderEvent, OrderFilled, OrderPlaced, OrderReplaced
+from trailingedge.model.market import ZERO, ExecutionReport, OrderRecord, Side
+from trailingedge.reconciliation.history_types import HistoricalExit
+
+# A long exit requotes a thousand times. Late reports concern the last few orders; the fills of the others are kept as
+# a sum.
+_FINISHED_KEPT: Final = 200
+_PRESUMED_DEAD_KEPT: Final = 5
+
+
+class ExitOrders:
+    """The orders of exit `number`; `events` collects what changed.
+
+    `order` is the newest that is or was on the book, `successor` the new half of an open cancel-replace. `rested` is
+    whether any order of the exit was ever on the book.
+    """
+
+    def __init__(self, number: int, events: list[OrderEvent]) -> None:
+        self.number = number
+        self._events = events
+        self.order: Order | None = None
+        self.successor: Order | None = None
+        self.rested = False
+        self._presumed_dead: list[Order] = []  # beside these two: presumed rejected, or found unexpectedly
+        self._finished: OrderedDict[int, Order] = OrderedDict()
+        self._finished_filled: dict[int, Order] = {}  # those among them that filled: few, and summed in every tick
+        self._forgotten_base = ZERO
+        self._forgotten_quote = ZERO
+        self._filled: tuple[Decimal, Decimal] | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether any order of this exit is, or might be, on the book."""
+        return any(order.alive for order in self._tracked())
+
+    def alive_orders(self) -> list[Order]:
+        """All orders that are, or might be, on the book, the newest request first."""
+        return [order for order in self._tracked() if order.alive]
+
+    @property
+    def unknown_order(self) -> Order | None:
+        """The UNKNOWN order to query first: the one on the book before the one that may have come after it."""
+        for order in (self.order, self.successor, *self._presumed_dead):
+            if order is not None and order.state is OrderState.UNKNOWN:
+                return order
+        return None
+
+    def unknown_without_order_id(self, client_order_id: str) -> list[Order]:
+        """The UNKNOWN orders with this client order id whose order id the exchange has not reported."""
+        return [
+            order
+            for order in self._tracked()
+            if order.without_order_id and order.state is OrderState.UNKNOWN and order.client_order_id == client_order_id
+        ]
+
+    @property
+    def duplicate(self) -> Order | None:
+        """An order that rests beside the current one, which must not be; it has to be cancelled."""
+        if self.order is None or self.order.state is not OrderState.WORKING:
+            return None
+        return next((candidate for candidate in self._presumed_dead if candidate.state is OrderState.WORKING), None)
+
+    @property
+    def highest_order_id(self) -> int | None:
+        """The highest order id of this exit that the exchange has reported."""
+        order_ids = [
+            order.order_id for order in (*self._tracked(), *self._finished.values()) if order.order_id is not None
+        ]
+        return max(order_ids, default=None)
+
+    def filled(self) -> tuple[Decimal, Decimal]:
+        """Base and quote of all fills of the exit."""
+        if self._filled is None:
+            self._filled = self._sum_fills()
+        return self._filled
+
+    def _sum_fills(self) -> tuple[Decimal, Decimal]:
+        orders = (*self._finished_filled.values(), *self._tracked())
+        base = sum((order.filled_quantity for order in orders), self._forgotten_base)
+        quote = sum((order.filled_quote for order in orders), self._forgotten_quote)
+        return base, quote
+
+    def max_locked(self, in_quote: bool) -> Decimal | None:
+        """The most that our orders can have locked of the asset they sell; None where that is not known."""
+        most = ZERO
+        for order in self._tracked():
+            if not order.alive:
+                continue
+            if in_quote and order.price is None:
+                return None
+            locked = order.remaining * order.price if in_quote and order.price else order.remaining
+            most = max(most, locked)
+        return most
+
+    def find_reported(self, report: ExecutionReport | OrderRecord) -> Order | None:
+        """The order that an execution report or an open order belongs to; None if it can be none of ours."""
+        known = self.by_order_id(report.order_id)
+        if known is not None:
+            return known
+        # The newest request comes first: while it has no order id, a new order id is most likely its own.
+        unidentified = (order for order in self._tracked() if order.without_order_id and order.side is report.side)
+        return next((order for order in unidentified if order.client_order_id == report.client_order_id), None)
+
+    def find_answered(self, order: Order, record: OrderRecord) -> Order:
+        """The order that `record` describes; the request was about `order`.
+
+        Mostly that is `order`. But a report may have given the same order id to another request of ours before, or
+        given `order` the id of another. The order id decides.
+        """
+        known = self.by_order_id(record.order_id)
+        if known is order:
+            return order
+        if known is not None:
+            if order.without_order_id:
+                self.confirm_rejected(order)
+            return known
+        if order.without_order_id or record.order_id < 0:
+            if order not in self._tracked():
+                self._presumed_dead.append(order)
+            return order
+        # The request is known under another order id, so this record is a second order of ours.
+        return self.add_found(record, order)
+
+    def by_order_id(self, order_id: int) -> Order | None:
+        """The order of this exit with this order id, present or finished."""
+        if order_id < 0:
+            return None
+        present = (order for order in self._tracked() if order.order_id == order_id)
+        return self._finished.get(order_id) or next(present, None)
+
+    def add_found(self, record: OrderRecord, like: Order) -> Order:
+        """Add an order of ours that was taken for another one until now."""
+        order = Order(like.client_order_id, like.side, record.price, record.quantity or like.quantity, like.sent_s)
+        self._presumed_dead.append(order)
+        return order
+
+    def add_inherited(self, source: ExecutionReport | OrderRecord, side: Side, now_s: float) -> Order:
+        """Add an order that an earlier session had requested and that shows only now."""
+        order = Order(source.client_order_id, side, source.price, source.quantity, now_s)
+        self._presumed_dead.append(order)
+        return order
+
+    def adopt(self, exit_: HistoricalExit, now_s: float) -> None:
+        """Continue an exit of an earlier session: its fills count, and its open order is the current one."""
+        self._filled = None
+        for record in exit_.orders:
+            order = Order(record.client_order_id, exit_.side, record.price, record.quantity, now_s)
+            order.apply_record(record)
+            order.placed_published = True  # the earlier session published it
+            if order.alive:
+                self.set_current(order)
+            else:
+                self._retire(order)
+        self.rested = True
+
+    def set_current(self, order: Order) -> None:
+        """Make `order` the current one; the one before it is finished."""
+        self._retire(self.order)
+        self.order = order
+
+    def apply(self, order: Order, update: Callable[[], None]) -> None:
+        """Call `update`, which changes `order`, and publish what it changed."""
+        # Compare before and after: the same fill comes in the reply, in the report and in a query, and must be
+        # published once.
+        base, quote = order.filled_quantity, order.filled_quote
+        update()
+        self._filled = None
+        if order.order_id is None or order.price is None:
+            return
+        # A fill of a finished order counts for the exit, for example the fill that won against our cancel.
+        if order.order_id in self._finished and order.filled_quantity:
+            self._finished_filled[order.order_id] = order
+        if order.order_id in self._finished and order.alive:  # it was taken for finished, and is not
+            self._forget_finished(order.order_id)
+            self._presumed_dead.append(order)
+        identity = (order.client_order_id, order.order_id, order.side)
+        if not order.placed_published and (order.state is OrderState.WORKING or order.filled_quantity > ZERO):
+            order.placed_published = True
+            if order.replaces_price is None:
+                self._events.append(OrderPlaced(*identity, order.price, order.quantity))
+            else:
+                self._events.append(OrderReplaced(*identity, order.replaces_price, order.price, order.quantity))
+        if order.filled_quantity > base:
+            new_quantity, new_quote = order.filled_quantity - base, order.filled_quote - quote
+            self._events.append(OrderFilled(*identity, order.price, new_quantity, new_quote, order.remaining))
+
+    def mark_unknown(self, now_s: float) -> None:
+        """Mark every order that may be on the book as UNKNOWN: the connection was lost."""
+        for order in self._tracked():
+            if order.alive:
+                order.mark_unknown(now_s)
+
+    def presume_rejected(self, order: Order) -> None:
+        """Presume that `order` was never accepted: repeated queries did not find it."""
+        order.apply(OrderTrigger.REJECTED)
+        # The exchange carries a cancel-replace out as one: where the old order has left the book already, a successor
+        # that was not found by now will not appear later, so it need not be reopened.
+        order.reopened = order.reopened or (self.order is not None and not self.order.alive)
+        if order.without_order_id and order not in self._presumed_dead:
+            self._presumed_dead.append(order)
+
+    def confirm_rejected(self, order: Order) -> None:
+        """The exchange has confirmed that `order` was never accepted."""
+        order.apply(OrderTrigger.REJECTED)
+        if order in self._presumed_dead:
+            self._presumed_dead.remove(order)
+            self._filled = None
+
+    def on_cancelled_by(self, order: Order, successor: Order | None) -> None:
+        """The exchange says which request cancelled `order`: no other request can have put a successor in its place."""
+        for late in self._tracked():
+            if late.without_order_id and late is not successor and late.replaces_order_id == order.order_id:
+                self.confirm_rejected(late)
+
+    def reconcile(self) -> None:
+        """Bring all orders of the exit in line after any of them changed."""
+        self._filled = None
+        if any(order.state is OrderState.WORKING or order.filled_quantity for order in self._tracked()):
+            self.rested = True
+        # The order of these steps matters: an order may be promoted only once it is known not to be a duplicate, and
+        # OrderCancelled is published only if nothing took the place.
+        self._reject_other_successors()
+        self._presume_untried_rejected()
+        self._promote_successor()
+        self._reopen_presumed_dead()
+        self._sort_presumed_dead()
+        self._publish_cancelled()
+
+    def _reject_other_successors(self) -> None:
+        """Reject all but one of the orders that were to replace the same order: only one of them can have."""
+        taken = {order.replaces_order_id for order in self._tracked() if not order.without_order_id}
+        for rival in self._tracked():
+            if rival.without_order_id and rival.replaces_order_id is not None and rival.replaces_order_id in taken:
+                self.confirm_rejected(rival)
+
+    def _presume_untried_rejected(self) -> None:
+        """Presume the successor rejected where the old order was not cancelled.
+
+        With STOP_ON_FAILURE the exchange then does not try the new order.
+        """
+        order, successor = self.order, self.successor
+        if (
+            order is None
+            or successor is None
+            or not successor.without_order_id
+            or successor.state is not OrderState.UNKNOWN
+        ):
+            return
+        # CANCELED is not among them: then it may have been this request that cancelled the order.
+        if order.state in (OrderState.WORKING, OrderState.FILLED, OrderState.EXPIRED):
+            self.presume_rejected(successor)
+
+    def _promote_successor(self) -> None:
+        """Make the successor the current order once the old one is off the book."""
+        successor = self.successor
+        if successor is None:
+            return
+        if successor.state is OrderState.REJECTED:
+            self.successor = None
+        elif not successor.without_order_id and self.order is not None and self.order.state is OrderState.WORKING:
+            # Both are reported as on the book, which is impossible: one of the two messages is out of date. The
+            # queries that follow settle it.
+            self.successor = None
+            self._presumed_dead.append(successor)
+        elif (self.order is None or not self.order.alive) and not successor.without_order_id:
+            self.successor = None
+            self.set_current(successor)
+
+    def _reopen_presumed_dead(self) -> None:
+        """Query again a new order that was presumed rejected, where the order it was to replace turns out cancelled.
+
+        The cancel-replace that was presumed failed may be what cancelled it, and then its new half may exist.
+        """
+        order = self.order
+        if order is None or order.state is not OrderState.CANCELED or order.order_id is None:
+            return
+        for candidate in self._presumed_dead:
+            if (
+                candidate.replaces_order_id == order.order_id
+                and candidate.state is OrderState.REJECTED
+                and not candidate.reopened
+            ):
+                candidate.reopened = True
+                candidate.apply(OrderTrigger.REOPENED)
+
+    def _sort_presumed_dead(self) -> None:
+        """Put each order that was presumed rejected in its place: current, finished, or still to be kept."""
+        for candidate in list(self._presumed_dead):
+            if candidate.state is OrderState.REJECTED and candidate.without_order_id:
+                continue
+            if candidate is self.order or candidate is self.successor:
+                self._presumed_dead.remove(candidate)
+            elif not candidate.alive:
+                self._presumed_dead.remove(candidate)
+                self._retire(candidate)
+            elif (
+                not candidate.without_order_id
+                and self.successor is None
+                and (self.order is None or not self.order.alive)
+            ):
+                self._presumed_dead.remove(candidate)
+                self.set_current(candidate)
+        rejected = [candidate for candidate in self._presumed_dead if candidate.state is OrderState.REJECTED]
+        for candidate in rejected[:-_PRESUMED_DEAD_KEPT]:
+            self._presumed_dead.remove(candidate)
+
+    def _publish_cancelled(self) -> None:
+        """Publish OrderCancelled once an order left the book and nothing took its place."""
+        order = self.order
+        if order is None or self.successor is not None or order.state not in (OrderState.CANCELED, OrderState.EXPIRED):
+            return
+        # One of them may still turn out to be the replacement; then OrderReplaced is published instead.
+        if any(candidate.alive for candidate in self._presumed_dead):
+            return
+        if (
+            order.placed_published
+            and not order.cancel_published
+            and order.order_id is not None
+            and order.price is not None
+        ):
+            order.cancel_published = True
+            identity = (order.client_order_id, order.order_id, order.side)
+            self._events.append(OrderCancelled(*identity, order.price, order.filled_quantity, order.quantity))
+
+    def _tracked(self) -> list[Order]:
+        """Successor, current order and those presumed rejected: the newest request first."""
+        current = [order for order in (self.successor, self.order) if order is not None]
+        return current + [candidate for candidate in self._presumed_dead if candidate not in current]
+
+    def _retire(self, order: Order | None) -> None:
+        """Keep a finished order: its fills count, and a late report still finds it."""
+        if order is None or order.order_id is None:
+            return
+        self._finished[order.order_id] = order
+        if order.filled_quantity:
+            self._finished_filled[order.order_id] = order
+        # The sums stay exact; only the ability to match a very late report to this order is given up.
+        while len(self._finished) > _FINISHED_KEPT:
+            oldest = self._forget_finished(next(iter(self._finished)))
+            self._forgotten_base += oldest.filled_quantity
+            self._forgotten_quote += oldest.filled_quote
+
+    def _forget_finished(self, order_id: int) -> Order:
+        self._finished_filled.pop(order_id, None)
+        return self._finished.pop(order_id)

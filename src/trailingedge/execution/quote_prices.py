@@ -1,0 +1,135 @@
+"""The prices of our orders, and the requote plan for a price change between two ticks.
+
+While an exit rests on the book with no request open, nothing unknown and nothing forbidden, another price has exactly
+one answer. A tick that leaves things so prepares a RequotePlan; any input but a price makes the plan void. With the
+plan the market data callback sends the cancel-replace at once. It is recorded right after, and the full calculation
+must come to the same price and quantity, else BrokenInvariant.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trailingedge.model.intent import OrderIntent
+from trailingedge.model.market import BookTop, Side, SymbolRules, round_to_passive_tick
+from trailingedge.model.order_commands import Replace
+from trailingedge.model.order_requests import NewOrderRequest
+from trailingedge.model.pricing_mode import Pricing
+from trailingedge.strategy.decide import Decision
+from trailingedge.strategy.hard_stop import is_breached
+
+
+@dataclass(frozen=True, slots=True)
+class RestingOrder:
+    """An order of ours on the book, with its quantity as placed: market data may be older than a fill."""
+
+    price: Decimal
+    quantity: Decimal
+
+
+def resting_price(
+    pricing: Pricing,
+    side: Side,
+    top: BookTop,
+    tick_size: Decimal,
+    own: RestingOrder | None,
+    left_prices: Collection[Decimal] = (),
+) -> Decimal:
+    """The price at which a `side` order should rest: on a tick, and never taking.
+
+    `own` is our working order; `left_prices` are prices that our orders have just left. Market data that
+    still shows one of them as the best price shows us, and there is no other order to outbid.
+    """
+    step = tick_size if side is Side.BUY else -tick_size  # one tick towards the other side
+    other_side = top.best(side.opposite)
+    nearest = round_to_passive_tick(other_side - step, side, tick_size)  # the most aggressive price that still rests
+    # For an exit that must be quick: one tick from the other side, the most aggressive price that still rests.
+    if pricing is Pricing.OPPOSITE:
+        return nearest
+    best = top.best(side)
+    if own is not None and best == own.price and _quantity(top, side) <= own.quantity:
+        return own.price  # nobody else is at our price: improving on it would only outbid ourselves
+    # Following our own old price would move us back and forth between two ticks.
+    if best in left_prices:
+        return best if own is None else own.price
+    if pricing is not Pricing.IMPROVE:
+        return round_to_passive_tick(best, side, tick_size)
+    better = round_to_passive_tick(best + step, side, tick_size)
+    return better if _is_passive(better, side, other_side) else round_to_passive_tick(best, side, tick_size)
+
+
+def escape_price(side: Side, top: BookTop, tick_size: Decimal, slippage_frac: Decimal) -> Decimal:
+    """The worst price that a taker escape accepts: the other side's best price less the slippage.
+
+    Rounded towards the book, so never worse than the fraction allows.
+    """
+    best = top.best(side.opposite)
+    worst = best * (1 + slippage_frac) if side is Side.BUY else best * (1 - slippage_frac)
+    return round_to_passive_tick(worst, side, tick_size)
+
+
+def _quantity(top: BookTop, side: Side) -> Decimal:
+    return top.bid_quantity if side is Side.BUY else top.ask_quantity
+
+
+def _is_passive(price: Decimal, side: Side, other_side: Decimal) -> bool:
+    return price < other_side if side is Side.BUY else price > other_side
+
+
+TargetQuote = tuple[Decimal, Decimal]
+"""Price and quantity that an order is to move to."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequotePlan:
+    """An order that rests, and everything that decides where it would rest at another price.
+
+    `left_prices` are prices that our orders had, each with the time until which market data may show it.
+    `watches_stop`: at a price beyond the hard stop the plan gives no answer, because the strategy must see it.
+    `quantity` is None where it depends on the price.
+    """
+
+    intent: OrderIntent
+    decision: Decision
+    order_id: int
+    client_order_id: str
+    resting: RestingOrder
+    left_prices: tuple[tuple[Decimal, float], ...]
+    rules: SymbolRules
+    watches_stop: bool
+    quantity: Decimal | None  # where it is the same at any price
+
+    @property
+    def template(self) -> NewOrderRequest:
+        """The order that replaces this one; only price and quantity change."""
+        return NewOrderRequest(self.client_order_id, self.intent.side, self.resting.quantity, self.resting.price)
+
+    def requote_for(self, top: BookTop, now_s: float) -> TargetQuote | None:
+        """Price and quantity to move to; None where the order stays, or where only a full tick can decide."""
+        # A price beyond the hard stop starts its confirmation, which is for the strategy to decide in a full tick.
+        if self.watches_stop and is_breached(float(top.bid), self.decision.state.anchor, self.decision.stop_distance):
+            return None
+        intent, rules = self.intent, self.rules
+        left_prices = [price for price, until_s in self.left_prices if now_s < until_s]
+        price = resting_price(intent.pricing, intent.side, top, rules.tick_size, self.resting, left_prices)
+        if price == self.resting.price:
+            return None
+        quantity = self.quantity or rules.affordable_quantity(intent.side, intent.funds, price)
+        if rules.failed_filter(price, quantity) is not None:
+            return None
+        # These are limits of the pre-trade checks too. A requote is sent first and checked after, so they stand here.
+        if intent.side is Side.SELL:
+            safe = price > top.bid and quantity <= intent.funds
+        else:
+            safe = price < top.ask and quantity * price <= intent.funds
+        return (price, quantity) if safe else None
+
+
+@dataclass(frozen=True, slots=True)
+class SentRequote:
+    """A requote that was sent and recorded, with the one that the full calculation comes to."""
+
+    command: Replace
+    decision: Decision
+    sent: TargetQuote
+    expected: TargetQuote | None

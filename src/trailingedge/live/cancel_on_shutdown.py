@@ -1,0 +1,192 @@
+"""Graceful shutdown: cancels our open order, or reports the order that could not be cancelled.
+
+Theory of operation. `MakerExit` knows its order and the requests in flight, so ticks that only cancel come first. If
+they do not end in time, the list of open orders is swept: everything with our client order ids is cancelled, and an
+order that is not in the list is queried, because that list may lag behind the book. What is still in doubt after
+that is named in an alert, for a person to look after.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+from trailingedge.core.clock import Clock, within
+from trailingedge.core.errors import BrokenInvariant, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.execution.gateway import Gateway
+from trailingedge.execution.order import Order
+from trailingedge.live.exchange_client import ExchangeClient
+from trailingedge.live.node_components import NodeServices
+from trailingedge.live.startup import Startup
+from trailingedge.model.market import ZERO, OrderRecord, Side
+from trailingedge.notifications import event_messages, order_messages
+from trailingedge.notifications.alert_sinks import Alerts
+from trailingedge.reconciliation.recovery import cancel_leftovers
+from trailingedge.risk.duplicate_instance import UnexpectedOrderAction
+
+logger = logging.getLogger(__name__)
+
+# The whole shutdown, logout and closing of the sockets included, is to take less than five seconds: a service
+# manager or a closing terminal may not wait much longer.
+_CANCEL_WITHIN_S: Final = 1.3
+_SWEEP_WITHIN_S: Final = 1.3
+_MARKER_WITHIN_S: Final = 0.7
+_POLL_S: Final = 0.1
+_SHORT_POLL_S: Final = 0.02
+
+_NOT_CONFIRMED: Final = (
+    TimeoutError,
+    SessionLost,
+    OutcomeUnknown,
+    RequestRefused,
+    ProtocolViolation,
+    BrokenInvariant,
+)
+
+
+class Shutdown:
+    """Cancels the orders of a node; with `leave`, only names them. The services do not exist in an early shutdown."""
+
+    def __init__(
+        self,
+        client: ExchangeClient,
+        gateway: Gateway,
+        startup: Startup,
+        clock: Clock,
+        alerts: Alerts,
+        wake: asyncio.Event,
+        *,
+        leave: bool,
+        request_expires_s: float,
+    ) -> None:
+        self._client = client
+        self._gateway = gateway
+        self._startup = startup
+        self._clock = clock
+        self._alerts = alerts
+        self._wake = wake
+        self._leave = leave
+        self._request_expires_s = request_expires_s
+
+    async def cancel_orders(self, services: NodeServices | None, *, stopped: bool = False) -> bool:
+        """Cancel our orders. Returns False if one may still be on the book; raises no TrailingEdgeError.
+
+        `stopped`: the operator ended the session, so the orders of an earlier session go too, even where recovery has
+        not begun to look at them.
+        """
+        self._client.api.retry_quickly()  # a reconnect must not wait out its backoff now
+        # A start that fails by itself does not touch orders that recovery has not judged: the next start adopts them.
+        leftovers = self._startup.recovering or (stopped and self._startup.recovery_due)
+        cancelled = await self._cancel_all(services, leftovers=leftovers)
+        if services is None:
+            return cancelled
+        markers = services.anchor_markers
+        with contextlib.suppress(TimeoutError):
+            async with within(self._clock, _MARKER_WITHIN_S):
+                while markers.maybe_open:  # the marker writer cancels its order itself
+                    await self._clock.sleep(_SHORT_POLL_S)
+        for client_order_id, order in markers.maybe_open.items():
+            text = event_messages.order_left(services.rules, order.side, order.quantity, order.price, client_order_id)
+            self._alerts.send(text, logging.ERROR)
+        return cancelled and not markers.maybe_open
+
+    async def _cancel_all(self, services: NodeServices | None, *, leftovers: bool) -> bool:
+        try:
+            if self._startup.left:
+                async with within(self._clock, _SWEEP_WITHIN_S):
+                    await self._until_done(self._startup.cancel_left)
+            if leftovers and not self._leave:
+                async with within(self._clock, _SWEEP_WITHIN_S):
+                    await self._until_done(lambda: cancel_leftovers(self._client.account, self._clock, lambda _: None))
+            if services is not None and self._leave:
+                self.name_orders(services, logging.WARNING)
+            elif services is not None:
+                await self._cancel_exit(services)
+        except _NOT_CONFIRMED as error:
+            logger.warning("shutdown: cancel not confirmed, an order may be left reason=%s", str(error) or "timeout")
+            self.name_orders(services, logging.ERROR)
+            if leftovers:
+                self._alerts.send(event_messages.leftovers_unclear(), logging.ERROR)
+            return False
+        return True
+
+    def name_orders(self, services: NodeServices | None, level: int) -> None:
+        """Send an alert for each order of ours that is or may be on the book."""
+        if services is None:
+            return
+        left = [(own, probe.side, probe.quantity, probe.price) for own, probe in self._startup.left.items()]
+        alive = services.core.maker_exit.alive
+        left += [(order.client_order_id, order.side, order.remaining, order.price or ZERO) for order in alive]
+        for client_order_id, side, remaining, price in left:
+            self._alerts.send(event_messages.order_left(services.rules, side, remaining, price, client_order_id), level)
+
+    async def _cancel_exit(self, services: NodeServices) -> None:
+        """Cancel the exit order, by ticks first, then by a sweep. Raises if that is not confirmed."""
+        try:
+            async with within(self._clock, _CANCEL_WITHIN_S):
+                await self._tick_until_idle(services)
+            return
+        except (TimeoutError, BrokenInvariant) as error:
+            logger.warning("shutdown: cancel is slow, trying all orders reason=%s", str(error) or "not confirmed yet")
+        swept: list[OrderRecord] = []
+        async with within(self._clock, _SWEEP_WITHIN_S):
+            await self._until_done(lambda: self._sweep(services, swept))
+
+    async def _until_done(self, cancel: Callable[[], Awaitable[object]]) -> None:
+        """Run `cancel` on one connection after another until it succeeds. The caller limits the time."""
+        while True:
+            await self._client.api.wait_ready()
+            try:
+                await cancel()
+            except SessionLost as lost:
+                logger.warning("shutdown: connection lost, cancelling again reason=%s", lost)
+                await self._clock.sleep(_SHORT_POLL_S)
+            else:
+                return
+
+    async def _sweep(self, services: NodeServices, swept: list[OrderRecord]) -> None:
+        """Cancel every open order of ours, adding it to `swept`, and check the orders that the exit had."""
+
+        def on_cancelled(gone: OrderRecord) -> None:
+            swept.append(gone)
+            side, own = gone.side or Side.SELL, gone.client_order_id
+            logger.info("%s", order_messages.order_cancelled(services.rules, side, gone.remaining, gone.price, own))
+
+        await cancel_leftovers(self._client.account, self._clock, on_cancelled, _of_another_instance(services))
+        for order in services.core.maker_exit.alive:
+            if not (_is_among(order, swept) or await self._is_final(order)):
+                raise OutcomeUnknown(f"{order.client_order_id} may be on the book, or still reach it")
+
+    async def _is_final(self, order: Order) -> bool:
+        """Whether `order` is off the book for good. The list of open orders, which lacked it, may lag behind."""
+        if order.order_id is None:  # no reply had its id, so it cannot be queried: wait out its recvWindow
+            return self._clock.now_s() - order.sent_s >= self._request_expires_s
+        record = await self._client.account.order_status(order.order_id)
+        return record.status is not None and record.status.final
+
+    async def _tick_until_idle(self, services: NodeServices) -> None:
+        """Run ticks that only cancel, until no order of the exit is on the book, in flight or unknown."""
+        core = services.core
+        while not core.maker_exit.idle:
+            view = self._client.market_state.view(self._clock.now_s())
+            for command in core.shutdown_tick(view, self._client.server_clock.now_ms()):
+                self._gateway.send(command)
+            services.publish_events()
+            if not core.maker_exit.idle:
+                with contextlib.suppress(TimeoutError):
+                    async with within(self._clock, _POLL_S):
+                        await self._wake.wait()
+                self._wake.clear()
+
+
+def _of_another_instance(services: NodeServices) -> Callable[[OrderRecord], bool]:
+    """Selects orders that bear our client-order-id prefix but belong to another instance: not ours to cancel."""
+    return lambda record: services.core.risk.instance_check.classify(record, busy=False) is UnexpectedOrderAction.STOP
+
+
+def _is_among(order: Order, swept: Iterable[OrderRecord]) -> bool:
+    """Whether `order` was swept; compared by client order id where no reply had its order id."""
+    if order.order_id is not None:
+        return any(record.order_id == order.order_id for record in swept)
+    return any(record.client_order_id == order.client_order_id for record in swept)

@@ -1,0 +1,176 @@
+"""Node services: trading core, announcer, statistics and marker writer of one run.
+
+They exist once the exchange's rules are known: `live.node_builder` builds them at that point of the start. Here are
+the actions that concern several of them: an execution report, a halt, new rules, a restart, a sample for the
+summaries. `live.operator_queries` answers what an operator asks.
+"""
+
+import logging
+from decimal import Decimal
+
+from trailingedge.accounting.statistics import DailyResults, RunStatistics
+from trailingedge.core.clock import Clock
+from trailingedge.execution.anchor_marker import AnchorMarkerWriter, MarkerContext
+from trailingedge.execution.trading_core import TradingCore
+from trailingedge.live.operator_queries import OperatorQueries
+from trailingedge.model.market import ZERO, ExecutionReport, SymbolRules
+from trailingedge.model.market_state import MarketState
+from trailingedge.notifications import event_messages, query_answers
+from trailingedge.notifications.alert_sinks import Alerts
+from trailingedge.notifications.announcer import Announcer
+from trailingedge.reconciliation.exit_ledger import exit_totals
+from trailingedge.reconciliation.recovery import RecoveredState
+from trailingedge.strategy.regime import price_at
+from trailingedge.websocket.account import AccountSession
+
+logger = logging.getLogger(__name__)
+
+
+async def query_balances(account: AccountSession, market_state: MarketState, settled_ms: int) -> None:
+    """Ask for the balances. `settled_ms`: the answer accounts for every change of ours up to that time."""
+    pushes = market_state.balance_updates
+    answer = await account.balances()
+    # Events that arrived during the request may be newer than its answer; the market state compares them.
+    market_state.on_queried_balances(answer.balances, answer.account_ms, pushes, settled_ms)
+
+
+def marker_context(core: TradingCore, market_state: MarketState, server_ms: int) -> MarkerContext | None:
+    """The data for an anchor marker now; None while an exit or the market's state forbids one."""
+    state, top = core.state, market_state.top
+    if state.regime is None or top is None or not (core.is_idle and core.rules.trading):
+        return None
+    return MarkerContext(
+        regime=state.regime,
+        anchor_price=price_at(state.regime, state.anchor),
+        top=top,
+        rules=core.rules,
+        number=server_ms,
+        can_spare=lambda order: core.can_spare(order.side, order.quantity, order.price, top),
+    )
+
+
+class NodeServices:
+    """The services of one run. `fee` is the maker fee in force."""
+
+    def __init__(
+        self,
+        core: TradingCore,
+        announcer: Announcer,
+        statistics: RunStatistics,
+        daily_results: DailyResults,
+        queries: OperatorQueries,
+        anchor_markers: AnchorMarkerWriter,
+        market_state: MarketState,
+        alerts: Alerts,
+        clock: Clock,
+        *,
+        mode: str,
+        fee: Decimal,
+    ) -> None:
+        self.core = core
+        self.statistics = statistics
+        self.queries = queries
+        self.anchor_markers = anchor_markers
+        self.fee = fee
+        self._announcer = announcer
+        self._daily_results = daily_results
+        self._market_state = market_state
+        self._alerts = alerts
+        self._clock = clock
+        self._mode = mode
+
+    @property
+    def rules(self) -> SymbolRules:
+        """The rules in force."""
+        return self.core.rules
+
+    @property
+    def market_ms(self) -> int:
+        """The exchange's time."""
+        return self._market_state.market_ms(self._clock.now_s())
+
+    def restore(self, recovered: RecoveredState) -> None:
+        """Continue where an earlier session ended. Called before the first tick."""
+        state, active_exit = recovered.state, recovered.active_exit
+        self.core.restore(state, active_exit, self._clock.now_s(), recovered.history)
+        if state.regime is not None:
+            self.statistics.resume_anchor(price_at(state.regime, state.anchor))
+        number = None if active_exit is None else active_exit.number
+        fills = recovered.history.fills
+        breakers = self.core.risk.breakers
+        # The unfinished exit is counted as it goes on, not as one that has ended.
+        breakers.restore(exit_totals(fill for fill in fills if fill[0] != number), self.market_ms)
+        if active_exit is not None:
+            breakers.continue_exit(active_exit.side, (fill for fill in fills if fill[0] == number))
+
+    # Events ----------------------------------------------------------------------------------
+
+    def on_report(self, report: ExecutionReport) -> None:
+        """An execution report, ours or another's."""
+        self.statistics.on_report(report)
+        self.core.on_report(report, self._market_state.balance_updates)
+
+    def publish_events(self) -> None:
+        """Announce what the core has reported since the last time."""
+        for event in self.core.events:
+            self._announcer.announce(event)
+        self.core.events.clear()
+
+    def halt(self, reason: str) -> bool:
+        """Halt trading after a mistake of ours: no exit starts, the order is cancelled, and the operator decides.
+
+        Returns False if trading was halted already.
+        """
+        is_new = self.core.halt(reason)
+        if is_new:
+            self._alerts.send(event_messages.halted(reason), logging.ERROR)
+        else:
+            logger.warning("still halted reason=%s", reason)
+        # The mistake may be in what we believe about our orders, so ask the exchange before cancelling.
+        self.requery_orders()
+        # The tick that failed has not published its events.
+        self.publish_events()
+        return is_new
+
+    def requery_orders(self) -> None:
+        """Trust no reply that is still due: query our open orders before any other request."""
+        self.core.maker_exit.on_disconnect(self._clock.now_s())
+
+    def update_rules(self, rules: SymbolRules) -> None:
+        """The exchange's rules were read again."""
+        before = self.rules
+        if rules == before:
+            return
+        logger.info("rules changed from=%s to=%s", before, rules)
+        self.core.update_rules(rules)
+        self._announcer.rules = rules
+        if rules.trading and not before.trading:
+            self._alerts.send(event_messages.trading_again(rules.symbol))
+        elif before.trading and not rules.trading:
+            self._alerts.send(event_messages.not_trading(rules.symbol, rules.status), logging.WARNING)
+
+    async def read_balances(self, account: AccountSession) -> None:
+        """Read the balances, and pass them to the core with the fills that they include."""
+        # Fills and pushes may arrive while the request is under way; the mark shows which came before it.
+        mark = self.core.balance_sync.mark(self._market_state.balance_updates)
+        await query_balances(account, self._market_state, self.core.maker_exit.funds_changed_ms)
+        self.core.balance_sync.on_balances_read(mark, self._market_state.balance_updates)
+
+    # Records ---------------------------------------------------------------------------------
+
+    def record_sample(self) -> None:
+        """Add the account's value to the statistics. The last sample of a day also sends its summary."""
+        top = self._market_state.top
+        if top is None:
+            return
+        market_ms = self.market_ms
+        self.statistics.mark_to_market(market_ms, top.bid, *self._totals())
+        day = self._daily_results.day_result_due(market_ms)
+        if day is not None:
+            self._alerts.send(query_answers.daily_summary(self.rules, self._mode, day, self.core.state.regime))
+
+    def _totals(self) -> tuple[Decimal, Decimal]:
+        """Base and quote of the account, free and locked, also what other orders have locked."""
+        balances = self._market_state.balances
+        base, quote = (balances.get(asset) for asset in (self.rules.base_asset, self.rules.quote_asset))
+        return ZERO if base is None else base.total, ZERO if quote is None else quote.total

@@ -1,0 +1,136 @@
+"""Parameters of the live parts: the few values that each takes from the settings, made by `live.factory`.
+
+No part of this package but the factory sees `Settings`, so that a reader knows from a constructor what a part
+depends on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from random import Random
+
+from trailingedge.execution.maker_exit import MakerExitParams
+from trailingedge.execution.trading_core import TradingParams
+from trailingedge.indicators.donchian import Breakout, DonchianChannel
+from trailingedge.model.market import BookTop, SymbolRules
+from trailingedge.reconciliation.recovery import RecoveryContext
+from trailingedge.risk.risk_engine import RiskEngine
+from trailingedge.strategy.inputs import StrategyParams
+from trailingedge.websocket.socket_dialer import Backoff
+
+
+@dataclass(frozen=True, slots=True)
+class ReconnectParams:
+    """Pauses between connection attempts: the first, the longest, and how many attempts in a row may fail."""
+
+    base_s: float
+    max_s: float
+    max_retries: int
+
+    def backoff(self, random: Random) -> Backoff:
+        """A fresh backoff; each connection has its own."""
+        return Backoff(self.base_s, self.max_s, self.max_retries, random)
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeClientParams:
+    """What the two connections to the exchange need."""
+
+    symbol: str
+    kline_interval: str
+    recv_window_ms: int
+    account_probe_s: float
+    stale_after_s: float
+    reconnect: ReconnectParams
+
+
+@dataclass(frozen=True, slots=True)
+class PaperFeedParams:
+    """What the paper exchange needs: the real market to follow and the fee that its account pays."""
+
+    symbol: str
+    kline_interval: str
+    klines_maxlen: int
+    stale_after_s: float
+    fee: Decimal | None
+    reconnect: ReconnectParams
+
+
+@dataclass(frozen=True, slots=True)
+class TermsPolicy:
+    """How the settings judge the exchange's rules and fee. `fee` overrides the exchange's maker fee, None does not.
+
+    `problems` takes rules and maker fee, `warnings` the maker fee; `effective_rules` applies the stricter of the
+    exchange's rules and ours.
+    """
+
+    problems: Callable[[SymbolRules, Decimal], list[str]]
+    warnings: Callable[[Decimal], list[str]]
+    effective_rules: Callable[[SymbolRules], SymbolRules]
+    fee: Decimal | None
+
+    def fee_in_force(self, maker_fee: Decimal) -> Decimal:
+        """FEE where it is set, else the account's maker fee."""
+        return maker_fee if self.fee is None else self.fee
+
+
+RecoveryContextFactory = Callable[[SymbolRules, float, Callable[[], BookTop], Callable[[], int]], RecoveryContext]
+"""Takes the effective rules, the fee in force, and functions that return the newest best prices and market time."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartParams:
+    """What the steps of a start need, in the daemon and in its rehearsal by `doctor`."""
+
+    symbol: str
+    kline_interval: str
+    klines_wanted: int
+    channel_klines: int  # with fewer the channel is not full
+    stale_after_s: float
+    recv_window_ms: int
+    request_expires_s: float
+    escape_after_s: float  # 0 = off
+    reserve_base: Decimal
+    reserve_quote: Decimal
+    terms: TermsPolicy
+    strategy_params: Callable[[SymbolRules, float], StrategyParams]
+    recovery_context: RecoveryContextFactory
+
+
+@dataclass(frozen=True, slots=True)
+class CheckParams:
+    """What the rehearsal of a start needs. `permissions_url`: where the key's permissions are queried, if there."""
+
+    start: StartParams
+    reconnect: ReconnectParams
+    permissions_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesParams:
+    """What trading needs once the exchange's rules are known; see `live.node_builder.build_services`."""
+
+    mode: str
+    start_paused: bool
+    stop_confirm_s: float
+    kline_interval: str
+    request_expires_s: float
+    followed_breakouts: frozenset[Breakout]
+    trading: TradingParams
+    maker_exit: MakerExitParams
+    strategy_params: Callable[[SymbolRules, float], StrategyParams]
+    channel: Callable[[], DonchianChannel]
+    risk_engine: Callable[[SymbolRules, int], RiskEngine]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeParams:
+    """Everything that a trading node takes from the settings."""
+
+    client: ExchangeClientParams
+    start: StartParams
+    services: ServicesParams
+    klines_maxlen: int
+    order_budget_reserve: float
+    wake_every_s: float  # a tick is due after so long without any event
+    leave_orders: bool  # at the end our order stays on the book

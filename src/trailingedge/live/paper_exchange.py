@@ -1,0 +1,352 @@
+"""Paper exchange: the embedded exchange at the real market's prices, with an account without money.
+
+Theory of operation. Public connections, which need no key, feed the real market into the embedded exchange, and the
+daemon trades there over the same protocol as everywhere. Rules and limits are the real exchange's, read at the start;
+its trading status is read again every minute. Without data from the real market, the embedded one stands still and
+answers no request for prices: the daemon finds its data stale, as it would on the real exchange.
+
+It is kinder than the real exchange in two ways: our orders rest at once, and no other trader reacts to them.
+`simulator.book` says when they fill; a trade that we missed fills nothing. Each start opens a new account.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from random import Random
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from trailingedge.auth.manager import KeyManager
+from trailingedge.config import Endpoints
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import (
+    ConfigError,
+    ExchangeUnreachable,
+    OutcomeUnknown,
+    ProtocolViolation,
+    RequestRefused,
+    SessionLost,
+    most_severe,
+)
+from trailingedge.live.node_params import PaperFeedParams
+from trailingedge.model.market import ZERO, BookTop, Kline, RateLimit, SymbolRules
+from trailingedge.model.market_state import MarketState
+from trailingedge.simulator.engine import BREAK
+from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.feeds.live import LiveMarket, OpeningTick
+from trailingedge.simulator.klines import Interval
+from trailingedge.simulator.order_entry import Exchange
+from trailingedge.simulator.server import LoopbackExchange
+from trailingedge.websocket import market_fetch
+from trailingedge.websocket.api_client import ApiClient
+from trailingedge.websocket.api_connection import ApiSession
+from trailingedge.websocket.market_stream import MarketStream
+from trailingedge.websocket.result_parser import read_klines
+from trailingedge.websocket.retry import Retry
+from trailingedge.websocket.socket_dialer import Backoff, Dial
+from trailingedge.websocket.trade_stream import PublicTrade, TradeStream
+
+logger = logging.getLogger(__name__)
+
+_TRANSIENT: Final = (RequestRefused, OutcomeUnknown, ProtocolViolation, SessionLost)
+_SEEN_FOR_S: Final = 4.0  # how long prices stay visible that were neither reported nor confirmed again
+_RULES_GOOD_FOR_S: Final = 60.0
+_GAPS_KEPT: Final = 100
+_SPARE_KLINES: Final = 200  # beyond those that the bot keeps, for what it requests after a loss
+_LEAST_ORDERS: Final = 10  # of the smallest size, that the account must have enough for
+
+
+@dataclass(frozen=True, slots=True)
+class PaperExchange:
+    """An exchange at real prices, and keys for its one account.
+
+    `gaps` grows with descriptions of what was missed. `ended` is set when the real market is given up.
+    """
+
+    loopback: LoopbackExchange
+    keys: KeyManager
+    gaps: Iterable[str]
+    ended: asyncio.Event
+
+
+@contextlib.asynccontextmanager
+async def paper_exchange(
+    params: PaperFeedParams,
+    sources: Endpoints,
+    dial: Dial,
+    clock: Clock,
+    random: Random,
+    *,
+    listen: bool = True,
+    on_step: Callable[[str, str], None] = lambda _name, _result: None,
+) -> AsyncIterator[PaperExchange]:
+    """Open the exchange and feed it from `sources` during the block. `on_step` receives the opening's steps.
+
+    `listen` False: it can be reached in memory only. The account starts with one of the base asset, or with enough to
+    trade, and pays FEE if that is set. Raises ConfigError for a symbol that is not listed, StartFailed, and
+    ExchangeUnreachable once the reconnects are used up: at once while it opens, else after the block.
+    """
+    feed = PaperMarketFeed(params, sources, dial, clock, random)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            connection = tasks.create_task(feed.run_connection())
+            try:
+                market = await feed.fetch_snapshot()
+                on_step("real market", f"{len(market.klines)} candles, prices from {sources.ws_stream_url}")
+                exchange = _exchange(params, market, clock)
+                exchange.engine.prices_known = feed.in_sight
+                async with LoopbackExchange(exchange, _opening(market), clock, listen=listen) as loopback:
+                    feeding = tasks.create_task(feed.run(LiveMarket(loopback.hub, _interval(params))))
+                    try:
+                        yield PaperExchange(loopback, _account_key(exchange), feed.gaps, feed.ended)
+                    finally:
+                        feeding.cancel()  # before the exchange closes, which could not take a price any more
+            finally:
+                connection.cancel()
+    except BaseExceptionGroup as group:
+        failure = most_severe(group)
+        raise failure from failure.__cause__
+    if feed.given_up is not None:
+        raise feed.given_up
+
+
+@dataclass(frozen=True, slots=True)
+class MarketSnapshot:
+    """The real market at the start: rules and limits, klines (oldest first), best prices, its time."""
+
+    rules: SymbolRules
+    limits: Sequence[RateLimit]
+    klines: Sequence[Kline]  # closed ones
+    forming: Sequence[Kline]  # one, or none
+    top: BookTop
+    market_ms: int
+
+
+def _interval(params: PaperFeedParams) -> Interval:
+    return Interval(params.kline_interval)
+
+
+def _exchange(params: PaperFeedParams, market: MarketSnapshot, clock: Clock) -> Exchange:
+    """The embedded exchange with the real one's rules and klines."""
+    maker_fee = ZERO if params.fee is None else params.fee
+    spec = dataclasses.replace(ExchangeSpec().for_rules(market.rules, market.limits), maker_fee=maker_fee)
+    exchange = Exchange(spec, clock, {spec.base_asset: _opening_balance(market)})
+    exchange.engine.symbol_status = market.rules.status
+    interval, klines = _interval(params), exchange.engine.klines
+    klines.relay_interval(interval, params.klines_maxlen + _SPARE_KLINES)
+    for kline in (*market.klines, *market.forming):
+        klines.add_relayed(interval, kline)
+    return exchange
+
+
+def _opening(market: MarketSnapshot) -> OpeningTick:
+    last_price = market.klines[-1].close if market.klines else market.top.bid
+    return OpeningTick.of_market(market.rules, market.top, last_price, market.market_ms)
+
+
+def _opening_balance(market: MarketSnapshot) -> Decimal:
+    """One of the base asset, or the least power of ten that is enough to trade."""
+    balance = Decimal(1)
+    while balance * market.top.bid < _LEAST_ORDERS * market.rules.min_notional:
+        balance *= 10
+    return balance
+
+
+def _account_key(exchange: Exchange) -> KeyManager:
+    """Keys of a new account."""
+    private_key = Ed25519PrivateKey.generate()
+    return KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
+
+
+class PaperMarketFeed:
+    """The real market over public connections that reconnect by themselves. First `fetch_snapshot`, then `run`."""
+
+    def __init__(self, params: PaperFeedParams, sources: Endpoints, dial: Dial, clock: Clock, random: Random) -> None:
+        self.ended = asyncio.Event()
+        self.given_up: ExchangeUnreachable | None = None
+        self._params = params
+        self._clock = clock
+        self._rules: SymbolRules | None = None
+        self._prices = PaperPrices(params.klines_maxlen, min(_SEEN_FOR_S, params.stale_after_s))
+
+        def backoff() -> Backoff:
+            return params.reconnect.backoff(random)
+
+        self._api = ApiClient(sources.ws_api_url, dial=dial, clock=clock, backoff=backoff(), on_open=_without_logon)
+        self._retry = Retry(self._api, clock, clock.unix_ms, "the real market")
+        self._market = MarketStream(
+            sources.ws_stream_url,
+            params.symbol,
+            params.kline_interval,
+            market_state=self._prices,
+            api=self._api,
+            dial=dial,
+            clock=clock,
+            backoff=backoff(),
+            stale_after_s=self._prices.visible_for_s,
+            on_down=self._on_market_lost,
+        )
+        self._trades = TradeStream(
+            sources.ws_stream_url, params.symbol, self._on_trade, dial=dial, clock=clock, backoff=backoff()
+        )
+
+    @property
+    def gaps(self) -> Iterable[str]:
+        """Descriptions of what was missed, oldest first; only the newest are kept."""
+        return self._prices.gaps
+
+    def in_sight(self) -> bool:
+        """Whether the best prices are current."""
+        return self._prices.in_sight(self._clock.now_s())
+
+    async def run_connection(self) -> None:
+        """Keep the connection for requests, until cancelled. Raises ExchangeUnreachable before trading has begun."""
+        await self._until_given_up(self._api.run())
+
+    async def fetch_snapshot(self) -> MarketSnapshot:
+        """Request the market as it is now. Raises ConfigError for a symbol that is not listed, and StartFailed."""
+        api, params = self._api, self._params
+        symbol, interval, count = params.symbol, params.kline_interval, params.klines_maxlen
+        rules, limits = await self._retry.run(lambda: market_fetch.exchange_info(api, symbol))
+        klines = await self._retry.run(lambda: market_fetch.klines(api, symbol, interval, count))
+        forming = [kline for kline in await self._retry.run(self._newest_kline) if _follows(kline, klines)]
+        seconds = await self._retry.run(lambda: market_fetch.klines(api, symbol, "1s", 1))
+        top = await self._retry.run(lambda: market_fetch.book(api, symbol))
+        # The one-second kline gives the market's time to a second; the others only to a candle.
+        now_s, newest = self._clock.now_s(), [*klines[-1:], *seconds]
+        market_ms = max((kline.close_ms + 1 for kline in newest), default=self._clock.unix_ms())
+        self._rules = rules
+        self._prices.load_klines(klines)
+        self._prices.on_event_time(market_ms, now_s)
+        self._prices.on_top(top, now_s)
+        return MarketSnapshot(rules, limits, klines, forming, top, market_ms)
+
+    async def run(self, market: LiveMarket) -> None:
+        """Feed `market` with what the real one reports, until cancelled."""
+        self._prices.feed_into(market)
+        async with asyncio.TaskGroup() as tasks:
+            for job in (self._market.run(), self._trades.run(), self._refresh_status(market)):
+                tasks.create_task(self._until_given_up(job))
+
+    async def _newest_kline(self) -> Sequence[Kline]:
+        """The newest kline. It is probably still forming, though the parser marks it closed."""
+        symbol, interval = self._params.symbol, self._params.kline_interval
+        return read_klines(await self._api.call("klines", {"symbol": symbol, "interval": interval, "limit": 1}))
+
+    async def _until_given_up(self, job: Coroutine[Any, Any, None]) -> None:
+        """Run `job`. Once the daemon trades, the end of the real market sets `ended` and does not raise.
+
+        An exception would close the exchange under the daemon; `ended` lets it shut down first.
+        """
+        try:
+            await job
+        except ExchangeUnreachable as error:
+            if not self._prices.feeding:
+                raise
+            self.given_up = error
+            self.ended.set()
+
+    def _on_market_lost(self, reason: str) -> None:
+        logger.warning("real market out of sight reason=%r", reason)
+        self._prices.invalidate_top()
+
+    def _on_trade(self, trade: PublicTrade) -> None:
+        self._prices.hear_trade(trade, self._clock.now_s())
+
+    async def _refresh_status(self, market: LiveMarket) -> None:
+        """Read the symbol's status every minute. Its tick size, lot and filters stay those of the start."""
+        while True:
+            await self._clock.sleep(_RULES_GOOD_FOR_S)
+            try:
+                rules, _ = await market_fetch.exchange_info(self._api, self._params.symbol)
+            except ConfigError:  # the symbol was listed when we started
+                market.on_symbol_status(BREAK)
+                continue
+            except _TRANSIENT as error:
+                logger.debug("! rules not refreshed reason=%s", error)
+                continue
+            market.on_symbol_status(rules.status)
+            if self._rules is not None and rules != dataclasses.replace(self._rules, status=rules.status):
+                logger.warning("the exchange has changed its rules; paper keeps the old ones until it is restarted")
+                self._rules = rules
+
+
+def _follows(kline: Kline, klines: Sequence[Kline]) -> bool:
+    """Whether `kline` directly follows the last of `klines`.
+
+    If not, another one closed between the two requests; the stream's next kline will show that gap and fill it.
+    """
+    return not klines or kline.open_ms == klines[-1].close_ms + 1
+
+
+async def _without_logon(_: ApiSession) -> None:
+    """Public requests need no logon."""
+
+
+class PaperPrices(MarketState):
+    """The real market's state, passed on to the embedded market as it changes.
+
+    Prices are visible for `visible_for_s` after they were reported or confirmed. A longer silence is a gap.
+    """
+
+    def __init__(self, klines_maxlen: int, visible_for_s: float) -> None:
+        super().__init__(klines_maxlen)
+        self.visible_for_s = visible_for_s
+        self.gaps: deque[str] = deque(maxlen=_GAPS_KEPT)
+        self._market: LiveMarket | None = None
+        self._seen_s: float | None = None
+
+    @property
+    def feeding(self) -> bool:
+        """Whether an embedded market is fed."""
+        return self._market is not None
+
+    def feed_into(self, market: LiveMarket) -> None:
+        """Pass everything on to `market` from now on."""
+        self._market = market
+
+    def in_sight(self, now_s: float) -> bool:
+        """Whether the best prices are current."""
+        return now_s - self.top_confirmed_s < self.visible_for_s
+
+    def on_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
+        """New best prices."""
+        super().on_top(top, now_s, late=late)
+        self._note_visible(now_s)
+        if self._market is not None:
+            self._market.on_top(top, self.market_ms(now_s))
+
+    def confirm_top(self, now_s: float) -> None:
+        """The best prices are confirmed."""
+        super().confirm_top(now_s)
+        self._note_visible(now_s)
+
+    def on_kline(self, kline: Kline, event_ms: int, now_s: float) -> None:
+        """A kline. A closed one is passed on once, by way of the history, which drops repetitions."""
+        super().on_kline(kline, event_ms, now_s)
+        # `view` hands each closed kline over once.
+        changed = [*self.view(now_s).closed_klines, *([] if kline.closed else [kline])]
+        if self._market is not None:
+            for each in changed:
+                self._market.on_kline(each, event_ms)
+
+    def hear_trade(self, trade: PublicTrade, now_s: float) -> None:
+        """A trade. While the prices are stale it is dropped: it would fill orders at prices of before the gap."""
+        self.on_event_time(trade.time_ms, now_s)
+        if self._market is not None and self.in_sight(now_s):
+            self._market.on_trade(trade.price, trade.quantity, trade.aggressor, self.market_ms(now_s))
+
+    def _note_visible(self, now_s: float) -> None:
+        missed_s = 0.0 if self._seen_s is None else now_s - self._seen_s
+        self._seen_s = now_s
+        if missed_s >= self.visible_for_s:
+            until = datetime.fromtimestamp(self.market_ms(now_s) / 1000, UTC)
+            self.gaps.append(f"{missed_s:.0f} s of the real market before {until:%Y-%m-%d %H:%M:%S} UTC")
+            logger.warning("real market in sight again missed_s=%.1f", missed_s)

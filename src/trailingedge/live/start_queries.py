@@ -1,0 +1,98 @@
+"""Start steps: the exchange's rules, the fee and the candles, requested and judged as every start needs them.
+
+`live.startup` runs them in the daemon, each with retries; `commands.checks.online` rehearses each once for `doctor`
+and `check --online`. The order of a start is: connection, clock, logon (`AccountSession.open` in both), rules, fee,
+candles, market stream, own orders, balances. Each result carries the texts that people read about it, so that both
+say the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trailingedge.live.node_params import StartParams
+from trailingedge.model.market import ZERO, BookTop, Kline, RateLimit, SymbolRules, format_plain
+from trailingedge.notifications import event_messages
+from trailingedge.websocket import market_fetch
+from trailingedge.websocket.account import AccountSession
+from trailingedge.websocket.api_client import RequestCaller
+
+
+@dataclass(frozen=True, slots=True)
+class RulesResult:
+    """The symbol's rules: as the exchange lists them, and the effective ones, which our settings may tighten.
+
+    `problems`: settings that the exchange does not allow, apart from the fee.
+    """
+
+    listed: SymbolRules
+    effective: SymbolRules
+    limits: tuple[RateLimit, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def grid(self) -> str:
+        """Tick size and lot."""
+        return f"tick {format_plain(self.effective.tick_size)}, lot {format_plain(self.effective.step_size)}"
+
+
+@dataclass(frozen=True, slots=True)
+class FeeResult:
+    """The account's fees, and `in_force` the maker fee that the strategy uses.
+
+    `problems`: all settings that the exchange does not allow, now that the fee is known.
+    """
+
+    maker: Decimal
+    taker: Decimal
+    in_force: Decimal
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KlinesResult:
+    """The newest closed klines, oldest first. A new symbol may have fewer than the channel takes."""
+
+    klines: Sequence[Kline]
+    text: str
+    fill_channel: bool
+
+
+def prices_text(rules: SymbolRules, top: BookTop) -> str:
+    """Best bid and ask."""
+    return f"bid {event_messages.price(rules, top.bid)}, ask {event_messages.price(rules, top.ask)}"
+
+
+class StartSteps:
+    """Requests over `api` and `account`. Each raises RequestRefused, OutcomeUnknown, SessionLost, ProtocolViolation."""
+
+    def __init__(self, params: StartParams, api: RequestCaller, account: AccountSession) -> None:
+        self._params = params
+        self._api = api
+        self._account = account
+
+    async def rules(self) -> RulesResult:
+        """Request the rules. Raises ConfigError as well, for a symbol that is not listed."""
+        policy = self._params.terms
+        listed, limits = await market_fetch.exchange_info(self._api, self._params.symbol)
+        return RulesResult(listed, policy.effective_rules(listed), limits, tuple(policy.problems(listed, ZERO)))
+
+    async def fee(self, rules: RulesResult) -> FeeResult:
+        """Request the account's fees."""
+        policy = self._params.terms
+        commission = await self._account.commission()
+        return FeeResult(
+            commission.maker,
+            commission.taker,
+            policy.fee_in_force(commission.maker),
+            tuple(policy.problems(rules.listed, commission.maker)),
+            tuple(policy.warnings(commission.maker)),
+        )
+
+    async def klines(self) -> KlinesResult:
+        """Request the newest klines, without a gap, as many as the settings ask for or as there are."""
+        params = self._params
+        found = await market_fetch.klines(self._api, params.symbol, params.kline_interval, params.klines_wanted)
+        text = f"{len(found)} of {params.klines_wanted}, {params.kline_interval} each"
+        return KlinesResult(found, text, len(found) >= params.channel_klines)

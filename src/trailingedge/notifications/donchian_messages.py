@@ -1,0 +1,37 @@
+"""Alert texts on the Donchian channel: a breakout, a squeeze, and the gate that opens at its middle."""
+
+from trailingedge.model.market import SymbolRules
+from trailingedge.notifications.event_messages import AnyNumber, price
+
+
+def breakout(rules: SymbolRules, close: AnyNumber, bound: AnyNumber, *, up: bool, traded: bool = True) -> str:
+    """`traded`: the settings make an exit of a breakout in this direction."""
+    where, setting = ("above", "BREAKOUT_ENTRY") if up else ("below", "BREAKOUT_EXIT")
+    text = f"breakout: a candle closed at {price(rules, close)}, {where} the channel's {price(rules, bound)}"
+    return text if traded else f"{text}; no order is placed for it ({setting}=false)"
+
+
+def squeeze(rules: SymbolRules, width: AnyNumber, narrower_frac: float) -> str:
+    """The channel is narrow compared with its recent widths."""
+    share = f"{narrower_frac * 100:.0f} %"
+    return f"squeeze: the channel is {price(rules, width)} wide, only {share} of its recent widths were narrower"
+
+
+def gate_shut(rules: SymbolRules, at: AnyNumber, *, by_flush: bool, mid: AnyNumber | None = None) -> str:
+    """`mid` is the middle of the channel in force; None before there are enough candles for a channel."""
+    if by_flush:
+        cause, side = f"the hard stop sold at {price(rules, at)}", "above"
+    else:
+        cause, side = f"a candle closed at {price(rules, at)}, too far above the anchor", "below"
+    # The middle moves with each candle, so its price is that of now.
+    level = "the channel's middle" if mid is None else f"the channel's middle (now {price(rules, mid)})"
+    return (
+        f"gate shut: {cause}; no buy-back of {rules.base_asset} until a candle closes {side} {level}; "
+        f"'x' or /flip buys anyway"
+    )
+
+
+def gate_open(rules: SymbolRules, close: AnyNumber, mid: AnyNumber) -> str:
+    """The close is the new anchor."""
+    crossed = f"a candle closed at {price(rules, close)}, across the channel's middle {price(rules, mid)}"
+    return f"gate open: {crossed}; {rules.base_asset} may be bought back again, that close is the new anchor"

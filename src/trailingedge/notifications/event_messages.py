@@ -1,0 +1,450 @@
+"""Alert and log texts: one line for each change of state, the same in the terminal, the log and on the phone.
+
+Each line begins with the name of the change, then comes what happened with its numbers and units, then what the
+bot does next, and where it matters what the reader can do. Amounts stand on the symbol's grid. Fractions become
+percent here, and only here.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from trailingedge.model.client_order_ids import own_id
+from trailingedge.model.intent import ExitEndReason, ExitKind
+from trailingedge.model.market import Balance, Regime, Side, SymbolRules, format_on_grid, format_plain
+from trailingedge.notifications.session_heading import heading
+
+AnyNumber = Decimal | float
+
+EXIT_NAMES: Final[Mapping[ExitKind, str]] = {
+    ExitKind.TAKE_PROFIT: "take-profit",
+    ExitKind.MANUAL: "manual flip",
+    ExitKind.BREAKOUT: "breakout",
+    ExitKind.FLUSH: "hard stop",
+    ExitKind.ESCAPE: "taker escape",
+    ExitKind.JUMPSTART: "jumpstart",
+    ExitKind.NOTE: "anchor marker",
+}
+
+END_REASONS: Final[Mapping[ExitEndReason, str]] = {
+    ExitEndReason.FILLED: "filled",
+    ExitEndReason.DUST: "filled, but for a rest too small to trade",
+    ExitEndReason.CANCELLED: "cancelled by the operator",
+    ExitEndReason.STOPPED: "a candle closed too far above the anchor",
+    ExitEndReason.PAUSED: "trading is paused",
+    ExitEndReason.EXPIRED: "no order could be placed in time",
+    ExitEndReason.HALTED: "trading is halted by a safety rule",
+    ExitEndReason.FUNDS_GONE: "the funds were moved outside this bot",
+}
+
+# The strategy's commands bear the hotkeys' letters; texts that are read without a keyboard need words.
+COMMAND_NAMES: Final[Mapping[str, str]] = {"x": "flip", "c": "cancel"}
+
+# The four words that all other texts use: explained by the hotkeys' help and by the report's page.
+GLOSSARY: Final[Mapping[str, str]] = {
+    "anchor": "the price at which it came into the asset it holds; gain and loss are measured from it",
+    "channel": "the highest, middle and lowest price of the last candles (Donchian)",
+    "gate": "shut after a stop: no buy-back until a candle closes across the channel's middle",
+    "trail": "the level that follows the best price once the gain is large enough; at it the profit is taken",
+}
+
+RESUME: Final = "'r' or /resume"
+
+_FINEST: Final = Decimal("0.00000001")  # the exchange keeps no account of less
+_COARSE_FRAC: Final = 0.01  # from this distance on one decimal is enough
+
+
+def percent(fraction: AnyNumber) -> str:
+    """A signed change: 0.0125 is "+1.25 %"."""
+    # Rounded before it is signed: a loss of nothing is not "-0.00 %".
+    return f"{round(float(fraction) * 100, 2) + 0.0:+.2f} %"
+
+
+def rate(fraction: Decimal) -> str:
+    """A fee or a share, exactly: 0.00075 is "0.075 %"."""
+    return f"{format_plain(fraction * 100)} %"
+
+
+def distance(level: AnyNumber, now: AnyNumber) -> str:
+    """How far the price `now` has to move to reach `level`: "+2.0 % from here"."""
+    fraction = float(level) / float(now) - 1.0
+    decimals = 1 if abs(fraction) >= _COARSE_FRAC else 2
+    return f"{round(fraction * 100, decimals) + 0.0:+.{decimals}f} % from here"
+
+
+def price(rules: SymbolRules, value: AnyNumber) -> str:
+    """A price with its unit."""
+    return f"{figure(value, rules.tick_size)} {rules.quote_asset}"
+
+
+def quantity(rules: SymbolRules, value: AnyNumber) -> str:
+    """An amount of the base asset."""
+    return f"{figure(value, rules.step_size)} {rules.base_asset}"
+
+
+def notional(rules: SymbolRules, value: AnyNumber) -> str:
+    """An amount of the quote asset."""
+    return f"{figure(value, rules.tick_size)} {rules.quote_asset}"
+
+
+def figure(value: AnyNumber, grid: Decimal) -> str:
+    """A number with the decimals of `grid`; a dash for infinity and NaN."""
+    return format_on_grid(Decimal(value), grid) if math.isfinite(value) else "–"
+
+
+def amounts(rules: SymbolRules, of_assets: Mapping[str, Decimal]) -> str:
+    """Amounts of several assets: "0.0012 ETH + 0.30 FDUSD", or "none"."""
+    return " + ".join(_amount(rules, asset, amount) for asset, amount in of_assets.items() if amount) or "none"
+
+
+def _amount(rules: SymbolRules, asset: str, amount: Decimal) -> str:
+    """An amount on the symbol's grid where that shows it to a hundredth, else as finely as the exchange counts."""
+    grid = {rules.base_asset: rules.step_size, rules.quote_asset: rules.tick_size}.get(asset)
+    # A fee of 0.0004 FDUSD on a grid of 0.01 would read as 0.00.
+    if grid is not None and abs(amount) >= 100 * grid:
+        return f"{format_on_grid(amount, grid)} {asset}"
+    return f"{format_plain(Decimal(format_on_grid(amount, _FINEST)))} {asset}"
+
+
+def elapsed(seconds: float) -> str:
+    """A measured time: "12.3 s", "1 min 5 s", "2 h"."""
+    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
+
+
+def order(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal) -> str:
+    """An order in words: "SELL 1.0000 ETH at 2551.20 FDUSD"."""
+    return f"{side.value} {quantity(rules, amount)} at {price(rules, at)}"
+
+
+# --- start and end ---
+
+
+_MODES: Final[Mapping[str, str]] = {
+    "sim": "SIMULATION on the embedded exchange, without money",
+    "paper": "PAPER: Binance's prices, orders on the embedded exchange, without money",
+    "testnet": "mode testnet, without real money",
+    "demo": "mode demo, without real money",
+    "live": "mode live, with real money",
+}
+
+
+def banner(version: str, mode: str, symbol: str, ws_api_url: str, ws_stream_url: str, *, key_is_set: bool) -> str:
+    """Two lines on what was started and where it trades; in sim with a key a third, on how to use that key."""
+    simulated = mode == "sim"
+    what = _MODES.get(mode, f"mode {mode}")
+    lines = [f"Trailing Edge {version} · {symbol} · {what}", f"orders {ws_api_url} · prices {ws_stream_url}"]
+    if simulated and key_is_set:
+        lines.append("SIMULATION: the API key is not used; TRADING_MODE=live trades with it")
+    return "\n".join(lines)
+
+
+def jumpstart_placed(rules: SymbolRules, client_order_id: str, side: Side, amount: Decimal, at: Decimal) -> str:
+    """The jumpstart's order rests on the book."""
+    return f"jumpstart placed: {order(rules, side, amount, at)}, far from the market ({client_order_id})"
+
+
+def jumpstart_cancelled(rules: SymbolRules, client_order_id: str, base: Balance, quote: Balance) -> str:
+    """The test order is off the book, and its execution reports have confirmed the balances."""
+    balance = f"{quantity(rules, base.total)} and {notional(rules, quote.total)}"
+    return f"jumpstart cancelled: the account holds {balance} ({client_order_id})"
+
+
+def balances_differ(asset: str, streamed: Decimal, queried: Decimal) -> str:
+    """The user data stream and `account.status` disagree."""
+    return (
+        f"balances differ: {format_plain(streamed)} {asset} by the stream, {format_plain(queried)} {asset} by the "
+        f"account, which is taken as correct"
+    )
+
+
+def leftover_cancelled(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
+    """An order of an earlier session was open at the start."""
+    return f"order of an earlier session cancelled: {order(rules, side, remaining, at)} ({client_order_id})"
+
+
+def ready(
+    rules: SymbolRules, mode: str, regime: Regime | None, anchor: AnyNumber | None, fee: Decimal, ws_api_url: str
+) -> str:
+    """`anchor` is a price in quote per base, whichever asset is held; None while neither can be traded."""
+    position = f"holding {held_asset(rules, regime)}"
+    if anchor is not None:
+        position += f", anchor {price(rules, anchor)}"
+    return f"ready: {heading(mode, rules.symbol)} at {ws_api_url}, {position}, maker fee {rate(fee)}"
+
+
+def held_asset(rules: SymbolRules, regime: Regime | None) -> str:
+    """The name of the asset held."""
+    if regime is None:
+        return "nothing tradable"
+    return rules.base_asset if regime is Regime.BASE else rules.quote_asset
+
+
+def shutdown(reason: str, rules: SymbolRules | None = None, regime: Regime | None = None) -> str:
+    """The last line of a session. With `rules` and `regime`, also what nothing watches until the next start."""
+    if rules is None or regime is None:
+        return f"shutdown: {reason}"
+    missing = "no hard stop" if regime is Regime.BASE else f"no buy-back of {rules.base_asset}"
+    return f"shutdown: {reason}; holding {held_asset(rules, regime)}, {missing} until the bot runs again"
+
+
+def ended(reason: str) -> str:
+    """A session ended that no operator stopped. `reason` may have several lines."""
+    return f"ended: {reason}\nno trading and no hard stop until the bot runs again"
+
+
+def order_left(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
+    """An order that may still be open after the end. The next start adopts an exit, and cancels a probe order."""
+    own = own_id(client_order_id)
+    # The next start finds the order by its id: it adopts the order of an exit, and cancels a jumpstart or a marker.
+    probe = own is not None and own.kind in (ExitKind.JUMPSTART, ExitKind.NOTE)
+    then = "which cancels it" if probe else "which continues it"
+    left = f"order left on the exchange: {order(rules, side, remaining, at)} ({client_order_id})"
+    return f"{left}; cancel it at the exchange, or start the bot again, {then}"
+
+
+def leftovers_unclear() -> str:
+    """The start was interrupted before the open orders of the account were known."""
+    return (
+        "orders of an earlier session may still be open: this one ended before it had cancelled them; "
+        "look at the open orders on the exchange, or start the bot again"
+    )
+
+
+# --- exits ---
+
+
+def take_profit_armed(
+    rules: SymbolRules, side: Side, now: AnyNumber, best_gain_frac: float, drawdown_frac: float
+) -> str:
+    """`now` is the price that armed it; the fractions are of the anchor."""
+    # The reader wants the gain that is being sold, after the drawdown that triggered it, and the best for comparison.
+    gain, best = percent(best_gain_frac - abs(drawdown_frac)), percent(best_gain_frac)
+    return (
+        f"take-profit armed: gain {gain} in {_result_asset(rules, side)} since the anchor (best {best}); "
+        f"{_acts(rules, side)} near {price(rules, now)}"
+    )
+
+
+def hard_stop(rules: SymbolRules, now: AnyNumber, loss_frac: float, limit_frac: float) -> str:
+    """`now` is the price that confirmed it; the fractions are of the anchor."""
+    loss, limit = percent(-abs(loss_frac)), percent(-abs(limit_frac))
+    return (
+        f"hard stop: loss {loss} (limit {limit}) since the anchor; selling all {rules.base_asset} "
+        f"near {price(rules, now)}"
+    )
+
+
+def manual_flip(rules: SymbolRules, side: Side, now: AnyNumber | None, timeout_s: float | None = None) -> str:
+    """`now` is None without market data: then the order waits for it, `timeout_s` at most."""
+    if now is not None:
+        return f"manual flip: {_acts(rules, side)} near {price(rules, now)}"
+    long = "too long" if timeout_s is None else f"longer than {duration(timeout_s)}"
+    return f"manual flip: {_acts(rules, side)} once there is market data; cancelled if that takes {long}"
+
+
+def breakout_armed(rules: SymbolRules, side: Side, now: AnyNumber | None) -> str:
+    """A breakout that the settings trade; it names the setting."""
+    where = "" if now is None else f" near {price(rules, now)}"
+    beyond, setting = ("below", "BREAKOUT_EXIT") if side is Side.SELL else ("above", "BREAKOUT_ENTRY")
+    return f"breakout armed: {_acts(rules, side)}{where}, a candle closed {beyond} the channel ({setting}=true)"
+
+
+def exit_armed(rules: SymbolRules, kind: ExitKind, side: Side) -> str:
+    """An exit of a kind without numbers of its own."""
+    return f"{EXIT_NAMES[kind]} armed: {_acts(rules, side)}"
+
+
+def exit_taken_over(previous: ExitKind) -> str:
+    """A flip in the direction of the exit in progress only changes its kind."""
+    return f"manual flip: the {EXIT_NAMES[previous]} in progress goes on as your flip"
+
+
+def exit_ending(kind: ExitKind, cause: ExitEndReason) -> str:
+    """An exit stops before it is filled; its order is being cancelled."""
+    return f"{EXIT_NAMES[kind]} ending: {END_REASONS[cause]}"
+
+
+def _acts(rules: SymbolRules, side: Side) -> str:
+    return f"selling all {rules.base_asset}" if side is Side.SELL else f"buying {rules.base_asset} back"
+
+
+@dataclass(frozen=True, slots=True)
+class ExitResult:
+    """The outcome of one exit.
+
+    `slippage_frac` is against the mid price when the exit began, positive where it cost. `result_frac` is the
+    unit value won since the anchor, after fees. Either is None where there is nothing to compare.
+    """
+
+    kind: ExitKind
+    side: Side
+    filled_base: Decimal
+    filled_quote: Decimal
+    slippage_frac: float | None
+    result_frac: float | None
+    age_s: float
+    replaces: int
+    fees: Mapping[str, Decimal]
+
+
+def exit_filled(rules: SymbolRules, result: ExitResult) -> str:
+    """A complete exit: "take-profit filled: sold …", "hard stop filled: sold …"."""
+    return f"{EXIT_NAMES[result.kind]} filled: {_filled(rules, result)}"
+
+
+def exit_ended(rules: SymbolRules, result: ExitResult, cause: ExitEndReason) -> str:
+    """An exit that ended before it was filled."""
+    filled = _filled(rules, result) if result.filled_base else "nothing filled"
+    return f"{EXIT_NAMES[result.kind]} ended: {END_REASONS[cause]}; {filled}"
+
+
+def exit_slow(rules: SymbolRules, kind: ExitKind, age_s: float, filled: Decimal, slippage_frac: float | None) -> str:
+    """An exit is older than EXIT_AGE_ALERT_SEC."""
+    # A post-only order cannot promise a fill. The reader need not act: the order goes on following the price.
+    return (
+        f"{EXIT_NAMES[kind]} slow: {quantity(rules, filled)} filled after {elapsed(age_s)}"
+        f"{_slippage(slippage_frac) if filled else ''}; the order keeps following the best price"
+    )
+
+
+def _filled(rules: SymbolRules, result: ExitResult) -> str:
+    """What was traded and what came of it: a sale is measured in quote, a buy-back in base."""
+    done = "sold" if result.side is Side.SELL else "bought back"
+    # Σ quote / Σ base over all fills of the exit: the price that becomes the next anchor.
+    average = price(rules, result.filled_quote / result.filled_base) if result.filled_base else "none"
+    gained = ""
+    if result.result_frac is not None:
+        gained = f", result {percent(result.result_frac)} in {_result_asset(rules, result.side)} since the anchor"
+    return (
+        f"{done} {quantity(rules, result.filled_base)} for {notional(rules, result.filled_quote)}, "
+        f"average {average}{gained}{_slippage(result.slippage_frac)}, fee {amounts(rules, result.fees)}, "
+        f"in {elapsed(result.age_s)} with {counted(result.replaces, 'replace')}"
+    )
+
+
+def _slippage(slippage_frac: float | None) -> str:
+    """Slippage in words, for a sign could mean either."""
+    if slippage_frac is None:
+        return ""
+    share = round(abs(slippage_frac) * 100, 2)
+    if not share:
+        return ", no slippage"
+    return f", slippage {share:.2f} % {'for the worse' if slippage_frac > 0 else 'for the better'}"
+
+
+def _result_asset(rules: SymbolRules, side: Side) -> str:
+    """What an exit is measured in: a sale in quote, a buy-back in the base asset it brings more of."""
+    return rules.quote_asset if side is Side.SELL else rules.base_asset
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: "1 replace", "2 replaces"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+# --- the exchange, the operator ---
+
+
+def not_trading(symbol: str, status: str) -> str:
+    """The exchange has stopped trading in the pair."""
+    return f"{symbol} is not trading ({status}): no orders until the exchange trades it again"
+
+
+def trading_again(symbol: str) -> str:
+    """The exchange trades the pair again."""
+    return f"{symbol} is trading again"
+
+
+def halted(reason: str) -> str:
+    """A safety rule was broken. Only a person ends a halt."""
+    return (
+        f"halted: {reason}; no orders, not even from the hard stop; "
+        f"look at the account on the exchange, then resume with {RESUME}"
+    )
+
+
+def paused(rules: SymbolRules | None = None) -> str:
+    """Trading was paused by the operator or by START_PAUSED."""
+    return (
+        f"paused: no take-profit, no breakout, no buy until you resume with {RESUME}; {stop_stays_active(rules)}; "
+        "a restart ends the pause (START_PAUSED=true keeps it)"
+    )
+
+
+def paused_already(rules: SymbolRules | None = None) -> str:
+    """The second pause in a row."""
+    return f"already paused, resume with {RESUME}; {stop_stays_active(rules)}"
+
+
+def stop_stays_active(rules: SymbolRules | None = None) -> str:
+    """What neither a pause nor a breaker suspends."""
+    return f"the hard stop stays active while {'the base asset' if rules is None else rules.base_asset} is held"
+
+
+def resumed() -> str:
+    """The operator ended a pause, a breaker or a halt."""
+    return "resumed: trading goes on"
+
+
+def nothing_to_resume() -> str:
+    """A resume although nothing was paused."""
+    return "nothing to resume: trading was not paused"
+
+
+def command_refused(command: str, reason: str) -> str:
+    """An operator command that was not carried out. `command` is the strategy's letter or a command's name."""
+    return f"{COMMAND_NAMES.get(command, command)} refused: {reason}"
+
+
+# --- summary ---
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """The result of a run. Fractions are of the value at its start; `rejected` counts rejects by code or name."""
+
+    seconds: float
+    exits: int
+    fills: int
+    replaces: int
+    fees: Mapping[str, Decimal] = field(default_factory=dict)
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    value: Decimal | None = None
+    result_frac: float | None = None
+    hold_base_frac: float | None = None
+    hold_quote_frac: float | None = None
+    gaps: Sequence[str] = ()
+
+
+def summary(rules: SymbolRules, run: RunSummary, mode: str = "") -> str:
+    """Several lines, the first begins with "summary". Without a mode the pair stands alone."""
+    named = heading(mode, rules.symbol) if mode else rules.symbol
+    lines = [f"summary {named}: {duration(run.seconds)} of market time"]
+    if run.value is not None and run.result_frac is not None:
+        lines.append(f"  value {notional(rules, run.value)}, result {percent(run.result_frac)} in {rules.quote_asset}")
+    holding = [
+        f"{asset} {percent(share)}"
+        for asset, share in ((rules.base_asset, run.hold_base_frac), (rules.quote_asset, run.hold_quote_frac))
+        if share is not None
+    ]
+    if holding:
+        lines.append(f"  holding instead: {', '.join(holding)}")
+    lines.append(
+        f"  sales and buy-backs {run.exits}, fills {run.fills}, replaces {run.replaces}, "
+        f"fees {amounts(rules, run.fees)}"
+    )
+    rejected = ", ".join(f"{reason} {count}" for reason, count in run.rejected.items() if count)
+    lines.append(f"  rejected orders: {rejected or 'none'}")
+    lines += [f"  missing: {gap}" for gap in run.gaps]
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """A duration in whole seconds: "1 d 2 h 3 min 4 s"."""
+    minutes, whole_seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "min"), (whole_seconds, "s"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"

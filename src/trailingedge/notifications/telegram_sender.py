@@ -1,0 +1,178 @@
+"""A Telegram chat: its outbox, its rate limit, and the task that sends to it.
+
+Each chat has its own rate limit, back-off and connection, so that a group that removed the bot or a request that
+hangs delays no other chat. A message whose outcome is unknown is sent again: an alert that comes twice is better
+than one that never comes.
+"""
+
+import asyncio
+import logging
+import math
+from random import Random
+from typing import Final
+
+from trailingedge.core.clock import Clock
+from trailingedge.notifications.telegram_api import BotApiClient, BotRefused, BotUnreachable
+from trailingedge.notifications.telegram_outbox import MIN_GAP_S, Outbox, OutgoingMessage, SendRateLimit
+from trailingedge.websocket.socket_dialer import Backoff
+
+# Longer than most resolvers need to give up: name lookups run in threads, and a cancelled one keeps its thread.
+SEND_TIMEOUT_S: Final = 20.0
+BACKOFF_BASE_S: Final = 1.0
+BACKOFF_MAX_S: Final = 60.0
+UNUSABLE_RETRY_S: Final = 900.0
+_DEFAULT_RETRY_AFTER_S: Final = 5.0  # for a 429 without retry_after
+
+logger = logging.getLogger(__name__)
+
+
+class TelegramReachability:
+    """Logs a change of Telegram's reachability once, not once for each chat."""
+
+    def __init__(self) -> None:
+        self._away = False
+
+    def on_failure(self, reason: str) -> None:
+        if not self._away:
+            self._away = True
+            logger.warning("telegram unreachable reason=%s; alerts wait until it answers", reason)
+
+    def on_success(self) -> None:
+        if self._away:
+            self._away = False
+            logger.info("telegram reachable again")
+
+
+class Chat:
+    """Sends the queued alerts in order, as fast as the rate limit allows. `id` is a number as text, or @name."""
+
+    def __init__(
+        self, chat_id: str, line: BotApiClient, title: str, reach: TelegramReachability, clock: Clock, chance: Random
+    ) -> None:
+        self.id = chat_id
+        self.client = line
+        self._address = chat_id
+        self._title = title
+        self._reachability = reach
+        self._clock = clock
+        self._backoff = Backoff(BACKOFF_BASE_S, BACKOFF_MAX_S, 0, chance)
+        self._outbox = Outbox()
+        self._rate_limit = SendRateLimit(group=chat_id.startswith(("-", "@")))
+        self._filled = asyncio.Event()
+        self._sending = asyncio.Lock()
+        self._in_flight = 0
+        self._unusable = False
+
+    @property
+    def waiting(self) -> int:
+        """The number of alerts that are queued or being sent."""
+        return len(self._outbox) + self._in_flight
+
+    def send(self, text: str, level: int) -> None:
+        """Queue `text` and return at once."""
+        self._outbox.add(text, level, self._clock.unix_ms())
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Send until cancelled. Raises BotRefused when the token is wrong."""
+        while True:
+            await self._filled.wait()
+            await self._pause(self._rate_limit.wait_s(self._clock.now_s()))
+            await self._pause(await self._deliver())
+
+    async def drain(self, within_s: float) -> None:
+        """Send all that waits without regard to the rate limit, for at most `within_s`.
+
+        Raises BotRefused when the token is wrong.
+        """
+        until_s = self._clock.now_s() + within_s
+        while self.waiting:
+            pause_s = await self._deliver()
+            # A retry that cannot end in time is not begun: the shutdown has 5 s for everything.
+            if self._clock.now_s() + pause_s >= until_s:
+                return
+            await self._pause(pause_s)
+
+    async def close(self) -> None:
+        """Close the connection, unless a message is being sent over it."""
+        if not self._sending.locked():
+            await self.client.close()
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0:
+            await self._clock.sleep(seconds)
+
+    async def _deliver(self) -> float:
+        """Send what waits as one message. Returns the seconds to wait before the next."""
+        async with self._sending:
+            message = self._outbox.take()
+            if message is None:
+                self._filled.clear()
+                return 0.0
+            # The alerts are out of the outbox now. Whatever happens below, they are either sent, refused for their own
+            # sake, or put back to the front: a cancelled task must not lose an alert.
+            settled, self._in_flight = False, len(message.alerts)
+            try:
+                await self._post(message)
+                settled = True
+            except BotUnreachable as unreachable:
+                self._reachability.on_failure(str(unreachable))
+                return self._backoff.next_delay_s(0.0, str(unreachable))
+            except BotRefused as refused:
+                if refused.token_is_wrong:
+                    raise
+                settled = refused.message_at_fault
+                return self._wait_after(refused)
+            finally:
+                self._in_flight = 0
+                if not settled:  # also after a cancellation
+                    self._outbox.put_back(message)
+            self._sent()
+            return 0.0
+
+    async def _post(self, message: OutgoingMessage) -> None:
+        """Send as HTML, and as plain text if Telegram cannot parse that."""
+        now_ms = self._clock.unix_ms()
+        fields = {"chat_id": self._address, "link_preview_options": {"is_disabled": True}}
+        marked_up = fields | {"text": message.text(self._title, now_ms, marked_up=True), "parse_mode": "HTML"}
+        try:
+            await self.client.call("sendMessage", marked_up, SEND_TIMEOUT_S)
+        except BotRefused as refused:
+            if not refused.cannot_parse:
+                raise
+            logger.warning("telegram cannot parse an alert's HTML, sending it as plain text: %s", refused)
+            plain = fields | {"text": message.text(self._title, now_ms, marked_up=False)}
+            await self.client.call("sendMessage", plain, SEND_TIMEOUT_S)
+
+    def _sent(self) -> None:
+        self._rate_limit.sent(self._clock.now_s())
+        self._reachability.on_success()
+        # A success resets the back-off at once, without the minute of health that market connections need.
+        self._backoff.reset_if_healthy(math.inf)
+        if self._unusable:
+            self._unusable = False
+            logger.info("telegram chat usable again chat=%s", self.id)
+
+    def _wait_after(self, refused: BotRefused) -> float:
+        """Handle a refusal of this chat. Returns the seconds to wait before the next message."""
+        # A refusal is a reply, so Telegram is reachable.
+        self._reachability.on_success()
+        if refused.moved_to is not None:
+            logger.warning("telegram chat moved chat=%s new_id=%d; change the setting", self.id, refused.moved_to)
+            # The new id is used for this session only. The setting still has the old one, hence the warning.
+            self._address = str(refused.moved_to)
+            return MIN_GAP_S
+        if refused.code == 429:
+            wait_s = refused.wait_s or _DEFAULT_RETRY_AFTER_S
+            logger.info("telegram rate limit chat=%s retry_after_s=%g", self.id, wait_s)
+            return wait_s
+        if refused.message_at_fault:
+            logger.warning("telegram refused an alert, the log file has it: %s", refused)
+            return 0.0
+        if not self._unusable:
+            self._unusable = True
+            logger.warning(
+                "telegram chat unusable chat=%s: %s; add the bot to it or change the setting", self.id, refused
+            )
+        # Removed from a group, blocked, or never started by the owner: only a person can change that. Try now and then.
+        return UNUSABLE_RETRY_S

@@ -1,0 +1,192 @@
+"""The timeline: which anchors there were, and which exit goes on, concluded from the account's past.
+
+Three cases. An exit order of ours is open: the exit goes on. Or the newest exit is unfinished and no marker is newer: a
+hard stop goes on while there is something to sell, another exit if some of it was filled, and one that never filled is
+dropped. Or the last finished exit, or a newer marker, gives the anchor. What cannot be proven takes the careful
+value, and an alert says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from trailingedge.model.intent import ExitKind
+from trailingedge.model.market import AccountTrade, BookTop, Regime, SymbolRules
+from trailingedge.reconciliation.history_types import (
+    AnchorMarker,
+    ExitHistory,
+    HistoricalExit,
+    changed_side,
+    newest_finished,
+)
+from trailingedge.strategy.inputs import Holdings, StrategyParams
+from trailingedge.strategy.regime import is_tradable
+from trailingedge.strategy.side_change import SideChange, after_filled_exit, after_partial_exit, regime_after
+
+TimelineEntry = HistoricalExit | AnchorMarker
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentPosition:
+    """Balances, prices and rules now. `market_ms` is market time."""
+
+    rules: SymbolRules
+    params: StrategyParams
+    holdings: Holdings
+    top: BookTop
+    market_ms: int
+
+    def tradable(self, regime: Regime) -> bool:
+        """Whether the holdings of `regime` are enough for one order."""
+        return is_tradable(regime, self.holdings, self.top, self.params)
+
+    def exit_price(self, regime: Regime) -> float:
+        """The price that leaves `regime` at once."""
+        return float(self.top.bid if regime is Regime.BASE else self.top.ask)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionChange:
+    """We came into `regime` at `price`, in quote per base. `shuts_gate`: by a filled hard stop."""
+
+    market_ms: int
+    regime: Regime
+    price: float
+    shuts_gate: bool = False
+
+    @property
+    def side(self) -> SideChange:
+        return SideChange(self.regime, self.price, self.shuts_gate)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionTimeline:
+    """The anchors, oldest first; the exits since the first of them; the one that goes on, if any.
+
+    `marker_needed`: no exit of ours and no marker proves the last anchor. `alerts` are sentences.
+    """
+
+    changes: tuple[PositionChange, ...] = ()
+    exits: tuple[HistoricalExit, ...] = ()
+    active_exit: HistoricalExit | None = None
+    newest_number: int = 0
+    marker_needed: bool = False
+    alerts: tuple[str, ...] = ()
+
+
+def reconstruct(history: ExitHistory, now: CurrentPosition) -> PositionTimeline:
+    """The timeline that the history leads to."""
+    finished = newest_finished(history.exits, now.rules)
+    # Older exits are covered by the newest finished one: its fills alone give the side, the anchor and the gate.
+    exits = history.exits if finished is None else history.exits[history.exits.index(finished) :]
+    entries: list[TimelineEntry] = sorted([*exits, *history.markers], key=entry_order_id)
+    active_exit = _active_exit(entries, now)
+    timeline = PositionTimeline(
+        changes=tuple(position_changes(entries, active_exit, now.rules)),
+        exits=exits,
+        active_exit=active_exit,
+        newest_number=history.newest_number,
+        alerts=history.problems,
+    )
+    if active_exit is not None:
+        return _with_side_of_exit(timeline, active_exit, history.foreign_fills, now)
+    if timeline.changes:
+        return _after_foreign_fills(timeline, history.foreign_fills, now)
+    if history.is_empty:
+        return timeline
+    return _with_alert(timeline, "restart: no anchor of ours is on record; starting from the market's price")
+
+
+def entry_order_id(entry: TimelineEntry) -> int:
+    """The order id by which entries are sorted: the exchange's own sequence."""
+    return entry.last_order_id if isinstance(entry, HistoricalExit) else entry.order_id
+
+
+def _active_exit(entries: Sequence[TimelineEntry], now: CurrentPosition) -> HistoricalExit | None:
+    """The exit that goes on."""
+    for entry in reversed(entries):
+        if isinstance(entry, HistoricalExit) and entry.open_order is not None:
+            return entry
+    newest = entries[-1] if entries else None
+    # A marker newer than every exit means that the side was set after it, for example by hand.
+    if not isinstance(newest, HistoricalExit) or newest.is_finished(now.rules) or not now.tradable(newest.sold_regime):
+        return None
+    # A take-profit that never filled is for the strategy to judge again at today's price. A hard stop is not: the loss
+    # it answered to is still there.
+    return newest if newest.kind is ExitKind.FLUSH or newest.base else None
+
+
+def position_changes(
+    entries: Sequence[TimelineEntry], active_exit: HistoricalExit | None, rules: SymbolRules
+) -> list[PositionChange]:
+    """The anchors that these entries, the oldest first, have set."""
+    changes = []
+    # Each entry is judged with the one after it: what an unfinished exit led to shows in what the next exit sold.
+    for entry, later in pairwise([*entries, None]):
+        match entry:
+            case AnchorMarker():
+                changes.append(PositionChange(entry.time_ms, entry.regime, float(entry.price)))
+            case HistoricalExit() if entry is not active_exit and entry.base:
+                # Unfinished and not going on: what is left was too small to trade, or the next exit shows the side.
+                to_the_end = entry.is_finished(rules) or later is None
+                if to_the_end:
+                    change = after_filled_exit(entry.kind, entry.side, entry.average_price)
+                    changes.append(PositionChange(entry.last_fill_ms, change.regime, change.price, change.shuts_gate))
+                elif isinstance(later, HistoricalExit) and changed_side(entry, later):
+                    half = after_partial_exit(entry.sold_regime, regime_after(entry.side), entry.average_price)
+                    if half is not None:
+                        changes.append(PositionChange(entry.ended_ms, half.regime, half.price))
+    return changes
+
+
+def _with_side_of_exit(
+    timeline: PositionTimeline, active_exit: HistoricalExit, foreign_fills: Sequence[AccountTrade], now: CurrentPosition
+) -> PositionTimeline:
+    """The timeline whose last regime is the side of the active exit, even where the anchors say otherwise."""
+    regime = active_exit.sold_regime
+    last = timeline.changes[-1] if timeline.changes else None
+    if last is not None and last.regime is regime:
+        return timeline
+    # A foreign fill older than the last anchor is already in it.
+    since_ms = 0 if last is None else last.market_ms
+    fill = _newest_fill_into(foreign_fills, regime, since_ms)
+    if fill is not None:
+        return replace(timeline, changes=(*timeline.changes, _change_by_foreign_fill(fill, regime)), marker_needed=True)
+    change = PositionChange(now.market_ms, regime, now.exit_price(regime))
+    changed = _with_alert(
+        timeline, "restart: the exit in progress is known, its anchor is not; taking the market's price"
+    )
+    return replace(changed, changes=(*timeline.changes, change), marker_needed=True)
+
+
+def _after_foreign_fills(
+    timeline: PositionTimeline, foreign_fills: Sequence[AccountTrade], now: CurrentPosition
+) -> PositionTimeline:
+    """The timeline after a trade by hand that sold what we held: its fill is the anchor.
+
+    Without such a fill the first tick sees the change and sets the anchor.
+    """
+    last = timeline.changes[-1]
+    # Still there, or everything withdrawn: no change of side.
+    if now.tradable(last.regime) or not now.tradable(last.regime.other):
+        return timeline
+    fill = _newest_fill_into(foreign_fills, last.regime.other, last.market_ms)
+    if fill is None:
+        return timeline
+    return replace(
+        timeline, changes=(*timeline.changes, _change_by_foreign_fill(fill, last.regime.other)), marker_needed=True
+    )
+
+
+def _newest_fill_into(foreign_fills: Sequence[AccountTrade], regime: Regime, since_ms: int) -> AccountTrade | None:
+    """The newest foreign fill that brought us into `regime`."""
+    side = regime.other.exit_side
+    return next((fill for fill in reversed(foreign_fills) if fill.side is side and fill.time_ms >= since_ms), None)
+
+
+def _change_by_foreign_fill(fill: AccountTrade, regime: Regime) -> PositionChange:
+    return PositionChange(fill.time_ms, regime, float(fill.price))
+
+
+def _with_alert(timeline: PositionTimeline, text: str) -> PositionTimeline:
+    return replace(timeline, alerts=(*timeline.alerts, text))

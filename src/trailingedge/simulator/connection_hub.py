@@ -1,0 +1,341 @@
+"""Connection hub: routes requests, replies and events between the exchange and its connected clients.
+
+Theory of operation. A client is an API session or a stream session behind a transport (`ClientConnection`). The
+hub passes each incoming frame to the session, sends the reply, and after every request and every tick
+publishes the events that the engine collected, to each client that subscribed to them.
+
+Faults are applied here, on the way in and out, so that engine and sessions stay correct:
+a request may be lost, delayed, answered late or with an error, or cost the connection (`RequestFault`);
+an event's frame may be delayed, doubled, truncated or lost with its connection (`FrameFaults`).
+Lasting faults are plain attributes and methods (`streams_muted`, `half_open`, `refuses_connections`).
+
+Nothing here waits. A transport queues frames and delivers them in order in its own task; anything that happens
+later goes through `call_later`, which the server implements with its clock. A delayed action checks that
+its client is still connected, because the connection may have ended in between.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Final, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+from trailingedge.simulator.api.session import CONNECT_WEIGHT, ApiRequest, ApiResponse, ClientSession, CloseConnection
+from trailingedge.simulator.engine import TRADING
+from trailingedge.simulator.errors import ExchangeError
+from trailingedge.simulator.faults import FaultInjector, Faults, FrameFaults, RequestFault
+from trailingedge.simulator.feeds.ticks import Tick
+from trailingedge.simulator.order_entry import Exchange
+from trailingedge.simulator.payloads import ExchangeEvent, MarketEvent, UserEvent
+from trailingedge.simulator.stream_session import StreamSession, kline_interval
+
+API_PATH: Final = "/ws-api/v3"
+LIFETIME_S: Final = 24 * 3600.0  # Binance ends every connection after 24 hours
+ABNORMAL_CLOSE: Final = CloseConnection(1006, "")  # RFC 6455: never sent; the TCP connection just ends
+
+CallLater = Callable[[float, Callable[[], None]], object]
+
+
+class ClientConnection(Protocol):
+    """The transport to one client. Neither method waits."""
+
+    def send(self, text: str) -> None:
+        """Queue a frame; frames arrive in the order of the calls."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection once everything queued before is sent; nothing may be sent after it."""
+        ...
+
+
+class NotServed(ValueError):
+    """The connection is refused: nothing at that path, a ban, or the server is away.
+
+    `status` is the HTTP status of the upgrade's answer; `retry_after_s` is its Retry-After, 0 if unknown.
+    """
+
+    def __init__(self, text: str, status: int = 404, retry_after_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ApiHubClient:
+    """A client of the WebSocket API."""
+
+    connection: ClientConnection
+    session: ClientSession
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamHubClient:
+    """A client of the market streams."""
+
+    connection: ClientConnection
+    session: StreamSession
+
+
+HubClient = ApiHubClient | StreamHubClient
+
+
+def run_immediately(_: float, act: Callable[[], None]) -> None:
+    """A `CallLater` without a clock: delays are skipped."""
+    act()
+
+
+class ConnectionHub:
+    """All connected clients. `on_book_subscription` is called at each subscription to bookTicker.
+
+    `events_first`: events are sent before the reply to the request that caused them. The real exchange promises
+    no order between a reply and its events, so tests run both ways.
+    Lasting faults: `refuses_connections` answers 503 to new connections; `streams_muted` and `account_muted`
+    drop events while the connections stay open. A dropped event is never sent later.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        faults: Faults | None = None,
+        chance: Random | None = None,
+        events_first: bool = False,
+        on_book_subscription: Callable[[], None] = lambda: None,
+        call_later: CallLater = run_immediately,
+    ) -> None:
+        self.exchange = exchange
+        self.fault_injector = FaultInjector(faults or Faults(), chance or Random(0))
+        self.refuses_connections = False
+        self.streams_muted = False
+        self.account_muted = False
+        self._events_first = events_first
+        self._on_book_subscription = on_book_subscription
+        self._call_later = call_later
+        self._clients: list[HubClient] = []  # in order of arrival
+
+    # Connections
+
+    def check_admission(self, url: str) -> None:
+        """Check a new connection to that URL, and charge the weight of connecting. Raises NotServed."""
+        if not is_served(url):
+            raise NotServed(f"nothing is served at {urlsplit(url).path}")
+        if self.refuses_connections:
+            raise NotServed("the server is away", 503)
+        now_ms, weights = self.exchange.clock.unix_ms(), self.exchange.weight_limiter
+        try:
+            if urlsplit(url).path.rstrip("/") == API_PATH:
+                weights.charge(now_ms, CONNECT_WEIGHT)
+            else:
+                weights.check_ban(now_ms)
+        except ExchangeError as refusal:
+            # Like the real exchange over HTTP: the ban's end becomes a Retry-After header, in seconds.
+            ends_ms = (refusal.data or {}).get("retryAfter", now_ms)
+            wait_s = max(0.0, (int(str(ends_ms)) - now_ms) / 1000)
+            raise NotServed(refusal.text, refusal.status, wait_s) from refusal
+
+    def connect(self, url: str, connection: ClientConnection) -> HubClient:
+        """Register a client that was admitted; of `url` only path and query count. Raises NotServed."""
+        address = urlsplit(url)
+        client: HubClient
+        if address.path.rstrip("/") == API_PATH:
+            options = parse_qs(address.query)
+            if options.get("timeUnit", ["MILLISECOND"])[0].upper() != "MILLISECOND":
+                raise NotServed("microseconds are not offered")
+            show_limits = options.get("returnRateLimits", ["true"])[0] != "false"
+            client = ApiHubClient(connection, ClientSession(self.exchange, show_limits))
+        else:
+            client = StreamHubClient(connection, StreamSession(url, self._on_subscribe))
+        self._clients.append(client)
+        return client
+
+    def remove(self, client: HubClient) -> None:
+        """Forget a client whose connection has ended."""
+        if client in self._clients:
+            self._clients.remove(client)
+
+    def on_message(self, client: HubClient, text: str) -> None:
+        """Handle a client's frame: reply, then publish what it caused. Frames of removed clients are ignored.
+
+        A frame may still arrive after its client was disconnected: it was on the way.
+        """
+        if client not in self._clients:
+            return
+        if isinstance(client, StreamHubClient):
+            self._send_response(client, client.session.on_message(text, self.exchange.clock.unix_ms()))
+            return
+        request = client.session.parse_request(text)
+        if isinstance(request, ApiResponse):
+            self._send_response(client, request)
+            return
+        self._schedule_request(client, request)
+
+    # The market
+
+    def on_tick(self, tick: Tick) -> bool:
+        """Play a tick and publish what it caused. Returns whether any client was sent anything.
+
+        With the fault `partial_fill`, a market participant may take part of an order that rests at the best price.
+        """
+        engine = self.exchange.engine
+        engine.on_tick(tick)
+        if self.fault_injector.faults.partial_fill and engine.symbol_status == TRADING:
+            step = engine.spec.step_size
+            for order in engine.book.orders_at_best():
+                steps = self.fault_injector.partial_fill_steps(int(order.remaining / step))
+                if steps:
+                    engine.partial_fill(order, steps * step)
+        return self.publish_events()
+
+    def publish_events(self) -> bool:
+        """Send the engine's collected events, for example after a manual order. Returns whether any was sent."""
+        sent = [
+            self._publish(client, event)
+            for event in self.exchange.engine.take_events()
+            for client in list(self._clients)  # a copy: a fault may disconnect a client, which removes it
+        ]
+        return any(sent)  # a list, not a generator: `any` must not stop at the first one
+
+    # Lasting faults
+
+    def announce_shutdown(self, streams: bool = True, api: bool = True, leave_s: float | None = None) -> None:
+        """Send `serverShutdown` to the clients of either kind; `leave_s` later, if given, disconnect them."""
+        announced = self._select(streams, api)
+        for client in announced:
+            if isinstance(client, ApiHubClient):
+                client.connection.send(client.session.shutdown_frame())
+            else:
+                client.connection.send(client.session.shutdown_frame(self.exchange.engine.market_ms))
+
+        def drop() -> None:
+            for client in announced:
+                self._disconnect(client, ABNORMAL_CLOSE)
+
+        if leave_s is not None:
+            self._call_later(leave_s, drop)
+
+    def terminate_subscriptions(self) -> None:
+        """End every user data stream subscription (`eventStreamTerminated`); the sessions stay logged on."""
+        for client in self._clients:
+            if isinstance(client, ApiHubClient):
+                for text in client.session.terminate_subscriptions():
+                    client.connection.send(text)
+
+    def disconnect(self, streams: bool = True, api: bool = True) -> None:
+        """Drop the TCP connections of the chosen kinds without a close frame."""
+        for client in self._select(streams, api):
+            self._disconnect(client, ABNORMAL_CLOSE)
+
+    def half_open(self, streams: bool = True, api: bool = True) -> None:
+        """Stop all traffic of the chosen kinds in both directions, for good, and leave the connections open.
+
+        This is a half-open TCP connection as the client sees it: no error, no close, only silence.
+        """
+        for client in self._select(streams, api):
+            self.remove(client)
+
+    def end_lifetime(self, client: HubClient) -> None:
+        """Disconnect a client that has reached the maximum lifetime of a connection."""
+        self._disconnect(client, ABNORMAL_CLOSE)
+
+    # Inside
+
+    def _select(self, streams: bool, api: bool) -> list[HubClient]:
+        return [client for client in self._clients if (streams if isinstance(client, StreamHubClient) else api)]
+
+    def _schedule_request(self, client: ApiHubClient, request: ApiRequest) -> None:
+        fault = self.fault_injector.request_fault(request.method)
+        if not fault.execution_delay_s:
+            self._execute_request(client, request, fault)
+            return
+        # An error that precedes the execution: −1007 now, and the order appears seconds later.
+        if fault.error is not None:
+            self._send_error(client, request, fault)
+        self._call_later(fault.execution_delay_s, lambda: self._execute_request(client, request, fault))
+
+    def _execute_request(self, client: ApiHubClient, request: ApiRequest, fault: RequestFault) -> None:
+        answer = client.session.execute(request, fault.lag_s) if fault.executed else ApiResponse()
+        if self._events_first:
+            self.publish_events()
+        if fault.disconnects:
+            self._disconnect(client, ABNORMAL_CLOSE)
+        elif fault.error is None and fault.replied:
+            self._run_after(fault.reply_delay_s, lambda: self._send_reply(client, request, answer))
+        elif fault.error is not None and not fault.execution_delay_s:
+            self._run_after(fault.reply_delay_s, lambda: self._send_error(client, request, fault))
+        self.publish_events()
+
+    def _send_reply(self, client: ApiHubClient, request: ApiRequest, answer: ApiResponse) -> None:
+        if client not in self._clients:
+            return
+        engine = self.exchange.engine
+        engine.audit_log.record_reply(
+            self.exchange.clock.unix_ms(), engine.market_ms, client.session.account, request.method
+        )
+        self._send_response(client, answer)
+
+    def _send_error(self, client: ApiHubClient, request: ApiRequest, fault: RequestFault) -> None:
+        if fault.error is not None and client in self._clients:
+            status, code, text = fault.error
+            client.connection.send(request.error_frame(status, {"code": code, "msg": text}))
+
+    def _run_after(self, seconds: float, act: Callable[[], None]) -> None:
+        if seconds > 0:
+            self._call_later(seconds, act)
+        else:
+            act()
+
+    def _publish(self, client: HubClient, event: ExchangeEvent) -> bool:
+        """Send `event` to a client that subscribed to it. Returns whether it did and is not muted."""
+        text, frame_faults, muted = None, self.fault_injector.faults.market, self.streams_muted
+        if isinstance(client, ApiHubClient) and isinstance(event, UserEvent):
+            text = client.session.frame_for(event)
+            frame_faults, muted = self.fault_injector.faults.account, self.account_muted
+        elif isinstance(client, StreamHubClient) and isinstance(event, MarketEvent):
+            text = client.session.frame_for(event)
+        if text is None or muted:
+            return False
+        self._send_with_faults(client, text, frame_faults)
+        return True
+
+    def _send_response(self, client: HubClient, answer: ApiResponse) -> None:
+        for text in answer.frames:
+            client.connection.send(text)
+        if answer.close is not None:
+            self._disconnect(client, answer.close)
+
+    def _send_with_faults(self, client: HubClient, text: str, frame_faults: FrameFaults) -> None:
+        deliveries = self.fault_injector.frame_deliveries(text, frame_faults)
+        if deliveries is None:
+            self._disconnect(client, ABNORMAL_CLOSE)
+            return
+        for part, delay_s in deliveries:
+            if delay_s > 0:
+                self._call_later(delay_s, partial(self._send_if_connected, client, part))
+            else:
+                client.connection.send(part)
+
+    def _send_if_connected(self, client: HubClient, text: str) -> None:
+        if client in self._clients:
+            client.connection.send(text)
+
+    def _disconnect(self, client: HubClient, close: CloseConnection) -> None:
+        if client in self._clients:
+            client.connection.close(close.code, close.reason)
+            self.remove(client)
+
+    def _on_subscribe(self, stream: str) -> None:
+        interval = kline_interval(stream)
+        if stream.split("@")[0] != self.exchange.spec.stream_prefix:
+            return
+        if interval is not None:
+            self.exchange.engine.publish_klines(stream, interval)
+        elif stream.endswith("@aggTrade"):
+            self.exchange.engine.publish_trades()
+        elif stream.endswith("@bookTicker"):
+            self._on_book_subscription()
+
+
+def is_served(address: str) -> bool:
+    """Whether the exchange serves the path of that address."""
+    path = urlsplit(address).path.rstrip("/")
+    return path in {API_PATH, "/ws", "/stream"} or path.startswith("/ws/")

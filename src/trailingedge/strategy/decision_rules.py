@@ -1,0 +1,232 @@
+"""The rules of the decision table: each looks at the evaluation, may act on it, and returns whether it did.
+
+A rule that does not act may still change something small: it remembers that a breach began, or refuses a command.
+"""
+
+from dataclasses import replace
+
+from trailingedge.indicators.donchian import Breakout
+from trailingedge.model.intent import ExitEndReason, ExitKind
+from trailingedge.model.market import Regime, Side
+from trailingedge.strategy.bar_close import on_bar_close
+from trailingedge.strategy.blocks import REFUSALS, TradeBlock, exit_blocks, flip_block, stop_blocks
+from trailingedge.strategy.evaluation_context import Evaluation
+from trailingedge.strategy.hard_stop import is_breached, is_confirmed
+from trailingedge.strategy.inputs import StrategyCommand
+from trailingedge.strategy.regime import price_at
+from trailingedge.strategy.state import ActiveExit, StrategyState
+from trailingedge.strategy.strategy_events import (
+    ExitRelabelled,
+    ExitStarted,
+    GateOpened,
+    GateShut,
+    HardStopTriggered,
+    Squeezed,
+)
+
+
+def halt(evaluation: Evaluation) -> bool:
+    """A broken invariant stops trading: no exit starts, and an exit in progress is cancelled."""
+    if not evaluation.inputs.halted:
+        return False
+    exit_ = evaluation.state.exit
+    if exit_ is not None and exit_.ending is None:
+        evaluation.end_exit(exit_, ExitEndReason.HALTED)
+    evaluation.refuse_command(REFUSALS[TradeBlock.HALTED])
+    # After a resume the breach has to last its full time again: nothing is sold in the first tick.
+    _clear_breach(evaluation)
+    return True
+
+
+def cancel_exit(evaluation: Evaluation) -> bool:
+    """'c': cancel the exit in progress, also the sale of a hard stop."""
+    if evaluation.inputs.command is not StrategyCommand.CANCEL:
+        return False
+    exit_ = evaluation.state.exit
+    if exit_ is None:
+        evaluation.refuse_command("no exit is in progress")
+        return False
+    if exit_.ending is not None:
+        evaluation.refuse_command(f"the exit is ending already: {exit_.ending.value}")
+        return False
+    evaluation.end_exit(exit_, ExitEndReason.CANCELLED)
+    return True
+
+
+def hard_stop_in_base(evaluation: Evaluation) -> bool:
+    """The hard stop in BASE, paused or not: a breach that lasts sells everything, taking over an exit in progress."""
+    state, inputs, value = evaluation.state, evaluation.inputs, evaluation.unit_value
+    if value is None or not _hard_stop_applies(state):
+        _clear_breach(evaluation)
+        return False
+    if not is_breached(value, state.anchor, evaluation.stop_distance):
+        _clear_breach(evaluation)
+        return False
+    # The breach is timed by the market, not by our clock: a tick that comes late must not make it look longer.
+    since = state.stop_breach_since_ms
+    if since is None:
+        since = inputs.market_ms
+        evaluation.state = replace(state, stop_breach_since_ms=since)
+    if not is_confirmed(since, inputs.market_ms, evaluation.params.hard_stop_confirm_sec):
+        return False
+    _start_flush(evaluation)
+    return True
+
+
+def _hard_stop_applies(state: StrategyState) -> bool:
+    """Whether the hard stop may act: not during its own sale, and not on an exit that is being cancelled."""
+    # `halt` comes first in the table: here trading is not halted.
+    return state.regime is Regime.BASE and not stop_blocks(state.exit, halted=False, funded=bool(state.funded))
+
+
+def _start_flush(evaluation: Evaluation) -> None:
+    """Start the hard stop's sale, or make the exit in progress that sale: it keeps its number, fills and orders."""
+    running, top = evaluation.state.exit, evaluation.inputs.top
+    if running is None:
+        flush = evaluation.start_exit(ExitKind.FLUSH, Side.SELL)
+    else:
+        # The orders of the exit go on under their number; only kind and pricing change, so that no second sale starts.
+        flush = replace(running, kind=ExitKind.FLUSH)
+        evaluation.state = replace(evaluation.state, exit=flush, stop_breach_since_ms=None)
+    upgraded = None if running is None else running.kind
+    anchor_price = price_at(Regime.BASE, evaluation.state.anchor)
+    if top is not None:  # always so here: without a book there is no breach
+        evaluation.events.append(
+            HardStopTriggered(flush.number, top.bid, anchor_price, evaluation.stop_distance, upgraded)
+        )
+
+
+def _clear_breach(evaluation: Evaluation) -> None:
+    if evaluation.state.stop_breach_since_ms is not None:
+        evaluation.state = replace(evaluation.state, stop_breach_since_ms=None)
+
+
+def manual_flip(evaluation: Evaluation) -> bool:
+    """'x': leave the regime now, whether the gate is open or shut. Without fresh data the order waits for it."""
+    state, inputs = evaluation.state, evaluation.inputs
+    if inputs.command is not StrategyCommand.FLIP:
+        return False
+    block = flip_block(
+        state,
+        halted=inputs.halted,
+        has_holdings=evaluation.holdings is not None,
+        paused=inputs.trading_paused,
+    )
+    if block is not None or state.regime is None:
+        evaluation.refuse_command(REFUSALS[block or TradeBlock.UNFUNDED])
+    elif state.exit is None:
+        started = evaluation.start_exit(ExitKind.MANUAL, state.regime.exit_side)
+        evaluation.events.append(ExitStarted(started.kind, started.side, started.number, started.mid_price))
+        return True
+    else:
+        return _relabel_as_manual(evaluation, state.exit)
+    return False
+
+
+def _relabel_as_manual(evaluation: Evaluation, exit_: ActiveExit) -> bool:
+    """Make an exit in progress the operator's own.
+
+    The sale of a hard stop stays one: as a manual exit it would lose its pricing, and shut no gate at its end.
+    """
+    if exit_.ending is not None:
+        evaluation.refuse_command(f"the exit is ending already: {exit_.ending.value}")
+    elif exit_.kind in (ExitKind.FLUSH, ExitKind.MANUAL):
+        evaluation.refuse_command("already under way")
+    else:
+        evaluation.state = replace(evaluation.state, exit=replace(exit_, kind=ExitKind.MANUAL))
+        evaluation.events.append(ExitRelabelled(exit_.number, exit_.side, ExitKind.MANUAL, exit_.kind))
+        return True
+    return False
+
+
+def cancel_buy_while_paused(evaluation: Evaluation) -> bool:
+    """A pause or a breaker cancels a buy in progress; a sell goes on, for it reduces the risk."""
+    exit_ = evaluation.state.exit
+    # Also a manual buy: a breaker may have tripped after the command.
+    if not evaluation.inputs.trading_paused or exit_ is None or exit_.side is Side.SELL or exit_.ending is not None:
+        return False
+    evaluation.end_exit(exit_, ExitEndReason.PAUSED)
+    return True
+
+
+def expire_command(evaluation: Evaluation) -> bool:
+    """Cancel a manual exit whose first order could not rest on the book in time: the command was for then."""
+    exit_ = evaluation.state.exit
+    if (
+        not evaluation.inputs.command_expired
+        or exit_ is None
+        or exit_.kind is not ExitKind.MANUAL
+        or exit_.ending is not None
+    ):
+        return False
+    evaluation.end_exit(exit_, ExitEndReason.EXPIRED)
+    return True
+
+
+def apply_closed_klines(evaluation: Evaluation) -> bool:
+    """Apply each closed kline to gate and QUOTE stop; breakout and squeeze are only signalled."""
+    # Gate and stop move also while trading is paused or an exit is in progress: they follow the market, and an order
+    # depends on them only later.
+    evaluation.closed_klines_applied = True
+    moved = False
+    for closed in evaluation.inputs.closed_klines:
+        evaluation.state, signals = on_bar_close(evaluation.state, closed, evaluation.params)
+        evaluation.events.extend(signals)
+        moved = moved or any(isinstance(event, GateShut | GateOpened) for event in signals)
+    if evaluation.inputs.closed_klines:
+        _update_squeeze(evaluation)
+    return moved
+
+
+def _update_squeeze(evaluation: Evaluation) -> None:
+    """Signal the beginning of a squeeze: a channel that is narrow by its own recent widths."""
+    # Kept in the state, so that a squeeze of many klines is signalled once.
+    channel = evaluation.inputs.channel
+    squeezed = channel is not None and channel.squeezed(evaluation.params.donchian_squeeze_frac)
+    if squeezed is evaluation.state.squeezed:
+        return
+    evaluation.state = replace(evaluation.state, squeezed=squeezed)
+    if squeezed and channel is not None and channel.squeeze_share is not None:
+        evaluation.events.append(Squeezed(channel.width, channel.squeeze_share))
+
+
+def take_profit(evaluation: Evaluation) -> bool:
+    """Take profit where the trail is due: sell in BASE, buy back in QUOTE."""
+    if not _free_to_trade(evaluation):
+        return False
+    now, regime = evaluation.trail(), evaluation.state.regime
+    if now is None or regime is None or not now.due:
+        return False
+    started = evaluation.start_exit(ExitKind.TAKE_PROFIT, regime.exit_side)
+    evaluation.events.append(ExitStarted(started.kind, started.side, started.number, started.mid_price, now))
+    return True
+
+
+def breakout(evaluation: Evaluation) -> bool:
+    """Exit on a breakout against the regime, where BREAKOUT_ENTRY or BREAKOUT_EXIT allow it."""
+    if not evaluation.inputs.closed_klines or not _free_to_trade(evaluation):
+        return False
+    newest = evaluation.inputs.closed_klines[-1]
+    direction = None if newest.channel is None else newest.channel.breakout(float(newest.kline.close))
+    entry = evaluation.params.breakout_entry and direction is Breakout.UP and evaluation.state.regime is Regime.QUOTE
+    leave = evaluation.params.breakout_exit and direction is Breakout.DOWN and evaluation.state.regime is Regime.BASE
+    if not (entry or leave):
+        return False
+    # The newest close alone counts: one of several closes that came at once may be a breakout that is over.
+    started = evaluation.start_exit(ExitKind.BREAKOUT, Side.BUY if entry else Side.SELL)
+    evaluation.events.append(ExitStarted(started.kind, started.side, started.number, started.mid_price))
+    return True
+
+
+def _free_to_trade(evaluation: Evaluation) -> bool:
+    """Whether the strategy may start an exit of its own accord."""
+    state, inputs = evaluation.state, evaluation.inputs
+    return not exit_blocks(
+        halted=inputs.halted,
+        exiting=state.exit is not None,
+        funded=bool(state.funded),
+        has_book=inputs.top is not None,
+        settled=inputs.holdings is not None,
+        gate_shut=state.gate is not None,
+        paused=inputs.trading_paused,
+    )

@@ -1,0 +1,207 @@
+"""One evaluation: the inputs, the state as the rules change it, and the signals they add.
+
+`decide` creates one per tick and passes it through the steps of this module, of `exit_completion` and of `rules`.
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
+from trailingedge.model.market import ZERO, Regime, Side
+from trailingedge.strategy.hard_stop import stop_distance
+from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
+from trailingedge.strategy.regime import is_tradable, more_valuable_regime, unit_value
+from trailingedge.strategy.state import ActiveExit, StrategyState
+from trailingedge.strategy.strategy_events import (
+    CommandRefused,
+    ExitEnding,
+    Funded,
+    Origin,
+    RegimeSet,
+    StrategySignal,
+    Unfunded,
+)
+from trailingedge.strategy.trailing_take_profit import Trail, compute_min_gain, compute_trail
+
+
+class Evaluation:
+    """The working values of one call of `decide`. `unit_value` is None without a regime or a trusted book."""
+
+    __slots__ = (
+        "_trail",
+        "_trail_of",
+        "ask",
+        "bid",
+        "closed_klines_applied",
+        "events",
+        "inputs",
+        "params",
+        "state",
+        "stop_distance",
+        "unit_value",
+    )
+
+    def __init__(self, inputs: Inputs, state: StrategyState, params: StrategyParams) -> None:
+        self.inputs = inputs
+        self.state = state
+        self.params = params
+        self.bid = 0.0 if inputs.top is None else float(inputs.top.bid)
+        self.ask = 0.0 if inputs.top is None else float(inputs.top.ask)
+        self.stop_distance = stop_distance(inputs.channel, params)
+        self.events: list[StrategySignal] = []
+        self.closed_klines_applied = False
+        self._trail: Trail | None = None
+        self._trail_of: StrategyState | None = None
+        self.unit_value = self._unit_value_in(state.regime)
+
+    def exit_price(self, regime: Regime) -> float:
+        """The price at which `regime` can be left at once: the bid in BASE, the ask in QUOTE."""
+        return self.bid if regime is Regime.BASE else self.ask
+
+    @property
+    def holdings(self) -> Holdings | None:
+        """The newest balances that account for every fill: those of this tick, or else the last ones."""
+        return self.inputs.holdings if self.inputs.holdings is not None else self.state.holdings
+
+    def progress_of(self, exit_: ActiveExit) -> ExitProgress | None:
+        """The progress of this exit's orders, None where execution does not know of it."""
+        # Execution may still report an exit that has just ended.
+        progress = self.inputs.progress
+        return progress if progress is not None and progress.number == exit_.number else None
+
+    def set_anchor(self, regime: Regime, price: float, origin: Origin) -> None:
+        """Enter `regime` at `price`, in quote per base: a new anchor, and a high that starts there."""
+        self.events.append(RegimeSet(self.state.regime, regime, price, origin))
+        self.state = self.state.anchored(regime, price, self.inputs.market_ms)
+        self.unit_value = self._unit_value_in(regime)
+
+    def start_exit(self, kind: ExitKind, side: Side) -> ActiveExit:
+        """Latch a new exit. Its number is the exchange's time, and larger than every number before."""
+        # Also where the clock was set back: two exits of one number would have orders of one client order id, of which
+        # the exchange rejects the second, and a restart would read both as one exit.
+        number = max(self.inputs.server_ms, self.state.last_number + 1)
+        top = self.inputs.top
+        started = ActiveExit(kind, side, number, self.inputs.market_ms, None if top is None else top.mid)
+        self.state = replace(self.state, exit=started, last_number=number, stop_breach_since_ms=None)
+        return started
+
+    def end_exit(self, exit_: ActiveExit, cause: ExitEndReason) -> None:
+        """Begin to cancel the exit in progress; it is over once no order of it can fill any more."""
+        self.events.append(ExitEnding(exit_.kind, exit_.side, exit_.number, cause))
+        self.state = replace(self.state, exit=replace(exit_, ending=cause), stop_breach_since_ms=None)
+
+    def refuse_command(self, reason: str) -> None:
+        """Signal that the operator's command cannot be carried out now, and why."""
+        if self.inputs.command is not None:
+            self.events.append(CommandRefused(self.inputs.command, reason))
+
+    def trail(self) -> Trail | None:
+        """The numbers of the take-profit now; None without a regime or a trusted book."""
+        # Several rules use it. It depends on nothing but the state, which is replaced and never changed in place.
+        if self._trail_of is not self.state:
+            self._trail, self._trail_of = self._compute_trail(), self.state
+        return self._trail
+
+    def _unit_value_in(self, regime: Regime | None) -> float | None:
+        """What one unit of the asset held could be turned into at once."""
+        if regime is None or self.inputs.top is None:
+            return None
+        return unit_value(regime, self.exit_price(regime))
+
+    def _compute_trail(self) -> Trail | None:
+        state, params, value = self.state, self.params, self.unit_value
+        if state.regime is None or value is None:
+            return None
+        return compute_trail(
+            value,
+            state.anchor,
+            state.high,
+            compute_min_gain(state.regime, state.anchor, self.ask, self.inputs.channel, params),
+            params.fee,
+            start_factor=params.start_factor,
+            min_factor=params.min_factor,
+            gain_scale_frac=params.gain_scale_frac(state.regime),
+        )
+
+    def intent(self) -> OrderIntent | None:
+        """The order we want: none, or all of the asset to sell for as long as an exit is latched."""
+        exit_, holdings = self.state.exit, self.holdings
+        if exit_ is None or exit_.ending is not None or holdings is None:
+            return None
+        funds = holdings.base if exit_.side is Side.SELL else holdings.quote
+        if self.inputs.holdings is None:
+            # The balances arrive after the fills that changed them. Until they do, what has been filled since the
+            # last settled balances is subtracted here, or we would offer it a second time.
+            funds = max(ZERO, funds - (self.sold_amount(exit_) - exit_.accounted))
+        # The hard stop has a pricing of its own, because a fall that lasts leaves a passive order behind.
+        pricing = self.params.hard_stop_pricing if exit_.kind is ExitKind.FLUSH else self.params.exit_pricing
+        return OrderIntent(exit_.side, funds, pricing, exit_.kind, exit_.number)
+
+    def sold_amount(self, exit_: ActiveExit) -> Decimal:
+        """How much of the asset to sell the exit has sold so far."""
+        progress = self.progress_of(exit_)
+        if progress is None:
+            return ZERO
+        return progress.filled_base if exit_.side is Side.SELL else progress.filled_quote
+
+
+def update_holdings(evaluation: Evaluation) -> None:
+    """Remember the balances while they are settled, and the last time without a trusted book."""
+    state, inputs = evaluation.state, evaluation.inputs
+    if inputs.top is None:
+        state = replace(state, untrusted_book_ms=inputs.market_ms)
+    if inputs.holdings is not None:
+        if inputs.holdings != state.holdings:
+            state = replace(state, holdings=inputs.holdings)
+        if state.exit is not None and (sold := evaluation.sold_amount(state.exit)) != state.exit.accounted:
+            state = replace(state, exit=replace(state.exit, accounted=sold))
+    evaluation.state = state
+
+
+def update_position_side(evaluation: Evaluation) -> None:
+    """Keep the regime, or change it where trades or transfers of others left nothing of its asset to trade.
+
+    A regime that can still be traded is kept even where the other asset is worth more: a deposit is no trade.
+    """
+    state, top, holdings = evaluation.state, evaluation.inputs.top, evaluation.inputs.holdings
+    # While an exit is in progress its own fills change the balances: only the end of the exit changes the regime.
+    if state.exit is not None or top is None or holdings is None:
+        return
+    held = state.regime
+    if held is None:
+        found = more_valuable_regime(holdings, top, evaluation.params)
+    elif is_tradable(held, holdings, top, evaluation.params):
+        found = held
+    else:
+        found = held.other if is_tradable(held.other, holdings, top, evaluation.params) else None
+    if found is None:
+        # The regime is kept: when the asset can be traded again, the anchor is still the price at which it was bought.
+        if state.funded is not False:
+            evaluation.state = replace(state, funded=False, stop_breach_since_ms=None)
+            evaluation.events.append(Unfunded(held, holdings))
+        return
+    if found is not held:
+        _adopt_outside_change(evaluation, found)
+    elif state.funded is False:
+        evaluation.events.append(Funded(found, holdings))
+    if not state.funded:
+        evaluation.state = replace(evaluation.state, funded=True)
+
+
+def _adopt_outside_change(evaluation: Evaluation, regime: Regime) -> None:
+    """Anchor at the price of the trade that was not ours, or at the market where no such trade is known."""
+    inputs, setting = evaluation.inputs, evaluation.params.anchor_price
+    # ANCHOR_PRICE counts for the first anchor only: later, a price of the account's own fills is nearer to the truth.
+    if evaluation.state.regime is None and setting is not None:
+        evaluation.set_anchor(regime, float(setting), Origin.SETTING)
+    elif inputs.outside_price is not None:
+        evaluation.set_anchor(regime, float(inputs.outside_price), Origin.OUTSIDE)
+    else:
+        evaluation.set_anchor(regime, evaluation.exit_price(regime), Origin.MARKET)
+
+
+def raise_high(evaluation: Evaluation) -> None:
+    """Raise the high to the unit value, if that is the best since the anchor. Unfunded, there is nothing to measure."""
+    state, value = evaluation.state, evaluation.unit_value
+    if value is not None and value > state.high and state.funded:
+        evaluation.state = replace(state, high=value)

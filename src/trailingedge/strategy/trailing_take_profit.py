@@ -1,0 +1,133 @@
+"""The trailing take-profit: the larger the gain, the smaller the share of it that we give back before the exit.
+
+All levels are unit values, so that a sale and a buy-back follow the same rule. "Armed" is used for the trail only: the
+gain is large enough to be protected.
+"""
+
+from dataclasses import dataclass
+from math import exp, inf, isinf
+
+from trailingedge.indicators.donchian import Channel
+from trailingedge.model.market import Regime
+from trailingedge.strategy.inputs import StrategyParams
+
+
+@dataclass(frozen=True, slots=True)
+class MinGain:
+    """The least gain that arms the trail, by its three terms: the largest counts.
+
+    `static` is the setting, `fees` covers both fees and the buffer, `donchian` is a share of the channel's width;
+    infinite where that share is as large as the price.
+    """
+
+    static: float
+    fees: float
+    donchian: float
+
+    @property
+    def value(self) -> float:
+        return max(self.static, self.fees, self.donchian)
+
+
+def compute_min_gain(
+    regime: Regime, anchor: float, ask: float, channel: Channel | None, params: StrategyParams
+) -> MinGain:
+    """The least gain over `anchor` (a unit value), with the ask of the book and the channel in force.
+
+    A channel that is not full is ignored.
+    """
+    swing = params.donchian_gain_multiplier * channel.width if channel is not None and channel.full else 0.0
+    return MinGain(
+        static=anchor * params.min_gain_trigger_frac(regime),
+        fees=anchor * (2 * params.fee + params.buffer),
+        # In QUOTE the channel's width, a distance of prices, has to be turned into a distance of 1 / price.
+        donchian=swing if regime is Regime.BASE else _inverse_swing(swing, ask),
+    )
+
+
+def _inverse_swing(swing: float, ask: float) -> float:
+    """What a fall of the price by `swing` quote per base adds to the unit value 1 / ask."""
+    return swing / (ask * (ask - swing)) if swing < ask else inf
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Every number of one take-profit decision. They are unit values; `factor` is a fraction.
+
+    `gain` is high - anchor, `drawdown` is high - unit value, and `callback` is the drawdown at which we exit.
+    `break_even` is the least unit value that pays both fees.
+    """
+
+    unit_value: float
+    high: float
+    gain: float
+    drawdown: float
+    factor: float
+    callback: float
+    min_gain: MinGain
+    break_even: float
+
+    @property
+    def armed(self) -> bool:
+        """Whether the gain is large enough to be protected."""
+        return self.gain >= self.min_gain.value
+
+    @property
+    def due(self) -> bool:
+        """Whether to exit now: armed, the callback given back, and both fees still paid."""
+        # The last condition matters after a gap: a price that fell through the trail and below break-even is no profit
+        # to take, and the hard stop is there for it.
+        return self.armed and self.drawdown >= self.callback and self.unit_value >= self.break_even
+
+    @property
+    def arming_value(self) -> float | None:
+        """The unit value from which the trail is armed; None where no gain suffices."""
+        return None if isinf(self.min_gain.value) else self.high - self.gain + self.min_gain.value
+
+    @property
+    def trigger_value(self) -> float | None:
+        """The unit value at which, reached from above, the exit is due.
+
+        None before the trail is armed, and while an exit at that value would not pay both fees.
+        """
+        level = self.high - self.callback
+        return level if self.armed and level >= self.break_even else None
+
+
+def callback_factor(gain_frac: float, start_factor: float, min_factor: float, gain_scale_frac: float) -> float:
+    """The share of the gain that may be given back: from `start_factor` at no gain down to `min_factor`.
+
+    It decays exponentially in gain / anchor; a scale of 0 decays at once.
+    """
+    # exp(-gain / scale) falls from 1 to 0: a small gain may swing freely, a large one is protected closely.
+    if gain_frac <= 0:
+        return start_factor
+    if gain_scale_frac == 0:
+        return min_factor
+    return min_factor + (start_factor - min_factor) * exp(-gain_frac / gain_scale_frac)
+
+
+def compute_trail(
+    value: float,
+    anchor: float,
+    high: float,
+    min_gain: MinGain,
+    fee: float,
+    *,
+    start_factor: float,
+    min_factor: float,
+    gain_scale_frac: float,
+) -> Trail:
+    """The trail at the unit value `value`. `high` >= `anchor` > 0."""
+    gain = high - anchor
+    factor = callback_factor(gain / anchor, start_factor, min_factor, gain_scale_frac)
+    return Trail(
+        unit_value=value,
+        high=high,
+        gain=gain,
+        drawdown=high - value,
+        factor=factor,
+        callback=gain * factor,
+        min_gain=min_gain,
+        break_even=anchor * (1 + 2 * fee),
+    )

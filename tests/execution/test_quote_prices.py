@@ -1,0 +1,234 @@
+"""The requote plan: a plan's requote is what a full tick would send, and where it might not be, there is no plan."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.execution.order_builders import RULES, D, report, top
+from tests.execution.test_trading_core import Bench
+from tests.strategy.strategy_harness import START_MS, params
+
+from trailingedge.core.errors import BrokenInvariant
+from trailingedge.execution.maker_exit import MakerExitParams
+from trailingedge.model.market import BookTop, OrderStatus, RateLimit, Side, SymbolRules
+from trailingedge.model.order_commands import ExecutionCommand, Place, Refresh, Replace, ReplaceReply
+from trailingedge.model.order_outcomes import Accepted, NotTried, Rejected, RejectReason, ReplaceOutcome
+from trailingedge.model.pricing_mode import Pricing
+from trailingedge.strategy.inputs import StrategyCommand
+
+
+def resting(bench: Bench) -> Bench:
+    """An operator's exit whose order rests, with no open request; the last tick had nothing to do."""
+    bench.rest(bench.flip())
+    bench.tick()
+    return bench
+
+
+def orders(commands: list[ExecutionCommand]) -> list[ExecutionCommand]:
+    return [command for command in commands if not isinstance(command, Refresh)]
+
+
+def react(bench: Bench, book: BookTop, after_s: float = 0.01) -> Replace | None:
+    """What a reaction to `book` sends."""
+    bench.now_s = round(bench.now_s + after_s, 3)
+    bench.top, trader = book, bench.trader
+    answer = None if trader.requote_plan is None else trader.requote_plan.requote_for(book, bench.now_s)
+    if answer is None:
+        return None
+    entered = trader.record_requote(answer, book, bench.now_s, START_MS + round(bench.now_s * 1000))
+    trader.verify_requote(entered, book, bench.now_s)
+    return entered.command
+
+
+def carry_out(bench: Bench, command: Replace, order_id: int) -> None:
+    """The exchange executes the command and replies; the next tick has nothing to do."""
+    rests = replace(
+        bench.record(Place(command.tag, command.client_order_id, command.side, command.price, command.quantity)),
+        order_id=order_id,
+    )
+    gone = replace(rests, order_id=command.order_id, status=OrderStatus.CANCELED)
+    bench.trader.inbox.append(ReplaceReply(command.tag, ReplaceOutcome(Accepted(gone), Accepted(rests))))
+    asset = "ETH" if command.side is Side.SELL else "FDUSD"
+    spent = command.quantity if command.side is Side.SELL else command.quantity * (command.price or 0)
+    total = bench.balances[asset].total
+    bench.set_balance(asset, str(total - spent), str(spent))
+    bench.tick(0.01)
+    bench.tick(0.01)
+
+
+@pytest.mark.parametrize(
+    ("base", "quote", "book", "price", "quantity"),
+    [
+        pytest.param("1", "0", top("99.90", "100.05"), "100.04", "1", id="a SELL goes down with the ask"),
+        pytest.param("1", "0", top("100.20", "100.30"), "100.29", "1", id="and up"),
+        pytest.param("0", "1000", top("100.05", "100.20"), "100.06", "9.9940", id="a BUY goes up, and buys less"),
+        pytest.param("0", "1000", top("99.00", "99.50"), "99.01", "10.0999", id="and down, and buys more"),
+    ],
+)
+def test_another_price_is_answered_without_a_tick(
+    base: str, quote: str, book: BookTop, price: str, quantity: str
+) -> None:
+    bench = resting(Bench(base, quote))
+    command = react(bench, book)
+    assert command is not None
+    assert (command.order_id, command.price, command.quantity) == (7, D(price), D(quantity))
+    assert bench.trader.requote_plan is None
+    assert orders(bench.tick()) == []  # one request is in flight
+
+
+@given(
+    ticks=st.integers(9_850, 10_110),
+    spread=st.sampled_from([1, 1, 2, 3, 10, 50]),
+    bid_quantity=st.sampled_from(["0.5", "1", "20"]),
+    ask_quantity=st.sampled_from(["0.5", "1", "20"]),
+    selling=st.booleans(),
+    pricing=st.sampled_from([Pricing.IMPROVE, Pricing.OPPOSITE, Pricing.JOIN]),
+    moves=st.integers(0, 2),
+    after_s=st.sampled_from([0.001, 0.3, 0.95, 1.0, 2.5]),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_reaction_is_what_the_tick_would_have_sent(
+    ticks: int,
+    spread: int,
+    bid_quantity: str,
+    ask_quantity: str,
+    selling: bool,
+    pricing: Pricing,
+    moves: int,
+    after_s: float,
+) -> None:
+    funds = ("1", "0") if selling else ("0", "1000")
+    bench = resting(Bench(*funds, strategy=params(exit_pricing=pricing)))
+    for number in range(moves):  # prices that were left a moment ago
+        command = react(bench, top(f"100.{number}1", f"100.{number}5"))
+        if command is not None:
+            carry_out(bench, command, 8 + number)
+    book = top(str(D(ticks) / 100), str(D(ticks + spread) / 100), bid_quantity, ask_quantity)
+    other = deepcopy(bench)
+    other.top = book
+    sent, by_the_beat = react(bench, book, after_s), orders(other.tick(after_s))
+    stop_begins = other.trader.decision is not None and other.trader.decision.stop_breach_ms is not None
+    assert by_the_beat == ([] if sent is None else [sent]) or (sent is None and stop_begins)
+
+
+def test_a_price_at_which_a_stop_begins_takes_a_tick() -> None:
+    bench = resting(Bench())
+    assert react(bench, top("95.00", "95.10")) is None
+    assert len(orders(bench.tick())) == 1
+
+
+@pytest.mark.parametrize(
+    "book",
+    [
+        pytest.param(top("100.00", "100.10"), id="the same"),
+        pytest.param(top("99.00", "100.10"), id="the other side alone has moved"),
+        pytest.param(top("100.00", "100.09", ask_quantity="1"), id="we stand alone at the best price"),
+    ],
+)
+def test_a_price_that_moves_nothing_is_answered_by_nothing(book: BookTop) -> None:
+    bench = resting(Bench())
+    assert react(bench, book) is None
+    assert bench.trader.requote_plan is not None
+
+
+def part_fill(bench: Bench) -> None:
+    partly = report(
+        7,
+        filled="0.4",
+        status=OrderStatus.PARTIALLY_FILLED,
+        client_order_id=bench.trader.maker_exit.alive[0].client_order_id,
+    )
+    bench.trader.on_report(partly, bench.pushes)
+    bench.set_balance("ETH", "0", "0.6")
+    bench.set_balance("FDUSD", "40.036")
+
+
+def refuse(bench: Bench) -> None:
+    command = react(bench, top("99.90", "100.05"))
+    assert command is not None
+    refused = Rejected(RejectReason.TOO_MANY_ORDERS, -1015, "Too many new orders.")
+    bench.trader.inbox.append(ReplaceReply(command.tag, ReplaceOutcome(NotTried(), refused)))
+
+
+def use_up(bench: Bench) -> None:
+    bench.trader.maker_exit._budget.update_limits(
+        [RateLimit("ORDERS", 10, 100, 60)], START_MS + round(bench.now_s * 1000)
+    )
+
+
+def cancel_exit(bench: Bench) -> None:
+    bench.trader.operator_commands.append(StrategyCommand.CANCEL)
+
+
+def go_silent(bench: Bench) -> None:
+    bench.fresh, bench.market_seen_s = False, bench.now_s - 100.0
+
+
+def lose_the_account(bench: Bench) -> None:
+    bench.proven = False
+
+
+def halt_the_symbol(bench: Bench) -> None:
+    bench.trader.update_rules(replace(RULES, status="HALT"))
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [part_fill, refuse, use_up, cancel_exit, go_silent, lose_the_account, halt_the_symbol],
+    ids=lambda it: it.__name__,
+)
+def test_where_anything_but_the_price_matters_there_is_no_reaction(happens: Callable[[Bench], None]) -> None:
+    bench = resting(Bench())
+    happens(bench)
+    bench.tick(0.01)
+    bench.tick(0.01)
+    assert react(bench, top("99.90", "100.06")) is None
+
+
+def test_an_exit_that_may_take_in_the_end_has_no_plan() -> None:
+    bench = resting(Bench(harness=MakerExitParams(escape_after_s=60.0)))
+    assert bench.trader.requote_plan is None
+
+
+def test_anything_else_that_changes_makes_the_plan_void() -> None:
+    bench = resting(Bench())
+    bench.trader.invalidate_plan()
+    assert react(bench, top("99.90", "100.05")) is None
+
+
+def test_an_answer_that_the_full_calculation_does_not_share_is_in_them_and_a_broken_invariant() -> None:
+    bench = resting(Bench())
+    book = top("99.90", "100.05")
+    entered = bench.trader.record_requote((D("100.03"), D(1)), book, bench.now_s, START_MS)
+    assert (entered.command.price, entered.command.order_id) == (D("100.03"), 7)
+    assert not bench.trader.maker_exit.idle
+    with pytest.raises(BrokenInvariant, match="the full calculation says"):
+        bench.trader.verify_requote(entered, book, bench.now_s)
+    with pytest.raises(BrokenInvariant, match="without a plan"):
+        bench.trader.record_requote((D("100.04"), D(1)), book, bench.now_s, START_MS)
+
+
+@pytest.mark.parametrize(
+    "rules", [replace(RULES, status="BREAK"), replace(RULES, tick_size=D("0.10"))], ids=["break", "tick"]
+)
+def test_rules_that_were_read_again_make_the_plan_void(rules: SymbolRules) -> None:
+    bench = resting(Bench())
+    bench.trader.update_rules(rules)
+    assert bench.trader.requote_plan is None
+
+
+def test_the_boundary_of_an_echo_is_the_same_for_reaction_and_tick() -> None:
+    bench = resting(Bench())
+    command = react(bench, top("99.90", "100.05"))
+    assert command is not None
+    carry_out(bench, command, 8)
+    for after_s in (0.97, 0.01, 0.001, 0.001, 0.001):
+        other = deepcopy(bench)
+        other.top = top("99.90", "100.09")
+        sent, by_the_beat = react(bench, top("99.90", "100.09"), after_s), orders(other.tick(after_s))
+        assert by_the_beat == ([] if sent is None else [sent])
+        if sent is not None:
+            return

@@ -1,0 +1,232 @@
+"""Transport: real sockets on the loopback, backoff, and the limit for unreadable frames."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from random import Random
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.version import version as library_version
+
+from trailingedge.core.errors import ExchangeUnreachable, LogonRefused, ProtocolViolation, SessionLost
+from trailingedge.websocket import socket_dialer
+from trailingedge.websocket.socket_dialer import Backoff, ViolationCount, dial, is_tested_version, run_together, shown
+
+
+class Top(Random):
+    """Random generator that always draws the longest pause."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return max(a, b)
+
+
+async def test_certificates_are_loaded_once_and_always_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    contexts: list[ssl.SSLContext | None] = []
+
+    async def connect(_: str, **options: Any) -> None:
+        contexts.append(options["ssl"])
+        raise OSError("nobody is there")
+
+    monkeypatch.setattr(socket_dialer, "connect", connect)
+    for url in ("wss://stream.example/ws", "wss://api.example/ws-api/v3", "ws://127.0.0.1:9"):
+        with pytest.raises(SessionLost, match="nobody is there"):
+            await dial(url)
+    first, second, plain = contexts
+    assert first is not None
+    assert first is second
+    assert (first.verify_mode, first.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert plain is None
+
+
+def test_pauses_double_up_to_the_maximum() -> None:
+    backoff = Backoff(1.0, 60.0, 0, Top())
+    assert [backoff.next_delay_s(0.0, "") for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_a_healthy_minute_resets_the_count() -> None:
+    backoff = Backoff(1.0, 60.0, 0, Top())
+    for _ in range(5):
+        backoff.next_delay_s(59.9, "")
+    assert backoff.next_delay_s(60.0, "") == 1.0
+
+
+def test_jitter_covers_everything_from_zero_to_the_full_pause() -> None:
+    backoff = Backoff(1.0, 8.0, 0, Random(1))
+    for _ in range(4):
+        backoff.next_delay_s(0.0, "")
+    waits = [backoff.next_delay_s(0.0, "") for _ in range(200)]
+    assert min(waits) < 1
+    assert max(waits) > 7
+
+
+def test_retries_can_be_unlimited() -> None:
+    backoff = Backoff(1.0, 60.0, 0, Top())
+    for _ in range(5000):
+        assert backoff.next_delay_s(0.0, "") <= 60.0
+
+
+def test_retries_are_used_up_with_the_reason() -> None:
+    backoff = Backoff(1.0, 60.0, 2, Top())
+    backoff.next_delay_s(0.0, "")
+    backoff.next_delay_s(0.0, "")
+    with pytest.raises(ExchangeUnreachable, match="refused; given up after 2"):
+        backoff.next_delay_s(0.0, "refused")
+
+
+def test_unlimited_retries_do_not_raise() -> None:
+    backoff = Backoff(1.0, 60.0, 1, Top())
+    assert [backoff.next_delay_s(0.0, "", unlimited=True) for _ in range(3)] == [1, 2, 4]
+    with pytest.raises(ExchangeUnreachable):
+        backoff.next_delay_s(0.0, "")
+
+
+@pytest.mark.parametrize(("lived_s", "healthy", "next_s"), [(59.9, False, 4), (60.0, True, 1)])
+def test_a_connection_is_healthy_after_a_minute(lived_s: float, healthy: bool, next_s: float) -> None:
+    backoff = Backoff(1.0, 60.0, 0, Top())
+    backoff.next_delay_s(0.0, "")
+    backoff.next_delay_s(0.0, "")
+    assert backoff.reset_if_healthy(lived_s) is healthy
+    assert backoff.next_delay_s(0.0, "") == next_s
+
+
+def test_twenty_unreadable_frames_within_a_minute_lose_the_session() -> None:
+    count = ViolationCount()
+    for second in range(19):
+        count.add(ProtocolViolation("garbage"), float(second))
+    with pytest.raises(SessionLost, match="20 unreadable frames"):
+        count.add(ProtocolViolation("garbage"), 60.0)
+
+
+def test_twenty_unreadable_frames_over_a_longer_time_are_tolerated() -> None:
+    count = ViolationCount()
+    for number in range(100):
+        count.add(ProtocolViolation("garbage"), number * 3.2)
+
+
+@pytest.mark.parametrize("name", ["signature", "apiKey"])
+def test_secrets_are_not_shown(name: str) -> None:
+    assert shown(f'{{"{name}": "c2VjcmV0", "timestamp": 5}}') == f'{{"{name}":"…", "timestamp": 5}}'
+
+
+async def fail(error: Exception) -> None:
+    raise error
+
+
+async def forever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_the_most_severe_error_is_raised_without_its_group() -> None:
+    with pytest.raises(LogonRefused):
+        await run_together(fail(SessionLost("closed")), fail(LogonRefused("no")), forever())
+    with pytest.raises(SessionLost):
+        await run_together(fail(SessionLost("closed")), forever())
+
+
+@asynccontextmanager
+async def echo_server() -> AsyncIterator[tuple[Server, str]]:
+    """Server that echoes each message and closes on "bye"."""
+
+    async def echo(connection: ServerConnection) -> None:
+        async for message in connection:
+            if message == "bye":
+                await connection.close(1008, "Too many requests")
+            else:
+                await connection.send(message)
+
+    async with serve(echo, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield server, f"ws://127.0.0.1:{port}/ws"
+
+
+@pytest.mark.parametrize("low_latency", [True, False], ids=["low latency", "library"])
+async def test_a_real_socket_exchanges_frames_and_reports_why_it_was_closed(low_latency: bool) -> None:
+    received: list[str] = []
+
+    def on_frames(frames: Sequence[str | bytes]) -> None:
+        for frame in frames:
+            received.append(frame if isinstance(frame, str) else frame.decode())
+            socket.send("bye")
+
+    async with echo_server() as (_, url):
+        socket = await dial(url, low_latency=low_latency)
+        socket.send("hello")
+        with pytest.raises(SessionLost, match="closed 1008 Too many requests"):
+            await socket.receive(on_frames)
+        with pytest.raises(SessionLost):
+            socket.send("anybody there?")
+        await socket.close()
+    assert received == ["hello"]
+
+
+@pytest.mark.parametrize("low_latency", [True, False], ids=["low latency", "library"])
+async def test_receive_raises_what_the_handler_raises(low_latency: bool) -> None:
+    def on_frames(_: Sequence[str | bytes]) -> None:
+        raise SessionLost("revoked")
+
+    async with echo_server() as (_, url):
+        socket = await dial(url, low_latency=low_latency)
+        socket.send("hello")
+        with pytest.raises(SessionLost, match="revoked"):
+            await socket.receive(on_frames)
+        await socket.close()
+
+
+@pytest.mark.parametrize("low_latency", [True, False], ids=["low latency", "library"])
+async def test_a_cancelled_receive_delivers_nothing_more(low_latency: bool) -> None:
+    received: list[str | bytes] = []
+    async with echo_server() as (_, url):
+        socket = await dial(url, low_latency=low_latency)
+        listening = asyncio.create_task(socket.receive(received.extend))
+        await asyncio.sleep(0)
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+        with suppress(SessionLost):
+            socket.send("hello")
+        await socket.close()
+    assert received == []
+
+
+@pytest.mark.parametrize(
+    ("version", "known"), [("15.0.1", True), ("17.4", True), ("14.2", False), ("18.0", False), ("next", False)]
+)
+def test_only_tested_versions_of_the_library_are_accepted(version: str, known: bool) -> None:
+    assert is_tested_version(version) is known
+
+
+def test_the_installed_library_is_a_tested_version() -> None:
+    assert is_tested_version(library_version)
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:1/ws", "ws://[::1]:1", "ws://localhost:1", "nonsense"])
+async def test_a_failed_dial_raises_session_lost(url: str) -> None:
+    with pytest.raises(SessionLost):
+        await dial(url)
+
+
+@pytest.mark.parametrize(
+    ("answer", "wait_s"),
+    [
+        pytest.param("403 Forbidden\r\n", 0.0, id="forbidden"),
+        pytest.param("418 Teapot\r\nRetry-After: 120\r\n", 120.0, id="banned"),
+        pytest.param("429 Too Many Requests\r\nRetry-After: 7\r\n", 7.0, id="too many requests"),
+        pytest.param("429 Too Many Requests\r\nRetry-After: soon\r\n", 0.0, id="nonsense"),
+    ],
+)
+async def test_a_refused_handshake_raises_session_lost_with_the_wait(answer: str, wait_s: float) -> None:
+    async def slam(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {answer}Content-Length: 0\r\n\r\n".encode())
+        writer.close()
+
+    server = await asyncio.start_server(slam, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(SessionLost) as lost:
+            await dial(f"ws://127.0.0.1:{port}/ws")
+    assert lost.value.wait_s == wait_s
