@@ -81,7 +81,8 @@ CONNECTING: Final = {  # market data and orders go through the first two
     "auth.api_key_permissions",
     "live.systemd",
 }
-# Where `Settings` are read, checked or turned into parameters. Every other module takes a small params value.
+# Where `Settings` are read, checked or turned into parameters. Every other module takes a small params value, or
+# settings by name and as text. A command gives what it has loaded to the factory, or to what opens its exchange.
 SEES_SETTINGS: Final = {
     "config",
     "config_validator",
@@ -93,19 +94,8 @@ SEES_SETTINGS: Final = {
     "app.run_options",
     "app.runner",
     "live.factory",
-    "commands.setting_flags",
-    "commands.checks.exchange_access",  # the types of the functions by which a command hands its settings to `app`
-    "commands.account_download",
-    "commands.replay",
-    "commands.report",
-    "commands.sweep",
-    "accounting.summary_json",  # shows them
-    "eventlog.recording_start",  # writes them to the record
-    "session_replay.run",  # reads them from a record
-    "backtest.inputs",  # a backtest's settings vary from trial to trial
-    "backtest.backtest_report",
-    "sweep.search_space",
-    "sweep.trial",
+    "commands.setting_flags",  # reads them from flags
+    "commands.checks.exchange_access",  # the types of the functions of `app` that open an exchange or try Telegram
 }
 OF_THE_WHOLE: Final = {"simulation", "benchmarks"}  # folders of tests that mirror no folder of the source
 TOP_LEVEL: Final = {
@@ -283,9 +273,7 @@ def test_strategy_and_indicators_are_pure(module: str) -> None:
 
 @pytest.mark.parametrize("module", [module for module in MODULES if layer(module) in TRADING])
 def test_trading_packages_import_the_model_and_each_other_only(module: str) -> None:
-    outside = {name for name in own_imports(module) if layer(name) not in {"core", "model", "indicators", *TRADING}}
-    # The gateway passes a request that was sent already on to the connection that sent it.
-    assert outside <= ({"websocket.prepared_request"} if module == "execution.gateway" else set())
+    assert {layer(name) for name in own_imports(module)} <= {"core", "model", "indicators", *TRADING}
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if layer(module) != "simulator"])

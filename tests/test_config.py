@@ -21,11 +21,15 @@ from trailingedge.config import (
     Settings,
     TradingMode,
     assignment,
+    changed_settings,
     endpoints,
     env_example,
     option,
     read_settings,
+    settings_from_values,
     settings_table,
+    settings_without_secrets,
+    shareable_settings,
 )
 from trailingedge.model.pricing_mode import Pricing
 
@@ -252,6 +256,30 @@ def test_a_default_reads_back_as_itself_and_keeps_its_limit(name: str) -> None:
     option = OPTIONS[name]
     assert OPTIONS[name].of(read(**{name: option.shown(option.default)}).settings) == option.default
     assert option.limit is None or option.default is None or option.limit.holds(option.default)
+
+
+def test_settings_without_secrets_read_back_as_the_same_settings() -> None:
+    chosen = changed_settings(
+        Settings(),
+        {"FEE": "0.00010", "SYMBOL": "BTCUSDT", "BREAKOUT_ENTRY": "yes", "EXIT_PRICING": "join", "BUFFER": "1e-05"},
+    )
+    assert chosen != Settings()
+    assert settings_from_values(settings_without_secrets(chosen)) == chosen
+
+
+def test_settings_shown_to_others_have_no_secret() -> None:
+    chosen = changed_settings(Settings(), {"BINANCE_ED25519_API_KEY": "hush-hush", "LOG_DIR": "/home/mine"})
+    values, shareable = settings_without_secrets(chosen), shareable_settings(chosen)
+    assert "hush-hush" not in " ".join(values.values())
+    assert values["LOG_DIR"] == "/home/mine"
+    assert not {"BINANCE_ED25519_API_KEY", "LOG_DIR"} & shareable.keys()
+    assert shareable["SYMBOL"] == "ETHFDUSD"
+
+
+def test_an_empty_value_is_the_default_and_a_wrong_one_is_an_error() -> None:
+    assert changed_settings(Settings(buffer=0.5, fee=Decimal(1)), {"BUFFER": "", "FEE": ""}) == Settings()
+    with pytest.raises(ValueError, match="this is not a number"):
+        settings_from_values({"BUFFER": "wide"})
 
 
 EXAMPLE = ROOT / ".env.example"

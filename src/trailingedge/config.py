@@ -3,7 +3,7 @@
 The fields of `Settings` are the declaration; the name of a setting is its field in capitals. The environment, the
 env file, `--set NAME=VALUE`, `trailing-edge check --explain` and `.env.example` (written by `trailing-edge check
 --example > .env.example`) all follow from it. To change a default for good, edit it here. A setting that the
-strategy reads has a field of the same name in `strategy.inputs.Params`, and is copied there by name.
+strategy reads has a field of the same name in `strategy.inputs.StrategyParams`, and is copied there by name.
 
 This module only reads values; `config_validator` checks them.
 """
@@ -528,6 +528,36 @@ def read_settings(
         problems=tuple(problems),
         warnings=tuple(warnings),
     )
+
+
+def settings_without_secrets(settings: Settings) -> dict[str, str]:
+    """Every setting by name, as a person would write it, without the secrets. `settings_from_values` reads it."""
+    return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if not option.secret}
+
+
+def shareable_settings(settings: Settings) -> dict[str, str]:
+    """The shareable settings, as a report shows them: what trading depends on, nothing that names person or machine."""
+    return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if option.shareable}
+
+
+def settings_from_values(values: Mapping[str, str]) -> Settings:
+    """The settings of these values by name, as text; the others have their defaults.
+
+    Raises ValueError for text that is not a valid value, and KeyError for an unknown name.
+    """
+    return changed_settings(Settings(), values)
+
+
+def changed_settings(settings: Settings, values: Mapping[str, str]) -> Settings:
+    """`settings` with these values by name, as text; an empty text is the default.
+
+    Raises ValueError for text that is not a valid value, and KeyError for an unknown name.
+    """
+    changes = {}
+    for name, text in values.items():
+        option = OPTIONS[name]
+        changes[name.lower()] = option.read(text) if text else option.default
+    return replace(settings, **changes)  # type: ignore[arg-type]  # each was read by its field's own type
 
 
 def _handed_over(environ: Mapping[str, str], path: Path) -> Path | None:

@@ -10,7 +10,7 @@ from tests.execution.order_builders import NUMBER, RULES, D, own
 
 from trailingedge.accounting.statistics import RunStatistics
 from trailingedge.accounting.summary_json import day_json, iso_time, summarize_run
-from trailingedge.config import Settings
+from trailingedge.config import Settings, shareable_settings
 
 SHAPE = ["version", "symbol", "from", "to", "settings", "exits", "totals", "days", "gaps"]
 
@@ -27,7 +27,7 @@ def made() -> RunStatistics:
 
 
 def test_the_shape_is_the_one_of_summary_replay_and_report(made: RunStatistics) -> None:
-    told = json.loads(json.dumps(summarize_run(Settings(), RULES, made, ["an hour is missing"])))
+    told = json.loads(json.dumps(summarize_run(shareable_settings(Settings()), RULES, made, ["an hour is missing"])))
     assert list(told) == SHAPE
     assert (told["version"], told["symbol"], told["gaps"]) == (1, "ETHFDUSD", ["an hour is missing"])
     assert (told["from"], told["to"]) == ("2026-07-02T00:00:00.000+00:00", "2026-07-02T00:01:00.000+00:00")
@@ -52,7 +52,7 @@ def test_the_shape_is_the_one_of_summary_replay_and_report(made: RunStatistics) 
 
 
 def test_an_exit_has_its_amounts_as_text(made: RunStatistics) -> None:
-    (told,) = json.loads(json.dumps(summarize_run(Settings(), RULES, made)))["exits"]
+    (told,) = json.loads(json.dumps(summarize_run(shareable_settings(Settings()), RULES, made)))["exits"]
     assert (told["number"], told["kind"], told["side"], told["cause"]) == (NUMBER, "take_profit", "SELL", "filled")
     assert (told["base"], told["quote"], told["average"]) == ("1", "2550", "2550.00")
     assert told["id"] == own()
@@ -67,7 +67,7 @@ def test_the_settings_name_no_secret_no_machine_and_no_person(made: RunStatistic
         log_dir=Path("/home/somebody/logs"),
         binance_ws_api_url="wss://my.host/ws-api/v3",
     )
-    told = summarize_run(settings, RULES, made)["settings"]
+    told = summarize_run(shareable_settings(settings), RULES, made)["settings"]
     assert isinstance(told, dict)
     assert "BINANCE_ED25519_API_KEY" not in told
     assert told["SYMBOL"] == "ETHFDUSD"
@@ -88,7 +88,7 @@ def test_the_days_of_a_run_add_up() -> None:
     finish(counted, ended())
     counted.mark_to_market(MIDNIGHT_MS + 60_000, D(2540), D(0), D("2547.45"))
     counted.mark_to_market(MIDNIGHT_MS + 120_000, D(2540), D(0), D("2547.45"))
-    told = json.loads(json.dumps(summarize_run(Settings(), RULES, counted)))
+    told = json.loads(json.dumps(summarize_run(shareable_settings(Settings()), RULES, counted)))
     first, second = told["days"]
     assert (first["from"], first["value"], first["exits"]) == ("2026-07-01T23:59:00.000+00:00", "2520.00", 0)
     assert (second["from"], second["value"]) == ("2026-07-02T00:00:00.000+00:00", "2547.45")

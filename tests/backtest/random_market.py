@@ -8,7 +8,8 @@ from typing import Final
 from trailingedge.backtest.columns import Columns, KlineColumns, TickColumns
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import BacktestInputs
-from trailingedge.config import Settings
+from trailingedge.config import Settings, settings_without_secrets
+from trailingedge.live.factory import backtest_params
 from trailingedge.model.pricing_mode import Pricing
 from trailingedge.report.model import RunReport
 from trailingedge.simulator.exchange_spec import ExchangeSpec
@@ -105,7 +106,9 @@ def settings(chance: Random) -> Settings:
 def standing(chosen: Settings) -> BacktestInputs:
     """One ETH and some quote, at the fee of the settings."""
     terms = dataclasses.replace(ExchangeSpec(), maker_fee=chosen.fee or Decimal(0))
-    return BacktestInputs(chosen, terms, {"ETH": Decimal(1), "FDUSD": Decimal("200.5")})
+    return BacktestInputs(
+        backtest_params(settings_without_secrets(chosen)), terms, {"ETH": Decimal(1), "FDUSD": Decimal("200.5")}
+    )
 
 
 def replayed(chosen: Settings, market: list[Columns], *, thorough: bool = False) -> tuple[RunReport, Backtest]:

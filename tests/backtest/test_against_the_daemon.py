@@ -11,7 +11,7 @@ from tests.simulation.simulated_day import simulate
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import build_inputs
 from trailingedge.backtest.market_loader import load_columns
-from trailingedge.config import Settings
+from trailingedge.config import Settings, settings_without_secrets
 from trailingedge.core.errors import ExitCode
 from trailingedge.model.market import Side
 from trailingedge.model.pricing_mode import Pricing
@@ -45,7 +45,7 @@ def by_the_daemon(market: RecordedMarket, settings: Settings) -> Filled:
 
 
 def by_the_replay(market: RecordedMarket, settings: Settings) -> Filled:
-    replay = Backtest(build_inputs(market, settings, GIVEN))
+    replay = Backtest(build_inputs(market, settings_without_secrets(settings), GIVEN))
     replay.run(load_columns(market))
     story = replay.recorder.build_report({}, ())
     return [(fill.time_ms, fill.side, fill.price, fill.quantity) for fill in story.fills]

@@ -1,5 +1,6 @@
 """Tests of the inputs of a backtest: balances and symbol are checked before it runs."""
 
+import dataclasses
 from decimal import Decimal
 from pathlib import Path
 
@@ -7,17 +8,18 @@ import pytest
 from tests.backtest import market_files
 
 from trailingedge.backtest.inputs import balance_shortage, build_inputs, open_market_files
-from trailingedge.config import Settings
+from trailingedge.config import Settings, settings_without_secrets
 from trailingedge.core.errors import ConfigError
+from trailingedge.live.node_params import PairParams
 
 D = Decimal
+PAIR = PairParams("ETHFDUSD", None, None)
 
 
 def said(folder: Path, settings: Settings, **held: str) -> str | None:
-    market = open_market_files([market_files.write_klines(folder, 7, 5)], settings, symbol=None)
-    return balance_shortage(
-        build_inputs(market, settings, {asset: D(amount) for asset, amount in held.items()}), D("2500.00")
-    )
+    market = open_market_files([market_files.write_klines(folder, 7, 5)], PAIR, symbol=None)
+    balances = {asset: D(amount) for asset, amount in held.items()}
+    return balance_shortage(build_inputs(market, settings_without_secrets(settings), balances), D("2500.00"))
 
 
 @pytest.mark.parametrize(
@@ -62,10 +64,10 @@ def test_a_balance_that_is_too_small_is_reported_with_the_minimum(
 def test_a_symbol_that_contradicts_the_file_name_is_refused(tmp_path: Path) -> None:
     path = market_files.write_klines(tmp_path, 7, 5)
     with pytest.raises(ConfigError, match="the file name says ETHFDUSD, not BTCUSDT"):
-        open_market_files([path], Settings(), symbol="BTCUSDT")
-    assert open_market_files([path], Settings(symbol="BTCUSDT"), symbol=None).symbol == "ETHFDUSD"
+        open_market_files([path], PAIR, symbol="BTCUSDT")
+    assert open_market_files([path], dataclasses.replace(PAIR, symbol="BTCUSDT"), symbol=None).symbol == "ETHFDUSD"
 
 
 def test_a_file_name_without_a_symbol_contradicts_none(tmp_path: Path) -> None:
     path = market_files.write_klines(tmp_path, 7, 5).rename(tmp_path / "mine-1m.csv")
-    assert open_market_files([path], Settings(), symbol="BTCUSDT").symbol == "BTCUSDT"
+    assert open_market_files([path], PAIR, symbol="BTCUSDT").symbol == "BTCUSDT"

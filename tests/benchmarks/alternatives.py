@@ -46,7 +46,8 @@ def _order_state_first() -> None:
         self._ready = False
         entered = core.record_requote(answer, top, now_s, self._server_ms())
         core.verify_requote(entered, top, now_s)
-        self._expect(self._orders.send_replace(request, *answer), entered.command)
+        sent = self._orders.send_replace(request, *answer)
+        self._orders.on_replace_reply(sent, self._reply_handler(entered.command.tag))
 
     FastRequoter.on_book = on_book  # type: ignore[method-assign]
 

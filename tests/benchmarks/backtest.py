@@ -27,7 +27,7 @@ from trailingedge.backtest.columns import Columns, TickColumns
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import BacktestInputs, build_inputs, open_market_files
 from trailingedge.backtest.market_loader import load_columns
-from trailingedge.config import Settings
+from trailingedge.live import factory
 from trailingedge.report.model import RunReport
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 
@@ -140,7 +140,9 @@ def _run_floor(columns_made: Sequence[Columns]) -> None:
 
 
 def _run_backtest(columns_made: Sequence[Columns], *, thorough: bool = False) -> RunReport:
-    backtest_run = Backtest(BacktestInputs(Settings(), ExchangeSpec(), {"ETH": Decimal(1)}), thorough=thorough)
+    backtest_run = Backtest(
+        BacktestInputs(factory.backtest_params({}), ExchangeSpec(), {"ETH": Decimal(1)}), thorough=thorough
+    )
     backtest_run.run(columns_made)
     return backtest_run.recorder.build_report({}, ())
 
@@ -172,9 +174,9 @@ def _year(path: Path, candles: int, dice: Random) -> str:
     """A year of minutes, from opening the file to the finished report."""
     write_candles(path, candles, dice)
     began_s = time.perf_counter()
-    found = open_market_files([path], Settings(), symbol=None)
+    found = open_market_files([path], factory.pair_params({}), symbol=None)
     opened_s = time.perf_counter() - began_s
-    backtest_run = Backtest(build_inputs(found, Settings(), None))
+    backtest_run = Backtest(build_inputs(found, {}, None))
     backtest_run.run(load_columns(found))
     report = backtest_run.recorder.build_report({}, ())
     whole_s = time.perf_counter() - began_s

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.benchmarks.measurements import table
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.config import Endpoints, Settings
+from trailingedge.config import Endpoints, Settings, settings_without_secrets
 from trailingedge.core.clock import RealClock
 from trailingedge.core.errors import SessionLost
 from trailingedge.eventlog.format import FrameSink, RecordEntry, decode, encode
@@ -78,7 +78,7 @@ class RecordingCosts:
     """Seconds per call, without and with a recorder that writes to `lines`."""
 
     def __init__(self, lines: FrameSink) -> None:
-        self._recorder = start_recording(Settings(), _runtime(), lines, seed=0)
+        self._recorder = start_recording(settings_without_secrets(Settings()), _runtime(), lines, seed=0)
         self._frames = (_FRAME.format(u=1, b=2500.0, a=2500.01, q=5).encode(),)
         self._line = BoundarySocket(self._recorder, 1)
         self._listening = asyncio.create_task(self._line.receive(self.hear))
@@ -118,7 +118,7 @@ async def run(folder: Path, *, rounds: int, lines: int, chance: Random) -> str:
 
 async def _reading(folder: Path, rounds: int, lines: int, chance: Random) -> str:
     memory_record = MemoryRecord()
-    start_recording(Settings(), _runtime(), memory_record, seed=0)
+    start_recording(settings_without_secrets(Settings()), _runtime(), memory_record, seed=0)
     memory_record.entries += synthetic_session(lines, chance)
     path = memory_record.save(folder / f"benchmark{SUFFIX}")
     unpacked = sum(len(encode(entry)) for entry in memory_record.entries)

@@ -16,6 +16,7 @@ from trailingedge.commands.checks.exchange_access import CheckTarget, CheckTools
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.core.time_units import DAY_MS
+from trailingedge.live.factory import account_report_params
 from trailingedge.model.market import Side
 from trailingedge.reconciliation import history_loader
 from trailingedge.report.from_account import AccountHistory, build_report
@@ -35,9 +36,9 @@ def venue_of(it: NodeHarness, *, known: bool = True) -> CheckTarget:
 async def read(
     it: NodeHarness, span: TimeRange = A_DAY, *, known: bool = True, symbol: str = "ETHFDUSD"
 ) -> AccountHistory:
-    settings = Settings(symbol=symbol)
+    params = account_report_params(Settings(symbol=symbol))
     return await read_account(
-        settings, venue_of(it, known=known), span, lambda _: None, CheckTools(it.network.dial, it.clock)
+        params, venue_of(it, known=known), span, lambda _: None, CheckTools(it.network.dial, it.clock)
     )
 
 

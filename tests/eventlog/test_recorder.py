@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.websocket.fake_sockets import MemoryDial, run_ready_tasks
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.config import Endpoints, Settings
+from trailingedge.config import Endpoints, Settings, settings_without_secrets
 from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import ConfigError, ExitCode, SessionLost
 from trailingedge.eventlog import recorder as module
@@ -36,7 +36,7 @@ class RecorderHarness:
         self.dial = MemoryDial()
         self.record = MemoryRecord()
         runtime = Runtime(Endpoints("ws://a", "ws://m"), KEYS, self.dial, self.clock, Random(0), **options)  # type: ignore[arg-type]
-        self.recorder: Recorder = start_recording(Settings(), runtime, self.record, seed=7)
+        self.recorder: Recorder = start_recording(settings_without_secrets(Settings()), runtime, self.record, seed=7)
 
     @property
     def entries(self) -> list[RecordEntry]:

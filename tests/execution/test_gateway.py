@@ -28,7 +28,6 @@ from trailingedge.model.order_commands import (
 )
 from trailingedge.model.order_outcomes import Accepted, NotTried, OrderOutcome, RejectReason, ReplaceOutcome, Unanswered
 from trailingedge.model.order_requests import NewOrderRequest, OrderStyle
-from trailingedge.websocket.prepared_request import SentRequest
 
 OWN = "TE-t-1"
 PRICE, QUANTITY = Decimal("100.09"), Decimal(1)
@@ -55,10 +54,6 @@ class PaperOrders:
         heard: Callable[[ReplaceOutcome], None],
     ) -> None:
         self.asked.append(("replace", cancel_order_id, cancel_client_order_id, order))
-        self.replaced.append(heard)
-
-    def on_replace_reply(self, written: SentRequest, heard: Callable[[ReplaceOutcome], None]) -> None:
-        self.asked.append(("expect", written))
         self.replaced.append(heard)
 
     def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None:
@@ -148,13 +143,11 @@ async def test_a_command_becomes_one_request(
     assert bench.delivered == []
 
 
-async def test_what_is_on_the_wire_already_is_answered_by_the_tag_of_its_command() -> None:
+async def test_the_reply_to_a_replace_that_was_sent_already_is_delivered_with_its_tag() -> None:
     bench = Bench()
-    written = SentRequest(None)
-    bench.gateway.expect(written, Replace(5, 7, OWN, Side.SELL, PRICE, QUANTITY))
     outcome = ReplaceOutcome(Unanswered("timeout"), Unanswered("timeout"))
-    bench.orders.replaced[0](outcome)
-    assert bench.orders.asked == [("expect", written)]
+    bench.gateway.replace_reply_handler(5)(outcome)
+    assert bench.orders.asked == []
     assert bench.delivered == [ReplaceReply(5, outcome)]
 
 

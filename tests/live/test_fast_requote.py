@@ -15,10 +15,11 @@ from trailingedge.core.errors import BrokenInvariant
 from trailingedge.live.fast_requote import FastRequoter
 from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.model.order_commands import Replace
+from trailingedge.model.order_outcomes import ReplaceOutcome
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.orders import OrderApi
 from trailingedge.websocket.prepared_request import SentRequest
-from trailingedge.websocket.request_tracker import Params, ReplyHandler
+from trailingedge.websocket.request_tracker import NotSent, Params, ReplyHandler
 
 LOWER = top("99.90", "100.05")
 
@@ -31,7 +32,7 @@ class Paper:
 
     def send_prepared(self, word: Callable[[int], str]) -> SentRequest:
         self.written.append(json.loads(word(len(self.written) + 1))["params"])
-        return SentRequest(lambda _method, _timeout_s, _heard: None)
+        return SentRequest(lambda _method, _timeout_s, heard: heard(NotSent("no network")))
 
     def send(self, method: str, params: Params | None, timeout_s: float, heard: ReplyHandler) -> None:
         raise AssertionError(f"the short way leads elsewhere: {method} {params} {timeout_s} {heard}")
@@ -43,9 +44,9 @@ class Hand:
     def __init__(self) -> None:
         self.bench = resting(Bench())
         self.paper = Paper()
-        self.expected: list[Replace] = []
+        self.answered: list[tuple[int, ReplaceOutcome]] = []  # by tag
         orders = OrderApi(self.paper, ServerClock(ManualClock()), "ETHFDUSD")
-        self.reflex = FastRequoter(orders, lambda _, command: self.expected.append(command), lambda: 0)
+        self.reflex = FastRequoter(orders, lambda tag: lambda outcome: self.answered.append((tag, outcome)), lambda: 0)
         self.reflex.prepare(self.bench.trader)
 
     def react(self) -> None:
@@ -59,7 +60,12 @@ def test_a_price_is_answered_at_once_and_only_once() -> None:
     assert [(params["price"], params["quantity"], params["cancelOrderId"]) for params in hand.paper.written] == [
         ("100.04", "1", 7)
     ]
-    assert [(command.price, command.order_id) for command in hand.expected] == [(D("100.04"), 7)]
+    ((tag, _),) = hand.answered
+    request, in_time = hand.bench.trader.maker_exit._requests.match_reply(tag)
+    assert in_time
+    assert request is not None
+    assert isinstance(request.command, Replace)
+    assert (request.command.price, request.command.order_id) == (D("100.04"), 7)
 
 
 def test_after_anything_else_was_heard_it_keeps_still() -> None:
@@ -81,7 +87,7 @@ def test_an_answer_that_the_books_do_not_share_is_told_and_listened_for() -> Non
     hand.bench.trader.maker_exit.rules = replace(RULES, status="BREAK")  # as if the books had learned something unheard
     with pytest.raises(BrokenInvariant, match="the full calculation says None"):
         hand.react()
-    assert len(hand.paper.written) == len(hand.expected) == 1
+    assert len(hand.paper.written) == len(hand.answered) == 1
 
 
 def test_a_daemon_follows_the_price_by_it_and_agrees_with_itself() -> None:

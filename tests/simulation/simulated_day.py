@@ -16,7 +16,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.config import Endpoints, Settings
+from trailingedge.config import Endpoints, Settings, settings_without_secrets
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode
 from trailingedge.eventlog.format import FrameSink
@@ -217,9 +217,9 @@ async def _live(
         if not balances:
             manual_orders.append(_manual_order(exchange))
         runtime = Runtime(URL, keys, loopback.connect, clock, Random(seed))
-        session: RecordedSession = (
-            UnrecordedSession(runtime) if lines is None else start_recording(settings, runtime, lines, seed=seed)
-        )
+        session: RecordedSession = UnrecordedSession(runtime)
+        if lines is not None:
+            session = start_recording(settings_without_secrets(settings), runtime, lines, seed=seed)
         daemon = build_node(node_params(settings), session.runtime, output, session.wrap_alerts(output))
 
         async def stop_at_the_end() -> None:

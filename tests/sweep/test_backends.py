@@ -10,7 +10,7 @@ import pytest
 from tests import processes
 from tests.backtest import market_files
 
-from trailingedge.config import Settings
+from trailingedge.config import Settings, settings_without_secrets
 from trailingedge.core.errors import ConfigError
 from trailingedge.sweep.backends import NumberedTrial, SweepBackend, backend_named, run_local, sigint_ignored
 from trailingedge.sweep.trial import TrialOutcome, TrialTask, inspect_market
@@ -21,7 +21,13 @@ TRIALS: list[NumberedTrial] = [(0, {}), (1, {"BUFFER": "0.01"}), (2, {"MIN_GAIN_
 @pytest.fixture
 def task(tmp_path: Path) -> TrialTask:
     file = market_files.write_klines(tmp_path, 7, 92)
-    return TrialTask((str(file),), None, Settings(), {"ETH": Decimal(1)}, splits=(market_files.START_MS + 45 * 60_000,))
+    return TrialTask(
+        (str(file),),
+        None,
+        settings_without_secrets(Settings()),
+        {"ETH": Decimal(1)},
+        splits=(market_files.START_MS + 45 * 60_000,),
+    )
 
 
 def tried(engine: SweepBackend, task: TrialTask, jobs: int) -> dict[int, TrialOutcome]:

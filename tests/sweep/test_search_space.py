@@ -5,11 +5,11 @@ from random import Random
 
 import pytest
 
-from trailingedge.config import Settings
+from trailingedge.config import Settings, changed_settings, settings_without_secrets
 from trailingedge.core.errors import ConfigError
-from trailingedge.sweep.search_space import Axis, apply_combination, build_search_space, parse_axis
+from trailingedge.sweep.search_space import Axis, build_search_space, parse_axis
 
-SETTINGS = Settings()
+SETTINGS = settings_without_secrets(Settings())
 
 
 def test_lists_give_every_combination_and_the_unchanged_settings_come_first() -> None:
@@ -48,7 +48,7 @@ def test_random_values_follow_from_the_seed_and_stay_in_range() -> None:
     ]
     first, again, other = (build_search_space(axes, SETTINGS, 30, seed) for seed in (1, 1, 2))
     assert first == again != other
-    drawn = [apply_combination(SETTINGS, each) for each in first.combinations[1:]]
+    drawn = [changed_settings(Settings(), each) for each in first.combinations[1:]]
     assert len(drawn) == len(set(drawn)) == 30
     assert all(0.001 <= each.buffer <= 0.01 and 10 <= each.donchian_window <= 60 for each in drawn)
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from trailingedge.config import Settings
+from trailingedge.config import Settings, settings_without_secrets
 from trailingedge.core.errors import ConfigError
 from trailingedge.sweep.trial import PartResult, TrialOutcome, TrialTask
 from trailingedge.sweep.trial_store import TrialStore, market_fingerprint, trial_key
 
 OUTCOME = TrialOutcome((PartResult(1.01, 0.99, 0.02, 3), PartResult(0.5, 1.0, 0.5, 0)), halted=True)
-TASK = TrialTask(("a.csv",), None, Settings(), {"ETH": Decimal(1)}, splits=(1, 2))
+SETTINGS = settings_without_secrets(Settings())
+TASK = TrialTask(("a.csv",), None, SETTINGS, {"ETH": Decimal(1)}, splits=(1, 2))
 
 
 def test_a_stored_result_is_found_by_the_next_run(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_the_same_files_are_the_same_market_by_any_name_and_in_any_order(tmp_pat
     [
         pytest.param(dataclasses.replace(TASK, splits=(1, 3)), id="other days"),
         pytest.param(dataclasses.replace(TASK, balances={"ETH": Decimal(2)}), id="another balance"),
-        pytest.param(dataclasses.replace(TASK, settings=dataclasses.replace(Settings(), buffer=0.1)), id="a setting"),
+        pytest.param(dataclasses.replace(TASK, settings={**SETTINGS, "BUFFER": "0.1"}), id="a setting"),
     ],
 )
 def test_another_trial_has_another_key(other: TrialTask) -> None:
@@ -82,6 +83,6 @@ def test_another_trial_has_another_key(other: TrialTask) -> None:
 
 
 def test_settings_without_effect_do_not_change_the_key() -> None:
-    elsewhere = dataclasses.replace(Settings(), log_dir=Path("elsewhere"), telegram_bot_token="secret")
+    elsewhere = {**SETTINGS, "LOG_DIR": "elsewhere", "TELEGRAM_CHAT_ID": "7"}
     assert trial_key("m", TASK, {}) == trial_key("m", dataclasses.replace(TASK, settings=elsewhere), {})
     assert trial_key("m", TASK, {"BUFFER": "0.1"}) == trial_key("m", TASK, {"BUFFER": "0.10"})

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from trailingedge.accounting.statistics import FinishedExit, PeriodResult, RunStatistics, WinRate, win_rate
-from trailingedge.config import OPTIONS, Settings
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import SymbolRules, format_on_grid, format_plain
@@ -75,15 +74,15 @@ def compute_totals(tally: RunStatistics) -> Totals:
 
 
 def summarize_run(
-    settings: Settings, rules: SymbolRules, tally: RunStatistics, gaps: Sequence[str] = ()
+    settings: Mapping[str, str], rules: SymbolRules, tally: RunStatistics, gaps: Sequence[str] = ()
 ) -> dict[str, object]:
-    """The JSON of a run that was counted while it happened."""
+    """The JSON of a run that was counted while it happened. `settings` are those that may be shown, by name."""
     return build_summary(
         symbol=rules.symbol,
         tick_size=rules.tick_size,
         from_ms=tally.from_ms,
         to_ms=tally.to_ms,
-        settings=shareable_settings(settings),
+        settings=settings,
         exits=tally.exits,
         totals=compute_totals(tally),
         days=map(_day_totals, tally.days()),
@@ -109,7 +108,7 @@ def build_summary(
         "symbol": symbol,
         "from": iso_time(from_ms),
         "to": iso_time(to_ms),
-        # Only the settings that a report may show: see `shareable_settings`.
+        # Only the settings that a report may show: see `config.shareable_settings`.
         "settings": dict(settings),
         "exits": [_exit(finished, tick_size) for finished in exits],
         "totals": {
@@ -129,16 +128,6 @@ def build_summary(
         "days": [_day(day, tick_size) for day in days],
         "gaps": list(gaps),
     }
-
-
-def settings_without_secrets(settings: Settings) -> dict[str, str]:
-    """Every setting as a person would write it, without the secrets."""
-    return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if not option.secret}
-
-
-def shareable_settings(settings: Settings) -> dict[str, str]:
-    """The shareable settings, as a report shows them: what trading depends on, nothing that names person or machine."""
-    return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if option.shareable}
 
 
 def day_json(rules: SymbolRules, day: PeriodResult) -> dict[str, object]:

@@ -21,7 +21,7 @@ from trailingedge.app.run_options import RunOptions
 from trailingedge.app.settings_reload import Reloader
 from trailingedge.auth import api_key_permissions
 from trailingedge.commands import setting_flags
-from trailingedge.config import Settings, endpoints
+from trailingedge.config import Settings, endpoints, settings_without_secrets, shareable_settings
 from trailingedge.console.hotkeys import Hotkey, read_hotkeys
 from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.core.clock import Clock, RealClock
@@ -152,16 +152,20 @@ class Runner:
                 environment.endpoints, environment.keys, self._dial, self._clock, random, self._save_frames
             )
             with open_record(
-                self._settings, self._log.file, datetime.now(UTC), setting_flags.secret_values(self._settings)
+                self._log.file,
+                datetime.now(UTC),
+                setting_flags.secret_values(self._settings),
+                wanted=self._settings.record,
+                max_mb=self._settings.record_max_mb,
+                retention_days=self._settings.log_retention_days,
             ) as lines:
                 check = self._key_check(environment, alerts)
                 session: RecordedSession = UnrecordedSession(runtime)
                 if lines is not None:
                     # The record holds the seed, so that a replay draws the same numbers for its backoffs.
                     seed, checks = random.getrandbits(64), check is not None
-                    session = start_recording(
-                        self._settings, runtime, lines, seed=seed, program=VERSION, checks_key=checks
-                    )
+                    shown = settings_without_secrets(self._settings)
+                    session = start_recording(shown, runtime, lines, seed=seed, program=VERSION, checks_key=checks)
                 node = self._node = build_node(
                     node_params(self._settings),
                     session.runtime,
@@ -340,7 +344,8 @@ class Runner:
         for line in services.queries.summary(tuple(gaps)).splitlines():
             logger.info("%s", line)
         if self._options.as_json and sys.stdout is not None:
-            summary = summarize_run(self._settings, services.rules, services.statistics, tuple(gaps))
+            settings = shareable_settings(self._settings)
+            summary = summarize_run(settings, services.rules, services.statistics, tuple(gaps))
             sys.stdout.write(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
             sys.stdout.flush()
 

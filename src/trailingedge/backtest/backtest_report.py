@@ -9,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from trailingedge.accounting.summary_json import shareable_settings
 from trailingedge.backtest.columns import Columns, opening_price
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import (
@@ -20,7 +19,7 @@ from trailingedge.backtest.inputs import (
     open_market_files,
 )
 from trailingedge.backtest.market_loader import load_columns
-from trailingedge.config import Settings
+from trailingedge.live import factory
 from trailingedge.model.market import format_plain
 from trailingedge.notifications.event_messages import counted
 from trailingedge.notifications.risk_messages import breaker_until, measured
@@ -34,20 +33,20 @@ _GC_THRESHOLD: Final = 50_000  # new objects between two collections
 
 def report_of_market(
     files: Sequence[Path],
-    settings: Settings,
+    settings: Mapping[str, str],
     symbol: str | None,
     balances: Mapping[str, Decimal] | None,
     bar: ProgressBar,
 ) -> tuple[RunReport, str | None]:
     """The report of a backtest to its end or until Ctrl-C; and why trading was halted, if it was.
 
-    Balances that are too small from the start are reported at once, on `bar`. Raises ConfigError, and
-    KeyboardInterrupt if Ctrl-C came before there was any result.
+    `settings` are given by name, as text. Balances that are too small from the start are reported at once, on `bar`.
+    Raises ConfigError, and KeyboardInterrupt if Ctrl-C came before there was any result.
     """
     bar.show(0.0, "inspecting the files")
     with stop_on_ctrl_c() as stopped:
         with stopped.interrupt_at_once():
-            market = open_market_files(files, settings, symbol=symbol)
+            market = open_market_files(files, factory.pair_params(settings), symbol=symbol)
             inputs = build_inputs(market, settings, balances)
         backtest = Backtest(inputs, stopped=stopped)
         pieces = load_columns(market, lambda share: bar.show(share, _time_text(backtest.time_ms)))
@@ -55,7 +54,7 @@ def report_of_market(
         shortage = None if price is None else balance_shortage(inputs, price)
         if shortage is not None:
             bar.print_line(shortage)
-        warnings = data_warnings(market, inputs.settings)
+        warnings = data_warnings(market, inputs.params.services.kline_interval)
         for warning in warnings:
             bar.print_line(warning)
         # The objects that exist now stay until the end, and a backtest makes few cycles: the collector would look
@@ -71,7 +70,7 @@ def report_of_market(
         if shortage is None and backtest.core.state.funded is False:
             gaps.append(_shortage_at_end(backtest, inputs))
         gaps += [*_breaker_gaps(backtest.recorder.breaker_trips), *warnings, *market.gaps]
-    return backtest.recorder.build_report(shareable_settings(inputs.settings), tuple(gaps)), backtest.halt_reason
+    return backtest.recorder.build_report(inputs.params.shareable_settings, tuple(gaps)), backtest.halt_reason
 
 
 def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Columns], Decimal | None]:

@@ -4,7 +4,7 @@ Theory of operation. The core is the same object as in the daemon (`execution.tr
 only what lies between it and the exchange (sockets, JSON, an event loop) is left out. `BacktestExchange` fills its
 orders. Two things make a year of one-minute klines take seconds:
 
-- *Segments.* The market comes in segments within one candle of the strategy (`segments`), each with the minimum and
+- *Segments.* The market comes in segments within one candle of the strategy (`candle_segments`), each with the minimum and
   maximum of its prices. Most segments are settled by these without looking at a single market tick.
 - *Fast-forward.* After each trading cycle the engine picks a `FastForward` that knows at which prices the core would do
   nothing (`fast_forward`, `no_action_bounds`). It skips segments and market ticks up to the first price at which
@@ -47,7 +47,6 @@ from trailingedge.backtest.fast_forward import (
 from trailingedge.backtest.inputs import BacktestInputs
 from trailingedge.backtest.no_action_bounds import BoundsInputs, funded_ask_limit, funded_bid_limit
 from trailingedge.backtest.result_recorder import BacktestRecorder
-from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.execution.maker_exit import MakerExit
@@ -55,7 +54,6 @@ from trailingedge.execution.order import OrderState
 from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.indicators.donchian import Channel
-from trailingedge.live import factory
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.intent import ExitKind, OrderIntent
 from trailingedge.model.market import ZERO, ExecutionReport, Kline, Regime, Side
@@ -85,38 +83,38 @@ class Backtest:
         splits: Sequence[int] = (),
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        settings, spec = inputs.settings, inputs.spec
+        params, spec = inputs.params, inputs.spec
+        services = params.services
         self.cycles = 0
         self.halt_reason: str | None = None
-        self._settings = settings
+        self._may_escape = services.maker_exit.escape_after_s > 0
         self._thorough = thorough
         self._stopped = stopped
         self._splits = deque(splits)
         self._grid = PriceGrid(spec.tick_size, spec.step_size)
         self._scale = self._grid.scale
-        rules = effective_rules(settings, symbol_rules_of(spec))
-        fee = spec.maker_fee if settings.fee is None else settings.fee
-        self._params = factory.strategy_params(settings, rules, float(fee))
-        self._budget = OrderRateBudget(settings.order_budget_reserve)
-        self._channel = factory.donchian_channel(settings)
+        rules = params.terms.effective_rules(symbol_rules_of(spec))
+        self._params = services.strategy_params(rules, float(params.terms.fee_in_force(spec.maker_fee)))
+        self._budget = OrderRateBudget(params.order_budget_reserve)
+        self._channel = services.channel()
         self.exchange = BacktestExchange(spec, inputs.balances, self._on_order_input)
         self.core = TradingCore(
             self._params,
-            factory.trading_params(settings),
-            MakerExit(rules, self._budget, factory.maker_exit_params(settings)),
+            services.trading,
+            MakerExit(rules, self._budget, services.maker_exit),
             self._channel,
-            factory.risk_engine(settings, rules, 0),
+            services.risk_engine(rules, 0),
             rules.base_asset,
             rules.quote_asset,
-            paused=settings.start_paused,
+            paused=services.start_paused,
         )
         self.recorder = BacktestRecorder(rules, self._grid, self._params, curves=curves)
-        self._interval_ms = INTERVALS[settings.kline_interval]
-        self._loop_sleep_ms = max(1, round(settings.loop_sleep_sec * 1000))
+        self._interval_ms = INTERVALS[services.kline_interval]
+        self._loop_sleep_ms = max(1, round(params.wake_every_s * 1000))
         self._candles = CandleBuilder(self._interval_ms)
         self._fast_forward: FastForward = EveryTick(0.0)
-        self._channel_of_closes = settings.donchian_source == "close"
-        self._follows_breakouts = settings.breakout_entry or settings.breakout_exit
+        self._channel_of_closes = params.channel_of_closes
+        self._follows_breakouts = bool(services.followed_breakouts)
         self._paused_until_ms: int | None = None  # the end of the UTC day, while a breaker pauses trading
         self._unseen_klines: list[Kline] = []  # closed klines that the next cycle must get
         # The newest candle that closed quietly is in here only, not in the core's state yet.
@@ -399,7 +397,7 @@ class Backtest:
             return None
         # The order must be the one for this exit, and nothing may act on it after a time.
         own = own_id(order.client_order_id)
-        if own is None or own.kind is not intent.kind or self._settings.taker_escape_after_sec > 0:
+        if own is None or own.kind is not intent.kind or self._may_escape:
             return None
         if not order.partially_filled and order.remaining != self._quantity(intent, order.price):
             return None

@@ -11,14 +11,11 @@ from decimal import Decimal
 from functools import partial
 from typing import Final
 
-from trailingedge.accounting.summary_json import shareable_settings
 from trailingedge.commands.checks.exchange_access import CheckTarget, CheckTools
 from trailingedge.commands.checks.market_stream_check import background
-from trailingedge.config import Settings
-from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import RequestRefused, SessionLost
 from trailingedge.core.time_units import DAY_MS
-from trailingedge.live import factory
+from trailingedge.live.node_params import AccountReportParams
 from trailingedge.model.market import ZERO, AccountTrade, OrderRecord
 from trailingedge.reconciliation.backfill import interval_length_ms
 from trailingedge.reconciliation.history_loader import HistoryReader
@@ -48,20 +45,24 @@ class TimeRange:
 
 
 async def read_account(
-    settings: Settings, target: CheckTarget, time_range: TimeRange, report_progress: ProgressText, tools: CheckTools
+    params: AccountReportParams,
+    target: CheckTarget,
+    time_range: TimeRange,
+    report_progress: ProgressText,
+    tools: CheckTools,
 ) -> AccountHistory:
     """Read the account's history; `report_progress` gets a line for each step.
 
     Raises ConfigError or LogonRefused if the user must act, else RequestRefused, OutcomeUnknown,
     ProtocolViolation or SessionLost.
     """
-    async with _connected(settings, target, tools) as (api, account):
-        return await _AccountReport(settings, api, account, report_progress, tools).read(time_range)
+    async with _connected(params, target, tools) as (api, account):
+        return await _AccountReport(params, api, account, report_progress, tools).read(time_range)
 
 
 @contextlib.asynccontextmanager
 async def _connected(
-    settings: Settings, target: CheckTarget, tools: CheckTools
+    params: AccountReportParams, target: CheckTarget, tools: CheckTools
 ) -> AsyncIterator[tuple[ApiSession, AccountSession]]:
     """Open a session that is logged on, for the length of the block."""
     url = target.endpoints.ws_api_url
@@ -80,7 +81,8 @@ async def _connected(
     )
     try:
         async with background(_run_session(api)):
-            account = AccountSession(api, target.keys, server_clock, settings.symbol, settings.recv_window_ms)
+            start = params.start
+            account = AccountSession(api, target.keys, server_clock, start.symbol, start.recv_window_ms)
             await account.open()
             yield api, account
     finally:
@@ -103,13 +105,13 @@ class _AccountReport:
 
     def __init__(
         self,
-        settings: Settings,
+        params: AccountReportParams,
         api: ApiSession,
         account: AccountSession,
         report_progress: ProgressText,
         tools: CheckTools,
     ) -> None:
-        self._settings = settings
+        self._params = params
         self._api = api
         self._account = account
         self._on_progress = report_progress
@@ -117,10 +119,10 @@ class _AccountReport:
         self._gaps: list[str] = []
 
     async def read(self, time_range: TimeRange) -> AccountHistory:
-        settings, api = self._settings, self._api
-        told_rules, _ = await market_fetch.exchange_info(api, settings.symbol)
-        rules = effective_rules(settings, told_rules)
-        fee = settings.fee if settings.fee is not None else (await self._account.commission()).maker
+        params, api = self._params.start, self._api
+        exchange_rules, _ = await market_fetch.exchange_info(api, params.symbol)
+        rules = params.terms.effective_rules(exchange_rules)
+        fee = params.terms.fee if params.terms.fee is not None else (await self._account.commission()).maker
         now_ms, closed_ms = await self._market_ms()
         to_ms = now_ms if time_range.to_ms is None else min(time_range.to_ms, now_ms)
         from_ms = to_ms - (time_range.days or 0) * DAY_MS if time_range.from_ms is None else time_range.from_ms
@@ -134,8 +136,8 @@ class _AccountReport:
             partial(
                 market_fetch.klines_between,
                 api,
-                settings.symbol,
-                settings.kline_interval,
+                params.symbol,
+                params.kline_interval,
                 self._first_candle_ms(from_ms, earlier),
                 min(to_ms, closed_ms),  # an end that lies ahead is refused
             )
@@ -144,15 +146,15 @@ class _AccountReport:
         # Balances are read last, so that they include all trades read. A trade between the two requests is accepted.
         held = {balance.asset: balance.total for balance in (await self._account.balances()).balances}
         at_the_end = klines[-1].close if klines else ZERO
-        bid = (await market_fetch.book(api, settings.symbol)).bid if to_ms == now_ms else at_the_end
+        bid = (await market_fetch.book(api, params.symbol)).bid if to_ms == now_ms else at_the_end
         began_ms = max(from_ms, klines[0].open_ms) if klines else from_ms
         if now_ms - from_ms > _KEPT_MS:
             self._gaps.append("orders that were never filled are kept for 90 days: replaces before are not counted")
         past = AccountHistory(
             rules=rules,
-            params=factory.strategy_params(settings, rules, float(fee)),
-            channel=lambda: factory.donchian_channel(settings),
-            settings=shareable_settings(settings),
+            params=params.strategy_params(rules, float(fee)),
+            channel=self._params.channel,
+            settings=self._params.shareable_settings,
             from_ms=began_ms,
             to_ms=max(to_ms, began_ms),
             orders=orders,
@@ -171,9 +173,9 @@ class _AccountReport:
 
         Market time is the exchange's clock, unless it plays a recorded market; then it is the newest close.
         """
-        interval = self._settings.kline_interval
+        interval = self._params.start.kline_interval
         server_ms = await market_fetch.server_time(self._api)
-        newest = await market_fetch.klines(self._api, self._settings.symbol, interval, 1)
+        newest = await market_fetch.klines(self._api, self._params.start.symbol, interval, 1)
         if not newest:
             return server_ms, server_ms
         closed_ms = newest[-1].close_ms
@@ -204,11 +206,11 @@ class _AccountReport:
 
     def _first_candle_ms(self, from_ms: int, earlier: Sequence[AccountTrade]) -> int:
         """Early enough for a full channel, and for the high since an anchor that is not too old."""
-        settings = self._settings
-        warm_up = (settings.donchian_window + settings.donchian_shift + 1) * interval_length_ms(settings.kline_interval)
+        interval_ms = interval_length_ms(self._params.start.kline_interval)
+        warm_up = (self._params.start.channel_klines + 1) * interval_ms
         anchored_ms = earlier[-1].time_ms if earlier else from_ms
         first_ms = max(anchored_ms, from_ms - _REACH_BACK_MS) - warm_up
-        return first_ms - first_ms % interval_length_ms(settings.kline_interval)
+        return first_ms - first_ms % interval_ms
 
     async def _openings(self, past: AccountHistory) -> dict[int, Decimal]:
         """The traded price in the second in which each exit began; the exchange keeps no best prices of the past."""

@@ -19,7 +19,7 @@ from trailingedge.backtest.file_kinds import is_session
 from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.cli_errors import STDOUT
 from trailingedge.commands.market_arguments import add_market_arguments
-from trailingedge.config import Settings
+from trailingedge.config import settings_without_secrets
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, ExitCode, UsageError
 from trailingedge.eventlog.retention import SUFFIX
@@ -97,9 +97,10 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ, 
         return cli_errors.print_absurd_number("replay", error)
 
 
-def read_settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
-    """The settings of a run with the same flags, in mode SIM; warnings go to stderr. Raises ConfigError.
+def read_settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a run with the same flags, in mode SIM, by name and as text. Raises ConfigError.
 
+    Warnings go to stderr. Secrets are left out: no backtest needs them, and a sweep's workers may run elsewhere.
     Mode SIM, because no exchange is traded on: the checks of LIVE (keys, CONFIRM_LIVE) do not apply.
     """
     arguments.assignments = [*_assignments(arguments), ("TRADING_MODE", "sim")]
@@ -109,7 +110,7 @@ def read_settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
         raise ConfigError([*found, *loaded.warnings])
     for warning in loaded.warnings:
         print(warning, file=sys.stderr)
-    return loaded.settings
+    return settings_without_secrets(loaded.settings)
 
 
 def _assignments(arguments: argparse.Namespace) -> list[tuple[str, str]]:

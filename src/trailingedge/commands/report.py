@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -18,10 +19,9 @@ from typing import Final
 from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.account_download import TimeRange, read_account
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.exchange_access import CheckTools, OpenCheckTarget
+from trailingedge.commands.checks.exchange_access import CheckTarget, CheckTools, OpenCheckTarget
 from trailingedge.commands.checks.result import quiet_log
 from trailingedge.commands.cli_errors import STDOUT
-from trailingedge.config import Settings
 from trailingedge.core.errors import (
     ConfigError,
     ExchangeUnreachable,
@@ -34,6 +34,8 @@ from trailingedge.core.errors import (
 )
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.live.factory import account_report_params
+from trailingedge.live.node_params import AccountReportParams
 from trailingedge.report import file_format
 from trailingedge.report.csv_ledger import as_csv
 from trailingedge.report.from_account import build_report
@@ -186,14 +188,18 @@ def _from_account(
         why = f"TRADING_MODE is {settings.trading_mode.value}: its exchange ends with each run and keeps no history"
         raise ConfigError([f"{why}; choose --mode testnet, demo or live, or report a file"])
     with quiet_log(setting_flags.secret_values(settings)):
-        return asyncio.run(_read(settings, open_target, _time_range(arguments), tools or CheckTools()))
+        params, opening = account_report_params(settings), open_target(settings)
+        return asyncio.run(_read(params, opening, _time_range(arguments), tools or CheckTools()))
 
 
 async def _read(
-    settings: Settings, open_target: OpenCheckTarget, time_range: TimeRange, tools: CheckTools
+    params: AccountReportParams,
+    opening: AbstractAsyncContextManager[CheckTarget],
+    time_range: TimeRange,
+    tools: CheckTools,
 ) -> RunReport:
-    async with open_target(settings) as target:
-        return build_report(await read_account(settings, target, time_range, _progress, tools))
+    async with opening as target:
+        return build_report(await read_account(params, target, time_range, _progress, tools))
 
 
 def _progress(text: str) -> None:

@@ -19,7 +19,6 @@ from trailingedge.backtest.inputs import balance_shortage, build_inputs, data_wa
 from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.market_arguments import add_market_arguments
 from trailingedge.commands.replay import read_settings
-from trailingedge.config import OPTIONS, Settings
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.report.progress import on_stderr, stop_on_ctrl_c
 from trailingedge.report.terminal import terminal_width
@@ -95,7 +94,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
 
 def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     engine = backend_named(arguments.engine)
-    settings = _without_secrets(read_settings(arguments, environ))
+    settings = read_settings(arguments, environ)
     space = build_search_space(arguments.vary, settings, arguments.random, arguments.seed)
     files = tuple(str(path) for path in arguments.files)
     task = TrialTask(
@@ -142,7 +141,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     result = rank_trials(space.combinations, dict(sorted(outcomes.items())), folds, space.invalid)
     gaps = [
         *([] if shortage is None else [shortage]),
-        *data_warnings(inspected.market, settings),
+        *data_warnings(inspected.market, inputs.params.services.kline_interval),
         *inspected.market.gaps,
     ]
     if arguments.json:
@@ -161,12 +160,6 @@ def _find_known(store: TrialStore, keys: Sequence[str]) -> dict[int, TrialOutcom
 def _print_known_count(found: int, path: Path | None) -> None:
     if found:
         print(f"{found} combinations were done before, read from {path}", file=sys.stderr)
-
-
-def _without_secrets(settings: Settings) -> Settings:
-    """`settings` without keys and tokens: no trial needs them, and workers may run on other machines."""
-    secrets = {name.lower(): None for name, option in OPTIONS.items() if option.secret}
-    return dataclasses.replace(settings, **secrets)  # type: ignore[arg-type]  # each of them may be None
 
 
 def _count(words: str) -> int:

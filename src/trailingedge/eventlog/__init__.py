@@ -4,10 +4,10 @@ A session record (`*.session.jsonl.gz`, beside the log) holds every input of the
 I/O, operator commands) with its time and event-loop iteration, and every output that followed (requests, alerts,
 events, decisions). That is enough for `session_replay` to run the same daemon again and to compare it line by line.
 
-`io_boundary` is what the daemon sees of the outside: a clock, a dialer, a few awaited operations. `recorder` stands
+`io_interface` is what the daemon sees of the outside: a clock, a dialer, a few awaited operations. `recorder` stands
 behind it in a live session, `session_replay.player` in a replay. `format` defines the lines, `writer` and `reader`
 handle the files, `retention` deletes old ones.
 
-Imports: `core` up to `live` (it wraps `live.factory.Runtime`). Called by `app.runner`, which opens the record of a
-session, by `session_replay`, and by `commands` for file names.
+Imports: `core` up to `live` (it wraps `live.node_dependencies.Runtime`). Called by `app.runner`, which opens the record
+of a session, by `session_replay`, and by `commands` for file names.
 """

@@ -1,7 +1,7 @@
 """Recorder of a session: the I/O boundary of the live daemon, which writes down every input and output.
 
 Theory of operation. The daemon is built with `Recorder.runtime`, in which clock, dialer, signer and checks lead through
-the boundary (see `io_boundary`). Three rules make the record replayable.
+the boundary (see `io_interface`). Three rules make the record replayable.
 
 - *Stamp first.* Each input gets a time and an iteration (`_stamp_input`) and its line before the daemon sees it. The
   outputs that follow are appended as they happen, until the next input.

@@ -10,8 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from trailingedge.accounting.summary_json import settings_without_secrets
-from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode
 from trailingedge.eventlog.format import FORMAT, RECORD_VERSION, FrameSink
 from trailingedge.eventlog.recorder import Recorder
@@ -53,7 +51,7 @@ class UnrecordedSession:
 
 
 def start_recording(
-    settings: Settings,
+    settings: Mapping[str, str],
     runtime: Runtime,
     lines: FrameSink,
     *,
@@ -63,16 +61,16 @@ def start_recording(
 ) -> Recorder:
     """A recorder that writes every input and output of `runtime` to `lines` from now on.
 
-    `program` is our version. `checks_key` says whether the daemon gets a `verify_key`: a replay must give it one, too.
+    `settings` are written to the header: all by name, without secrets. `program` is our version. `checks_key` says
+    whether the daemon gets a `verify_key`: a replay must give it one, too.
     """
-    shown = settings_without_secrets(settings)
     header: dict[str, object] = {
         "format": FORMAT,
         "version": RECORD_VERSION,
         "program": program,
         "python": platform.python_version(),
-        "fingerprint": settings_fingerprint(shown),
-        "settings": shown,
+        "fingerprint": settings_fingerprint(settings),
+        "settings": dict(settings),
         "endpoints": [runtime.endpoints.ws_api_url, runtime.endpoints.ws_stream_url],
         "checks_key": checks_key,
         "saves_frames": runtime.save_frames is not None,
@@ -80,25 +78,26 @@ def start_recording(
     return Recorder(runtime, lines, header, seed)
 
 
-def settings_fingerprint(shown: Mapping[str, str]) -> str:
+def settings_fingerprint(settings: Mapping[str, str]) -> str:
     """A short hash of the settings without secrets, equal for equal settings."""
-    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
 def open_record(
-    settings: Settings, log_file: Path | None, now: datetime, secrets: Sequence[str]
+    log_file: Path | None, now: datetime, secrets: Sequence[str], *, wanted: bool, max_mb: int, retention_days: int
 ) -> Iterator[RecordWriter | None]:
-    """The writer of a session's record, beside its `log_file`. None if recording is off or the file cannot be made.
+    """The writer of a session's record, beside its `log_file`. None if not `wanted` or the file cannot be made.
 
-    A session without a record trades as well as one with it, so that a failure here is a warning.
+    The folder keeps records of `max_mb` in all, for `retention_days`. A session without a record trades as well as one
+    with it, so that a failure here is a warning.
     """
-    if not settings.record or log_file is None:
+    if not wanted or log_file is None:
         yield None
         return
     path = log_file.with_name(log_file.name.removesuffix(".log") + SUFFIX)
     try:
-        folder = RecordFolder(path, settings.record_max_mb, now, settings.log_retention_days)
+        folder = RecordFolder(path, max_mb, now, retention_days)
     except OSError as trouble:
         logger.warning("session is not recorded path=%s reason=%s", path, trouble)
         yield None

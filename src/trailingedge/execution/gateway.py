@@ -28,7 +28,6 @@ from trailingedge.model.order_commands import (
 )
 from trailingedge.model.order_outcomes import OrderOutcome, ReplaceOutcome
 from trailingedge.model.order_requests import NewOrderRequest, OrderStyle
-from trailingedge.websocket.prepared_request import SentRequest
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +46,6 @@ class OrderEntry(Protocol):
         order: NewOrderRequest,
         on_reply: Callable[[ReplaceOutcome], None],
     ) -> None: ...
-
-    def on_replace_reply(self, request: SentRequest, on_reply: Callable[[ReplaceOutcome], None]) -> None: ...
 
     def cancel(self, order_id: int | None, client_order_id: str, on_reply: Callable[[OrderOutcome], None]) -> None: ...
 
@@ -86,7 +83,7 @@ class Gateway:
                 self._orders.place(order, self._on_order_reply(tag))
             case Replace(tag, order_id, client_order_id, side, price, quantity):
                 order = NewOrderRequest(client_order_id, side, quantity, price, _resting(price))
-                self._orders.replace(order_id, client_order_id, order, self._on_replace_reply(tag))
+                self._orders.replace(order_id, client_order_id, order, self.replace_reply_handler(tag))
             case Cancel(tag, order_id, client_order_id):
                 self._orders.cancel(order_id, client_order_id, self._on_order_reply(tag))
             case QueryOrder(tag, order_id, client_order_id):
@@ -96,9 +93,10 @@ class Gateway:
             case Refresh():
                 self.refresh(command)
 
-    def expect(self, request: SentRequest, command: Replace) -> None:
-        """Register for the reply to `command`, which was sent already."""
-        self._orders.on_replace_reply(request, self._on_replace_reply(command.tag))
+    def replace_reply_handler(self, tag: int) -> Callable[[ReplaceOutcome], None]:
+        """A handler of the reply to the `Replace` with that tag. Fast requotes are sent elsewhere and use it, too."""
+        # The tag travels in the closure, here and below, so that a late reply still says which request it belongs to.
+        return lambda outcome: self._deliver(ReplaceReply(tag, outcome))
 
     def refresh(self, refresh: Refresh) -> None:
         """Request another read soon; two requests before it cause a single read."""
@@ -121,12 +119,8 @@ class Gateway:
                     logger.warning("refresh failed resource=%s reason=%s", refresh.value, failure)
                     await self._clock.sleep(_REFRESH_PAUSE_S)
 
-    # The tag travels in the closure, so that a late reply still says which request it belongs to.
     def _on_order_reply(self, tag: int) -> Callable[[OrderOutcome], None]:
         return lambda outcome: self._deliver(OrderReply(tag, outcome))
-
-    def _on_replace_reply(self, tag: int) -> Callable[[ReplaceOutcome], None]:
-        return lambda outcome: self._deliver(ReplaceReply(tag, outcome))
 
     def _on_order_list(self, tag: int, client_order_id: str) -> Callable[[ListedOrders], None]:
         def on_reply(reply: ListedOrders) -> None:

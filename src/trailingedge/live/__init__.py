@@ -1,12 +1,12 @@
 """Live trading: one session on an exchange, from the first connection to a graceful shutdown.
 
 `trading_node` is the main loop, `node_builder` builds it bottom-up, `factory` turns settings into parameters.
-`startup` and `shutdown` are its two ends, with the steps of a start in `start_steps`. `exchange_client` holds the
+`startup` and `cancel_on_shutdown` are its two ends, with the steps of a start in `start_queries`. `exchange_client` holds the
 connections, and `event_router` passes what they report to the core. `command_handler`, `operator_queries` and
-`control_socket` serve the operator. `fast_requote` is the short path from a price to an order. `paper_feed` is the
-exchange of paper mode. `systemd`, `process_signals`, `loop_monitor` and `frame_dump` deal with the process.
+`control_socket` serve the operator. `fast_requote` is the short path from a price to an order. `paper_exchange` is the
+exchange of paper mode. `systemd`, `process_signals`, `slow_tick_monitor` and `frame_dump` deal with the process.
 
 It may import everything below it: `core` to `console`, and `report`, but not `app`, `commands` or the simulator
-(`paper_feed` apart). `app` runs it; `eventlog` records it, `session_replay` replays it; backtests and sweeps use
+(`paper_exchange` apart). `app` runs it; `eventlog` records it, `session_replay` replays it; backtests and sweeps use
 `factory` alone.
 """

@@ -1,24 +1,28 @@
 """Parameter factory: turns the settings into the small parameter values that each part takes.
 
-Only this module and `app` see `Settings`. Backtests and sweeps use the same functions, so that a setting means the
-same thing everywhere. `live.node_builder` builds the trading node from these values.
+Only this module and `app` see `Settings`. Backtests, sweeps, session replays and reports get their parameters from the
+same functions, so that a setting means the same thing everywhere; where settings are given by name and as text, as
+a trial of a sweep has them, they become parameters here. `live.node_builder` builds the trading node.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import partial
 from typing import Any
 
 from trailingedge.auth import api_key_permissions
-from trailingedge.config import OnExit, Settings
-from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
+from trailingedge.config import OnExit, Settings, settings_from_values, shareable_settings
+from trailingedge.config_validator import effective_rules, problems, problems_with_exchange, warnings_with_exchange
 from trailingedge.execution.maker_exit import MakerExitParams
 from trailingedge.execution.trading_core import TradingParams
 from trailingedge.indicators.donchian import Breakout, DonchianChannel
 from trailingedge.live.node_params import (
+    AccountReportParams,
+    BacktestParams,
     CheckParams,
     ExchangeClientParams,
     NodeParams,
+    PairParams,
     PaperFeedParams,
     ReconnectParams,
     ServicesParams,
@@ -208,6 +212,35 @@ def services_params(settings: Settings) -> ServicesParams:
         strategy_params=partial(strategy_params, settings),
         channel=partial(donchian_channel, settings),
         risk_engine=partial(risk_engine, settings),
+    )
+
+
+def pair_params(values: Mapping[str, str]) -> PairParams:
+    """The pair that settings by name, as text, are about."""
+    settings = settings_from_values(values)
+    return PairParams(settings.symbol, settings.base_asset, settings.quote_asset)
+
+
+def backtest_params(values: Mapping[str, str]) -> BacktestParams:
+    """What a backtest needs, from settings by name, as text. Raises ValueError for text that is not a valid value."""
+    settings = settings_from_values(values)
+    return BacktestParams(
+        services=services_params(settings),
+        terms=terms_policy(settings),
+        problems=tuple(problems(settings)),
+        channel_of_closes=settings.donchian_source == "close",
+        order_budget_reserve=settings.order_budget_reserve,
+        wake_every_s=settings.loop_sleep_sec,
+        shareable_settings=shareable_settings(settings),
+    )
+
+
+def account_report_params(settings: Settings) -> AccountReportParams:
+    """What the report of an account needs."""
+    return AccountReportParams(
+        start=start_params(settings),
+        channel=partial(donchian_channel, settings),
+        shareable_settings=shareable_settings(settings),
     )
 
 

@@ -12,19 +12,25 @@ from collections.abc import Callable
 from trailingedge.execution.quote_prices import RequotePlan
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.model.market import BookTop
-from trailingedge.model.order_commands import Replace
+from trailingedge.model.order_outcomes import ReplaceOutcome
 from trailingedge.websocket.orders import OrderApi
-from trailingedge.websocket.prepared_request import PreparedRequest, SentRequest
+from trailingedge.websocket.prepared_request import PreparedRequest
 
 
 class FastRequoter:
-    """Prepares and sends requotes. `expect` receives what was sent and by which command; `server_ms` is their clock."""
+    """Prepares and sends requotes. `reply_handler` makes the handler of the reply to a tag, as the gateway has it.
+
+    `server_ms` is the exchange's clock.
+    """
 
     def __init__(
-        self, orders: OrderApi, expect: Callable[[SentRequest, Replace], None], server_ms: Callable[[], int]
+        self,
+        orders: OrderApi,
+        reply_handler: Callable[[int], Callable[[ReplaceOutcome], None]],
+        server_ms: Callable[[], int],
     ) -> None:
         self._orders = orders
-        self._expect = expect
+        self._reply_handler = reply_handler
         self._server_ms = server_ms
         self._request: PreparedRequest | None = None
         self._prepared_for: RequotePlan | None = None
@@ -56,5 +62,5 @@ class FastRequoter:
         # The request is on its way. Record it even if it contradicts our records, so that its reply is expected;
         # only then compare what the slow path would have sent.
         entered = core.record_requote(answer, top, now_s, self._server_ms())
-        self._expect(sent, entered.command)
+        self._orders.on_replace_reply(sent, self._reply_handler(entered.command.tag))
         core.verify_requote(entered, top, now_s)

@@ -168,7 +168,7 @@ def build_node(
     }
     # The way back: commands of the core, and requotes that take the short path beside it.
     gateway = Gateway(client.orders, router.deliver, refreshes, clock)
-    requoter = FastRequoter(client.orders, gateway.expect, server_clock.now_ms)
+    requoter = FastRequoter(client.orders, gateway.replace_reply_handler, server_clock.now_ms)
     startup = Startup(params.start, client, clock, ui, alerts)
     return TradingNode(
         clock=clock,

@@ -1,10 +1,10 @@
-"""Parameters of the live parts: the few values that each takes from the settings, made by `live.factory`.
+"""Parameters of the parts of a run: the few values that each takes from the settings, made by `live.factory`.
 
-No part of this package but the factory sees `Settings`, so that a reader knows from a constructor what a part
-depends on.
+No part but the factory sees `Settings`, so that a reader knows from a constructor what a part depends on. Backtests and
+the report of an account take theirs from here, too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
@@ -121,6 +121,37 @@ class ServicesParams:
     strategy_params: Callable[[SymbolRules, float], StrategyParams]
     channel: Callable[[], DonchianChannel]
     risk_engine: Callable[[SymbolRules, int], RiskEngine]
+
+
+@dataclass(frozen=True, slots=True)
+class PairParams:
+    """The symbol of the settings and its two assets. None: the symbol tells the asset."""
+
+    symbol: str
+    base_asset: str | None
+    quote_asset: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestParams:
+    """What a backtest takes from the settings: what trading needs, and what a daemon has around it."""
+
+    services: ServicesParams
+    terms: TermsPolicy
+    problems: tuple[str, ...]  # what is wrong with the settings themselves
+    channel_of_closes: bool  # the channel covers the closes of klines, not their highs and lows
+    order_budget_reserve: float
+    wake_every_s: float
+    shareable_settings: Mapping[str, str]  # by name, for the report
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReportParams:
+    """What the report of an account takes from the settings."""
+
+    start: StartParams
+    channel: Callable[[], DonchianChannel]
+    shareable_settings: Mapping[str, str]  # by name, for the report
 
 
 @dataclass(frozen=True, slots=True)

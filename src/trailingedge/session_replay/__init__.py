@@ -4,7 +4,7 @@ Not to be confused with `backtest`, which runs the strategy on recorded *markets
 questions: does this version of the program still do the same as the recorded one, byte for byte; and, with other
 settings, where does it first act differently, and why.
 
-`run.replay_session` is the entry, `player` feeds the inputs, `comparison` and `comparable` compare the outputs,
+`run.replay_session` is the entry, `player` feeds the inputs, `run_alignment` and `comparable` compare the outputs,
 `divergence` explains a difference in the words of the status and `why`, `formatting` and `result_text` print it.
 `session_report` builds the report of a recorded session by observing its replay.
 

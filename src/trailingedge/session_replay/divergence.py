@@ -11,6 +11,7 @@ from typing import Final
 
 from trailingedge.eventlog.format import decode
 from trailingedge.eventlog.reader import RecordHeader
+from trailingedge.live.factory import services_params
 from trailingedge.model.market import BookTop, Regime, SymbolRules
 from trailingedge.notifications.build_status import with_decision
 from trailingedge.notifications.explain import why
@@ -61,12 +62,11 @@ def explain_divergence(difference: Difference, player: SessionPlayer, header: Re
             replayed=replayed.action_texts(recorded, None),
             later_alerts=record.later_alerts,
         )
-    rules, settings = status.view.rules, settings_from_header(header, {}).settings
-    view = replace(status.view, reserve_base=settings.reserve_base, reserve_quote=settings.reserve_quote)
+    rules, params = status.view.rules, services_params(settings_from_header(header, {}).settings)
+    trading = params.trading
+    view = replace(status.view, reserve_base=trading.reserve_base, reserve_quote=trading.reserve_quote)
     # A request explains itself, and the view shows the replayed order, not the recorded one.
-    why_recorded = (
-        None if recorded.is_request else recorded.reason(view, status.active_exit, settings.hard_stop_confirm_sec)
-    )
+    why_recorded = None if recorded.is_request else recorded.reason(view, status.active_exit, params.stop_confirm_s)
     # Two different orders, or a query that only one side has sent, are no consequence of the decision.
     unrelated = (recorded.is_request and replayed.is_request) or recorded.is_query or replayed.is_query
     why_replayed = None if unrelated else status.why

@@ -11,7 +11,7 @@ from random import Random
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.config import Endpoints, Settings, TradingMode
+from trailingedge.config import Endpoints, LoadedSettings, TradingMode, shareable_settings
 from trailingedge.config_validator import problems
 from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import ConfigError
@@ -22,6 +22,7 @@ from trailingedge.execution.trading_core import TradingCore
 from trailingedge.live.factory import node_params
 from trailingedge.live.node_builder import build_node
 from trailingedge.live.node_dependencies import Observer, Runtime
+from trailingedge.live.node_params import NodeParams
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import StateView
@@ -48,7 +49,7 @@ class ReplayResult:
     it; an unknown program is "". `changed_settings` differ from the recorded ones, `recorded_values` are the latter.
     Times are nanoseconds since the session started, `started_ns` is the wall clock then. `divergence` explains the
     difference. `stopped_at` is the share of the record that was read when the user stopped the replay, otherwise None.
-    `settings` are those of the replay.
+    `shareable_settings` are those of the replay, by name, as a report shows them.
     """
 
     path: Path
@@ -66,7 +67,7 @@ class ReplayResult:
     program_now: str = ""
     divergence: Divergence | None = None
     stopped_at: float | None = None
-    settings: Settings = field(default_factory=Settings)
+    shareable_settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_same(self) -> bool:
@@ -94,7 +95,7 @@ def replay_session(
     """
     record = SessionRecord(path)
     changed = dict(overrides or {})
-    settings = replay_settings(record, changed)
+    loaded = _load_settings(record, changed)
     player = SessionPlayer(record, actions_only=bool(changed), on_progress=on_progress)
     loop = ReplayLoop()
     nodes = [] if nodes is None else nodes
@@ -102,7 +103,7 @@ def replay_session(
     with _logging_disabled():
         try:
             try:
-                loop.run_until_complete(_run_node(record, settings, player, loop, observer, nodes))
+                loop.run_until_complete(_run_node(record, node_params(loaded.settings), player, loop, observer, nodes))
             except (EndOfRecord, ReplayDiverged):
                 pass
             except ReplayStopped:
@@ -140,11 +141,11 @@ def replay_session(
         program_now=program,
         divergence=divergence,
         stopped_at=stopped_at,
-        settings=settings,
+        shareable_settings=shareable_settings(loaded.settings),
     )
 
 
-def replay_settings(record: SessionRecord, overrides: Mapping[str, str]) -> Settings:
+def _load_settings(record: SessionRecord, overrides: Mapping[str, str]) -> LoadedSettings:
     """The recorded settings with `overrides`. Raises ConfigError."""
     loaded = settings_from_header(record.header, overrides)
     found = list(loaded.problems)
@@ -152,12 +153,12 @@ def replay_settings(record: SessionRecord, overrides: Mapping[str, str]) -> Sett
         found += problems(replace(loaded.settings, trading_mode=TradingMode.SIM))
     if found:
         raise ConfigError(found)
-    return loaded.settings
+    return loaded
 
 
 async def _run_node(
     record: SessionRecord,
-    settings: Settings,
+    params: NodeParams,
     player: SessionPlayer,
     loop: ReplayLoop,
     observer: Observer | None,
@@ -179,7 +180,7 @@ async def _run_node(
     )
     check = player.wrap_key_check(_checks_nothing) if header.checks_key else None
     alerts = RecordedAlerts(_NoAlerts(), player)
-    node = build_node(node_params(settings), runtime, _NoUi(), alerts, verify_key=check)
+    node = build_node(params, runtime, _NoUi(), alerts, verify_key=check)
     player.node = node
     nodes.append(node)
     player.start()

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trailingedge.accounting.summary_json import shareable_settings
 from trailingedge.config import TradingMode
 from trailingedge.core.errors import ConfigError
 from trailingedge.execution.trading_core import TradingCore
@@ -24,7 +23,7 @@ def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True)
     observer = _ReportObserver()
     nodes: list[TradingNode] = []
     replayed = replay_session(path, observer=observer, nodes=nodes, on_progress=on_progress)
-    settings, node_services = replayed.settings, nodes[0].services
+    settings, node_services = replayed.shareable_settings, nodes[0].services
     if node_services is None or not node_services.statistics.from_ms:
         if replayed.stopped_at is not None:
             raise KeyboardInterrupt
@@ -37,7 +36,7 @@ def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True)
         tick_size=rules.tick_size,
         from_ms=run_statistics.from_ms,
         to_ms=run_statistics.to_ms,
-        settings=shareable_settings(settings),
+        settings=settings,
         exits=tuple(run_statistics.exits),
         fills=tuple(observer.fills),
         orders=tuple(observer.orders),
@@ -51,7 +50,7 @@ def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True)
         last_value=run_statistics.last_value,
         max_drawdown_frac=run_statistics.max_drawdown_frac,
         gaps=tuple(_gaps(replayed)),
-        mode=TradingMode.SIM.value if settings.trading_mode is TradingMode.SIM else "",
+        mode=TradingMode.SIM.value if settings["TRADING_MODE"] == TradingMode.SIM.value else "",
     )
 
 

@@ -1,7 +1,7 @@
 """An embedded exchange that speaks Binance's spot WebSocket API for one symbol.
 
 Ticks come from a feed (`feeds`: generated, recorded or live). The matching engine fills orders from them,
-`exchange` adds filters and limits, `api` and `streams` answer requests and publish events, and `server`
+`order_entry` adds filters and limits, `api` and `stream_session` answer requests and publish events, and `server`
 opens it on the loopback or in memory. Everything is deterministic from a seed, except over a real socket.
 
 It imports `core` and `model` only: the simulator judges the daemon, so it must not share the daemon's

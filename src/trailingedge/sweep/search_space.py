@@ -1,6 +1,5 @@
 """Search space of a sweep: all combinations of listed values, or a number of random ones."""
 
-import dataclasses
 import itertools
 import math
 from argparse import ArgumentTypeError
@@ -10,7 +9,7 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-from trailingedge.config import OPTIONS, Option, Settings
+from trailingedge.config import OPTIONS, Option, changed_settings, settings_from_values
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, UsageError
 
@@ -79,22 +78,26 @@ def parse_axis(text: str) -> Axis:
     return Axis(name, (), *edges)
 
 
-def build_search_space(axes: Sequence[Axis], settings: Settings, draws: int | None, seed: int) -> SearchSpace:
+def build_search_space(axes: Sequence[Axis], settings: Mapping[str, str], draws: int | None, seed: int) -> SearchSpace:
     """The combinations of `axes`: all, or `draws` random ones, each once. The first is the unchanged settings.
 
+    `settings` are those that the combinations change, by name, as text.
     Raises UsageError with all problems of the axes, and ConfigError if the settings are invalid or no valid combination
     changes them.
     """
-    _check(axes, settings, draws)
+    _check(axes, draws)
+    unchanged = settings_from_values(settings)
+    if errors := problems(unchanged):
+        raise ConfigError(errors)
     # Keyed by values: two texts of one value ("0.10", "0.1") count as two, equal texts as one.
     found: dict[tuple[str, ...], Combination] = {}
     left_out: list[InvalidCombination] = []
     for values in _random_values(axes, draws, seed) if draws is not None else _all_values(axes):
         combination = dict(zip((each.name for each in axes), values, strict=True))
-        changed = apply_combination(settings, combination)
-        if changed != settings and (errors := problems(changed)):
+        changed = changed_settings(unchanged, combination)
+        if changed != unchanged and (errors := problems(changed)):
             left_out.append(InvalidCombination(combination, errors[0]))
-        elif changed != settings:
+        elif changed != unchanged:
             found.setdefault(values, combination)
         if draws is not None and len(found) >= draws:
             break
@@ -102,12 +105,6 @@ def build_search_space(axes: Sequence[Axis], settings: Settings, draws: int | No
         first = f": {left_out[0].reason}" if left_out else ""
         raise ConfigError([f"no combination is valid and changes a setting{first}"])
     return SearchSpace(({}, *found.values()), tuple(left_out))
-
-
-def apply_combination(settings: Settings, combination: Combination) -> Settings:
-    """`settings` with the combination applied. Raises ValueError for text that is not a valid value."""
-    changes = {name.lower(): OPTIONS[name].read(text) for name, text in combination.items()}
-    return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]  # each was read by its field's own type
 
 
 def _all_values(axes: Sequence[Axis]) -> Iterator[tuple[str, ...]]:
@@ -126,7 +123,7 @@ def _random_values(axes: Sequence[Axis], draws: int, seed: int) -> Iterator[tupl
             yield values
 
 
-def _check(axes: Sequence[Axis], settings: Settings, draws: int | None) -> None:
+def _check(axes: Sequence[Axis], draws: int | None) -> None:
     names = [each.name for each in axes]
     errors = [f"--vary {name} is given twice; give all its values at once" for name in names if names.count(name) > 1]
     for each in axes:
@@ -152,8 +149,6 @@ def _check(axes: Sequence[Axis], settings: Settings, draws: int | None) -> None:
         errors.append(f"--random {draws}: more than {MAX_COMBINATIONS}")
     if errors:
         raise UsageError(list(dict.fromkeys(errors)))
-    if problems(settings):
-        raise ConfigError(problems(settings))
 
 
 def _wrong_values(each: Axis, option: Option) -> Iterator[str]:

@@ -15,20 +15,21 @@ from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import build_inputs, open_market_files
 from trailingedge.backtest.market_loader import load_columns
 from trailingedge.backtest.result_recorder import BacktestPart
-from trailingedge.config import Settings
+from trailingedge.live import factory
+from trailingedge.live.node_params import PairParams
 from trailingedge.simulator.feeds.historical import RecordedMarket
-from trailingedge.sweep.search_space import Combination, apply_combination
+from trailingedge.sweep.search_space import Combination
 
 _ROWS_KEPT: Final = 5_000_000  # of a market in memory; a longer one is read again for each trial
 
 
 @dataclass(frozen=True, slots=True)
 class TrialTask:
-    """What all trials of a sweep have in common."""
+    """What all trials of a sweep have in common. `settings` are all but the secrets, by name, as text."""
 
     files: tuple[str, ...]
     symbol: str | None
-    settings: Settings
+    settings: Mapping[str, str]
     balances: Mapping[str, Decimal] | None
     splits: tuple[int, ...]
 
@@ -65,7 +66,7 @@ class TrialMarket:
 
 def inspect_market(task: TrialTask) -> TrialMarket:
     """Read the market once to find its bounds. Raises ConfigError."""
-    market, columns = _market(task.files, task.symbol, task.settings)
+    market, columns = _market(task.files, task.symbol, factory.pair_params(task.settings))
     from_ms, to_ms, price = None, 0, None
     for piece in columns():
         times, ends = (piece.open_ms, piece.close_ms) if isinstance(piece, KlineColumns) else (piece.time_ms,) * 2
@@ -79,12 +80,10 @@ def inspect_market(task: TrialTask) -> TrialMarket:
 def run_trial(
     task: TrialTask, combination: Combination, stopped: Callable[[], bool] = lambda: False
 ) -> TrialOutcome | None:
-    """Backtest the market with these settings; None if it was stopped before the end."""
-    market, columns = _market(task.files, task.symbol, task.settings)
-    settings = apply_combination(task.settings, combination)
-    backtest = Backtest(
-        build_inputs(market, settings, task.balances), curves=False, splits=task.splits, stopped=stopped
-    )
+    """Backtest the market with the settings that `combination` changes; None if it was stopped before the end."""
+    market, columns = _market(task.files, task.symbol, factory.pair_params(task.settings))
+    inputs = build_inputs(market, {**task.settings, **combination}, task.balances)
+    backtest = Backtest(inputs, curves=False, splits=task.splits, stopped=stopped)
     backtest.run(columns())
     if stopped():
         return None
@@ -97,13 +96,12 @@ def _result(part: BacktestPart) -> PartResult:
     return PartResult(growth, hold, part.max_drawdown_frac, part.exits)
 
 
-# A worker gets the same files for every trial, and parsing them takes as long as the backtest itself. Callers pass the
-# task's own settings, not those of a trial: with other arguments each trial would miss the cache.
+# A worker gets the same files for every trial, and parsing them takes as long as the backtest itself.
 @lru_cache(maxsize=1)
 def _market(
-    files: tuple[str, ...], symbol: str | None, settings: Settings
+    files: tuple[str, ...], symbol: str | None, pair: PairParams
 ) -> tuple[RecordedMarket, Callable[[], Iterable[Columns]]]:
-    market = open_market_files([Path(file) for file in files], settings, symbol=symbol)
+    market = open_market_files([Path(file) for file in files], pair, symbol=symbol)
     kept: list[Columns] = []
     rows = 0
     for columns in load_columns(market):

@@ -15,7 +15,7 @@ from trailingedge import VERSION
 from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import format_plain
-from trailingedge.sweep.search_space import Combination, apply_combination
+from trailingedge.sweep.search_space import Combination
 from trailingedge.sweep.trial import PartResult, TrialOutcome, TrialTask
 
 # Groups of settings that do not affect a backtest: a sweep continues even if, for example, LOG_DIR has changed.
@@ -40,14 +40,14 @@ def market_fingerprint(files: Iterable[Path]) -> str:
 
 def trial_key(market: str, task: TrialTask, combination: Combination) -> str:
     """The key under which a trial is stored: equal if program, market, settings, balances and splits are equal."""
-    settings = apply_combination(task.settings, combination)
+    # Each value as `shown` writes it, so that two texts of one value ("0.10", "0.1") are one key.
+    changes = {name: OPTIONS[name].shown(OPTIONS[name].read(text)) for name, text in combination.items()}
+    settings = {**task.settings, **changes}
     # The program's version is part of the key: another version may trade differently with the same settings.
     stated = {
         "program": VERSION,
         "market": market,
-        "settings": {
-            name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if name in _relevant_settings()
-        },
+        "settings": {name: settings[name] for name in _relevant_settings()},
         "balances": None
         if task.balances is None
         else {asset: format_plain(held) for asset, held in task.balances.items()},

@@ -1,7 +1,7 @@
 """Event parser: turns frames of the WebSocket API and of the market streams into typed values, or ProtocolViolation.
 
 The exchange adds fields, event types and enum values without notice. So unknown fields are ignored, unknown event types
-become `Unrecognized`, unknown enum values UNRECOGNIZED. The results of replies are read in `response_parser`.
+become `Unrecognized`, unknown enum values UNRECOGNIZED. The results of replies are read in `result_parser`.
 """
 
 import re

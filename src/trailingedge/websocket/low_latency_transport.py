@@ -19,7 +19,7 @@ An exception of the handler is kept in `handler_error`, and the connection is ab
 asyncio's exception handler, while `Socket.receive` is where the owner of the connection waits for it.
 
 All this relies on internals of the library: `ClientConnection` is an `asyncio.Protocol` with the attributes `protocol`,
-`transport` and `response` and the methods used below. Therefore `transport.dial` uses this class only with major
+`transport` and `response` and the methods used below. Therefore `socket_dialer.dial` uses this class only with major
 versions that it was tested with, and the library's public methods with any other.
 """
 

@@ -6,5 +6,5 @@ the handlers. A handler reads its parameters, asks the exchange and returns the 
 `ExchangeError`, which the session turns into an error frame.
 
 It imports `core`, `model` and the rest of `simulator`, never a socket: `simulator.connection_hub` passes the
-text of each frame in and sends what comes back. Only `connections` and `streams` call it.
+text of each frame in and sends what comes back. Only `connection_hub` and `stream_session` call it.
 """

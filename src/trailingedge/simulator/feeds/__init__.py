@@ -1,7 +1,7 @@
 """Market data for the embedded exchange: sources of ticks, and what reads them from files.
 
 `ticks` defines a tick and a source. `generated` (with `market_phases`) makes an endless market from a
-seed; `recorded` plays Binance's public CSV files (`csv_files`, `csv_schemas`, checked by `inspection`) and
+seed; `historical` plays Binance's public CSV files (`csv_files`, `csv_schemas`, checked by `inspection`) and
 `candle_path` turns klines into ticks; `live` plays another exchange's market as it happens.
 
 It imports `core` and `model`; only `live` also imports `simulator`, because it drives a running exchange.
