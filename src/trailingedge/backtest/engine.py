@@ -4,8 +4,8 @@ Theory of operation. The core is the same object as in the daemon (`execution.tr
 only what lies between it and the exchange (sockets, JSON, an event loop) is left out. `BacktestExchange` fills its
 orders. Two things make a year of one-minute klines take seconds:
 
-- *Segments.* The market comes in segments within one candle of the strategy (`candle_segments`), each with the minimum and
-  maximum of its prices. Most segments are settled by these without looking at a single market tick.
+- *Segments.* The market comes in segments within one candle of the strategy (`candle_segments`), each with the minimum
+  and maximum of its prices. Most segments are settled by these without looking at a single market tick.
 - *Fast-forward.* After each trading cycle the engine picks a `FastForward` that knows at which prices the core would do
   nothing (`fast_forward`, `no_action_bounds`). It skips segments and market ticks up to the first price at which
   something might happen. There the core runs a full cycle and decides as always, so a bound that is too narrow costs

@@ -5,6 +5,6 @@ pure modules. A tick, a restart, a backtest and a replay therefore decide alike.
 `indicators`.
 
 `decide` is the entry: `execution.trading_core` calls it once per tick and follows the `OrderIntent` that it returns.
-`bar_close` is called directly by `reconciliation`, to catch up with the klines that closed while we were offline.
-Read `inputs`, `state`, `decide` and `decision_rules`, in this order; the other modules each hold the arithmetic of one rule.
+`bar_close` is called directly by `reconciliation`, to catch up with the klines that closed while we were offline. Read
+`inputs`, `state`, `decide` and `decision_rules`, in this order; the other modules each hold the arithmetic of one rule.
 """

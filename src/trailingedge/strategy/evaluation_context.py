@@ -1,6 +1,7 @@
 """One evaluation: the inputs, the state as the rules change it, and the signals they add.
 
-`decide` creates one per tick and passes it through the steps of this module, of `exit_completion` and of `decision_rules`.
+`decide` creates one per tick and passes it through the steps of this module, of `exit_completion` and of
+`decision_rules`.
 """
 
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """The exchange connection: WebSocket sockets, sessions, streams, requests, and the parsing of their JSON.
 
-Frames come in through `socket_dialer`; `connection_supervisor` keeps a connection open; `api_client`, `market_stream` and
-`trade_stream` build on it. `orders` and `account` send requests, `event_parser` and `result_parser` turn JSON into
+Frames come in through `socket_dialer`; `connection_supervisor` keeps a connection open; `api_client`, `market_stream`
+and `trade_stream` build on it. `orders` and `account` send requests, `event_parser` and `result_parser` turn JSON into
 types of `model`, `error_codes` says what an error means. Past this package no raw JSON exists.
 
 Imports core, model and auth (for the logon), and the library `websockets` in two modules only.
