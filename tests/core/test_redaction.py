@@ -1,6 +1,7 @@
 """Redaction: what looks like a secret, known secrets, and how little it costs where there is none."""
 
 import json
+import os
 from typing import Final
 
 import pytest
@@ -49,6 +50,25 @@ def test_what_looks_like_a_secret_is_struck_out_of_text_and_of_bytes(text: str) 
 def test_what_is_not_secret_stays(text: str) -> None:
     assert Redactor(["K3y"]).redact(text) == text
     assert redact_bytes(text.encode()) == text.encode()
+
+
+def test_a_long_frame_is_redacted_like_a_short_one() -> None:
+    one = '{"params":{"apiKey":"hush","signature":"hush+/=="},"note":"apikey: hush","id":1}'
+    many = one * 2000
+    assert redact(many) == redact(one) * 2000
+    assert redact_bytes(many.encode()) == redact_bytes(one.encode()) * 2000
+
+
+def test_a_secret_that_is_no_utf8_is_struck_out() -> None:
+    secret = os.fsdecode(b"\xff\xfeabcdefghijklmnopq")
+    redactor = Redactor([secret])
+    assert redactor.redact(f"key {secret}") == f"key {REDACTED}"
+    assert redactor.redact_known(b"key \xff\xfeabcdefghijklmnopq") == f"key {REDACTED}".encode()
+
+
+@pytest.mark.parametrize("frame", ['{"apiKey":["K"],"id":1}', '{"signature":{"a":1}}'])
+def test_a_list_or_an_object_after_a_name_leaves_a_frame_json(frame: str) -> None:
+    assert json.loads(redact(frame)) is not None
 
 
 def test_a_frame_stays_json() -> None:

@@ -23,7 +23,9 @@ Sign = Callable[[bytes], Awaitable[str]]
 Signer = Callable[[], AbstractAsyncContextManager[Sign]]  # gives a `Sign` for one signature, ready to answer at once
 T = TypeVar("T")
 
-_TIMEOUT_S: Final = 5.0
+# A loaded machine may take many seconds to start Python. Without a logon no hard stop can act, so giving up early
+# would only start the same again.
+_TIMEOUT_S: Final = 20.0
 # Windows needs the first to start Python, some builds on Linux the second. The API key and the token stay here.
 _ENVIRONMENT: Final = ("SYSTEMROOT", "LD_LIBRARY_PATH")
 
@@ -57,6 +59,8 @@ async def logon_signer(path: Path) -> AsyncIterator[Sign]:
 
     try:
         line = await _in_time(cast("asyncio.StreamReader", process.stdout).readline())
+        if not line or line.startswith(signing_process.UNUSABLE):
+            await _in_time(process.wait())  # it ends by itself; a kill would race with asyncio's child watcher
         if line.startswith(signing_process.UNUSABLE):
             raise ConfigError([f"private key {path}: {line.removeprefix(signing_process.UNUSABLE).decode()}"])
         if line != signing_process.READY:

@@ -26,7 +26,7 @@ def main(library_folder: str, path: str) -> None:
     with sys.stdout.buffer as out:
         try:
             key = load_key(path)
-        except (ValueError, ImportError) as wrong:
+        except ValueError as wrong:
             out.write(UNUSABLE + str(wrong).encode())
             return
         out.write(READY)

@@ -8,7 +8,7 @@ though the program does not know it (`redact`, `redact_bytes`).
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import AnyStr, Final
 
 REDACTED: Final = "[redacted]"
 # Within a frame: short, and the frame stays valid JSON. Version 1 of the session record uses this mark, and a replay
@@ -21,8 +21,8 @@ _NAMES: Final = r"(?:api_?key|signature)"
 _JSON_STRING: Final = rf'"({_NAMES})"\s*:\s*"(?:[^"\\]|\\.)*"?'
 # The same names in query strings, dictionaries, headers and JSON inside a JSON string (`\"apiKey\":\"…`). null, true,
 # false and numbers after a name are no secrets, and to replace them would make a frame invalid JSON: the exchange
-# answers `"apiKey":null` to a session that is not logged on.
-_NO_SECRET: Final = r"\s*(?:null|true|false|[-+.0-9e]+)\s*[,}\]]"
+# answers `"apiKey":null` to a session that is not logged on. The same for a list or an object after a name.
+_NO_SECRET: Final = r"\s*(?:(?:null|true|false|[-+.0-9e]+)\s*[,}\]]|[\[{])"
 _QUOTE: Final = r"""(?:\\?["'])?"""
 _VALUE: Final = r"""(?:\\(?!["'])|[^\s"'&,}\\])+"""
 _PARAMETER: Final = rf"(\b{_NAMES}{_QUOTE}\s*[:=](?!{_NO_SECRET})\s*{_QUOTE}){_VALUE}"
@@ -31,6 +31,8 @@ _PEM: Final = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRI
 _BOT_TOKEN: Final = r"(?<!\d)\d{6,}:[\w-]{30,}"  # digits, a colon, 35 characters. Source: Telegram's Bot API
 # A colon before thirty such characters. It begins with a literal, so that the search takes a quarter of the time.
 _TOKEN_HINT: Final = r":[\w-]{30}"
+
+_LONG: Final = 65_536  # characters; longer texts are redacted in steps
 
 _PATTERNS: Final = tuple(re.compile(pattern, re.IGNORECASE) for pattern in (_JSON_STRING, _PARAMETER, _PEM))
 _TOKEN: Final = re.compile(_BOT_TOKEN)
@@ -55,7 +57,8 @@ class Redactor:
         known = {secret for secret in (*self._secrets, *secrets) if secret}
         # The longest first, so that no secret is cut in two by a shorter one inside it.
         self._secrets = tuple(sorted(known, key=len, reverse=True))
-        self._secrets_in_bytes = tuple(secret.encode() for secret in self._secrets)
+        # A secret from the environment may hold bytes that are no UTF-8; Python keeps them as surrogates.
+        self._secrets_in_bytes = tuple(secret.encode(errors="surrogateescape") for secret in self._secrets)
 
     def redact(self, text: str) -> str:
         """`text` without the known secrets and without anything that looks like one."""
@@ -73,22 +76,37 @@ class Redactor:
 
 def redact(text: str, mark: str = REDACTED) -> str:
     """`text` with `mark` in place of everything that looks like a secret."""
-    # Few texts hold one. The patterns take ten times as long as this look at the whole.
+    # Few texts hold one. The patterns take ten times as long as this look at the whole. The names are written out:
+    # "api" alone occurs by chance in client order ids.
     lowered = text.lower()
-    if "api" in lowered or "signature" in lowered or "private key" in lowered:
+    if "apikey" in lowered or "api_key" in lowered or "signature" in lowered or "private key" in lowered:
         json_string, parameter, pem = _PATTERNS
-        text = pem.sub(mark, text)
-        text = json_string.sub(rf'"\1":"{mark}"', text)
-        text = parameter.sub(rf"\1{mark}", text)
+        text = _replace(pem, mark, text)
+        text = _replace(json_string, rf'"\1":"{mark}"', text)
+        text = _replace(parameter, rf"\1{mark}", text)
     return _TOKEN.sub(mark, text) if _HINT.search(text) else text
 
 
 def redact_bytes(raw: bytes, mark: str = ELLIPSIS) -> bytes:
     """The same for bytes, by default with the mark of the session record."""
     lowered = raw.lower()
-    if b"api" in lowered or b"signature" in lowered or b"private key" in lowered:
+    if b"apikey" in lowered or b"api_key" in lowered or b"signature" in lowered or b"private key" in lowered:
         json_string, parameter, pem = _PATTERNS_IN_BYTES
-        raw = pem.sub(mark.encode(), raw)
-        raw = json_string.sub(rf'"\1":"{mark}"'.encode(), raw)
-        raw = parameter.sub(rf"\1{mark}".encode(), raw)
+        raw = _replace(pem, mark.encode(), raw)
+        raw = _replace(json_string, rf'"\1":"{mark}"'.encode(), raw)
+        raw = _replace(parameter, rf"\1{mark}".encode(), raw)
     return _TOKEN_IN_BYTES.sub(mark.encode(), raw) if _HINT_IN_BYTES.search(raw) else raw
+
+
+def _replace(pattern: re.Pattern[AnyStr], mark: AnyStr, text: AnyStr) -> AnyStr:
+    """`pattern.sub(mark, text)`, in steps where the text is long."""
+    if len(text) <= _LONG:
+        return pattern.sub(mark, text)
+    # `re` holds the interpreter for a whole `sub`: in a frame of megabytes with many matches the event loop would wait
+    # for more than a second. Between two matches of this loop it may run.
+    pieces: list[AnyStr] = []
+    end = 0
+    for found in pattern.finditer(text):
+        pieces += [text[end : found.start()], found.expand(mark)]
+        end = found.end()
+    return text[:0].join([*pieces, text[end:]])
