@@ -116,9 +116,9 @@ def test_the_json_of_a_divergence(capsys: pytest.CaptureFixture[str]) -> None:
 # The same settings, and yet ------------------------------------------------------------------
 
 
-def another_way(program: str = "0.1.0", python: str = "3.11.7") -> ReplayResult:
+def another_way(program: str = "0.2.0", python: str = "3.11.7") -> ReplayResult:
     """A replay of the storm, with a difference made up."""
-    replayed = replay_session(STORM, program="0.1.0")
+    replayed = replay_session(STORM, program="0.2.0")
     line = b'[">",2,"{\\"method\\":\\"order.place\\",\\"params\\":{\\"side\\":\\"SELL\\",\\"price\\":\\"%s\\"}}"]'
     before = (b'["<text",1,2,1,{"u":2,"s":"ETHFDUSD","b":"2499.99","B":"1","a":"2500.00","A":"1"}]',)
     difference = Difference(61_500_000_000, line % b"2500.01", line % b"2500.02", before)
@@ -143,8 +143,8 @@ def test_a_difference_with_the_same_settings_is_shown_line_by_line() -> None:
 @pytest.mark.parametrize(
     ("program", "python", "said"),
     [
-        ("0.0.9", "", "recorded by version 0.0.9 of this program, replayed by 0.1.0: this may be the reason"),
-        ("0.1.0", "3.10.2", "recorded with Python 3.10, replayed with Python"),
+        ("0.0.9", "", "recorded by version 0.0.9 of this program, replayed by 0.2.0: this may be the reason"),
+        ("0.2.0", "3.10.2", "recorded with Python 3.10, replayed with Python"),
     ],
 )
 def test_another_version_is_named_first(program: str, python: str, said: str) -> None:

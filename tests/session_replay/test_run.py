@@ -239,3 +239,16 @@ def test_with_own_timing_the_replay_may_end_after_the_record(tmp_path: Path) -> 
     replayed = replay_session(changed(tmp_path, but_for_the_last_answer), {"LOOP_SLEEP_SEC": "0.7"})
     assert replayed.is_same
     assert replayed.incomplete_reason is None
+
+
+def _reworded(line: bytes) -> bytes:
+    return re.sub(rb'^(\["alert",\d+,)".*"\]$', rb'\1"in other words"]', line)
+
+
+def test_another_version_may_word_its_alerts_differently(tmp_path: Path) -> None:
+    record = changed(tmp_path, _reworded)
+    assert replay_session(record).difference is not None  # the same version must use the same words
+    renamed = changed(tmp_path, lambda line: _reworded(line.replace(b'"program":""', b'"program":"0.0.9"', 1)))
+    assert replay_session(renamed, program="0.2.0").difference is None
+    louder = changed(tmp_path, lambda line: line.replace(b'["alert",20,', b'["alert",40,'))
+    assert replay_session(louder, program="0.2.0").difference is not None

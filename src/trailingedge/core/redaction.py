@@ -109,4 +109,5 @@ def _replace(pattern: re.Pattern[AnyStr], mark: AnyStr, text: AnyStr) -> AnyStr:
     for found in pattern.finditer(text):
         pieces += [text[end : found.start()], found.expand(mark)]
         end = found.end()
-    return text[:0].join([*pieces, text[end:]])
+    pieces.append(text[end:])
+    return text[:0].join(pieces)

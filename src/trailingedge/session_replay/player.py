@@ -22,6 +22,7 @@ performs no operation, sends nothing, and takes every input from the record.
 import asyncio
 import heapq
 import itertools
+import json
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import Context
@@ -44,6 +45,7 @@ from trailingedge.simulator.virtual_loop import VirtualLoop
 Args = TypeVarTuple("Args")
 
 _PRECEDING_LINES: Final = 6  # shown before a difference
+_ALERT: Final = b'["alert",'
 _TIMER: Final = b'["alarm"'
 _OVER: Final = b'["over"'
 
@@ -103,11 +105,18 @@ class ReplayLoop(VirtualLoop):
 class SessionPlayer(IoBoundary):
     """Delivers recorded inputs and compares output. `actions_only`: the settings differ from the recorded ones.
 
+    Without `alert_texts` only the level of an alert is compared: another version may word it differently.
+
     Raises ReplayStopped through the event loop if `on_progress` returns False.
     """
 
     def __init__(
-        self, record: SessionRecord, *, actions_only: bool = False, on_progress: ReplayProgress = _keep_going
+        self,
+        record: SessionRecord,
+        *,
+        actions_only: bool = False,
+        alert_texts: bool = True,
+        on_progress: ReplayProgress = _keep_going,
     ) -> None:
         super().__init__(FrozenClock(record.header.zero_ns, record.header.unix_ns))
         self.node: TradingNode | None = None
@@ -118,6 +127,7 @@ class SessionPlayer(IoBoundary):
         self.finished = False  # the daemon has ended by itself
         self.ignores_output = False  # while the remaining tasks are cancelled
         self._actions_only = actions_only
+        self._alert_texts = alert_texts
         self._record = record
         self._on_progress = on_progress
         self._own_timing = False
@@ -334,11 +344,13 @@ class SessionPlayer(IoBoundary):
             self._set_difference(self._expected_output[0] if self._expected_output else None, line)
 
     def _lines_match(self, recorded: bytes, now: bytes) -> bool:
-        return recorded == now or (self._actions_only and action_key(recorded) == action_key(now))
+        if recorded == now or (self._actions_only and action_key(recorded) == action_key(now)):
+            return True
+        return not self._alert_texts and _alert_level(recorded) == _alert_level(now) is not None
 
     def _is_ignored(self, line: bytes) -> bool:
         """Whether a line is left out of the comparison: alerts contain numbers that depend on settings."""
-        return self._actions_only and line.startswith(b'["alert"')
+        return self._actions_only and line.startswith(_ALERT)
 
     def _check_missing_output(self) -> None:
         """Before time moves on: output that the record has and the daemon has not produced is a difference."""
@@ -435,3 +447,9 @@ class SessionPlayer(IoBoundary):
 
     def _end_operation(self, number: int) -> None:
         """Nothing to cancel: no operation is performed."""
+
+
+def _alert_level(line: bytes) -> int | None:
+    """The level of a recorded alert; None for any other line."""
+    entry = json.loads(line) if line.startswith(_ALERT) else None
+    return None if entry is None else int(entry[1])

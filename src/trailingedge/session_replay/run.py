@@ -96,7 +96,9 @@ def replay_session(
     record = SessionRecord(path)
     changed = dict(overrides or {})
     loaded = _load_settings(record, changed)
-    player = SessionPlayer(record, actions_only=bool(changed), on_progress=on_progress)
+    # Another version may word its alerts differently; what it decides and sends must still be the same.
+    reworded = bool(program) and record.header.program not in ("", program)
+    player = SessionPlayer(record, actions_only=bool(changed), alert_texts=not reworded, on_progress=on_progress)
     loop = ReplayLoop()
     nodes = [] if nodes is None else nodes
     stopped_at: float | None = None
