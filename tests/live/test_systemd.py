@@ -288,7 +288,7 @@ def view(**changes: object) -> StatusView:
 
 
 def test_the_line_names_mode_pair_position_and_endpoints() -> None:
-    position = "watching, holding ETH | +1.25 % in FDUSD since the anchor"
+    position = "holding ETH, watching | +1.25 % in FDUSD since the anchor"
     places = f"{URL.ws_api_url} | {URL.ws_stream_url}"
     assert status_line(view(gain_frac=0.0125), URL) == f"sim ETHFDUSD | {position} | {places}"
 

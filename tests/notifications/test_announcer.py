@@ -210,7 +210,7 @@ ARMED_TRAIL = compute_trail(
             ExitAged(ExitKind.TAKE_PROFIT, Side.SELL, 60.0, 0.001, D("0.25")),
             logging.WARNING,
             (
-                "take-profit slow: 0.2500 ETH filled after 1 min, slippage 0.10 % for the worse; the order keeps "
+                "take-profit slow: 0.2500 ETH filled after 1 min, slippage 0.10 % worse; the order keeps "
                 "following the best price"
             ),
             id="exit aged",
@@ -316,7 +316,7 @@ def test_an_idle_remainder_is_given_in_its_own_asset(regime: Regime, rest: str) 
         pytest.param(
             ExitEnding(ExitKind.TAKE_PROFIT, Side.BUY, NUMBER, ExitEndReason.STOPPED),
             logging.INFO,
-            "take-profit ending: a candle closed too far above the anchor",
+            "take-profit ending early: a candle closed too far above the anchor; its order is cancelled first",
             id="ending",
         ),
         pytest.param(

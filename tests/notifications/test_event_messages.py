@@ -112,7 +112,7 @@ NOTHING = event_messages.ExitResult(
             event_messages.exit_filled(RULES, SOLD),
             (
                 "take-profit filled: sold 0.5000 ETH for 1275.60 FDUSD, average 2551.20 FDUSD, result +1.25 %"
-                " in FDUSD since the anchor, slippage 0.02 % for the worse, fee 0.3 FDUSD, in 12.3 s with 7 "
+                " in FDUSD since the anchor, slippage 0.02 % worse, fee 0.3 FDUSD, in 12.3 s with 7 "
                 "replaces"
             ),
         ),
@@ -235,7 +235,7 @@ NOTHING = event_messages.ExitResult(
             event_messages.paused(RULES),
             (
                 "paused: no take-profit, no breakout, no buy until you resume with 'r' or /resume; the hard "
-                "stop stays active while ETH is held; a restart ends the pause (START_PAUSED=true keeps it)"
+                "stop stays active while ETH is held; a restart ends the pause (START_PAUSED=true starts paused)"
             ),
         ),
         (
@@ -279,7 +279,7 @@ NOTHING = event_messages.ExitResult(
         (
             event_messages.exit_slow(RULES, ExitKind.FLUSH, 60.2, Decimal("0.3"), -0.001),
             (
-                "hard stop slow: 0.3000 ETH filled after 1 min, slippage 0.10 % for the better; the order keeps "
+                "hard stop slow: 0.3000 ETH filled after 1 min, slippage 0.10 % better; the order keeps "
                 "following the best price"
             ),
         ),
@@ -365,7 +365,7 @@ def test_the_summary_tells_everything_in_order() -> None:
         "  holding instead: ETH +3.00 %, FDUSD +0.00 %",
         "  sales and buy-backs 3, fills 9, replaces 21, fees 1.50 FDUSD",
         "  rejected orders: -2010 would match 2",
-        "  missing: 2025-06-03 04:00",
+        "  note: 2025-06-03 04:00",
     ]
 
 
