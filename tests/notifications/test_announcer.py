@@ -100,7 +100,7 @@ ARMED_TRAIL = compute_trail(
             ExitStarted(ExitKind.TAKE_PROFIT, Side.SELL, NUMBER, D(2553), ARMED_TRAIL),
             logging.INFO,
             (
-                "take-profit armed: gain +2.12 % in FDUSD since the anchor (best +2.40 %); selling all ETH near "
+                "take-profit armed: gain +2.12 % in FDUSD since the anchor (best +2.40 %); selling all ETH now near "
                 "2553.00 FDUSD"
             ),
             id="take-profit armed",
@@ -137,7 +137,7 @@ ARMED_TRAIL = compute_trail(
             logging.INFO,
             (
                 "gate shut: the hard stop sold at 2450.00 FDUSD; no buy-back of ETH until a candle closes above "
-                "the channel's middle; 'x' or /flip buys anyway"
+                "the channel's middle; 'x', /flip or trailing-edge flip buys anyway"
             ),
             id="gate shut",
         ),
@@ -388,7 +388,7 @@ SHOWN = StatusView("sim", RULES, "watching", regime=Regime.BASE, stop=2487.5, qu
         pytest.param(
             CommandRefused(StrategyCommand.FLIP, "no buying while held"),
             replace(SHOWN, paused=True),
-            "flip refused: trading is paused; resume first with 'r' or /resume",
+            "flip refused: trading is paused; resume first with 'r', /resume or trailing-edge resume",
             id="paused",
         ),
     ],

@@ -18,7 +18,7 @@ def test_it_begins_like_the_summary_of_a_session() -> None:
     assert "  value 2547.00 FDUSD, result +1.88 % in FDUSD" in lines
     assert "  note: 2026-07-02 01:00: an hour is missing" in lines
     assert "  deepest drawdown -1.23 %" in lines
-    assert "  won 1 of 2: exits that ended better than their anchor, after fees; by how much" in lines
+    assert "  won 1 of 2: exits that gained against their anchor, after fees; the count does" in lines
 
 
 def test_each_exit_is_a_line_under_its_headings_where_there_is_room() -> None:
@@ -78,7 +78,7 @@ def test_small_fees_of_a_day_are_not_rounded_to_nothing() -> None:
 def test_the_time_of_a_simulation_is_told_as_its_own() -> None:
     told = summary_text(dataclasses.replace(a_story(), mode="sim"), width=200)
     assert told.startswith("summary sim ETHFDUSD: ")
-    assert "to 2026-07-03 00:20:00 UTC, simulated time" in told
+    assert "to 2026-07-03 00:20:00 UTC (simulated market time)" in told
     assert "simulated" not in summary_text(a_story())
 
 

@@ -40,7 +40,7 @@ def test_a_divergence_by_another_setting_is_explained_in_the_words_of_why(capsys
     assert "the same for 9 min 3 s; the first difference:" in text
     one_line = " ".join(text.split())
     then, now = one_line.partition(" with these settings: ")[::2]
-    assert "then: Not selling yet: the bid is 25" in then
+    assert "recorded: Not selling yet: the bid is 25" in then
     assert (
         "The take-profit trails from 2549.99, +0.98 % from here (a gain of +2.00 %, MIN_GAIN_TRIGGER_FRAC_BASE)" in now
     )
@@ -71,7 +71,7 @@ def test_the_text_contains_no_record_line_and_no_long_line(capsys: pytest.Captur
         ),
         pytest.param(
             {"EXIT_PRICING": "join"},
-            "then: order.place SELL 1 ETH at 2498.73 FDUSD (TE-m-",
+            "recorded: order.place SELL 1 ETH at 2498.73 FDUSD (TE-m-",
             "order.place SELL 1 ETH at 2498.74 FDUSD (TE-m-",
             id="an order elsewhere",
         ),

@@ -45,9 +45,7 @@ COMMAND_NAMES: Final[Mapping[str, str]] = {"x": "flip", "c": "cancel"}
 # The four words that all other texts use: explained by the hotkeys' help and by the report's page.
 GLOSSARY: Final[Mapping[str, str]] = {
     "anchor": "the price at which it came into the asset it holds; gain and loss are measured from it",
-    "channel": (
-        "highest and lowest close of the last candles, and the middle between them (DONCHIAN_SOURCE: close or high/low)"
-    ),
+    "channel": "highest and lowest close (or high and low, DONCHIAN_SOURCE) of the last candles, and their middle",
     "gate": "shut after a stop: no buy-back until a candle closes across the channel's middle",
     "trail": "the level that follows the best price once the gain is large enough; at it the profit is taken",
 }
