@@ -308,7 +308,7 @@ def program() -> list[str]:
 @contextlib.contextmanager
 def stage(seed: int) -> Iterator[Stage]:
     folder = Path(tempfile.mkdtemp(prefix="kill-nine-"))
-    print(f"everything is written down in {folder}")
+    print(f"the daemon's output and the exchange's journal are in {folder}")
     built = Stage(folder, seed)
     try:
         yield built

@@ -130,7 +130,8 @@ def _check(axes: Sequence[Axis], draws: int | None) -> None:
         option = OPTIONS.get(each.name)
         if option is None:
             errors.append(
-                f"--vary {each.name}: unknown setting{did_you_mean(each.name)}; trailing-edge check --explain lists all"
+                f"--vary {each.name}: unknown setting (trailing-edge check --explain lists all)"
+                f"{did_you_mean(each.name)}"
             )
         elif option.secret or option.name in _FIXED:
             errors.append(f"--vary {each.name}: this setting is not part of the strategy and cannot be varied")
