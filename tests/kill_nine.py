@@ -33,6 +33,7 @@ from tests.limits import PATIENCE_S
 from websockets.sync.client import connect
 
 from trailingedge.auth.manager import KeyManager
+from trailingedge.model.market import format_plain
 
 IN_FLIGHT_WANTED: Final = 0.6  # of all rounds
 RESTS_WITHIN_S: Final = 5.0
@@ -307,7 +308,7 @@ def program() -> list[str]:
 @contextlib.contextmanager
 def stage(seed: int) -> Iterator[Stage]:
     folder = Path(tempfile.mkdtemp(prefix="kill-nine-"))
-    print(f"everything is written down in {folder}")
+    print(f"the daemon's output and the exchange's journal are in {folder}")
     built = Stage(folder, seed)
     try:
         yield built
@@ -351,8 +352,10 @@ def verdict(rounds: list[Round], times: int, book: Book, code: int, held: dict[s
         faults.append(f"the account holds {held}, its fills come to {book.base} ETH and {book.quote} FDUSD")
     rested, adopted = sum(each.rested for each in rounds), sum(each.adopted for each in rounds)
     print(f"{len(rounds)} kills, {in_flight} with a request in flight, {rested} with the order on the book")
-    print(f"{adopted} orders adopted; the others of those were filled before anybody came back")
-    print(f"{book.fills} fills, after which the account holds {held['ETH']} ETH and {held['FDUSD']} FDUSD")
+    filled = f"; {rested - adopted} filled before the restart" if rested > adopted else ""
+    print(f"{adopted} orders adopted{filled}")
+    assets = " and ".join(f"{format_plain(held[asset])} {asset}" for asset in ("ETH", "FDUSD"))
+    print(f"{book.fills} fills, after which the account holds {assets}")
     for fault in faults:
         print(f"FAULT: {fault}")
     print("verdict: " + ("nothing lost" if not faults else "not good"))

@@ -95,7 +95,7 @@ def main(names: list[str]) -> int:
         if names and fault.name not in names:
             continue
         noticed = noticed_by(fault)
-        print(f"{fault.name:26} {noticed or 'NOBODY NOTICED'}", flush=True)
+        print(f"{fault.name:26} {noticed or 'no test failed'}", flush=True)
         if not noticed:
             survived.append(fault.name)
     return 1 if survived else 0

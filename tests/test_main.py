@@ -304,9 +304,9 @@ def test_a_reader_that_hangs_up_does_not_end_it(ends: dict[str, Ended]) -> None:
 
 
 def test_the_reason_of_the_end_is_told(ends: dict[str, Ended]) -> None:
-    assert "shutdown: SIGINT" in ends["interrupted"].out
+    assert "shutdown: Ctrl-C (SIGINT)" in ends["interrupted"].out
     assert "shutdown: SIGTERM" in ends["empty stdin"].out
-    assert "shutdown: 1 s are over" in ends["a duration"].out
+    assert "shutdown: --duration reached (1 s)" in ends["a duration"].out
     assert ends["a duration"].code == ExitCode.OK
 
 

@@ -56,7 +56,7 @@ def test_a_gain_that_turns_is_sold_by_one_post_only_order() -> None:
         assert it.own_order.request.type.value == "LIMIT_MAKER"
         assert it.alerts_starting_with(
             "take-profit armed: gain +2.12 % in FDUSD since the anchor (best +2.40 %); "
-            "selling all ETH near 2553.00 FDUSD"
+            "selling all ETH now near 2553.00 FDUSD"
         )
 
     assert run_scenario(story).code is ExitCode.OK

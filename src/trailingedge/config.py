@@ -249,7 +249,7 @@ class Settings:
     )
     donchian_squeeze_frac: float = option(
         0.1,
-        "Share of recent channels that are narrower than this one; below it, an alert tells of a squeeze",
+        "A squeeze alert is sent if less than this share of the recent channels is narrower than the present one",
         FRACTION,
         shareable=True,
     )
@@ -275,7 +275,7 @@ class Settings:
     )
     exit_age_alert_sec: float = option(
         60.0,
-        "Seconds after which an alert tells that a sale or buy-back is not filled yet",
+        "Seconds after which an alert says that a sale or buy-back is not filled yet",
         PATIENCE_S,
         shareable=False,
     )
@@ -499,7 +499,7 @@ def read_settings(
     systemd provides (`LoadCredential=`, by the file's name) takes precedence over the path. Never raises.
     """
     filed, problems, warnings = _read_file(env_file, file_needed)
-    problems += [f"unknown setting {name}{_did_you_mean(name)}" for name in command_line if name not in OPTIONS]
+    problems += [f"unknown setting {name}{did_you_mean(name)}" for name in command_line if name not in OPTIONS]
     places = (("command line", command_line), ("environment", environ), (str(env_file), filed))
     values: dict[str, object] = {}
     sources = dict.fromkeys(OPTIONS, "default")
@@ -595,7 +595,7 @@ def _read_file(env_file: Path, needed: bool) -> tuple[dict[str, str], list[str],
         if line.error:
             problems.append(f"{env_file}, line {line.original.line}: this is not NAME=VALUE; correct it or remove it")
         elif line.key is not None and line.key not in OPTIONS:
-            warnings.append(f"{env_file}: unknown setting {line.key}, ignored{_did_you_mean(line.key)}")
+            warnings.append(f"{env_file}: unknown setting {line.key}, ignored{did_you_mean(line.key)}")
         elif line.key is not None:
             if line.key in values:
                 warnings.append(f"{env_file}: {line.key} is set twice; the last one counts")
@@ -603,7 +603,8 @@ def _read_file(env_file: Path, needed: bool) -> tuple[dict[str, str], list[str],
     return values, problems, warnings
 
 
-def _did_you_mean(name: str) -> str:
+def did_you_mean(name: str) -> str:
+    """A hint with the setting whose name is most like `name`; empty if there is none."""
     import difflib
 
     near = difflib.get_close_matches(name.upper(), OPTIONS, n=1)

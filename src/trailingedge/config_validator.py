@@ -310,8 +310,8 @@ def _keys(settings: Settings, handed_over: bool) -> Iterator[str]:
         fault = "this user may not read it"
     if fault:
         yield (
-            f"BINANCE_ED25519_PRIV_PATH is {path}: {fault}; it must be the private key, a PKCS#8 PEM file "
-            f"(secrets/README.md tells how to make one)"
+            f"BINANCE_ED25519_PRIV_PATH is {path}: {fault}; it must be the private key, a PKCS#8 PEM file; "
+            f"make one with trailing-edge keygen"
         )
     elif not handed_over:  # a credential of systemd has the mode and the place that systemd chose
         yield from _within_reach(path)

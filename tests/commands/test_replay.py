@@ -61,7 +61,7 @@ def test_with_a_ledger_on_stdout_gaps_go_to_stderr(
     cut.write_text("\n".join([*rows[:30], *rows[40:]]), encoding="utf-8")
     assert run(["replay", str(cut), "--symbol", "ETHFDUSD", "--csv", "-"]) == ExitCode.OK
     told = capsys.readouterr()
-    assert told.err.startswith("missing: ")
+    assert told.err.startswith("note: ")
     assert "missing" not in told.out
 
 
@@ -142,7 +142,7 @@ def test_a_balance_that_is_too_small_is_reported_at_once_with_the_minimum(
     told = capsys.readouterr()
     said = "balance too small for an order: 0.001 ETH and 0 FDUSD; at "
     assert told.err.startswith(said)
-    assert f"missing: {said}" in " ".join(told.out.split())
+    assert f"note: {said}" in " ".join(told.out.split())
     assert "start with more, for example --balance ETH=0.002" in told.err
 
 

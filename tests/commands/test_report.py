@@ -185,7 +185,7 @@ def test_after_ctrl_c_a_session_is_told_as_far_as_it_was_replayed(
     monkeypatch.setattr(ProgressBar, "show", press_half_way)
     assert told(path_of("fair")) is ExitCode.OK
     shown = capsys.readouterr()
-    assert "  missing: stopped at " in shown.out
+    assert "  note: stopped at " in shown.out
     assert "later events are missing" in shown.out
     assert shown.err == ""
 

@@ -79,7 +79,9 @@ def test_a_winner_is_tested_on_days_it_was_not_chosen_on(
     monkeypatch.setattr(sweep, "split_folds", lambda from_ms, _: split_folds(from_ms, from_ms + 4 * day_ms))
     assert run(["sweep", klines, *VARIED]) == ExitCode.OK
     told = " ".join(capsys.readouterr().out.split())
-    assert "chosen on 2026-07-02 13:47:00 to 2026-07-05, tested on 2026-07-05 to 2026-07-06 13:47:00" in told
+    assert (
+        "chosen on 2026-07-02 13:47:00 to 2026-07-05 (in-sample), tested on 2026-07-05 to 2026-07-06 13:47:00" in told
+    )
     assert "-20.00 %, which was 4th of 4" in told
     assert "do not trust it" in told
     assert "the winner: --set HARD_STOP_THRESHOLD_FRAC=0.005 --set BUFFER=0.02" in told

@@ -35,7 +35,7 @@ class Paper:
         return SentRequest(lambda _method, _timeout_s, heard: heard(NotSent("no network")))
 
     def send(self, method: str, params: Params | None, timeout_s: float, heard: ReplyHandler) -> None:
-        raise AssertionError(f"the short way leads elsewhere: {method} {params} {timeout_s} {heard}")
+        raise AssertionError(f"the fast path sends another request: {method} {params} {timeout_s} {heard}")
 
 
 class Hand:

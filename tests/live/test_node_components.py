@@ -87,7 +87,7 @@ def test_a_halt_is_told_once_and_shown() -> None:
     assert [text for _, text in bench.notes.alerts] == [
         (
             "halted: we were wrong; no orders, not even from the hard stop; "
-            "look at the account on the exchange, then resume with 'r' or /resume"
+            "look at the account on the exchange, then resume with 'r', /resume or trailing-edge resume"
         )
     ]
     assert " | halted | " in status(bench.services.queries.view(0))

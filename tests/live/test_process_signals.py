@@ -38,7 +38,7 @@ async def test_a_signal_asks_for_the_end_once(number: signal.Signals) -> None:
         for _ in range(2):
             os.kill(os.getpid(), number)
             await _heard()
-    assert reasons == [number.name]
+    assert reasons == ["Ctrl-C (SIGINT)" if number == signal.SIGINT else number.name]
 
 
 async def test_what_comes_after_the_end_is_ignored() -> None:

@@ -24,8 +24,9 @@ from trailingedge.live.systemd import (
     status_line,
     watchdog_interval_s,
 )
-from trailingedge.model.market import Regime, SymbolRules
-from trailingedge.notifications.status import StatusView
+from trailingedge.model.intent import ExitKind
+from trailingedge.model.market import Regime, Side, SymbolRules
+from trailingedge.notifications.status import ExitView, StatusView
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such sockets, and no such manager")
 
@@ -288,9 +289,15 @@ def view(**changes: object) -> StatusView:
 
 
 def test_the_line_names_mode_pair_position_and_endpoints() -> None:
-    position = "watching, holding ETH | +1.25 % in FDUSD since the anchor"
+    position = "holding ETH, watching | +1.25 % in FDUSD since the anchor"
     places = f"{URL.ws_api_url} | {URL.ws_stream_url}"
     assert status_line(view(gain_frac=0.0125), URL) == f"sim ETHFDUSD | {position} | {places}"
+
+
+def test_an_exit_is_named_in_words_and_not_by_its_phase() -> None:
+    line = status_line(view(phase="flushing", active_exit=ExitView(ExitKind.FLUSH, Side.SELL, 1.0)), URL)
+    assert "| holding ETH, selling (hard stop) |" in line
+    assert "flushing" not in line
 
 
 def test_a_halt_and_a_pause_are_in_the_line() -> None:

@@ -100,7 +100,7 @@ ARMED_TRAIL = compute_trail(
             ExitStarted(ExitKind.TAKE_PROFIT, Side.SELL, NUMBER, D(2553), ARMED_TRAIL),
             logging.INFO,
             (
-                "take-profit armed: gain +2.12 % in FDUSD since the anchor (best +2.40 %); selling all ETH near "
+                "take-profit armed: gain +2.12 % in FDUSD since the anchor (best +2.40 %); selling all ETH now near "
                 "2553.00 FDUSD"
             ),
             id="take-profit armed",
@@ -137,7 +137,7 @@ ARMED_TRAIL = compute_trail(
             logging.INFO,
             (
                 "gate shut: the hard stop sold at 2450.00 FDUSD; no buy-back of ETH until a candle closes above "
-                "the channel's middle; 'x' or /flip buys anyway"
+                "the channel's middle; 'x', /flip or trailing-edge flip buys anyway"
             ),
             id="gate shut",
         ),
@@ -210,7 +210,7 @@ ARMED_TRAIL = compute_trail(
             ExitAged(ExitKind.TAKE_PROFIT, Side.SELL, 60.0, 0.001, D("0.25")),
             logging.WARNING,
             (
-                "take-profit slow: 0.2500 ETH filled after 1 min, slippage 0.10 % for the worse; the order keeps "
+                "take-profit slow: 0.2500 ETH filled after 1 min, slippage 0.10 % worse; the order keeps "
                 "following the best price"
             ),
             id="exit aged",
@@ -316,7 +316,7 @@ def test_an_idle_remainder_is_given_in_its_own_asset(regime: Regime, rest: str) 
         pytest.param(
             ExitEnding(ExitKind.TAKE_PROFIT, Side.BUY, NUMBER, ExitEndReason.STOPPED),
             logging.INFO,
-            "take-profit ending: a candle closed too far above the anchor",
+            "take-profit ending early: a candle closed too far above the anchor; its order is cancelled first",
             id="ending",
         ),
         pytest.param(
@@ -388,7 +388,7 @@ SHOWN = StatusView("sim", RULES, "watching", regime=Regime.BASE, stop=2487.5, qu
         pytest.param(
             CommandRefused(StrategyCommand.FLIP, "no buying while held"),
             replace(SHOWN, paused=True),
-            "flip refused: trading is paused; resume first with 'r' or /resume",
+            "flip refused: trading is paused; resume first with 'r', /resume or trailing-edge resume",
             id="paused",
         ),
     ],

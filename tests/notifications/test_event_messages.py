@@ -98,13 +98,13 @@ NOTHING = event_messages.ExitResult(
             event_messages.take_profit_armed(RULES, Side.SELL, PRICE, 0.0205, 0.004),
             (
                 "take-profit armed: gain +1.65 % in FDUSD since the anchor (best +2.05 %); selling all ETH "
-                "near 2551.20 FDUSD"
+                "now near 2551.20 FDUSD"
             ),
         ),
         (
             event_messages.take_profit_armed(RULES, Side.BUY, PRICE, 0.0205, 0.0),
             (
-                "take-profit armed: gain +2.05 % in ETH since the anchor (best +2.05 %); buying ETH back near"
+                "take-profit armed: gain +2.05 % in ETH since the anchor (best +2.05 %); buying ETH back now near"
                 " 2551.20 FDUSD"
             ),
         ),
@@ -112,7 +112,7 @@ NOTHING = event_messages.ExitResult(
             event_messages.exit_filled(RULES, SOLD),
             (
                 "take-profit filled: sold 0.5000 ETH for 1275.60 FDUSD, average 2551.20 FDUSD, result +1.25 %"
-                " in FDUSD since the anchor, slippage 0.02 % for the worse, fee 0.3 FDUSD, in 12.3 s with 7 "
+                " in FDUSD since the anchor, slippage 0.02 % worse, fee 0.3 FDUSD, in 12.3 s with 7 "
                 "replaces"
             ),
         ),
@@ -163,14 +163,15 @@ NOTHING = event_messages.ExitResult(
             donchian_messages.gate_shut(RULES, 2400.0, by_flush=True),
             (
                 "gate shut: the hard stop sold at 2400.00 FDUSD; no buy-back of ETH until a candle closes "
-                "above the channel's middle; 'x' or /flip buys anyway"
+                "above the channel's middle; 'x', /flip or trailing-edge flip buys anyway"
             ),
         ),
         (
             donchian_messages.gate_shut(RULES, 2600.0, by_flush=False, mid=2550.0),
             (
                 "gate shut: a candle closed at 2600.00 FDUSD, too far above the anchor; no buy-back of "
-                "ETH until a candle closes below the channel's middle (now 2550.00 FDUSD); 'x' or /flip "
+                "ETH until a candle closes below the channel's middle (now 2550.00 FDUSD); 'x', /flip or "
+                "trailing-edge flip "
                 "buys anyway"
             ),
         ),
@@ -234,13 +235,17 @@ NOTHING = event_messages.ExitResult(
         (
             event_messages.paused(RULES),
             (
-                "paused: no take-profit, no breakout, no buy until you resume with 'r' or /resume; the hard "
-                "stop stays active while ETH is held; a restart ends the pause (START_PAUSED=true keeps it)"
+                "paused: no take-profit, no breakout, no buy until you resume with 'r', /resume or "
+                "trailing-edge resume; the hard "
+                "stop stays active while ETH is held; a restart ends the pause (START_PAUSED=true starts paused)"
             ),
         ),
         (
             event_messages.paused_already(RULES),
-            "already paused, resume with 'r' or /resume; the hard stop stays active while ETH is held",
+            (
+                "already paused, resume with 'r', /resume or trailing-edge resume; the hard stop stays active while "
+                "ETH is held"
+            ),
         ),
         (
             account_messages.idle_remainder(RULES, Decimal("0.5"), "ETH"),
@@ -279,7 +284,7 @@ NOTHING = event_messages.ExitResult(
         (
             event_messages.exit_slow(RULES, ExitKind.FLUSH, 60.2, Decimal("0.3"), -0.001),
             (
-                "hard stop slow: 0.3000 ETH filled after 1 min, slippage 0.10 % for the better; the order keeps "
+                "hard stop slow: 0.3000 ETH filled after 1 min, slippage 0.10 % better; the order keeps "
                 "following the best price"
             ),
         ),
@@ -365,7 +370,7 @@ def test_the_summary_tells_everything_in_order() -> None:
         "  holding instead: ETH +3.00 %, FDUSD +0.00 %",
         "  sales and buy-backs 3, fills 9, replaces 21, fees 1.50 FDUSD",
         "  rejected orders: -2010 would match 2",
-        "  missing: 2025-06-03 04:00",
+        "  note: 2025-06-03 04:00",
     ]
 
 

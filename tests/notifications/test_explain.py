@@ -136,7 +136,8 @@ CASES = {
         watching(in_base, "2510", trading_paused=True),
         "2510",
         (
-            "Not taking profit: trading is paused, resume with 'r' or /resume. After that the take-profit trails "
+            "Not taking profit: trading is paused, resume with 'r', /resume or trailing-edge resume. After that "
+            "the take-profit trails "
             "from 2525.00, +0.60 % from here. Hard stop 2487.50, -0.90 % from here: it sells everything when the "
             "bid stays there for 1.0 s."
         ),
@@ -146,7 +147,8 @@ CASES = {
         watching(in_base, "2560", "2555", trading_paused=True),
         "2555",
         (
-            "Not taking profit: trading is paused, resume with 'r' or /resume. After that it sells at 2553.80, "
+            "Not taking profit: trading is paused, resume with 'r', /resume or trailing-edge resume. After that "
+            "it sells at 2553.80, "
             "-0.05 % from here (the trail). Hard stop 2487.50, -2.6 % from here: it sells everything when the bid"
             " stays there for 1.0 s."
         ),
@@ -156,7 +158,8 @@ CASES = {
         watching(in_base, "2560", "2530", trading_paused=True),
         "2530",
         (
-            "Not taking profit: trading is paused, resume with 'r' or /resume. After that it sells at once: the "
+            "Not taking profit: trading is paused, resume with 'r', /resume or trailing-edge resume. After that "
+            "it sells at once: the "
             "bid is past the trail. Hard stop 2487.50, -1.7 % from here: it sells everything when the bid stays "
             "there for 1.0 s."
         ),
@@ -166,7 +169,8 @@ CASES = {
         watching(in_base, "2560", "2503", settings=params(fee=0.001), trading_paused=True),
         "2503",
         (
-            "Not taking profit: trading is paused, resume with 'r' or /resume. Hard stop 2487.50, -0.62 % from "
+            "Not taking profit: trading is paused, resume with 'r', /resume or trailing-edge resume. Hard stop "
+            "2487.50, -0.62 % from "
             "here: it sells everything when the bid stays there for 1.0 s."
         ),
         {"paused": True},
@@ -176,7 +180,8 @@ CASES = {
         "2490",
         (
             "Not buying back: daily loss -3.12 % (limit -3.00 %), paused until 00:00 UTC; 4 lost round trips in a"
-            " row (limit 4), paused until you resume with 'r' or /resume. After that the take-profit trails from "
+            " row (limit 4), paused until you resume with 'r', /resume or trailing-edge resume. After that the "
+            "take-profit trails from "
             "2475.25, -0.59 % from here. No buy-back after a candle close ≥ 2512.56, +0.91 % from here (the gate "
             "shuts)."
         ),
@@ -221,7 +226,7 @@ CASES = {
         "2470",
         (
             "Not buying back: the gate is shut since the hard stop sold at 2475.00 FDUSD. It can open once there "
-            "are enough candles for the channel. 'x' or /flip buys anyway."
+            "are enough candles for the channel. 'x', /flip or trailing-edge flip buys anyway."
         ),
     ),
     "gate shut by the hard stop": Case(
@@ -229,8 +234,8 @@ CASES = {
         "2470",
         (
             "Not buying back: the gate is shut since the hard stop sold at 2475.00 FDUSD. It opens at a candle "
-            "close above 2480.00, +0.40 % from here (the channel's middle); the last close was 2470.00. 'x' or "
-            "/flip buys anyway."
+            "close above 2480.00, +0.40 % from here (the channel's middle); the last close was 2470.00. 'x', "
+            "/flip or trailing-edge flip buys anyway."
         ),
     ),
     "gate shut by a close, paused besides": Case(
@@ -284,7 +289,7 @@ CASES = {
         "2510",
         (
             "Not trading: halted by a safety rule (two orders of ours are open). There are no orders, not even "
-            "from the hard stop, until you resume with 'r' or /resume."
+            "from the hard stop, until you resume with 'r', /resume or trailing-edge resume."
         ),
         {"halted": True, "halt_reason": "two orders of ours are open"},
     ),

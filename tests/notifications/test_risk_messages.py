@@ -30,7 +30,8 @@ ROW = BreakerTrip(Breaker.LOSSES, Decimal(4), Decimal(4))
             risk_messages.breaker_tripped(RULES, BreakerTrip(Breaker.DRAWDOWN, Decimal("0.1"), Decimal("0.1"))),
             (
                 "breaker: drawdown -10.00 % (limit -10.00 %) by MAX_DRAWDOWN_FRAC; no take-profit, no "
-                "breakout, no buy until you resume with 'r' or /resume; the hard stop stays active while ETH "
+                "breakout, no buy until you resume with 'r', /resume or trailing-edge resume; the hard stop "
+                "stays active while ETH "
                 "is held"
             ),
         ),
@@ -38,7 +39,8 @@ ROW = BreakerTrip(Breaker.LOSSES, Decimal(4), Decimal(4))
             risk_messages.breaker_tripped(RULES, ROW),
             (
                 "breaker: 4 lost round trips in a row (limit 4) by MAX_CONSECUTIVE_LOSSES; no take-profit, no"
-                " breakout, no buy until you resume with 'r' or /resume; the hard stop stays active while ETH"
+                " breakout, no buy until you resume with 'r', /resume or trailing-edge resume; the hard stop "
+                "stays active while ETH"
                 " is held"
             ),
         ),
@@ -80,7 +82,9 @@ def test_each_change_is_one_line_with_its_numbers(text: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("trips", "paused", "said"),
     [
-        pytest.param([ROW], True, "trading is paused; resume first with 'r' or /resume", id="paused"),
+        pytest.param(
+            [ROW], True, "trading is paused; resume first with 'r', /resume or trailing-edge resume", id="paused"
+        ),
         pytest.param([DAILY], False, "a breaker pauses buying: daily loss until 00:00 UTC", id="breaker"),
         pytest.param(
             [],

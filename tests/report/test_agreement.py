@@ -188,4 +188,4 @@ def test_an_exit_has_one_name_by_which_all_four_can_be_joined(report: RunReport)
 def test_what_is_missing_is_told_everywhere(report: RunReport) -> None:
     assert data(report)["gaps"] == list(report.gaps)
     text, words = summary_text(report, WIDE), read(report).words
-    assert all(gap in words and f"missing: {gap}\n" in text for gap in shown_gaps(report.gaps))
+    assert all(gap in words and f"note: {gap}\n" in text for gap in shown_gaps(report.gaps))

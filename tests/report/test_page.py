@@ -95,8 +95,11 @@ def test_a_month_without_a_market_is_one_row_across_the_table() -> None:
 
 
 def test_a_simulation_says_whose_time_it_tells_and_that_no_money_was_at_stake() -> None:
-    assert any("simulated: no money" in words for words in read(dataclasses.replace(a_story(), mode="sim")).words)
-    assert not any("simulated: no money" in words for words in read(a_story()).words)
+    assert any(
+        "simulated market time, no real money" in words
+        for words in read(dataclasses.replace(a_story(), mode="sim")).words
+    )
+    assert not any("simulated market time, no real money" in words for words in read(a_story()).words)
     replayed = read(dataclasses.replace(a_story(), mode="replay"))
     assert any("a backtest on recorded markets: no money" in words for words in replayed.words)
 

@@ -16,9 +16,9 @@ def test_it_begins_like_the_summary_of_a_session() -> None:
     assert lines[0] == "summary ETHFDUSD: 1 d 20 min of market time"
     assert lines[3].startswith("  sales and buy-backs 3, fills 4, replaces 4, fees 0.0012 BNB + 1.91 FDUSD +")
     assert "  value 2547.00 FDUSD, result +1.88 % in FDUSD" in lines
-    assert "  missing: 2026-07-02 01:00: an hour is missing" in lines
+    assert "  note: 2026-07-02 01:00: an hour is missing" in lines
     assert "  deepest drawdown -1.23 %" in lines
-    assert "  won 1 of 2: exits that ended better than their anchor, after fees; by how much" in lines
+    assert "  won 1 of 2: exits that gained against their anchor, after fees; the count does" in lines
 
 
 def test_each_exit_is_a_line_under_its_headings_where_there_is_room() -> None:
@@ -66,8 +66,8 @@ def test_a_month_without_a_market_is_one_line() -> None:
 
 def test_of_very_many_gaps_the_first_are_told_and_the_others_counted() -> None:
     told = summary_text(a_long_story())
-    assert told.count("  missing: ") == MAX_GAPS_SHOWN + 1
-    assert "missing: and 32 more" in told
+    assert told.count("  note: ") == MAX_GAPS_SHOWN + 1
+    assert "note: and 32 more" in told
 
 
 def test_small_fees_of_a_day_are_not_rounded_to_nothing() -> None:
@@ -78,14 +78,14 @@ def test_small_fees_of_a_day_are_not_rounded_to_nothing() -> None:
 def test_the_time_of_a_simulation_is_told_as_its_own() -> None:
     told = summary_text(dataclasses.replace(a_story(), mode="sim"), width=200)
     assert told.startswith("summary sim ETHFDUSD: ")
-    assert "to 2026-07-03 00:20:00 UTC, simulated time" in told
+    assert "to 2026-07-03 00:20:00 UTC (simulated market time)" in told
     assert "simulated" not in summary_text(a_story())
 
 
 def test_a_replay_says_that_it_was_one() -> None:
     told = summary_text(dataclasses.replace(a_story(), mode="replay"), width=200)
     assert told.startswith("summary replay ETHFDUSD: ")
-    assert "when the market was recorded: nobody traded on it" in told
+    assert "(recorded market: no real orders)" in told
 
 
 def test_each_day_is_a_line() -> None:

@@ -37,10 +37,10 @@ def test_a_divergence_by_another_setting_is_explained_in_the_words_of_why(capsys
     assert run(path_of("faulty"), LESS, as_json=False) is ExitCode.OK  # that is what was asked
     text = capsys.readouterr().out
     assert "with MIN_GAIN_TRIGGER_FRAC_BASE=0.02 instead of 0.01" in text
-    assert "the same for 9 min 3 s, then the two diverge:" in text
+    assert "the same for 9 min 3 s; the first difference:" in text
     one_line = " ".join(text.split())
-    then, now = one_line.partition(" now: ")[::2]
-    assert "then: Not selling yet: the bid is 25" in then
+    then, now = one_line.partition(" with these settings: ")[::2]
+    assert "recorded: Not selling yet: the bid is 25" in then
     assert (
         "The take-profit trails from 2549.99, +0.98 % from here (a gain of +2.00 %, MIN_GAIN_TRIGGER_FRAC_BASE)" in now
     )
@@ -65,24 +65,24 @@ def test_the_text_contains_no_record_line_and_no_long_line(capsys: pytest.Captur
     [
         pytest.param(
             {"HARD_STOP_THRESHOLD_FRAC": "0.002", "HARD_STOP_DONCHIAN_MULTIPLIER": "0"},
-            "then: no such action",
+            "recorded: does not do this",
             "gate shut: a candle closed at 2504.01 FDUSD, too far above the anchor; ",
             id="an event that has an alert",
         ),
         pytest.param(
             {"EXIT_PRICING": "join"},
-            "then: order.place SELL 1 ETH at 2498.73 FDUSD (TE-m-",
+            "recorded: order.place SELL 1 ETH at 2498.73 FDUSD (TE-m-",
             "order.place SELL 1 ETH at 2498.74 FDUSD (TE-m-",
             id="an order elsewhere",
         ),
         pytest.param(
             {"START_FACTOR": "0.2"},
-            "then: no such action",
+            "recorded: does not do this",
             "take-profit armed: gain +1.23 % in FDUSD since the anchor (best +1.39 %)",
             id="an order where there was none",
         ),
         pytest.param(
-            {"LOOP_SLEEP_SEC": "0.7"}, "then: request time", "no such action", id="a request that is not made"
+            {"LOOP_SLEEP_SEC": "0.7"}, "recorded: request time", "does not do this", id="a request that is not made"
         ),
     ],
 )
@@ -91,7 +91,7 @@ def test_each_kind_of_difference_has_words(
 ) -> None:
     assert run(path_of("fair"), setting, as_json=False) is ExitCode.OK
     one_line = " ".join(capsys.readouterr().out.split())
-    said_then, said_now = one_line.partition(" now: ")[::2]
+    said_then, said_now = one_line.partition(" with these settings: ")[::2]
     assert then in said_then
     assert said_now.startswith(now)
 
@@ -136,7 +136,7 @@ def test_a_difference_with_the_same_settings_is_shown_line_by_line() -> None:
         "  replayed:",
         "    request on connection 2: order.place SELL at 2500.02",
         "  fields that differ:",
-        "    params.price: 2500.01 then, 2500.02 now",
+        "    params.price: 2500.01 recorded, 2500.02 replayed",
     ]
 
 

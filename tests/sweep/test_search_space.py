@@ -60,7 +60,7 @@ def test_a_small_space_is_tested_completely() -> None:
 @pytest.mark.parametrize(
     ("varied", "draws", "said"),
     [
-        pytest.param(["BUFER=1,2"], None, "unknown setting", id="misspelt"),
+        pytest.param(["BUFER=1,2"], None, "did you mean BUFFER?", id="misspelt"),
         pytest.param(["BUFFER=lots"], None, "not a number", id="no value"),
         pytest.param(["BUFFER=0.1,2"], None, "at least 0 and below 1", id="out of range"),
         pytest.param(["BUFFER=0.1..2"], 5, "at least 0 and below 1", id="a range out of range"),

@@ -274,7 +274,7 @@ class Runner:
 
     async def _stop_after(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
-        self.stop(f"{seconds:g} s are over")
+        self.stop(f"--duration reached ({seconds:g} s)")
 
     def _ticks(self) -> int:
         return 0 if self._node is None else self._node.ticks

@@ -86,7 +86,7 @@ def _file_identity(path: Path) -> object:
 def print_gaps(report: RunReport) -> None:
     """Print the gaps to stderr: the CSV ledger has no place for them."""
     for gap in shown_gaps(report.gaps):
-        print(f"missing: {gap}", file=sys.stderr)
+        print(f"note: {gap}", file=sys.stderr)
 
 
 def raise_usage_errors(problems: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ the boundary (see `io_interface`). Three rules make the record replayable.
   first what became ready in the iteration before, then network callbacks, then timers that are due. So network
   callbacks and timers run late enough by themselves. Everything else, such as the result of an operation (its task may
   end before other ready tasks have run) or an operator command, is deferred by `call_later(0)`, which makes it a timer.
-- *Frames take the short way.* A frame from a transport that delivers in the protocol callback is at the end of an
+- *Frames take the fast path.* A frame from a transport that delivers in the protocol callback is at the end of an
   iteration already, so it is stamped, appended and handed over in one function call, with everything it needs in
   local variables. This is the path from a price to its order: it costs one reading of the clock and one append.
   Frames that arrive otherwise (before the handler was set, or while the sink drops lines) wait in `_DeferredFrames`.
@@ -217,9 +217,9 @@ class Recorder(IoBoundary):
         self.fire_timer(number)
 
     def _check_backlog(self) -> None:
-        """Check whether the sink keeps lines. While it does not, frames must not take the short way.
+        """Check whether the sink keeps lines. While it does not, frames must not take the fast path.
 
-        The short way keeps using the sink's previous `add`, which would append to a full queue.
+        The fast path keeps using the sink's previous `add`, which would append to a full queue.
         """
         has_room = self._sink.check_backlog()
         if has_room is not self.sink_has_room:

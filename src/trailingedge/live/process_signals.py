@@ -32,7 +32,7 @@ def stop_on_signals(stop: Callable[[str], None], reload: Callable[[], None] | No
                 reload()
         elif first_s is None:
             first_s = now_s
-            stop(signal.Signals(number).name)
+            stop(_stop_reason(number))
         # A terminal's Ctrl-C reaches the whole process group, and `uv run` forwards it once more: the signals of the
         # first second are one request.
         elif now_s - first_s > _SAME_REQUEST_S:
@@ -71,6 +71,12 @@ def sighup_reloads(environ: Mapping[str, str], has_terminal: Callable[[], bool] 
     Whether stdin is a terminal decides nothing: `trailing-edge </dev/null` still ends with its terminal.
     """
     return "NOTIFY_SOCKET" in environ or not has_terminal()
+
+
+def _stop_reason(number: int) -> str:
+    """The signal's name; SIGINT also in the words of the keyboard."""
+    name = signal.Signals(number).name
+    return f"Ctrl-C ({name})" if number == signal.SIGINT else name
 
 
 def _handled() -> Iterator[signal.Signals]:

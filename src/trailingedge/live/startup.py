@@ -153,12 +153,12 @@ class Startup:
         if recovered.active_exit is not None:
             settled_ms = recovered.active_exit.ended_ms
             await self._retry.run(lambda: self._query_balances(settled_ms))
-            self._ui.show_step("jumpstart", "left out, an exit goes on")
+            self._ui.show_step("jumpstart", "skipped, an exit goes on")
             return
         if not rules.trading:
             self._alerts.send(event_messages.not_trading(rules.symbol, rules.status), logging.WARNING)
             await self._retry.run(lambda: self._query_balances(settled_ms=0))
-            self._ui.show_step("jumpstart", f"left out, symbol status {rules.status}")
+            self._ui.show_step("jumpstart", f"skipped, symbol status {rules.status}")
             return
         jumpstart = self._jumpstart = Jumpstart(
             self._client.account,

@@ -13,8 +13,7 @@ from typing import Final
 from trailingedge.config import Endpoints
 from trailingedge.console.plain_ui import OperatorUi
 from trailingedge.core.clock import Clock
-from trailingedge.notifications.event_messages import held_asset
-from trailingedge.notifications.status import StatusView, gain_since, pause_reasons
+from trailingedge.notifications.status import StatusView, gain_since, pause_reasons, position
 
 STATUS_EVERY_S: Final = 5.0
 LOOK_EVERY_S: Final = 15.0  # where the manager has no watchdog for us
@@ -202,7 +201,7 @@ class NotifyingUi:
 
 def status_line(view: StatusView, endpoints: Endpoints) -> str:
     """Mode, pair, position and endpoints, for `systemctl status`."""
-    parts = [f"{view.mode} {view.rules.symbol}", f"{view.phase}, holding {held_asset(view.rules, view.regime)}"]
+    parts = [f"{view.mode} {view.rules.symbol}", position(view)]
     if view.gain_frac is not None:
         parts.append(f"{gain_since(view)} since the anchor")
     parts += pause_reasons(view)

@@ -1,7 +1,7 @@
 """Alert texts on the Donchian channel: a breakout, a squeeze, and the gate that opens at its middle."""
 
 from trailingedge.model.market import SymbolRules
-from trailingedge.notifications.event_messages import AnyNumber, price
+from trailingedge.notifications.event_messages import FLIP, AnyNumber, price
 
 
 def breakout(rules: SymbolRules, close: AnyNumber, bound: AnyNumber, *, up: bool, traded: bool = True) -> str:
@@ -27,7 +27,7 @@ def gate_shut(rules: SymbolRules, at: AnyNumber, *, by_flush: bool, mid: AnyNumb
     level = "the channel's middle" if mid is None else f"the channel's middle (now {price(rules, mid)})"
     return (
         f"gate shut: {cause}; no buy-back of {rules.base_asset} until a candle closes {side} {level}; "
-        f"'x' or /flip buys anyway"
+        f"{FLIP} buys anyway"
     )
 
 

@@ -45,12 +45,14 @@ COMMAND_NAMES: Final[Mapping[str, str]] = {"x": "flip", "c": "cancel"}
 # The four words that all other texts use: explained by the hotkeys' help and by the report's page.
 GLOSSARY: Final[Mapping[str, str]] = {
     "anchor": "the price at which it came into the asset it holds; gain and loss are measured from it",
-    "channel": "the highest, middle and lowest price of the last candles (Donchian)",
+    "channel": "highest and lowest close (or high and low, DONCHIAN_SOURCE) of the last candles, and their middle",
     "gate": "shut after a stop: no buy-back until a candle closes across the channel's middle",
     "trail": "the level that follows the best price once the gain is large enough; at it the profit is taken",
 }
 
-RESUME: Final = "'r' or /resume"
+# How to give a command: by key, from the phone, in a shell. A text does not know where it is read.
+RESUME: Final = "'r', /resume or trailing-edge resume"
+FLIP: Final = "'x', /flip or trailing-edge flip"
 
 _FINEST: Final = Decimal("0.00000001")  # the exchange keeps no account of less
 _COARSE_FRAC: Final = 0.01  # from this distance on one decimal is enough
@@ -223,7 +225,7 @@ def take_profit_armed(
     gain, best = percent(best_gain_frac - abs(drawdown_frac)), percent(best_gain_frac)
     return (
         f"take-profit armed: gain {gain} in {_result_asset(rules, side)} since the anchor (best {best}); "
-        f"{_acts(rules, side)} near {price(rules, now)}"
+        f"{_acts(rules, side)} now near {price(rules, now)}"
     )
 
 
@@ -263,7 +265,7 @@ def exit_taken_over(previous: ExitKind) -> str:
 
 def exit_ending(kind: ExitKind, cause: ExitEndReason) -> str:
     """An exit stops before it is filled; its order is being cancelled."""
-    return f"{EXIT_NAMES[kind]} ending: {END_REASONS[cause]}"
+    return f"{EXIT_NAMES[kind]} ending early: {END_REASONS[cause]}; its order is cancelled first"
 
 
 def _acts(rules: SymbolRules, side: Side) -> str:
@@ -331,7 +333,7 @@ def _slippage(slippage_frac: float | None) -> str:
     share = round(abs(slippage_frac) * 100, 2)
     if not share:
         return ", no slippage"
-    return f", slippage {share:.2f} % {'for the worse' if slippage_frac > 0 else 'for the better'}"
+    return f", slippage {share:.2f} % {'worse' if slippage_frac > 0 else 'better'}"
 
 
 def _result_asset(rules: SymbolRules, side: Side) -> str:
@@ -369,7 +371,7 @@ def paused(rules: SymbolRules | None = None) -> str:
     """Trading was paused by the operator or by START_PAUSED."""
     return (
         f"paused: no take-profit, no breakout, no buy until you resume with {RESUME}; {stop_stays_active(rules)}; "
-        "a restart ends the pause (START_PAUSED=true keeps it)"
+        "a restart ends the pause (START_PAUSED=true starts paused)"
     )
 
 
@@ -437,7 +439,7 @@ def summary(rules: SymbolRules, run: RunSummary, mode: str = "") -> str:
     )
     rejected = ", ".join(f"{reason} {count}" for reason, count in run.rejected.items() if count)
     lines.append(f"  rejected orders: {rejected or 'none'}")
-    lines += [f"  missing: {gap}" for gap in run.gaps]
+    lines += [f"  note: {gap}" for gap in run.gaps]
     return "\n".join(lines)
 
 

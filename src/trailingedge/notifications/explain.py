@@ -15,6 +15,7 @@ from trailingedge.notifications.account_messages import locked_elsewhere
 from trailingedge.notifications.event_messages import (
     END_REASONS,
     EXIT_NAMES,
+    FLIP,
     RESUME,
     AnyNumber,
     duration,
@@ -194,7 +195,7 @@ def _gated(view: StatusView, decision: Decision) -> list[str]:
         return [first, _opens(view, decision), "Trading is paused as well."]
     if view.trips:
         return [first, _opens(view, decision), "A breaker pauses trading as well."]
-    return [first, _opens(view, decision), "'x' or /flip buys anyway."]
+    return [first, _opens(view, decision), f"{FLIP} buys anyway."]
 
 
 def _opens(view: StatusView, decision: Decision) -> str:

@@ -64,7 +64,9 @@ def load(path: Path) -> RunReport:
     except OSError as error:
         if isinstance(error, gzip.BadGzipFile):
             raise ConfigError([f"{path}: {_gzip_problem(path)}; {remedy}"]) from error
-        raise ConfigError([f"{path}: {error.strerror}; name a file that replay --save has written"]) from error
+        raise ConfigError(
+            [f"{path}: {error.strerror}; name a recorded session, or a file written by replay --save"]
+        ) from error
     except EOFError as error:
         raise ConfigError([f"{path}: truncated, its end is missing; {remedy}"]) from error
     except zlib.error as error:
@@ -76,7 +78,7 @@ def load(path: Path) -> RunReport:
     except (ValueError, RecursionError) as error:
         raise ConfigError([f"{path}: not a saved report: it is not JSON; {remedy}"]) from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise ConfigError([f"{path}: not a saved report; name a file that replay --save has written"])
+        raise ConfigError([f"{path}: not a saved report; name a recorded session, or a file written by replay --save"])
     if data.get("version") != REPORT_VERSION:
         mine = f"version {data.get('version')}, this program reads {REPORT_VERSION}"
         raise ConfigError([f"{path}: {mine}; {remedy} of this program, or use the one that wrote it"])

@@ -77,7 +77,7 @@ def _mode_note(report: RunReport) -> str:
     """What a reader must know of the clock: simulated hours stand in no calendar."""
     match report.mode:
         case "sim":
-            return " · simulated: no money was at stake, and the time is that of the market it played"
+            return " · simulated market time, no real money"
         case "replay":
             return " · a backtest on recorded markets: no money was at stake, and no order was sent"
         case _:
@@ -109,7 +109,7 @@ def _figures(report: RunReport) -> str:
         (
             "Fees",
             event_messages.amounts(rules(report), run_totals.fees),
-            "exact ones at each exit" if run_totals.fees else "were paid",
+            "rounded; exact fees are in the table of exits" if run_totals.fees else "were paid",
         ),
         ("Rejected orders", refused or "none", "by the exchange, code: count" if refused else "by the exchange"),
     )

@@ -18,7 +18,9 @@ from trailingedge.report.totals import days, rules
 NO_VALUE: Final = "–"
 MAX_GAPS_SHOWN: Final = 8
 # The meaning of "won", shown wherever the word is: most exits may win while the account loses by the others.
-WON_MEANING: Final = "exits that ended better than their anchor, after fees; by how much is not in this count"
+WON_MEANING: Final = (
+    "exits that gained against their anchor, after fees; the count does not show how much each gained or lost"
+)
 
 # One word each, for a table column; the log has the whole sentence.
 _ENDINGS: Final[Mapping[ExitEndReason, str]] = {

@@ -110,8 +110,8 @@ def _line(
 def _mode_note(report: RunReport) -> str:
     match report.mode:
         case "sim":
-            return ", simulated time: the market ran by a clock of its own"
+            return " (simulated market time)"
         case "replay":
-            return ", when the market was recorded: nobody traded on it"
+            return " (recorded market: no real orders)"
         case _:
             return ""

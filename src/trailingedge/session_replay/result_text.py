@@ -19,6 +19,7 @@ REPLAY_RESULT_VERSION: Final = 1
 _WIDTH: Final = 80
 _MAX_TEXT: Final = 400
 _MAX_FIELD_DIFFERENCES: Final = 6
+_NOT_DONE: Final = "does not do this"
 
 
 def result_text(replayed: ReplayResult) -> str:
@@ -104,10 +105,10 @@ def _minor_version(version: str) -> str:
 def _divergence_lines(replayed: ReplayResult, difference: Difference) -> Iterator[str]:
     """With other settings: when the two runs diverge, and what each does there and why."""
     divergence = replayed.divergence or Divergence()
-    yield f"the same for {_duration(difference.at_ns)}, then the two diverge:"
+    yield f"the same for {_duration(difference.at_ns)}; the first difference:"
     yield f"  {_time_text(replayed, difference.at_ns)}{_market_text(divergence)}"
-    yield from _paragraph("then", divergence.recorded or ["no such action"])
-    yield from _paragraph("now", divergence.replayed or ["no such action"])
+    yield from _paragraph("recorded", divergence.recorded or [_NOT_DONE])
+    yield from _paragraph("with these settings", divergence.replayed or [_NOT_DONE])
     if divergence.later_alerts:
         yield "later in the record:"
         yield from (_paragraph_at(replayed, at_ns, text) for at_ns, text in divergence.later_alerts)
@@ -122,10 +123,8 @@ def _market_text(divergence: Divergence) -> str:
 
 
 def _paragraph(name: str, texts: Sequence[str]) -> Iterator[str]:
-    indent = " " * 8
-    for number, text in enumerate(texts):
-        head = f"  {name + ':' if number == 0 else '':<6}"
-        yield _wrap(text, head, indent)
+    yield f"  {name}:"
+    yield from (_wrap(text, "    ", " " * 6) for text in texts)
 
 
 def _paragraph_at(replayed: ReplayResult, at_ns: int, text: str) -> str:
@@ -157,7 +156,7 @@ def _difference_lines(replayed: ReplayResult, difference: Difference) -> Iterato
     if found:
         yield "  fields that differ:"
     for name, recorded, now in found[:_MAX_FIELD_DIFFERENCES]:
-        yield _wrap(f"{name}: {recorded} then, {now} now", "    ", " " * 6)
+        yield _wrap(f"{name}: {recorded} recorded, {now} replayed", "    ", " " * 6)
     if len(found) > _MAX_FIELD_DIFFERENCES:
         yield "    and more, see --json"
 

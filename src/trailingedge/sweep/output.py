@@ -33,7 +33,7 @@ def sweep_text(
     span = f"from {timestamp(folds.from_ms)} to {timestamp(folds.to_ms)} UTC"
     lines = [
         f"sweep {market.symbol}: {counted(result.tried, 'combination')} {span}",
-        *(f"  missing: {gap}" for gap in shown_gaps(gaps)),
+        *(f"  note: {gap}" for gap in shown_gaps(gaps)),
         *_invalid_lines(result),
         "",
         _heading(folds, last),
@@ -168,7 +168,8 @@ def _heading(folds: Folds, last: FoldResult) -> str:
         return "all combinations, chosen on all days and tested on none; equal results share a rank (=)"
     began, chosen_until = folds.from_ms, folds.part_bounds(last.number + 1)[0]
     judged_until = folds.part_bounds(last.number + 1)[1]
-    days = f"chosen on {_days_text(began, chosen_until)}, tested on {_days_text(chosen_until, judged_until)}"
+    chosen, judged = _days_text(began, chosen_until), _days_text(chosen_until, judged_until)
+    days = f"chosen on {chosen} (in-sample), tested on {judged} (out-of-sample)"
     return f"{days}; equal results share a rank (=); exits and drawdown are of the days tested on"
 
 
@@ -180,7 +181,16 @@ def _table(fold: FoldResult, asset: str, shown: int) -> Table:
         rows.append(_row_cells(fold, fold.unchanged, before, after))
     held = (percent(fold.hold_in_frac), _percent_or_nothing(fold.hold_out_frac))
     rows.append((NO_VALUE, *held, NO_VALUE, NO_VALUE, NO_VALUE, NO_VALUE, f"holding {asset}"))
-    headings = ("rank", "chosen on", "tested on", "rank there", f"vs {asset}", "exits", "drawdown", "settings")
+    headings = (
+        "rank",
+        "in-sample",
+        "out-of-sample",
+        "rank out-of-sample",
+        f"vs {asset}",
+        "exits",
+        "drawdown",
+        "settings",
+    )
     return Table(headings, tuple(rows), frozenset(headings) - {"settings"})
 
 
@@ -216,7 +226,15 @@ def _rank(rank: int | None, tied: frozenset[int | None]) -> str:
 
 
 def _folds_table(result: SweepResult, folds: Folds, asset: str) -> Table:
-    headings = ("tested on", "before", "there", "rank there", "unchanged", f"holding {asset}", "winner")
+    headings = (
+        "tested on",
+        "in-sample",
+        "out-of-sample",
+        "rank out-of-sample",
+        "unchanged",
+        f"holding {asset}",
+        "winner",
+    )
     rows = [
         (
             _days_text(*folds.part_bounds(fold.number + 1)),

@@ -9,7 +9,7 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-from trailingedge.config import OPTIONS, Option, changed_settings, settings_from_values
+from trailingedge.config import OPTIONS, Option, changed_settings, did_you_mean, settings_from_values
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, UsageError
 
@@ -129,7 +129,10 @@ def _check(axes: Sequence[Axis], draws: int | None) -> None:
     for each in axes:
         option = OPTIONS.get(each.name)
         if option is None:
-            errors.append(f"--vary {each.name}: unknown setting; see .env.example")
+            errors.append(
+                f"--vary {each.name}: unknown setting (trailing-edge check --explain lists all)"
+                f"{did_you_mean(each.name)}"
+            )
         elif option.secret or option.name in _FIXED:
             errors.append(f"--vary {each.name}: this setting is not part of the strategy and cannot be varied")
         else:

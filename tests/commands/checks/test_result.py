@@ -30,7 +30,7 @@ ODD = failure("rules", "unheard of", code=ExitCode.UNEXPECTED)
         pytest.param(FINE, "ok        clock             it is right", id="fine"),
         pytest.param(WARNED, "warning   clock             it is off; set it", id="a warning with its remedy"),
         pytest.param(WRONG, "failed    settings          FEE is 2; lower it", id="a failure"),
-        pytest.param(LEFT, "left out  clock             there is no connection", id="left out"),
+        pytest.param(LEFT, "skipped   clock             there is no connection", id="left out"),
         pytest.param(passed("a", "two\nlines"), "ok        a                 two lines", id="never two lines"),
     ],
 )

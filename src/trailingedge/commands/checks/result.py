@@ -17,7 +17,7 @@ _SEVERITY: Final = (ExitCode.CONFIG, ExitCode.UNREACHABLE, ExitCode.UNEXPECTED)
 
 
 class CheckStatus(Enum):
-    """How a check ended."""
+    """How a check ended. The values stand in JSON."""
 
     OK = "ok"
     WARNING = "warning"
@@ -37,7 +37,8 @@ class CheckResult:
 
     def __str__(self) -> str:
         text = f"{self.text}; {self.remedy}" if self.remedy else self.text
-        return f"{self.status.value:<8}  {self.name:<{_WIDEST_NAME}}  {' '.join(text.split())}"
+        status = "skipped" if self.status is CheckStatus.SKIPPED else self.status.value
+        return f"{status:<8}  {self.name:<{_WIDEST_NAME}}  {' '.join(text.split())}"
 
     def as_json(self) -> dict[str, str]:
         """The finding as `doctor --json` prints it."""
