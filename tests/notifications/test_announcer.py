@@ -146,7 +146,7 @@ ARMED_TRAIL = compute_trail(
             logging.INFO,
             (
                 "gate open: a candle closed at 2502.00 FDUSD, across the channel's middle 2500.00 FDUSD; ETH may "
-                "be bought back again, that close is the new anchor"
+                "be bought back again, and that close is the new anchor"
             ),
             id="gate open",
         ),

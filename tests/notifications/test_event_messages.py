@@ -179,7 +179,7 @@ NOTHING = event_messages.ExitResult(
             donchian_messages.gate_open(RULES, 2450.0, 2449.5),
             (
                 "gate open: a candle closed at 2450.00 FDUSD, across the channel's middle 2449.50 FDUSD; ETH "
-                "may be bought back again, that close is the new anchor"
+                "may be bought back again, and that close is the new anchor"
             ),
         ),
         (

@@ -70,7 +70,7 @@ CASES = {
         watching(in_base, "2560", "2555"),
         "2555",
         (
-            "Not selling yet: the bid is 2555.00 FDUSD, it sells at 2553.80, -0.05 % from here (the trail). The "
+            "Not selling yet: the bid is 2555.00 FDUSD; it sells at 2553.80, -0.05 % from here (the trail). The "
             "best bid was 2560.00, a gain of +2.40 % in FDUSD. Hard stop 2487.50, -2.6 % from here: it sells "
             "everything when the bid stays there for 1.0 s."
         ),
@@ -127,7 +127,7 @@ CASES = {
         watching(in_quote, "2440", "2443"),
         "2443",
         (
-            "Not buying back yet: the ask is 2443.01 FDUSD, it buys back at 2446.05, +0.12 % from here (the "
+            "Not buying back yet: the ask is 2443.01 FDUSD; it buys back at 2446.05, +0.12 % from here (the "
             "trail). The lowest ask was 2440.01, a gain of +2.46 % in ETH. No buy-back after a candle close ≥ "
             "2512.56, +2.8 % from here (the gate shuts)."
         ),
@@ -366,7 +366,7 @@ HEAD = "Selling to take profit for 12 s, 0.1000 ETH filled so far: "
         pytest.param(
             replace(SELLING, ending=ExitEndReason.CANCELLED, price=None, remaining=None),
             "2500.05",
-            "The take-profit is ending (cancelled by the operator): no order is left on the book, it ends at "
+            "The take-profit is ending (cancelled by the operator): no order is left on the book; it ends at "
             "once. The hard stop is not checked until then.",
             id="ending without an order",
         ),
@@ -407,14 +407,14 @@ GONE = replace(SELLING, price=None, remaining=None)
         pytest.param(
             replace(GONE, ending=ExitEndReason.CANCELLED),
             {"account_proven": False},
-            "no order is left on the book, it is over when the account connection returns. The hard stop is not "
+            "no order is left on the book; it is over when the account connection returns. The hard stop is not "
             "checked until then.",
             id="cancelled without an order while away",
         ),
         pytest.param(
             replace(GONE, ending=ExitEndReason.CANCELLED),
             {"without_price": True},
-            "no order is left on the book, it is over when market data returns. The hard stop is not checked until "
+            "no order is left on the book; it is over when market data returns. The hard stop is not checked until "
             "then.",
             id="cancelled without an order while silent",
         ),

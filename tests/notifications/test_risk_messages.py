@@ -22,14 +22,14 @@ ROW = BreakerTrip(Breaker.LOSSES, Decimal(4), Decimal(4))
         (
             risk_messages.breaker_tripped(RULES, DAILY),
             (
-                "breaker: daily loss -3.12 % (limit -3.00 %) by MAX_DAILY_LOSS_FRAC; no take-profit, no "
+                "breaker: daily loss -3.12 % (limit -3.00 %), set by MAX_DAILY_LOSS_FRAC; no take-profit, no "
                 "breakout, no buy until 00:00 UTC; the hard stop stays active while ETH is held"
             ),
         ),
         (
             risk_messages.breaker_tripped(RULES, BreakerTrip(Breaker.DRAWDOWN, Decimal("0.1"), Decimal("0.1"))),
             (
-                "breaker: drawdown -10.00 % (limit -10.00 %) by MAX_DRAWDOWN_FRAC; no take-profit, no "
+                "breaker: drawdown -10.00 % (limit -10.00 %), set by MAX_DRAWDOWN_FRAC; no take-profit, no "
                 "breakout, no buy until you resume with 'r', /resume or trailing-edge resume; the hard stop "
                 "stays active while ETH "
                 "is held"
@@ -38,7 +38,7 @@ ROW = BreakerTrip(Breaker.LOSSES, Decimal(4), Decimal(4))
         (
             risk_messages.breaker_tripped(RULES, ROW),
             (
-                "breaker: 4 lost round trips in a row (limit 4) by MAX_CONSECUTIVE_LOSSES; no take-profit, no"
+                "breaker: 4 lost round trips in a row (limit 4), set by MAX_CONSECUTIVE_LOSSES; no take-profit, no"
                 " breakout, no buy until you resume with 'r', /resume or trailing-edge resume; the hard stop "
                 "stays active while ETH"
                 " is held"
@@ -68,7 +68,7 @@ ROW = BreakerTrip(Breaker.LOSSES, Decimal(4), Decimal(4))
             risk_messages.second_instance(OWN, 7),
             (
                 "second instance: another process sent order 7 on this account; this one stops trading and "
-                "ends, let only one of them run (TE-t-lx3k9)"
+                "ends; run only one of them (TE-t-lx3k9)"
             ),
         ),
         (risk_messages.frames_saved(Path("logs/frames.txt")), "last messages of the exchange saved to logs/frames.txt"),

@@ -56,7 +56,7 @@ class FinishedExit:
 
 @dataclass(frozen=True, slots=True)
 class WinRate:
-    """How many of the exits with a known result ended better than their anchor, by count."""
+    """How many of the exits with a known result ended better than their anchor, large and small alike."""
 
     wins: int
     known: int

@@ -33,7 +33,7 @@ class Segment(ABC):
 
     @abstractmethod
     def ticks(self) -> tuple[TickColumns, int, int]:
-        """The columns with its ticks, the index of the first and of the one after the last."""
+        """The columns that hold its ticks, the index of its first tick, and the index after its last tick."""
 
 
 class TickSegment(Segment):

@@ -119,7 +119,7 @@ class WhileHoldingBase:
 
 
 class WhileHoldingQuote:
-    """Skips while quote is held and the ask is where nothing is bought. While the gate is shut that is everywhere."""
+    """Skips while quote is held and the ask is at a price at which we do not buy: any price while the gate is shut."""
 
     def __init__(self, high: float, inputs: BoundsInputs, *, gate_shut: bool) -> None:
         self.high = high

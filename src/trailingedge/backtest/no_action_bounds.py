@@ -32,8 +32,8 @@ class NoActionBounds(NamedTuple):
 class BoundsInputs(NamedTuple):
     """What the bounds follow from, besides the high. `scale` ticks are one in quote per base.
 
-    At or below the bid `funded_limit` (BASE), or at and above the ask (QUOTE), the balance may be too small for an
-    order. `paused_by_breaker`: a circuit breaker forbids taking profit, but not the hard stop.
+    `funded_limit` is a bid in BASE and an ask in QUOTE: at it and below (BASE), or at it and above (QUOTE), the balance
+    may be too small for an order. `paused_by_breaker`: a circuit breaker forbids taking profit, but not the hard stop.
     """
 
     anchor: float

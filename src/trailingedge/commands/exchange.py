@@ -193,7 +193,7 @@ def _journal_file(audit_log: AuditLog, path: Path | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stop_on_signal(stopped: asyncio.Event, clock: Clock) -> Iterator[None]:
-    """Let SIGTERM and SIGINT set `stopped` within the block. A second one, a second later, kills the process.
+    """Let SIGTERM and SIGINT set `stopped` within the block. A repeat more than a second later kills the process.
 
     A stop of the whole process group under `uv run` arrives twice: from the terminal and from `uv`. So a second signal
     within that second is the same request, and after the block both signals are ignored.

@@ -38,7 +38,7 @@ class ConsoleMode(Protocol):
 
 
 class PosixTerminal:
-    """A terminal by its file descriptor."""
+    """A POSIX terminal, known by its file descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

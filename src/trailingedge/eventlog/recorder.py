@@ -155,7 +155,7 @@ class Recorder(IoBoundary):
     # Inputs ----------------------------------------------------------------------------------
 
     def _stamp_input(self) -> tuple[int, int]:
-        """Time and iteration of a new input. Moves the frozen clock to it."""
+        """The time and the loop iteration of a new input. Moves the frozen clock to that time."""
         now_ns = self._now_ns()
         self.frozen_clock.set_time_ns(now_ns)
         return now_ns, self._counter.iterations

@@ -24,10 +24,10 @@ BATCH_EVERY_S: Final = 0.5
 MOST_WAITING: Final = 50_000  # entries kept for a disk that is slow or full; later ones are counted and left out
 MOST_HEAVY: Final = 4 << 20  # bytes in bundles kept in a flood faster than it can be packed; more leaves a hole
 _HEAVY_BATCH: Final = 1 << 19
-_BATCH: Final = 200  # entries; what is damaged or cut off costs the batch that it is in
+_BATCH: Final = 200  # entries; one damaged or cut-off entry costs its whole batch
 _LEVEL: Final = 6
 _GZIP: Final = 31  # zlib's window bits, with a gzip header
-_PARTS: Final = 4  # of a session that fills all the room: the beginning and what is newest are kept
+_PARTS: Final = 4  # of a session that fills all the room: the first part and the newest ones are kept
 _MEGABYTE: Final = 1_000_000
 
 _logger = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ class RecordWriter(BatchWriter):
         return not crowded
 
     def close(self) -> None:
-        """Write what waits, unless the disk takes longer than the end of the program may."""
+        """Write what waits, but give up if the disk takes longer than the shutdown may."""
         if self._left_out:
             self._add_hole()
         super().close()
@@ -173,7 +173,7 @@ class RecordWriter(BatchWriter):
             self._begin_part()
         batch, weight = self._take_batch()
         packed = self._packer.pack(batch, self.yield_to_loop)
-        self._heavy_out += weight  # packed, it is small, also while the disk does not take it
+        self._heavy_out += weight  # once packed it is small, even while the disk does not accept it
         return packed
 
     def last_bytes(self) -> bytes:

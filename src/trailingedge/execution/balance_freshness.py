@@ -27,7 +27,7 @@ class BalanceSync:
         self._read_at: BalanceReadMark | None = None
 
     def on_report(self, report: ExecutionReport, pushes: int) -> None:
-        """The stream reported an order, after so many pushes of balances."""
+        """The stream reported an order. `pushes` is how often it had pushed balances before."""
         if not is_own(report.client_order_id):
             return
         # The push that follows from this report is the next one.
@@ -53,7 +53,7 @@ class BalanceSync:
         # A new exit has no order yet, but the push that frees the funds of the last exit's order may still be on its
         # way. So the last order is remembered.
         self._last_order = order or self._last_order
-        # Different milliseconds: the later one has seen the other.
+        # Different milliseconds: balances that are later than the move of funds include it.
         if view.balances_ms != funds_changed_ms:
             return view.balances_ms > funds_changed_ms
         # The balances were requested and nothing was reported in between, so no report of ours can be missing from

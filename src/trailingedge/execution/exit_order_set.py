@@ -298,7 +298,7 @@ class ExitOrders:
                 candidate.apply(OrderTrigger.REOPENED)
 
     def _sort_presumed_dead(self) -> None:
-        """Put each order that was presumed rejected in its place: current, finished, or still to be kept."""
+        """Sort each order that was presumed rejected: it becomes current or finished, or stays among them."""
         for candidate in list(self._presumed_dead):
             if candidate.state is OrderState.REJECTED and candidate.without_order_id:
                 continue

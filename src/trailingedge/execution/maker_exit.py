@@ -60,7 +60,7 @@ class MakerExitParams:
 
 
 class MakerExit:
-    """The order of one exit after another. `events` collects order events for log, console and alerts."""
+    """Manages the order of one exit at a time. `events` collects order events for log, console and alerts."""
 
     def __init__(self, rules: SymbolRules, budget: OrderRateBudget, params: MakerExitParams | None = None) -> None:
         self.rules = rules
@@ -181,7 +181,7 @@ class MakerExit:
         return self._take_refreshes() if command is None else [*self._take_refreshes(), command]
 
     def plan_requote(self, intent: OrderIntent, decision: Decision, now_s: float, server_ms: int) -> RequotePlan | None:
-        """The requote for any other price, where nothing else could stand in its way; None where something might."""
+        """The requote plan for any other price; None where something besides the price may prevent a requote."""
         updates, orders, order = self._updates, self._updates.orders, self._updates.orders.order
         if (
             order is None

@@ -87,6 +87,6 @@ class OrderRateBudget:
             return window.end_ms()
         if left * 2 > usable:
             return server_ms
-        # Divide what is left of the window, from the last placement on, into one more part than requotes are left.
+        # Spread the requotes that are left evenly over the window from the last placement on, with a gap at the end.
         since_ms = max(window.last_ms, window.start_ms())
         return max(server_ms, since_ms + (window.end_ms() - since_ms) // (left + 1))

@@ -37,8 +37,8 @@ def resting_price(
 ) -> Decimal:
     """The price at which a `side` order should rest: on a tick, and never taking.
 
-    `own` is our working order; `left_prices` are prices that our orders have just left. Market data that
-    still shows one of them as the best price shows us, and there is no other order to outbid.
+    `own` is our working order; `left_prices` are prices that our orders have just left. Where market
+    data still shows one of them as the best price, it shows our own old order, not one to outbid.
     """
     step = tick_size if side is Side.BUY else -tick_size  # one tick towards the other side
     other_side = top.best(side.opposite)

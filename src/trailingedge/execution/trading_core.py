@@ -58,11 +58,10 @@ class TradingParams:
 
 
 class TradingCore:
-    """One tick after another. `events` collects what changed, for log, console and alerts.
+    """Decides what to do, tick by tick. `events` collects what changed, for log, console and alerts.
 
-    `inbox` holds replies and reports for the next tick, `commands` the operator's. `requote_plan` is there while
-    nothing but a price has changed since the last tick. `marker_locks_funds` says whether an anchor marker has funds
-    locked at a time.
+    `inbox` holds replies and reports for the next tick, `operator_commands` the operator's commands. `requote_plan` is
+    there while nothing but a price has changed since the last tick.
     """
 
     def __init__(

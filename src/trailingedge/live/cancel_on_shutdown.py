@@ -46,7 +46,7 @@ _NOT_CONFIRMED: Final = (
 
 
 class Shutdown:
-    """Cancels the orders of a node; with `leave`, only names them. The services do not exist in an early shutdown."""
+    """Cancels the orders of a node; with `leave`, only reports them. An early shutdown has no services yet."""
 
     def __init__(
         self,

@@ -56,7 +56,7 @@ _SERVE: Final[Serve | None] = getattr(asyncio, "start_unix_server", None)
 
 
 class NoRunningDaemon(TrailingEdgeError):
-    """No daemon answers at that socket as a daemon of ours would.
+    """No daemon can be reached over that socket, or this daemon cannot listen on it.
 
     `forbidden`: one may run, but this user may not open its socket. `command_sent`: it received the command, and may
     execute it.

@@ -18,7 +18,7 @@ from trailingedge.websocket.prepared_request import PreparedRequest
 
 
 class FastRequoter:
-    """Prepares and sends requotes. `reply_handler` makes the handler of the reply to a tag, as the gateway has it.
+    """Prepares and sends requotes. `reply_handler` makes the handler for the reply to the request with that tag.
 
     `server_ms` is the exchange's clock.
     """

@@ -338,7 +338,7 @@ class PaperPrices(MarketState):
                 self._market.on_kline(each, event_ms)
 
     def hear_trade(self, trade: PublicTrade, now_s: float) -> None:
-        """A trade. While the prices are stale it is dropped: it would fill orders at prices of before the gap."""
+        """Take in a trade, or drop it while the prices are stale: it would fill orders at prices from before a gap."""
         self.on_event_time(trade.time_ms, now_s)
         if self._market is not None and self.in_sight(now_s):
             self._market.on_trade(trade.price, trade.quantity, trade.aggressor, self.market_ms(now_s))
@@ -349,4 +349,4 @@ class PaperPrices(MarketState):
         if missed_s >= self.visible_for_s:
             until = datetime.fromtimestamp(self.market_ms(now_s) / 1000, UTC)
             self.gaps.append(f"{missed_s:.0f} s of the real market before {until:%Y-%m-%d %H:%M:%S} UTC")
-            logger.warning("real market in sight again missed_s=%.1f", missed_s)
+            logger.warning("prices of the real market are fresh again missed_s=%.1f", missed_s)

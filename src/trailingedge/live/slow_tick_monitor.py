@@ -12,7 +12,7 @@ _LOG_EVERY_S: Final = 10.0  # a machine that is slow for long would fill the log
 
 
 class SlowTickMonitor:
-    """Times one tick after another: `begin`, a `lap` after each part, `end`. Logs one slow tick in ten seconds."""
+    """Times each tick: `begin`, a `lap` after each part, `end`. Logs at most one slow tick every ten seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

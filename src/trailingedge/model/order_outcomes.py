@@ -49,7 +49,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class NotTried:
-    """The exchange did not try this half, because the other half failed first."""
+    """The exchange did not try this half of a cancel-replace, because the other half failed first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,4 +34,4 @@ def gate_shut(rules: SymbolRules, at: AnyNumber, *, by_flush: bool, mid: AnyNumb
 def gate_open(rules: SymbolRules, close: AnyNumber, mid: AnyNumber) -> str:
     """The close is the new anchor."""
     crossed = f"a candle closed at {price(rules, close)}, across the channel's middle {price(rules, mid)}"
-    return f"gate open: {crossed}; {rules.base_asset} may be bought back again, that close is the new anchor"
+    return f"gate open: {crossed}; {rules.base_asset} may be bought back again, and that close is the new anchor"

@@ -156,8 +156,8 @@ def jumpstart_cancelled(rules: SymbolRules, client_order_id: str, base: Balance,
 def balances_differ(asset: str, streamed: Decimal, queried: Decimal) -> str:
     """The user data stream and `account.status` disagree."""
     return (
-        f"balances differ: {format_plain(streamed)} {asset} by the stream, {format_plain(queried)} {asset} by the "
-        f"account, which is taken as correct"
+        f"balances differ: the stream reports {format_plain(streamed)} {asset}, an account query "
+        f"{format_plain(queried)} {asset}; the query is taken as correct"
     )
 
 
@@ -327,7 +327,7 @@ def _filled(rules: SymbolRules, result: ExitResult) -> str:
 
 
 def _slippage(slippage_frac: float | None) -> str:
-    """Slippage in words, for a sign could mean either."""
+    """Slippage, called better or worse in words: a sign could be read either way."""
     if slippage_frac is None:
         return ""
     share = round(abs(slippage_frac) * 100, 2)

@@ -294,7 +294,7 @@ def _trailing(view: StatusView, decision: Decision, trail: Trail) -> list[str]:
             )
         ]
     return [
-        f"Not {words.doing} yet: the {words.side} is {now}, it {words.acts} at {level(view, trigger)} (the trail).",
+        f"Not {words.doing} yet: the {words.side} is {now}; it {words.acts} at {level(view, trigger)} (the trail).",
         best,
     ]
 
@@ -330,8 +330,8 @@ def _ending(view: StatusView, active: ExitView, reason: str) -> list[str]:
     elif view.not_judged_reason:
         waits = "market data returns"
     else:
-        return [f"{over}: no order is left on the book, it ends at once.", *last]
-    return [f"{over}: no order is left on the book, it is over when {waits}.", *last]
+        return [f"{over}: no order is left on the book; it ends at once.", *last]
+    return [f"{over}: no order is left on the book; it is over when {waits}.", *last]
 
 
 def _progress(view: StatusView, active: ExitView) -> str:

@@ -29,7 +29,7 @@ def breaker_until(breaker: Breaker) -> str:
 def breaker_tripped(rules: SymbolRules, trip: BreakerTrip) -> str:
     """A loss limit is reached: what it is, what does not happen any more, and until when."""
     return (
-        f"breaker: {measured(trip)} by {trip.breaker.value}; no take-profit, no breakout, no buy "
+        f"breaker: {measured(trip)}, set by {trip.breaker.value}; no take-profit, no breakout, no buy "
         f"{breaker_until(trip.breaker)}; {stop_stays_active(rules)}"
     )
 
@@ -86,8 +86,8 @@ def balance_moved(asset: str, expected: Decimal, reported: Decimal) -> str:
 def second_instance(client_order_id: str, order_id: int) -> str:
     """Two processes trade one account; this one ends."""
     return (
-        f"second instance: another process sent order {order_id} on this account; this one stops trading and ends, "
-        f"let only one of them run ({client_order_id})"
+        f"second instance: another process sent order {order_id} on this account; this one stops trading and ends; "
+        f"run only one of them ({client_order_id})"
     )
 
 

@@ -61,7 +61,7 @@ class PositionChange:
 
 @dataclass(frozen=True, slots=True)
 class PositionTimeline:
-    """The anchors, oldest first; the exits since the first of them; the one that goes on, if any.
+    """The anchors, oldest first; the exits since the first of them; the exit still in progress, if any.
 
     `marker_needed`: no exit of ours and no marker proves the last anchor. `alerts` are sentences.
     """
@@ -142,7 +142,7 @@ def position_changes(
 def _with_side_of_exit(
     timeline: PositionTimeline, active_exit: HistoricalExit, foreign_fills: Sequence[AccountTrade], now: CurrentPosition
 ) -> PositionTimeline:
-    """The timeline whose last regime is the side of the active exit, even where the anchors say otherwise."""
+    """The timeline, changed to end in the regime that the active exit sells, even where the anchors differ."""
     regime = active_exit.sold_regime
     last = timeline.changes[-1] if timeline.changes else None
     if last is not None and last.regime is regime:

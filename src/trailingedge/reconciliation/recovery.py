@@ -146,7 +146,7 @@ async def _clear_leftovers(
 
 def _age_key(order: OrderRecord) -> tuple[int, int]:
     own = exit_id(order.client_order_id)
-    # The higher number is the newer exit; within an exit the higher order id is the newer order.
+    # The exit with the higher number is newer; within one exit, so is the order with the higher order id.
     return (0 if own is None else own.number), order.order_id
 
 
@@ -203,7 +203,7 @@ async def _rebuild_state(
         last = replace(timeline.changes[-1], shuts_gate=False)
         days = await days_since(last.market_ms, now.market_ms, fetch)
         return rebuild(replace(timeline, changes=(last,)), (), days, now)
-    # The hard stop that shut the gate may lie before the horizon. Open is the state that trades; the alert says so.
+    # The hard stop that shut the gate may be too old to be found. An open gate allows trading; the alert says so.
     if len(recent) < len(timeline.changes) and recent[0].regime is Regime.QUOTE:
         alerts.append("restart: the last exit is more than 30 days old; the gate is taken to have been open")
     timeline = replace(timeline, changes=recent)

@@ -88,7 +88,7 @@ class DuplicateInstanceCheck:
         return UnexpectedOrderAction.CANCEL if busy else UnexpectedOrderAction.ADOPT
 
     def _is_plausible(self, order: OrderSighting) -> bool:
-        """Whether a process can have given its number by now, and it has an order id, unless it was rejected."""
+        """Whether its number can have been given by now. It also needs an order id, unless it was rejected."""
         own = exit_id(order.client_order_id)
         # Another process may estimate the time wrongly, but not by a day; a number beyond that is garbage.
         timely = own is None or own.number in self._ours or own.number <= self._now_ms + DAY_MS
@@ -123,7 +123,7 @@ def _progress(order: OrderRecord) -> tuple[Decimal, bool]:
 
 
 class OrphanOrders:
-    """Orders to be cancelled, by order id. That one is gone shows in the open orders, not in our request."""
+    """Orders to be cancelled, by order id. Only the list of open orders tells that one is gone, not our request."""
 
     def __init__(self) -> None:
         self._to_cancel: dict[int, str] = {}
@@ -144,7 +144,7 @@ class OrphanOrders:
         return bool(self._to_cancel)
 
     def next_command(self, now_s: float) -> OrderCommand | None:
-        """Cancel the first; if its end is not reported, query it; so on in turn, one request a second."""
+        """Cancel and query the first order by turns until it is gone, one request a second."""
         if not self._to_cancel or now_s < self._next_s:
             return None
         # One request a second: an orphan is rare, and the main exit must not lose its rate budget to it.

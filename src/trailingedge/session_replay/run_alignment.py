@@ -6,7 +6,7 @@ from typing import Final
 
 from trailingedge.session_replay.comparable import action_key
 
-MATCH_WINDOW_NS: Final = 10_000_000_000  # so much later the other run may still do the same
+MATCH_WINDOW_NS: Final = 10_000_000_000  # how much later the other run may do the same
 _NOT_COMPARED: Final = (b'["alert"', b'["alarm"')
 
 

@@ -18,7 +18,7 @@ MAX_LAG_MS: Final = 20_000  # versions older than this are dropped, but for the 
 
 
 class AccountRecords(Protocol):
-    """What queries read of an account: the current one (`SimAccount`) or a lagged one."""
+    """The part of an account that queries read. The account is the current one (`SimAccount`) or a lagged one."""
 
     @property
     def uid(self) -> int: ...

@@ -22,8 +22,8 @@ BarCloseResult = tuple[StrategyState, tuple[StrategySignal, ...]]
 def apply_closed_bars(state: StrategyState, closes: Iterable[ClosedKline], params: StrategyParams) -> BarCloseResult:
     """`state` after klines that closed while we were offline, oldest first: high and gate change, no exit starts.
 
-    The high differs from the high of a run without the gap by at most the widest spread in it: a kline knows
-    trades, not the book.
+    The high differs from the high of a run without the gap by at most the widest spread during the gap: a
+    kline shows trades, not the book.
     """
     signals: tuple[StrategySignal, ...] = ()
     for closed in closes:
@@ -117,7 +117,7 @@ def _apply_quote_stop(
 
 
 def remember_close(state: StrategyState, close: float, close_ms: int, channel: Channel | None) -> BarCloseResult:
-    """`state` with this close as the one that the next is compared with; signals the first close of a breakout."""
+    """`state` with this close kept, to be compared with the next; signals the first close of a breakout."""
     state, signals = _signal_breakout(state, close, channel)
     return replace(state, last_close=close, last_close_ms=close_ms), signals
 

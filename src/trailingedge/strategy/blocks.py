@@ -59,7 +59,7 @@ def exit_blocks(
     paused: bool,
     settled: bool = True,
 ) -> tuple[TradeBlock, ...]:
-    """What keeps the strategy from an exit of its own accord, a take-profit or a breakout; empty if nothing does."""
+    """What keeps the strategy from starting a take-profit or a breakout by itself; empty if nothing does."""
     # The common case first: a backtest calls this at every tick that it cannot skip.
     if funded and has_book and settled and not (halted or exiting or gate_shut or paused):
         return ()

@@ -147,7 +147,7 @@ class Evaluation:
 
 
 def update_holdings(evaluation: Evaluation) -> None:
-    """Remember the balances while they are settled, and the last time without a trusted book."""
+    """Remember the balances if they are settled, and the present time if there is no trusted book."""
     state, inputs = evaluation.state, evaluation.inputs
     if inputs.top is None:
         state = replace(state, untrusted_book_ms=inputs.market_ms)

@@ -1,4 +1,4 @@
-"""What a finished exit means for the side held: one reading, used live and by the restart.
+"""What a finished exit means for the side held: the same rules live and at a restart.
 
 The live strategy concludes from the progress of its exit, the restart from the account's order history. Both must
 reach the same side, anchor and gate, or a restart would change what the strategy does next.
@@ -24,7 +24,7 @@ class SideChange:
 
 
 def after_filled_exit(kind: ExitKind, side: Side, average: Decimal | float) -> SideChange:
-    """The change that an exit makes which sold all it could, at the `average` price of its fills."""
+    """The change made by an exit that sold all it could, at the `average` price of its fills."""
     return SideChange(regime_after(side), float(average), shuts_gate=kind is ExitKind.FLUSH)
 
 
@@ -34,7 +34,7 @@ def side_after_partial_exit(held: Regime, holdings: Holdings, top: BookTop, para
 
 
 def after_partial_exit(held: Regime, side_held: Regime, average: Decimal | float) -> SideChange | None:
-    """The change that an exit from `held` makes which sold only a part; None where the side stays.
+    """The change made by an exit from `held` that sold only a part; None where the side stays.
 
     `side_held` is the side held since. Its anchor is the average of the fills. The gate stays as it is, even after
     a hard stop: what was sold was not enough to be out.

@@ -14,7 +14,7 @@ from trailingedge.strategy.inputs import StrategyParams
 
 @dataclass(frozen=True, slots=True)
 class MinGain:
-    """The least gain that arms the trail, by its three terms: the largest counts.
+    """The least gain that arms the trail: the largest of three terms.
 
     `static` is the setting, `fees` covers both fees and the buffer, `donchian` is a share of the channel's width;
     infinite where that share is as large as the price.

@@ -20,7 +20,7 @@ class RankedTrial:
     """One combination in one fold. Fractions are gains relative to the first value; ranks count from 1.
 
     `in_sample` is the days it was chosen on, `out_of_sample` the days it is tested on. `exits` and `drawdown_frac` are
-    out of sample. Without such days they are of all days, and the out-of-sample values are None.
+    out of sample. If there are no out-of-sample days, these two are of all days, and the out-of-sample values are None.
     """
 
     number: int
@@ -190,7 +190,7 @@ def _ranks(growths: Mapping[int, float]) -> dict[int, int]:
 
 def _compound(fractions: Iterable[float | None]) -> float | None:
     known = list(fractions)
-    # Without one of the factors the product would be of other days than the caller compares it with.
+    # With a factor missing, the product would cover fewer days than what the caller compares it with.
     if not known or any(fraction is None for fraction in known):
         return None
     return prod(1.0 + fraction for fraction in known if fraction is not None) - 1.0

@@ -29,7 +29,7 @@ class FeedHandover:
         self.late = False  # the update being published was held for a while: a newer one may follow at once
 
     def add_feed(self, feed: object, *, alone: bool) -> None:
-        """Add a feed: `alone`, it is the source from its first update; else it is the successor of the source."""
+        """Add a feed. If `alone`, it is the source from its first update; otherwise it is to succeed the source."""
         self._held = []
         if alone:
             self._source, self._successor, self._update_id = feed, None, _NONE_YET

@@ -1,4 +1,4 @@
-"""Fill recovery: finds fills that no event reported in the account's trade list and makes execution reports of them.
+"""Fill recovery: finds in the trade list what no event reported, and makes execution reports of it.
 
 Theory of operation. Fills that happen while no connection is open are reported by no event, and a stream may lose one.
 `myTrades` has them all, by growing trade id. `start` notes the newest id; each `find_missed` reads the list from there
@@ -139,7 +139,7 @@ class FillRecovery:
         self, account: FillRecoveryApi, order: OrderRecord, fills: Sequence[AccountTrade]
     ) -> Iterable[ExecutionReport]:
         """Return reports of all fills of an order; `fills` may lack those from before the position."""
-        # Fewer than the order has: it was partly filled before the position. The sums in the reports need all of them.
+        # If some are missing, the order was partly filled before the position. The sums in the reports need all fills.
         if sum((fill.quantity for fill in fills), ZERO) != order.filled_quantity:
             fills = await _all_trades(account, 0, order.order_id)
         return to_reports(self._symbol, order, fills)

@@ -55,7 +55,7 @@ async def klines(api: RequestCaller, symbol: str, interval: str, count: int) -> 
 
 
 def _page_size(rows: int) -> int:
-    """Return the size of equal pages, as few as possible.
+    """Return the number of rows per page that makes all pages equal and their number as small as possible.
 
     Equal, because memory peaks with the largest page: its JSON is many times larger than the klines made of it.
     """

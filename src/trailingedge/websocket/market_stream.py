@@ -182,7 +182,7 @@ class MarketStream:
         return self._market_state.top_confirmed_s >= feed.opened_s
 
     async def _probe(self, feed: "StreamConnection") -> bool:
-        """Ask for the best prices and compare. Returns False when there was no usable reply."""
+        """Ask for the best prices and compare them with the streamed ones. Returns False without a usable reply."""
         proven_s = self._market_state.top_confirmed_s
         try:
             fetched = await market_fetch.book(self._api, self._symbol, self._probe_after_s)
@@ -205,7 +205,7 @@ class MarketStream:
     # Messages --------------------------------------------------------------------------------
 
     def on_message(self, message: StreamMessage, feed: "StreamConnection") -> None:
-        """Handle a message of any connection; during a rotation two deliver."""
+        """Handle a message of any connection: there are two during a rotation."""
         match message:
             case BookUpdate():
                 self.on_book(message, feed)
@@ -338,7 +338,7 @@ class StreamConnection:
         await self._stream.wait_until_caught_up(self)
 
     async def watch(self) -> None:
-        """Probe and fill gaps while this connection is active."""
+        """Confirm the best prices and fill gaps in the klines while this connection is active."""
         await self._stream.watch(self)
 
     async def drain(self) -> None:

@@ -45,7 +45,7 @@ class NoResponse:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The request was never written to a socket: certainly not executed. `wait_s`: the exchange accepts none before."""
+    """The request was never written to a socket: certainly not executed. `wait_s`: how long the next one must wait."""
 
     reason: str
     wait_s: float = 0.0

@@ -39,7 +39,9 @@ class Retry:
             except (SessionLost, OutcomeUnknown, RequestRefused, ProtocolViolation) as error:
                 reason, wait_s = str(error), self._requested_wait_s(error)
             if wait_s:
-                logger.warning("start request delayed peer=%r reason=%r wait_s=%.0f", self._peer, reason, wait_s)
+                logger.warning(
+                    "start request waits before a retry peer=%r reason=%r wait_s=%.0f", self._peer, reason, wait_s
+                )
                 await self._clock.sleep(wait_s + _PAUSE_S)
                 continue
             attempt += 1

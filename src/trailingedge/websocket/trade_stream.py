@@ -83,7 +83,7 @@ class TradeStream:
         await self._supervisor.run()
 
     def on_frame(self, frame: str | bytes, request_rotation: RotationCallback) -> None:
-        """Handle a frame of any connection; during a rotation two deliver. Raises ProtocolViolation."""
+        """Handle a frame of any connection: there are two during a rotation. Raises ProtocolViolation."""
         trade = read_trade(frame, self._symbol)
         if isinstance(trade, str):
             request_rotation(trade)
