@@ -95,7 +95,7 @@ SEES_SETTINGS: Final = {
     "app.runner",
     "live.factory",
     "commands.setting_flags",  # reads them from flags
-    "commands.checks.exchange_access",  # the types of the functions of `app` that open an exchange or try Telegram
+    "commands.checks.check_target",  # the types of the functions of `app` that open an exchange or try Telegram
 }
 OF_THE_WHOLE: Final = {"simulation", "benchmarks"}  # folders of tests that mirror no folder of the source
 TOP_LEVEL: Final = {

@@ -33,7 +33,7 @@ OF_OTHERS: Final = (
 SHARED: Final = {
     "trailingedge.commands.setting_flags",
     "trailingedge.commands.checks",
-    "trailingedge.commands.checks.exchange_access",
+    "trailingedge.commands.checks.check_target",
     "trailingedge.notifications.telegram_loader",  # loads the others only where there is a bot
 }
 # What can wait until the first requests are on their way.

@@ -7,7 +7,7 @@ from decimal import Decimal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.commands.checks.exchange_access import CheckTarget
+from trailingedge.commands.checks.check_target import CheckTarget
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import RealClock
 from trailingedge.simulator.exchange_spec import ExchangeSpec

@@ -12,7 +12,7 @@ from trailingedge.accounting.summary_json import Totals, compute_totals
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands import account_download
 from trailingedge.commands.account_download import TimeRange, read_account
-from trailingedge.commands.checks.exchange_access import CheckTarget, CheckTools
+from trailingedge.commands.checks.check_target import CheckTarget, CheckTools
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.core.time_units import DAY_MS

@@ -10,7 +10,7 @@ import pytest
 from tests.commands.fast_exchange import arena
 
 from trailingedge.commands import check
-from trailingedge.commands.checks.exchange_access import CheckTarget
+from trailingedge.commands.checks.check_target import CheckTarget
 from trailingedge.config import OPTIONS, Settings, env_example, settings_table
 from trailingedge.core.errors import ExitCode
 

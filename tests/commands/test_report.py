@@ -15,7 +15,7 @@ from tests.session_replay.golden_sessions import path_of
 
 from trailingedge.commands import report
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.exchange_access import CheckTarget, CheckTools
+from trailingedge.commands.checks.check_target import CheckTarget, CheckTools
 from trailingedge.commands.checks.local import LocalProblems
 from trailingedge.commands.report import _parse_time, _parse_to
 from trailingedge.config import Settings

@@ -29,8 +29,8 @@ from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.order_entry import OWNER, Exchange
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import run_virtual
-from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import StrategyState
+from trailingedge.strategy.unit_value import price_at
 
 SAMPLE_EVERY_S: Final = 0.05
 READY_WITHIN_S: Final = 30.0

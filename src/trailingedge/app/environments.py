@@ -11,7 +11,7 @@ from random import Random
 
 from trailingedge.app.run_options import SimulationOptions
 from trailingedge.auth.manager import KeyManager
-from trailingedge.commands.checks.exchange_access import CheckTarget
+from trailingedge.commands.checks.check_target import CheckTarget
 from trailingedge.config import Endpoints, Settings, TradingMode, endpoints
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError

@@ -18,7 +18,7 @@ from trailingedge.simulator.feeds.historical import RecordedMarket, open_market
 from trailingedge.simulator.feeds.inspection import files_of_other_symbols, interval_name
 from trailingedge.simulator.klines import INTERVALS
 from trailingedge.strategy.inputs import Holdings
-from trailingedge.strategy.regime import more_valuable_regime
+from trailingedge.strategy.unit_value import more_valuable_regime
 
 DEFAULT_BASE: Final = Decimal(1)
 

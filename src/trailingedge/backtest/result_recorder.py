@@ -19,9 +19,9 @@ from trailingedge.report.order_log import fill_of, order_log_entry
 from trailingedge.risk.circuit_breakers import BreakerTrip, BreakerTripped
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import StrategyParams
-from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import StrategyState
 from trailingedge.strategy.trailing_take_profit import compute_min_gain, compute_trail
+from trailingedge.strategy.unit_value import price_at
 
 BaseAndQuote = tuple[float, float]
 _RawCandle = tuple[int, int, int, int, int]  # open time, and open, high, low and close in ticks

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Final
 
-from trailingedge.commands.checks.exchange_access import CheckTarget, CheckTools
+from trailingedge.commands.checks.check_target import CheckTarget, CheckTools
 from trailingedge.commands.checks.market_stream_check import background
 from trailingedge.core.errors import RequestRefused, SessionLost
 from trailingedge.core.time_units import DAY_MS

@@ -16,7 +16,7 @@ from typing import Final
 
 from trailingedge.commands import setting_flags
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.exchange_access import OpenCheckTarget
+from trailingedge.commands.checks.check_target import OpenCheckTarget
 from trailingedge.commands.checks.local import LocalProblems
 from trailingedge.commands.checks.online import OnlineChecks
 from trailingedge.commands.checks.result import CheckResult, exit_code, quiet_log

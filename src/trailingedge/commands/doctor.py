@@ -16,7 +16,7 @@ from typing import Final
 
 from trailingedge.commands import setting_flags
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.exchange_access import OpenCheckTarget, TelegramCheck
+from trailingedge.commands.checks.check_target import OpenCheckTarget, TelegramCheck
 from trailingedge.commands.checks.online import OnlineChecks, ResultCallback
 from trailingedge.commands.checks.result import (
     CheckResult,

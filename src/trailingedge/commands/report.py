@@ -19,7 +19,7 @@ from typing import Final
 from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.account_download import TimeRange, read_account
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.exchange_access import CheckTarget, CheckTools, OpenCheckTarget
+from trailingedge.commands.checks.check_target import CheckTarget, CheckTools, OpenCheckTarget
 from trailingedge.commands.checks.result import quiet_log
 from trailingedge.commands.cli_errors import STDOUT
 from trailingedge.core.errors import (

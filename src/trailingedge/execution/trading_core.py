@@ -37,8 +37,8 @@ from trailingedge.risk.duplicate_instance import OrphanOrders, late_exits_of
 from trailingedge.risk.risk_engine import RiskEngine
 from trailingedge.strategy.decide import Decision, decide
 from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, StrategyCommand, StrategyParams
-from trailingedge.strategy.regime import is_tradable
 from trailingedge.strategy.state import ActiveExit, StrategyState
+from trailingedge.strategy.unit_value import is_tradable
 
 _BALANCES_LATE_S: Final = 1.0  # the balances usually follow a fill at once; after this time they are queried
 _FOREIGN_FILL_MS: Final = 10_000  # a foreign fill older than this did not cause a change seen now

@@ -20,7 +20,7 @@ from trailingedge.notifications.alert_sinks import Alerts
 from trailingedge.notifications.announcer import Announcer
 from trailingedge.reconciliation.exit_ledger import exit_totals
 from trailingedge.reconciliation.recovery import RecoveredState
-from trailingedge.strategy.regime import price_at
+from trailingedge.strategy.unit_value import price_at
 from trailingedge.websocket.account import AccountSession
 
 logger = logging.getLogger(__name__)

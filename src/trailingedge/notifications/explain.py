@@ -39,9 +39,9 @@ from trailingedge.notifications.status import (
 )
 from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.decide import Decision
-from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import ShutBy
 from trailingedge.strategy.trailing_take_profit import MinGain, Trail
+from trailingedge.strategy.unit_value import price_at
 
 _PURPOSES: Final[Mapping[ExitKind, str]] = {
     ExitKind.TAKE_PROFIT: "to take profit",

@@ -4,8 +4,8 @@ from trailingedge.model.market import Side, SymbolRules
 from trailingedge.notifications import event_messages
 from trailingedge.reconciliation.history_types import HistoricalExit
 from trailingedge.reconciliation.recovery import RecoveredState
-from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import StrategyState
+from trailingedge.strategy.unit_value import price_at
 
 
 def exit_resumed(rules: SymbolRules, past: HistoricalExit) -> str:

@@ -20,8 +20,8 @@ from trailingedge.reconciliation.history_types import (
     newest_finished,
 )
 from trailingedge.strategy.inputs import Holdings, StrategyParams
-from trailingedge.strategy.regime import is_tradable
 from trailingedge.strategy.side_change import SideChange, after_filled_exit, after_partial_exit, regime_after
+from trailingedge.strategy.unit_value import is_tradable
 
 TimelineEntry = HistoricalExit | AnchorMarker
 

@@ -16,9 +16,9 @@ from trailingedge.reconciliation.history_types import HistoricalExit
 from trailingedge.reconciliation.rebuild import HistoryFold
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
-from trailingedge.strategy.regime import price_at, unit_value
 from trailingedge.strategy.state import ActiveExit, StrategyState
 from trailingedge.strategy.trailing_take_profit import compute_min_gain, compute_trail
+from trailingedge.strategy.unit_value import price_at, unit_value
 
 
 @dataclass(frozen=True, slots=True)

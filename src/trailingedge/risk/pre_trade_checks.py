@@ -40,8 +40,8 @@ from trailingedge.model.order_commands import (
 from trailingedge.model.order_outcomes import Accepted, OrderOutcome, Rejected, RejectReason, Unanswered
 from trailingedge.reconciliation.exit_ledger import exit_id
 from trailingedge.strategy.decide import Decision
-from trailingedge.strategy.regime import unit_value
 from trailingedge.strategy.state import StrategyState
+from trailingedge.strategy.unit_value import unit_value
 
 _REQUESTS_KEPT: Final = 64
 _ORDERS_KEPT: Final = 1000

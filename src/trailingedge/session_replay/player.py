@@ -37,9 +37,9 @@ from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.session_replay.comparable import action_key
-from trailingedge.session_replay.divergence_status import StatusAt, status_of
 from trailingedge.session_replay.input_output_pairs import EventBatch, read_batches
 from trailingedge.session_replay.run_alignment import MATCH_WINDOW_NS, Difference, UnorderedComparison
+from trailingedge.session_replay.status_at_divergence import StatusAt, status_of
 from trailingedge.simulator.virtual_loop import VirtualLoop
 
 Args = TypeVarTuple("Args")

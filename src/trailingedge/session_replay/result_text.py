@@ -10,7 +10,7 @@ from textwrap import fill
 from typing import Final
 
 from trailingedge.notifications.event_messages import counted, figure
-from trailingedge.session_replay.divergence import Divergence
+from trailingedge.session_replay.explain_divergence import Divergence
 from trailingedge.session_replay.formatting import describe_line, field_differences
 from trailingedge.session_replay.run import ReplayResult
 from trailingedge.session_replay.run_alignment import Difference

@@ -27,7 +27,7 @@ from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import StateView
 from trailingedge.notifications.status import StatusView
-from trailingedge.session_replay.divergence import Divergence, explain_divergence
+from trailingedge.session_replay.explain_divergence import Divergence, explain_divergence
 from trailingedge.session_replay.player import (
     EndOfRecord,
     ReplayDiverged,

@@ -18,10 +18,10 @@ from trailingedge.strategy.blocks import TradeBlock, exit_blocks
 from trailingedge.strategy.evaluation_context import Evaluation, raise_high, update_holdings, update_position_side
 from trailingedge.strategy.exit_completion import finish_exit
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
-from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import Phase, ReentryGate, StrategyState
 from trailingedge.strategy.strategy_events import StrategySignal
 from trailingedge.strategy.trailing_take_profit import Trail
+from trailingedge.strategy.unit_value import price_at
 
 
 class Rule(Enum):

@@ -13,7 +13,6 @@ from trailingedge.strategy.blocks import REFUSALS, TradeBlock, exit_blocks, flip
 from trailingedge.strategy.evaluation_context import Evaluation
 from trailingedge.strategy.hard_stop import is_breached, is_confirmed
 from trailingedge.strategy.inputs import StrategyCommand
-from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import ActiveExit, StrategyState
 from trailingedge.strategy.strategy_events import (
     ExitRelabelled,
@@ -23,6 +22,7 @@ from trailingedge.strategy.strategy_events import (
     HardStopTriggered,
     Squeezed,
 )
+from trailingedge.strategy.unit_value import price_at
 
 
 def halt(evaluation: Evaluation) -> bool:

@@ -11,7 +11,6 @@ from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, Ord
 from trailingedge.model.market import ZERO, Regime, Side
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
-from trailingedge.strategy.regime import is_tradable, more_valuable_regime, unit_value
 from trailingedge.strategy.state import ActiveExit, StrategyState
 from trailingedge.strategy.strategy_events import (
     CommandRefused,
@@ -23,6 +22,7 @@ from trailingedge.strategy.strategy_events import (
     Unfunded,
 )
 from trailingedge.strategy.trailing_take_profit import Trail, compute_min_gain, compute_trail
+from trailingedge.strategy.unit_value import is_tradable, more_valuable_regime, unit_value
 
 
 class Evaluation:

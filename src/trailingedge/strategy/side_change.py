@@ -10,8 +10,8 @@ from decimal import Decimal
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import BookTop, Regime, Side
 from trailingedge.strategy.inputs import Holdings, StrategyParams
-from trailingedge.strategy.regime import more_valuable_regime
 from trailingedge.strategy.state import ReentryGate, ShutBy, StrategyState
+from trailingedge.strategy.unit_value import more_valuable_regime
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import ZERO, Regime, Side
 from trailingedge.strategy.inputs import Holdings
-from trailingedge.strategy.regime import unit_value
+from trailingedge.strategy.unit_value import unit_value
 
 
 class Phase(Enum):

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Final
 
-from trailingedge.commands.checks.exchange_access import CheckTools
+from trailingedge.commands.checks.check_target import CheckTools
 from trailingedge.commands.checks.result import CheckResult, failure, passed, warning
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode
 from trailingedge.live.node_params import CheckParams

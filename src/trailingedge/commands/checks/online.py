@@ -14,7 +14,7 @@ from trailingedge.auth import api_key_permissions
 from trailingedge.auth.api_key_permissions import Permissions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands.checks import canary_order, market_stream_check
-from trailingedge.commands.checks.exchange_access import CheckTarget, CheckTools
+from trailingedge.commands.checks.check_target import CheckTarget, CheckTools
 from trailingedge.commands.checks.market_stream_check import StreamCheck, background
 from trailingedge.commands.checks.result import CheckResult, failure, passed, skipped, warning
 from trailingedge.core.errors import (
@@ -34,7 +34,7 @@ from trailingedge.model.market import ZERO, BookTop, SymbolRules
 from trailingedge.model.market_state import MarketState
 from trailingedge.notifications import event_messages
 from trailingedge.strategy.inputs import Holdings
-from trailingedge.strategy.regime import more_valuable_regime
+from trailingedge.strategy.unit_value import more_valuable_regime
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.account_stream import AccountStream

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from trailingedge.core.time_units import DAY_MS
-from trailingedge.simulator.api.methods import AccountMethod, RequestWeight, Result, SignedCall
+from trailingedge.simulator.api.method_types import AccountMethod, RequestWeight, Result, SignedCall
 from trailingedge.simulator.errors import ExchangeError, bad_combination, missing_parameter
 from trailingedge.simulator.exchange_spec import format_amount
 from trailingedge.simulator.orders import SimOrder

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from trailingedge.core.time_units import MINUTE_MS
-from trailingedge.simulator.api.methods import MarketMethod, MethodCall, RequestWeight, Result
+from trailingedge.simulator.api.method_types import MarketMethod, MethodCall, RequestWeight, Result
 from trailingedge.simulator.errors import ExchangeError, bad_combination, invalid_parameter, invalid_symbol
 from trailingedge.simulator.exchange_spec import format_amount
 from trailingedge.simulator.klines import INTERVALS, Interval, kline_row_json

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final
 
 from trailingedge.model.market import Side
-from trailingedge.simulator.api.methods import AccountMethod, RequestWeight, Result, SignedCall
+from trailingedge.simulator.api.method_types import AccountMethod, RequestWeight, Result, SignedCall
 from trailingedge.simulator.errors import (
     FILTER_CODE,
     PEG_PRICE,

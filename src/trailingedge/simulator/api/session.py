@@ -27,7 +27,7 @@ from typing import Final
 from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.simulator.api.account import ACCOUNT_METHODS
 from trailingedge.simulator.api.market import MARKET_METHODS
-from trailingedge.simulator.api.methods import AccountMethod, MethodCall, SignedCall
+from trailingedge.simulator.api.method_types import AccountMethod, MethodCall, SignedCall
 from trailingedge.simulator.api.orders import ORDER_METHODS
 from trailingedge.simulator.errors import ExchangeError, invalid_api_key, missing_parameter
 from trailingedge.simulator.order_entry import Exchange

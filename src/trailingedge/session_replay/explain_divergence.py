@@ -22,8 +22,8 @@ from trailingedge.session_replay.player import SessionPlayer
 from trailingedge.session_replay.record_decoder import decode_decision, settings_from_header
 from trailingedge.session_replay.run_alignment import Difference
 from trailingedge.strategy.decide import Decision
-from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import ActiveExit
+from trailingedge.strategy.unit_value import price_at
 
 _REQUESTS: Final = (b'[">",', b'["!>",')
 _EVENT: Final = b'["news",'

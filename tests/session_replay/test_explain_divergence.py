@@ -18,7 +18,7 @@ from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import StateView
 from trailingedge.notifications.explain import why
-from trailingedge.session_replay.divergence import explain_recorded
+from trailingedge.session_replay.explain_divergence import explain_recorded
 from trailingedge.session_replay.run import replay_session
 from trailingedge.simulator.feeds.ticks import Tick
 

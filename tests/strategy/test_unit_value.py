@@ -4,7 +4,7 @@ import pytest
 from tests.strategy.strategy_harness import held, params, top
 
 from trailingedge.model.market import Regime
-from trailingedge.strategy.regime import is_tradable, more_valuable_regime, price_at, unit_value
+from trailingedge.strategy.unit_value import is_tradable, more_valuable_regime, price_at, unit_value
 
 
 @pytest.mark.parametrize(
