@@ -1,7 +1,7 @@
 """The WebSocket API: one connection's session, and a handler for each request method.
 
 `session` parses a frame, checks API key, signature and timestamp, charges the request weight and calls the
-handler. `methods` defines what a handler receives and what it costs; `market`, `account` and `orders` hold
+handler. `method_types` defines what a handler receives and what it costs; `market`, `account` and `orders` hold
 the handlers. A handler reads its parameters, asks the exchange and returns the `result` object, or raises
 `ExchangeError`, which the session turns into an error frame.
 
