@@ -153,7 +153,7 @@ FILES = [
         a_packed_text, "neither a market file nor a recorded", "neither a recorded session nor a saved report"
     ),
     pytest.param(a_picture, "is no CSV text", "neither a recorded session nor a saved report"),
-    pytest.param(no_file, "no such file; name CSV or ZIP files", "No such file or directory; name a file"),
+    pytest.param(no_file, "no such file; name CSV or ZIP files", "No such file or directory; name a recorded session"),
 ]
 
 

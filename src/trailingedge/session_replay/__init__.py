@@ -5,8 +5,8 @@ questions: does this version of the program still do the same as the recorded on
 settings, where does it first act differently, and why.
 
 `run.replay_session` is the entry, `player` feeds the inputs, `run_alignment` and `comparable` compare the outputs,
-`explain_divergence` explains a difference in the words of the status and `why`, `formatting` and `result_text` print it.
-`session_report` builds the report of a recorded session by observing its replay.
+`explain_divergence` explains a difference in the words of the status and `why`, `formatting` and `result_text` print
+it. `session_report` builds the report of a recorded session by observing its replay.
 
 Imports: `eventlog` (the records), `live` (the daemon), `notifications` and `report` (the words), and the virtual event
 loop of `simulator`. Called by `commands.replay` and `commands.report`, which load it only for a session, because it
