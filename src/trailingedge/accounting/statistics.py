@@ -125,7 +125,7 @@ class RunStatistics:
 
     @property
     def hold_base_frac(self) -> float:
-        """What holding the base asset alone would have given."""
+        """Return the growth that holding only the base asset would have given."""
         return growth(self.first_bid, self.last_bid)
 
     def replaces_of(self, exit_number: int) -> int:
@@ -171,7 +171,7 @@ class RunStatistics:
         return tuple(self._between(*edges) for edges in pairwise((began, *self._midnights, self.equity_point())))
 
     def _cut_day_at(self, market_ms: int) -> None:
-        """Close the day where `market_ms` is on the next one: what follows counts for that."""
+        """Close the day if `market_ms` is after it, so that later events count for the next day."""
         if self.first_value and market_ms >= self._tomorrow_ms:
             self._midnights.append(self.equity_point())
             self._tomorrow_ms = (market_ms // DAY_MS + 1) * DAY_MS
@@ -264,7 +264,7 @@ class DailyResults:
         self._began: EquityPoint | None = None
 
     def day_result_due(self, market_ms: int) -> PeriodResult | None:
-        """The day so far, once, when its last minute has begun; else None. Call it after `mark_to_market`."""
+        """Return the day's result once, in its last minute; else None. Call this after `mark_to_market`."""
         day, of_day_ms = divmod(market_ms, DAY_MS)
         if day != self._day:
             self._day, self._began = day, self._tally.equity_point()
@@ -287,7 +287,7 @@ def win_rate(exits: Iterable[FinishedExit]) -> WinRate:
 
 
 def slippage_frac(side: Side, mid_price: Decimal | None, average: Decimal | None) -> float | None:
-    """How much worse than the mid price at the trigger, as a fraction of it; None where one of them is not known."""
+    """Return how much worse `average` is than `mid_price`, as a fraction of it; None if either is not known."""
     if average is None or not mid_price:
         return None
     worse = mid_price - average if side is Side.SELL else average - mid_price

@@ -1,9 +1,9 @@
 """Application: runs one trading session for the command line.
 
-`bootstrap` dials the connections and imports the rest; `runner` then opens the `environments` of the trading mode,
-builds the node and runs it, with record, alerts, hotkeys, control socket and watchdog beside it. `settings_reload`
-applies changed settings. `run_options` is what `main` hands over.
+`bootstrap` dials the connections and imports the other modules. `runner` then opens the environment of the trading mode
+(`environments`), builds the node, and runs it together with record, alerts, hotkeys, control socket and watchdog.
+`settings_reload` applies changed settings. `run_options` defines the options that `main` passes to `runner`.
 
-It may import every other package, and it is one of the few that see all settings (`tests/test_architecture.py` names
-them). Only `main` calls it; commands receive the functions of `environments` that they need from `main`.
+This package may import every other one, and is one of the few that see all settings (`tests/test_architecture.py` names
+them). Only `main` calls it. Commands receive the functions of `environments` that they need from `main`.
 """

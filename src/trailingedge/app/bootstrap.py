@@ -1,7 +1,7 @@
-"""Bootstrap of a run: dials the connections first, and imports what uses them while they open.
+"""Bootstrap of a run: dials the connections first, and imports the rest of the program while they open.
 
-Importing takes most of the time of a start. So before the first dial only what a dial needs is imported; the rest
-follows in portions, between which the event loop serves the handshakes. The signer starts beside that.
+Imports take most of the time of a start. So before the first dial only the modules for dialing are imported. The others
+follow in portions, and between two portions the event loop serves the handshakes.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from trailingedge.websocket.startup_dial import market_url, preconnect
 
 _FIRST_HANDSHAKE_S: Final = 0.02  # on the loopback the whole handshake; elsewhere until the network has our request
 _BETWEEN_PORTIONS_S: Final = 0.001
-# From the lowest package up, in portions of about the same size. A thread would need no portions, but what a thread
-# allocates comes from an arena of its own, and that costs memory for the rest of the run.
+# Ordered from the lowest package up, in portions of similar size. A thread could import everything at once, but its
+# allocations would come from a separate arena, which costs memory for the rest of the run.
 _PORTIONS: Final = (
     "trailingedge.strategy.decide",
     "trailingedge.websocket.market_stream",
@@ -59,7 +59,7 @@ async def _run(options: RunOptions, ui: InteractiveUi, log: Logging) -> ExitCode
 
 
 def _first_urls(settings: Settings) -> Sequence[str]:
-    """Addresses to dial first, the market's before the account's; none for the embedded exchange, not open yet."""
+    """Return the addresses to dial first: market, then account. The embedded exchange has none before it is opened."""
     at = endpoints(settings) if settings.trading_mode.needs_key else None
     if at is None:
         return ()

@@ -39,7 +39,7 @@ def recorded_market(settings: Settings, files: Sequence[Path], symbol: str | Non
 
 
 def relabelling_warnings(files: Sequence[Path], symbol: str) -> list[str]:
-    """A warning for each file whose name, as the exchange gives it, says another symbol."""
+    """Return a warning for each file whose name contains a symbol other than `symbol`."""
     return [
         f"{path} is {other} by its name: its prices are played as those of {symbol}, which is what SYMBOL says"
         for other, path in files_of_other_symbols(files, symbol).items()

@@ -22,9 +22,9 @@ StepPrinter = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class TradingEnvironment:
-    """An exchange to trade on. `shown` are the addresses that people read, where they differ.
+    """An exchange to trade on. `shown` holds the addresses for display; in paper mode they differ from `endpoints`.
 
-    `ended` is set when its market has ended, for the reason `why_ended`. `gaps` describe what its market data lacks.
+    `ended` is set when its market has ended; `why_ended` gives the reason. `gaps` describe missing market data.
     """
 
     endpoints: Endpoints
@@ -50,7 +50,7 @@ async def open_environment(
 ) -> AsyncIterator[TradingEnvironment]:
     """Open the environment of these settings; it is closed after the block. `on_step` receives the opening's steps.
 
-    Raises ConfigError, and in paper mode what keeps the real market from being reached.
+    Raises ConfigError, and in paper mode also StartFailed or ExchangeUnreachable if the real market cannot be reached.
     """
     if settings.trading_mode is TradingMode.SIM:
         async with _simulation(settings, simulation, clock) as environment:

@@ -109,7 +109,7 @@ class Runner:
                 self._opening.reschedule(0.0)
 
     async def _run_with_watchers(self, alerts: Alerts) -> ExitCode:
-        """Run the session with what may stop or query it beside it: signals, hotkeys, socket, watchdog, reload."""
+        """Run the session, together with signals, hotkeys, control socket, watchdog and reload of the settings."""
         other = await self._find_other_daemon()  # before we listen at the same path ourselves
         if other is not None:
             alerts.send(event_messages.ended(other), logging.ERROR)
@@ -206,7 +206,7 @@ class Runner:
         return code
 
     async def _find_other_daemon(self) -> str | None:
-        """What to report where a daemon on this machine trades the account and symbol already."""
+        """Return a message if another daemon on this machine already trades this account and symbol, else None."""
         settings = self._settings
         if not settings.trading_mode.needs_key:  # each session has an embedded exchange of its own
             return None
@@ -230,7 +230,7 @@ class Runner:
         )
 
     def _key_check(self, environment: TradingEnvironment, alerts: Alerts) -> Callable[[int], Awaitable[None]] | None:
-        """Checks the key's permissions where the exchange shows them; raises ConfigError for one that may withdraw."""
+        """Return a check that raises ConfigError for a key that may withdraw; None if permissions are not reported."""
         url = api_key_permissions.base_url(self._settings.trading_mode.value, self._settings.binance_ws_api_url)
         if url is None:
             return None
@@ -310,7 +310,7 @@ class Runner:
         return _answered(CommandResult("starting, not trading yet", done=False))
 
     def _submit_remote(self, source: str, command: OperatorCommand) -> Reply:
-        """A command by phone or socket. A stop ends with a code on which a service manager does not restart us."""
+        """Submit a command from phone or socket. A stop exits with HALTED, so a service manager does not restart us."""
         if command is OperatorCommand.QUIT:
             self.stop("stopped by phone or control socket", ExitCode.HALTED)
             return _answered(CommandResult("ending: the order is cancelled first; start it again where it runs"))
@@ -327,7 +327,7 @@ class Runner:
         )
 
     def _labelled(self, alerts: Alerts) -> Alerts:
-        """In paper mode each line says so; Telegram says it in the title."""
+        """Label each alert with the mode if the mode needs it, as paper does. Telegram has the mode in its title."""
         mode = mode_label(self._settings.trading_mode.value)
         return LabelledAlerts(alerts, mode) if mode.isupper() else alerts
 

@@ -48,7 +48,7 @@ class SettingsChange:
 
 
 def change(running: Settings, read: Settings) -> SettingsChange:
-    """What of `read` replaces `running` now, and what waits for a restart."""
+    """Compare two readings of the settings: which changes can be applied now, and which need a restart."""
     different = [name for name, option in OPTIONS.items() if option.of(running) != option.of(read)]
     applied = tuple(name for name in different if name in RELOADABLE)
     values = {name.lower(): OPTIONS[name].of(read) for name in applied}

@@ -126,9 +126,9 @@ def _is_plain_ed25519(path: Path) -> bool:
 
 
 def key_file_problems(path: Path, api_key: str) -> list[str]:
-    """What is wrong inside the key file at `path`. Nothing for a file that is missing or may not be read.
+    """Return the problems inside the key file at `path`; an empty list if it is missing or unreadable.
 
-    `config_validator` reports those, with the other settings.
+    `config_validator` reports missing and unreadable files, with the other settings.
     """
     if not path.is_file() or not os.access(path, os.R_OK):
         return []

@@ -6,7 +6,7 @@ the values that the JSON would have become, in the same order: the reply, then t
 
 Three things are left out on purpose:
 - PERCENT_PRICE_BY_SIDE measures from the last price, not from the mean of five minutes, because the mean would need
-  the market ticks that were skipped. None of our orders is so far from the market that it matters.
+  the market ticks that were skipped. Our orders are too close to the market for the difference to matter.
 - Requests have no weight: only the daemon's own rate budget counts.
 - There is no self-trade prevention: the trading core has one order at a time.
 """
@@ -127,16 +127,16 @@ class BacktestExchange:
         self.now_ms = now_ms
 
     def top(self) -> BookTop:
-        """The published best prices: ours and the others' together."""
+        """Return the published best prices, from our orders and the market's together."""
         return self._book.published_top()
 
     def totals(self) -> tuple[Decimal, Decimal]:
-        """All base and all quote of the account, free or locked."""
+        """Return the account's total base and total quote, free and locked."""
         account = self._account
         return account.balance(self.spec.base_asset).total, account.balance(self.spec.quote_asset).total
 
     def publish_balances(self) -> None:
-        """Publish the balances as they are, as the reply to a query does."""
+        """Publish the present balances, as the reply to a balance query does."""
         self._balances_changed = True
         self._publish()
 
@@ -183,7 +183,7 @@ class BacktestExchange:
         """`order.cancelReplace` with STOP_ON_FAILURE and ONLY_NEW.
 
         Filters and rate limits are checked before the cancel: if they reject, the old order stays as it is. The
-        matching engine checks after it: an order that would take is rejected, and the old one is gone.
+        matching engine checks after the cancel: if the new order would take, it is rejected and the old order is gone.
         """
         try:
             new_order = self._new_order(command)
@@ -257,7 +257,7 @@ class BacktestExchange:
         self._account.order_counts.add(self.now_ms)
 
     def _accept(self, new_order: NewOrder) -> SimOrder:
-        """Accept an order: rest it or fill it. Raises what the matching engine rejects."""
+        """Accept an order: rest it or fill it. Raises ExchangeError if the matching engine rejects it."""
         account, name = self._account, new_order.client_order_id or ""
         # The exchange refuses a client order id only while an order with it is open.
         if account.find_open_order(name) is not None:
@@ -366,7 +366,7 @@ class BacktestExchange:
 
 
 def _order_record(order: SimOrder) -> OrderRecord:
-    """An order as a reply describes it."""
+    """Convert an order to the record that a reply contains."""
     new_order = order.request
     return OrderRecord(
         order_id=order.order_id,
@@ -425,5 +425,5 @@ def _execution_report(
 
 
 def _rejection(error: ExchangeError) -> OrderOutcome:
-    """The outcome that the daemon would have read from the exchange's error reply."""
+    """Return the outcome that the daemon would read from this error reply of the exchange."""
     return classify_error(Reply(error.status, code=error.code, text=error.text, data=error.data))

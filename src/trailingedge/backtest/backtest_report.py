@@ -38,7 +38,7 @@ def report_of_market(
     balances: Mapping[str, Decimal] | None,
     bar: ProgressBar,
 ) -> tuple[RunReport, str | None]:
-    """The report of a backtest to its end or until Ctrl-C; and why trading was halted, if it was.
+    """Run a backtest to its end or until Ctrl-C. Returns its report, and why trading was halted, None if it was not.
 
     `settings` are given by name, as text. Balances that are too small from the start are reported at once, on `bar`.
     Raises ConfigError, and KeyboardInterrupt if Ctrl-C came before there was any result.
@@ -74,7 +74,7 @@ def report_of_market(
 
 
 def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Columns], Decimal | None]:
-    """The first price of a market, None if it has none, and the pieces that had to be read for it."""
+    """Return the pieces read to find the market's first price, and that price, None if the market has none."""
     read = []
     for piece in pieces:
         read.append(piece)
@@ -84,7 +84,7 @@ def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Co
 
 
 def _breaker_gaps(trips: Sequence[tuple[int, BreakerTrip]]) -> Iterator[str]:
-    """The periods in which a circuit breaker paused trading, so that the result is not the strategy's alone."""
+    """Yield a sentence for each pause by a circuit breaker: the result is then not the strategy's alone."""
     for market_ms, trip in trips[:_MAX_TRIPS_SHOWN]:
         until = "until the end, because a backtest has no operator who resumes"
         if trip.breaker is Breaker.DAILY_LOSS:

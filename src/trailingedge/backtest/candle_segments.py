@@ -62,7 +62,7 @@ class TickSegment(Segment):
 class KlineSegment(Segment):
     """A kline whose ticks are built on demand.
 
-    `path` is at the kline's start and is moved to its end; its state at the start is kept to build the ticks later.
+    The constructor moves `path` from the kline's start to its end and keeps the start state to build the ticks later.
     """
 
     __slots__ = ("_klines", "_last_move_up_before", "_last_price_before", "_number", "_ticks")
@@ -110,7 +110,7 @@ def walk_kline(klines: KlineColumns, number: int, path: GridCandlePath) -> TickC
 
 
 def split_segments(market: Iterable[Columns], interval_ms: int) -> Iterator[Segment]:
-    """The market in segments, each within one candle of that length. Candles open at multiples of it."""
+    """Split the market into segments, each within one candle of `interval_ms`. Candles open at multiples of that."""
     splitter = _SegmentSplitter(interval_ms)
     for columns in market:
         if isinstance(columns, KlineColumns):
@@ -120,7 +120,7 @@ def split_segments(market: Iterable[Columns], interval_ms: int) -> Iterator[Segm
 
 
 class _SegmentSplitter:
-    """Splits columns at candle boundaries. Keeps the last price, because a candle's first price is a change from it."""
+    """Splits columns at candle boundaries. Keeps the last price to detect the first price change in a candle."""
 
     def __init__(self, interval_ms: int) -> None:
         self._interval_ms = interval_ms

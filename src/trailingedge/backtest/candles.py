@@ -1,4 +1,4 @@
-"""Candles of the strategy's interval, built from segments; flat ones where the market did not trade."""
+"""Candles of the strategy's interval, built from segments. A candle without a trade or price change is flat."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class TickCandle(NamedTuple):
     close: int
 
     def to_kline(self, grid: PriceGrid) -> Kline:
-        """The same as the `Kline` that the strategy gets."""
+        """Convert the candle to the `Kline` that the strategy gets."""
         return Kline(
             self.open_ms,
             self.close_ms,
@@ -31,7 +31,7 @@ class TickCandle(NamedTuple):
 
 
 class CandleBuilder:
-    """Builds the candle that is forming from segment to segment.
+    """Builds the forming candle, segment by segment.
 
     As at the exchange, only trades and price changes make prices: a candle without any is flat at the close before it.
     """
@@ -43,7 +43,7 @@ class CandleBuilder:
         self._last_close = 0
 
     def closed_by(self, segment: Segment) -> Sequence[TickCandle]:
-        """The candles that end before `segment`, oldest first."""
+        """Close and return the candles that end before `segment`, oldest first."""
         if self.open_ms < 0:
             self.open_ms, self._last_close = segment.open_ms, segment.bid
         closed, interval_ms, open_ms = [], self._interval_ms, self.open_ms

@@ -26,7 +26,7 @@ class PriceGrid:
 
     @property
     def scale(self) -> int:
-        """Ticks per one, for a tick size of 1, 0.1, 0.01 …
+        """Return the number of ticks in a price of one. The tick size must be 1, 0.1, 0.01 and so on.
 
         Dividing a price in ticks by it gives the float nearest to the price, the same that the strategy computes.
         """

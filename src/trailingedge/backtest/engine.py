@@ -11,13 +11,13 @@ orders. Two things make a year of one-minute klines take seconds:
   something might happen. There the core runs a full cycle and decides as always, so a bound that is too narrow costs
   time, never a different result. `thorough=True` turns both off; tests compare the two.
 
-What the core does not see in between is made up for before its next cycle: the high (kept by the fast-forward) and
-closed candles that change neither gate nor exit.
+Before the core's next cycle, the engine applies two things that the core did not see while ticks were skipped: the high
+(kept by the fast-forward), and closed candles that change neither gate nor exit.
 
 A *market tick* is one change of the market, a *cycle* one run of `TradingCore.tick`. The timing is that of the
 simulated exchange with no latency:
 
-- A market tick fills what it fills; the core sees the tick, these fills and the candles it closes in one cycle.
+- A market tick fills orders; the core sees the tick, its fills and the candles that it closes in one cycle.
 - A request is executed, answered and reported within the same market tick. The answer starts another cycle, which may
   send again, so the market never moves while the core still has something to do.
 - Between two market ticks the book stands still. While something waits for time to pass, a cycle runs every
@@ -117,7 +117,7 @@ class Backtest:
         self._follows_breakouts = bool(services.followed_breakouts)
         self._paused_until_ms: int | None = None  # the end of the UTC day, while a breaker pauses trading
         self._unseen_klines: list[Kline] = []  # closed klines that the next cycle must get
-        # The newest candle that closed quietly is in here only, not in the core's state yet.
+        # Holds the newest candle that closed without a cycle; the core's state does not contain it yet.
         self._bars = BarFold(self._params)
         self._first_ms = self._cycle_ms = 0
         self._idle_cycles = 0
@@ -233,7 +233,7 @@ class Backtest:
                 gap = True
                 if self.recorder.add_candle(candle):
                     self._sample(candle.close_ms, channel)
-                # A mark at every candle would be exact, too, and slow: it values the balances in `Decimal`.
+                # A mark at every candle would give the same result, but slowly: it values the balances in `Decimal`.
                 updates, highest, lowest = self._marked
                 if not lowest <= self._bid <= highest or updates != self.exchange.balance_updates:
                     self._mark(candle.close_ms)
@@ -360,7 +360,7 @@ class Backtest:
     # Fast-forward ----------------------------------------------------------------------------
 
     def _choose_fast_forward(self) -> FastForward:
-        """The fast-forward for the core's present state; `EveryTick` wherever the core may act on time alone."""
+        """Return the fast-forward for the present state: `EveryTick` if the core may act just because time passes."""
         core = self.core
         state, decision = core.state, core.decision
         blocks = () if decision is None else decision.exit_blocks
@@ -368,7 +368,7 @@ class Backtest:
             return EveryTick(state.high)
         if state.stop_breach_since_ms is not None or (TradeBlock.PAUSED in blocks and not core.trading_paused):
             return EveryTick(state.high)
-        if decision.acted is not None:  # rules below the one that acted have not been evaluated; the next cycle does
+        if decision.acted is not None:  # the next cycle evaluates the rules below the one that acted
             return EveryTick(state.high)
         if state.exit is not None:
             return self._while_order_rests(state, core.intent) or EveryTick(state.high)
@@ -395,7 +395,7 @@ class Backtest:
             self.core.rules.tick_size != self._grid.tick_size
         ):  # PRICE_TICK: the quotes lie on a coarser grid than prices
             return None
-        # The order must be the one for this exit, and nothing may act on it after a time.
+        # The order must belong to this exit, and no escape may become due as time passes.
         own = own_id(order.client_order_id)
         if own is None or own.kind is not intent.kind or self._may_escape:
             return None

@@ -1,8 +1,8 @@
 """Fast-forward of a backtest: skips market ticks at which the trading core would do nothing, for each of its states.
 
-A fast-forward searches market ticks and stops at the first at which the core might act. It decides nothing: at that
-tick the core runs a full cycle, and for the skipped ones it would have done nothing. In between the fast-forward keeps
-the high, the only thing that a tick without an action changes.
+A fast-forward searches market ticks and stops at the first one at which the core might act. It decides nothing: the
+core runs a full cycle at that tick, and would have done nothing at the skipped ones. The fast-forward keeps the high up
+to date, because a tick without an action changes only the high.
 """
 
 from math import ceil, inf
@@ -42,12 +42,12 @@ class FastForward(Protocol):
         ...
 
     def on_channel(self, channel: Channel | None) -> None:
-        """A candle closed without a cycle; this is the channel from now on."""
+        """Take over the channel after a candle that closed without a cycle."""
         ...
 
 
 class EveryTick:
-    """Skips nothing: an order is not yet where it should be, or something waits for time to pass."""
+    """Skips nothing. Used while an order is not yet at its target, or while something waits for time to pass."""
 
     quiet_close_below = -inf
 
@@ -84,7 +84,7 @@ class WhileHoldingBase:
         self._channel = channel
 
     def skip_segment(self, segment: Segment) -> bool:
-        # First the bounds that need no channel, then those of the present channel, then single ticks.
+        # Try the bounds that hold for any channel first, then those of the present channel, then single ticks.
         low, high, bounds = segment.low_bid, segment.high_bid, self._channel_free_bounds
         if not (bounds.low < low and high < bounds.high and self._best_bid < bounds.high):
             cached = self._cached_bounds

@@ -1,6 +1,6 @@
 """File kinds: recognises market files, recorded sessions and saved reports by their content, for each command.
 
-All three are given as files, and easily to the wrong command. This module only finds the kind and names the right
+A user can easily give one of these files to the wrong command. This module only finds the kind and names the right
 command; errors inside a file of the right kind are reported by its reader.
 """
 
@@ -60,12 +60,12 @@ def detect_kind(path: Path) -> FileKind:
 
 
 def is_session(path: Path) -> bool:
-    """Whether it is a recorded session, or is named like one."""
+    """Return whether the file is a recorded session or is named like one."""
     return detect_kind(path) is FileKind.SESSION
 
 
 def require_market_files(paths: Iterable[Path]) -> None:
-    """Raises ConfigError that names each file of another command, and that command.
+    """Raise ConfigError if any file belongs to another command; the error names each such file and its command.
 
     A file of no known kind passes: the market reader says what is wrong in it.
     """
@@ -96,7 +96,7 @@ def report_source_kind(path: Path) -> FileKind:
 
 
 def _first_bytes(path: Path) -> bytes:
-    """The first bytes of a file; none if it cannot be read. A pipe is not touched: it can be read only once."""
+    """Return a file's first bytes, none if it cannot be read. A pipe is not opened, as it can be read only once."""
     try:
         if not os.path.isfile(path):
             return b""

@@ -25,7 +25,7 @@ DEFAULT_BASE: Final = Decimal(1)
 
 @dataclass(frozen=True, slots=True)
 class BacktestInputs:
-    """What the settings say, the exchange's specification, and the starting balances."""
+    """Holds the parameters from the settings, the exchange's specification, and the starting balances."""
 
     params: BacktestParams
     spec: ExchangeSpec
@@ -88,9 +88,9 @@ def build_inputs(
 
 
 def balance_shortage(inputs: BacktestInputs, price: Decimal) -> str | None:
-    """Why the balances are too small for any order at that price, and the minimum; None if they are not.
+    """Return why the balances are too small for any order at `price`, with the minimum; None if they suffice.
 
-    Judged as in the strategy: both assets less their reserves.
+    As in the strategy, each asset counts less its reserve.
     """
     services, spec = inputs.params.services, inputs.spec
     rules = inputs.params.terms.effective_rules(symbol_rules_of(spec))

@@ -67,7 +67,7 @@ class _Reader:
             yield file, [(number, row) for number, row in enumerate(rows, line) if row != _EMPTY_ROW]
 
     def blocks(self, cells: int = -1) -> Iterator[tuple[CsvFile, int, list[CsvRow]]]:
-        """Rows with the line number of the first only; an empty line is a row of one empty cell.
+        """Yield blocks of rows with their file and first line number; an empty line is a row of one empty cell.
 
         `cells` is how many cells of a row are needed, -1 for all.
         """

@@ -30,7 +30,7 @@ class NoActionBounds(NamedTuple):
 
 
 class BoundsInputs(NamedTuple):
-    """What the bounds follow from, besides the high. `scale` ticks are one in quote per base.
+    """Holds the values, besides the high, from which the bounds are computed. `scale` ticks are one in quote per base.
 
     `funded_limit` is a bid in BASE and an ask in QUOTE: at it and below (BASE), or at it and above (QUOTE), the balance
     may be too small for an order. `paused_by_breaker`: a circuit breaker forbids taking profit, but not the hard stop.
@@ -105,7 +105,7 @@ def quote_bounds(high: float, best_ask: int, price: int, inputs: BoundsInputs) -
         # Unit value is the inverse of the ask, so the ask must fall to 1 / (anchor + needed) before the trail can arm.
         arms = floor(scale / (anchor + needed)) + 1
         return NoActionBounds(arms, limit_ask, high_may_move=True) if price > arms else None
-    # The trail is armed as far as the fraction and the fees go; the channel's term shrinks as the ask rises.
+    # The gain covers the fraction and the fees. The channel's term, which shrinks as the ask rises, is checked next.
     swing = params.donchian_gain_multiplier * channel.width if channel is not None and channel.full else 0.0
     until_the_next_high = NoActionBounds(best_ask - 1, limit_ask, high_may_move=False) if price >= best_ask else None
     if swing and trail_now.gain <= 0:
@@ -138,7 +138,7 @@ def quote_stop_close(inputs: BoundsInputs) -> float:
 
 
 def funded_ask_limit(holdings: Holdings, params: StrategyParams, scale: int) -> int:
-    """The ask, in ticks, from which on the quote balance may be too small for one order."""
+    """Return the lowest ask, in ticks, at which the quote balance may be too small for one order."""
     # A step more than the minimum, because quantities are floored to the step.
     least = float(max(params.min_quantity, params.step_size) + params.step_size)
     spare = float((holdings.quote - params.min_notional) / params.step_size)
@@ -146,7 +146,7 @@ def funded_ask_limit(holdings: Holdings, params: StrategyParams, scale: int) -> 
 
 
 def funded_bid_limit(holdings: Holdings, params: StrategyParams, scale: int) -> int:
-    """The bid, in ticks, down to which the base balance may be too small for one order; FAR if it always is."""
+    """Return the highest bid in ticks at which the base balance may be too small for an order; FAR if it always is."""
     steps = holdings.base // params.step_size * params.step_size
     if steps <= 0 or steps < params.min_quantity:
         return FAR

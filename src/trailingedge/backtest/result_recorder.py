@@ -70,14 +70,14 @@ class BacktestRecorder:
     # Events ----------------------------------------------------------------------------------
 
     def on_report(self, report: ExecutionReport) -> None:
-        """An execution report of one of our orders."""
+        """Record an execution report of one of our orders."""
         self.statistics.on_report(report)
         fill = fill_of(report)
         if fill is not None:
             self._fills.append(fill)
 
     def on_event(self, event: TraderEvent, market_ms: int) -> None:
-        """An event of the trading core."""
+        """Record an event of the trading core."""
         self.statistics.on_event(event, market_ms)
         if isinstance(event, BreakerTripped):
             self.breaker_trips.append((market_ms, event.trip))
@@ -155,7 +155,7 @@ class BacktestRecorder:
             self._halve_resolution()
 
     def _halve_resolution(self) -> None:
-        """Merge each two candles into one, with the sample at its end. This bounds memory for any length of market."""
+        """Merge each pair of candles into one and keep the later sample. This bounds memory for any market length."""
         pairs = zip(self._candles[::2], self._candles[1::2], strict=True)
         self._candles = [
             (first[0], first[1], max(first[2], then[2]), min(first[3], then[3]), then[4]) for first, then in pairs

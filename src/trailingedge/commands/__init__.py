@@ -1,1 +1,1 @@
-"""What the command line offers beside the daemon: looking at it, talking to it, and preparing its start."""
+"""Commands of the command line other than the daemon: they prepare, check, control and analyse its sessions."""

@@ -97,11 +97,11 @@ async def _run_session(api: ApiSession) -> None:
 
 
 async def _nothing(_: ApiSession) -> None:
-    """Hook of `ApiSession`; nothing to do, for this connection is opened and logged on above."""
+    """Do nothing: a hook of `ApiSession` that is not needed, because `_connected` logs on by itself."""
 
 
 class _AccountReport:
-    """One pass over the account: its past from a `HistoryReader`, beside the market's candles and prices."""
+    """Reads the account's history once, with the market's candles and prices for the same period."""
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class _AccountReport:
         return list(earlier), found
 
     async def _orders(self, earlier: Sequence[AccountTrade], trades: Sequence[AccountTrade]) -> list[OrderRecord]:
-        """Orders from the first that traded on; from the very first, where no trade is older than the report."""
+        """Read the orders from the first one in the trades on, or all if `earlier` goes back to the first trade."""
         found = self._reader.orders
         ids = {trade.order_id for trade in (*earlier, *trades)}
         first = min(ids) if len(earlier) == _EARLIER else 1
@@ -205,7 +205,7 @@ class _AccountReport:
         return sorted(found.values(), key=lambda order: order.order_id)
 
     def _first_candle_ms(self, from_ms: int, earlier: Sequence[AccountTrade]) -> int:
-        """Early enough for a full channel, and for the high since an anchor that is not too old."""
+        """Return a first candle early enough for a full channel and for the high since the anchor, if not too old."""
         interval_ms = interval_length_ms(self._params.start.kline_interval)
         warm_up = (self._params.start.channel_klines + 1) * interval_ms
         anchored_ms = earlier[-1].time_ms if earlier else from_ms
@@ -213,7 +213,7 @@ class _AccountReport:
         return first_ms - first_ms % interval_ms
 
     async def _openings(self, past: AccountHistory) -> dict[int, Decimal]:
-        """The traded price in the second in which each exit began; the exchange keeps no best prices of the past."""
+        """Return the first traded price in the second in which each exit began: past best prices are not available."""
         found = {}
         filled = [each for each in exits_between(past) if each.base]
         for each in filled[-_OPENINGS:]:

@@ -97,7 +97,7 @@ def raise_usage_errors(problems: Iterable[str]) -> None:
 
 
 def write_output(text: str, flag: str, path: Path, message: str) -> None:
-    """Write `text` to the file and print `told` to stderr; `-` writes to standard output. Raises ConfigError."""
+    """Write `text` to `path` and print `message` to stderr; for `-`, only write to stdout. Raises ConfigError."""
     if path == STDOUT:
         sys.stdout.write(text)
         return

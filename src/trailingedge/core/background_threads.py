@@ -1,6 +1,6 @@
 """Background threads: blocking calls that cannot be cancelled, and batched writing to disk.
 
-`DaemonThreadExecutor` runs what blocks, name look-ups above all. asyncio's own executor has few threads, so that
+`DaemonThreadExecutor` runs blocking calls, mainly name look-ups. asyncio's own executor has few threads, so that
 look-ups that hang hold up others, and `asyncio.run` waits for all of them at its end. A bot that cannot end because a
 name server does not answer would be killed, and one that cannot reconnect because another name hangs would lose money.
 
@@ -78,7 +78,7 @@ class Sink(Protocol):
 
 
 class BatchWriter(ABC):
-    """A thread that writes what waits to a file, in batches, in order.
+    """Writes waiting entries to a file on a thread, in batches and in order.
 
     Everything that a full or slow disk does not take stays in memory and is tried again at the next batch: a
     subclass bounds how much may wait, and counts what it leaves out. A write that took a part is continued where it
@@ -125,7 +125,7 @@ class BatchWriter(ABC):
         self._wake.set()
 
     def close(self) -> None:
-        """Write what waits and close the file, unless the disk takes longer than CLOSE_TIMEOUT_S."""
+        """Write all waiting entries and close the file; stop waiting for the disk after CLOSE_TIMEOUT_S."""
         self._closing = True
         self._wake.set()
         self._thread.join(CLOSE_TIMEOUT_S)

@@ -76,7 +76,7 @@ class Redactor:
 
 def redact(text: str, mark: str = REDACTED) -> str:
     """`text` with `mark` in place of everything that looks like a secret."""
-    # Few texts hold one. The patterns take ten times as long as this look at the whole. The names are written out:
+    # Few texts hold a secret, and the patterns take ten times as long as this search. The names are written out:
     # "api" alone occurs by chance in client order ids.
     lowered = text.lower()
     if "apikey" in lowered or "api_key" in lowered or "signature" in lowered or "private key" in lowered:

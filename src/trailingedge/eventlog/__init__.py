@@ -4,9 +4,9 @@ A session record (`*.session.jsonl.gz`, beside the log) holds every input of the
 I/O, operator commands) with its time and event-loop iteration, and every output that followed (requests, alerts,
 events, decisions). That is enough for `session_replay` to run the same daemon again and to compare it line by line.
 
-`io_interface` is what the daemon sees of the outside: a clock, a dialer, a few awaited operations. `recorder` stands
-behind it in a live session, `session_replay.player` in a replay. `format` defines the lines, `writer` and `reader`
-handle the files, `retention` deletes old ones.
+`io_interface` gives the daemon its only access to the outside: a clock, a dialer and a few awaited operations. It is
+implemented by `recorder` in a live session and by `session_replay.player` in a replay. `format` defines the lines,
+`writer` and `reader` handle the files, `retention` deletes old ones.
 
 Imports: `core` up to `live` (it wraps `live.node_dependencies.Runtime`). Called by `app.runner`, which opens the record
 of a session, by `session_replay`, and by `commands` for file names.

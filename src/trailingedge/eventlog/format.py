@@ -56,7 +56,7 @@ class LineSink(Protocol):
         ...
 
     def check_backlog(self) -> bool:
-        """Whether entries are kept. Called at every timer, so that a sink that is too full starts to drop them."""
+        """Whether the sink keeps entries now. Called at every timer, so that a full sink starts to drop them."""
         ...
 
 
@@ -69,7 +69,7 @@ class FrameSink(LineSink, Protocol):
 
 
 class FrameBatch:
-    """Hundreds of frames that arrived together, in one piece: as single objects they take several times the memory."""
+    """Stores frames that arrived together in one bytes object: as single objects they would need far more memory."""
 
     __slots__ = ("_ends", "_joined")
 
@@ -124,7 +124,7 @@ def recorded_name(name: str) -> str:
 
 
 def encode(entry: RecordEntry, zero_ns: int = 0) -> bytes:
-    """The line or lines of an entry, each with its line end. Times of inputs become relative to `zero_ns`."""
+    """Encode an entry as one or more lines with their line ends. Times of inputs become relative to `zero_ns`."""
     kind = entry[0]
     if kind == "<":
         return _encode_frames(entry[1] - zero_ns, *entry[2:])

@@ -13,8 +13,8 @@ from typing import cast
 class FrozenClock:
     """Monotonic and wall time of the current input. `zero_ns` and `unix_ns` are the machine's clocks at the start.
 
-    Both are read several times between a price and its order. So a reading is `getitem` on a list, in C, with no Python
-    frame: `now_cell[0]` is the monotonic time in seconds, `wall_cell[0]` the wall time in milliseconds.
+    Both times are read several times between a price and its order. For speed, `now_s` and `unix_ms` are `getitem` on
+    a list, in C: `now_cell[0]` is the monotonic time in seconds, `wall_cell[0]` the wall time in milliseconds.
     `wall_cell[1]` is the offset of the wall clock from the monotonic one in nanoseconds. The recorder writes these
     cells directly on its fastest path.
     """

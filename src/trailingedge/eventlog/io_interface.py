@@ -10,9 +10,9 @@ The boundary controls all three.
 - A future is resolved only by an *input*: `complete` for an operation, `fire_timer` for a timer,
   `BoundarySocket.deliver` for frames. The subclass decides when. `recorder.Recorder` performs the operation for real
   and writes the input down; `session_replay.player.SessionPlayer` performs nothing and takes the input from a record.
-- Inputs arrive at the end of an event-loop iteration, after all tasks that were ready have run. A task that became
-  ready in the same iteration must have run in both sessions, or in neither: asyncio gives no other guarantee about the
-  order between a callback of the selector and a task that is already scheduled.
+- Inputs arrive at the end of an event-loop iteration, after all tasks that were ready have run. Earlier in the
+  iteration some ready tasks have run and others have not, and asyncio does not guarantee which. A replay could then
+  run them in another order than the recording did.
 - Time stands still between two inputs (`FrozenClock`), so that code that reads the clock twice gets the recorded
   value twice.
 

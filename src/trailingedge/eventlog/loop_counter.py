@@ -1,7 +1,7 @@
 """Counter of event-loop iterations, so that a replay can deliver each input in the iteration it was recorded in.
 
-Two inputs that arrive close together meet the daemon's tasks in different states, depending on how often the loop has
-run in between. The time does not show that; the number of iterations does.
+If two inputs arrive close together, the state of the daemon's tasks at the second one depends on how often the loop
+has run since the first. The recorded time does not tell that, but the number of iterations does.
 
 asyncio calls `select` exactly once per iteration, so a selector that counts its calls counts iterations at no
 measurable cost. A loop without our selector (Windows, another loop) is counted by a callback that reschedules itself

@@ -1,7 +1,7 @@
 """Reader of session records: the lines of all parts in order, up to the first that is missing or damaged.
 
-A kill or a full disk cuts off the end. Damage inside shows in the checksums: each batch of lines is followed by its
-CRC, and a batch that does not match is not returned at all, because a wrong digit is worse than a missing one.
+If the daemon was killed or the disk was full, the end is missing. Checksums reveal other damage: each batch of lines is
+followed by its CRC, and reading stops before a batch that does not match, because wrong data is worse than none.
 """
 
 import json

@@ -50,7 +50,7 @@ from trailingedge.websocket.socket_dialer import Dial, FrameHandler, Socket, del
 
 
 class DecisionObserver:
-    """Records every event, and the decision whenever its key changes: each tick has a decision, few are news."""
+    """Records every event, and a tick's decision only if its key differs from that of the last recorded decision."""
 
     def __init__(self, lines: LineSink) -> None:
         self._sink = lines
@@ -71,8 +71,8 @@ class DecisionObserver:
 def _decision_key(decision: Decision) -> tuple[object, ...]:
     """The parts of a decision that make a new record line when they change.
 
-    The line carries all but the first as its key: a new anchor is worth a line, but a replay with other settings, which
-    compares keys, must not count another anchor time as a difference.
+    The first part, the anchor's time, makes a new line but is not in the recorded key: a replay with other settings
+    compares the recorded keys, and must not count another anchor time as a difference.
     """
     state = decision.state
     active = state.exit
@@ -170,7 +170,7 @@ class Recorder(IoBoundary):
             self.defer_to_iteration_end(self._on_iteration)
 
     def defer_to_iteration_end(self, act: Callable[[], None]) -> None:
-        """Call `act` after all tasks that are ready now; in the middle of an iteration only some of them have run."""
+        """Call `act` after all tasks that are ready now have run, at the end of an event-loop iteration."""
         if not self._deferred:
             self._loop.call_later(0.0, self._run_deferred)
         self._deferred.append(act)
@@ -406,7 +406,7 @@ class _DeferredFrames:
         self._deferred: list[Sequence[str | bytes]] = []
 
     def open(self) -> None:
-        """The frames that were buffered before `listen` have been handed over."""
+        """Allow direct delivery. Called once the frames that were buffered before `listen` have been handed over."""
         self._opened = True
         self.update_direct()
 

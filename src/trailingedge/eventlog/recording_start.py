@@ -89,8 +89,8 @@ def open_record(
 ) -> Iterator[RecordWriter | None]:
     """The writer of a session's record, beside its `log_file`. None if not `wanted` or the file cannot be made.
 
-    The folder keeps records of `max_mb` in all, for `retention_days`. A session without a record trades as well as one
-    with it, so that a failure here is a warning.
+    The folder keeps at most `max_mb` of records, for at most `retention_days`. A session can trade without a record, so
+    a failure here only logs a warning.
     """
     if not wanted or log_file is None:
         yield None

@@ -1,8 +1,8 @@
 """Writer of session records: a thread that encodes, compresses and writes entries in batches.
 
-The event loop pays one `append` per entry. A disk that is slow or full costs lines of the record, which marks the
-place (`["hole", count]`), and never delays a trading tick. The compressed stream is flushed after each batch, so a
-killed process loses only the last half second.
+Each entry costs the event loop only one `append`. If the disk is slow or full, lines are dropped and the record marks
+the place (`["hole", count]`); a trading tick is never delayed. The compressed stream is flushed after each batch, so
+a killed process loses only the last half second.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from trailingedge.eventlog.retention import delete_older, limit_total_size, part
 
 BATCH_EVERY_S: Final = 0.5
 MOST_WAITING: Final = 50_000  # entries kept for a disk that is slow or full; later ones are counted and left out
-MOST_HEAVY: Final = 4 << 20  # bytes in bundles kept in a flood faster than it can be packed; more leaves a hole
+MOST_HEAVY: Final = 4 << 20  # bytes of frame batches that may wait to be packed; more are dropped and leave a hole
 _HEAVY_BATCH: Final = 1 << 19
 _BATCH: Final = 200  # entries; one damaged or cut-off entry costs its whole batch
 _LEVEL: Final = 6
@@ -34,7 +34,7 @@ _logger = logging.getLogger(__name__)
 
 
 def _weight(entry: RecordEntry) -> int:
-    """Bytes in a bundle."""
+    """Return the bytes in the entry's frame batch, or 0 if it has none."""
     return entry[4].size_bytes if entry[0] == "<" and isinstance(entry[4], FrameBatch) else 0
 
 
@@ -142,7 +142,7 @@ class RecordWriter(BatchWriter):
         self.start()
 
     def add_batch(self, entry: RecordEntry) -> None:
-        """Take a frame batch, or leave a hole where it would take too much memory."""
+        """Queue a frame batch, or record a hole in its place if it would take too much memory."""
         weight = _weight(entry)
         if self._heavy_in - self._heavy_out + weight > MOST_HEAVY:
             self._waiting.append(("hole", 1))
@@ -151,7 +151,7 @@ class RecordWriter(BatchWriter):
         self.add(entry)
 
     def check_backlog(self) -> bool:
-        """Stop taking lines while too many wait, and take them again once there is room."""
+        """Drop entries while too many are queued, keep them again once there is room. Returns whether it keeps them."""
         crowded = len(self._waiting) >= MOST_WAITING
         if not crowded and self._left_out:
             self._add_hole()

@@ -1,8 +1,8 @@
-"""Anchor markers: an anchor stored on the exchange, for a restart that finds no fill of ours to take it from.
+"""Anchor markers store the anchor on the exchange, for a restart that finds no fill of ours to derive the anchor from.
 
-A marker is a probe order, placed and cancelled at once. Its client order id carries the anchor price, its side the
-regime: the side that would leave it, for which there are funds. It waits while an exit is in progress. It is written
-from the state at the time of writing, so it is never out of date.
+A marker is a probe order, placed and cancelled at once. Its client order id carries the anchor price. Its side tells
+the regime: it is the side of an exit from that regime, because we hold the funds for that side. No marker is written
+while an exit is in progress. A delayed marker uses the state at the time of writing, so it is never out of date.
 """
 
 import asyncio
@@ -29,9 +29,9 @@ _PUSH_S: Final = 0.1  # the push of the balances may come a little later than th
 
 @dataclass(frozen=True, slots=True)
 class MarkerContext:
-    """What a marker is written from: regime, anchor price, market and rules.
+    """The state that a marker is written from: regime, anchor price, market and rules.
 
-    `can_spare` says whether an order can lock funds briefly without leaving too little to trade.
+    `can_spare` tells whether enough funds to trade remain while the given order locks its part of the balance.
     """
 
     regime: Regime
@@ -48,11 +48,11 @@ def marker_id(number: int, anchor_price: float, tick_size: Decimal) -> ClientOrd
 
 
 class AnchorMarkerWriter:
-    """Writes markers: at most one is waiting and one is being written.
+    """Writes markers, one at a time; at most one more request is waiting.
 
     `get_context` returns None while an exit is in progress or the exchange is out of reach. `on_rejected` gets the
-    reason why a marker could not be written; `on_done` is called when one has left the book. `lock_balances` gets
-    the time until which a marker has funds locked, so that the balances do not show what we hold.
+    reason why a marker could not be written. `on_done` is called when a marker has left the book. `lock_balances` gets
+    a time: until then a marker may have funds locked, so the balances must not be read as our holdings.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class AnchorMarkerWriter:
 
     @property
     def maybe_open(self) -> Mapping[str, ProbeOrder]:
-        """By client order id, the markers that are not known to be gone from the book."""
+        """The markers that may still be on the book, by client order id."""
         return self._orders.maybe_open
 
     @property
@@ -85,7 +85,7 @@ class AnchorMarkerWriter:
         return self._requested.is_set() or bool(self._orders.maybe_open)
 
     def on_event(self, event: object) -> None:
-        """Request a marker for a new anchor. One set by our own fills needs none and makes a waiting one obsolete."""
+        """Request a marker for a new anchor. For an anchor set by our own fills, drop the waiting request instead."""
         if not isinstance(event, RegimeSet):
             return
         # The fills of an exit are on record for good, so they prove the anchor by themselves. Any other change (first

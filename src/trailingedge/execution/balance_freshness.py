@@ -1,8 +1,8 @@
-"""Whether the balances account for every fill and cancel of our orders, so that they may be traded on.
+"""Checks whether the balances account for every fill and cancel of our orders, so that we may trade on them.
 
-The account's update time decides, except for changes of the same millisecond, of which an exchange in a quiet market
-has many. Then message order decides: the user data stream reports an order first and pushes the balances that follow
-from it after that. The reply to a request may arrive before both.
+The account's update time decides. Two changes may carry the same millisecond, though, which is common in a quiet
+market. Then the order of the messages decides: the user data stream first reports an order and then pushes the
+balances that result from that report. The reply to a request may arrive before both.
 """
 
 from collections import OrderedDict
@@ -27,7 +27,7 @@ class BalanceSync:
         self._read_at: BalanceReadMark | None = None
 
     def on_report(self, report: ExecutionReport, pushes: int) -> None:
-        """The stream reported an order. `pushes` is how often it had pushed balances before."""
+        """Take in an order report of the stream. `pushes` counts the balance pushes that came before the report."""
         if not is_own(report.client_order_id):
             return
         # The push that follows from this report is the next one.
@@ -37,18 +37,18 @@ class BalanceSync:
             self._reported.popitem(last=False)
 
     def mark(self, pushes: int) -> BalanceReadMark:
-        """The state when the balances are requested; pass it to `on_balances_read` with the reply."""
+        """Return a mark of the present state. Take it when requesting balances, and give it to `on_balances_read`."""
         return self._awaited_push, pushes
 
     def on_balances_read(self, mark: BalanceReadMark, pushes: int) -> None:
-        """The balances requested at `mark` have arrived. They count only if the stream reported nothing in between."""
+        """Take in the reply to a balance request made at `mark`. It counts only if the stream sent nothing since."""
         if mark == self.mark(pushes):
             self._read_at = mark
 
     def is_current(self, view: StateView, funds_changed_ms: int, order: Order | None) -> bool:
-        """Whether the balances account for everything.
+        """Tell whether the balances account for every change that our orders made.
 
-        `funds_changed_ms` is when our orders last moved funds, `order` the newest of them.
+        `funds_changed_ms` is the time at which our orders last moved funds, `order` is the newest of our orders.
         """
         # A new exit has no order yet, but the push that frees the funds of the last exit's order may still be on its
         # way. So the last order is remembered.
@@ -63,7 +63,7 @@ class BalanceSync:
         return self._is_reported(self._last_order) and view.balance_updates >= self._awaited_push
 
     def _is_reported(self, order: Order | None) -> bool:
-        """Whether the stream has reported where `order` is now: resting and locking funds, or ended."""
+        """Tell whether the stream has reported the present state of `order`: resting with funds locked, or ended."""
         if order is None or order.order_id is None:
             return True
         ended = self._reported.get(order.order_id)

@@ -31,16 +31,20 @@ class JumpstartAccount(ProbeAccount, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JumpstartResult:
-    """`pushed`: the stream pushed both balances. `differs`: asset, amount pushed, amount read by request."""
+    """The result of a jumpstart.
+
+    `pushed` tells whether the stream pushed both balances. `differs` has an entry for each asset with two differing
+    amounts: the asset, the amount pushed by the stream, and the amount read by request.
+    """
 
     pushed: bool
     differs: tuple[tuple[str, Decimal, Decimal], ...]
 
 
 class Jumpstart:
-    """One `run` per logon. After a lost connection it first cancels what the last run left.
+    """Runs the jumpstart, once per logon. Each run first cancels the probe orders that an interrupted run left.
 
-    `on_progress` and `request_expires_s` are those of its probe orders.
+    `on_progress` and `request_expires_s` are passed on to `ProbeOrders`.
     """
 
     def __init__(
@@ -64,7 +68,10 @@ class Jumpstart:
         return self._orders.maybe_open
 
     async def run(self, top: BookTop, number: int) -> JumpstartResult:
-        """Get the balances. Raises SessionLost, or OutcomeUnknown when an order may still be on the book."""
+        """Make the stream push the balances, and read them by request, too.
+
+        Raises SessionLost, or OutcomeUnknown when a probe order may still be on the book.
+        """
         await self.cancel_all()
         # We do not know yet which asset we hold, so a probe on the wrong side is rejected for want of funds; the other
         # side then works.
@@ -91,7 +98,7 @@ class Jumpstart:
         return self._rules.base_asset in balances and self._rules.quote_asset in balances
 
     async def _cross_check(self, pushed: bool) -> tuple[tuple[str, Decimal, Decimal], ...]:
-        """Query the balances; return each asset that still differs from the pushed ones when read again."""
+        """Read the balances by request. Return each asset whose amount differs from the push in three reads."""
         for _ in range(3):
             pushes = self._market_state.balance_updates
             reply = await self._account.balances()
@@ -104,8 +111,8 @@ class Jumpstart:
                 for asset in sorted(wanted)
                 if pushed and asset in pushed_balances and pushed_balances[asset].total != found[asset].total
             )
-            # A push and a read may cross each other. A difference is believed only if it is still there half a second
-            # later.
+            # A push and a read may cross each other on the way. So a difference is believed only if the
+            # third read, a second after the first, still shows one.
             if not differs:
                 break
             await self._clock.sleep(0.5)

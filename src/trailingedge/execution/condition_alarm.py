@@ -1,8 +1,8 @@
-"""A condition that is reported once when it has lasted, and once when it is over: stale market data, a lost account."""
+"""Reports a lasting condition once, and its end once; used for stale market data and for a lost account connection."""
 
 
 class Staleness:
-    """Reports once that the condition has lasted `report_after_s`, and once that it is over; shorter ones never."""
+    """Reports a condition once it has lasted `report_after_s`, and once more when it ends. Ignores shorter ones."""
 
     def __init__(self, report_after_s: float) -> None:
         self._report_after_s = report_after_s
@@ -10,9 +10,9 @@ class Staleness:
         self._reported = False
 
     def on_missing(self, now_s: float, since_s: float = float("-inf")) -> float | None:
-        """The condition holds. Returns how long it has lasted, when that is to be reported.
+        """Note that the condition holds. Returns how long it has lasted if this call must report it, else None.
 
-        `since_s` is when it began; minus infinity where that is not known, then it counts from now.
+        `since_s` is the time at which the condition began. Minus infinity means unknown: the time counts from now.
         """
         # The first call counts. Later calls may name another `since_s`, which would restart the count.
         if self._since_s is None:

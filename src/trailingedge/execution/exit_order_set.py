@@ -1,9 +1,9 @@
-"""The orders of one exit: the one on the book, its successor, and earlier ones that a late report may still concern.
+"""Keeps the orders of one exit: the order on the book, its successor, and earlier orders with possible late reports.
 
-An exit has one order at a time, and during a cancel-replace a successor that is not yet known to exist. A request
-that two queries did not find is presumed rejected but kept, for the exchange may still prove us wrong. All orders of
-an exit have the same client order id, so only order ids tell them apart; an order without one is matched by the
-request that it came from. Order events for log, console and alerts are collected here, where a change is seen first.
+An exit has one order at a time. During a cancel-replace it also has a successor, whose existence is not yet confirmed.
+An order that two queries did not find is presumed rejected, but it is kept, because the exchange may still report it.
+All orders of an exit have the same client order id, so only order ids tell them apart. An order without an order id is
+matched by the request that created it. Order events for log, console and alerts are also collected here.
 """
 
 from collections import OrderedDict
@@ -23,10 +23,10 @@ _PRESUMED_DEAD_KEPT: Final = 5
 
 
 class ExitOrders:
-    """The orders of exit `number`; `events` collects what changed.
+    """Keeps the orders of exit `number`. `events` collects an event for each change.
 
-    `order` is the newest that is or was on the book, `successor` the new half of an open cancel-replace. `rested` is
-    whether any order of the exit was ever on the book.
+    `order` is the newest order that is or was on the book. `successor` is the new order of an open cancel-replace.
+    `rested` tells whether any order of the exit was ever on the book.
     """
 
     def __init__(self, number: int, events: list[OrderEvent]) -> None:
@@ -35,9 +35,9 @@ class ExitOrders:
         self.order: Order | None = None
         self.successor: Order | None = None
         self.rested = False
-        self._presumed_dead: list[Order] = []  # beside these two: presumed rejected, or found unexpectedly
+        self._presumed_dead: list[Order] = []  # all other orders: presumed rejected, or found unexpectedly
         self._finished: OrderedDict[int, Order] = OrderedDict()
-        self._finished_filled: dict[int, Order] = {}  # those among them that filled: few, and summed in every tick
+        self._finished_filled: dict[int, Order] = {}  # the finished orders with fills: few, so quick to add up
         self._forgotten_base = ZERO
         self._forgotten_quote = ZERO
         self._filled: tuple[Decimal, Decimal] | None = None
@@ -53,7 +53,7 @@ class ExitOrders:
 
     @property
     def unknown_order(self) -> Order | None:
-        """The UNKNOWN order to query first: the one on the book before the one that may have come after it."""
+        """The UNKNOWN order to query first: the current order comes before its successor, then any other; or None."""
         for order in (self.order, self.successor, *self._presumed_dead):
             if order is not None and order.state is OrderState.UNKNOWN:
                 return order
@@ -69,7 +69,7 @@ class ExitOrders:
 
     @property
     def duplicate(self) -> Order | None:
-        """An order that rests beside the current one, which must not be; it has to be cancelled."""
+        """A second order that rests beside the current one and must be cancelled; None if there is none."""
         if self.order is None or self.order.state is not OrderState.WORKING:
             return None
         return next((candidate for candidate in self._presumed_dead if candidate.state is OrderState.WORKING), None)
@@ -107,7 +107,7 @@ class ExitOrders:
         return most
 
     def find_reported(self, report: ExecutionReport | OrderRecord) -> Order | None:
-        """The order that an execution report or an open order belongs to; None if it can be none of ours."""
+        """Find our order that an execution report or an entry of the open orders describes; None if it matches none."""
         known = self.by_order_id(report.order_id)
         if known is not None:
             return known
@@ -116,10 +116,10 @@ class ExitOrders:
         return next((order for order in unidentified if order.client_order_id == report.client_order_id), None)
 
     def find_answered(self, order: Order, record: OrderRecord) -> Order:
-        """The order that `record` describes; the request was about `order`.
+        """Find the order that `record` describes, where `record` is the answer to a request about `order`.
 
-        Mostly that is `order`. But a report may have given the same order id to another request of ours before, or
-        given `order` the id of another. The order id decides.
+        Usually it is `order` itself. But an earlier report may have assigned this order id to another request of ours,
+        or may have assigned a different order id to `order`. The order id decides.
         """
         known = self.by_order_id(record.order_id)
         if known is order:
@@ -143,7 +143,7 @@ class ExitOrders:
         return self._finished.get(order_id) or next(present, None)
 
     def add_found(self, record: OrderRecord, like: Order) -> Order:
-        """Add an order of ours that was taken for another one until now."""
+        """Add a second order of ours, discovered by `record`; it has the client order id and the side of `like`."""
         order = Order(like.client_order_id, like.side, record.price, record.quantity or like.quantity, like.sent_s)
         self._presumed_dead.append(order)
         return order
@@ -181,10 +181,10 @@ class ExitOrders:
         self._filled = None
         if order.order_id is None or order.price is None:
             return
-        # A fill of a finished order counts for the exit, for example the fill that won against our cancel.
+        # A late fill of a finished order counts for the exit, for example a fill that came just before our cancel.
         if order.order_id in self._finished and order.filled_quantity:
             self._finished_filled[order.order_id] = order
-        if order.order_id in self._finished and order.alive:  # it was taken for finished, and is not
+        if order.order_id in self._finished and order.alive:  # we took it for finished, but it is on the book
             self._forget_finished(order.order_id)
             self._presumed_dead.append(order)
         identity = (order.client_order_id, order.order_id, order.side)
@@ -207,8 +207,8 @@ class ExitOrders:
     def presume_rejected(self, order: Order) -> None:
         """Presume that `order` was never accepted: repeated queries did not find it."""
         order.apply(OrderTrigger.REJECTED)
-        # The exchange carries a cancel-replace out as one: where the old order has left the book already, a successor
-        # that was not found by now will not appear later, so it need not be reopened.
+        # The exchange carries out both halves of a cancel-replace together. If the old order has left the book already,
+        # a successor that queries have not found will not appear later, so it need not be reopened.
         order.reopened = order.reopened or (self.order is not None and not self.order.alive)
         if order.without_order_id and order not in self._presumed_dead:
             self._presumed_dead.append(order)
@@ -221,7 +221,7 @@ class ExitOrders:
             self._filled = None
 
     def on_cancelled_by(self, order: Order, successor: Order | None) -> None:
-        """The exchange says which request cancelled `order`: no other request can have put a successor in its place."""
+        """Confirm each replacement of `order` as rejected, except `successor`: its request has cancelled `order`."""
         for late in self._tracked():
             if late.without_order_id and late is not successor and late.replaces_order_id == order.order_id:
                 self.confirm_rejected(late)
@@ -241,7 +241,7 @@ class ExitOrders:
         self._publish_cancelled()
 
     def _reject_other_successors(self) -> None:
-        """Reject all but one of the orders that were to replace the same order: only one of them can have."""
+        """If one of several requests replaced an order, confirm the rival requests for the same order as rejected."""
         taken = {order.replaces_order_id for order in self._tracked() if not order.without_order_id}
         for rival in self._tracked():
             if rival.without_order_id and rival.replaces_order_id is not None and rival.replaces_order_id in taken:
@@ -260,7 +260,7 @@ class ExitOrders:
             or successor.state is not OrderState.UNKNOWN
         ):
             return
-        # CANCELED is not among them: then it may have been this request that cancelled the order.
+        # CANCELED is missing from this list, because this very request may have cancelled the order.
         if order.state in (OrderState.WORKING, OrderState.FILLED, OrderState.EXPIRED):
             self.presume_rejected(successor)
 
@@ -281,9 +281,9 @@ class ExitOrders:
             self.set_current(successor)
 
     def _reopen_presumed_dead(self) -> None:
-        """Query again a new order that was presumed rejected, where the order it was to replace turns out cancelled.
+        """Reopen a presumed-rejected successor if the order that it was to replace turns out to be cancelled.
 
-        The cancel-replace that was presumed failed may be what cancelled it, and then its new half may exist.
+        The cancel-replace may have been executed after all, and then the new order may exist. A query will tell.
         """
         order = self.order
         if order is None or order.state is not OrderState.CANCELED or order.order_id is None:
@@ -298,7 +298,7 @@ class ExitOrders:
                 candidate.apply(OrderTrigger.REOPENED)
 
     def _sort_presumed_dead(self) -> None:
-        """Sort each order that was presumed rejected: it becomes current or finished, or stays among them."""
+        """Sort the presumed-dead orders that turned out to exist: each becomes current or finished, or is kept here."""
         for candidate in list(self._presumed_dead):
             if candidate.state is OrderState.REJECTED and candidate.without_order_id:
                 continue
@@ -342,7 +342,7 @@ class ExitOrders:
         return current + [candidate for candidate in self._presumed_dead if candidate not in current]
 
     def _retire(self, order: Order | None) -> None:
-        """Keep a finished order: its fills count, and a late report still finds it."""
+        """Move `order` to the finished orders: its fills still count, and a late report can still be matched to it."""
         if order is None or order.order_id is None:
             return
         self._finished[order.order_id] = order

@@ -35,7 +35,7 @@ _REFRESH_PAUSE_S: Final = 0.5
 
 
 class OrderEntry(Protocol):
-    """The order requests of an exchange. Each returns once sent; `on_reply` gets the outcome, also a late one."""
+    """The order requests of an exchange. Each method sends and returns; `on_reply` gets the outcome later."""
 
     def place(self, order: NewOrderRequest, on_reply: Callable[[OrderOutcome], None]) -> None: ...
 
@@ -94,8 +94,8 @@ class Gateway:
                 self.refresh(command)
 
     def replace_reply_handler(self, tag: int) -> Callable[[ReplaceOutcome], None]:
-        """A handler of the reply to the `Replace` with that tag. Fast requotes are sent elsewhere and use it, too."""
-        # The tag travels in the closure, here and below, so that a late reply still says which request it belongs to.
+        """Return a handler for the reply to the `Replace` with that tag. Requotes that bypass `send` use it, too."""
+        # The closure keeps the tag, here and below, so that a late reply can still be matched to its request.
         return lambda outcome: self._deliver(ReplaceReply(tag, outcome))
 
     def refresh(self, refresh: Refresh) -> None:

@@ -8,15 +8,15 @@ Theory of operation. The strategy names an intent (side, funds, pricing); it nev
   refuses to replace such an order; the next tick then places the rest;
 - no intent, or a BUY without trusted market data: cancel;
 - an UNKNOWN order: query it, and nothing else until it is settled;
-- what is left is too small to place: the exit is over.
+- the remaining funds are too small for an order: the exit is over.
 
-One request is open at a time. While its reply is missing the price may move ten times; only the newest price counts
-when the next command is decided. A rejection does not end the exit either: RejectBackoff says how long to wait and what
-to read again. Nothing is sent from here and no clock is read. So the same code runs live and in a backtest.
+One request is open at a time. The price may move ten times before its reply arrives; the next command then uses only
+the newest price. A rejection does not end the exit: RejectBackoff decides how long to wait and which data to read
+again. This module sends nothing and reads no clock, so the same code runs live and in a backtest.
 
-A price change alone can be answered faster. After a tick that had nothing to do, `plan_requote` prepares a RequotePlan
-which the market data callback uses directly. The requote is sent first and recorded with `record_requote` right after;
-`expected_requote` is what `commands_for` would have done, and the two must agree.
+A change of the price alone is answered faster. After a tick without a command, `plan_requote` prepares a RequotePlan,
+which the market data callback uses directly. The requote is sent first and then recorded with `record_requote`.
+`expected_requote` returns the requote that `commands_for` would have chosen, and the two must agree.
 """
 
 from dataclasses import dataclass
@@ -46,11 +46,11 @@ _RESIZE_AFTER_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class MakerExitParams:
-    """How the maker exit behaves.
+    """The settings of the maker exit.
 
-    `timeout_s`: a request without a reply for so long has timed out. `request_expires_s`: a request older than this
-    can no longer be executed (the exchange rejects it once its recvWindow is over), so "does not exist", answered
-    twice, is believed only then. `escape_after_s`: age at which the exit takes instead of making; 0 = off.
+    `timeout_s`: a request without a reply for this long has timed out. `request_expires_s`: a request older than this
+    can no longer be executed, because its recvWindow is over. Only from then on are two answers "does not exist"
+    believed. `escape_after_s`: the age at which the exit sends one taker order; 0 = off.
     """
 
     timeout_s: float = 3.0
@@ -72,7 +72,7 @@ class MakerExit:
         self._start_exit(0, funds_changed_ms=0)
 
     def _start_exit(self, number: int, funds_changed_ms: int) -> None:
-        """Begin with another exit. Nothing of the last one stays but the time at which it changed the funds."""
+        """Begin another exit. From the last one, keep only the time at which it changed the funds."""
         params = self._params
         # A late reply to a request of the last exit would otherwise bring that exit's order into this one's state.
         self._requests.clear()
@@ -96,17 +96,17 @@ class MakerExit:
 
     @property
     def order(self) -> Order | None:
-        """The order that is on the book, or was last."""
+        """The current order: the one that is on the book, or else the last one that was."""
         return self._updates.orders.order
 
     @property
     def idle(self) -> bool:
-        """Whether nothing of ours is on the book, pending or UNKNOWN."""
+        """Whether no order of ours is on the book, pending or UNKNOWN, and no request is open."""
         return self._updates.idle
 
     @property
     def alive(self) -> list[Order]:
-        """Orders that are, or might be, on the book; more than one only while one is UNKNOWN."""
+        """The orders that are, or might be, on the book; several only during a cancel-replace or an UNKNOWN state."""
         return self._updates.orders.alive_orders()
 
     @property
@@ -181,14 +181,14 @@ class MakerExit:
         return self._take_refreshes() if command is None else [*self._take_refreshes(), command]
 
     def plan_requote(self, intent: OrderIntent, decision: Decision, now_s: float, server_ms: int) -> RequotePlan | None:
-        """The requote plan for any other price; None where something besides the price may prevent a requote."""
+        """Prepare the requote for any new price; None if another condition than the price may prevent a requote."""
         updates, orders, order = self._updates, self._updates.orders, self._updates.orders.order
         if (
             order is None
             or order.state is not OrderState.WORKING
             or order.order_id is None
             or order.price is None
-            # Each condition is one that a price alone cannot change. With any of them the next move takes a full tick.
+            # No price change alone can end any of these conditions. If one holds, the next requote needs a full tick.
             or order.partially_filled
             or order.side is not intent.side
             or order.client_order_id != str(ClientOrderId(intent.kind, intent.number))
@@ -229,7 +229,7 @@ class MakerExit:
         return self._replace(order, plan.order_id, plan.intent, price, quantity, top, now_s, server_ms)
 
     def expected_requote(self, intent: OrderIntent, top: BookTop, now_s: float) -> TargetQuote | None:
-        """Where `commands_for` would move the order now if nothing stood in its way; None where it would stay."""
+        """The requote that `commands_for` would send if only the price mattered; None if the order would stay."""
         order = self._updates.orders.order
         if order is None:
             return None
@@ -249,7 +249,7 @@ class MakerExit:
         self, intent: OrderIntent | None, top: BookTop | None, now_s: float, server_ms: int, age_s: float
     ) -> OrderCommand | None:
         orders = self._updates.orders
-        # Two orders on the book can sell twice. This comes before everything else, a query included.
+        # Two orders on the book can sell the same funds twice, so the cancel comes first, even before a query.
         if orders.duplicate is not None:
             return self._cancel(orders.duplicate, now_s)
         if orders.unknown_order is not None:
@@ -274,7 +274,7 @@ class MakerExit:
     def _place(
         self, intent: OrderIntent | None, top: BookTop | None, now_s: float, server_ms: int, age_s: float
     ) -> OrderCommand | None:
-        """Place the first order, or the next after the last is gone. Ends the exit where nothing is left to sell."""
+        """Place the first order, or the next one after the last has gone. End the exit if the rest is too small."""
         if intent is None or top is None or not self._balances_current or self._end_reason is not None:
             return None
         if not self._updates.backoff.may_place(top, now_s):
@@ -302,7 +302,7 @@ class MakerExit:
         return self._requests.register(PendingRequest(command, now_s, order, top=top))
 
     def _reject_locally(self, intent: OrderIntent, breach: str | None, now_s: float) -> bool:
-        """Treat what the exchange would reject as rejected, without sending it."""
+        """Back off without sending anything if the exchange would reject the order. Returns True in that case."""
         if breach is None and self.rules.trading:
             return False
         reason = RejectReason.FILTER if self.rules.trading else RejectReason.NOT_TRADING
@@ -323,8 +323,8 @@ class MakerExit:
         target = self._best_price(intent, top, order, now_s)
         quantity = self._quantity(intent, target)
         current = own_id(order.client_order_id)
-        # A hard stop that takes over from a take-profit replaces its order at once, at the same price too: the client
-        # order id of the order on the book is how a restart knows that the exit is a hard stop.
+        # A hard stop that takes over from a take-profit replaces the order at once, even at the same price. A restart
+        # recognises a hard stop by the client order id of its order.
         urgent = intent.kind is ExitKind.FLUSH and (current is None or current.kind is not ExitKind.FLUSH)
         resize = self._quantity_differs(order, quantity, now_s) and not order.partially_filled
         if target == order.price and not urgent and not resize:
@@ -336,8 +336,8 @@ class MakerExit:
             return None
         breach = self.rules.failed_filter(target, quantity)
         if breach in SIZE_FILTERS:
-            # Do not requote a remainder below the minimum size, not even for a hard stop: we would lose our place in
-            # the queue and could not place it again.
+            # At the same price, keep a remainder below the minimum size, even for a hard stop: a cancel would lose its
+            # place in the queue, and the exchange would not accept an order of this size again.
             return None if target == order.price else self._cancel(order, now_s)
         if self._reject_locally(intent, breach, now_s):
             return None

@@ -1,7 +1,7 @@
-"""Probe orders: post-only orders far from the market, placed and cancelled at once, so that the exchange shows them.
+"""Places probe orders: post-only orders far from the market that are cancelled at once and are not meant to fill.
 
-Exactly these orders are cancelled and none is left behind: an order is noted before it is sent, so after any
-interruption it is known which of them may still be on the book.
+No probe order is left behind and no other order is cancelled: each probe order is noted before it is sent, so after
+any interruption we know which ones may still be on the book.
 """
 
 import logging
@@ -98,16 +98,16 @@ class ProbeOrders:
         return {client_order_id: open_.order for client_order_id, open_ in self._open.items()}
 
     async def cancel_all(self) -> None:
-        """Cancel what earlier calls left on the book. Raises as `place_and_cancel` does."""
+        """Cancel the orders that earlier calls left on the book. Raises the same errors as `place_and_cancel`."""
         for client_order_id in list(self._open):
             await self._cancel(client_order_id)
 
     async def place_and_cancel(
         self, client_order_id: str, order: ProbeOrder, while_open: Callable[[], Awaitable[None]] | None = None
     ) -> RequestRefused | None:
-        """Place `order`, wait for `while_open`, cancel. Returns the rejection where the exchange did not accept it.
+        """Place `order`, await `while_open`, then cancel. Returns the rejection if the exchange rejected the order.
 
-        Raises SessionLost, or OutcomeUnknown when it cannot be learned whether the order is gone.
+        Raises SessionLost, or OutcomeUnknown if the order may still be on the book after all attempts to cancel it.
         """
         sent_s = self._clock.now_s()
         # Noted before it is sent: if this task is cancelled at any await below, `maybe_open` still has it.

@@ -8,11 +8,11 @@ Three sources describe an order: the reply to a request, the execution report of
 answer to a query. They arrive in any order, late, twice or never. So each is turned into an OrderTrigger and looked
 up in TRANSITIONS, and no source is preferred to another:
 
-- Nothing came back (a timeout, a lost connection, -1006 or -1007): the order is UNKNOWN. It may rest, it may have
-  filled. Only an execution report or a query ends this state. It is never taken for a rejection, because a second
-  order beside a working one could sell twice.
-- A final state ignores what is late or repeated. Only REJECTED can be left again: where two queries did not find an
-  order, we presumed it rejected, and the exchange may still prove us wrong.
+- If no outcome came back (a timeout, a lost connection, -1006 or -1007), the order is UNKNOWN. It may rest, or it may
+  have filled. Only an execution report, a reply or a query ends this state. UNKNOWN is never treated as a rejection,
+  because a second order beside a working one could sell the same funds twice.
+- An order in a final state ignores late and repeated triggers. Only REJECTED can be left again: if two queries did not
+  find an order, we only presume it rejected, and the exchange may report it after all.
 - Any other pair that is not in the table raises BrokenInvariant. The program does not guess.
 
 The diagram is drawn from TRANSITIONS by `python -m tests.execution.order_diagram`, and a test compares the two:
@@ -67,7 +67,7 @@ class OrderState(Enum):
 
 
 class OrderTrigger(Enum):
-    """What can happen to an order, whichever message reports it."""
+    """An event that can change the state of an order. Replies, reports and queries all lead to the same triggers."""
 
     ACCEPTED = "accepted"
     PARTIALLY_FILLED = "partially filled"
@@ -129,8 +129,8 @@ TRANSITIONS: Final[Mapping[tuple[OrderState, OrderTrigger], OrderState]] = {
     (OrderState.REJECTED, OrderTrigger.FILLED): OrderState.FILLED,
     (OrderState.REJECTED, OrderTrigger.CANCELED): OrderState.CANCELED,
     (OrderState.REJECTED, OrderTrigger.EXPIRED): OrderState.EXPIRED,
-    # The order that it was to replace was cancelled and no later request of ours did that: its own cancel-replace may
-    # have been carried out after all, so its new half may exist.
+    # The order that this one was to replace turned out to be cancelled. Perhaps their cancel-replace was executed after
+    # all, and then this order exists.
     (OrderState.REJECTED, OrderTrigger.REOPENED): OrderState.UNKNOWN,
 }
 
@@ -238,7 +238,7 @@ class Order:
 
     @property
     def partially_filled(self) -> bool:
-        """Whether some of it traded. The exchange then refuses a cancel-replace, and only a cancel can move it."""
+        """Whether a part of the order has filled. The exchange then refuses a cancel-replace but allows a cancel."""
         return self.filled_quantity > ZERO or self.cancel_restricted
 
     @property

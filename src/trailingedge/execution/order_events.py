@@ -1,4 +1,4 @@
-"""Order events: what happened to our orders, for log, console and alerts. Each is published once."""
+"""Order events tell log, console and alerts about each change of our orders. Each event is published once."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -32,7 +32,7 @@ class OrderReplaced:
 
 @dataclass(frozen=True, slots=True)
 class OrderFilled:
-    """A fill. `quantity` and `quote` are this fill's; `remaining` is zero once the order is filled."""
+    """The order filled, in part or in full. `quantity` and `quote` are those of this fill, not of all fills so far."""
 
     client_order_id: str
     order_id: int

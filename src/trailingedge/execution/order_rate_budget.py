@@ -1,8 +1,8 @@
-"""The exchange's ORDERS rate limits, counted, so that requotes never use them up.
+"""Counts our orders against the exchange's ORDERS rate limits, so that requotes never use up a limit.
 
-The first half of a window may be used freely. Then the remaining requotes are spread evenly over the rest of the
-window, and a reserve stays for placements. A first placement is never delayed: being off the book costs more than the
-count.
+Requotes may use the first half of their share of a limit freely. The second half is spread evenly over the rest of
+the time window. A reserve stays for placements. A placement is never delayed, because an order that is not on the book
+costs us more than one that counts against the limit.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class _Window:
 
 
 class OrderRateBudget:
-    """Counts placements against the ORDERS limits. Requotes never use `reserve_fraction` of each."""
+    """Counts orders against the ORDERS limits. Requotes leave `reserve_fraction` of each limit unused."""
 
     def __init__(self, reserve_fraction: float) -> None:
         self._usable_fraction = 1.0 - reserve_fraction

@@ -4,17 +4,17 @@ Theory of operation. Updates arrive in any order, late, twice or never, over two
 the execution report of the user data stream. Each update is applied to the order that it belongs to (ExitOrders finds
 it), then the orders are reconciled with each other. The handler sends nothing. MakerExit asks it which query is due.
 
-How UNKNOWN ends:
-- An execution report or a reply that describes the order settles it at once.
-- Otherwise it is queried, once a second: by order id where one is known, else by listing the orders that came after
-  the highest order id of this exit.
-- "Does not exist" may be lag of the exchange's database, or the request may still be on its way there. It is believed
-  when it was answered twice and the request is older than `request_expires_s`: after its recvWindow the exchange no
-  longer executes it. The order is then presumed rejected.
+How an order leaves the state UNKNOWN:
+- An execution report or a reply that describes the order ends the state at once.
+- Otherwise the order is queried once a second: by order id if that is known, else by listing the orders from the
+  highest known order id of this exit on.
+- The answer "does not exist" may come from a lagging database, or too early for a request that is still on its way. It
+  is believed after two such answers, once the request is older than `request_expires_s`: its recvWindow is then over,
+  and the exchange no longer executes it. The order is then presumed rejected.
 
-A cancel-replace has two halves with an outcome each. The old order's is applied first, because the exchange cancels
-it before it tries the new one. "Unknown order" as the outcome of a cancel says that the order is filled or gone, not
-which; its execution report is usually half a second away, so the query waits that long.
+A cancel-replace has two halves with one outcome each. The outcome for the old order is applied first, because the
+exchange cancels the old order before it tries the new one. If a cancel fails with "unknown order", the order either
+filled or was cancelled. Its execution report usually arrives within half a second, so the query waits that long.
 """
 
 from decimal import Decimal
@@ -56,11 +56,11 @@ _LEFT_PRICE_S: Final = 1.0  # market data may be this old: it still shows an ord
 
 
 class OrderUpdateHandler:
-    """The state of one exit: its orders, the prices they left, the backoff after rejections, and when a query is due.
+    """Keeps the state of one exit: its orders, the prices that they left, the backoff, and the time of the next query.
 
     A request without a reply for `timeout_s` has timed out. A request older than `request_expires_s` can no longer be
-    executed. `funds_changed_ms` is the exchange's time of the last change of ours that moved or freed funds.
-    `inherits_until_s`: until then a request of an earlier session may still be executed.
+    executed. `funds_changed_ms` is the exchange's time at which one of our orders last moved or freed funds.
+    Until `inherits_until_s`, a request of an earlier session may still be executed.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class OrderUpdateHandler:
         return self._requests.open is None and not self.orders.alive
 
     def left_prices(self, now_s: float) -> frozenset[Decimal]:
-        """Prices that our orders have just left, and that market data may still show as the best."""
+        """The prices that our orders have just left; market data may still show one of them as the best price."""
         self._left_prices = [(price, left_s) for price, left_s in self._left_prices if now_s < left_s + _LEFT_PRICE_S]
         return frozenset(price for price, _ in self._left_prices)
 
@@ -100,9 +100,10 @@ class OrderUpdateHandler:
         )
 
     def query_for(self, order: Order, now_s: float) -> OrderCommand | None:
-        """The query that settles an UNKNOWN order; None while it is too early to ask again.
+        """Return the query that finds out the state of an UNKNOWN order; None while it is too early for another query.
 
-        By order id, by listing what came after the highest known order id, or by client order id where none is known.
+        Query by order id if it is known. Else list the orders from the exit's highest known order id on, or query by
+        client order id if no order id of the exit is known.
         """
         if now_s < self._query_at_s:
             return None
@@ -163,7 +164,7 @@ class OrderUpdateHandler:
     def _on_open_orders(self, open_orders: tuple[OrderRecord, ...], now_s: float) -> None:
         """Apply the list of open orders.
 
-        An order that is missing there proves nothing: it may be filled, or the list may lag.
+        If an order is missing from the list, this proves nothing: the order may have filled, or the list may lag.
         """
         for record in open_orders:
             order = self._order_of(record, now_s)
@@ -172,7 +173,7 @@ class OrderUpdateHandler:
         self.orders.reconcile()
 
     def _order_of(self, source: ExecutionReport | OrderRecord, now_s: float) -> Order | None:
-        """The order of this exit that an unrequested update is about. One that cannot be ours is published."""
+        """Find the order that an unrequested update describes. Publish an open order that cannot be ours."""
         own = exit_id(source.client_order_id)  # an anchor marker of the same millisecond has the same number
         if own is None or own.number != self.orders.number:
             return None
@@ -216,7 +217,7 @@ class OrderUpdateHandler:
                     self._mark_unknown(order, reason, now_s)
 
     def _on_not_placed(self, order: Order) -> None:
-        """Reject an order that was not accepted. If a report gave it an order id, another one is meant."""
+        """Confirm an order as rejected, unless it has an order id: then the exchange must have rejected another one."""
         if order.without_order_id:
             self.orders.confirm_rejected(order)
 
@@ -283,8 +284,8 @@ class OrderUpdateHandler:
                 unknown.append(record)
             else:
                 self._apply_record(known, record, now_s)
-        # Orders of ours that nothing here knows, found by the query. The last one is most likely the one that was asked
-        # about, for its request was the newest.
+        # These orders of ours are listed but not known here. The last one is most likely the queried order, because the
+        # request for that order was the newest.
         for record in unknown[:-1]:
             self._apply_record(self.orders.add_found(record, queried), record, now_s)
         for record in unknown[-1:]:
@@ -296,15 +297,15 @@ class OrderUpdateHandler:
                 self._on_not_found(absent, now_s)
 
     def _on_not_found(self, order: Order, now_s: float) -> None:
-        """Count a query that did not find the order; believe it when it is repeated and the request has expired.
+        """Count a query that did not find the order. After two, presume the order rejected if its request has expired.
 
-        For an order that was once on the book the time since it became UNKNOWN counts instead.
+        For an order that was once on the book, the same time must have passed since it became UNKNOWN instead.
         """
         if order.state is not OrderState.UNKNOWN:
             return
         order.not_found_count += 1
-        # A request still on its way can only create an order within its recvWindow. An order that was there before
-        # cannot be created again, so only the lag of the database has to pass.
+        # A request that is still on its way can create an order only within its recvWindow. An order that was once on
+        # the book cannot be created again, so for this order we only wait until the database has caught up.
         since_s = order.sent_s if order.without_order_id else order.unknown_since_s
         if order.not_found_count >= 2 and now_s - since_s >= self._request_expires_s:
             self.orders.presume_rejected(order)

@@ -1,13 +1,13 @@
-"""The requests that were sent for one exit, and the matching of replies to them.
+"""Keeps the requests that were sent for one exit, and matches replies to them.
 
-Theory of operation. At most one request is open at a time: the next command is decided only when the reply to the last
-one, or its timeout, is there. So two requests never race each other in the exchange's gateway, and one reply can never
-be mistaken for another's. Prices that arrive in between wait, and only the newest of them counts.
+Theory of operation. At most one request is open at a time: the next command is decided only after the last request was
+answered or has timed out. So two requests never race each other in the exchange's gateway, and the reply to one request
+is never taken for the reply to another. If prices change before the reply arrives, only the newest price is used.
 
-Each request has a tag, counted up and never reused; the reply carries it back. A request leaves the open place in one
-of three ways: its reply arrives; it expires after a timeout; or the connection is lost. In the last two cases the
-reply may still come. The request is therefore remembered with the orders that it is about, and a late reply is applied
-to them as if it had been in time. Only the beginning of the next exit clears everything.
+Each request has a tag, counted up and never reused; the reply carries the same tag. A request stops being the open one
+in one of three ways: its reply arrives, it times out, or the connection is lost. In the last two cases the reply may
+still arrive. So the request is remembered together with its orders, and a late reply is applied to these orders as if
+it had been in time. The beginning of the next exit clears all remembered requests.
 """
 
 from collections import OrderedDict
@@ -25,7 +25,7 @@ _KEPT: Final = 64
 
 @dataclass(slots=True)
 class PendingRequest:
-    """An order command that was sent, the order it is about, the order it would add, and the book it was priced by."""
+    """A sent order command, with its order, the successor that it adds, if any, and the book that gave the price."""
 
     command: OrderCommand
     sent_s: float
@@ -35,7 +35,7 @@ class PendingRequest:
 
 
 class PendingRequests:
-    """The open request, and the last few others that a late reply may still belong to."""
+    """Keeps the open request, and the last few other requests, because their replies may come late."""
 
     def __init__(self) -> None:
         self.open: PendingRequest | None = None
@@ -56,7 +56,7 @@ class PendingRequests:
         return request.command
 
     def match_reply(self, tag: int) -> tuple[PendingRequest | None, bool]:
-        """The request with this tag, None if forgotten, and whether it was the open one, which this then closes."""
+        """Find the request with this tag, None if forgotten, and tell whether it was open; it is then closed."""
         request = self._sent.get(tag)
         in_time = request is not None and request is self.open
         if in_time:
@@ -64,7 +64,7 @@ class PendingRequests:
         return request, in_time
 
     def expire(self, now_s: float, timeout_s: float) -> PendingRequest | None:
-        """The open request, once it has been open for `timeout_s`; it is then no longer open."""
+        """Close and return the open request if it has been open for `timeout_s`, else return None."""
         if self.open is None or now_s - self.open.sent_s < timeout_s:
             return None
         request, self.open = self.open, None

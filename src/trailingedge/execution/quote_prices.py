@@ -1,9 +1,9 @@
-"""The prices of our orders, and the requote plan for a price change between two ticks.
+"""Computes the prices of our orders, and the requote plan for a price change between two ticks.
 
-While an exit rests on the book with no request open, nothing unknown and nothing forbidden, another price has exactly
-one answer. A tick that leaves things so prepares a RequotePlan; any input but a price makes the plan void. With the
-plan the market data callback sends the cancel-replace at once. It is recorded right after, and the full calculation
-must come to the same price and quantity, else BrokenInvariant.
+Suppose that our order rests, no request is open, no order is UNKNOWN and no rule forbids a requote. Then a price change
+has exactly one answer. A tick that ends like this prepares a RequotePlan; any input but a price makes the plan void.
+With the plan, the market data callback sends the cancel-replace at once and records it right after. The full
+calculation must then give the same price and quantity, else BrokenInvariant is raised.
 """
 
 from collections.abc import Collection
@@ -35,10 +35,10 @@ def resting_price(
     own: RestingOrder | None,
     left_prices: Collection[Decimal] = (),
 ) -> Decimal:
-    """The price at which a `side` order should rest: on a tick, and never taking.
+    """Return the price at which a `side` order should rest: on a tick, without crossing the book.
 
-    `own` is our working order; `left_prices` are prices that our orders have just left. Where market
-    data still shows one of them as the best price, it shows our own old order, not one to outbid.
+    `own` is our working order. `left_prices` are prices that our orders have just left. If market data still
+    shows one of them as the best price, that is our own old order, and we must not outbid it.
     """
     step = tick_size if side is Side.BUY else -tick_size  # one tick towards the other side
     other_side = top.best(side.opposite)
@@ -48,8 +48,8 @@ def resting_price(
         return nearest
     best = top.best(side)
     if own is not None and best == own.price and _quantity(top, side) <= own.quantity:
-        return own.price  # nobody else is at our price: improving on it would only outbid ourselves
-    # Following our own old price would move us back and forth between two ticks.
+        return own.price  # no other order is at our price: with a better price we would only outbid ourselves
+    # If we followed our own old price, our order would move back and forth between two ticks.
     if best in left_prices:
         return best if own is None else own.price
     if pricing is not Pricing.IMPROVE:
@@ -59,9 +59,9 @@ def resting_price(
 
 
 def escape_price(side: Side, top: BookTop, tick_size: Decimal, slippage_frac: Decimal) -> Decimal:
-    """The worst price that a taker escape accepts: the other side's best price less the slippage.
+    """Return the worst price that a taker escape accepts: the other side's best price, worsened by the slippage.
 
-    Rounded towards the book, so never worse than the fraction allows.
+    The price is rounded to our advantage, so it is never worse than `slippage_frac` allows.
     """
     best = top.best(side.opposite)
     worst = best * (1 + slippage_frac) if side is Side.BUY else best * (1 - slippage_frac)
@@ -77,16 +77,16 @@ def _is_passive(price: Decimal, side: Side, other_side: Decimal) -> bool:
 
 
 TargetQuote = tuple[Decimal, Decimal]
-"""Price and quantity that an order is to move to."""
+"""The new price and quantity of an order that is to be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequotePlan:
-    """An order that rests, and everything that decides where it would rest at another price.
+    """A resting order, and all inputs that decide its new price and quantity when the market price changes.
 
-    `left_prices` are prices that our orders had, each with the time until which market data may show it.
-    `watches_stop`: at a price beyond the hard stop the plan gives no answer, because the strategy must see it.
-    `quantity` is None where it depends on the price.
+    `left_prices` are earlier prices of our orders, each with the time until which market data may still show it.
+    `watches_stop`: the plan gives no answer for a price beyond the hard stop, because the strategy must see that price.
+    `quantity` is None if it depends on the price.
     """
 
     intent: OrderIntent
@@ -105,8 +105,8 @@ class RequotePlan:
         return NewOrderRequest(self.client_order_id, self.intent.side, self.resting.quantity, self.resting.price)
 
     def requote_for(self, top: BookTop, now_s: float) -> TargetQuote | None:
-        """Price and quantity to move to; None where the order stays, or where only a full tick can decide."""
-        # A price beyond the hard stop starts its confirmation, which is for the strategy to decide in a full tick.
+        """Return the new price and quantity; None if the order stays, or if only a full tick can decide."""
+        # A price beyond the hard stop starts the stop's confirmation. The strategy decides about that in a full tick.
         if self.watches_stop and is_breached(float(top.bid), self.decision.state.anchor, self.decision.stop_distance):
             return None
         intent, rules = self.intent, self.rules
@@ -117,7 +117,7 @@ class RequotePlan:
         quantity = self.quantity or rules.affordable_quantity(intent.side, intent.funds, price)
         if rules.failed_filter(price, quantity) is not None:
             return None
-        # These are limits of the pre-trade checks too. A requote is sent first and checked after, so they stand here.
+        # The pre-trade checks have the same limits, but they check a requote only after it was sent. So check here.
         if intent.side is Side.SELL:
             safe = price > top.bid and quantity <= intent.funds
         else:
@@ -127,7 +127,7 @@ class RequotePlan:
 
 @dataclass(frozen=True, slots=True)
 class SentRequote:
-    """A requote that was sent and recorded, with the one that the full calculation comes to."""
+    """A requote that was sent and recorded, with the result of the full calculation in `expected`."""
 
     command: Replace
     decision: Decision

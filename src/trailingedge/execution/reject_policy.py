@@ -11,10 +11,10 @@ from trailingedge.model.order_outcomes import RejectReason
 
 @dataclass(frozen=True, slots=True)
 class BackoffRule:
-    """After a rejection: wait `pause_s`, doubled for each further one in a row, at most `max_s`.
+    """The rule for one kind of rejection: wait `pause_s`, doubled for each further one in a row, at most `max_s`.
 
-    `stop_all`: send no request of any kind until then, not only no placement. `fresh_price`: the wait ends
-    earlier, with the next book that differs from the one that the rejected price came from.
+    `refresh` is the data to read again. `stop_all`: the wait applies to requests of every kind, not only to
+    placements. `fresh_price`: the wait ends early when the book differs from the book behind the rejected price.
     """
 
     pause_s: float
@@ -37,7 +37,7 @@ BACKOFF_RULES: Final[Mapping[RejectReason, BackoffRule]] = {
     # The price moved between our decision and its arrival at the exchange. The next book is already the remedy.
     RejectReason.WOULD_TAKE: BackoffRule(0.1, 2.0, fresh_price=True),
     RejectReason.INSUFFICIENT_BALANCE: BackoffRule(1.0, _MAX_S, Refresh.BALANCES),
-    # The order that has this client order id is looked for at once, so there is nothing to wait for the first time.
+    # The order that already has this client order id is queried at once, so the first rejection needs no wait.
     RejectReason.DUPLICATE: BackoffRule(0.0, 5.0),
     RejectReason.UNKNOWN_ORDER: BackoffRule(0.5, 5.0),
     RejectReason.CANCEL_RESTRICTED: BackoffRule(0.0, 1.0),
@@ -56,7 +56,7 @@ BACKOFF_RULES: Final[Mapping[RejectReason, BackoffRule]] = {
 
 
 class RejectBackoff:
-    """What past rejections forbid for now. Times are monotonic seconds, but `retry_at_ms` is the exchange's."""
+    """Tells which requests past rejections forbid now. Times are monotonic seconds; `retry_at_ms` is exchange time."""
 
     def __init__(self) -> None:
         self.in_a_row = 0
@@ -109,7 +109,7 @@ class RejectBackoff:
         self._retry_from_s = float("-inf")
 
     def on_accepted(self) -> None:
-        """A placement was accepted: no rejection counts any more."""
+        """End the wait for placements and forget all past rejections, because a placement was accepted."""
         self.on_answered()
         self.in_a_row = 0
         self._reason = None
@@ -123,7 +123,7 @@ class RejectBackoff:
             self._cancel_from_s = float("-inf")
 
     def is_clear(self, now_s: float, server_ms: int) -> bool:
-        """Whether nothing is forbidden at any price, now and until the next rejection."""
+        """Whether a placement is allowed at any price, from now until the next rejection."""
         latest_s = max(self._place_from_s, self._retry_from_s, self._send_from_s)
         return now_s >= latest_s and server_ms >= self._send_from_ms
 

@@ -28,14 +28,14 @@ class MarketFresh:
 
 @dataclass(frozen=True, slots=True)
 class AccountLost:
-    """No account connection: nothing can be ordered, and no report says what becomes of our order."""
+    """The account connection is lost: we cannot send orders, and no report shows the state of our order."""
 
     away_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class AccountBack:
-    """Logged on again, and what was missed was read."""
+    """The account connection is back: we are logged on again and have read the missed changes."""
 
     away_s: float
 

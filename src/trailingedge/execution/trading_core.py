@@ -1,8 +1,8 @@
-"""The trading core: strategy, risk engine and maker exit joined, from one view of the market to the next commands.
+"""The trading core joins strategy, risk engine and maker exit. It turns one view of the market into the next commands.
 
-It keeps everything that the daemon knows of its trading, and outlives every reconnect. `tick` is pure computation: it
-waits for nothing, opens nothing and reads no clock. The live daemon ticks it when something changed; backtest and
-session replay tick the same object without any socket.
+It keeps all trading state of the daemon, and outlives every reconnect. `tick` is pure computation: it never waits,
+opens no connection and reads no clock. The live daemon calls `tick` after each change. Backtest and session replay call
+it on the same kind of object, without any socket.
 """
 
 from collections import deque
@@ -58,10 +58,10 @@ class TradingParams:
 
 
 class TradingCore:
-    """Decides what to do, tick by tick. `events` collects what changed, for log, console and alerts.
+    """Decides in each tick which commands to send. `events` collects changes for log, console and alerts.
 
     `inbox` holds replies and reports for the next tick, `operator_commands` the operator's commands. `requote_plan` is
-    there while nothing but a price has changed since the last tick.
+    None as soon as any input but a price has changed since the last tick.
     """
 
     def __init__(
@@ -116,12 +116,12 @@ class TradingCore:
 
     @property
     def paused(self) -> bool:
-        """Paused by the operator."""
+        """Whether the operator has paused trading."""
         return self._paused
 
     @property
     def halted(self) -> bool:
-        """Halted after a mistake of ours, until the operator resumes."""
+        """Whether trading is halted after a bug of ours, until the operator resumes."""
         return self._halt_reason is not None
 
     @property
@@ -136,7 +136,7 @@ class TradingCore:
 
     @property
     def needs_another_tick(self) -> bool:
-        """Whether one tick could not take everything in, so that another should follow at once."""
+        """Whether another tick should follow at once: an operator command is waiting, or the exit has just ended."""
         exit_, progress = self.state.exit, self.maker_exit.progress()
         over = exit_ is not None and progress is not None and progress.number == exit_.number and progress.complete
         return bool(self.operator_commands or over)
@@ -191,9 +191,9 @@ class TradingCore:
         )
 
     def tick(self, view: StateView, server_ms: int) -> list[ExecutionCommand]:
-        """Handle what came in, decide, and return the commands to send.
+        """Handle all new input, decide, and return the commands to send.
 
-        Raises BrokenInvariant; input that was not handled or decided upon then waits for the next tick.
+        Raises BrokenInvariant after a bug of ours; the next tick then handles the remaining input.
         """
         self.requote_plan = None
         # A view shows each closed kline once. Take them first: if anything below raises, the next tick has them.
@@ -264,9 +264,9 @@ class TradingCore:
         self.requote_plan = None
 
     def record_requote(self, target: TargetQuote, top: BookTop, now_s: float, server_ms: int) -> SentRequote:
-        """Record that the plan's requote for `top` was sent, before it is compared with the full calculation.
+        """Record that the plan's requote for `top` was sent. `verify_requote` then compares it with `expected`.
 
-        The plan is then void. Raises BrokenInvariant where there was none, or no such working order.
+        The plan is void afterwards. Raises BrokenInvariant if there is no plan, or if the plan's order is not working.
         """
         plan, self.requote_plan = self.requote_plan, None
         if plan is None:
@@ -276,9 +276,9 @@ class TradingCore:
         return SentRequote(command, plan.decision, target, expected)
 
     def verify_requote(self, requote: SentRequote, top: BookTop, now_s: float) -> None:
-        """Compare a requote that was sent with the full calculation, and with the risk checks.
+        """Compare a sent requote with the full calculation, and let the risk checks approve it.
 
-        A tick must follow all the same, for it also decides. Raises BrokenInvariant where they differ or a check fails.
+        A tick must still follow, because only a tick decides. Raises BrokenInvariant on a difference or a failed check.
         """
         if requote.sent != requote.expected:
             raise BrokenInvariant(f"a requote was sent as {requote.sent}, the full calculation says {requote.expected}")
@@ -355,7 +355,7 @@ class TradingCore:
                 self.events.append(LateOrder(exit_, adopted))
 
     def _try_adopt(self, old_exit: HistoricalExit, now_s: float) -> bool:
-        """Continue an exit of an earlier session; False where it does not fit the side held."""
+        """Continue an exit of an earlier session. Returns False if an exit is in progress or its side does not fit."""
         if self.state.exit is not None or self.state.regime is not old_exit.sold_regime or not self.maker_exit.idle:
             return False
         exit_ = ActiveExit(old_exit.kind, old_exit.side, old_exit.number, old_exit.began_ms)
@@ -402,7 +402,7 @@ class TradingCore:
             self.events.append(event_type(lasted_s))
 
     def _check_balances(self, view: StateView) -> tuple[bool, list[ExecutionCommand]]:
-        """Whether the balances account for every change of ours, and a request for them when they are late."""
+        """Return whether the balances account for all our changes, and a request for them if they are late."""
         if view.now_s < self._balances_locked_until_s:
             return False, []
         # The stream pushed balances that are older than those before them. Neither can be trusted: read them again.

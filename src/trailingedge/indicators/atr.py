@@ -82,7 +82,7 @@ def compute_atr_from_rows(
 def compute_atr_from_rows(
     rows: Sequence[Sequence[str | float]], period: int = 14, method: Method = "wilder", last: bool = False
 ) -> list[float] | float:
-    """The same from kline rows as the exchange sends them: open time, open, high, low, close, … (oldest first).
+    """Call `compute_atr` with kline rows of the exchange: open time, open, high, low, close, … (oldest first).
 
     Raises ValueError also for a row that is too short or holds something that is no number.
     """

@@ -64,8 +64,8 @@ def compute_donchian_channels(
 ) -> tuple[list[float], list[float], list[float]]:
     """Upper, lower and mid, each as long as `klines` (oldest first), in quote per base.
 
-    Row i covers the `window` klines that end at i - shift: over what there is while fewer exist, NaN
-    where none does. upper >= mid >= lower.
+    Row i covers the `window` klines that end at i - shift. If fewer exist, it covers those; if none
+    exists, it is NaN. upper >= mid >= lower.
     Raises ValueError when window < 1 or shift < 0, or for an unknown source.
     Source: Donchian's breakout channel; mid is the mean of the two edges.
     """
@@ -118,7 +118,7 @@ class DonchianChannel:
         return self.push_edges(*_edges(kline, self._source))
 
     def push_edges(self, high: float, low: float) -> Channel | None:
-        """The same for a kline of which only the edges are known: both are its close where closes make the channel."""
+        """Add a closed kline by its edges (both are its close if the source is "close"). Returns the same as `push`."""
         in_force = self.current
         self._waiting.append((high, low))
         # With shift 1, the kline that just closed joins the channel at once, for the next kline. With a larger shift it

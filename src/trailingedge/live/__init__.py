@@ -6,7 +6,7 @@ connections, and `event_router` passes what they report to the core. `command_ha
 `control_socket` serve the operator. `fast_requote` is the short path from a price to an order. `paper_exchange` is the
 exchange of paper mode. `systemd`, `process_signals`, `slow_tick_monitor` and `frame_dump` deal with the process.
 
-It may import everything below it: `core` to `console`, and `report`, but not `app`, `commands` or the simulator
-(`paper_exchange` apart). `app` runs it; `eventlog` records it, `session_replay` replays it; backtests and sweeps use
-`factory` alone.
+This package may import `core` to `console` and `report`, but neither `app` nor `commands`; only `paper_exchange` may
+import the simulator. `app` runs the node, `eventlog` records it and `session_replay` replays it. Backtests and sweeps
+use `factory` alone.
 """

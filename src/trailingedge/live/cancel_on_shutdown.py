@@ -1,9 +1,9 @@
 """Graceful shutdown: cancels our open order, or reports the order that could not be cancelled.
 
-Theory of operation. `MakerExit` knows its order and the requests in flight, so ticks that only cancel come first. If
-they do not end in time, the list of open orders is swept: everything with our client order ids is cancelled, and an
-order that is not in the list is queried, because that list may lag behind the book. What is still in doubt after
-that is named in an alert, for a person to look after.
+Theory of operation. `MakerExit` knows its order and the requests in flight, so the shutdown first runs ticks that only
+cancel. If these do not finish in time, it sweeps the list of open orders: it cancels every order that has one of our
+client order ids, and queries each order of ours that the list lacks, because the list may lag behind the book. An
+alert names each order that is still in doubt after that, so that a person can look after it.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ _NOT_CONFIRMED: Final = (
 
 
 class Shutdown:
-    """Cancels the orders of a node; with `leave`, only reports them. An early shutdown has no services yet."""
+    """Cancels the orders of a node, or only reports them if `leave` is set."""
 
     def __init__(
         self,
@@ -72,11 +72,11 @@ class Shutdown:
     async def cancel_orders(self, services: NodeServices | None, *, stopped: bool = False) -> bool:
         """Cancel our orders. Returns False if one may still be on the book; raises no TrailingEdgeError.
 
-        `stopped`: the operator ended the session, so the orders of an earlier session go too, even where recovery has
-        not begun to look at them.
+        `services` is None if the start had not built them yet. `stopped`: the operator ended the session, so orders of
+        an earlier session are cancelled too, even if recovery has not looked at them yet.
         """
         self._client.api.retry_quickly()  # a reconnect must not wait out its backoff now
-        # A start that fails by itself does not touch orders that recovery has not judged: the next start adopts them.
+        # A start that fails by itself leaves orders that recovery has not judged: the next start can adopt them.
         leftovers = self._startup.recovering or (stopped and self._startup.recovery_due)
         cancelled = await self._cancel_all(services, leftovers=leftovers)
         if services is None:
@@ -122,7 +122,7 @@ class Shutdown:
             self._alerts.send(event_messages.order_left(services.rules, side, remaining, price, client_order_id), level)
 
     async def _cancel_exit(self, services: NodeServices) -> None:
-        """Cancel the exit order, by ticks first, then by a sweep. Raises if that is not confirmed."""
+        """Cancel the exit order: run ticks that cancel it, then sweep. Raises if the cancel is not confirmed."""
         try:
             async with within(self._clock, _CANCEL_WITHIN_S):
                 await self._tick_until_idle(services)
@@ -134,7 +134,7 @@ class Shutdown:
             await self._until_done(lambda: self._sweep(services, swept))
 
     async def _until_done(self, cancel: Callable[[], Awaitable[object]]) -> None:
-        """Run `cancel` on one connection after another until it succeeds. The caller limits the time."""
+        """Run `cancel`; after each lost connection, run it again on the next one. The caller limits the time."""
         while True:
             await self._client.api.wait_ready()
             try:
@@ -159,7 +159,7 @@ class Shutdown:
                 raise OutcomeUnknown(f"{order.client_order_id} may be on the book, or still reach it")
 
     async def _is_final(self, order: Order) -> bool:
-        """Whether `order` is off the book for good. The list of open orders, which lacked it, may lag behind."""
+        """Whether `order` is off the book for good. Its absence from the list of open orders is no proof of that."""
         if order.order_id is None:  # no reply had its id, so it cannot be queried: wait out its recvWindow
             return self._clock.now_s() - order.sent_s >= self._request_expires_s
         record = await self._client.account.order_status(order.order_id)
@@ -181,7 +181,7 @@ class Shutdown:
 
 
 def _of_another_instance(services: NodeServices) -> Callable[[OrderRecord], bool]:
-    """Selects orders that bear our client-order-id prefix but belong to another instance: not ours to cancel."""
+    """Return a test for orders that have our client-order-id prefix but belong to another instance: we keep them."""
     return lambda record: services.core.risk.instance_check.classify(record, busy=False) is UnexpectedOrderAction.STOP
 
 

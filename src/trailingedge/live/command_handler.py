@@ -1,8 +1,8 @@
 """Command handler: queues operator commands from any interface (terminal, Telegram, socket) and executes them.
 
-Each command waits in one queue with the future that its reply goes to. The main loop executes a few per tick. A
-command for the strategy (flip, cancel) is answered when the strategy has reported its result, which may be
-ticks later. During the start there are no ticks, so a command is executed as soon as it is submitted.
+One queue holds all commands, each with a future for its reply. The main loop executes a few commands per tick. A
+command for the strategy (flip, cancel) is answered when the strategy reports the result, which may happen some
+ticks later. During the start, a command is executed as soon as it is submitted.
 """
 
 import asyncio
@@ -70,13 +70,13 @@ class CommandHandler:
         return self._trading
 
     def attach(self, services: NodeServices) -> None:
-        """Use `services` from now on. A pause during the start applies to them."""
+        """Use `services` from now on. If trading was paused before they existed, pause their core."""
         self._services = services
         if self._paused:
             services.core.pause()
 
     def start_trading(self) -> None:
-        """The start is over: from now on the main loop executes the commands."""
+        """Leave the execution of commands to the main loop from now on. Called when the start is over."""
         self._trading = True
 
     def submit(self, command: OperatorCommand, reply: Reply) -> None:
@@ -99,7 +99,7 @@ class CommandHandler:
         return bool(self._queue)
 
     def on_event(self, event: TraderEvent) -> None:
-        """Answer the command that `event` of the strategy is the result of."""
+        """If `event` of the strategy is the result of a command, answer that command."""
         match event:
             case ExitStarted(kind=ExitKind.MANUAL) if self._services is not None:
                 text = event_messages.manual_flip(self._services.rules, event.side, event.price, self._flip_timeout_s)
@@ -117,8 +117,8 @@ class CommandHandler:
                 pass
 
     def end_tick(self) -> None:
-        """Refuse the strategy commands that this tick consumed without a result: a stop or a flip came first."""
-        # The core takes one command per tick. While some are left in it, none was overtaken.
+        """Refuse strategy commands that the core took but did not act on, because a stop or a flip came first."""
+        # The core takes one command per tick. While it still holds commands, wait: they may yet get a result.
         if self._services is None or self._services.core.operator_commands:
             return
         while self._sent_to_strategy:
@@ -135,14 +135,14 @@ class CommandHandler:
                 return
 
     def _refusal_reason(self, reason: str) -> str:
-        """Why the strategy refused a command; where a pause or a breaker is the reason, which one."""
+        """Return why the strategy refused a command. If a pause or a breaker is the reason, name which one."""
         if self._services is None:
             return reason
         core = self._services.core
         return risk_messages.refusal_reason(reason, core.risk.breakers.state.trips, paused=core.paused)
 
     def _execute(self, command: OperatorCommand, reply: Reply) -> CommandResult | None:
-        """The result, or None for a command that the strategy has to answer."""
+        """Execute `command` and return its result, or None if the strategy will answer it later."""
         match command:
             case OperatorCommand.FLIP | OperatorCommand.CANCEL:
                 return self._send_to_strategy(_STRATEGY_COMMANDS[command], reply)
@@ -174,7 +174,7 @@ class CommandHandler:
                 return services.queries.status(self._reconnects())
 
     def _send_to_strategy(self, command: StrategyCommand, reply: Reply) -> CommandResult | None:
-        """Pass `command` to the core. During the start it is refused, not kept: it is meant for the present market."""
+        """Pass `command` to the core. During the start refuse it: kept until later, it would meet another market."""
         if self._services is None or not self._trading:
             refusal = event_messages.command_refused(command.value, "still starting")
             self._alerts.send(refusal, logging.WARNING)

@@ -1,9 +1,9 @@
-"""Control socket: a Unix socket by which local commands query and control the daemon, one JSON line each way.
+"""Control socket: a Unix socket that lets local commands query and control the daemon, one JSON line each way.
 
-`{"command":"status"}` is answered by `{"version":1,"ok":true,"text":"…"}`, with more fields where there are figures;
-`ok` false means refused, and the text says why. Then the connection is closed. The file belongs to the daemon's user
-and has mode 0600, because a program that can open it can trade. Clients are served by tasks of their own, so that a
-slow or broken one cannot delay a tick.
+A client sends `{"command":"status"}`; the daemon answers `{"version":1,"ok":true,"text":"…"}`, adds fields if the
+answer has figures, and closes the connection. If `ok` is false, the command was refused, and the text says why. The
+socket file belongs to the daemon's user and has mode 0600, because a program that can open it can trade. Each client
+is served by a task of its own, so that a slow or broken client cannot delay a tick.
 """
 
 import asyncio
@@ -56,10 +56,10 @@ _SERVE: Final[Serve | None] = getattr(asyncio, "start_unix_server", None)
 
 
 class NoRunningDaemon(TrailingEdgeError):
-    """No daemon can be reached over that socket, or this daemon cannot listen on it.
+    """Raised if no daemon can be reached over a socket, or if this daemon cannot listen on it.
 
-    `forbidden`: one may run, but this user may not open its socket. `command_sent`: it received the command, and may
-    execute it.
+    `forbidden`: this user may not open the socket, so a daemon may be running. `command_sent`: the command was sent,
+    so the daemon may execute it.
     """
 
     def __init__(self, reason: str, *, forbidden: bool = False, command_sent: bool = False) -> None:
@@ -187,7 +187,7 @@ class ControlSocket:
             writer.transport.abort()
 
     async def _read_and_execute(self, reader: asyncio.StreamReader) -> CommandResult | None:
-        """The result for the client; None for one that closed without a command, as a probe does."""
+        """Read and execute the client's command. Returns None if the client sent none, as a probe does."""
         if self._clients > _CLIENT_LIMIT:
             return CommandResult("busy: too many clients at once; try again", done=False)
         try:
@@ -218,10 +218,10 @@ class ControlSocket:
 
 
 async def _bind(path: Path, serve: Serve, greet: Greet) -> tuple[asyncio.Server, int]:
-    """A server at `path` and the inode of its file. Raises OSError.
+    """Start a server at `path`. Returns it and the inode of its socket file; raises OSError.
 
-    Between bind(2) and chmod(2) another user could connect. So the socket is made in a folder of mode 0700, gets its
-    mode there, and rename(2) moves it to `path`, which replaces a leftover file atomically.
+    Another user could connect between bind(2) and chmod(2). So the socket is made in a folder of mode 0700 and gets
+    its mode there. Then rename(2) moves it to `path` and atomically replaces a file that an earlier daemon left there.
     """
     with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as hidden:
         made = Path(hidden, "s")
@@ -272,16 +272,16 @@ def _is_taken(path: Path) -> bool:
 
 
 def account_fingerprint(symbol: str, ws_api_url: str, api_key: str) -> str:
-    """Equal for all daemons that trade one symbol on one account. The API key cannot be derived from it."""
+    """Return an id that all daemons with this symbol, address and API key share. It does not reveal the key."""
     return hashlib.sha256(f"{symbol}\n{ws_api_url}\n{api_key}".encode()).hexdigest()[:16]
 
 
 async def find_running_daemon(
     paths: Iterable[Path], account: str, *, timeout_s: float = _CLIENT_TIMEOUT_S
 ) -> str | None:
-    """The message to end with if a daemon with that fingerprint answers at one of `paths`, else None.
+    """Look for a daemon with the fingerprint `account` at `paths`. Returns a message that names it, or None.
 
-    Call it before the own socket is opened. A daemon that does not answer in time is not counted: once both trade,
+    Call this before opening our own socket. A daemon that does not answer in time is ignored: once both daemons trade,
     each detects the other by its order ids.
     """
     for path in paths:

@@ -1,13 +1,13 @@
-"""Event router: receives what the exchange, the order gateway and the market state report, and wakes the main loop.
+"""Event router: receives the events of the exchange, the order gateway and the market state, and wakes the main loop.
 
-Theory of operation. The node is built bottom-up, and what receives events must exist before what sends them, so
-the router comes first. During the start no core exists yet; the router then only wakes the main loop, and reports
-before that point reach the core through recovery instead. Once the exchange's rules are known, `attach` hands over
-the services and the fast requoter, and from then on each event goes to the core's inbox.
+Theory of operation. The node is built bottom-up. A receiver of events must exist before their senders, so the router
+is built first. The core is built only during the start, once the exchange's rules are known; until then the router
+only wakes the main loop, and recovery later gives the core the state that it missed. `attach` hands over the services
+and the fast requoter. From then on the router passes order and account events to the core's inbox.
 
-Each event but a newer book makes the precomputed requote plan void before it wakes the main loop: the plan holds
-only while nothing but the best price changes. A newer book goes to the fast requoter first, because the time from
-that frame to our order is what the bot is measured by.
+Every event except a newer book invalidates the precomputed requote plan before it wakes the main loop, because the
+plan holds only while nothing but the best price changes. A newer book goes to the fast requoter first, because the
+time from that frame to our order must be as short as possible.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class EventRouter:
     # The main loop ---------------------------------------------------------------------------
 
     def request_tick(self) -> None:
-        """Something other than the best price has changed: the main loop has to decide again."""
+        """Invalidate the plan and wake the main loop, because something other than the best price has changed."""
         self.invalidate_plan()
         self._wake.set()
 
@@ -71,7 +71,7 @@ class EventRouter:
     # The market ------------------------------------------------------------------------------
 
     def on_book(self, top: BookTop, now_s: float) -> None:
-        """A newer book: send the prepared requote first, then let the main loop follow."""
+        """Handle a newer book: send the prepared requote first, then wake the main loop."""
         if self._requoter is not None and self.services is not None:
             try:
                 self._requoter.on_book(self.services.core, top, now_s)
@@ -82,40 +82,40 @@ class EventRouter:
     # The account -----------------------------------------------------------------------------
 
     def deliver(self, incoming: OrderInput) -> None:
-        """A reply to an order request, or the state of our orders after a reconnect."""
+        """Pass on a reply to an order request, or the state of our orders after a reconnect, to the core."""
         if self.services is not None:
             self.services.core.inbox.append(incoming)
             self.request_tick()
 
     def on_report(self, report: ExecutionReport) -> None:
-        """An execution report, ours or another's."""
+        """Pass on an execution report, for an order of ours or of another client."""
         if self.services is not None:
-            # The observer first: a recorder writes the report down before anything that follows from it.
+            # Call the observer first: a recorder must write the report down before its consequences.
             if self._observer is not None:
                 self._observer.on_report(report)
             self.services.on_report(report)
             self.request_tick()
 
     def on_limits(self, limits: tuple[RateLimit, ...]) -> None:
-        """The exchange reports how much of its rate limits is used."""
-        # The order rate may no longer allow what the plan would send.
+        """Update the order budget with the exchange's report of how much of its rate limits is used."""
+        # The order rate may no longer allow the requote that the plan would send.
         self.invalidate_plan()
         self._budget.update_limits(limits, self._server_clock.now_ms())
 
     def on_reconnected(self, open_orders: tuple[OrderRecord, ...]) -> None:
-        """Logged on again after a loss. No reply to a request of the old connection will arrive."""
+        """Handle a new logon after a loss: replies to requests of the old connection will not arrive any more."""
         if self.services is not None:
             self.services.requery_orders()
-            # Behind the reports that the catch-up has just delivered, so that the core compares its newest state.
+            # Queued after the reports that the catch-up has just delivered: the core compares its newest state.
             self.deliver(Reconciled(open_orders))
 
     def on_account_lost(self, _reason: str) -> None:
-        """The account's connection is lost, and with it the replies that were due."""
+        """Have our orders queried again: the account's connection is lost, and with it the pending replies."""
         if self.services is not None:
             self.services.requery_orders()
 
     def on_outside_change(self, change: OutsideChange) -> None:
-        """A deposit, a withdrawal or a lock changed the balances. They are legitimate, so the audit has to know."""
+        """Tell the audit of a deposit, a withdrawal or a lock: such a change of the balances is legitimate."""
         if self.services is None:
             return
         audit = self.services.core.risk.audit

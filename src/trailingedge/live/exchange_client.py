@@ -1,13 +1,13 @@
 """Exchange client: the account's API connection and the market stream, with everything that runs over them.
 
-Theory of operation. The API connection carries logon, account events, queries and orders. After a loss
-`ApiClient` dials again and calls `_open`, which logs on and catches up before the connection takes orders: it reads
-open orders and balances and looks for fills that no event reported, and only then passes on what the new event
-stream has buffered in the meantime. So the core sees each execution once and in order. While the connection stands,
-`_watch` probes whether its event stream still reports the account, and reads the list of trades once more, because
-that list may lag behind the trades. A connection whose event stream broke is replaced as if it were lost.
+Theory of operation. The API connection carries logon, account events, queries and orders. After a loss `ApiClient`
+dials again and calls `_open`, which logs on and catches up before the connection takes orders: it reads open orders
+and balances and looks for fills that no event reported. Only then does it pass on the events that the new stream has
+buffered since the logon. So the core sees each execution once and in order. While the connection is open, `_watch`
+probes whether its event stream still reports the account, and reads the list of trades once more, because that list
+may lag behind the trades. If the event stream breaks, the connection is replaced as if it were lost.
 
-The market stream reconnects by itself; its losses only make the best prices stale.
+The market stream reconnects by itself. If it is lost, only the best prices become stale.
 """
 
 import logging
@@ -44,7 +44,7 @@ _SECOND_LOOK_S: Final = 4.0  # the list of trades may lag behind the trades
 
 
 class ExchangeEvents(Protocol):
-    """What the client reports and needs to know; `live.event_router.EventRouter` in the daemon."""
+    """Receives the client's events and answers its questions. In the daemon this is `live.event_router.EventRouter`."""
 
     def on_report(self, report: ExecutionReport) -> None:
         """An execution, reported once, also where the fill was found in the list of trades."""
@@ -59,7 +59,7 @@ class ExchangeEvents(Protocol):
         ...
 
     def on_account_lost(self, reason: str) -> None:
-        """The account's connection is lost."""
+        """Called when the account's connection is lost."""
         ...
 
     def on_outside_change(self, change: OutsideChange) -> None:
@@ -76,9 +76,9 @@ class ExchangeEvents(Protocol):
 
 
 class ExchangeClient:
-    """The connections and sessions of one account and symbol. `events` receives what they report.
+    """Holds the connections and sessions of one account and symbol. `events` receives their reports.
 
-    `note` receives all frames: "api" or "market", ">" sent or "<" received, and the frames that came together.
+    `note` receives all frames: channel ("api", "market"), direction (">" sent, "<" received), frames that came at once.
     """
 
     def __init__(
@@ -193,8 +193,8 @@ class ExchangeClient:
     async def _catch_up(self, account: AccountSession, buffer: EventBuffer) -> None:
         """Read what the account holds and which fills were missed, then pass on the buffered events."""
         losses = -1
-        # On a planned rotation the old connection is still active. If it is lost meanwhile, its last requests may
-        # have changed what was already answered: query once more.
+        # On a planned rotation the old connection is still active. If it is lost during the queries, its last
+        # requests may have made the answers outdated: query once more.
         while losses != self._losses:
             losses = self._losses
             open_orders = await account.open_orders()
@@ -230,7 +230,7 @@ class ExchangeClient:
         self._report_missed(await self._fill_recovery.find_missed(account, buffer))
 
     async def _once_allowed(self, ask: Callable[[], Awaitable[object]]) -> None:
-        """Query, and again after the pause that the exchange demands. A rate limit does not harm the connection."""
+        """Call `ask`, and repeat it after the pause if the exchange demands one. The connection stays open."""
         while True:
             try:
                 await ask()
@@ -251,8 +251,8 @@ class ExchangeClient:
                 )
 
     def _on_stream_broken(self, session: ApiSession, reason: str) -> None:
-        """The connection still answers, but reports no events any more: replace it."""
-        # A connection that is being replaced may lose its stream too; its successor has one already.
+        """Replace a connection that still answers requests but has stopped reporting events."""
+        # Ignore this for a connection that is being replaced: its successor has a stream already.
         if session is self.api.active and not self.api.is_stopping:
             self._on_account_lost(reason)
             session.request_rotation(reason)

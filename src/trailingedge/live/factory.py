@@ -1,8 +1,8 @@
-"""Parameter factory: turns the settings into the small parameter values that each part takes.
+"""Parameter factory: turns the settings into the small parameter objects that each part takes.
 
 Only this module and `app` see `Settings`. Backtests, sweeps, session replays and reports get their parameters from the
-same functions, so that a setting means the same thing everywhere; where settings are given by name and as text, as
-a trial of a sweep has them, they become parameters here. `live.node_builder` builds the trading node.
+same functions, so that a setting means the same thing everywhere. Some callers, such as a trial of a sweep, have the
+settings by name and as text; functions here turn these into parameters, too. `live.node_builder` builds the node.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,9 +39,9 @@ from trailingedge.strategy.inputs import StrategyParams
 
 
 def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> StrategyParams:
-    """The strategy's parameters: each field is the setting of its name, but for those in force at the exchange.
+    """Return the strategy's parameters: fee, minimums and lot as given here, each other field from its setting.
 
-    `rules` are the effective ones, `fee` the maker fee in force. A test proves names and types to agree.
+    `rules` are the effective rules, `fee` the maker fee in force. A test checks that names and types agree.
     """
     in_force: dict[str, Any] = {
         "fee": fee,
@@ -78,7 +78,7 @@ def risk_engine(settings: Settings, rules: SymbolRules, started_ms: int) -> Risk
 
 
 def maker_exit_params(settings: Settings) -> MakerExitParams:
-    """What the exit order's pursuit of the best price needs."""
+    """Return the parameters of `MakerExit`, which keeps the exit order at the best price."""
     return MakerExitParams(
         request_expires_s=request_expires_s(settings),
         escape_after_s=settings.taker_escape_after_sec,
@@ -112,7 +112,7 @@ def channel_klines(settings: Settings) -> int:
 def recovery_context(
     settings: Settings, rules: SymbolRules, fee: float, top: Callable[[], BookTop], market_ms: Callable[[], int]
 ) -> RecoveryContext:
-    """What a restart recovers from. With a circuit breaker on, the whole history is read: breakers count old losses."""
+    """Return the inputs of recovery. With a breaker on it reads the whole history, since breakers count old losses."""
     breakers = settings.max_daily_loss_frac or settings.max_drawdown_frac or settings.max_consecutive_losses
     return RecoveryContext(
         rules=rules,
@@ -160,7 +160,7 @@ def paper_feed_params(settings: Settings) -> PaperFeedParams:
 
 
 def terms_policy(settings: Settings) -> TermsPolicy:
-    """How these settings judge the exchange's rules and fee."""
+    """Return functions that check the exchange's rules and fee against these settings."""
     return TermsPolicy(
         problems=partial(problems_with_exchange, settings),
         warnings=partial(warnings_with_exchange, settings),
@@ -216,13 +216,13 @@ def services_params(settings: Settings) -> ServicesParams:
 
 
 def pair_params(values: Mapping[str, str]) -> PairParams:
-    """The pair that settings by name, as text, are about."""
+    """Return symbol and assets from settings that are given by name and as text."""
     settings = settings_from_values(values)
     return PairParams(settings.symbol, settings.base_asset, settings.quote_asset)
 
 
 def backtest_params(values: Mapping[str, str]) -> BacktestParams:
-    """What a backtest needs, from settings by name, as text. Raises ValueError for text that is not a valid value."""
+    """Return a backtest's parameters from settings by name and as text. Raises ValueError for an invalid value."""
     settings = settings_from_values(values)
     return BacktestParams(
         services=services_params(settings),

@@ -1,10 +1,10 @@
 """Low-latency requote: sends a prepared cancel-replace directly from the market-data callback, before the main loop.
 
-Theory of operation. A tick that leaves nothing to send computes a requote plan: what the next best price leads to.
-`prepare` then writes the request for that plan but for its numbers. When a newer book arrives, `on_book` asks the
-plan for the price, completes the request and sends it; only afterwards the order records, the checks and the main loop
-follow. This is the only place that sends outside of a tick. It is safe because the plan is void after its first
-use and after any event but a newer price: `EventRouter` calls `invalidate` before it lets the main loop decide.
+Theory of operation. A tick that has nothing to send computes a requote plan: how to react to the next best price.
+`prepare` then writes the request for that plan, without its numbers. When a newer book arrives, `on_book` gets the
+price from the plan, completes the request and sends it. Order records, checks and the main loop follow only after
+that. No other code sends an order outside of a tick. This is safe because the plan is void after its first use and
+after every event except a newer price: `EventRouter` calls `invalidate` before it wakes the main loop.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from trailingedge.websocket.prepared_request import PreparedRequest
 
 
 class FastRequoter:
-    """Prepares and sends requotes. `reply_handler` makes the handler for the reply to the request with that tag.
+    """Prepares and sends requotes.
 
-    `server_ms` is the exchange's clock.
+    `reply_handler` takes the tag of a request and returns a handler for its reply. `server_ms`: the exchange's clock.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class FastRequoter:
         self._ready = False
 
     def prepare(self, core: TradingCore) -> None:
-        """Write the request for the plan of the last tick. One written for the same order is used again."""
+        """Write the request for the plan of the last tick, or keep the present one if it is for the same order."""
         plan = core.requote_plan
         self._ready = plan is not None
         if plan is None or (self._prepared_for is not None and self._prepared_for.order_id == plan.order_id):
@@ -49,7 +49,7 @@ class FastRequoter:
         self._ready = False
 
     def on_book(self, core: TradingCore, top: BookTop, now_s: float) -> None:
-        """A newer book. Raises BrokenInvariant where our records contradict what was sent."""
+        """Send the prepared requote for a newer book. Raises BrokenInvariant if our records contradict it."""
         plan, request = core.requote_plan, self._request
         # An event in the inbox may change everything, and a tick will follow at once.
         if not self._ready or plan is None or request is None or core.inbox:

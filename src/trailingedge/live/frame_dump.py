@@ -10,7 +10,7 @@ from trailingedge.websocket.recent_frames import FrameBuffer
 
 
 class FrameDump:
-    """Takes the frames at the time of a halt and saves them in a task of its own: no tick waits for a disk."""
+    """Copies the last frames at a halt and saves them in a separate task, so that no tick waits for a disk."""
 
     def __init__(self, frames: FrameBuffer, save: SaveFrames | None, alerts: Alerts) -> None:
         self._frames = frames

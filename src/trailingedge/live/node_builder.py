@@ -1,9 +1,9 @@
 """Node builder: builds a trading node bottom-up, so that each part is given only parts that exist already.
 
-First come the parts that need nothing (stop request, order budget, event router), then the market state and the
-exchange client, which report to the router, then gateway and requoter, which send over the client, and last what
-uses them all. Trading core, announcer and statistics need the exchange's rules: `ServicesBuilder` makes them during
-the start, and the node hands them to router and command handler.
+The order is: first the lowest parts (order budget, event router, stop request); then the market state and the exchange
+client, which report to the router; then gateway and requoter, which send over the client; last the parts that use all
+of these. Trading core, announcer and statistics need the exchange's rules. So `ServicesBuilder` builds them during the
+start, and the node then hands them to router and command handler.
 """
 
 import asyncio
@@ -69,8 +69,8 @@ class ServicesBuilder:
         statistics = RunStatistics(terms.rules.base_asset, terms.rules.quote_asset)
         daily_results = DailyResults(statistics)
         core = self._core(terms)
-        # The announcer's figures come from the same source as the status, but without its own last rejection: that one
-        # the queries add, so that neither part needs the other.
+        # Announcer and queries take their figures from one source. The queries get the last rejection from the
+        # announcer and add it, so that the source does not need the announcer.
         status_source = StatusSource(params, core, statistics, market_state, self._budget, self._clock, server_clock)
         announcer = Announcer(
             terms.rules,
@@ -100,7 +100,7 @@ class ServicesBuilder:
     def _core(self, terms: TradingTerms) -> TradingCore:
         params, rules = self._params, terms.rules
         channel = params.channel()
-        # The history is folded in here, in one go; from the first tick on the core adds each kline as it closes.
+        # Fill the channel with the kline history here. From the first tick on the core adds each kline as it closes.
         for kline in self._client.market_state.klines:
             channel.push(kline)
         return TradingCore(
@@ -117,7 +117,7 @@ class ServicesBuilder:
         market_state, server_clock = self._client.market_state, self._client.server_clock
 
         def context() -> MarkerContext | None:
-            """None while the marker has to wait."""
+            """Return the data for a marker, or None while the marker has to wait."""
             if self._stop.reason is not None or not market_state.account_proven:
                 return None
             return marker_context(core, market_state, server_clock.now_ms())
@@ -157,7 +157,7 @@ def build_node(
     server_clock = ServerClock(clock)
     router = EventRouter(wake, budget, server_clock, frame_dump, runtime.observer)
     stop = StopRequest(on_stop, router.request_tick)
-    # The exchange: what it reports goes to the market state and the router, what we ask goes through the client.
+    # The exchange's side: market state and router receive its reports, the client sends our requests.
     market_state = MarketState(params.klines_maxlen, router.request_tick, router.on_book)
     client = ExchangeClient(params.client, runtime, market_state, server_clock, router, frames.add)
     rules_refresh = RulesRefresh(params.start, client, budget, router)
@@ -166,7 +166,7 @@ def build_node(
         Refresh.RULES: rules_refresh.read,
         Refresh.CLOCK: client.measure_clock,
     }
-    # The way back: commands of the core, and requotes that take the short path beside it.
+    # The sending side: the gateway sends the core's commands, the requoter sends requotes between two ticks.
     gateway = Gateway(client.orders, router.deliver, refreshes, clock)
     requoter = FastRequoter(client.orders, gateway.replace_reply_handler, server_clock.now_ms)
     startup = Startup(params.start, client, clock, ui, alerts)

@@ -98,7 +98,7 @@ class NodeServices:
         number = None if active_exit is None else active_exit.number
         fills = recovered.history.fills
         breakers = self.core.risk.breakers
-        # The unfinished exit is counted as it goes on, not as one that has ended.
+        # Only exits that have ended are restored as totals. The unfinished exit is continued below.
         breakers.restore(exit_totals(fill for fill in fills if fill[0] != number), self.market_ms)
         if active_exit is not None:
             breakers.continue_exit(active_exit.side, (fill for fill in fills if fill[0] == number))
@@ -106,7 +106,7 @@ class NodeServices:
     # Events ----------------------------------------------------------------------------------
 
     def on_report(self, report: ExecutionReport) -> None:
-        """An execution report, ours or another's."""
+        """Process an execution report, for an order of ours or of another client."""
         self.statistics.on_report(report)
         self.core.on_report(report, self._market_state.balance_updates)
 
@@ -126,18 +126,18 @@ class NodeServices:
             self._alerts.send(event_messages.halted(reason), logging.ERROR)
         else:
             logger.warning("still halted reason=%s", reason)
-        # The mistake may be in what we believe about our orders, so ask the exchange before cancelling.
+        # Our records of our own orders may be wrong, so query the exchange before cancelling.
         self.requery_orders()
         # The tick that failed has not published its events.
         self.publish_events()
         return is_new
 
     def requery_orders(self) -> None:
-        """Trust no reply that is still due: query our open orders before any other request."""
+        """Query our open orders before any other request. Replies that are still due are not trusted."""
         self.core.maker_exit.on_disconnect(self._clock.now_s())
 
     def update_rules(self, rules: SymbolRules) -> None:
-        """The exchange's rules were read again."""
+        """Apply the exchange's rules, which were read again. Alerts if the symbol stops or resumes trading."""
         before = self.rules
         if rules == before:
             return
@@ -150,8 +150,8 @@ class NodeServices:
             self._alerts.send(event_messages.not_trading(rules.symbol, rules.status), logging.WARNING)
 
     async def read_balances(self, account: AccountSession) -> None:
-        """Read the balances, and pass them to the core with the fills that they include."""
-        # Fills and pushes may arrive while the request is under way; the mark shows which came before it.
+        """Read the balances, and tell the core which fills they include."""
+        # Fills and pushed balances may arrive during the request. The mark shows which of them came before it.
         mark = self.core.balance_sync.mark(self._market_state.balance_updates)
         await query_balances(account, self._market_state, self.core.maker_exit.funds_changed_ms)
         self.core.balance_sync.on_balances_read(mark, self._market_state.balance_updates)
@@ -170,7 +170,7 @@ class NodeServices:
             self._alerts.send(query_answers.daily_summary(self.rules, self._mode, day, self.core.state.regime))
 
     def _totals(self) -> tuple[Decimal, Decimal]:
-        """Base and quote of the account, free and locked, also what other orders have locked."""
+        """Return the account's total base and quote: free and locked amounts, also those that other orders lock."""
         balances = self._market_state.balances
         base, quote = (balances.get(asset) for asset in (self.rules.base_asset, self.rules.quote_asset))
         return ZERO if base is None else base.total, ZERO if quote is None else quote.total

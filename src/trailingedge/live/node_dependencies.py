@@ -26,18 +26,18 @@ KeyCheck = Callable[[int], Awaitable[None]]
 
 InputEntry = tuple[str | int, ...]
 InputGate = Callable[[InputEntry, Callable[[], None]], None]
-"""Passes an input from outside (command, stop, wake-up) to the node. Takes the input's record line and its effect."""
+"""Passes on an input from outside (command, stop, wake-up). Takes its record entry and a call that applies it."""
 
 
 class Observer(Protocol):
     """Read-only observer of trading cycles."""
 
     def on_tick(self, core: TradingCore, view: StateView) -> None:
-        """A tick has decided and its commands are sent; its events are not published yet."""
+        """Called after a tick has decided and sent its commands, before its events are published."""
         ...
 
     def on_report(self, report: ExecutionReport) -> None:
-        """An execution report arrived, ours or another's, and is not processed yet."""
+        """Called with an execution report, for an order of ours or of another client, before it is processed."""
         ...
 
 
@@ -49,8 +49,8 @@ def _pass_at_once(_: InputEntry, act: Callable[[], None]) -> None:
 class Runtime:
     """What a node needs from its surroundings.
 
-    `stopwatch` measures our own processing time where `clock` stands still during an event-loop iteration, as a
-    recorder's does.
+    `stopwatch` measures our own processing time. It is needed if `clock` stands still between two inputs, as that of a
+    recorder does.
     """
 
     endpoints: Endpoints

@@ -58,10 +58,10 @@ class PaperFeedParams:
 
 @dataclass(frozen=True, slots=True)
 class TermsPolicy:
-    """How the settings judge the exchange's rules and fee. `fee` overrides the exchange's maker fee, None does not.
+    """Checks the exchange's rules and fee against the settings. `fee`, if set, replaces the exchange's maker fee.
 
-    `problems` takes rules and maker fee, `warnings` the maker fee; `effective_rules` applies the stricter of the
-    exchange's rules and ours.
+    `problems` takes rules and maker fee, `warnings` the maker fee. `effective_rules` takes the exchange's rules and
+    returns them with our stricter limits applied.
     """
 
     problems: Callable[[SymbolRules, Decimal], list[str]]
@@ -99,7 +99,7 @@ class StartParams:
 
 @dataclass(frozen=True, slots=True)
 class CheckParams:
-    """What the rehearsal of a start needs. `permissions_url`: where the key's permissions are queried, if there."""
+    """Parameters of the rehearsal of a start. `permissions_url`, if set, answers queries of the key's permissions."""
 
     start: StartParams
     reconnect: ReconnectParams
@@ -125,7 +125,7 @@ class ServicesParams:
 
 @dataclass(frozen=True, slots=True)
 class PairParams:
-    """The symbol of the settings and its two assets. None: the symbol tells the asset."""
+    """The symbol of the settings and its two assets. An asset that is None must be derived from the symbol."""
 
     symbol: str
     base_asset: str | None
@@ -163,5 +163,5 @@ class NodeParams:
     services: ServicesParams
     klines_maxlen: int
     order_budget_reserve: float
-    wake_every_s: float  # a tick is due after so long without any event
+    wake_every_s: float  # the main loop is woken at this interval, even without events
     leave_orders: bool  # at the end our order stays on the book

@@ -19,7 +19,7 @@ from trailingedge.websocket.account import ServerClock
 
 
 class StatusSource:
-    """Collects the current status. The announcer has one too, for the figures in its alerts."""
+    """Collects the current status, for the operator's queries and for the figures in the announcer's alerts."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class OperatorQueries:
         return CommandResult(status(view), data=as_data(view))
 
     def why(self, reconnects: int) -> CommandResult:
-        """Why the strategy trades or does not."""
+        """Explain why the strategy trades now, or why it does not."""
         view = self.view(reconnects)
         text = why(view, self._core.decision)
         return CommandResult(text, data={**as_data(view), "why": text})

@@ -1,12 +1,12 @@
-"""Paper exchange: the embedded exchange at the real market's prices, with an account without money.
+"""Paper exchange: the embedded exchange at the real market's prices, with an account that holds no real money.
 
 Theory of operation. Public connections, which need no key, feed the real market into the embedded exchange, and the
-daemon trades there over the same protocol as everywhere. Rules and limits are the real exchange's, read at the start;
-its trading status is read again every minute. Without data from the real market, the embedded one stands still and
-answers no request for prices: the daemon finds its data stale, as it would on the real exchange.
+daemon trades there over the same protocol as everywhere. Rules and limits are read from the real exchange at the start,
+its trading status again every minute. While no data arrives from the real market, the embedded market stands still and
+answers no request for prices. The daemon then finds its data stale, as it would on the real exchange.
 
-It is kinder than the real exchange in two ways: our orders rest at once, and no other trader reacts to them.
-`simulator.book` says when they fill; a trade that we missed fills nothing. Each start opens a new account.
+Paper mode is easier than the real exchange in two ways: our orders rest at once, and no other trader reacts to them.
+`simulator.book` decides when they fill. A trade that we did not receive fills nothing. Each start opens a new account.
 """
 
 import asyncio
@@ -56,18 +56,18 @@ from trailingedge.websocket.trade_stream import PublicTrade, TradeStream
 logger = logging.getLogger(__name__)
 
 _TRANSIENT: Final = (RequestRefused, OutcomeUnknown, ProtocolViolation, SessionLost)
-_SEEN_FOR_S: Final = 4.0  # how long prices stay visible that were neither reported nor confirmed again
+_SEEN_FOR_S: Final = 4.0  # how long prices stay visible after they were last reported or confirmed
 _RULES_GOOD_FOR_S: Final = 60.0
 _GAPS_KEPT: Final = 100
-_SPARE_KLINES: Final = 200  # beyond those that the bot keeps, for what it requests after a loss
-_LEAST_ORDERS: Final = 10  # of the smallest size, that the account must have enough for
+_SPARE_KLINES: Final = 200  # kept in addition to those that the bot keeps, for its requests after a loss
+_LEAST_ORDERS: Final = 10  # the account must have enough for so many orders of the smallest size
 
 
 @dataclass(frozen=True, slots=True)
 class PaperExchange:
     """An exchange at real prices, and keys for its one account.
 
-    `gaps` grows with descriptions of what was missed. `ended` is set when the real market is given up.
+    `gaps` describes each missed part of the real market. `ended` is set when no more reconnects to it are tried.
     """
 
     loopback: LoopbackExchange
@@ -89,9 +89,9 @@ async def paper_exchange(
 ) -> AsyncIterator[PaperExchange]:
     """Open the exchange and feed it from `sources` during the block. `on_step` receives the opening's steps.
 
-    `listen` False: it can be reached in memory only. The account starts with one of the base asset, or with enough to
-    trade, and pays FEE if that is set. Raises ConfigError for a symbol that is not listed, StartFailed, and
-    ExchangeUnreachable once the reconnects are used up: at once while it opens, else after the block.
+    If `listen` is False, the exchange can be reached in memory only. The account starts with one unit of the base
+    asset, or more if that is too little to trade, and pays FEE if set. Raises ConfigError for an unlisted symbol,
+    StartFailed, and ExchangeUnreachable once the reconnects are used up: at once while opening, else after the block.
     """
     feed = PaperMarketFeed(params, sources, dial, clock, random)
     try:
@@ -207,7 +207,7 @@ class PaperMarketFeed:
         return self._prices.in_sight(self._clock.now_s())
 
     async def run_connection(self) -> None:
-        """Keep the connection for requests, until cancelled. Raises ExchangeUnreachable before trading has begun."""
+        """Keep the request connection open until cancelled. Raises ExchangeUnreachable only before `run` is called."""
         await self._until_given_up(self._api.run())
 
     async def fetch_snapshot(self) -> MarketSnapshot:
@@ -241,9 +241,9 @@ class PaperMarketFeed:
         return read_klines(await self._api.call("klines", {"symbol": symbol, "interval": interval, "limit": 1}))
 
     async def _until_given_up(self, job: Coroutine[Any, Any, None]) -> None:
-        """Run `job`. Once the daemon trades, the end of the real market sets `ended` and does not raise.
+        """Run `job`. Once the market is fed, an unreachable real market sets `ended` instead of raising.
 
-        An exception would close the exchange under the daemon; `ended` lets it shut down first.
+        An exception would close the exchange while the daemon still uses it; `ended` lets the daemon shut down first.
         """
         try:
             await job
@@ -291,9 +291,9 @@ async def _without_logon(_: ApiSession) -> None:
 
 
 class PaperPrices(MarketState):
-    """The real market's state, passed on to the embedded market as it changes.
+    """Keeps the real market's state and passes each change on to the embedded market.
 
-    Prices are visible for `visible_for_s` after they were reported or confirmed. A longer silence is a gap.
+    Prices are visible for `visible_for_s` after they were last reported or confirmed. A longer silence is a gap.
     """
 
     def __init__(self, klines_maxlen: int, visible_for_s: float) -> None:
@@ -317,28 +317,28 @@ class PaperPrices(MarketState):
         return now_s - self.top_confirmed_s < self.visible_for_s
 
     def on_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
-        """New best prices."""
+        """Store new best prices and pass them on."""
         super().on_top(top, now_s, late=late)
         self._note_visible(now_s)
         if self._market is not None:
             self._market.on_top(top, self.market_ms(now_s))
 
     def confirm_top(self, now_s: float) -> None:
-        """The best prices are confirmed."""
+        """Note that the best prices were confirmed without a change."""
         super().confirm_top(now_s)
         self._note_visible(now_s)
 
     def on_kline(self, kline: Kline, event_ms: int, now_s: float) -> None:
-        """A kline. A closed one is passed on once, by way of the history, which drops repetitions."""
+        """Store a kline and pass it on. A closed kline is passed on only once, even if it arrives twice."""
         super().on_kline(kline, event_ms, now_s)
-        # `view` hands each closed kline over once.
+        # `view` returns each closed kline only once.
         changed = [*self.view(now_s).closed_klines, *([] if kline.closed else [kline])]
         if self._market is not None:
             for each in changed:
                 self._market.on_kline(each, event_ms)
 
     def hear_trade(self, trade: PublicTrade, now_s: float) -> None:
-        """Take in a trade, or drop it while the prices are stale: it would fill orders at prices from before a gap."""
+        """Pass a trade on, or drop it while prices are stale: it would fill orders at prices from before a gap."""
         self.on_event_time(trade.time_ms, now_s)
         if self._market is not None and self.in_sight(now_s):
             self._market.on_trade(trade.price, trade.quantity, trade.aggressor, self.market_ms(now_s))

@@ -16,10 +16,10 @@ _SIGHUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)  # not o
 
 @contextlib.contextmanager
 def stop_on_signals(stop: Callable[[str], None], reload: Callable[[], None] | None = None) -> Iterator[None]:
-    """Call `stop` on SIGINT, SIGTERM and a lost terminal; a second one more than a second later exits at once.
+    """Call `stop` on SIGINT, SIGTERM or SIGHUP. A further signal more than one second later exits at once.
 
-    With `reload`, SIGHUP calls that instead of `stop`. After the block the signals are ignored for the rest of the
-    process, because one that arrives then must not turn a clean exit into a failure.
+    If `reload` is given, SIGHUP calls it instead of `stop`. After the block these signals stay ignored, because a
+    signal that arrives then must not turn a clean exit into a failure.
     """
     loop = asyncio.get_running_loop()
     first_s: float | None = None
@@ -66,15 +66,15 @@ def has_terminal() -> bool:
 
 
 def sighup_reloads(environ: Mapping[str, str], has_terminal: Callable[[], bool] = has_terminal) -> bool:
-    """Whether SIGHUP requests a reload: a service manager sends it, or there is no terminal that could have hung up.
+    """Whether SIGHUP requests a reload: true under a service manager, or if no terminal exists that could hang up.
 
-    Whether stdin is a terminal decides nothing: `trailing-edge </dev/null` still ends with its terminal.
+    A redirected stdin does not matter: `trailing-edge </dev/null` still ends with its terminal.
     """
     return "NOTIFY_SOCKET" in environ or not has_terminal()
 
 
 def _stop_reason(number: int) -> str:
-    """The signal's name; SIGINT also in the words of the keyboard."""
+    """Return the signal's name as the reason of the stop; for SIGINT, also name the key, Ctrl-C."""
     name = signal.Signals(number).name
     return f"Ctrl-C ({name})" if number == signal.SIGINT else name
 

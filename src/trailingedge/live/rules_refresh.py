@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class RulesRefresh:
-    """Applies new rules to the services of the `router`. What the settings ask for more strictly stays in force."""
+    """Applies new rules to the services of the `router`. Stricter limits from the settings stay in force."""
 
     def __init__(
         self, params: StartParams, client: ExchangeClient, budget: OrderRateBudget, router: EventRouter

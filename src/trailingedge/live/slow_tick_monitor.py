@@ -22,18 +22,18 @@ class SlowTickMonitor:
         self._unlogged = 0
 
     def begin(self) -> None:
-        """A tick begins."""
+        """Start the measurement of a tick."""
         self._began_s = self._lap_s = self._clock.now_s()
         self._laps.clear()
 
     def lap(self, part: str) -> None:
-        """`part` of the tick is done."""
+        """Note that `part` of the tick is done, and how long it took."""
         now_s = self._clock.now_s()
         self._laps.append((part, now_s - self._lap_s))
         self._lap_s = now_s
 
     def end(self) -> None:
-        """The tick is over."""
+        """Log the tick if it was slow. Slow ticks that are not logged are counted for the next log line."""
         took_s = self._lap_s - self._began_s
         if took_s < SLOW_S:
             return

@@ -1,9 +1,9 @@
 """Start steps: the exchange's rules, the fee and the candles, requested and judged as every start needs them.
 
-`live.startup` runs them in the daemon, each with retries; `commands.checks.online` rehearses each once for `doctor`
-and `check --online`. The order of a start is: connection, clock, logon (`AccountSession.open` in both), rules, fee,
-candles, market stream, own orders, balances. Each result carries the texts that people read about it, so that both
-say the same.
+`live.startup` runs these steps in the daemon, each with retries. `commands.checks.online` runs each once for `doctor`
+and `check --online`. The order of a start is: connection, clock, logon (both use `AccountSession.open`), rules, fee,
+candles, market stream, own orders, balances. Each result carries the texts that describe it to people, so that daemon
+and checks print the same words.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class RulesResult:
 class FeeResult:
     """The account's fees, and `in_force` the maker fee that the strategy uses.
 
-    `problems`: all settings that the exchange does not allow, now that the fee is known.
+    `problems`: all settings that the exchange does not allow, those that conflict with the fee included.
     """
 
     maker: Decimal
@@ -65,7 +65,7 @@ def prices_text(rules: SymbolRules, top: BookTop) -> str:
 
 
 class StartSteps:
-    """Requests over `api` and `account`. Each raises RequestRefused, OutcomeUnknown, SessionLost, ProtocolViolation."""
+    """Makes the requests of a start. Each raises RequestRefused, OutcomeUnknown, SessionLost or ProtocolViolation."""
 
     def __init__(self, params: StartParams, api: RequestCaller, account: AccountSession) -> None:
         self._params = params

@@ -61,7 +61,7 @@ class Startup:
         self.recovering = False  # recovery is cancelling orders now
 
     async def connect(self) -> None:
-        """Wait for clock, logon and subscription. `ExchangeClient` does them, as after each lost connection."""
+        """Wait until `ExchangeClient` has measured the clock, logged on and subscribed to the account's events."""
         began_s = self._clock.now_s()
         await self._client.api.wait_ready()
         took_ms = (self._clock.now_s() - began_s) * 1000
@@ -145,10 +145,10 @@ class Startup:
         return recovered
 
     async def fill_balances(self, rules: SymbolRules, top: BookTop, recovered: RecoveredState) -> None:
-        """Learn the balances.
+        """Get the balances, from the account's stream or by a query.
 
-        Usually a jumpstart order makes the account's stream push them, which proves that it works. With an exit in
-        progress that order could disturb it, and outside trading hours it would be rejected: then they are queried.
+        Usually a jumpstart order makes the stream push the balances, which proves that the stream works. The balances
+        are queried instead if an exit is in progress, which that order could disturb, or if the symbol is not trading.
         """
         if recovered.active_exit is not None:
             settled_ms = recovered.active_exit.ended_ms
@@ -187,7 +187,7 @@ class Startup:
         return await market_fetch.klines_between(self._client.api, self._params.symbol, interval, from_ms, until_ms)
 
     async def _measure_market_time(self) -> None:
-        """Learn the market's time to a second: the stream carries it only with the next candle's frame."""
+        """Query the market's time to the second. The stream would tell it only with its next candle frame."""
         try:
             seconds = await market_fetch.klines(self._client.api, self._params.symbol, "1s", 1)
         except (RequestRefused, OutcomeUnknown, ProtocolViolation) as error:

@@ -7,9 +7,9 @@ from trailingedge.core.errors import ExitCode
 
 
 class StopRequest:
-    """The first request to stop; later ones are ignored.
+    """Holds the first request to stop and ignores later ones.
 
-    `on_stop` receives its reason. `request_tick` wakes the main loop, which may wait for an event.
+    `on_stop` receives the reason. `request_tick` wakes the main loop, which may be waiting for an event.
     """
 
     def __init__(self, on_stop: Callable[[str], None], request_tick: Callable[[], None]) -> None:
@@ -20,7 +20,7 @@ class StopRequest:
         self._timeout: asyncio.Timeout | None = None
 
     def request(self, reason: str, code: ExitCode = ExitCode.OK) -> None:
-        """Ask for a stop: cancel our order, log out and end with `code`."""
+        """Request a stop. The node then cancels our order, logs out and ends with `code`."""
         # An operator who presses twice, or a signal after a quit, must not change the exit code.
         if self.reason is not None:
             return
@@ -31,7 +31,7 @@ class StopRequest:
         self._request_tick()
 
     async def interrupts(self, work: Callable[[], Awaitable[None]]) -> bool:
-        """Run `work`, which a request to stop interrupts. Returns False after such a request."""
+        """Run `work`, and interrupt it if a stop is requested. Returns False after such a request."""
         try:
             async with asyncio.timeout(None) as self._timeout:
                 if self.reason is None:

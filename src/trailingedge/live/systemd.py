@@ -28,7 +28,7 @@ _UNIX: Final[int | None] = getattr(socket, "AF_UNIX", None)  # not on Windows, w
 class ServiceManager:
     """The service manager at `address`, as $NOTIFY_SOCKET writes it; an empty address means there is none.
 
-    A message that its queue has no room for is kept and sent before the next one, in order. Watchdog and status
+    If the manager's queue is full, a message is kept and sent before the next one, in order. Watchdog and status
     messages are not kept, because later ones replace them.
     """
 
@@ -75,7 +75,7 @@ class ServiceManager:
         self._send(f"EXTEND_TIMEOUT_USEC={round(more_s * 1e6)}", keep=False)
 
     def reloading(self, now_s: float) -> None:
-        """The settings are read again; `reloaded` ends that. `now_s` is of the monotonic clock."""
+        """Report that a reload of the settings has begun. `now_s` is a reading of the monotonic clock."""
         if self._trading:
             self._next_status_s = now_s + STATUS_EVERY_S  # time to read the result
             self._send("RELOADING=1", f"MONOTONIC_USEC={round(now_s * 1e6)}")
@@ -135,12 +135,12 @@ def watchdog_interval_s(environ: Mapping[str, str], pid: int) -> float | None:
 
 
 class Watchdog:
-    """Pings the manager's watchdog while the main loop makes ticks; that this task runs alone proves nothing.
+    """Pings the manager's watchdog as long as the main loop makes ticks. The ticks prove that the loop does not hang.
 
-    `ticks` counts them. Each look calls `wake` to request one, so a quiet market does not starve the watchdog, and a
-    main loop that hangs does. During the start each look extends the start's time-out instead: waiting for an
-    exchange that is down for hours is legitimate, blocking the event loop is not. `interval_s` is that of
-    `watchdog_interval_s`.
+    `run` looks at intervals whether `ticks`, the number of ticks so far, has grown, and pings if it has. Then it calls
+    `wake` to request a tick, so that the pings go on in a quiet market. During the start it extends the start's
+    time-out instead of pinging: an exchange may be down for hours, but the event loop must not hang. `interval_s` is
+    the result of `watchdog_interval_s`.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
 """Trading node: the daemon for one pair on one account, with its tasks, its main loop and its shutdown.
 
-Theory of operation. Each task writes what it learns into the market state or the core's inbox and sets one wake-up
-(`live.event_router`). The main loop then makes a tick: it takes an immutable view, lets the core decide, sends the
-resulting commands, and only after that publishes events, answers the operator and updates the statistics, so that
-nothing delays an order. Nothing in a tick waits; what must be awaited runs in a task of its own.
+Theory of operation. Each task writes its news into the market state or the core's inbox and then wakes the main loop
+(`live.event_router`). The main loop makes a tick: it takes an immutable view, lets the core decide and sends the
+resulting commands. Only after that it publishes events, answers the operator and updates the statistics, so that these
+do not delay an order. A tick never awaits anything; work that must be awaited runs in a separate task.
 
 `live.node_builder` builds a node and explains the order in which its parts depend on each other.
 """
@@ -190,7 +190,7 @@ class TradingNode:
         terms = await startup.agree_on_terms()
         self._budget.update_limits(terms.limits, self.client.server_clock.now_ms())
         await startup.load_klines()
-        # From here on the services exist. Everything that was reported before comes back through recovery and balances.
+        # The services receive events from here on. Recovery and balances will supply the effect of earlier events.
         services = self.services = self._build_services(terms)
         market_state.release_history()  # the channel has taken the history in
         self._router.attach(services, self._requoter)
@@ -205,7 +205,7 @@ class TradingNode:
         await self.client.api.wait_ready()
         start_task(services.anchor_markers.run())
         market_state.set_account_proven(proven=True)
-        # Ticks of the start: until the balances have arrived, the core cannot judge the account and orders nothing.
+        # Run ticks until trading begins: without the balances the core cannot judge the account and sends no orders.
         while not self._commands.trading:
             await self._next_wake()
             self._tick(services)
@@ -266,7 +266,7 @@ class TradingNode:
         services.publish_events()
         self._stop_for(core.risk.duplicate_instance)
         self._announce_ready(services)
-        # A core with more to decide, a second command for instance, gets another tick at once, not a longer one.
+        # If the core has more to decide, such as a second command, make another tick at once instead of a longer one.
         if core.needs_another_tick:
             self._router.request_tick()
         self._schedule_stop_confirmation(core.stop_confirms_in_s())
@@ -277,7 +277,7 @@ class TradingNode:
         self._monitor.end()
 
     def _schedule_stop_confirmation(self, in_s: float | None) -> None:
-        """Tick when the hard stop is confirmed: a falling market may fall silent, and no frame would wake us."""
+        """Schedule a tick for the hard stop's confirmation, because a silent market would send no frame to wake us."""
         if self._stop_confirmation is not None:
             self._stop_confirmation.cancel()
             self._stop_confirmation = None
@@ -293,7 +293,7 @@ class TradingNode:
         self._stop.request("another instance trades under our name", ExitCode.HALTED)
 
     async def _run_periodic_work(self) -> None:
-        """Wake the main loop regularly, because ages grow without events; show the status; refresh clock and rules."""
+        """Regularly wake the main loop (data gets older without events), show the status, refresh clock and rules."""
         clock_due_s = self._clock.now_s() + _CLOCK_GOOD_FOR_S
         rules_due_s = 0.0
         while True:
@@ -321,7 +321,7 @@ class TradingNode:
         self._alerts.send(self._farewell())
         # A connection that ends from now on has ended for good: no new logon while we log out.
         self.client.stop_reconnecting()
-        if not cancelled:  # a restart would not help where a rule of ours has halted trading: keep that code
+        if not cancelled:  # keep the code HALTED, because a restart would not help then
             return self._stop.code if self._stop.code is ExitCode.HALTED else ExitCode.UNREACHABLE
         with contextlib.suppress(TimeoutError):
             async with within(self._clock, _LOGOUT_WITHIN_S):
@@ -329,7 +329,7 @@ class TradingNode:
         return self._stop.code
 
     def _farewell(self) -> str:
-        """Why the node ends, and which asset is left without a stop."""
+        """Return the last alert: why the node ends, and which asset has no hard stop from now on."""
         reason = self._stop.reason or "unexpected"
         if self.services is None or not self.services.core.state.funded:
             return event_messages.shutdown(reason)

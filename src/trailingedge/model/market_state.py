@@ -75,7 +75,7 @@ class MarketState:
         self.on_top_moved = moved
 
     def on_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
-        """A bookTicker frame. `late`: a newer one may follow at once, so that no order should follow this one."""
+        """Store a bookTicker's top. If `late`, a newer one may follow at once, so no order should react to this one."""
         self.top = top
         self.top_confirmed_s = now_s
         if self.on_top_moved is None or late:
@@ -84,12 +84,12 @@ class MarketState:
             self.on_top_moved(top, now_s)
 
     def confirm_top(self, now_s: float) -> None:
-        """A query returned the same top: a market at rest sends no frames, and would otherwise look stale."""
+        """Confirm the top after a query returned the same: a quiet market sends no frames and would look stale."""
         self.top_confirmed_s = now_s
         self._on_change()
 
     def invalidate_top(self) -> None:
-        """The stream is known to be down: its last top counts as stale at once."""
+        """Mark the last top as stale at once, because its stream is known to be down."""
         self.top_confirmed_s = float("-inf")
         self._on_change()
 
@@ -113,7 +113,7 @@ class MarketState:
         self.klines = deque(self.klines, maxlen=1)
 
     def on_kline(self, kline: Kline, event_ms: int, now_s: float) -> None:
-        """A kline frame. A closed kline joins the history once; an older one is ignored."""
+        """Handle a kline frame. A closed kline joins the history once; a repeated or older one is ignored."""
         # The market's time only moves forward. One frame with a time far in the future would make every later one
         # look old, so its time counts only as far as its own kline explains it.
         self.on_event_time(min(event_ms, kline.close_ms + _CLOSE_LAG_MS), now_s)
@@ -128,7 +128,7 @@ class MarketState:
         self._on_change()
 
     def on_balances(self, balances: Iterable[Balance], account_ms: int) -> None:
-        """Absolute balances of some assets as of `account_ms`, from the stream.
+        """Store the balances of some assets that the stream reported: absolute amounts as of `account_ms`.
 
         Balances older than the last ones are not used, but they leave a doubt that only a query ends: either they
         are late, or the balances before them were wrong.
@@ -160,7 +160,7 @@ class MarketState:
         self._on_change()
 
     def on_event_time(self, event_ms: int, now_s: float) -> None:
-        """The exchange's time in an event; an earlier one changes nothing."""
+        """Set the exchange's time to that of an event; an earlier time changes nothing."""
         if event_ms > self._event_ms:
             self._event_ms = event_ms
             self._event_received_s = now_s
@@ -175,12 +175,12 @@ class MarketState:
         self._on_change()
 
     def set_account_proven(self, proven: bool) -> None:
-        """Whether the user data stream is up and complete."""
+        """Set whether the user data stream is up and complete."""
         self.account_proven = proven
         self._on_change()
 
     def market_ms(self, now_s: float) -> int:
-        """The exchange's time: the newest received, carried on by our own clock. 0 before the first."""
+        """Return the exchange's time: the newest one received plus the time since, by our clock. 0 before the first."""
         if not self._event_ms:
             return 0
         return self._event_ms + max(0, round((now_s - self._event_received_s) * 1000))

@@ -1,9 +1,9 @@
-"""The timeline: which anchors there were, and which exit goes on, concluded from the account's past.
+"""Concludes the timeline from the account's past: which anchors were set, and which exit goes on.
 
-Three cases. An exit order of ours is open: the exit goes on. Or the newest exit is unfinished and no marker is newer: a
-hard stop goes on while there is something to sell, another exit if some of it was filled, and one that never filled is
-dropped. Or the last finished exit, or a newer marker, gives the anchor. What cannot be proven takes the careful
-value, and an alert says so.
+There are three cases. If an exit order of ours is open, its exit goes on. If the newest exit is unfinished and no
+marker is newer, it depends: a hard stop goes on while there are funds to sell; any other exit goes on if a part of it
+was filled, and else it is dropped. In all other cases the last finished exit, or a newer marker, gives the anchor. If
+a fact cannot be proven, the careful value is used and an alert reports it.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class CurrentPosition:
 
 @dataclass(frozen=True, slots=True)
 class PositionChange:
-    """We came into `regime` at `price`, in quote per base. `shuts_gate`: by a filled hard stop."""
+    """We entered `regime` at `price`, in quote per base. `shuts_gate` tells whether a filled hard stop caused this."""
 
     market_ms: int
     regime: Regime
@@ -75,7 +75,7 @@ class PositionTimeline:
 
 
 def reconstruct(history: ExitHistory, now: CurrentPosition) -> PositionTimeline:
-    """The timeline that the history leads to."""
+    """Conclude the timeline from `history` and the present position."""
     finished = newest_finished(history.exits, now.rules)
     # Older exits are covered by the newest finished one: its fills alone give the side, the anchor and the gate.
     exits = history.exits if finished is None else history.exits[history.exits.index(finished) :]
@@ -103,7 +103,7 @@ def entry_order_id(entry: TimelineEntry) -> int:
 
 
 def _active_exit(entries: Sequence[TimelineEntry], now: CurrentPosition) -> HistoricalExit | None:
-    """The exit that goes on."""
+    """Find the exit that goes on; None if no exit does."""
     for entry in reversed(entries):
         if isinstance(entry, HistoricalExit) and entry.open_order is not None:
             return entry
@@ -119,7 +119,7 @@ def _active_exit(entries: Sequence[TimelineEntry], now: CurrentPosition) -> Hist
 def position_changes(
     entries: Sequence[TimelineEntry], active_exit: HistoricalExit | None, rules: SymbolRules
 ) -> list[PositionChange]:
-    """The anchors that these entries, the oldest first, have set."""
+    """List the position changes, and so the anchors, that these entries caused. The entries come oldest first."""
     changes = []
     # Each entry is judged with the one after it: what an unfinished exit led to shows in what the next exit sold.
     for entry, later in pairwise([*entries, None]):
@@ -162,9 +162,9 @@ def _with_side_of_exit(
 def _after_foreign_fills(
     timeline: PositionTimeline, foreign_fills: Sequence[AccountTrade], now: CurrentPosition
 ) -> PositionTimeline:
-    """The timeline after a trade by hand that sold what we held: its fill is the anchor.
+    """Return the timeline, extended if a trade by hand sold our holdings: the fill of this trade gives the anchor.
 
-    Without such a fill the first tick sees the change and sets the anchor.
+    If no such fill is known, the first tick notices the change and sets the anchor.
     """
     last = timeline.changes[-1]
     # Still there, or everything withdrawn: no change of side.

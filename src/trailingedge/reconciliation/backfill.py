@@ -1,4 +1,4 @@
-"""The klines since our anchors: whole ones with their channels, and seconds for the parts that count only in part."""
+"""Fetches the klines since our anchors: whole klines with their channels, and finer ones for partly counted klines."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ class FetchKlines(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BackfillSpec:
-    """The strategy's klines: their interval, and a new channel, which is full after `warm_up` of them."""
+    """Describes the strategy's klines: `interval`, and `channel`, which makes a channel that `warm_up` klines fill."""
 
     interval: str
     warm_up: int
@@ -42,10 +42,10 @@ def interval_length_ms(interval: str) -> int:
 async def klines_since(
     changes_ms: Sequence[int], market_ms: int, fetch: FetchKlines, spec: BackfillSpec
 ) -> tuple[list[ClosedKline], list[Kline]]:
-    """The klines that closed after the first of these times, and finer ones after the last of them.
+    """Fetch the klines that closed after the first of `changes_ms`, and finer klines after the last of `changes_ms`.
 
-    The finer ones cover what whole klines do not: from that time to the end of its kline, and from the end of the
-    last kline until now.
+    The finer klines fill the two gaps that whole klines leave: from the last change to the end of the kline in which it
+    happened, and from the end of the last closed kline until now.
     """
     if not changes_ms:
         return [], []
@@ -80,9 +80,10 @@ def _closes_after(closed: ClosedKline, market_ms: int) -> bool:
 
 
 async def _fine_klines(fetch: FetchKlines, from_ms: int, until_ms: int) -> list[Kline]:
-    """Seconds, and minutes where there are whole ones.
+    """Fetch minute klines for the whole minutes between both times, and second klines for the rest at both ends.
 
-    Of the second that `from_ms` is in, only the close counts: what traded before `from_ms` must not raise the high.
+    If `from_ms` lies within a second, only the close of this second counts, because trades before `from_ms` must not
+    raise the high.
     """
     whole_ms = from_ms + -from_ms % MINUTE_MS
     # Whole minutes in the middle; seconds only at both ends. A year of seconds would be thirty thousand requests.

@@ -28,9 +28,9 @@ def exit_id(client_order_id: str) -> ClientOrderId | None:
 
 @dataclass(frozen=True, slots=True)
 class ExitTotals:
-    """One exit of ours that is over, complete or not.
+    """The totals of one exit of ours that is over, whether it sold everything or not.
 
-    `fees` by asset; `ended_ms` is the market time of its last fill.
+    `fees` are the commissions by asset. `ended_ms` is the market time of the exit's last fill.
     """
 
     number: int
@@ -54,10 +54,10 @@ class _Fills:
 
 
 class ExitLedger:
-    """Adds fills up, each trade once, until their exit is closed.
+    """Adds up the fills of each exit until the exit is closed. It counts each trade once.
 
-    A fill that becomes known later, because the exchange did not show its order at first, opens that exit once more
-    for this part alone: `late` names such exits.
+    A fill may become known only after its exit was closed, because the exchange did not show its order at first. Then
+    the exit is opened again for this fill alone, and `late` lists the exit.
     """
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class ExitLedger:
         )
 
     def close(self, number: int) -> ExitTotals | None:
-        """Close the exit `number`; None where nothing of it was filled."""
+        """Close the exit `number` and return its totals; None if it has no fills that were not returned before."""
         self._newest = max(self._newest, number)
         fills = self._open.pop(number, None)
         self._closed.setdefault(number, set()).update(() if fills is None else fills.trades)
@@ -125,8 +125,8 @@ class ExitLedger:
         time_ms: int,
     ) -> None:
         counted = self._closed.get(number)
-        # Of a closed exit each trade is known; of one that was dropped from `_closed` only its number, and everything
-        # up to the newest closed number counts as done.
+        # For an exit in `_closed`, all counted trades are known. An older exit was dropped from `_closed`: up to the
+        # newest closed number, every fill of an exit that is not in `_closed` counts as known.
         if trade_id in counted if counted is not None else number <= self._newest:
             return
         fills = self._open.setdefault(number, _Fills(side))

@@ -1,11 +1,11 @@
-"""A reader of the account's past orders and trades; there is no record of them but the exchange's.
+"""Reads the account's past orders and trades from the exchange, which holds the only record of them.
 
-A restart reads backwards: trades carry no client order id, so the order of each is looked up, the newest first,
-until a finished exit of ours is found; the list of orders then adds what was never filled, and the markers. The
-report reads forwards from a given time. Both use one `HistoryReader` for pages, look-ups and waiting.
+A restart reads backwards. A trade carries no client order id, so the reader looks up the order of each trade, newest
+first, until it has found a finished exit of ours. The list of orders then adds unfilled orders and markers. The report
+reads forwards from a given time. Both use `HistoryReader` for pages, look-ups and waiting.
 
-An order that traded exists. Where the exchange answers that it does not, its lists may lag: the query is repeated; an
-order that it does not show in the end becomes a problem in the result and is never silently taken for a foreign one.
+An order with a trade must exist. If the exchange answers that the order does not exist, its lists may lag, so the query
+is repeated. If the order stays missing, the result names it as a problem; it never silently counts as foreign.
 """
 
 import logging
@@ -54,7 +54,7 @@ class HistoryApi(Protocol):
     """The account requests that reading takes. Each raises RequestRefused, OutcomeUnknown, ProtocolViolation or
     SessionLost.
 
-    Rows come oldest first; without anything that narrows them down the newest ones.
+    Rows come oldest first. A call without arguments that narrow the range returns the newest rows.
     """
 
     async def order_status(self, order_id: int | None, client_order_id: str = "") -> OrderRecord: ...
@@ -74,9 +74,9 @@ class HistoryApi(Protocol):
 class HistoryReader:
     """Pages of orders and trades, each kept by its id.
 
-    `known` are orders that were read already and may be newer than any list. With `on_wait`, a rejection that
-    passes by itself is waited for, and the function is given a line about it; without it, such a rejection is raised.
-    `on_progress` is given a line per page.
+    `known` are orders that were read before and may be newer than any list. With `on_wait`, a request that meets a
+    temporary rejection is repeated after a wait, and `on_wait` gets a line about it. Without `on_wait`, the rejection
+    is raised. `on_progress` gets a line for each page.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class HistoryReader:
         return found, False
 
     async def request(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """The reply to `ask`. With `on_wait`, wait for what passes by itself, the weight limit above all."""
+        """Return the reply to `ask`. With `on_wait`, wait and ask again after a temporary rejection."""
         for _ in range(_WAITS if self._on_wait is not None else 0):
             try:
                 return await ask()
@@ -199,8 +199,8 @@ async def read_history(
 ) -> ExitHistory:
     """Our exits and markers up to `market_ms`; `known` as for `HistoryReader`.
 
-    Trades are read back at most 30 days, and no further than to the newest finished exit of ours, unless
-    `back_to_ms` says so. Raises as `HistoryApi` does, a rejected look-up of one order only where it passes by itself.
+    Trades are read back at most 30 days, and only to our newest finished exit unless `back_to_ms` is earlier. Raises
+    the errors of `HistoryApi`; a rejected look-up of a single order is raised only if the rejection is temporary.
     """
     search = _ExitSearch(HistoryReader(api, clock, known), rules)
     await search.begin()
@@ -254,7 +254,7 @@ class _ExitSearch:
             await self._list_from(1)  # our first start wrote a marker, so there must be one
 
     def history(self) -> ExitHistory:
-        """What was read, from the newest finished exit on."""
+        """Return the result: all exits that were read, and markers and foreign fills since the newest finished one."""
         exits = self._exits()
         finished = newest_finished(exits, self._rules)
         since = 0 if finished is None else finished.last_order_id
@@ -320,7 +320,7 @@ class _ExitSearch:
         return order
 
     async def _list_from(self, order_id: int) -> None:
-        """Know all orders from that one on."""
+        """Read all orders from `order_id` on that were not listed yet; note a problem if they are too many."""
         if not await self._reader.list_orders(order_id, self._listed_from, pages=_ORDER_PAGES):
             self._problem("more orders since the last finished exit than can be read")
         self._listed_from = min(self._listed_from, order_id)

@@ -35,7 +35,7 @@ class HistoricalExit:
 
     @property
     def kind(self) -> ExitKind:
-        """Its kind by its newest order; but once a hard stop, always a hard stop. A taker escape does not count."""
+        """The kind of its newest order, ignoring taker escapes; but a hard stop if any of its orders was one."""
         kinds = [own.kind for order in self.orders if (own := own_id(order.client_order_id)) is not None]
         # An order on the book keeps the id that it was placed with until it is replaced, so a later order of another
         # kind does not undo a hard stop.
@@ -98,7 +98,7 @@ class HistoricalExit:
         last = self.orders[-1]
         if self.open_order is not None or not self.base:
             return False
-        # A filled order of the largest allowed size says nothing about what was left behind it.
+        # If a filled order had the largest allowed size, there may have been more to sell.
         if last.status is OrderStatus.FILLED:
             return not _at_exchange_maximum(last, rules)
         return rules.failed_filter(last.price, last.remaining) in SIZE_FILTERS
@@ -106,7 +106,7 @@ class HistoricalExit:
 
 @dataclass(frozen=True, slots=True)
 class AnchorMarker:
-    """An anchor that was written down. The side of its order is the one that would leave `regime`."""
+    """An anchor that a marker order recorded. The marker order's side is the side of an exit from `regime`."""
 
     number: int
     order_id: int
@@ -117,10 +117,10 @@ class AnchorMarker:
 
 @dataclass(frozen=True, slots=True)
 class ExitHistory:
-    """What the exchange shows, oldest first: back to our newest finished exit, or as far as was read.
+    """The account's past as shown by the exchange, oldest first, back to our newest finished exit or as far as read.
 
-    `foreign_fills` are fills of foreign orders since then. `problems` are sentences about what could not be read.
-    `is_empty`: nothing of ours is shown, and nothing is missing.
+    `foreign_fills` are the fills of foreign orders since then. `problems` are sentences about data that could not be
+    read. `is_empty` tells that the exchange shows no exit and no marker of ours, and that reading had no problem.
     """
 
     exits: tuple[HistoricalExit, ...] = ()
@@ -203,7 +203,7 @@ def find_markers(orders: Iterable[OrderRecord], tick_size: Decimal) -> tuple[Anc
 
 
 def newest_finished(exits: Sequence[HistoricalExit], rules: SymbolRules) -> HistoricalExit | None:
-    """The newest exit that makes older ones irrelevant: it sold everything, or a later exit left the side it led to."""
+    """Find the newest exit that sold everything, or that changed our side as the next exit shows; None without one."""
     later: HistoricalExit | None = None
     for exit_ in reversed(exits):
         # Either way the fills of this exit give the anchor of the next one, so nothing older is needed.
@@ -214,7 +214,7 @@ def newest_finished(exits: Sequence[HistoricalExit], rules: SymbolRules) -> Hist
 
 
 def changed_side(exit_: HistoricalExit, later: HistoricalExit | None) -> bool:
-    """Whether it sold only a part and still changed our side: the next exit of ours left that side."""
+    """Whether `exit_` has changed our side, even if it sold only a part: then the next exit sells the other side."""
     return bool(exit_.base) and later is not None and later.side is not exit_.side
 
 

@@ -1,7 +1,7 @@
-"""The strategy's state after a restart: past position changes and klines, folded through the strategy's own code.
+"""Rebuilds the strategy's state after a restart: folds past position changes and klines through the strategy's code.
 
-The fold moves high and gate and never starts an exit. Its result is what the first live tick begins with. The
-report runs the same fold to show where anchor, high, trail and stop stood at each close.
+The fold updates the high and the gate, and never starts an exit. The first live tick begins with its result. The
+report runs the same fold to show the values of anchor, high, trail and stop at each close.
 """
 
 from collections import deque
@@ -22,10 +22,10 @@ from trailingedge.strategy.state import ActiveExit, StrategyState
 def rebuild(
     timeline: PositionTimeline, closes: Iterable[ClosedKline], fine: Sequence[Kline], now: CurrentPosition
 ) -> StrategyState:
-    """The state that a session which never ended would have now.
+    """Return the state that the strategy would have now if the last session had never ended.
 
-    `closes` are the closed klines since the first position change, each with the channel that was in force, `fine`
-    are shorter klines for the parts of them that count only in part; both oldest first.
+    `closes` are the closed klines since the first position change, each with the channel in force at its close. `fine`
+    are shorter klines, for those parts of the time that whole klines do not cover. Both come oldest first.
     """
     fold = _RestartFold(timeline, fine, now)
     for closed in closes:
@@ -34,10 +34,10 @@ def rebuild(
 
 
 class HistoryFold:
-    """One pass over closed klines, with the position changes and exits of an account's past.
+    """Folds closed klines in one pass, together with the position changes and exits of an account's past.
 
-    `state` is the strategy's after the klines so far. `changes` come oldest first. The exit that is `unfinished`
-    has begun and never ends.
+    `state` is the strategy's state after the klines so far. `changes` come oldest first. The exit `unfinished` has
+    begun and counts as still in progress at every later time.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class HistoryFold:
         return ActiveExit(exit_.kind, exit_.side, exit_.number, exit_.began_ms, ending=ending, accounted=sold)
 
     def _exit_at(self, market_ms: int) -> ActiveExit | None:
-        """The exit in progress at that time: the QUOTE stop cancels a take-profit buy where it shuts the gate."""
+        """Find the exit in progress at `market_ms`, if any. A QUOTE stop that shuts the gate cancels a buy."""
         while self._exits and self._is_over(self._exits[0], market_ms):
             self._exits.popleft()
         found = None
@@ -107,7 +107,7 @@ class _RestartFold(HistoryFold):
         self._end_stopped_exit(closed.kline)
 
     def advance(self, until_ms: int | None) -> None:
-        """Position changes come first: a fine kline counts for the anchor that it began after."""
+        """Apply the position changes first, then the fine klines: a fine kline counts for the anchor set before it."""
         super().advance(until_ms)
         while self._fine and (until_ms is None or self._fine[0].close_ms <= until_ms):
             self.state = raise_high_to_kline(self.state, self._fine.popleft())
@@ -125,7 +125,7 @@ class _RestartFold(HistoryFold):
             # With an exit in progress the strategy does not ask again whether there was something to sell.
             funded=True if active_exit is not None else None,
             holdings=self._now.holdings,
-            # The kline that is forming now was partly seen by no one; when it closes, its range counts for the high.
+            # We have not seen a part of the kline that is forming now. When it closes, its range counts for the high.
             untrusted_book_ms=self._now.market_ms,
         )
 

@@ -1,8 +1,8 @@
-"""Recovery at the start: what an earlier session left is found, and the strategy's state is rebuilt from the exchange.
+"""Recovery runs at the start: it cleans up after the last session and rebuilds the strategy's state from the exchange.
 
-An open exit order of ours is adopted; our other orders are cancelled and named. Foreign orders are never touched. Then
-the past is read, the timeline concluded, and the klines since are folded in. Only cancels are sent. There is always a
-result: what cannot be proven starts from the market's price.
+It adopts an open exit order of ours, and cancels and reports our other orders. It never touches foreign orders. Then it
+reads the past, concludes the timeline, and folds in the klines since then. The only orders that it sends are cancels.
+If the exchange answers, there is always a result: an anchor that cannot be proven is taken from the market's price.
 """
 
 import logging
@@ -48,9 +48,9 @@ class RecoveryApi(CleanupApi, HistoryApi, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RecoveryContext:
-    """What recovery needs to know. `top` and `market_ms` return the newest of the market.
+    """The inputs of a recovery. `top` and `market_ms` are functions that return the newest book and market time.
 
-    `full_history`: read our past as far back as it goes, not only to the last finished exit.
+    `full_history`: read the past as far back as possible, and not only to the last finished exit.
     """
 
     rules: SymbolRules
@@ -65,10 +65,10 @@ class RecoveryContext:
 
 @dataclass(frozen=True, slots=True)
 class RecoveredState:
-    """What the session starts from.
+    """The state from which the session starts.
 
     `active_exit` is the exit that goes on, with its order on the book (adopted) or without one (resumed). `alerts` are
-    sentences for the operator. `marker_needed`: no fill of ours and no marker proves the anchor.
+    sentences for the operator. `marker_needed`: neither a fill of ours nor a marker proves the anchor.
     """
 
     state: StrategyState
@@ -85,10 +85,10 @@ async def recover(
     clock: Clock,
     on_cancelled: Callable[[OrderRecord], None],
 ) -> RecoveredState:
-    """The state in which the last session stopped; `on_cancelled` gets each leftover that was cancelled.
+    """Recover the state of the last session. `on_cancelled` gets each leftover order that was cancelled.
 
-    Raises RequestRefused, OutcomeUnknown, ProtocolViolation or SessionLost where the exchange did not answer:
-    it may be tried again.
+    Raises RequestRefused, OutcomeUnknown, ProtocolViolation or SessionLost if the exchange did not answer. The caller
+    may then try again.
     """
     # Book, history and balances are read one after another while the market goes on. If they contradict each other,
     # something happened in between: read all of them again.
@@ -126,7 +126,7 @@ async def recover(
 async def _clear_leftovers(
     account: CleanupApi, clock: Clock, on_cancelled: Callable[[OrderRecord], None], alerts: list[str]
 ) -> tuple[OrderRecord | None, list[OrderRecord]]:
-    """The exit order to adopt, which is the newest, and all own orders whose state is known at first hand."""
+    """Cancel our leftover orders except the newest exit order. Return that order, and all own orders of known state."""
     # More than one can be open after a cancel-replace whose reply was lost. The newest is what the last session wanted.
     open_exits = [order for order in await account.open_orders() if exit_id(order.client_order_id) is not None]
     adopted = max(open_exits, key=_age_key, default=None)
@@ -157,7 +157,7 @@ async def _own_orders_appeared(account: CleanupApi, adopted: OrderRecord | None)
 
 
 def _balances_contradict(timeline: PositionTimeline, now: CurrentPosition) -> bool:
-    """Whether the side that we should hold is not there, the other one is, and no fill explains that."""
+    """Whether the balances show a different side than the timeline, and no fill explains the difference."""
     # With an exit in progress the balances change while we read them.
     if timeline.active_exit is not None or timeline.marker_needed or not timeline.changes:
         return False
@@ -231,7 +231,7 @@ async def cancel_leftovers(
         # Read again before each attempt: an order may have filled, and a late one may have appeared.
         own = [order for order in await account.open_orders() if is_own(order.client_order_id)]
         left = {order.order_id: order for order in own if not keep(order)}
-        # A cancel without a reply is confirmed by the next list: the order is no longer in it.
+        # If an order is missing from this list, its cancel without a reply has succeeded.
         for order_id in [order_id for order_id in unconfirmed if order_id not in left]:
             on_cancelled(unconfirmed.pop(order_id))
             gone += 1

@@ -1,8 +1,8 @@
-"""The balance audit: do the balances move exactly by fills and commissions?
+"""The balance audit checks that the balances change exactly by our fills, commissions and transfers.
 
-Reported fills, deposits and withdrawals predict the balances; the account's own numbers are compared with that. A
-difference that lasts is published and the balances are read again. It does not halt trading: the operator may trade
-other symbols by hand, and other products of the exchange lock and release funds.
+It predicts the balances from reported fills, deposits and withdrawals, and compares them with the account's balances.
+A lasting difference is published, and the balances are read again. A difference does not halt trading: the operator may
+trade other symbols by hand, and other products of the exchange may lock and release funds.
 """
 
 from collections import OrderedDict
@@ -62,9 +62,9 @@ class BalanceAudit:
     def compare(
         self, balances: Mapping[str, Balance], now_s: float, *, balances_current: bool
     ) -> tuple[BalanceMoved, ...]:
-        """The unexplained changes, each once; the actual balance is the basis from then on.
+        """Return the unexplained changes, each one once. Afterwards the actual balance is the new prediction.
 
-        Nothing is compared while the balances do not account for our own fills (not `balances_current`).
+        Compare nothing unless `balances_current`, because the balances do not yet account for our own fills.
         """
         if not balances_current:
             self._differs_since_s.clear()

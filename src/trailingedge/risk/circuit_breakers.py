@@ -1,9 +1,9 @@
-"""The circuit breakers: after too much loss, nothing new is begun.
+"""The circuit breakers stop new trades after too much loss.
 
-They count our own round trips (a BUY and the SELL of what it bought) in quote, net of commission. A tripped breaker
-works like a pause: no take-profit, breakout or BUY, while the hard stop stays active. The daily breaker ends at 00:00
-UTC of market time, the others when the operator resumes. Everything is computed from the account's fills, so a restart
-comes to the same state.
+They add up the results of our own round trips (a BUY and the SELL of the bought coins) in quote, net of commission. A
+tripped breaker works like a pause: it blocks take-profit, breakout and BUY, while the hard stop stays active. The daily
+breaker ends at 00:00 UTC of market time; the other breakers end when the operator resumes. All numbers are computed
+from the account's fills, so a restart leads to the same state.
 """
 
 from collections.abc import Iterable, Mapping
@@ -60,7 +60,7 @@ class BreakerTrip:
 
 @dataclass(frozen=True, slots=True)
 class OpenBuy:
-    """What is left of one BUY: `base` and its cost in quote. `stake` is what its round trip was begun with."""
+    """The unsold part of one BUY: `base`, its `cost` in quote, and the `stake` with which the round trip began."""
 
     base: Decimal
     cost: Decimal
@@ -71,10 +71,10 @@ class OpenBuy:
 class BreakerState:
     """The numbers that the breakers are computed from.
 
-    `lots` are what our BUYs brought and no SELL has sold yet, the oldest first. `equity` is what one unit of quote
-    has become since the drawdown breaker was last reset, `peak_equity` its maximum, `equity_today` the same since
-    00:00 UTC; `day` counts from 1970. `carried_result` is the result in quote of a round trip of which less than
-    half is sold. `unpriced` names assets whose commissions count as zero because their price is not known.
+    `lots` are the unsold parts of our BUYs, oldest first. `equity` is the present value of one unit of quote that
+    was traded since the drawdown breaker was last reset, and `peak_equity` is its maximum. `equity_today` is the same
+    value counted from 00:00 UTC. `day` counts from 1970. `carried_result` is the result in quote of a round trip of
+    which less than half is sold. `unpriced` names the assets without a known price; their commissions count as zero.
     """
 
     lots: tuple[OpenBuy, ...] = ()
@@ -112,7 +112,7 @@ NO_PRICES: Final[Mapping[str, Decimal]] = {}
 
 
 def start_day(state: BreakerState, market_ms: int) -> BreakerState:
-    """`state` at that time: on a new day the loss of the last one no longer counts."""
+    """Return `state` at the time `market_ms`. On a new day, the loss of the day before no longer counts."""
     day = market_ms // DAY_MS
     # Market time may step back a little after a reconnect; that does not begin a day.
     if day <= state.day:
@@ -149,15 +149,15 @@ def apply_exit(
 def recompute(
     exits: Iterable[ExitTotals], limits: BreakerLimits, market_ms: int, prices: Mapping[str, Decimal] = NO_PRICES
 ) -> BreakerState:
-    """The state that `exits`, the oldest first, lead to by that time.
+    """Compute the state at `market_ms` from `exits`, which come oldest first.
 
-    Nothing is bought while a breaker is tripped, so a later BUY proves that the operator had resumed.
+    A tripped breaker blocks every BUY. So if a BUY follows, it proves that the operator had resumed.
     """
     state = BreakerState()
     for exit_ in exits:
         if exit_.side is Side.BUY:
-            # Without this, a restart would keep a breaker tripped that the operator reset before the last session
-            # bought.
+            # The operator must have reset any tripped breaker before this BUY. Without this line, a restart would trip
+            # the breaker once more.
             state = resumed(state)
         state = apply_exit(state, exit_, limits, prices)
     return start_day(state, market_ms)
@@ -166,9 +166,9 @@ def recompute(
 def _fees_in_quote(
     exit_: ExitTotals, limits: BreakerLimits, prices: Mapping[str, Decimal]
 ) -> tuple[Decimal, frozenset[str]]:
-    """Commissions in quote, and the assets whose price is not known.
+    """Return the sum of the commissions in quote, and the assets without a known price.
 
-    A BUY's commission in base is not among them: that much less was bought.
+    A BUY's commission in base is not in the sum, because it already reduces the bought quantity.
     """
     fees, unpriced = ZERO, set()
     for asset, fee in exit_.fees.items():
@@ -195,10 +195,10 @@ def _bought(state: BreakerState, exit_: ExitTotals, limits: BreakerLimits, fees:
 
 
 def _sold(state: BreakerState, exit_: ExitTotals, fees: Decimal) -> BreakerState:
-    """`state` after a SELL, which is matched with the newest lots: what left by hand must have been the older ones.
+    """Return `state` after a SELL, matched with the newest lots; coins sold by hand count as the older lots.
 
-    Where we had not bought most of what was sold, there is no cost to compare with. Where most of what we had bought is
-    still to be sold, the round trip goes on.
+    If we had not bought most of the sold coins ourselves, their cost is unknown and no result counts. If most of the
+    bought coins are still unsold, the round trip goes on.
     """
     lots, left = list(state.lots), exit_.base
     bought = stake = cost = ZERO
@@ -310,7 +310,7 @@ class CircuitBreakers:
             self._change_state(apply_exit(self.state, exit_, self.limits, self.prices))
 
     def _count_late_fills(self) -> None:
-        """Count fills that are learned of long after their exit ended: they were gained or lost all the same."""
+        """Count the fills that became known only after their exit was counted: their gain or loss is real, too."""
         for number in self._ledger.late:
             self.on_exit_ended(number)
 

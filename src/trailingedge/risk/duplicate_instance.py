@@ -1,9 +1,9 @@
-"""The check for a second instance on the account, and the clean-up of orders that an earlier session left.
+"""Detects a second instance on the account, and cleans up orders that an earlier session left.
 
-The number in a client order id is the exchange's time at the start of its exit. A number later than our own start that
-we did not give was given by another process: trading stops. An earlier one belongs to an earlier session whose last
-request was executed late: its order is adopted or cancelled. A number that no process can have given by now, or an
-order without an id, is ignored as implausible.
+The number in a client order id is the exchange's time at the start of the exit. If a number is later than our own start
+and is not ours, another process has assigned it, and trading stops. If it is earlier, an earlier session assigned it,
+and its last request was executed late: the order is adopted or cancelled. A number that lies too far in the future, or
+an order without an order id, is ignored as implausible.
 """
 
 import logging
@@ -60,7 +60,7 @@ class DuplicateInstanceCheck:
         self._counted = frozenset(order_ids)
 
     def drop_implausible(self, event: OrderInput) -> tuple[OrderInput, ...]:
-        """The parts of `event` that can be true; empty where it is about an order that cannot exist."""
+        """Return `event` without implausible orders; return an empty tuple for a report of an implausible order."""
         if isinstance(event, Reconciled):
             return (Reconciled(tuple(order for order in event.open_orders if self._is_plausible(order))),)
         if isinstance(event, ExecutionReport) and not self._is_plausible(event):
@@ -88,22 +88,22 @@ class DuplicateInstanceCheck:
         return UnexpectedOrderAction.CANCEL if busy else UnexpectedOrderAction.ADOPT
 
     def _is_plausible(self, order: OrderSighting) -> bool:
-        """Whether its number can have been given by now. It also needs an order id, unless it was rejected."""
+        """Whether the exit number of `order` can exist by now, and the order has an order id or was rejected."""
         own = exit_id(order.client_order_id)
         # Another process may estimate the time wrongly, but not by a day; a number beyond that is garbage.
         timely = own is None or own.number in self._ours or own.number <= self._now_ms + DAY_MS
         return timely and (order.order_id >= 0 or order.status is OrderStatus.REJECTED)
 
     def _is_uncounted_fill(self, order: OrderSighting) -> bool:
-        """Whether it traded after our start and was not counted yet."""
+        """Whether `order` has a fill, changed after our start, and was not counted at our start."""
         later = order.time_ms >= self._started_ms
         return later and order.filled_quantity > ZERO and order.order_id not in self._counted
 
 
 def late_exits_of(sightings: Iterable[OrderSighting], open_ids: Collection[int]) -> tuple[HistoricalExit, ...]:
-    """The exits behind these sightings, the newest first; of each order the sighting that shows the most progress.
+    """Group the sighted orders into exits, newest exit first. For each order, use the sighting with the most progress.
 
-    A sighting of a resting order no longer counts when the order is not among `open_ids`.
+    If a sighting shows a resting order, it counts only if the order is among `open_ids`.
     """
     newest: dict[int, OrderRecord] = {}
     for sighting in sightings:
@@ -123,7 +123,7 @@ def _progress(order: OrderRecord) -> tuple[Decimal, bool]:
 
 
 class OrphanOrders:
-    """Orders to be cancelled, by order id. Only the list of open orders tells that one is gone, not our request."""
+    """Keeps orphan orders until they are cancelled. An order is gone only once it is missing from the open orders."""
 
     def __init__(self) -> None:
         self._to_cancel: dict[int, str] = {}
@@ -134,7 +134,7 @@ class OrphanOrders:
         return order_id in self._to_cancel
 
     def add(self, order_id: int, client_order_id: str) -> None:
-        """Cancel this order."""
+        """Add an order that must be cancelled."""
         self._to_cancel[order_id] = client_order_id
 
     def any_open(self, open_ids: Collection[int]) -> bool:

@@ -1,8 +1,8 @@
-"""The pre-trade checks: every command is checked once more before it is sent.
+"""The pre-trade checks verify every command once more before it is sent.
 
-They trust neither the strategy nor the maker exit, and keep their own ledger of open orders. Each command is compared
-with the newest market and account data; one that breaks a rule is not sent and raises BrokenInvariant, which cancels
-our order, halts trading and alerts.
+The checks trust neither the strategy nor the maker exit, and keep their own ledger of open orders. They compare each
+command with the newest market and account data. A command that breaks a rule is not sent and raises BrokenInvariant.
+The error cancels our order, halts trading and alerts the operator.
 """
 
 from collections import OrderedDict
@@ -70,7 +70,7 @@ class OpenOrderLedger:
         return order_id in self._ours
 
     def placement_unanswered(self, now_s: float) -> bool:
-        """Whether a placement was sent, nothing is known of it, and it may still be executed."""
+        """Whether a placement has no outcome yet and may still be executed."""
         return self._unanswered is not None and now_s - self._unanswered[1] < self._request_expires_s
 
     def on_sent(self, command: OrderCommand, now_s: float) -> None:
@@ -158,10 +158,10 @@ class OpenOrderLedger:
 
 
 class PreTradeChecks:
-    """The checks, and the little state that they need.
+    """Runs the checks and keeps the little state that they need.
 
-    `stale_after_s`: an older book does not count. `request_expires_s`: an older request can no longer be executed.
-    `escape`: the settings allow one order that takes.
+    A book older than `stale_after_s` does not count. A request older than `request_expires_s` cannot be executed.
+    `escape` tells whether the settings allow one taker order per exit.
     """
 
     def __init__(self, stale_after_s: float, request_expires_s: float, *, escape: bool = False) -> None:
@@ -181,11 +181,11 @@ class PreTradeChecks:
     def approve(
         self, commands: Sequence[ExecutionCommand], view: StateView, decision: Decision | None, rules: SymbolRules
     ) -> None:
-        """Approve `commands`. Raises BrokenInvariant, and then none of them may be sent.
+        """Approve all `commands`. Raises BrokenInvariant if one breaks a rule; then none of them may be sent.
 
-        `decision` is this tick's; None while nothing is decided any more.
+        `decision` is the decision of this tick; None during a shutdown, when no decisions are made.
         """
-        # A high that falls would loosen the trail unnoticed; it is the one number whose error costs money silently.
+        # If the high fell by mistake, the trail would loosen and cost money, and no other check would notice.
         if decision is not None and not decision.halted:
             self._high.check(decision.state, self._fresh_top(view), view.market_ms)
         orders = [command for command in commands if not isinstance(command, Refresh)]
@@ -207,14 +207,14 @@ class PreTradeChecks:
     def approve_requote(
         self, command: OrderCommand, top: BookTop, now_s: float, decision: Decision, rules: SymbolRules
     ) -> None:
-        """Approve one command that answers `top`, received just now on a live account. Raises BrokenInvariant."""
+        """Approve one command that responds to `top`, a book just received. Raises BrokenInvariant on a broken rule."""
         self._check_target(command)
         if isinstance(command, Place | Replace):
             self._check_placement(command, top, now_s, decision, rules)
         self.orders.on_sent(command, now_s)
 
     def _check_target(self, command: OrderCommand) -> None:
-        """Only our own orders are touched or queried."""
+        """Check that the command touches or queries only an order of ours."""
         if exit_id(command.client_order_id) is None:
             raise BrokenInvariant(f"{_describe(command)}: not a client order id of our exits")
         target = _target(command)
@@ -236,11 +236,11 @@ class PreTradeChecks:
         check_spending(command, price, decision, rules)
 
     def _check_alone(self, command: Place | Replace, now_s: float) -> None:
-        """At most one exit order of ours is open; the one to be replaced does not count."""
+        """Check that no other exit order of ours is open. The order that `command` replaces does not count."""
         others = self.orders.open - ({command.order_id} if isinstance(command, Replace) else set())
         if others:
             raise BrokenInvariant(f"{_describe(command)} while order {min(others)} of ours is open")
-        # A cancel-replace is safe beside a lost placement: it adds an order only by removing one.
+        # A cancel-replace is safe even while a placement has no outcome: it adds an order only after removing one.
         if isinstance(command, Place) and self.orders.placement_unanswered(now_s):
             raise BrokenInvariant(f"{_describe(command)} while an earlier placement may still be executed")
 
@@ -265,8 +265,8 @@ class PreTradeChecks:
 
 
 def check_spending(command: Place | Replace, price: Decimal, decision: Decision, rules: SymbolRules) -> None:
-    """Never sell more than was held when the balances were last read. Raises BrokenInvariant."""
-    # A quantity that comes from no balance is a guess.
+    """Check that the order spends no more than the holdings last read. Raises BrokenInvariant if it spends more."""
+    # Without known balances the quantity would be a guess.
     if decision.holdings is None:
         raise BrokenInvariant(f"{_describe(command)} before the balances are known")
     if command.side is Side.SELL:
@@ -278,7 +278,7 @@ def check_spending(command: Place | Replace, price: Decimal, decision: Decision,
 
 
 class HighWaterCheck:
-    """The best fresh unit value since the anchor, computed apart from the strategy's own high."""
+    """Checks the strategy's high against the best unit value since the anchor, which it computes independently."""
 
     def __init__(self) -> None:
         self._since: tuple[Regime | None, float, int] = (None, 0.0, 0)

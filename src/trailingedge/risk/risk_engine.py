@@ -22,10 +22,10 @@ class DuplicateInstance:
 
 
 class RiskEngine:
-    """Gives every input to its four parts and collects what they find.
+    """Passes every input to the four risk checks and collects their findings.
 
-    `duplicate_instance` is set once another instance has shown itself. `late_orders` are orders of an earlier session
-    that reached the book after our start; the trading core adopts or cancels them.
+    `duplicate_instance` is set once an order of another instance was seen. `late_orders` are orders of an earlier
+    session that reached the book after our start; the trading core adopts or cancels them.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class RiskEngine:
                 self.check_owner(order, busy=busy)
 
     def check_owner(self, order: ExecutionReport | OrderRecord, *, busy: bool) -> None:
-        """Decide whose order this is, and note what has to be done about it."""
+        """Find out which process sent this order, and note the action to take."""
         match self.instance_check.classify(order, busy=busy):
             case UnexpectedOrderAction.STOP:
                 self.report_duplicate(order.client_order_id, order.order_id)
@@ -71,8 +71,8 @@ class RiskEngine:
 
     def on_decision(self, state: StrategyState, events: tuple[StrategySignal, ...]) -> None:
         """Take in what the strategy has just decided."""
-        # The number is given in this very tick, before the first order goes out, so no report can come before it is
-        # known as ours.
+        # The strategy assigns the number in this tick, before the first order is sent. So the number is known as ours
+        # before any report can carry it.
         if state.exit is not None:
             self.instance_check.add_own(state.exit.number)
         for event in events:

@@ -1,7 +1,7 @@
 """Command `trailing-edge replay SESSION`: replays a recorded session and prints the result.
 
-Exit codes: 0 if the replay does the same; with other settings also if it differs, because finding where is the purpose.
-1 if it differs with the recorded settings. 130 if Ctrl-C stopped it before that was known.
+Exit codes: 0 if the replay does the same as the recording. A replay with other settings also gives 0 if it differs,
+because its purpose is to find the difference. 1 if it differs with the recorded settings. 130 after Ctrl-C.
 """
 
 import json

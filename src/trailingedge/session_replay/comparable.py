@@ -15,7 +15,7 @@ _CLIENT_ORDER_ID: Final = re.compile(r'"(TE-[a-z])-[0-9a-z-]+"')
 
 
 def action_key(line: bytes, *, own_timing: bool = False) -> object:
-    """Equal for lines that stand for the same action. With `own_timing`, times and ids in a request do not count."""
+    """Return a key that is equal for lines of the same action. `own_timing` ignores times and ids in requests."""
     kind, *fields = json.loads(line)
     match kind, fields:
         case ((">" | "!>"), [number, text, *_]):

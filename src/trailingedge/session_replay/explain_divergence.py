@@ -1,7 +1,7 @@
-"""Explanation of a divergence: what recording and replay each do at that point, and why, in the words of the alerts.
+"""Explanation of a divergence: tells, in the words of the alerts, what recording and replay each do there, and why.
 
-Up to the divergence both runs saw the same market, so the replayed daemon's status serves for both. The recorded
-daemon no longer exists, but its decision is in the record, and `why` explains it from that.
+Both runs saw the same market up to the divergence, so the status of the replayed daemon is used for both. The recorded
+daemon no longer exists, but its decision is in the record, and `why` explains that decision.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def explain_divergence(difference: Difference, player: SessionPlayer, header: Re
     view = replace(status.view, reserve_base=trading.reserve_base, reserve_quote=trading.reserve_quote)
     # A request explains itself, and the view shows the replayed order, not the recorded one.
     why_recorded = None if recorded.is_request else recorded.reason(view, status.active_exit, params.stop_confirm_s)
-    # Two different orders, or a query that only one side has sent, are no consequence of the decision.
+    # The decision does not explain the difference if both sides send requests, or if one side sends a query.
     unrelated = (recorded.is_request and replayed.is_request) or recorded.is_query or replayed.is_query
     why_replayed = None if unrelated else status.why
     recorded_actions = recorded.action_texts(replayed, rules)
@@ -126,7 +126,7 @@ class _Side:
         return any(action_key(line) == key for line in self._output)
 
     def action_texts(self, other: "_Side", rules: SymbolRules | None) -> tuple[str, ...]:
-        """What this run did and the other did not, in the words of its alert if there was one.
+        """Describe what only this run did, in the words of its alert if there was one.
 
         Empty for a decision, which is a reason and no action.
         """
@@ -145,7 +145,7 @@ class _Side:
         return (alert, request) if alert is not None and with_alert else (request,)
 
     def decision_texts(self, rules: SymbolRules | None) -> tuple[str, ...]:
-        """The decision that differs, for a record whose decisions `why` cannot explain."""
+        """Describe the decision that differs. Used if `why` cannot explain the recorded decision."""
         return (
             (describe_line(self._line, rules),) if self._line is not None and self._line.startswith(_DECISION) else ()
         )
@@ -163,8 +163,8 @@ def _non_empty(*texts: str | None) -> tuple[str, ...]:
 def _book_of(decision: Decision, view: StatusView) -> BookTop | None:
     """The best prices that the decision was made on.
 
-    The decision keeps only the price of the side that counts. If the book has moved since, the other side is made up
-    one tick away: nothing in `why` depends on it.
+    The decision holds only one side: the bid in BASE, the ask in QUOTE. If the book has moved since, the other side is
+    assumed one tick away; no text of `why` depends on it.
     """
     regime, top, tick = decision.regime, view.top, view.rules.tick_size
     if regime is None or decision.unit_value is None:

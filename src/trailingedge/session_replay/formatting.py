@@ -28,7 +28,7 @@ _EXIT_KIND_FIELDS: Final = ("kind", "previous", "upgraded")
 
 
 def describe_line(line: bytes, rules: SymbolRules | None = None) -> str:
-    """A record line in words; an unknown one as it stands. With the symbol's `rules`, amounts are given with assets."""
+    """Describe a record line in words; return an unknown one as it is. With `rules`, amounts are given with assets."""
     try:
         entry = decode(line)
     except ValueError:  # no line, but the player's message about one
@@ -112,7 +112,7 @@ def _field_differences(name: str, recorded_value: object, replayed_value: object
 
 
 def _describe_request_text(text: str, rules: SymbolRules | None) -> str:
-    """ "order.place SELL 1.2 ETH at 2500.01 FDUSD (TE-t-…)"; of other requests the method and the main parameters."""
+    """Describe an order like "order.place SELL 1.2 ETH at 2500.01 FDUSD (TE-t-…)", others by their parameters."""
     message = _parse_json(text)
     if not isinstance(message, dict) or not isinstance(method := message.get("method"), str):
         return text

@@ -26,10 +26,10 @@ class EventBatch:
 
 
 def read_batches(record: SessionRecord) -> Iterator[EventBatch]:
-    """The inputs up to the end of the record or its first gap. The reason is in `record.incomplete_reason` then.
+    """Yield the inputs up to the end of the record or its first gap. `record.incomplete_reason` tells the gap's reason.
 
-    The inputs of the last iteration before that end are left out, unless the session's own end is among their output:
-    the daemon answers in the tasks that run after them, so part of the answer may be missing.
+    The inputs of the last iteration are left out, unless their output contains the session's own end. The daemon
+    answers an input in tasks that run after it, so part of the last output may be missing.
     """
     iteration: list[EventBatch] = []  # inputs of one event-loop iteration
     frames: list[str | bytes] = []

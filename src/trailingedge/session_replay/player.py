@@ -7,9 +7,9 @@ performs no operation, sends nothing, and takes every input from the record.
   (`on_iteration`), or at once when the loop is idle (`deliver_next`). So it meets the daemon's tasks in the same state.
   Each output line must equal the next expected one, byte for byte. The first that does not is the `Difference`, and the
   replay ends.
-- *Other settings.* The replay may diverge from the recording, and finding where is its purpose. Numbers in events and
-  alerts differ long before the daemon acts differently, so only actions are compared (`comparable.action_key`):
-  requests, the kinds of events, and the decision's key.
+- *Other settings.* The purpose is to find where the replay diverges from the recording. Numbers in events and alerts
+  differ long before the daemon acts differently. So only actions are compared (`comparable.action_key`): requests, the
+  kinds of events, and the decision's key.
 - *Own timing.* A changed setting may change whether or for how long something waits. At the first timer that differs,
   the recorded timer inputs lose their meaning: from there on the replay fires its own timers when they are due
   (`_start_own_timing`), and an action may come some seconds earlier or later than in the record, in another order.
@@ -96,7 +96,7 @@ class ReplayLoop(VirtualLoop):
         *args: *Args,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Refused during a replay: a timer on the loop would not be in the record. Timers belong to the clock."""
+        """Refuse timers during a replay: the daemon must set them on its clock, because the record has only those."""
         if self.player is not None:
             raise RuntimeError(f"{callback} sets a timer on the loop instead of the clock")
         return super().call_at(when, callback, *args, context=context)
@@ -157,7 +157,7 @@ class SessionPlayer(IoBoundary):
 
     @property
     def at_recorded_end(self) -> bool:
-        """Everything was played, the session's end included. With own timing the daemon may lag behind it."""
+        """Whether the whole record was played, up to the session's end. With own timing the daemon may still run."""
         return self._upcoming is None and any(line.startswith(_OVER) for line in self._current.output)
 
     # Delivery --------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ class SessionPlayer(IoBoundary):
             yield from ((batch.at_ns, line) for line in batch.output)
 
     def output_at(self, at_ns: int) -> list[bytes]:
-        """The daemon's output at that input, alerts included. Without own timing, only from the difference on."""
+        """Return the daemon's output at `at_ns`, alerts included. Without own timing, only since the difference."""
         return [line for line_ns, line in self._recent_output if line_ns == at_ns]
 
     def status_at(self, at_ns: int) -> StatusAt | None:
@@ -353,7 +353,7 @@ class SessionPlayer(IoBoundary):
         return self._actions_only and line.startswith(_ALERT)
 
     def _check_missing_output(self) -> None:
-        """Before time moves on: output that the record has and the daemon has not produced is a difference."""
+        """Record a difference if the daemon has not produced all recorded output. Called before time moves on."""
         if self.difference is not None:
             return
         if not self._own_timing and self._actions_only and self._timer_expected():

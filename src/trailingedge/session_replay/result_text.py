@@ -88,7 +88,7 @@ def _same_text(replayed: ReplayResult) -> str:
 
 
 def _version_notes(replayed: ReplayResult) -> Iterator[str]:
-    """Other versions of program or Python, which may be the reason. A record made by a test has no program version."""
+    """Yield a note if program or Python has another version than the recording: that may be why the replay differs."""
     then, now = _minor_version(replayed.python), _minor_version(replayed.python_now)
     programs = (replayed.program, replayed.program_now)
     if all(programs) and programs[0] != programs[1]:

@@ -54,11 +54,11 @@ class UnorderedComparison:
         return any(action.at_ns == at_ns for action in (*self._recorded, *self._replayed))
 
     def overdue(self, at_ns: int) -> Difference | None:
-        """The first action that has waited longer than the window for its counterpart."""
+        """Return the first action that has had no counterpart for longer than MATCH_WINDOW_NS, or None."""
         return self._first_unmatched(at_ns - MATCH_WINDOW_NS)
 
     def unmatched(self, at_ns: int, *, finished: bool) -> Difference | None:
-        """The first unmatched action at the end. If the daemon has `finished`, no counterpart can follow."""
+        """Return the first unmatched action, or None. An action counts only after the window, unless `finished`."""
         return self._first_unmatched(at_ns if finished else at_ns - MATCH_WINDOW_NS)
 
     def _first_unmatched(self, until_ns: int) -> Difference | None:

@@ -34,7 +34,7 @@ class SimAccount:
         self._balances = {asset: Balance(asset, amount) for asset, amount in balances.items()}
         self._generated_ids = count(1)
         self._versions = AccountVersions()
-        # A version at time 0, so that `as_of` has an answer before the first change: the balances as they were opened.
+        # Save a version at time 0 with the opening balances, so that `as_of` has an answer before the first change.
         self.save_version(0)
 
     def balance(self, asset: str) -> Balance:
@@ -56,12 +56,12 @@ class SimAccount:
         self._assign(asset, balance.free + amount, balance.locked - amount)
 
     def spend_locked(self, asset: str, amount: Decimal) -> None:
-        """Pay `amount` out of what is locked."""
+        """Pay `amount` out of the locked balance."""
         balance = self.balance(asset)
         self._assign(asset, balance.free, balance.locked - amount)
 
     def credit(self, asset: str, amount: Decimal) -> None:
-        """Add `amount` to what is free; a withdrawal is negative. Raises ExchangeError if less is free."""
+        """Add `amount`, negative for a withdrawal, to the free balance. Raises ExchangeError if too little is free."""
         balance = self.balance(asset)
         if balance.free + amount < ZERO:
             raise order_rejected(INSUFFICIENT_BALANCE)
@@ -72,15 +72,15 @@ class SimAccount:
         return list(self._open_orders.values())
 
     def find_open_order(self, client_order_id: str) -> SimOrder | None:
-        """The open order with that client order id; the engine allows one at a time."""
-        # A scan: an account has a handful of open orders, and the engine never has two open ones with one client order
-        # id.
+        """Return the open order with that client order id, or None; the engine allows only one open order per id."""
+        # A scan is fast enough: an account has a handful of open orders, and the engine never allows two of them with
+        # the same client order id.
         return next((order for order in self._open_orders.values() if order.client_order_id == client_order_id), None)
 
     def find_newest_order(self, client_order_id: str) -> SimOrder | None:
-        """The open order with that client order id, else the newest finished one.
+        """Return the open order with that client order id, else the newest finished one, else None.
 
-        The exchange allows a client order id again once its order is finished, so several may have had it.
+        The exchange accepts a client order id again once its order is finished, so several orders may have the same id.
         """
         named = (order for order in reversed(self.orders.values()) if order.client_order_id == client_order_id)
         return self.find_open_order(client_order_id) or next(named, None)
@@ -105,7 +105,7 @@ class SimAccount:
         self._versions.save(self, unix_ms)
 
     def as_of(self, unix_ms: int) -> AccountRecords:
-        """The account's records at that wall time; the current ones if nothing has changed since."""
+        """Return the account's records at wall-clock time `unix_ms`: the current ones if nothing has changed since."""
         version = self._versions.version_at(unix_ms)
         return self if version is None else LaggedAccount(self, version)
 
@@ -117,7 +117,7 @@ class SimAccount:
 
 
 class AccountRegistry:
-    """All accounts, and what the market's participants and the exchange's fees have taken from them."""
+    """Holds all accounts, and the totals that the market's participants and the exchange's fees took from them."""
 
     def __init__(self, spec: ExchangeSpec) -> None:
         self._spec = spec
@@ -141,7 +141,7 @@ class AccountRegistry:
         return self._accounts[name]
 
     def total(self, asset: str) -> Decimal:
-        """The sum of `asset` over all accounts, counterparties and fees: only transfers change it."""
+        """Return the sum of `asset` over accounts, counterparties and fees. Only deposits and withdrawals change it."""
         owned = sum((account.balance(asset).total for account in self), ZERO)
         return owned + self.counterparty_net.get(asset, ZERO) + self.fees.get(asset, ZERO)
 

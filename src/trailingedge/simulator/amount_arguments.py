@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 
 
 def parse_balances(text: str) -> dict[str, Decimal]:
-    """`ETH=1,FDUSD=0` as amounts by asset. Raises ArgumentTypeError, as all three do."""
+    """Parse text such as `ETH=1,FDUSD=0` into amounts by asset. Raises ArgumentTypeError if the text is malformed."""
     parse_balances = {}
     for part in text.split(","):
         asset, equals, value = part.partition("=")
@@ -16,7 +16,7 @@ def parse_balances(text: str) -> dict[str, Decimal]:
 
 
 def parse_amount(text: str) -> Decimal:
-    """A finite number, 0 or more."""
+    """Parse a finite number that is zero or more. Raises ArgumentTypeError for any other text."""
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -27,7 +27,7 @@ def parse_amount(text: str) -> Decimal:
 
 
 def parse_fraction(text: str) -> Decimal:
-    """A number from 0 to below 1."""
+    """Parse a number from 0 up to, but not including, 1. Raises ArgumentTypeError for any other text."""
     value = parse_amount(text)
     if value >= 1:
         raise argparse.ArgumentTypeError(f"{text} is not a fraction; 0.001 is a tenth of a percent")

@@ -15,8 +15,8 @@ from trailingedge.simulator.errors import WOULD_TAKE, ExchangeError
 from trailingedge.simulator.orders import SimOrder, SimTrade
 
 MAX_KEPT_ENTRIES: Final = 2000  # the newest entries, unless all are kept
-# Kinds of client order id counted separately. A client that makes ids up at random must not fill the memory:
-# beyond this number they share one count.
+# The number of kinds of client order id that are counted separately. All further kinds share one count, so that a
+# client with random ids cannot fill the memory.
 MAX_KINDS: Final = 100
 
 
@@ -43,10 +43,10 @@ class KindCounts:
 
 
 class AuditLog:
-    """Counts, and the entries behind them: the newest, or all of them with `keep_all`.
+    """Counts events and keeps their entries: the newest `MAX_KEPT_ENTRIES`, or all of them with `keep_all`.
 
-    Manual orders (see `ManualTrader`) are counted separately and are neither in `placed` nor in the fills;
-    one that a session cancels counts in `foreign_cancels`. `on_entry` is called with each new entry.
+    Manual orders (see `ManualTrader`) are counted separately, not in `placed` or in the fills. A manual order that a
+    session cancels counts in `foreign_cancels`. `on_entry` is called with each new entry.
     """
 
     def __init__(self, keep_all: bool = False, on_entry: Callable[[AuditEntry], None] = lambda _: None) -> None:
@@ -84,22 +84,22 @@ class AuditLog:
         return self._digest.hexdigest()
 
     def record_request(self, unix_ms: int, market_ms: int, account: str, method: str) -> None:
-        """A request, before its handler runs; account methods are recorded once their signature is verified."""
+        """Record a request before its handler runs; for account methods, after the signature is verified."""
         self.requests[method] += 1
         self._append(AuditEntry(unix_ms, market_ms, "request", account, method))
 
     def record_reply(self, unix_ms: int, market_ms: int, account: str, method: str) -> None:
-        """The reply to a request is sent; a fault may keep it back, then this is never called."""
+        """Record that the reply to a request is sent. If a fault keeps the reply back, this is never called."""
         self._append(AuditEntry(unix_ms, market_ms, "answered", account, method))
 
     def record_error(self, unix_ms: int, market_ms: int, account: str, refusal: ExchangeError) -> None:
-        """A request, or one half of a cancel-replace, ended with an error."""
+        """Record that a request, or one half of a cancel-replace, ended with an error."""
         self.errors_by_code[refusal.code] += 1
         self.errors_by_text[refusal.text] += 1
         self._append(AuditEntry(unix_ms, market_ms, "refused", account, f"{refusal.code} {refusal.text}"))
 
     def record_placement(self, unix_ms: int, market_ms: int, order: SimOrder, open_orders: int) -> None:
-        """The engine accepted an order; `open_orders` is the account's count with it."""
+        """Record an accepted order. `open_orders` is the account's number of non-manual open orders, including it."""
         if not order.is_manual:
             self.placed += 1
             self._counts_of(order).placed += 1
@@ -107,7 +107,7 @@ class AuditLog:
         self._append(AuditEntry(unix_ms, market_ms, "placed", order.account, describe_order(order)))
 
     def record_fill(self, unix_ms: int, market_ms: int, order: SimOrder, trade: SimTrade) -> None:
-        """One fill."""
+        """Record one fill."""
         if not order.is_manual:
             self.maker_fills += trade.is_maker
             self.taker_fills += not trade.is_maker
@@ -127,8 +127,8 @@ class AuditLog:
         self._append(AuditEntry(unix_ms, market_ms, "filled", order.account, details))
 
     def record_end(self, unix_ms: int, market_ms: int, order: SimOrder, manual: bool) -> None:
-        """An order was cancelled or expired. `manual`: by a manual request, not by a session."""
-        # A session cancelled what its owner placed by hand: the daemon must never do that.
+        """Record that an order was cancelled or expired. `manual`: a manual request caused it, not a session."""
+        # A session cancelled an order that the account's owner placed by hand. The daemon must never do that.
         foreign = order.is_manual and not manual
         self.foreign_cancels += foreign
         what = "cancelled by another" if foreign else "finished"
@@ -137,7 +137,7 @@ class AuditLog:
         )
 
     def record_transfer(self, unix_ms: int, market_ms: int, account: str, asset: str, amount: Decimal) -> None:
-        """A deposit, or (negative `amount`) a withdrawal."""
+        """Record a deposit, or with a negative `amount` a withdrawal."""
         self.transfers[asset] = self.transfers.get(asset, ZERO) + amount
         self._append(AuditEntry(unix_ms, market_ms, "moved", account, f"{amount} {asset}"))
 

@@ -1,9 +1,9 @@
 """Order book of the simulated exchange: the market's best prices and the accounts' resting orders.
 
-"The market" is the outside world that the ticks describe: of it the book knows the best bid and ask, their
-quantities and the last trade. The accounts' orders rest among these prices with a place in the queue.
-The book decides which orders a tick fills and what a taker finds; the engine moves the money. The fill rule,
-and where it differs from a real exchange, is explained at the top of `engine`.
+"The market" is the outside world that the ticks describe. The book knows its best bid and ask, their quantities and
+its last trade. The accounts' orders rest among these prices, each with a place in the queue.
+The book decides which orders a tick fills and what a taker matches; the engine moves the money. The top of `engine`
+explains the fill rule and how it differs from a real exchange.
 """
 
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ class Book:
         return price >= best if side is Side.BUY else price <= best
 
     def apply_tick(self, tick: Tick) -> list[MakerFill]:
-        """Take over the market's new prices. Returns the fills: sells first, each side best price, then oldest first.
+        """Take over the market's new prices. Returns the fills: sells first; within a side by best price, then by age.
 
         The order of the fills is fixed, because trade ids and the audit log's digest follow it.
         """
@@ -98,7 +98,7 @@ class Book:
         ]
 
     def match_taker(self, side: Side, limit: Decimal | None, quantity: Decimal) -> list[TakerMatch]:
-        """What an order of `side` for `quantity` finds up to `limit`. At equal prices the market comes first."""
+        """Return what an order of `side` for `quantity` matches up to `limit`. At equal prices the market is first."""
         found: list[TakerMatch] = []
         left = quantity
         for take in self._offers(side.opposite):
@@ -116,9 +116,9 @@ class Book:
     def published_top(self, update_id: int = 0) -> BookTop:
         """The published top of the book: the market's and the accounts' orders together, never crossed or locked.
 
-        The market cannot react to an account's order, so its prices may touch one. They are then shown one tick
-        behind that order, and so is a level that takers have consumed. A client must never see bid >= ask: real
-        books are uncrossed, and its parser would drop the frame.
+        The market cannot react to an account's order, so its price may touch one. That price is then shown one tick
+        behind the order; a level that takers have consumed is shown one tick behind itself. A client must never see
+        bid >= ask: real books are uncrossed, and the client's parser would drop the frame.
         """
         tick, step = self.tick, self._tick_size
         our_bid, our_ask = self._best_resting_price(Side.BUY), self._best_resting_price(Side.SELL)
@@ -141,20 +141,20 @@ class Book:
         )
 
     def _maker_fills(self, side: Side, tick: Tick) -> Iterator[MakerFill]:
-        """The fills of one side by the rule in `engine`: traded-through prices in full, then the trade's own price."""
+        """Yield the fills of one side by the rule in `engine`: in full if the price went through, else by the trade."""
         touching = tick.bid if side is Side.SELL else tick.ask
         printed = tick.last_price if tick.traded else touching
         volume = tick.traded if tick.aggressor is side.opposite else ZERO
-        # What the trade has taken so far from the market's queue at its price. Two orders at one price wait
-        # behind the same market volume, so the second one's queue shrinks by what the first one's did.
+        # The market volume that the trade has taken so far from the queue at its price. Two orders at one price wait
+        # behind the same market volume, so the queue of the second order shrinks by as much as that of the first.
         passed = ZERO
         for order in self._resting_orders(side):
             # Rule 1: the price went through the order, by a quote or by a trade.
             if self._is_traded_through(order, touching) or self._is_traded_through(order, printed):
                 yield MakerFill(order, order.remaining)
             elif order.queue_ahead is None:
-                # First tick with the market's best at this price: the order learns its queue only now, and the
-                # trade of the same tick counts as taken from that queue.
+                # The order learns its queue at the first tick with the market's best at its price. The trade of that
+                # tick counts as taken from the queue.
                 order.queue_ahead = self._queue_ahead_at(side, order.price)
             # Rule 2: a trade at the order's price takes from the queue ahead, then from the order.
             elif volume > ZERO and order.price == tick.last_price:
@@ -170,7 +170,7 @@ class Book:
     def _queue_ahead_at(self, side: Side, price: Decimal) -> Decimal | None:
         """The market's volume ahead of an order of `side` that joins at `price`.
 
-        None if the price is behind the market's best: of deeper levels no tick tells anything.
+        None if the price is behind the market's best, because ticks do not describe deeper levels.
         """
         best = self.tick.bid if side is Side.BUY else self.tick.ask
         if price == best:
@@ -221,7 +221,7 @@ class Book:
 
     @staticmethod
     def _is_traded_through(order: SimOrder, price: Decimal) -> bool:
-        """Whether `price` is beyond the order's own, so that a market that reached it went through the order."""
+        """Return whether `price` is beyond the order's own price, so that a market there went through the order."""
         return price > order.price if order.side is Side.SELL else price < order.price
 
 

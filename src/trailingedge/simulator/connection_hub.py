@@ -50,7 +50,7 @@ class ClientConnection(Protocol):
 
 
 class NotServed(ValueError):
-    """The connection is refused: nothing at that path, a ban, or the server is away.
+    """Raised when a connection is refused: the path is not served, the address is banned, or the server is away.
 
     `status` is the HTTP status of the upgrade's answer; `retry_after_s` is its Retry-After, 0 if unknown.
     """
@@ -81,12 +81,12 @@ HubClient = ApiHubClient | StreamHubClient
 
 
 def run_immediately(_: float, act: Callable[[], None]) -> None:
-    """A `CallLater` without a clock: delays are skipped."""
+    """Act as a `CallLater` without a clock: call `act` at once and skip the delay."""
     act()
 
 
 class ConnectionHub:
-    """All connected clients. `on_book_subscription` is called at each subscription to bookTicker.
+    """Connects all clients to the exchange. `on_book_subscription` is called at each subscription to bookTicker.
 
     `events_first`: events are sent before the reply to the request that caused them. The real exchange promises
     no order between a reply and its events, so tests run both ways.
@@ -116,7 +116,7 @@ class ConnectionHub:
     # Connections
 
     def check_admission(self, url: str) -> None:
-        """Check a new connection to that URL, and charge the weight of connecting. Raises NotServed."""
+        """Raise NotServed if a connection to that URL is refused; charge a connection to the API its weight."""
         if not is_served(url):
             raise NotServed(f"nothing is served at {urlsplit(url).path}")
         if self.refuses_connections:
@@ -134,7 +134,7 @@ class ConnectionHub:
             raise NotServed(refusal.text, refusal.status, wait_s) from refusal
 
     def connect(self, url: str, connection: ClientConnection) -> HubClient:
-        """Register a client that was admitted; of `url` only path and query count. Raises NotServed."""
+        """Register an admitted client. Only path and query of `url` matter. Raises NotServed for a wrong option."""
         address = urlsplit(url)
         client: HubClient
         if address.path.rstrip("/") == API_PATH:
@@ -154,9 +154,9 @@ class ConnectionHub:
             self._clients.remove(client)
 
     def on_message(self, client: HubClient, text: str) -> None:
-        """Handle a client's frame: reply, then publish what it caused. Frames of removed clients are ignored.
+        """Handle a client's frame: reply, and publish the events that it caused. Frames of removed clients are ignored.
 
-        A frame may still arrive after its client was disconnected: it was on the way.
+        A frame that was on its way when its client was disconnected may still arrive.
         """
         if client not in self._clients:
             return
@@ -172,7 +172,7 @@ class ConnectionHub:
     # The market
 
     def on_tick(self, tick: Tick) -> bool:
-        """Play a tick and publish what it caused. Returns whether any client was sent anything.
+        """Play a tick and publish the events that it caused. Returns whether any client was sent an event.
 
         With the fault `partial_fill`, a market participant may take part of an order that rests at the best price.
         """
@@ -193,7 +193,7 @@ class ConnectionHub:
             for event in self.exchange.engine.take_events()
             for client in list(self._clients)  # a copy: a fault may disconnect a client, which removes it
         ]
-        return any(sent)  # a list, not a generator: `any` must not stop at the first one
+        return any(sent)  # a list, because with a generator `any` would stop at the first event sent
 
     # Lasting faults
 
@@ -247,7 +247,7 @@ class ConnectionHub:
         if not fault.execution_delay_s:
             self._execute_request(client, request, fault)
             return
-        # An error that precedes the execution: −1007 now, and the order appears seconds later.
+        # The error is sent before the execution: the client gets −1007 now, and the order appears seconds later.
         if fault.error is not None:
             self._send_error(client, request, fault)
         self._call_later(fault.execution_delay_s, lambda: self._execute_request(client, request, fault))
@@ -285,7 +285,7 @@ class ConnectionHub:
             act()
 
     def _publish(self, client: HubClient, event: ExchangeEvent) -> bool:
-        """Send `event` to a client that subscribed to it. Returns whether it did and is not muted."""
+        """Send `event` to a client that subscribed to it and is not muted. Returns whether both conditions hold."""
         text, frame_faults, muted = None, self.fault_injector.faults.market, self.streams_muted
         if isinstance(client, ApiHubClient) and isinstance(event, UserEvent):
             text = client.session.frame_for(event)

@@ -7,29 +7,29 @@ A resting SELL at price P fills as follows, and a BUY mirrors it:
 1. In full, once the market bids above P or trades above P: the price has gone through the order.
 2. By a trade at exactly P whose aggressor buys: it first takes the volume ahead in the queue, and what is left of it
    fills the order, wholly or in part.
-3. Never by touch: a market that bids exactly P leaves the order where it is.
+3. Never by touch: a market that bids exactly P does not fill the order.
 
 The queue ahead is what the market offered at P when the order joined; it is empty if the order improved the
 best price. An order behind the best price learns its queue when the market's best price first stands at P.
-Takers find the market's best level and the accounts' orders, the market first at equal prices; a fill of an order
-is always at the resting price. An owner's own resting order in the way of a new one expires (EXPIRE_MAKER).
+A taker matches the market's best level and the accounts' orders, the market first at equal prices; an order always
+fills at the resting price. A resting order that a new order of its own account would match expires (EXPIRE_MAKER).
 
 Harsher than the real exchange:
 - a market bid at P does not fill an order at P, though on a real book the two would have matched;
 - the queue ahead shrinks by trades only, never because someone ahead cancels;
 - in the tick in which an order first learns its queue, a trade at P counts as taken from that queue;
 - a taker finds one market level, refilled by the next tick;
-- a post-only order is judged by the market's true best price, also while the published top hides it behind
+- a post-only order is judged by the market's true best price, even while the published top hides that price behind
   an account's order.
 Kinder than the real exchange:
 - a price that goes through P fills any quantity;
 - the market never reacts to the accounts' orders and never steps in front of them;
 - there is no latency inside the engine (the transports add it).
 
-The engine waits for nothing and sends nothing. Events collect until `take_events`. Per action they are: every
-execution report, then one account position per changed account, then the book's top if it has changed.
-Two clocks meet here: orders, fills and events carry market time, which the ticks bring; the unfilled-order counts
-and the audit log use the wall clock, since a market may run at a multiple of it.
+The engine waits for nothing and sends nothing. It collects events until `take_events` is called. Each action adds its
+execution reports, then one account position per changed account, then the book's top if it has changed.
+The engine uses two clocks: orders, fills and events carry market time, which the ticks bring; the unfilled-order
+counts and the audit log use the wall clock, since market time may run faster.
 """
 
 from collections import deque
@@ -125,7 +125,7 @@ class Engine:
     # The market
 
     def on_tick(self, tick: Tick) -> None:
-        """Take in the market's next state: klines close, orders fill, events collect.
+        """Apply the market's next tick: close klines, fill orders and collect events.
 
         Raises ValueError for a tick older than the last.
         """
@@ -204,16 +204,16 @@ class Engine:
     ) -> tuple[SimOrder, list[SimTrade]]:
         """Accept an order, fill what it matches, then rest or expire the remainder. Raises ExchangeError.
 
-        The checks run before anything changes: an order that is rejected leaves no trace but its error.
+        All checks run before any order or balance changes, so the error is the only effect of a rejected order.
         """
         self.check_accepts(account, request)
         order = self._new_order(account, request, manual)
-        # Post-only is checked before the balance: an order with both wrong is told that it would match.
+        # Post-only is checked before the balance. If an order fails both checks, its error says that it would match.
         if request.type is OrderType.LIMIT_MAKER and self.book.would_match(order.side, order.price):
             raise order_rejected(WOULD_TAKE)
         self._lock_funds(account, order)
         account.add_order(order)
-        # Recorded before any fill, so that the log reads in the order in which things happened: placed, then filled.
+        # The placement is recorded before any fill, so that the log shows both in the order in which they happened.
         self.audit_log.record_placement(self.clock.unix_ms(), self.market_ms, order, _open_by_session(account))
         self._publish_report(order, "NEW")
         trades = self._match_taker(account, order)
@@ -295,7 +295,7 @@ class Engine:
         return request.price or ZERO
 
     def base_quantity(self, request: NewOrder, price: Decimal) -> Decimal:
-        """The quantity in base; for a MARKET order given in quote, what that buys or sells at `price`."""
+        """Return the order's quantity in base. An amount in quote (MARKET only) is converted at `price`."""
         if request.quantity is not None:
             return request.quantity
         return floor_to_step((request.quote_quantity or ZERO) / price, self.spec.step_size)
@@ -322,7 +322,7 @@ class Engine:
         )
 
     def _lock_funds(self, account: SimAccount, order: SimOrder) -> None:
-        """Lock what the order sells. A MARKET BUY locks nothing, but the account must afford what it matches."""
+        """Lock the asset that the order sells. A MARKET BUY locks nothing, but the free balance must cover its cost."""
         if order.request.type is OrderType.MARKET and order.side is Side.BUY:
             # It has no price of its own to lock; its fills are paid within the same call.
             cost = sum((take.price * take.quantity for take in self._taker_matches(order)), ZERO)
@@ -332,7 +332,7 @@ class Engine:
         account.lock_funds(self._sold_asset(order.side), order.locked)
 
     def _match_taker(self, account: SimAccount, order: SimOrder) -> list[SimTrade]:
-        """Fill what the order matches; its owner's own resting orders in the way expire first (EXPIRE_MAKER)."""
+        """Fill what the order matches. Resting orders of its own account expire instead of filling (EXPIRE_MAKER)."""
         while (own := _own_in(self._taker_matches(order), account)) is not None:
             prevented = own.remaining
             self._end_order(account, own, OrderStatus.EXPIRED_IN_MATCH, manual=order.is_manual)
@@ -396,7 +396,7 @@ class Engine:
         self.audit_log.record_end(self.clock.unix_ms(), self.market_ms, order, manual=manual)
 
     def _find_open_order(self, account: SimAccount, target: CancelOrder) -> SimOrder:
-        # With a client order id alone only open orders are found: the exchange may have seen the id before.
+        # A client order id alone finds only open orders, because finished orders may have had the same id.
         if target.order_id is None:
             named = account.find_open_order(target.orig_client_order_id or "")
             if named is None:
@@ -421,8 +421,8 @@ class Engine:
             self._recent_trades.append((tick.time_ms, quote, tick.traded))
             self._recent_quote_volume += quote
             self._recent_base_volume += tick.traded
-        # Trades leave the window when they are older than its length; a quiet market empties it, and the last price
-        # counts.
+        # Remove the trades that are older than the averaging window. A quiet market empties the window, and the average
+        # is then the last price.
         while self._recent_trades and self._recent_trades[0][0] <= tick.time_ms - self.spec.average_minutes * MINUTE_MS:
             _, quote, base = self._recent_trades.popleft()
             self._recent_quote_volume -= quote

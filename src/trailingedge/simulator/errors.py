@@ -28,7 +28,7 @@ CANCEL_REJECTED_CODE: Final = -2011
 
 
 class ExchangeError(RequestRefused):
-    """A request ends with an error reply. `status` is the reply's HTTP-like status, `data` the error's own."""
+    """Ends a request with an error reply. `status` is the reply's HTTP-like status, `data` the error's `data`."""
 
     def __init__(self, code: int, text: str, status: int = 400, data: Mapping[str, object] | None = None) -> None:
         super().__init__(code, text)
@@ -44,12 +44,12 @@ class ExchangeError(RequestRefused):
 
 
 def order_rejected(text: str) -> ExchangeError:
-    """The matching engine rejects the order (−2010)."""
+    """Return the error with which the matching engine rejects an order (−2010)."""
     return ExchangeError(REJECTED_CODE, text)
 
 
 def cancel_rejected(text: str) -> ExchangeError:
-    """There is no such open order, or the request's restriction forbids the cancel (−2011)."""
+    """Return the error of a rejected cancel (−2011): no such open order, or the request's restriction forbids it."""
     return ExchangeError(CANCEL_REJECTED_CODE, text)
 
 

@@ -10,7 +10,7 @@ from trailingedge.simulator.feeds.ticks import TickSource
 
 PRECISION: Final = 8  # decimals of every amount on the wire
 SMALLEST_AMOUNT: Final = Decimal(1).scaleb(-PRECISION)
-# Minimum notional by quote asset, where it is not five units as for the dollar coins.
+# Minimum notional by quote asset. For all other quote assets it is five units, as for the dollar coins.
 MIN_NOTIONALS: Final = {"BTC": Decimal("0.0001"), "ETH": Decimal("0.001"), "BNB": Decimal("0.01")}
 SELF_TRADE_MODE: Final = "EXPIRE_MAKER"
 
@@ -65,7 +65,7 @@ class ExchangeSpec:
         )
 
     def for_rules(self, rules: SymbolRules, limits: Iterable[RateLimit]) -> "ExchangeSpec":
-        """This specification with the pair, filters and limits of another exchange; what that does not set stays."""
+        """Return this specification with another exchange's pair, filters and limits, except values not set there."""
         known = {(limit.kind, limit.interval_s): limit.limit for limit in limits}
         return replace(
             self,

@@ -28,7 +28,7 @@ HUGE_FRAME_BYTES: Final = 16 * 1024 * 1024 + 1
 
 @dataclass(frozen=True, slots=True)
 class RequestFault:
-    """What happens to one request. A drawn fault has times between zero and these; a scheduled one has exactly these.
+    """Describes what happens to one request. A scheduled fault has exactly these times, a drawn one at most these.
 
     `executed` and `replied` are independent: a request may change the account without a reply, or the reverse.
     With an `execution_delay_s`, an `error` is sent at once and the request takes effect later.
@@ -157,8 +157,8 @@ class FaultInjector:
             if scheduled[0] == method:
                 self._scheduled.remove(scheduled)
                 return scheduled[1]
-        # At most one fault per request: the first that occurs, in the order of the mapping. So the likelihoods of later
-        # ones are slightly lower than stated.
+        # A request gets at most one fault: the first that occurs, in the order of the mapping. Later faults are
+        # therefore slightly less likely than stated.
         if method.startswith(self.faults.methods):
             for name, likelihood in self.faults.requests.items():
                 if self._occurs(likelihood):
@@ -206,7 +206,7 @@ class FaultInjector:
 class DriftingClock:
     """A server clock that differs from the client's: offset by some amount, and drifting.
 
-    Only `unix_ms` is off. Ages, sleep and timers are those of the inner clock, or a step would fire timers early.
+    Only `unix_ms` is off. `now_s`, `sleep` and timers follow the inner clock, so that a step fires no timer early.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -196,7 +196,7 @@ class RelayedKlines:
 
     def add(self, bar: TradedBar) -> None:
         """Store a kline: it replaces an earlier version of itself; one older than the newest is dropped."""
-        # A late message of the other exchange: its kline has been followed by a newer one, so it was published in full
+        # This is a late message of the other exchange. A newer kline has followed it, so it was published in full
         # before.
         if self._bars and bar.open_ms < self._bars[-1].open_ms:
             return
@@ -232,8 +232,8 @@ class Klines:
     def on_tick(self, tick: Tick) -> None:
         """Take in a tick: market time moves on, and its trade or its price enters the three stores."""
         bar = bar_of_tick(tick)
-        # A tick without news: it moves time on and stores nothing. Sources without trades (bookTicker files) still make
-        # klines, because a changed price counts as an observation.
+        # A tick without a trade or a new price moves time on and stores nothing. Sources without trades (bookTicker
+        # files) still make klines, because a changed price counts as an observation.
         if not tick.traded and self._last_price in {None, tick.last_price}:
             bar = flat_bar(tick.time_ms, tick.last_price)
         self._last_price = tick.last_price

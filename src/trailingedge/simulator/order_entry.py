@@ -159,7 +159,7 @@ class Exchange:
         return cancelled
 
     def replace(self, account: SimAccount, request: CancelReplaceRequest) -> CancelReplaceResult:
-        """Cancel, then place; see the top of the module. Raises ExchangeError if nothing was attempted."""
+        """Cancel an order, then place another; see the top of the module. Raises ExchangeError if neither was tried."""
         self.check_order(request.new_order)
         # Checked before the cancel, although the cancel would free a place: the real exchange does so, and a bot at the
         # limit must therefore cancel and place separately.
@@ -167,7 +167,7 @@ class Exchange:
         exceeded = account.order_counts.limit_error(self.clock.unix_ms())
         if exceeded is not None and request.exceeded_mode is RateLimitExceededMode.DO_NOTHING:
             raise exceeded
-        # The order counts once, as soon as it is attempted; what becomes of the two halves does not matter.
+        # The order counts once, as soon as it is attempted, whether or not the two halves succeed.
         if exceeded is None:
             account.order_counts.add(self.clock.unix_ms())
         try:

@@ -37,7 +37,7 @@ class CancelRestriction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Peg:
-    """A peg: the order takes the best price of its own side when it enters, `levels` deeper."""
+    """Pegs an order to the best price of its own side when it enters, or to the price `levels` deeper."""
 
     price_type: str = "PRIMARY_PEG"
     levels: int | None = None

@@ -40,7 +40,7 @@ class Pacer:
         """Play all ticks; return after the last one."""
         start_s = self._clock.now_s()
         for tick in ticks:
-            # Computed from the start, not from the tick before: rounding and sleep errors do not add up.
+            # The due time is computed from the start, not from the last tick: rounding and sleep errors do not add up.
             early_s = start_s + (tick.time_ms - first_ms) / 1000 / self._speed - self._clock.now_s()
             if early_s > 0:
                 await self._clock.sleep(early_s)

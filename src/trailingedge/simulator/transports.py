@@ -30,7 +30,7 @@ class OutgoingQueue:
         self._items: asyncio.Queue[tuple[float, Item]] = asyncio.Queue()
 
     def send(self, text: str) -> None:
-        """Queue a frame; a full queue closes the connection instead, once, and drops the rest."""
+        """Queue a frame. If the queue is full, queue the close instead, once, and drop all further frames."""
         if self._items.qsize() < MAX_QUEUED_FRAMES:
             self._put(text)
         # Equality, not more: the close itself makes the queue longer, so it is queued exactly once.
@@ -48,7 +48,7 @@ class OutgoingQueue:
         return answered
 
     async def take(self) -> tuple[float, Item]:
-        """The time at which the next item was queued, and the item. Waits for one."""
+        """Wait for the next item. Returns the time at which it was queued, and the item."""
         return await self._items.get()
 
     def _put(self, item: Item) -> None:

@@ -1,4 +1,4 @@
-"""Closed klines: the reentry gate, the QUOTE stop, and the high of times in which we saw no book.
+"""Closed klines: each one updates the reentry gate, the QUOTE stop, and the high of times without a book.
 
 The same code applies a close when it happens and, after a restart, the closes of a whole night offline.
 """
@@ -20,7 +20,7 @@ BarCloseResult = tuple[StrategyState, tuple[StrategySignal, ...]]
 
 
 def apply_closed_bars(state: StrategyState, closes: Iterable[ClosedKline], params: StrategyParams) -> BarCloseResult:
-    """`state` after klines that closed while we were offline, oldest first: high and gate change, no exit starts.
+    """Return `state` after klines that closed while offline (oldest first): high and gate change, but no exit starts.
 
     The high differs from the high of a run without the gap by at most the widest spread during the gap: a
     kline shows trades, not the book.
@@ -35,9 +35,9 @@ def apply_closed_bars(state: StrategyState, closes: Iterable[ClosedKline], param
 def on_bar_close(
     state: StrategyState, closed: ClosedKline, params: StrategyParams, *, unwatched: bool = False
 ) -> BarCloseResult:
-    """`state` after one closed kline. A kline that is not newer than the last one is ignored.
+    """Return `state` after one closed kline. A kline that is not newer than the last one is ignored.
 
-    `unwatched`: no book was seen while it formed, so that its extreme counts for the high.
+    `unwatched` means that we saw no book while the kline formed, so its extreme counts for the high.
     """
     kline, channel = closed.kline, closed.channel
     # A reconnect loads recent klines again, and they may repeat closes that have been applied.
@@ -53,7 +53,7 @@ def on_bar_close(
 
 
 def raise_high_to_kline(state: StrategyState, kline: Kline) -> StrategyState:
-    """`state` with a high of at least the best unit value that traded within the kline.
+    """Return `state` with its high raised to the best unit value that traded within the kline, if that is higher.
 
     A kline that began before the anchor changes nothing: its extreme may be older than the anchor.
     """
@@ -72,7 +72,7 @@ def _update_gate(
     params: StrategyParams,
     last: tuple[float, int] | None = None,
 ) -> BarCloseResult:
-    """Open the gate if the close crosses mid; with an open gate, apply the QUOTE stop. `last`: the close before it."""
+    """Open a shut gate if the close crosses mid, else apply the QUOTE stop. `last` is the close before this one."""
     if state.regime is not Regime.QUOTE:
         return state, ()
     gate = state.gate
@@ -86,8 +86,8 @@ def _update_gate(
     before = last_close if last_close_ms > gate.shut_ms else gate.price
     if channel is None or not gate_opens(gate, close, before, channel):
         return state, ()
-    # A new anchor at the opening price: measured from the price before the stop, the next buy-back would look like a
-    # loss for a long time.
+    # The opening price becomes the new anchor: measured from the anchor before the stop, the next buy-back would look
+    # like a loss for a long time.
     opened = replace(state.anchored(Regime.QUOTE, close, close_ms), gate=None)
     return opened, (GateOpened(gate.shut_by, close, channel.mid),)
 
@@ -95,12 +95,12 @@ def _update_gate(
 def _apply_quote_stop(
     state: StrategyState, close: float, close_ms: int, channel: Channel | None, params: StrategyParams
 ) -> BarCloseResult:
-    """The QUOTE stop: shut the gate, and cancel a take-profit buy. Other buys are commands, or follow the channel."""
+    """Apply the QUOTE stop: shut the gate and cancel a take-profit buy, but no manual buy and no breakout buy."""
     buying = state.exit
     if buying is not None and not stop_ends(buying):
         return state, ()
-    # A close from before the anchor is no loss since the anchor. `funded` is still None in a catch-up after a restart,
-    # when balances are not known yet: the gate must move then, too.
+    # A close from before the anchor shows no loss since the anchor. `funded` is None in a catch-up after a restart,
+    # because balances are not known yet; the stop must be able to shut the gate then, too.
     if state.funded is False or close_ms <= state.anchor_ms:
         return state, ()
     if not is_breached(1 / close, state.anchor, stop_distance(channel, params)):
@@ -117,7 +117,7 @@ def _apply_quote_stop(
 
 
 def remember_close(state: StrategyState, close: float, close_ms: int, channel: Channel | None) -> BarCloseResult:
-    """`state` with this close kept, to be compared with the next; signals the first close of a breakout."""
+    """Return `state` with this close stored for comparison with the next. Signals the first close of a breakout."""
     state, signals = _signal_breakout(state, close, channel)
     return replace(state, last_close=close, last_close_ms=close_ms), signals
 
@@ -130,9 +130,9 @@ def leaves_gate_and_exit(
     params: StrategyParams,
     before: tuple[float, int] | None = None,
 ) -> bool:
-    """Whether `on_bar_close` would leave gate and exit as they are, so that a backtest may skip the tick.
+    """Return whether `on_bar_close` would leave gate and exit unchanged, so that a backtest may skip the tick.
 
-    `before` is the previous close and its time, where it has not been applied to `state` yet.
+    `before` is the previous close and its time, if that close has not been applied to `state` yet.
     """
     return not _update_gate(state, close, close_ms, channel, params, before)[1]
 

@@ -1,9 +1,9 @@
-"""Trade blocks: what keeps a take-profit, a manual flip or the stop from happening now.
+"""Trade blocks: the reasons why a take-profit, a manual flip or the stop cannot happen now.
 
 Only this module decides it. The rules ask it before they act; `Decision` carries it to the status, to `why`, to the
-control socket and to the bounds of a backtest, so that none of them can explain an inaction that the rules would not
-have had. Each function takes plain facts, because the rules know them from an `Evaluation`, a decision from its fields
-and a status from what it shows.
+control socket and to the bounds of a backtest, so that each of them explains an inaction by the same reason as the
+rules. Each function takes plain values, because its callers have them from different sources: the rules from an
+`Evaluation`, a decision from its fields, a status from its own data.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ REFUSALS: Final[Mapping[TradeBlock, str]] = {
 
 
 class ExitFacts(Protocol):
-    """What the stop has to know of an exit in progress."""
+    """The properties of an exit in progress that the stop depends on."""
 
     @property
     def kind(self) -> ExitKind: ...
@@ -59,7 +59,7 @@ def exit_blocks(
     paused: bool,
     settled: bool = True,
 ) -> tuple[TradeBlock, ...]:
-    """What keeps the strategy from starting a take-profit or a breakout by itself; empty if nothing does."""
+    """Return the reasons why the strategy may not start a take-profit or breakout by itself; empty if it may."""
     # The common case first: a backtest calls this at every tick that it cannot skip.
     if funded and has_book and settled and not (halted or exiting or gate_shut or paused):
         return ()
@@ -76,24 +76,24 @@ def exit_blocks(
 
 
 def flip_block(state: StrategyState, *, halted: bool, has_holdings: bool, paused: bool) -> TradeBlock | None:
-    """What keeps the operator's flip from happening; None if nothing does. It takes over an exit in progress.
+    """Return the reason why the operator's flip is refused, or None. A flip takes over an exit in progress.
 
-    Neither the gate nor a missing book is a block: the operator decides about the one, and the order waits for the
-    other. While paused, only buying is blocked.
+    A shut gate and a missing book do not block it: the operator may overrule the gate, and the order waits for a
+    book. While paused, only buying is blocked.
     """
     if halted:
         return TradeBlock.HALTED
-    # With an exit in progress `funded` is of the time before it.
+    # While an exit is in progress, `funded` still describes the balances before that exit.
     if state.regime is None or (state.exit is None and not state.funded) or not has_holdings:
         return TradeBlock.UNFUNDED
     return TradeBlock.PAUSED if paused and state.regime is Regime.QUOTE else None
 
 
 def stop_blocks(exit_: ExitFacts | None, *, halted: bool, funded: bool) -> tuple[TradeBlock, ...]:
-    """What keeps the stop of the regime from watching: the hard stop in BASE, the QUOTE stop at closes.
+    """Return the reasons why the regime's stop cannot act: the hard stop in BASE, the QUOTE stop (judged at closes).
 
-    Neither a pause nor a missing book is a block here: the stop works on while paused, and watches again with the next
-    price. Under a shut gate there is no stop price at all.
+    A pause and a missing book do not block it: the stop works during a pause, and after a missing book it continues
+    with the next price. While the gate is shut, there is no stop price at all.
     """
     found = [TradeBlock.HALTED] if halted else []
     if exit_ is not None and not stop_ends(exit_):
@@ -102,11 +102,11 @@ def stop_blocks(exit_: ExitFacts | None, *, halted: bool, funded: bool) -> tuple
 
 
 def stop_ends(exit_: ExitFacts) -> bool:
-    """Whether the stop of the regime takes over or ends this exit.
+    """Return whether the stop of the regime takes over or ends this exit.
 
-    In BASE it takes over every sale but that of a hard stop. In QUOTE it ends only a take-profit buy: the
-    operator's buy is his decision, and a breakout buys because the price rises. An exit that is being cancelled ends
-    first.
+    In BASE the stop takes over every sale except that of a hard stop. In QUOTE it ends only a take-profit buy: a
+    manual buy is the operator's decision, and a breakout buys because the price rises. The stop never acts on an exit
+    that is being cancelled.
     """
     if exit_.ending is not None or exit_.kind is ExitKind.FLUSH:
         return False

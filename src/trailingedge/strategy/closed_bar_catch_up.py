@@ -1,8 +1,8 @@
-"""The fold of closed klines into a strategy state, where no live tick saw them: restart, report and backtest.
+"""Closed-bar catch-up: applies closed klines that no live tick saw to a strategy state (restart, report, backtest).
 
-`apply` judges a kline in full and takes the high from its range. A backtest has seen every tick itself and would
-judge a hundred thousand klines for nothing: it asks `changes_nothing` and then only `skip`s the kline, which costs
-next to nothing. Of the skipped klines the newest counts, as the close that the next one is compared with.
+`apply` evaluates a kline in full and raises the high to its extreme. A backtest evaluates every tick itself and need
+not evaluate a hundred thousand klines in full: if `changes_nothing` returns true, it calls `skip`, which is cheap.
+Only the newest skipped close is kept, because the next close is compared with it.
 """
 
 from trailingedge.indicators.donchian import Channel
@@ -19,11 +19,11 @@ class BarFold:
         self._skipped: tuple[float, int, Channel | None] | None = None  # the newest: close, its time, its channel
 
     def apply(self, state: StrategyState, closed: ClosedKline) -> StrategyState:
-        """`state` after a kline that no tick saw: high, gate and the QUOTE stop move."""
+        """Return `state` after a kline that no tick saw: the high, the gate and the QUOTE stop are updated."""
         return on_bar_close(self.catch_up(state), closed, self._params, unwatched=True)[0]
 
     def changes_nothing(self, state: StrategyState, close: float, close_ms: int, channel: Channel | None) -> bool:
-        """Whether this close moves neither gate nor exit, so that it may be skipped."""
+        """Return whether this close changes neither gate nor exit, so that the caller may skip it."""
         before = None if self._skipped is None else self._skipped[:2]
         return leaves_gate_and_exit(state, close, close_ms, channel, self._params, before)
 
@@ -32,7 +32,7 @@ class BarFold:
         self._skipped = (close, close_ms, channel)
 
     def catch_up(self, state: StrategyState) -> StrategyState:
-        """`state` with the newest skipped close in it."""
+        """Return `state` with the newest skipped close stored in it."""
         if self._skipped is None:
             return state
         skipped, self._skipped = self._skipped, None

@@ -74,9 +74,9 @@ class Decision:
 
     @property
     def exit_blocks(self) -> tuple[TradeBlock, ...]:
-        """What keeps the strategy from an exit of its own accord; empty if nothing does.
+        """Return the reasons why the strategy may not start an exit by itself; empty if it may.
 
-        Without UNSETTLED, which is over in milliseconds: a trail that is due and not blocked waits for the balances.
+        UNSETTLED, which lasts only milliseconds, is left out: a due trail with no other reason waits for balances.
         """
         return exit_blocks(
             halted=self.halted,
@@ -107,12 +107,12 @@ class Decision:
 
     @property
     def trail_arms_at_price(self) -> float | None:
-        """The price from which the trail is armed; None where no gain arms it."""
+        """Return the price at which the trail becomes armed; None without a trail or if no gain can arm it."""
         return None if self.trail is None else self._price_of(self.trail.arming_value)
 
     @property
     def take_profit_price(self) -> float | None:
-        """The take-profit sells at this bid or below (BASE), buys at this ask or above (QUOTE); None if not armed."""
+        """Return the trigger price: we sell at a bid <= it (BASE), buy at an ask >= it (QUOTE). None if not armed."""
         return None if self.trail is None else self._price_of(self.trail.trigger_value)
 
     @property
@@ -131,7 +131,7 @@ class Decision:
 
     @property
     def value_in_other_asset(self) -> float | None:
-        """What we hold, counted in the other asset."""
+        """Return the value of our holdings in the other asset; None if it is not known."""
         if self.regime is None or self.unit_value is None or self.holdings is None:
             return None
         return float(self.holdings.amount_in(self.regime)) * self.unit_value
@@ -141,7 +141,7 @@ class Decision:
 
 
 # The first rule that matches acts, and the rules below it are not checked in this tick. The order is the precedence:
-# a halt before a command, a command before the stop that it may make needless, the stop before everything for profit.
+# a halt before a command, a cancel before the hard stop, the hard stop before all rules that seek profit.
 RULES: Final[tuple[tuple[Rule, Callable[[Evaluation], bool]], ...]] = (
     (Rule.HALT, decision_rules.halt),
     (Rule.CANCEL, decision_rules.cancel_exit),
@@ -166,17 +166,17 @@ class StrategyStep:
 
 
 def decide(inputs: Inputs, state: StrategyState, params: StrategyParams) -> StrategyStep:
-    """The next step. The same arguments always give the same result."""
+    """Evaluate one tick and return the result. The same arguments always give the same result."""
     evaluation = Evaluation(inputs, state, params)
-    # The order matters. An exit that is over decides the regime, which the balances are then compared with; the high
-    # belongs to that regime, and the rules look at all three.
+    # The order matters. A finished exit sets the regime; the balances are then compared with that regime; the high
+    # is measured in it; and the rules read all three.
     finish_exit(evaluation)
     update_holdings(evaluation)
     update_position_side(evaluation)
     raise_high(evaluation)
     acted = next((rule for rule, acts in RULES if acts(evaluation)), None)
     if not evaluation.closed_klines_applied:
-        # A closed kline is given once: it must be applied also where a rule above was the first to act.
+        # Each closed kline comes only once, so it must be applied even if an earlier rule acted first.
         decision_rules.apply_closed_klines(evaluation)
     # A gate that opened has set a new anchor and a high equal to it; the price may be beyond it already.
     raise_high(evaluation)

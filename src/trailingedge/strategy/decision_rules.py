@@ -26,7 +26,7 @@ from trailingedge.strategy.unit_value import price_at
 
 
 def halt(evaluation: Evaluation) -> bool:
-    """A broken invariant stops trading: no exit starts, and an exit in progress is cancelled."""
+    """Stop trading after a broken invariant: start no exit, and cancel an exit in progress."""
     if not evaluation.inputs.halted:
         return False
     exit_ = evaluation.state.exit
@@ -39,7 +39,7 @@ def halt(evaluation: Evaluation) -> bool:
 
 
 def cancel_exit(evaluation: Evaluation) -> bool:
-    """'c': cancel the exit in progress, also the sale of a hard stop."""
+    """Carry out the command 'c': cancel the exit in progress, even the sale of a hard stop."""
     if evaluation.inputs.command is not StrategyCommand.CANCEL:
         return False
     exit_ = evaluation.state.exit
@@ -54,7 +54,7 @@ def cancel_exit(evaluation: Evaluation) -> bool:
 
 
 def hard_stop_in_base(evaluation: Evaluation) -> bool:
-    """The hard stop in BASE, paused or not: a breach that lasts sells everything, taking over an exit in progress."""
+    """Apply the hard stop in BASE, even while paused: a lasting breach sells all and takes over an exit in progress."""
     state, inputs, value = evaluation.state, evaluation.inputs, evaluation.unit_value
     if value is None or not _hard_stop_applies(state):
         _clear_breach(evaluation)
@@ -102,7 +102,7 @@ def _clear_breach(evaluation: Evaluation) -> None:
 
 
 def manual_flip(evaluation: Evaluation) -> bool:
-    """'x': leave the regime now, whether the gate is open or shut. Without fresh data the order waits for it."""
+    """Carry out the command 'x': leave the regime now, even with a shut gate. The order waits for fresh data."""
     state, inputs = evaluation.state, evaluation.inputs
     if inputs.command is not StrategyCommand.FLIP:
         return False
@@ -124,9 +124,9 @@ def manual_flip(evaluation: Evaluation) -> bool:
 
 
 def _relabel_as_manual(evaluation: Evaluation, exit_: ActiveExit) -> bool:
-    """Make an exit in progress the operator's own.
+    """Turn an exit in progress into a manual exit.
 
-    The sale of a hard stop stays one: as a manual exit it would lose its pricing, and shut no gate at its end.
+    The sale of a hard stop is not changed: as a manual exit it would lose its pricing and not shut the gate at its end.
     """
     if exit_.ending is not None:
         evaluation.refuse_command(f"the exit is ending already: {exit_.ending.value}")
@@ -140,7 +140,7 @@ def _relabel_as_manual(evaluation: Evaluation, exit_: ActiveExit) -> bool:
 
 
 def cancel_buy_while_paused(evaluation: Evaluation) -> bool:
-    """A pause or a breaker cancels a buy in progress; a sell goes on, for it reduces the risk."""
+    """Cancel a buy in progress after a pause or a breaker. A sell goes on, because it reduces the risk."""
     exit_ = evaluation.state.exit
     # Also a manual buy: a breaker may have tripped after the command.
     if not evaluation.inputs.trading_paused or exit_ is None or exit_.side is Side.SELL or exit_.ending is not None:
@@ -150,7 +150,7 @@ def cancel_buy_while_paused(evaluation: Evaluation) -> bool:
 
 
 def expire_command(evaluation: Evaluation) -> bool:
-    """Cancel a manual exit whose first order could not rest on the book in time: the command was for then."""
+    """Cancel a manual exit whose first order could not rest on the book in time, because the command has expired."""
     exit_ = evaluation.state.exit
     if (
         not evaluation.inputs.command_expired
@@ -165,8 +165,8 @@ def expire_command(evaluation: Evaluation) -> bool:
 
 def apply_closed_klines(evaluation: Evaluation) -> bool:
     """Apply each closed kline to gate and QUOTE stop; breakout and squeeze are only signalled."""
-    # Gate and stop move also while trading is paused or an exit is in progress: they follow the market, and an order
-    # depends on them only later.
+    # Gate and stop are updated even while trading is paused or an exit is in progress: they follow the market, and only
+    # later orders depend on them.
     evaluation.closed_klines_applied = True
     moved = False
     for closed in evaluation.inputs.closed_klines:

@@ -1,4 +1,4 @@
-"""One evaluation: the inputs, the state as the rules change it, and the signals they add.
+"""Evaluation: holds the inputs, the state that the rules change, and the signals that they add, for one tick.
 
 `decide` creates one per tick and passes it through the steps of this module, of `exit_completion` and of
 `decision_rules`.
@@ -61,7 +61,7 @@ class Evaluation:
 
     @property
     def holdings(self) -> Holdings | None:
-        """The newest balances that account for every fill: those of this tick, or else the last ones."""
+        """Return the newest balances that account for every fill: those of this tick, or else the last such ones."""
         return self.inputs.holdings if self.inputs.holdings is not None else self.state.holdings
 
     def progress_of(self, exit_: ActiveExit) -> ExitProgress | None:
@@ -77,9 +77,9 @@ class Evaluation:
         self.unit_value = self._unit_value_in(regime)
 
     def start_exit(self, kind: ExitKind, side: Side) -> ActiveExit:
-        """Latch a new exit. Its number is the exchange's time, and larger than every number before."""
-        # Also where the clock was set back: two exits of one number would have orders of one client order id, of which
-        # the exchange rejects the second, and a restart would read both as one exit.
+        """Start a new exit, which stays latched. Its number: the exchange's time, at least the last number plus 1."""
+        # The number grows even if the clock was set back: two exits of one number would share a client order id. The
+        # exchange would reject the second order, and a restart would read both exits as one.
         number = max(self.inputs.server_ms, self.state.last_number + 1)
         top = self.inputs.top
         started = ActiveExit(kind, side, number, self.inputs.market_ms, None if top is None else top.mid)
@@ -104,7 +104,7 @@ class Evaluation:
         return self._trail
 
     def _unit_value_in(self, regime: Regime | None) -> float | None:
-        """What one unit of the asset held could be turned into at once."""
+        """Return the amount of the other asset that one unit of the asset held would bring at once."""
         if regime is None or self.inputs.top is None:
             return None
         return unit_value(regime, self.exit_price(regime))
@@ -125,21 +125,21 @@ class Evaluation:
         )
 
     def intent(self) -> OrderIntent | None:
-        """The order we want: none, or all of the asset to sell for as long as an exit is latched."""
+        """Return the order we want: while an exit is latched, one that sells all of the asset to leave; else None."""
         exit_, holdings = self.state.exit, self.holdings
         if exit_ is None or exit_.ending is not None or holdings is None:
             return None
         funds = holdings.base if exit_.side is Side.SELL else holdings.quote
         if self.inputs.holdings is None:
-            # The balances arrive after the fills that changed them. Until they do, what has been filled since the
-            # last settled balances is subtracted here, or we would offer it a second time.
+            # Balances arrive later than the fills that changed them. Until then, subtract the amount that was filled
+            # since the last settled balances, or we would offer that amount a second time.
             funds = max(ZERO, funds - (self.sold_amount(exit_) - exit_.accounted))
         # The hard stop has a pricing of its own, because a fall that lasts leaves a passive order behind.
         pricing = self.params.hard_stop_pricing if exit_.kind is ExitKind.FLUSH else self.params.exit_pricing
         return OrderIntent(exit_.side, funds, pricing, exit_.kind, exit_.number)
 
     def sold_amount(self, exit_: ActiveExit) -> Decimal:
-        """How much of the asset to sell the exit has sold so far."""
+        """Return the amount that the exit has sold so far, in the asset that it sells."""
         progress = self.progress_of(exit_)
         if progress is None:
             return ZERO
@@ -160,7 +160,7 @@ def update_holdings(evaluation: Evaluation) -> None:
 
 
 def update_position_side(evaluation: Evaluation) -> None:
-    """Keep the regime, or change it where trades or transfers of others left nothing of its asset to trade.
+    """Keep the regime, or change it if trades or transfers that are not ours left too little of its asset to trade.
 
     A regime that can still be traded is kept even where the other asset is worth more: a deposit is no trade.
     """
@@ -190,7 +190,7 @@ def update_position_side(evaluation: Evaluation) -> None:
 
 
 def _adopt_outside_change(evaluation: Evaluation, regime: Regime) -> None:
-    """Anchor at the price of the trade that was not ours, or at the market where no such trade is known."""
+    """Set the anchor at the price of the trade that was not ours, or at the market price if no such trade is known."""
     inputs, setting = evaluation.inputs, evaluation.params.anchor_price
     # ANCHOR_PRICE counts for the first anchor only: later, a price of the account's own fills is nearer to the truth.
     if evaluation.state.regime is None and setting is not None:

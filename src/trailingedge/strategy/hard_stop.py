@@ -1,11 +1,11 @@
-"""The hard stop: how large a loss we accept, as a fraction of the anchor, and when it is reached."""
+"""The hard stop: computes the largest loss that we accept, as a fraction of the anchor, and detects its breach."""
 
 from trailingedge.indicators.donchian import Channel
 from trailingedge.strategy.inputs import StrategyParams
 
 
 def stop_distance(channel: Channel | None, params: StrategyParams) -> float:
-    """The distance of the stop below the anchor: wider in a wide market, between a floor and a cap.
+    """Return the distance of the stop below the anchor: it grows with the channel width, between a floor and a cap.
 
     A channel that is not full is ignored.
     """

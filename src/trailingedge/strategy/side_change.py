@@ -1,6 +1,6 @@
-"""What a finished exit means for the side held: the same rules live and at a restart.
+"""Side change: derives the side held after a finished exit, by the same rules live and at a restart.
 
-The live strategy concludes from the progress of its exit, the restart from the account's order history. Both must
+The live strategy derives the side from the progress of its exit, a restart from the account's order history. Both must
 reach the same side, anchor and gate, or a restart would change what the strategy does next.
 """
 
@@ -37,7 +37,7 @@ def after_partial_exit(held: Regime, side_held: Regime, average: Decimal | float
     """The change made by an exit from `held` that sold only a part; None where the side stays.
 
     `side_held` is the side held since. Its anchor is the average of the fills. The gate stays as it is, even after
-    a hard stop: what was sold was not enough to be out.
+    a hard stop, because the exit did not sell everything.
     """
     return None if side_held is held else SideChange(side_held, float(average))
 

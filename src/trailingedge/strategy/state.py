@@ -44,9 +44,9 @@ class ReentryGate:
 class ActiveExit:
     """An exit in progress, latched until it ends.
 
-    `started_ms` is market time; `mid_price` the market's at that time, None if it was not known.
-    With `ending` set it is being cancelled. `accounted` is how much of the asset had been sold when the balances were
-    last settled.
+    `started_ms` is market time; `mid_price` is the mid price at that time, None if it was not known.
+    While `ending` is set, the exit is being cancelled. `accounted` is the amount of the asset that had been sold when
+    the balances were last settled.
     """
 
     kind: ExitKind
@@ -60,7 +60,7 @@ class ActiveExit:
 
 @dataclass(frozen=True, slots=True)
 class StrategyState:
-    """Regime, anchor and high; the gate; the exit in progress; and what the next close is compared with.
+    """Holds regime, anchor and high, the gate, the exit in progress, and the close that the next one is compared with.
 
     `anchor` and `high` are unit values, zero before the first regime; `anchor_ms` is when they were set.
     `funded` is None until it was judged for the first time. `holdings` are the last settled ones.

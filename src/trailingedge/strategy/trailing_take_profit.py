@@ -32,7 +32,7 @@ class MinGain:
 def compute_min_gain(
     regime: Regime, anchor: float, ask: float, channel: Channel | None, params: StrategyParams
 ) -> MinGain:
-    """The least gain over `anchor` (a unit value), with the ask of the book and the channel in force.
+    """Return the least gain over `anchor` (a unit value) that arms the trail, for this ask and this channel.
 
     A channel that is not full is ignored.
     """
@@ -46,7 +46,7 @@ def compute_min_gain(
 
 
 def _inverse_swing(swing: float, ask: float) -> float:
-    """What a fall of the price by `swing` quote per base adds to the unit value 1 / ask."""
+    """Return the growth of the unit value 1 / ask if the ask falls by `swing` (quote per base)."""
     return swing / (ask * (ask - swing)) if swing < ask else inf
 
 
@@ -74,7 +74,7 @@ class Trail:
 
     @property
     def due(self) -> bool:
-        """Whether to exit now: armed, the callback given back, and both fees still paid."""
+        """Return whether to exit now: armed, drawdown at least the callback, and the unit value pays both fees."""
         # The last condition matters after a gap: a price that fell through the trail and below break-even is no profit
         # to take, and the hard stop is there for it.
         return self.armed and self.drawdown >= self.callback and self.unit_value >= self.break_even

@@ -149,7 +149,7 @@ def _import_extra(name: str) -> Any:
 
 @contextlib.contextmanager
 def sigint_ignored() -> Iterator[None]:
-    """Ignore SIGINT inside the block. A process that is started there inherits that, until it sets its own handler."""
+    """Ignore SIGINT inside the block. A process started there also ignores it until it sets its own handler."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -158,5 +158,5 @@ def sigint_ignored() -> Iterator[None]:
 
 
 def _ignore_sigint() -> None:
-    """Ctrl-C reaches every process of the terminal; only the main process decides when to stop."""
+    """Ignore SIGINT in a worker: Ctrl-C reaches all processes of a terminal; only the main process acts on it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -80,7 +80,7 @@ def sweep_json(result: SweepResult, folds: Folds, market: RecordedMarket, gaps: 
 
 
 def reliability(result: SweepResult, asset: str) -> Iterator[str]:
-    """How far the winner can be trusted, in sentences; the last one is the conclusion."""
+    """Yield sentences that say how far the winner can be trusted; the last one is the conclusion."""
     last, tried = result.last, result.tried
     tested = f"{counted(tried, 'combination')} were tested"
     if last.all_equal:
@@ -126,7 +126,7 @@ def _winner_place(fold: FoldResult, tried: int) -> str:
 
 def _conclusion(result: SweepResult) -> str:
     """The conclusion from all folds; it says so if the last fold differs from the others."""
-    # From bad news to good: a winner below the median overrides everything that the numbers before it suggest.
+    # The cases go from bad to good: a winner below the median outweighs all other numbers.
     below, count = result.folds_below_median, len(result.folds)
     if below == count == 1:
         return "That is no better than half of all combinations: do not trust it."

@@ -64,7 +64,7 @@ class FoldResult:
 
     @property
     def in_better_half(self) -> bool:
-        """Whether, out of sample, fewer trials are better than the winner than are worse."""
+        """Return whether, out of sample, more trials are worse than the winner than are better."""
         if self.winner.out_of_sample_frac is None:
             return False
         # Counted instead of compared with the median, because many trials may share one result.
@@ -145,7 +145,7 @@ def rank_trials(
 def _judge_fold(
     number: int, combinations: Sequence[Combination], outcomes: Mapping[int, TrialOutcome], judged: int | None
 ) -> FoldResult:
-    """One fold: chosen on all parts before `judged`, tested on that part. None: chosen on all parts, not tested."""
+    """Choose the winner on all parts before `judged` and test it on that part; if None, choose on all, test on none."""
     before = {each: prod(part.growth for part in outcome.parts[:judged]) for each, outcome in outcomes.items()}
     after = {} if judged is None else {each: outcome.parts[judged].growth for each, outcome in outcomes.items()}
     # Gains compound: the growth over several parts is the product of theirs.
@@ -167,7 +167,7 @@ def _judge_fold(
                 halted=outcome.halted,
             )
         )
-    # Among equals the first combination wins; number 0, the unchanged settings, before any change.
+    # Among equals the first combination wins, so number 0 (the unchanged settings) comes before all others.
     rows.sort(key=lambda row: (row.in_rank, row.number))
     parts = next(iter(outcomes.values())).parts
     hold_in = prod(part.hold for part in parts[:judged]) - 1.0
@@ -190,7 +190,7 @@ def _ranks(growths: Mapping[int, float]) -> dict[int, int]:
 
 def _compound(fractions: Iterable[float | None]) -> float | None:
     known = list(fractions)
-    # With a factor missing, the product would cover fewer days than what the caller compares it with.
+    # If a fold has no value, the product would cover fewer days than the results that it is compared with.
     if not known or any(fraction is None for fraction in known):
         return None
     return prod(1.0 + fraction for fraction in known if fraction is not None) - 1.0

@@ -35,7 +35,7 @@ class Axis:
         return not self.values
 
     def draw(self, rng: Random) -> str:
-        """A random value."""
+        """Draw a random value: one of `values`, or a number from the range."""
         if self.values:
             return rng.choice(self.values)
         # Integers within the range; rounding a float would make its ends half as likely.
@@ -61,7 +61,7 @@ class SearchSpace:
 
 
 def parse_axis(text: str) -> Axis:
-    """`NAME=a,b,c` or `NAME=lo..hi`, as an argparse type."""
+    """Parse `NAME=a,b,c` or `NAME=lo..hi`; used as an argparse type."""
     name, equals, values = text.partition("=")
     if not equals or not values.strip(","):
         raise ArgumentTypeError(f"{text!r} is not NAME=a,b,c or NAME=lo..hi")

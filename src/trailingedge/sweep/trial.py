@@ -25,7 +25,7 @@ _ROWS_KEPT: Final = 5_000_000  # of a market in memory; a longer one is read aga
 
 @dataclass(frozen=True, slots=True)
 class TrialTask:
-    """What all trials of a sweep have in common. `settings` are all but the secrets, by name, as text."""
+    """Holds the values that all trials of a sweep share. `settings` are all except secrets, by name, as text."""
 
     files: tuple[str, ...]
     symbol: str | None
@@ -46,7 +46,7 @@ class TrialOutcome:
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
-    """`growth` is the last value over the first, `hold` the same for the base asset's price."""
+    """The result of one part: `growth` is its last value over its first, `hold` is the same ratio of the base price."""
 
     growth: float
     hold: float

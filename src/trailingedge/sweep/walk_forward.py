@@ -35,7 +35,7 @@ class Folds:
 
 
 def split_folds(from_ms: int, to_ms: int) -> Folds:
-    """As many folds as the days allow, up to four; none if there are fewer than two whole days.
+    """Split the days into as many folds as they allow, up to four; none if there are fewer than two whole days.
 
     The first part is the longest, so that the first choice has enough data, too.
     """
@@ -43,7 +43,7 @@ def split_folds(from_ms: int, to_ms: int) -> Folds:
     days = to_ms // DAY_MS - first_day
     if days < 2:
         return Folds(from_ms, to_ms, ())
-    # With n + 2 shares the first part gets at least two of them, and each fold is tested on one.
+    # The days are divided into n + 2 shares: each fold is tested on one, and the first part gets at least two.
     count = max(1, min(_MAX_FOLDS, days // _DAYS_PER_FOLD - 1))
     judged = max(1, days // (count + 2)) if count > 1 else max(1, days // 3)
     begin = first_day + days - count * judged

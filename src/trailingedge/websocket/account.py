@@ -45,7 +45,7 @@ _CLOCK_SAMPLES: Final = 3
 
 
 class ServerClock:
-    """The exchange's wall clock: our own plus a measured offset."""
+    """Estimates the exchange's wall clock: our own clock plus a measured offset."""
 
     def __init__(self, clock: Clock) -> None:
         self.offset_ms = 0
@@ -59,7 +59,7 @@ class ServerClock:
         return self._clock.unix_ms() + self.offset_ms
 
     async def measure(self, api: RequestCaller, samples: int = _CLOCK_SAMPLES) -> None:
-        """Measure the offset. Of a few samples the one with the shortest round trip has the smallest error."""
+        """Measure the offset: take a few samples and keep the one with the shortest round trip, the most exact one."""
         self.round_trip_ms, self.offset_ms = min([await self._sample(api) for _ in range(samples)])
         logger.debug("clock measured offset_ms=%d round_trip_ms=%.1f", self.offset_ms, self.round_trip_ms)
 
@@ -91,14 +91,14 @@ class AccountSession:
     async def open(self) -> None:
         """Measure the clock, log on and subscribe to the account's events.
 
-        Raises LogonRefused if a person must act, ConfigError if the key file is unusable; else as queries do.
+        Raises LogonRefused if a person must act, ConfigError if the key file is unusable, and the errors of a query.
         """
         await self._server_clock.measure(self._api)
         await self._logon()
         await self._subscribe()
 
     async def logout(self) -> None:
-        """Log out, at best: closing the connection ends the session as well."""
+        """Try to log out. A failure is only logged, because closing the connection ends the session as well."""
         try:
             await self._api.call("session.logout", timeout_s=_LOGOUT_TIMEOUT_S)
         except (RequestRefused, OutcomeUnknown, SessionLost) as error:

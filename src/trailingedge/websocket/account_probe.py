@@ -31,7 +31,7 @@ class ProbeApi(Protocol):
 
 
 class AccountProbe:
-    """Probes every `probe_every_s`, and every `busy_every_s` while `is_busy`, that is, while an exit is open."""
+    """Probes every `probe_every_s` seconds, or every `busy_every_s` while `is_busy()` is true (an exit is open)."""
 
     def __init__(
         self,

@@ -1,23 +1,23 @@
 """Account stream: user data events into the MarketState, and execution reports to the owner of the orders.
 
 Theory of operation. User data events come over the WebSocket API connection that subscribed to them, between the
-replies ("Event format" in web-socket-api.md). The stream does not repeat what happened while no connection was open,
-so after each logon but the first the account is queried: open orders, balances, fills. The problem is the order in
-which query results and events take effect, and each connection solves it with an `EventBuffer`:
+replies ("Event format" in web-socket-api.md). The stream does not repeat events from times without a connection, so
+after each logon except the first we query the account's open orders, balances and fills. Query results and events must
+take effect in the right order, and an `EventBuffer` per connection ensures that:
 
 1. The subscription is open before the queries are sent, and the buffer holds every event from then on. So no event
    falls between query and subscription.
 2. The results of the queries are applied: balances, open orders, fills that no event reported.
-3. The buffer is released: the held events take effect in their order, but for balances that are older than the queried
-   ones. Later events pass straight through.
+3. The buffer is released: the held events take effect in their order, except balances that are older than the queried
+   ones. Later events take effect as they come.
 
 During a rotation two connections deliver the same events. An execution is passed on once, identified by order id,
 execution id and type; a fill that came from the trade list is identified by its trade id, since the list has no
-execution ids. Balances are absolute, and applying those of a connection that lags would set them back, so they are
-taken from one connection alone: the one released last.
+execution ids. Balances are absolute amounts: those of a connection that lags would overwrite newer ones. So balances
+are taken from one connection only, the one released last.
 
-Event times are checked before they set the exchange's time: one event dated hours ahead would age every deadline that
-is measured against it. The balances of such an event are not used; they are marked in doubt until a query.
+Each event time is checked before it sets the exchange's time: one event dated hours ahead would shift every deadline
+that is measured by that time. The balances of such an event are not used; ours are marked in doubt until a query.
 """
 
 import logging
@@ -47,9 +47,9 @@ OutsideChange = BalanceUpdate | ExternalLockUpdate
 
 
 class AccountStream:
-    """User data stream of one account. `on_report` gets each execution of the symbol once, of all orders.
+    """Handles the user data stream of one account. `on_report` gets each execution of any order of the symbol once.
 
-    `on_outside_change` gets once each what else changes balances: deposits, transfers, locks by other products.
+    `on_outside_change` gets each other balance change once: a deposit, a transfer, a lock by another product.
     """
 
     def __init__(
@@ -79,12 +79,12 @@ class AccountStream:
         return EventBuffer(self._on_event, self._set_balance_source, on_end)
 
     def knows_trade(self, trade_id: int) -> bool:
-        """Return whether that fill was passed on. One older than all remembered trade ids must have been."""
+        """Return whether that fill was passed on. A fill older than all remembered trade ids counts as passed on."""
         oldest = self._trades.oldest
         return trade_id in self._trades or (isinstance(oldest, int) and trade_id < oldest)
 
     def on_recovered_fill(self, report: ExecutionReport) -> bool:
-        """Pass on a fill that no event reported, found in the trade list. Returns False if it is known by now."""
+        """Pass on a fill from the trade list that no event reported. Returns False if the fill is known by now."""
         if self.knows_trade(report.trade_id):
             return False
         self._on_report_once(report)
@@ -115,7 +115,7 @@ class AccountStream:
                 pass  # `EventBuffer` and `ApiSession` handle these
 
     def _on_event_time(self, event_ms: int) -> bool:
-        """Take the time of an event as the exchange's time. Returns False for one that is too far ahead to be true."""
+        """Use the time of an event as the exchange's time. Returns False if that time is too far ahead to be true."""
         now_s = self._clock.now_s()
         believable = self._market_state.is_plausible_time(event_ms, now_s)
         if believable:
@@ -138,7 +138,7 @@ class AccountStream:
 
 
 class EventBuffer:
-    """Events of one connection: held until `release`, then passed on as they come."""
+    """Holds the events of one connection until `release`; from then on passes each event on as it comes."""
 
     def __init__(
         self,
@@ -154,8 +154,8 @@ class EventBuffer:
     def on_event(self, event: AccountEvent) -> None:
         """Handle an event of the account. Raises SessionLost when the stream ends before the release."""
         if isinstance(event, StreamTerminated):
-            # Before the release this connection is not active yet, and useless without events. After it, requests over
-            # it still work, so `on_end` asks for a successor and it stays until then.
+            # Before the release this connection is not active yet, and useless without events. After the release its
+            # requests still work, so `on_end` asks for a successor, and this connection stays until that is active.
             if self._held is not None:
                 raise SessionLost("the user data stream was terminated")
             self._on_end("the user data stream was terminated")
@@ -169,7 +169,7 @@ class EventBuffer:
         return any(isinstance(event, ExecutionReport) and event.trade_id == trade_id for event in self._held or [])
 
     def release(self, balances_ms: int = 0) -> None:
-        """Pass on the held events in order, except balances from before `balances_ms`: newer ones were queried since.
+        """Pass on the held events in order, except balances from before `balances_ms`, the time of the queried ones.
 
         From now on balances are taken from this connection alone.
         """
@@ -192,7 +192,7 @@ class _RecentIds:
 
     @property
     def oldest(self) -> Hashable:
-        """Return the oldest id once the set is full; None before, when no id was dropped."""
+        """Return the oldest id if the set is full; None if it is not, because then no id has been dropped."""
         return next(iter(self._ids)) if len(self._ids) == self._max_length else None
 
     def add(self, id_: Hashable) -> bool:

@@ -1,4 +1,4 @@
-"""API client: sends requests over whichever `ApiSession` is active, and keeps one active across reconnects.
+"""API client: sends requests over the active `ApiSession`, and opens a new session after each loss or rotation.
 
 Theory of operation. `ApiClient` owns a `ConnectionSupervisor` whose handlers are `ApiSession`s. A new session first
 runs `on_open` (logon, subscription, reconciliation) over itself; then it becomes the active one and all later requests
@@ -106,7 +106,7 @@ class ApiClient:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a request would be written now. A failed write is known before the supervisor drops the session."""
+        """Return whether a request would be written now. After a failed write: False, before the supervisor reacts."""
         session = self._supervisor.active
         return session is not None and not session.is_lost
 
@@ -133,7 +133,7 @@ class ApiClient:
         self._supervisor.stop_reconnecting()
 
     async def run(self) -> None:
-        """Keep a session until `stop_reconnecting`. Raises ExchangeUnreachable and what `on_open` raises."""
+        """Keep a session open until `stop_reconnecting`. Raises ExchangeUnreachable and the errors of `on_open`."""
         await self._supervisor.run()
 
     async def request(
@@ -150,7 +150,7 @@ class ApiClient:
         return result_of(method, await self.request(method, params, timeout_s))
 
     def send(self, method: str, params: Params | None, timeout_s: float, on_reply: ReplyHandler) -> None:
-        """Write a request and return; `on_reply` gets the outcome, NotSent before this returns."""
+        """Write a request and return. `on_reply` gets the outcome later, but NotSent before this method returns."""
         session = self._supervisor.active
         if session is None:
             on_reply(NotSent("not connected"))
@@ -158,6 +158,6 @@ class ApiClient:
             session.send(method, params, timeout_s, on_reply)
 
     def send_prepared(self, encode: Callable[[int], str]) -> SentRequest:
-        """Write the frame that `encode` makes of the request id; the caller registers its reply handler after."""
+        """Write the frame that `encode` returns for a request id. The caller registers its reply handler afterwards."""
         session = self._supervisor.active
         return SentRequest(None, NotSent("not connected")) if session is None else session.send_prepared(encode)

@@ -1,7 +1,7 @@
 """API session: one WebSocket API connection from its first request to its last reply.
 
-Theory of operation. `ApiSession` is the `ConnectionHandler` of the WebSocket API. It joins a `Socket`, which transports
-frames, and a `RequestTracker`, which matches replies to requests, and adds what neither knows:
+Theory of operation. `ApiSession` is the `ConnectionHandler` of the WebSocket API. It combines a `Socket` (transports
+frames) and a `RequestTracker` (matches replies to requests), and handles four things that neither of them does:
 
 - Timeouts: `_expire_requests` sleeps until the next one is due, but at most 0.5 s at a time, since a request with a
   shorter timeout may be added while it sleeps.
@@ -63,8 +63,8 @@ class ApiSession:
     """One connection to the WebSocket API; both a RequestCaller and a RequestSender.
 
     `on_event` gets account events and may raise SessionLost. `request_rotation` is called with the reason when a
-    successor should replace this connection. `tap` gets all frames, with ">" for sent and "<" for received, those of
-    one read together. `server_ms` is the exchange's clock.
+    successor should replace this connection. `tap` gets all frames, with ">" for sent and "<" for received; one call
+    gets all frames of one read. `server_ms` returns the exchange's time.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class ApiSession:
         self._log_sent(text)
 
     def send_prepared(self, encode: Callable[[int], str]) -> SentRequest:
-        """Write the frame that `encode` makes of the request id, before anything else is done.
+        """Write the frame that `encode` returns for a new request id, before doing anything else.
 
         The caller registers its reply handler afterwards, in the same event-loop iteration.
         """
@@ -151,7 +151,7 @@ class ApiSession:
         def track(method: str, timeout_s: float, on_reply: ReplyHandler) -> None:
             self._tracker.add_pending(request_id, method, self._clock.now_s(), timeout_s, on_reply)
             self._request_added.set()
-            # A failed write ends the session only here, when the request is pending, so that it gets NoResponse too.
+            # A failed write ends the session only here: the request is pending by now, so it gets NoResponse too.
             if failure is not None:
                 self.on_lost(failure)
             self._log_sent(text)
@@ -185,7 +185,7 @@ class ApiSession:
             raise
 
     async def open(self) -> None:
-        """Await `on_open`. A request of it that fails is raised as SessionLost; LogonRefused and ConfigError pass."""
+        """Await `on_open`. Raises SessionLost if one of its requests fails; LogonRefused and ConfigError pass."""
         try:
             await self._on_open(self)
         except RequestRefused as refused:
@@ -199,7 +199,7 @@ class ApiSession:
         await self._on_watch(self)
 
     async def drain(self) -> None:
-        """Wait for late events, and until no request is pending."""
+        """Wait one second for late events, then at most about five seconds until no request is pending."""
         await self._clock.sleep(_LATE_EVENTS_S)
         deadline_s = self._clock.now_s() + _DRAIN_TIMEOUT_S
         while self._tracker.in_flight and self._clock.now_s() < deadline_s:
@@ -224,7 +224,7 @@ class ApiSession:
             self._banned_until_s = self._clock.now_s() + min(ban_s, _MAX_BAN_S)
 
     async def _raise_on_send_failure(self) -> None:
-        """End `run` when a write failed: the reader may not notice for as long as TCP retransmits."""
+        """End `run` after a failed write: the reader may notice the loss only when TCP stops retransmitting."""
         await self._send_failed.wait()
         raise self._lost or SessionLost("ended")
 

@@ -7,7 +7,7 @@ in one of two ways:
 - The socket is lost. No connection is active until a successor has opened; attempts follow with growing pauses.
 - A rotation is planned, because the server announced its shutdown or the connection is nearly a day old. The old
   handler stays active until its successor has opened, then drains (waits for the replies to its requests), and its
-  socket closes last. A successor that cannot open costs nothing but another attempt.
+  socket closes last. If the successor cannot open, the next attempt follows.
 
 At any time at most one connection is active; others may be opening or draining. For each connection three tasks run
 concurrently: `ConnectionHandler.run` reads the socket from the first byte to the last; `_run_handler` takes the
@@ -32,7 +32,7 @@ from trailingedge.websocket.socket_dialer import Backoff, Dial, Socket, run_toge
 logger = logging.getLogger(__name__)
 
 # "A single connection to the API is only valid for 24 hours; expect to be disconnected after the 24-hour mark."
-# (web-socket-api.md, "General API Information"; the same in web-socket-streams.md.) The last hour is for the attempts.
+# (web-socket-api.md, "General API Information"; web-socket-streams.md.) The last hour is left to open a successor.
 ROTATE_AFTER_S: Final = 23 * 3600.0
 _LOG_EVERY_S: Final = 60.0
 _QUICK_RETRY_S: Final = 0.25
@@ -41,7 +41,7 @@ _MAX_BAN_S: Final = 3 * 86_400.0  # "from 2 minutes to 3 days" (web-socket-api.m
 
 
 class ConnectionHandler(Protocol):
-    """The protocol of one connection. `run`, `open`, `watch` and `drain` may raise SessionLost, which ends them all."""
+    """Interface of a connection's handler. SessionLost from `run`, `open`, `watch` or `drain` ends all four."""
 
     async def run(self) -> None:
         """Read the socket until it closes."""
@@ -56,11 +56,11 @@ class ConnectionHandler(Protocol):
         ...
 
     async def drain(self) -> None:
-        """Wait, for a few seconds at most, for what the replaced connection still has to deliver."""
+        """Wait, for a few seconds at most, for the messages that a replaced connection still delivers."""
         ...
 
     def on_lost(self, lost: SessionLost) -> None:
-        """End all waiting: this connection delivers nothing more."""
+        """Wake all callers that wait for this connection: it delivers nothing more."""
         ...
 
 
@@ -91,7 +91,7 @@ class _ActiveConnection(Generic[L]):
     def on_replaced(self) -> None:
         """End `watch`: a successor is active."""
         self.replaced = True
-        # RuntimeError: in this same event-loop iteration `watch` failed, and its scope has been left already.
+        # `reschedule` raises RuntimeError if `watch` failed in this same event-loop iteration and left its scope.
         with contextlib.suppress(RuntimeError):
             self.watch_scope.reschedule(0.0)
 
@@ -159,7 +159,7 @@ class ConnectionSupervisor(Generic[L]):
     async def run(self) -> None:
         """Keep a connection until `stop_reconnecting`.
 
-        Raises ExchangeUnreachable, and what a handler raises other than SessionLost.
+        Raises ExchangeUnreachable, and every error of a handler except SessionLost.
         """
         try:
             async with asyncio.TaskGroup() as connections:
@@ -179,7 +179,7 @@ class ConnectionSupervisor(Generic[L]):
                 failure = connection.failure or SessionLost(connection.rotation_reason)
                 lived_s = self._clock.now_s() - connection.opened_s
             if self.is_stopping:
-                # A rotation may have been requested while the connection still works: it may be in use until its end.
+                # If only a rotation was requested, the connection still works: callers may use it until it is lost.
                 if self._connection is not None:
                     await self._connection.lost.wait()
                 return
@@ -210,7 +210,7 @@ class ConnectionSupervisor(Generic[L]):
         if failure.wait_s or self._quick_retries.is_set():
             await self._clock.sleep(delay_s)
             return
-        # `retry_quickly` cuts a pause short that has begun, unless the exchange demanded that pause.
+        # `retry_quickly` ends a pause that has begun already, unless the exchange demanded that pause.
         with contextlib.suppress(TimeoutError):
             async with within(self._clock, delay_s):
                 await self._quick_retries.wait()
@@ -243,7 +243,7 @@ class ConnectionSupervisor(Generic[L]):
             if self._connection is None and not connection.replaced and not self.is_stopping:
                 self._on_down(str(lost))
         except BaseException:
-            # Also when this task is cancelled: every request that is waiting must get NoResponse.
+            # A cancelled task comes here too: every waiting request must get NoResponse.
             self.is_stopping = True
             self._on_lost(connection, handler, SessionLost("closed by us"))
             raise
@@ -261,7 +261,7 @@ class ConnectionSupervisor(Generic[L]):
         raise SessionLost("replaced by a newer connection")
 
     def _make_active(self, connection: _ActiveConnection[L], handler: L) -> None:
-        """Switch to this connection, without an await in between: at no time are there two active ones or none."""
+        """Make this connection the active one. There is no await, so no task sees two active connections or none."""
         predecessor, self._connection, self.active = self._connection, connection, handler
         self.connects += 1
         if predecessor is not None:

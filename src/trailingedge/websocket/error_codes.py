@@ -1,4 +1,4 @@
-"""Error codes of the exchange: the one place that maps status, code and text of an error reply to what we do next.
+"""Error codes of the exchange: classifies each error reply by its status, code and text, in this one place.
 
 Codes are stable. Where one code means many things (−1010, −1013, −2010, −2011) the text decides.
 Sources: errors.md of the exchange's documentation ("Error Codes", "Messages for -1010, -2010 and -2011") and the status
@@ -101,7 +101,7 @@ _LOGON_REMEDIES: Final[Mapping[int, str]] = {
 
 
 def classify_error(reply: Reply) -> Rejected | Unanswered:
-    """Return what an error reply means: the request was rejected, or its outcome is unknown."""
+    """Return Rejected if an error reply refuses the request, Unanswered if its outcome is unknown."""
     # A reply that contradicts itself (status 200 with an error, an error without a code) proves nothing.
     if reply.status == 200 or not (reply.code or reply.status in _BY_STATUS):
         return Unanswered(f"unreadable reply, status {reply.status}")
@@ -111,22 +111,22 @@ def classify_error(reply: Reply) -> Rejected | Unanswered:
 
 
 def forbids_requests(reply: Reply) -> bool:
-    """Return whether our address may send no request for a while: banned, or out of request weight.
+    """Return whether the reply stops all requests of our address for a while: a ban, or no request weight left.
 
-    429 with −1015 is none of these: it concerns the number of orders of the account alone.
+    429 with −1015 is neither of these: it limits only the number of orders of the account.
     """
     return reply.status == 418 or (reply.status, reply.code) == (429, -1003)
 
 
 def logon_remedy(reply: Reply) -> str | None:
-    """Return what a person must do about a refused logon; None when it may succeed later by itself."""
+    """Return advice for a person about a refused logon; None if a later logon may succeed without a person."""
     if reply.code in _LOGON_REMEDIES:
         return _LOGON_REMEDIES[reply.code]
     return "check the key's settings at the exchange" if reply.status == 401 else None
 
 
 def server_time_of(reply: Reply) -> int | None:
-    """Return the exchange's time at which it refused; replies with `retryAfter` carry it, most others do not."""
+    """Return the exchange's time of the refusal, or None: replies with `retryAfter` carry it, few others do."""
     return _time_ms(reply.data, "serverTime")
 
 

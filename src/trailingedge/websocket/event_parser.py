@@ -59,7 +59,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class ParsedReply:
-    """A reply with the id of its request; None if the exchange could not read the request."""
+    """A reply and the id of its request; the id is None if the exchange could not read the request."""
 
     request_id: int | None
     reply: Reply
@@ -67,7 +67,7 @@ class ParsedReply:
 
 @dataclass(frozen=True, slots=True)
 class BalanceUpdate:
-    """A deposit, withdrawal or transfer: `delta` of `asset`."""
+    """A deposit, withdrawal or transfer changed the balance of `asset` by `delta`."""
 
     asset: str
     delta: Decimal
@@ -92,7 +92,7 @@ class StreamTerminated:
 
 @dataclass(frozen=True, slots=True)
 class ServerShutdown:
-    """The server shuts down soon, without a promise when: connect to another one at once."""
+    """The server shuts down soon, at a time that it does not name: connect to another one at once."""
 
     event_ms: int
 
@@ -248,7 +248,7 @@ def _read_reply(message: Fields) -> ParsedReply:
 
 
 def _limits_if_readable(raw: object) -> tuple[RateLimit, ...]:
-    """Return the rate limits in a reply; none if they are unreadable, for the reply itself is still needed."""
+    """Return the rate limits in a reply, or () if they are unreadable: the rest of the reply is still needed."""
     try:
         return () if raw is None else read_rate_limits(raw)
     except ProtocolViolation:
@@ -381,8 +381,8 @@ _BOOK_TICKER_FRAME: Final = re.compile(
 def read_top_fast(frame: str | bytes) -> BookUpdate | None:
     """Return the best prices in a bookTicker frame; None for any other frame, or one that is formatted differently.
 
-    A regular expression over the bytes, because a book frame is on the way from a price to its order: it skips the
-    JSON decoder and two dictionaries. `read_stream_frame` reads every frame that this function does not.
+    A regular expression reads the bytes, because an order may wait for the book frame: this saves the JSON decoder and
+    two dictionaries. `read_stream_frame` reads every frame for which this function returns None.
     """
     if not isinstance(frame, bytes):
         return None

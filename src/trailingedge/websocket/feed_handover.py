@@ -1,7 +1,7 @@
 """Feed handover: merges the book updates of two connections into one sequence while one replaces the other.
 
-Each update has an id that grows. The new connection may be ahead of the old one or behind it. What it delivers is held
-until the old one has reached the first held update; from there on the updates of the new connection are published.
+Update ids grow. The new connection may be ahead of the old one or behind it. Updates of the new connection are held
+until the old one has reached the first of them; from then on the updates of the new connection are published.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ class FeedHandover:
     """Publishes each update once and in order. Feeds are distinguished by identity.
 
     If the exchange restarted its ids within a connection, all updates would look old and be dropped. The probe of
-    `MarketStream` would find the difference and replace the connection, and a feed that is alone starts a new count.
+    `MarketStream` would find the difference and end the connection, and the next feed, added alone, resets the id.
     """
 
     def __init__(self, publish: Callable[[BookTop], None]) -> None:
@@ -29,7 +29,7 @@ class FeedHandover:
         self.late = False  # the update being published was held for a while: a newer one may follow at once
 
     def add_feed(self, feed: object, *, alone: bool) -> None:
-        """Add a feed. If `alone`, it is the source from its first update; otherwise it is to succeed the source."""
+        """Add a feed. If `alone`, it is the source from its first update; otherwise it will succeed the source."""
         self._held = []
         if alone:
             self._source, self._successor, self._update_id = feed, None, _NONE_YET
@@ -37,11 +37,11 @@ class FeedHandover:
             self._successor = feed
 
     def is_source(self, feed: object) -> bool:
-        """Return whether the updates of this feed are published, so that its handover is complete."""
+        """Return whether the updates of this feed are the published ones, that is, whether its handover is complete."""
         return feed is self._source
 
     def on_top(self, feed: object, top: BookTop) -> None:
-        """Publish an update, or hold it if it came over the successor; complete the handover when both meet."""
+        """Publish an update, or hold it if the successor sent it. Completes the handover once the source caught up."""
         if feed is self._successor:
             self._held.append(top)
         else:

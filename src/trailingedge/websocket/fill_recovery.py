@@ -1,16 +1,16 @@
-"""Fill recovery: finds in the trade list what no event reported, and makes execution reports of it.
+"""Fill recovery: finds fills in the trade list that no event reported, and makes execution reports of them.
 
-Theory of operation. Fills that happen while no connection is open are reported by no event, and a stream may lose one.
-`myTrades` has them all, by growing trade id. `start` notes the newest id; each `find_missed` reads the list from there
-on and leaves out what `AccountStream` passed on or an `EventBuffer` holds.
+Theory of operation. No event reports a fill that happens while no connection is open, and a stream may lose an event.
+`myTrades` has all fills by growing trade id. `start` notes the newest id; each `find_missed` reads the list from there
+on and leaves out the fills that `AccountStream` passed on or an `EventBuffer` holds.
 
 A row of the list has neither the client order id nor the filled quantity so far, which an execution report has. So the
 order is queried, and its fills are summed up from the first. A report made that way equals the missed one, except for
 its execution id, and takes the same path through the program.
 
-The list and the order come from different databases, either may lag, and a fill proves that its order exists. When the
-exchange says "no such order" (−2013), it is queried again, three times now and at later calls, for ten seconds in all.
-Only then the fill is left out. Until then `has_unresolved` is true: the caller should look again soon.
+The list and the order come from different databases, and either may lag. A fill proves that its order exists: after a
+reply "no such order" (−2013) the order is queried again, in this call and in later ones, for ten seconds in all. After
+that the fill is left out. Until then `has_unresolved` is true, and the caller should call `find_missed` again soon.
 """
 
 import logging
@@ -46,7 +46,7 @@ class FillRecoveryApi(Protocol):
 
 
 class FillRecovery:
-    """Position in the trade list, and the fills in it that could not be reported yet."""
+    """Finds missed fills: keeps a position in the trade list, and the ids of orders that were not found yet."""
 
     def __init__(self, symbol: str, stream: AccountStream, clock: Clock | None = None) -> None:
         self._symbol = symbol
@@ -67,7 +67,7 @@ class FillRecovery:
         return bool(self._not_found_since_s)
 
     async def start(self, account: FillRecoveryApi) -> None:
-        """Take the end of the list as the position: fills up to now are history."""
+        """Set the position to the end of the trade list, so that fills up to now are not reported."""
         newest = await account.my_trades(limit=1)
         self._read_up_to = max((trade.trade_id for trade in newest), default=-1)
 
@@ -111,7 +111,7 @@ class FillRecovery:
         self._settled_trades = frozenset(trade.trade_id for trade in listed) - open_ids if open_ids else frozenset()
 
     async def _orders(self, account: FillRecoveryApi, order_ids: Sequence[int]) -> list[OrderRecord]:
-        """Return the orders that were found. The others are queried again in the next call, unless it is too late."""
+        """Return the orders that were found. The next call queries the others again, until ten seconds are over."""
         known: dict[int, OrderRecord] = {}
         absent, began_s = order_ids, self._clock.now_s()
         few = len(order_ids) <= _MAX_RETRIED_ORDERS
@@ -158,7 +158,7 @@ async def _order(account: FillRecoveryApi, order_id: int, *, in_list: bool) -> O
 
 
 def to_reports(symbol: str, order: OrderRecord, fills: Iterable[AccountTrade]) -> Iterator[ExecutionReport]:
-    """Return the reports that the stream would have sent. `fills`: all those of the order, oldest first."""
+    """Return the reports that the stream would have sent. `fills` must be all fills of the order, oldest first."""
     filled = quote = ZERO
     for fill in fills:
         filled += fill.quantity
@@ -189,7 +189,7 @@ def to_reports(symbol: str, order: OrderRecord, fills: Iterable[AccountTrade]) -
 
 
 async def _all_trades(account: FillRecoveryApi, from_id: int, order_id: int | None = None) -> list[AccountTrade]:
-    """Return all fills from that trade id on, of one order or of all."""
+    """Return all fills from trade id `from_id` on, of the order `order_id` or, without it, of all orders."""
     found: list[AccountTrade] = []
     while True:  # a page with fewer rows than the limit is the last one
         page = await account.my_trades(order_id=order_id, from_id=from_id, limit=_PAGE_SIZE)

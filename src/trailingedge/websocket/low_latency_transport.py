@@ -2,7 +2,7 @@
 
 Theory of operation. The `websockets` library parses received bytes in `data_received`, puts each message into a queue
 and wakes the task that awaits `recv`: the message is handled one event-loop iteration later, after everything else
-that is ready. On the way from a price to its order that iteration is a large part of the time. `LowLatencyConnection`
+that is ready. That iteration is a large part of the time from a price to its order. `LowLatencyConnection`
 overrides four entry points of the library's connection:
 
 - `data_received` finds complete, unfragmented text frames in the received bytes and passes all frames of one read to
@@ -15,8 +15,8 @@ overrides four entry points of the library's connection:
 - `write` builds a text frame and gives it to the transport, which calls `send()` on the socket at once. The bytes are
   with the kernel when `write` returns, unless the peer reads too slowly.
 
-An exception of the handler is kept in `handler_error`, and the connection is aborted: raised here it would only reach
-asyncio's exception handler, while `Socket.receive` is where the owner of the connection waits for it.
+An exception of the handler is kept in `handler_error`, and the connection is aborted: raised here, it would only reach
+asyncio's exception handler. `Socket.receive`, which the owner of the connection awaits, raises it later.
 
 All this relies on internals of the library: `ClientConnection` is an `asyncio.Protocol` with the attributes `protocol`,
 `transport` and `response` and the methods used below. Therefore `socket_dialer.dial` uses this class only with major
@@ -79,7 +79,7 @@ class LowLatencyConnection(ClientConnection):
             self._deliver(early)
 
     def write(self, text: str) -> None:
-        """Send a text frame: it is with the kernel when this returns, unless the peer reads too slowly.
+        """Send a text frame. The kernel has it when this method returns, unless the peer reads too slowly.
 
         Raises ConnectionError when the connection is closed.
         """
@@ -91,7 +91,7 @@ class LowLatencyConnection(ClientConnection):
             self.protocol.send_text(payload)
             self.send_data()
             return
-        # The same bytes as from the library, without its buffers and its checks of the state machine. The mask must be
+        # These are the bytes that the library would write; its buffers and state checks are skipped. The mask must be
         # unpredictable (RFC 6455, section 5.3), hence `urandom`.
         mask = os.urandom(4)
         head = (
@@ -146,7 +146,7 @@ class LowLatencyConnection(ClientConnection):
         return rest
 
     def _split(self, data: bytes) -> None:
-        """Split `data` into frames and deliver them. It begins with a frame, or inside one that the library parses."""
+        """Split `data` into frames and deliver them. `data` starts at a frame, or in one for the library."""
         frames: list[str | bytes] = []
         at, end = 0, len(data)
         while at < end:
@@ -159,7 +159,7 @@ class LowLatencyConnection(ClientConnection):
                 super().data_received(part)
                 self._batch = None
                 if self.protocol.state is not OPEN:
-                    # A close frame or an error: the library reads or ignores the rest. Frames before it count.
+                    # After a close frame or an error the library gets the rest. Frames before it are delivered.
                     self._partial_frame = b""
                     if frames:
                         self._deliver(frames)

@@ -35,8 +35,8 @@ async def exchange_info(api: RequestCaller, symbol: str) -> tuple[SymbolRules, t
 
 async def klines(api: RequestCaller, symbol: str, interval: str, count: int) -> list[Kline]:
     """Return the newest `count` closed klines: oldest first, no gap, no duplicate; fewer if there are no more."""
-    # The newest row is left out as the forming one. Our clock cannot tell whether it is: the exchange's market may be
-    # ahead of it or behind. If it had closed, the stream's next kline shows a gap, which `klines_between` fills.
+    # The newest row is left out, because its kline may still be forming: our clock may differ from the exchange's and
+    # cannot tell. If the kline had closed, the stream's next kline shows a gap, which `klines_between` fills.
     found: deque[Kline] = deque()
     until_ms: int | None = None
     page = _page_size(count + 1)
@@ -57,7 +57,7 @@ async def klines(api: RequestCaller, symbol: str, interval: str, count: int) -> 
 def _page_size(rows: int) -> int:
     """Return the number of rows per page that makes all pages equal and their number as small as possible.
 
-    Equal, because memory peaks with the largest page: its JSON is many times larger than the klines made of it.
+    The pages are equal because the largest one sets the peak of memory: its JSON is many times larger than its klines.
     """
     pages = -(-rows // PAGE_ROWS)
     return -(-rows // pages)

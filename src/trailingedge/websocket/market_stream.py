@@ -1,4 +1,4 @@
-"""Market stream: best prices (bookTicker) and klines of one symbol over one combined connection, into the MarketState.
+"""Market stream: receives best prices (bookTicker) and klines of one symbol and writes them into the MarketState.
 
 Theory of operation. `MarketStream` owns a `ConnectionSupervisor` whose handlers are `StreamConnection`s. A connection
 reads frames and passes each message to the stream, which writes the market state. Four things can go wrong, and each
@@ -6,13 +6,13 @@ has its own remedy:
 
 - Silence. A bookTicker frame comes only when the best prices change, so an unchanged market and a dead stream look the
   same. At half of the stale age a probe asks for the best prices (`ticker.book`). If they are the same, the top is
-  confirmed. If they differ, the reply may be ahead of a frame that is on its way. Without that frame within a second
+  confirmed. If they differ, the reply may be ahead of a frame that is on its way. If no frame comes within a second,
   the stream is dead: the top is invalidated and the connection is replaced.
 - Rotation. For a few seconds an old and a new connection both deliver, and neither is always ahead. `FeedHandover`
-  merges their books into one sequence by update id. Kline frames carry an event time: an older one than the last is
-  ignored. The new connection is active only when it has caught up, see `wait_until_caught_up`.
-- A gap in the klines, after a connection was down: the first kline that does not continue the history is held, and
-  those after it, while the missing ones are fetched. Then all enter the history in order. The book never waits.
+  merges their books into one sequence by update id. Kline frames carry an event time: a frame older than the last is
+  ignored. The new connection becomes active only after it has caught up, see `wait_until_caught_up`.
+- A gap in the klines, after a connection was down: the first kline that does not continue the history and all
+  later ones are held until the missing klines are fetched. Then all enter the history in order. Books are not held.
 - A burst. When several frames arrive in one read, all books but the newest are outdated: only that one is parsed and
   delivered. Klines are all delivered.
 """
@@ -65,10 +65,10 @@ async def _always_ready() -> None:
 
 
 class MarketStream:
-    """Best prices and klines of one symbol, written into `market_state`.
+    """Writes best prices and klines of one symbol into `market_state`.
 
-    Probes and missing klines are requested over `api`. While that is down the stream goes on without them and waits
-    for `api_ready`. A top older than `stale_after_s` is stale, so probes start at half of it.
+    Probes and missing klines are requested over `api`. While `api` is down, the stream goes on without them and awaits
+    `api_ready`. A top older than `stale_after_s` is stale, so probes start at half of that age.
     """
 
     def __init__(
@@ -140,9 +140,9 @@ class MarketStream:
     async def wait_until_caught_up(self, feed: "StreamConnection") -> None:
         """Return when `feed` can replace the active connection. Raises SessionLost if only the active one delivers.
 
-        Caught up means: the books of both were merged; or frames come and the old connection had a second for those
-        that are late; or neither connection delivers, and the old one is no better. Without an active connection
-        there is nothing to wait for.
+        `feed` has caught up when the books of both connections are merged; or when its first frame is a second old, so
+        that late frames of the old connection had time to come; or when neither connection delivers. If no connection
+        is active, this returns at once.
         """
         old = self._supervisor.active
         while old is not None and old is self._supervisor.active and not self._handover.is_source(feed):
@@ -285,7 +285,7 @@ class MarketStream:
 
 
 class StreamConnection:
-    """One connection of the market stream: the `ConnectionHandler` that reads its frames."""
+    """Reads the frames of one connection of the market stream, as its `ConnectionHandler`."""
 
     def __init__(
         self, stream: MarketStream, socket: Socket, clock: Clock, request_rotation: RotationCallback, tap: FrameTap
@@ -305,7 +305,7 @@ class StreamConnection:
         await self._socket.receive(self._on_frames)
 
     def _on_frames(self, frames: Sequence[str | bytes]) -> None:
-        """Handle the frames of one read: of their books only the newest. Raises SessionLost."""
+        """Handle the frames of one read, but only the newest of the book frames among them. Raises SessionLost."""
         self._tap("<", frames)
         self.last_frame_s = self._clock.now_s()
         if self.first_frame_s is None:

@@ -3,7 +3,7 @@
 Nothing here waits. A request is written, and the caller's handler gets the outcome when there is one. A handler may be
 called twice: with Unanswered after the timeout, and with the outcome itself when the reply comes late.
 
-Silence is not a rejection. Unanswered means that the order may be on the book: the caller queries it before anything
+A missing reply is no rejection. Unanswered means the order may be on the book: the caller queries it before anything
 else and never places a second one. Rejected means that the exchange certainly did not execute the request; a request
 that was not sent counts as rejected, with the reason BUSY.
 """
@@ -115,7 +115,7 @@ class OrderApi:
         self._timeout_s = timeout_s
 
     def place(self, order: NewOrderRequest, on_outcome: Callable[[OrderOutcome], None]) -> None:
-        """A new order."""
+        """Place a new order."""
         self._send(PLACE, place_params(self._symbol, order), read_outcome, on_outcome)
 
     def replace(
@@ -130,11 +130,11 @@ class OrderApi:
         self._send(CANCEL_REPLACE, params, read_replace_outcome, on_outcome)
 
     def prepare_replace(self, cancel_order_id: int, order: NewOrderRequest) -> PreparedRequest:
-        """Return a prepared replace of that order by one like `order`, whose price and quantity come later."""
+        """Return a request that replaces one order by `order`; `send_replace` fills in its price and quantity later."""
         return PreparedRequest(self._symbol, cancel_order_id, order, self._recv_window_ms)
 
     def send_replace(self, prepared: PreparedRequest, price: Decimal, quantity: Decimal) -> SentRequest:
-        """Write a prepared replace with its price and quantity; `on_replace_reply` registers the handler after."""
+        """Write a prepared replace with its price and quantity. `on_replace_reply` then registers the handler."""
         timestamp_ms = self._server_clock.now_ms()
         return self._api.send_prepared(
             lambda request_id: prepared.encode(request_id, format_plain(price), format_plain(quantity), timestamp_ms)

@@ -18,7 +18,7 @@ _TIME_MARK: Final = '"<time>"'
 
 
 class PreparedRequest:
-    """JSON of one cancel-replace, byte for byte what `RequestTracker.encode_request` makes of the same parameters."""
+    """Encodes one cancel-replace into the same bytes as `RequestTracker.encode_request` with the same parameters."""
 
     __slots__ = ("_after_price", "_after_quantity", "_after_time", "_before")
 
@@ -55,7 +55,7 @@ class SentRequest:
         self._not_sent = not_sent
 
     def on_reply(self, method: str, timeout_s: float, handler: ReplyHandler) -> None:
-        """Register the handler, once: it gets what it would get after `RequestSender.send`."""
+        """Register the handler. Call this once; the handler gets the same outcomes as after `RequestSender.send`."""
         if self._track is not None:
             self._track(method, timeout_s, handler)
         elif self._not_sent is not None:

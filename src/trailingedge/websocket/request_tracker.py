@@ -89,7 +89,7 @@ class RequestTracker:
 
     @property
     def next_expiry_s(self) -> float | None:
-        """When the next request times out; None while none is pending."""
+        """Return the time at which the next request times out; None while none is pending."""
         return min((call.expires_s for call in self._in_flight.values()), default=None)
 
     def encode_request(

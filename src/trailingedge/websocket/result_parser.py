@@ -41,14 +41,14 @@ _DEFAULT_PRECISION: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Commission:
-    """Commission rates as fractions of what a fill brings: the higher of buying and selling, without BNB discount."""
+    """Commission rates as fractions of a fill's proceeds: the higher of buying and selling, without BNB discount."""
 
     maker: Decimal
     taker: Decimal
 
 
 def read_server_time(result: object) -> int:
-    """Return milliseconds since 1970, from `time`."""
+    """Return the server time in a result of `time`, in milliseconds since 1970."""
     return integer(fields(result), "serverTime")
 
 
@@ -64,7 +64,7 @@ def read_exchange_info(result: object, symbol: str) -> tuple[SymbolRules | None,
 
 
 def read_klines(result: object) -> tuple[Kline, ...]:
-    """Return the rows of `klines`, oldest first, all marked closed: a row has no such field."""
+    """Return the rows of `klines`, oldest first, all marked closed, because a row does not say whether it is."""
     klines = []
     # A kline mostly opens where the last one closed, and often closes at its high or low. Equal amounts share one
     # Decimal, to save memory: the history has up to thousands of klines.
@@ -212,7 +212,7 @@ def _limit(filter_: Fields, name: str) -> Decimal | None:
 
 
 def _grid(listed: Fields, name: str) -> Decimal:
-    """Return the finest grid that the asset's precision allows, for a symbol without that filter."""
+    """Return the smallest step that the asset's precision allows, for a symbol without a filter that sets one."""
     precision = integer_or(listed, name, _DEFAULT_PRECISION)
     if not 0 <= precision <= 18:
         raise ProtocolViolation(f"{name}: no precision {precision}")

@@ -1,4 +1,4 @@
-"""Retries of one request until it succeeds, for the steps of a start, which cannot go on without the result."""
+"""Retry: repeats one request of a start until it succeeds, because the start cannot go on without the result."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -28,11 +28,11 @@ class Retry:
     async def run(self, request: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `request`, repeated after transient errors. Raises StartFailed after five in a row.
 
-        A ban or a rate limit that names its end is no failed attempt: the wait is kept, any number of times.
+        A ban or a rate limit that names its end does not count as an attempt: `run` waits until then, however often.
         """
         attempt = 0
         while True:
-            # Reconnecting is no attempt of ours: the supervisor has its own limit and raises when it is reached.
+            # Reconnecting does not count as an attempt: the supervisor has its own limit and raises when it is reached.
             await self._api.wait_ready()
             try:
                 return await request()

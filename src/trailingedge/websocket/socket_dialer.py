@@ -199,9 +199,9 @@ def _low_latency_type() -> type[ClientConnection]:
 
 
 class Backoff:
-    """Pauses between connection attempts: exponential with full jitter.
+    """Computes the pauses between connection attempts: exponential with full jitter.
 
-    A connection that lived `healthy_after_s` resets the count. `max_retries` 0 = no limit.
+    A connection that lived for `healthy_after_s` resets the count of failures. `max_retries` 0 means no limit.
     """
 
     # Jitter: the exchange drops all clients of a server at the same time, and without it they would all come back at
@@ -244,7 +244,7 @@ def attempts_text(count: int) -> str:
 
 
 class ViolationCount:
-    """Counter of unreadable frames: each is dropped, `limit` of them within `window_s` end the connection."""
+    """Counts unreadable frames. Each one is dropped; `limit` of them within `window_s` end the connection."""
 
     def __init__(self, limit: int = 20, window_s: float = 60.0) -> None:
         self._window_s = window_s
@@ -270,7 +270,7 @@ async def run_together(*jobs: Coroutine[Any, Any, None]) -> None:
 
 
 def shown(frame: str | bytes) -> str:
-    """A frame for the log: shortened, without key and signature."""
+    """Return the text of a frame for the log: shortened, without API key and signature."""
     return redact(frame_text(frame, _SHOWN), ELLIPSIS)
 
 

@@ -14,7 +14,7 @@ Attempt = asyncio.Task[Socket | Exception]
 
 
 class Preconnect:
-    """Dial function with connections prepared: the first dial of a started URL returns the result of that attempt."""
+    """Dials URLs ahead of time: after `start`, the first `dial` of that URL returns the result of that attempt."""
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial

@@ -1,7 +1,7 @@
 """Trade stream: the public trades (aggTrade) of one symbol, for the simulated fills of paper trading.
 
 Trades that happen while no connection is open are lost: the stream does not repeat them. Trades around a planned
-rotation are not, since both connections deliver for a while, and each trade id is passed on once.
+rotation are not lost, since both connections deliver for a while; each trade id is passed on once.
 """
 
 import asyncio
@@ -100,7 +100,7 @@ class TradeStream:
 
 
 class _TradeFrames:
-    """One connection of the trade stream: the `ConnectionHandler` that reads its frames."""
+    """Reads the frames of one connection of the trade stream, as its `ConnectionHandler`."""
 
     def __init__(self, stream: TradeStream, socket: Socket, clock: Clock, request_rotation: RotationCallback) -> None:
         self._stream = stream

@@ -71,7 +71,7 @@ class CanaryOrder:
         refusals = []
         for side in (Side.BUY, Side.SELL):
             order = probe_order(side, top, self._rules)
-            # The kind of a jumpstart: a daemon, now or later, knows such an order for one without consequences.
+            # Use the jumpstart's kind of id: a daemon knows from it that the order does not affect its state.
             own = str(ClientOrderId(ExitKind.JUMPSTART, self._server_clock.now_ms()))
             try:
                 refused = await self._rest(own, order)

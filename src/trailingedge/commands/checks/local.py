@@ -110,7 +110,7 @@ async def control_socket(path: Path) -> tuple[CheckResult, bool]:
     try:
         answer = await request(path, "status", timeout_s=_ANSWER_WITHIN_S)
     except NoRunningDaemon as reason:
-        # Something accepted the connection and did not answer as a daemon: it blocks the path, dead or alive.
+        # A program accepted the connection but did not answer like a daemon. It blocks the path, hung or not.
         if reason.command_sent:
             return warning(_SOCKET, f"{path}: {reason}", "see what is running there"), True
     else:

@@ -82,7 +82,7 @@ def summary_line(results: Iterable[CheckResult]) -> str:
 
 @contextlib.contextmanager
 def quiet_log(secrets: Iterable[str]) -> Iterator[None]:
-    """Keep the log out of the findings: only ERROR records, which are mistakes of ours, are shown, on stderr."""
+    """Suppress the log, so that it does not mix with the findings. Only ERROR records, our mistakes, go to stderr."""
     log = setup(
         None,
         datetime.now(UTC),

@@ -1,6 +1,6 @@
 """Account methods of the WebSocket API: balances, commission, order limits, orders and trades of an account.
 
-They read `call.records`, which the fault `lag` may make older than the account is.
+The handlers read `call.records`. Under the fault `lag` these records are older than the account's present state.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ Row = TypeVar("Row")
 
 
 def status(call: SignedCall) -> Result:
-    """`account.status`."""
+    """Handle `account.status`: return balances, commission rates and permissions."""
     omit_zero = call.parameters.flag("omitZeroBalances")
     call.parameters.check_all_read()
     account, spec = call.records, call.exchange.spec
@@ -49,7 +49,7 @@ def status(call: SignedCall) -> Result:
 
 
 def commission(call: SignedCall) -> Result:
-    """`account.commission`."""
+    """Handle `account.commission`: return the commission rates for the symbol."""
     symbol = call.symbol()
     call.parameters.check_all_read()
     spec = call.exchange.spec
@@ -68,13 +68,13 @@ def commission(call: SignedCall) -> Result:
 
 
 def order_limits(call: SignedCall) -> Result:
-    """`account.rateLimits.orders`."""
+    """Handle `account.rateLimits.orders`: return the unfilled-order counts and their limits."""
     call.parameters.check_all_read()
     return call.account.order_counts.limits_json(call.now_ms)
 
 
 def order_status(call: SignedCall) -> Result:
-    """`order.status`: by order id, else by client order id (then the open order, else the newest)."""
+    """Handle `order.status`: find the order by order id, else by client order id (the open order, else the newest)."""
     symbol, parameters = call.symbol(), call.parameters
     order_id, client_order_id = parameters.integer("orderId"), parameters.text("origClientOrderId")
     parameters.check_all_read()
@@ -93,7 +93,7 @@ def order_status(call: SignedCall) -> Result:
 
 
 def open_orders(call: SignedCall) -> Result:
-    """`openOrders.status`."""
+    """Handle `openOrders.status`: return all open orders."""
     if "symbol" in call.parameters:
         call.symbol()
     call.parameters.check_all_read()
@@ -101,7 +101,7 @@ def open_orders(call: SignedCall) -> Result:
 
 
 def all_orders(call: SignedCall) -> Result:
-    """`allOrders`: from `orderId` on, or by the time of their last change; without either, the newest."""
+    """Handle `allOrders`: orders from `orderId` on, or by the time of their last change; without either, the newest."""
     symbol, parameters = call.symbol(), call.parameters
     from_id = parameters.integer("orderId")
     start_ms, end_ms = _span(call)
@@ -113,13 +113,13 @@ def all_orders(call: SignedCall) -> Result:
         orders = [each for each in orders if _within(each.updated_ms, start_ms, end_ms)]
     elif from_id is not None:
         orders = [each for each in orders if each.order_id >= from_id]
-    # A list with a beginning starts there; one without ends at the newest row. The client pages by that.
+    # If the request gives a start, the list begins there; otherwise it ends at the newest row. Clients page this way.
     oldest_first = start_ms is not None or (from_id is not None and not timed)
     return [order_json(each, symbol) for each in _page(list(orders), limit, oldest_first)]
 
 
 def my_trades(call: SignedCall) -> Result:
-    """`myTrades`, oldest first. Times cannot be combined with an id, as on the real exchange."""
+    """Handle `myTrades`, oldest first. As on the real exchange, times cannot be combined with an id."""
     symbol, parameters = call.symbol(), call.parameters
     order_id, from_id = parameters.integer("orderId"), parameters.integer("fromId")
     start_ms, end_ms = _span(call)
@@ -140,7 +140,7 @@ def my_trades(call: SignedCall) -> Result:
 
 
 def _span(call: SignedCall) -> tuple[int | None, int | None]:
-    """The parameters `startTime` and `endTime`, in market time."""
+    """Return the parameters `startTime` and `endTime`, in market time. Raises ExchangeError if they span over a day."""
     start_ms = call.parameters.market_time_ms("startTime", call.latest_ms)
     end_ms = call.parameters.market_time_ms("endTime", call.latest_ms)
     if start_ms is not None and end_ms is not None and end_ms - start_ms > MAX_SPAN_MS:
@@ -153,7 +153,7 @@ def _within(time_ms: int, start_ms: int | None, end_ms: int | None) -> bool:
 
 
 def _page(rows: Sequence[Row], limit: int, oldest_first: bool) -> Sequence[Row]:
-    """The oldest or the newest `limit` rows, oldest first either way."""
+    """Return the oldest or the newest `limit` rows. The rows are in order, oldest first, in both cases."""
     return rows[:limit] if oldest_first else rows[-limit:]
 
 

@@ -17,7 +17,7 @@ def ping(call: MethodCall) -> Result:
 
 
 def server_time(call: MethodCall) -> Result:
-    """`time`: the wall clock, against which timestamps of requests are checked; not market time."""
+    """Handle `time`: return not market time but the wall clock, against which timestamps of requests are checked."""
     call.parameters.check_all_read()
     return {"serverTime": call.now_ms}
 
@@ -31,7 +31,7 @@ def exchange_info(call: MethodCall) -> Result:
     spec, engine = call.exchange.spec, call.exchange.engine
     if status is not None and symbols is not None:
         raise bad_combination()
-    # A `symbolStatus` that differs from the symbol's hides it; the list is empty, which is not an error.
+    # If `symbolStatus` differs from the symbol's status, the reply leaves the symbol out; an empty list is no error.
     shown = status is None or status == engine.symbol_status
     return {
         "timezone": "UTC",
@@ -102,9 +102,9 @@ def _check_prices_known(call: MethodCall) -> None:
 
 
 def _symbols(call: MethodCall) -> str | None:
-    """How the request names the symbol: "one" (`symbol`), "several" (`symbols`) or None. It must be ours.
+    """Return how the request names our symbol: "one" (by `symbol`), "several" (by `symbols`) or None (not at all).
 
-    The reply's shape depends on it: an object for "one", else a list.
+    The reply is an object for "one" and a list otherwise. Raises ExchangeError for any other symbol.
     """
     one, several = call.parameters.text("symbol"), call.parameters.text_list("symbols")
     if one is not None and several is not None:
@@ -118,7 +118,7 @@ def _symbols(call: MethodCall) -> str | None:
 
 
 def _zone_ms(zone: str) -> int:
-    """The offset of a `timeZone` parameter, which is written like "0", "-1:00", "05:45" or "+8"."""
+    """Return the offset that a `timeZone` parameter such as "0", "-1:00", "05:45" or "+8" means, in milliseconds."""
     # Documented range: −12:00 to +14:00; hours alone, or hours and minutes.
     sign = -1 if zone.startswith("-") else 1
     hours, _, minutes = zone.removeprefix("-").removeprefix("+").partition(":")

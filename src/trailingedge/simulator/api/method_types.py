@@ -23,11 +23,11 @@ class MethodCall:
 
     @property
     def latest_ms(self) -> int:
-        """The later of wall clock and market time; a time in a request may not be far beyond it."""
+        """Return the later of wall clock and market time. Times in a request may be at most 10 s later than that."""
         return max(self.now_ms, self.exchange.engine.market_ms)
 
     def symbol(self) -> str:
-        """The parameter `symbol`. Raises ExchangeError unless it is ours."""
+        """Return the parameter `symbol`. Raises ExchangeError unless it names this exchange's symbol."""
         symbol = self.parameters.required_text("symbol")
         if symbol != self.exchange.spec.symbol:
             raise invalid_symbol()
@@ -43,13 +43,13 @@ class SignedCall(MethodCall):
 
     @property
     def records(self) -> AccountRecords:
-        """The account's records that this query may see."""
+        """Return the records for a query: the account itself or, under the fault `lag`, its state `lag_s` ago."""
         return self.account.as_of(self.now_ms - round(self.lag_s * 1000)) if self.lag_s else self.account
 
 
 @dataclass(frozen=True, slots=True)
 class RequestWeight:
-    """The weight of a method; another one if the request has any of `alternative_parameters`."""
+    """The weight of a method: `alternative_weight` if a request has any of `alternative_parameters`, else `weight`."""
 
     weight: int
     alternative_parameters: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class RequestWeight:
 
 @dataclass(frozen=True, slots=True)
 class MarketMethod:
-    """A method that needs no key."""
+    """Describes a method that needs no API key."""
 
     handler: Callable[[MethodCall], Result]
     weight: RequestWeight
@@ -72,9 +72,9 @@ class MarketMethod:
 
 @dataclass(frozen=True, slots=True)
 class AccountMethod:
-    """A method that needs a key.
+    """Describes a method that needs an API key.
 
-    `free_on_success`: its weight is returned if it succeeds, as for order methods of the real exchange.
+    `free_on_success`: the weight is refunded if the request succeeds, as for order methods of the real exchange.
     `shows_order_counts`: its reply carries the unfilled-order counts.
     """
 

@@ -52,7 +52,7 @@ class ResponseType(Enum):
     FULL = "FULL"
 
     def reply_json(self, order: SimOrder, trades: list[SimTrade], symbol: str) -> Json:
-        """The reply to a placement."""
+        """Build the reply to a placement, with the content that this type asks for."""
         if self is ResponseType.ACK:
             return ack_json(order, symbol)
         return result_json(order, symbol) if self is ResponseType.RESULT else full_json(order, trades, symbol)
@@ -67,7 +67,7 @@ def place(call: SignedCall) -> Result:
 
 
 def test(call: SignedCall) -> Result:
-    """`order.test`: checked like a placement up to the filters; balance, ids and matching are not."""
+    """Handle `order.test`: check parameters and filters as for a placement, but not balance, ids or matching."""
     call.symbol()
     request = new_order(call.parameters)
     _response_type(call.parameters)
@@ -120,7 +120,7 @@ def cancel_replace(call: SignedCall) -> Result:
     parameters.check_all_read()
     outcome = call.exchange.replace(call.account, request)
     halves = _halves(outcome, response_type, symbol)
-    # With an error, the halves travel in its `data`: a client must look there to learn that its old order is gone.
+    # An error reply carries both halves in its `data`. Only there can a client see that its old order is gone.
     if outcome.error is None:
         return halves
     status, code, text = outcome.error
@@ -131,7 +131,7 @@ def new_order(parameters: RequestParameters) -> NewOrder:
     """The placement that the parameters describe. Raises ExchangeError for the first wrong one."""
     side = parameters.required_choice("side", Side, ExchangeError(-1117, "Invalid side."))
     type_ = parameters.required_choice("type", OrderType, ExchangeError(-1116, "Invalid orderType."))
-    # The order of these checks is the order of the errors that a client with several mistakes sees.
+    # If a request has several mistakes, the order of these checks decides which error the client sees.
     peg = _peg(parameters, type_)
     time_in_force = _time_in_force(parameters, type_)
     if peg is not None and time_in_force is not TimeInForce.GTC:
@@ -163,7 +163,7 @@ def new_order(parameters: RequestParameters) -> NewOrder:
 
 
 def _quantities(parameters: RequestParameters, type_: OrderType) -> tuple[Decimal | None, Decimal | None]:
-    """`quantity` and `quoteOrderQty`: one of the two for MARKET, the first for all other types."""
+    """Return `quantity` and `quoteOrderQty`. A MARKET order has exactly one of them, others only `quantity`."""
     quantity, quote_quantity = parameters.amount("quantity"), parameters.amount("quoteOrderQty")
     if quote_quantity is not None and type_ is not OrderType.MARKET:
         raise parameter_not_required("quoteOrderQty")
@@ -177,7 +177,7 @@ def _quantities(parameters: RequestParameters, type_: OrderType) -> tuple[Decima
 def _time_in_force(parameters: RequestParameters, type_: OrderType) -> TimeInForce:
     if type_ is OrderType.LIMIT:
         return parameters.required_choice("timeInForce", TimeInForce, ExchangeError(-1115, "Invalid timeInForce."))
-    # LIMIT_MAKER and MARKET have none; sending it is an error (−1106), not ignored.
+    # LIMIT_MAKER and MARKET have no `timeInForce`; a request that sends one gets an error (−1106).
     if "timeInForce" in parameters:
         raise parameter_not_required("timeInForce")
     return TimeInForce.GTC
@@ -188,7 +188,7 @@ def _peg(parameters: RequestParameters, type_: OrderType) -> Peg | None:
     offset_type, levels = parameters.text("pegOffsetType"), parameters.integer("pegOffsetValue")
     if offset_type not in {None, "PRICE_LEVEL"}:
         raise ExchangeError(-1211, "Invalid pegOffsetType.")
-    # An offset needs type and value, and a peg that it belongs to.
+    # An offset must have both a type and a value, and is allowed only on a pegged order.
     if (offset_type is None) != (levels is None) or (levels is not None and price_type is None):
         raise bad_combination()
     if price_type is None:
@@ -229,7 +229,7 @@ def _target(parameters: RequestParameters, by_order_id: str, by_client_id: str, 
 
 
 def _halves(outcome: CancelReplaceResult, response_type: ResponseType, symbol: str) -> Json:
-    """The four fields of a cancel-replace's outcome, both in its result and in its error's `data`."""
+    """Build the four fields that describe a cancel-replace, for its result or for the `data` of its error."""
     if isinstance(outcome.cancel, ExchangeError):
         cancel_half, cancel_result = outcome.cancel.as_json(), FAILURE
     else:

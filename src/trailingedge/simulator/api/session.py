@@ -4,18 +4,18 @@ Theory of operation. The hub passes in the text of a frame and sends what comes 
 and execution are separate steps (`parse_request`, `execute`), so that the hub can delay a request, lose it or
 answer it with an error before it takes effect.
 
-`execute` takes the checks in the real exchange's order, because the order decides which error a client sees and what
-it is charged:
-1. the key that logged on must still be valid; otherwise the session ends without a reply to the request;
+`execute` makes its checks in the real exchange's order, because that order decides which error a client sees and how
+much weight it is charged:
+1. the key that logged on must still be valid; otherwise the logon ends, and the request itself gets no reply;
 2. the request weight is charged (429 or 418 if there is none left; a 418 closes the connection);
 3. the account: by the request's own `apiKey` and signature if it has any, else by the session's logon;
    `timestamp` and `recvWindow` are checked in both cases, before the signature;
 4. the handler reads its parameters and acts; methods that are free on success get their weight back.
-A logon holds one key. Subscriptions made with it (`userDataStream.subscribe`) end with it; those made with a
-signature of their own last as long as the connection.
+A connection has at most one logon. Subscriptions made under it (`userDataStream.subscribe`) end with the logon; those
+made with a signature of their own last as long as the connection.
 
-Frames that cannot be read are answered with −1135; after five of them, and at once for a request without an
-`id`, the connection is closed.
+Frames that cannot be read are answered with −1135. The connection is closed after five of them, and at once after a
+request without an `id`.
 """
 
 import json
@@ -52,7 +52,7 @@ NO_SESSION: Final = "WebSocket session not authenticated. Recommendation: use `s
 
 @dataclass(frozen=True, slots=True)
 class CloseConnection:
-    """The server closes the connection with this code and reason."""
+    """Instructs the receiver to close the connection with this code and reason."""
 
     code: int
     reason: str
@@ -60,7 +60,7 @@ class CloseConnection:
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """Frames to send, in order, and how to close the connection after them, if at all."""
+    """Holds the frames to send, in order. If `close` is set, the connection is closed after them."""
 
     frames: tuple[str, ...] = ()
     close: CloseConnection | None = None
@@ -112,7 +112,7 @@ class ClientSession:
             return self._malformed_reply("Invalid JSON.")
         if not isinstance(raw, dict):
             return self._malformed_reply("Invalid JSON request; expected an object.")
-        # The only malformed request that is not answered: a reply could not be matched to it.
+        # A request without an id is the only malformed one without a reply: a client could not match the reply to it.
         if "id" not in raw:
             return ApiResponse(close=CloseConnection(1008, "disconnected"))
         if not _legal_id(raw["id"]):
@@ -176,7 +176,7 @@ class ClientSession:
         return ApiResponse((to_frame(body), *ended), close)
 
     def frame_for(self, event: UserEvent) -> str | None:
-        """`event` as a frame for this connection; None if it did not subscribe to that account."""
+        """Return `event` as a frame, or None if this connection has no subscription to the event's account."""
         for subscription_id, account in self._subscriptions.items():
             if account == event.account:
                 return to_frame({"subscriptionId": subscription_id, "event": event.payload})
@@ -245,7 +245,7 @@ class ClientSession:
         }
 
     def _authorize(self, request: ApiRequest, now_ms: int, lag_s: float) -> SignedCall:
-        """The arguments for an account method: the account of the request's own key, else of the logon."""
+        """Build the arguments of an account method. The account is that of the request's own key, else of the logon."""
         parameters = request.parameters
         if "apiKey" in parameters or "signature" in parameters:
             _, account = self._verify_signature(parameters, now_ms)
@@ -278,7 +278,7 @@ class ClientSession:
         timestamp = parameters.integer("timestamp")
         if timestamp is None:
             raise missing_parameter("timestamp")
-        # Compared as a fraction: a microsecond timestamp may be late by less than a millisecond.
+        # A microsecond timestamp keeps its fraction of a millisecond, because the bounds below apply to it, too.
         stamped_ms = timestamp / 1000 if timestamp >= MICROSECONDS else timestamp
         if stamped_ms >= now_ms + 1000:
             raise ExchangeError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
@@ -322,7 +322,7 @@ class ClientSession:
             return False
 
     def _revoked_reply(self) -> ApiResponse:
-        """The frames for a logon whose key was revoked: an error without a request id, and the logon ends."""
+        """End a logon whose key was revoked. Returns an error without id and the `eventStreamTerminated` frames."""
         refusal = invalid_api_key()
         self._exchange.record_error(self.account, refusal)
         self._logon = None

@@ -67,9 +67,9 @@ class GridCandlePath:
     def skip(self, opened: int, high: int, low: int, closed: int, volume: int, tick_count: int) -> tuple[int, int, int]:
         """The lowest, highest and last best bid of `path`, without building it; the state moves on as if it had been.
 
-        The backtest skips klines with it in which no bid can lead to an action. A rise leads to the highest price,
-        so that is the ask and the bid lies one below; a fall leads to the lowest price, so that is the bid.
-        The exception is an open that is itself the highest or lowest price: the kline before decides.
+        The backtest uses it to skip klines in which no bid can lead to an action. A rise leads to the highest price, so
+        that price is the ask and the bid is one below it; a fall leads to the lowest price, so that price is the bid.
+        If the open itself is the highest or lowest price, the kline before decides.
         """
         if self.last_price is not None and opened != self.last_price:
             self.last_move_up = opened > self.last_price

@@ -53,7 +53,7 @@ class CsvFile:
             return 0  # the size only serves a progress bar; reading the file raises the error
 
     def error(self, what: str, line: int | None = None) -> ConfigError:
-        """A ConfigError about this file: `what` is wrong, and its remedy, in one sentence."""
+        """Build a ConfigError about this file. `what` says in one sentence what is wrong and how to fix it."""
         # A zip archive of Binance holds one file of the same name; naming it twice would not help.
         inside = "" if self.member is None or self.name == self.path.with_suffix(".csv").name else f" ({self.member})"
         where = "" if line is None else f", line {line}"

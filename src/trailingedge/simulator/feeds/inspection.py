@@ -105,7 +105,7 @@ def _inspect_klines(inspection: FileInspection) -> None:
 
 
 def _inspect_batch(inspection: FileInspection, rows: Sequence[CsvRow]) -> bool:
-    """Take in a batch of plausible klines without a gap. False, with nothing taken in, if any row may be odd."""
+    """Add a batch of plausible klines without a gap. Returns False, and adds nothing, if any row may be odd."""
     try:
         cells = list(zip(*rows, strict=True))
         open_ms, close_ms = parse_times_ms(cells[0]), parse_times_ms(cells[6])
