@@ -92,11 +92,11 @@ def option(
     heading: str | None = None,
     secret: bool = False,
 ) -> T:
-    """One setting. `heading` opens a group, to which the settings after it belong too.
+    """Declare one setting. `heading` opens a group, which also contains the settings after it.
 
-    `shareable` says whether a report, a summary or a saved run shows the setting, so that these can be given away.
-    True for what decides what is traded, when and at which price. False for what names the person or the machine,
-    and for what only runs the program (logs, reconnects): a reader of a report needs none of it.
+    `shareable` says whether a report, a summary or a saved run shows the setting, all of which can be given away.
+    It is True for settings that decide the traded pair, the times and the prices. It is False for settings that name
+    the person or the machine, and for settings of the program (logs, reconnects): a report's reader needs none.
     """
     declared = {"comment": comment, "limit": limit, "heading": heading, "secret": secret, "shareable": shareable}
     declaration: T = field(default=default, metadata=declared, repr=not secret)
@@ -105,7 +105,7 @@ def option(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings, typed. None means that the exchange decides, or that the thing is not wanted."""
+    """All settings, typed. None means not set: a value of the exchange or the mode applies, or the feature is off."""
 
     trading_mode: TradingMode = option(
         TradingMode.SIM,
@@ -400,7 +400,7 @@ class Option:
         return str(value.value) if isinstance(value, Enum) else str(value).removesuffix(".0")
 
     def read(self, text: str) -> object:
-        """The value that `text` stands for. Raises ValueError with what is wrong and what to write."""
+        """Parse `text` and return the value. Raises ValueError, which names the fault and the remedy."""
         if self.choices:
             return self._choose(text)
         if self.kind is str:
@@ -479,7 +479,7 @@ class LoadedSettings:
     """The settings that were read, and everything that could not be read.
 
     `sources` gives the origin of each value by name. `unread` names the settings whose text could not be parsed;
-    they have their default here, which must not be judged further.
+    they have their default here, which must not be checked.
     """
 
     settings: Settings
@@ -647,7 +647,7 @@ def endpoints(settings: Settings) -> Endpoints | None:
 
 
 ESSENTIAL: Final = ("TRADING_MODE", "SYMBOL", "BINANCE_ED25519_API_KEY")
-"""The settings that nearly everyone has to set: where, what, and with which key."""
+"""The settings that nearly every user has to set: the mode, the pair and the API key."""
 
 _EXAMPLE_HEAD: Final = """\
 # Settings of Trailing Edge. Copy this file to .env and set what you need.

@@ -74,7 +74,7 @@ def checked_settings(
 def problems(
     settings: Settings, sources: Mapping[str, str] | None = None, unread: frozenset[str] = frozenset()
 ) -> list[str]:
-    """What must be changed before a start. Settings named in `unread` are not checked."""
+    """Return the problems that prevent a start. Settings named in `unread` are not checked."""
     found = [
         *_out_of_range(settings, sources or {}),
         *_contradictions(settings),
@@ -89,7 +89,7 @@ def problems(
 
 
 def warnings(settings: Settings) -> list[str]:
-    """What is allowed but may be a mistake, in settings without problems."""
+    """Return warnings about values that are allowed but may be mistakes. Call it for settings without problems."""
     return [
         *_odd_secrets(settings),
         *_not_used(settings),
@@ -100,9 +100,9 @@ def warnings(settings: Settings) -> list[str]:
 
 
 def problems_with_exchange(settings: Settings, rules: "SymbolRules", maker_fee: Decimal) -> list[str]:
-    """What the exchange does not allow: a setting may be stricter than its rules, never looser.
+    """Return the problems with the exchange's rules: a setting may be stricter than a rule, never looser.
 
-    Checked again whenever the exchange's rules are read, for they may change while we run.
+    Call it after each reading of the exchange's rules, because they may change while we run.
     """
     problem = [*_assets(settings, rules), *_grids(settings, rules), *_bounds(settings, rules)]
     if settings.fee is not None and settings.fee < maker_fee:
@@ -154,7 +154,7 @@ def _plain(number: Decimal) -> str:
 
 
 def _coarser(own: Decimal | None, exchange_value: Decimal) -> Decimal:
-    # A step that is no multiple of the exchange's is reported as a problem; until then its own step is safe.
+    # A step that is no multiple of the exchange's is reported as a problem; here the exchange's step replaces it.
     return exchange_value if own is None or own % exchange_value else own
 
 
@@ -281,7 +281,7 @@ def _odd_secrets(settings: Settings) -> Iterator[str]:
 
 
 def _without_telegram(settings: Settings) -> Iterator[str]:
-    """Alerts on the phone that lack token or chats. In sim they are optional, so nothing is reported."""
+    """Yield a warning if the token or the chats are missing. In sim both may be missing without a warning."""
     chats = [name for name in CHATS if OPTIONS[name].of(settings)]
     if settings.telegram_bot_token is None and chats:
         problem = f"{', '.join(chats)}: not used, because TELEGRAM_BOT_TOKEN is not set"
@@ -318,7 +318,7 @@ def _keys(settings: Settings, handed_over: bool) -> Iterator[str]:
 
 
 def _within_reach(path: Path) -> Iterator[str]:
-    """Access of others to the private key: to read it is enough to trade with it."""
+    """Yield a problem if other users can access the private key: reading it is enough to trade with it."""
     if os.name != "posix":
         return
     mode = stat.S_IMODE(path.stat().st_mode)
@@ -369,7 +369,7 @@ def _unusual(settings: Settings) -> Iterator[str]:
             f"{_is(settings, 'HARD_STOP_THRESHOLD_FRAC')}: above HARD_STOP_MAX_FRAC, so that the stop always stands "
             f"at {settings.hard_stop_max_frac}"
         )
-    # A distance of 0 is at the anchor: the spread alone is a loss as large.
+    # With a distance of 0 the stop is at the anchor, so that the spread alone reaches it.
     if min(settings.hard_stop_threshold_frac, settings.hard_stop_max_frac) == 0:
         yield "the hard stop's distance can be 0: it may then sell right after every buy"
     for name in ("MAX_DAILY_LOSS_FRAC", "MAX_DRAWDOWN_FRAC"):
@@ -385,14 +385,14 @@ def _unusual(settings: Settings) -> Iterator[str]:
 
 
 def _kept_gain(settings: Settings, fee: Decimal) -> list[str]:
-    """Whether the smallest take-profit, which gives back its callback, keeps enough to cover fees and buffer."""
+    """Return a warning if the smallest take-profit, less its callback, does not cover fees and buffer."""
     needed = 2 * float(fee) + settings.buffer
     problem = []
     for asset, scale, trigger in (
         ("BASE", settings.gain_scale_frac_base, settings.min_gain_trigger_frac_base),
         ("QUOTE", settings.gain_scale_frac_quote, settings.min_gain_trigger_frac_quote),
     ):
-        # The trail starts with the largest callback at the smallest gain: what it keeps there is the least ever.
+        # At the smallest gain the callback is its largest share, so the gain kept there is the smallest of all.
         gain = max(trigger, needed)
         factor = settings.min_factor + (settings.start_factor - settings.min_factor) * math.exp(-gain / scale)
         kept = gain * (1 - factor)

@@ -1,7 +1,7 @@
 """Logging: a log file per session, the terminal, their levels, and redaction of both.
 
-A record costs the event loop its formatting and one append to a list; a thread writes the file in batches. A disk that
-is slow or full costs log lines, never a tick. Secrets are struck out before anything is written.
+The event loop only formats a record and appends it to a list; a thread writes the file in batches. A disk that is slow
+or full loses log lines and delays no tick. Secrets are struck out before anything is written.
 """
 
 import contextlib
@@ -118,7 +118,7 @@ class _FileHandler(logging.Handler):
 
 
 class _LogWriter(BatchWriter):
-    """The session log on disk. Lines that find no room are counted, and the count stands where they are missing."""
+    """Writes the session log to disk. Lines that exceed the queue are counted, and the log shows their number."""
 
     def __init__(self, sink: Sink, redactor: Redactor) -> None:
         super().__init__("log", BATCH_EVERY_S, sink)
@@ -291,7 +291,7 @@ def setup(
 ) -> Logging:
     """Send the records of all loggers to a new file in `log_dir`, and as lines to `console`.
 
-    Either may be None: a virtual run has neither a thread nor a file. `now` names the file; session
+    `log_dir` and `console` may be None: a virtual run has neither. `now` names the file; session
     logs older by `retention_days` are deleted, 0 keeps all. `console_journal` puts the level before each line as
     the journal reads it. `link(new, target)` makes latest.log, and may fail with OSError, as may the file
     of `open_file` at any time. Raises ConfigError when no file can be made.

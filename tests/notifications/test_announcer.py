@@ -218,7 +218,8 @@ ARMED_TRAIL = compute_trail(
         pytest.param(
             UnknownOrderWithOurId(OWN, 99),
             logging.ERROR,
-            f"order 99 carries this bot's id and was not sent by it: another instance trades this account ({OWN})",
+            "order 99 has this bot's id prefix but was not sent by this process: another instance "
+            f"trades this account ({OWN})",
             id="order of another instance",
         ),
         pytest.param(
@@ -345,8 +346,8 @@ def test_new_rules_are_worded_by_their_grid() -> None:
 
 ESCAPING = str(ClientOrderId(ExitKind.ESCAPE, NUMBER))
 TAKES = (
-    "taker escape: SELL 1.0000 ETH at 2553.00 FDUSD or more, taken from the book at once: what fills pays the taker "
-    f"fee, the rest is cancelled ({ESCAPING})"
+    "taker escape: SELL 1.0000 ETH at 2553.00 FDUSD or more, taken from the book at once: the filled part "
+    f"pays the taker fee, the rest is cancelled ({ESCAPING})"
 )
 
 

@@ -189,8 +189,8 @@ NOTHING = event_messages.ExitResult(
         (
             order_messages.taker_escape(RULES, Side.SELL, ONE, PRICE, "TE-e-lx3k9"),
             (
-                "taker escape: SELL 1.0000 ETH at 2551.20 FDUSD or more, taken from the book at once: what "
-                "fills pays the taker fee, the rest is cancelled (TE-e-lx3k9)"
+                "taker escape: SELL 1.0000 ETH at 2551.20 FDUSD or more, taken from the book at once: the "
+                "filled part pays the taker fee, the rest is cancelled (TE-e-lx3k9)"
             ),
         ),
         (

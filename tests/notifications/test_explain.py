@@ -84,9 +84,9 @@ CASES = {
         ),
         "2505.5",
         (
-            "Not selling yet: a sale at the trail, 2502.43, would not pay both fees, one at 2505.00 would; the "
-            "bid is 2505.50 FDUSD. The best bid was 2506.00, a gain of +0.24 % in FDUSD. Hard stop 2487.50, -0.72"
-            " % from here: it sells everything when the bid stays there for 1.0 s."
+            "Not selling yet: a sale at the trail, 2502.43, would not pay both fees, but a sale at 2505.00 "
+            "would; the bid is 2505.50 FDUSD. The best bid was 2506.00, a gain of +0.24 % in FDUSD. Hard stop "
+            "2487.50, -0.72 % from here: it sells everything when the bid stays there for 1.0 s."
         ),
     ),
     "in base, the price fell past the profit": Case(

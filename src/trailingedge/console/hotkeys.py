@@ -39,7 +39,7 @@ HINTS: Final = "x flip · c cancel · s status · w why · p pause · r resume �
 
 
 class Hotkey(Enum):
-    """The keys, and by name the operator commands that they stand for."""
+    """The hotkeys. Each member has the name of its operator command."""
 
     FLIP = "x"
     CANCEL = "c"
@@ -57,7 +57,7 @@ class Hotkey(Enum):
 
     @property
     def is_question(self) -> bool:
-        """The answer has to be shown. The other commands answer by an alert, which is shown anyway."""
+        """Whether the UI has to show the answer. The other commands answer by an alert, which is shown anyway."""
         return self in (Hotkey.STATUS, Hotkey.WHY, Hotkey.HELP)
 
 
@@ -108,7 +108,7 @@ class HotkeyReader:
             key = parse_hotkey(line)
             if key is None:
                 continue
-            # The only way from this thread to the loop that is safe.
+            # No other call from this thread to the loop is safe.
             try:
                 self._loop.call_soon_threadsafe(self._deliver, key)
             except RuntimeError:  # the loop is closed, the daemon has ended
@@ -124,7 +124,7 @@ def read_hotkeys(
     on_enter: Callable[[], None] = lambda: None,
     ended: Callable[[], None] = lambda: None,
 ) -> HotkeyReader | None:
-    """A started reader of `stdin`, or None where that is no terminal. Call it from the main thread."""
+    """Start a reader of `stdin`; return None if `stdin` is no terminal. Call this from the main thread."""
     try:
         if stdin is None or not stdin.isatty():
             return None

@@ -1,6 +1,6 @@
 """The live UI of the terminal: a status panel that is redrawn in place while lines scroll above it.
 
-A thread draws, a few times a second at most. The methods only queue what is to be shown: they never wait and never
+A thread draws, a few times a second at most. The methods only queue lines and the status: they never wait and never
 raise, so that a terminal that is paused or gone does not delay a tick.
 """
 
@@ -25,7 +25,7 @@ IDLE_CHECK_S: Final = 1.0  # without new lines the terminal's size and the statu
 class LiveUi:
     """An `InteractiveUi` that draws on `terminal`, to which `stream` writes.
 
-    `title` stands in the panel until there is a status. `keys`: hotkeys are read, so their hints are shown.
+    The panel shows `title` until the first status. `keys`: hotkeys are read, so the panel shows their hints.
     """
 
     def __init__(

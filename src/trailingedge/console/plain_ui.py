@@ -21,7 +21,7 @@ CLOSE_TIMEOUT_S: Final = 1.0  # how long a paused terminal may delay the shutdow
 
 
 class OperatorUi(Protocol):
-    """The UI as the trading node sees it."""
+    """The methods of a UI that the trading node calls."""
 
     def print_line(self, text: str) -> None:
         """Show `text`, which may have several lines, above everything that is redrawn."""
@@ -44,7 +44,7 @@ class InteractiveUi(OperatorUi, Protocol):
     """A UI at a terminal on which a person may be typing."""
 
     def on_enter(self) -> None:
-        """Enter was pressed, which moved the cursor. May be called from any thread."""
+        """Note that Enter was pressed and has moved the cursor. Any thread may call this."""
         ...
 
 

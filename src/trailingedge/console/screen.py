@@ -1,6 +1,6 @@
-"""The layout of the live screen: log lines scroll above a status panel. Pure: it returns the text to write.
+"""The layout of the live screen: log lines scroll above a status panel. It returns text and writes none.
 
-From the bottom up: a row of hints, the row on which a person types, the panel, the lines. Lines scroll in a scroll
+The rows are, from the bottom up: hints, the row for typing, the panel, the log lines. Lines scroll in a scroll
 region (DECSTBM) that is set at the beginning of a write and reset at its end, so that a process that is killed
 leaves a usable screen. The terminal echoes what is typed; each write saves and restores the cursor, so that the
 echo is not overwritten. The hints are the last row because Enter on the last row would scroll the whole screen.
@@ -37,7 +37,7 @@ _CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160)), "?") | {ord("\t
 
 
 class Screen:
-    """The screen as it was last written. `hints` is the text of the last row, `height` the panel's rows."""
+    """The state of the screen after the last write. `hints` is the last row's text, `height` the panel's row count."""
 
     def __init__(self, hints: str) -> None:
         self._hints = StyledText(f"  {hints}", TextStyle.FAINT)
@@ -50,7 +50,7 @@ class Screen:
     def paint(
         self, lines: Sequence[str], rows: Sequence[PanelRow], size: tuple[int, int], *, entered: bool = False
     ) -> str:
-        """The text that scrolls `lines` in above a panel of `rows`; "" when nothing changes.
+        """Return the text that adds `lines` above a panel of `rows`; "" if nothing changes.
 
         `size` is in columns and rows. `entered`: Enter was pressed, so that the row for typing is cleared.
         """
@@ -130,7 +130,7 @@ class Screen:
 
     @staticmethod
     def _framed(text: str, then: str) -> str:
-        """One write with a hidden cursor; `then` puts the cursor where it belongs."""
+        """Return `text` as one write with a hidden cursor; `then` moves the cursor to its place."""
         return f"{_HIDE}{_SAVE}{text}{then}{_SHOW}"
 
 

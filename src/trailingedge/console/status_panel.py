@@ -1,4 +1,4 @@
-"""The status panel: rows of text for any width, and which words stand out in them. `console.screen` draws them."""
+"""The status panel as rows of styled text that fit a given width. `console.screen` draws the rows."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -57,9 +57,9 @@ def as_lines(view: StatusView, width: int, quiet_s: float = 0.0) -> list[str]:
 
 
 def panel_rows(view: StatusView, width: int, quiet_s: float = 0.0) -> list[PanelRow]:
-    """A heading, then the position and the next levels. `quiet_s` is the age of `view`.
+    """Return the rows: a heading, the position and the next levels. `quiet_s` is the age of `view` in seconds.
 
-    Two cells share a row where both fit into half of the width.
+    Two cells share a row if each fits into half of the width.
     """
     left = [_cell("price", _price(view)), _cell("anchor", *_anchor(view)), _cell("take-profit", _take_profit(view))]
     # While quote is held a stop sells nothing: it shuts the gate.
@@ -113,14 +113,14 @@ def columns(text: str) -> int:
 
 
 def _head(view: StatusView, width: int, quiet_s: float) -> list[PanelRow]:
-    """The heading row. The title shrinks to the pair before the state of the data moves to a row of its own."""
+    """Return the heading. On a narrow screen the title is shortened, then the data's state gets a row of its own."""
     pair = heading(view.mode, view.rules.symbol)
     titles = (f"{pair} · {position(view)}", f"{pair} · {activity(view)}", pair)
     return _ruled(titles, _health(view, quiet_s), width)
 
 
 def _ruled(titles: Sequence[str], right: StyledText, width: int) -> list[PanelRow]:
-    """A rule from edge to edge with the longest of `titles` that leaves room for `right`, which is always shown."""
+    """Return a full-width rule with the longest of `titles` that leaves room for `right`. It always shows `right`."""
     for title in titles:
         rule = width - columns(title) - columns(right.text) - 8
         if rule >= 1:
@@ -140,7 +140,7 @@ def _ruled(titles: Sequence[str], right: StyledText, width: int) -> list[PanelRo
 
 
 def _health(view: StatusView, quiet_s: float) -> StyledText:
-    """The state of the data: how old it is, or what is missing."""
+    """Return the age of the data, or name the missing data or connection."""
     reconnects = f" · reconnects {view.reconnects}" if view.reconnects else ""
     # First of all: if the status is old, all the rest on the panel is old as well.
     if quiet_s >= UPDATE_OVERDUE_S:
@@ -222,7 +222,7 @@ def _take_profit(view: StatusView) -> str:
 
 
 def _idle(view: StatusView) -> str | None:
-    """Why no profit is taken now at any price."""
+    """Return the text that tells why no take-profit is possible now; None if one is possible."""
     blocks = view.exit_blocks
     if TradeBlock.EXIT_IN_PROGRESS in blocks:
         return "–"
@@ -262,7 +262,7 @@ def _order(view: StatusView) -> tuple[str, TextStyle]:
 
 
 def _pauses(view: StatusView) -> list[PanelRow]:
-    """What keeps the bot from trading, and what an order waits for; usually nothing."""
+    """Return rows on an order's obstacle, a halt, a pause and breakers; usually there are none."""
     found: list[PanelRow] = []
     if view.active_exit is not None and view.active_exit.obstacle is not None:
         found.append(_cell("waits", view.active_exit.obstacle.value, TextStyle.WARNING))
@@ -277,7 +277,7 @@ def _pauses(view: StatusView) -> list[PanelRow]:
 
 
 def _active_in_pause(view: StatusView) -> str:
-    """What a pause does not stop."""
+    """Return the words for the activity that continues during a pause."""
     if view.active_exit is not None and view.active_exit.side is Side.SELL:
         return "the sale goes on"
     return "only the hard stop is active" if view.regime is Regime.BASE else "no buy-back"

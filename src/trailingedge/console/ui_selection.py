@@ -19,7 +19,7 @@ class UiStyle(Enum):
 
 
 def choose_style(*, stdout_is_tty: bool, no_color: bool, plain: bool, term: str | None, platform: str) -> UiStyle:
-    """The style by standard output and the user's wishes; standard input does not matter."""
+    """Choose the style by standard output and the user's wishes. Standard input has no influence."""
     # An unset TERM means no terminal that we know, but for Windows, which never sets it.
     able = term != "dumb" and (bool(term) or platform == _WITHOUT_TERM)
     return UiStyle.LIVE if stdout_is_tty and able and not (no_color or plain) else UiStyle.PLAIN

@@ -27,7 +27,7 @@ def unfunded(
     reserve_quote: Decimal = ZERO,
     locked: Mapping[str, Decimal] = _NONE_LOCKED,
 ) -> str:
-    """Neither asset suffices for an order. `base` and `quote` are without the reserves.
+    """Return the alert that neither asset suffices for an order. `base` and `quote` exclude the reserves.
 
     `locked` is the amounts locked in orders that are not ours, by asset.
     """
@@ -59,21 +59,21 @@ def holding(rules: SymbolRules, regime: Regime, anchor: AnyNumber, origin: Origi
 
 
 def anchor_changed(rules: SymbolRules, regime: Regime, anchor: AnyNumber, origin: Origin) -> str:
-    """A new anchor that no exit of ours explains, and that moves the take-profit and the stop."""
-    # While quote is held the stop sells nothing: a close too far above the anchor shuts the gate.
+    """Return the alert on a new anchor that no exit of ours explains. It moves the take-profit and the stop."""
+    # While quote is held, the stop sells nothing: it shuts the gate when a candle closes too far above the anchor.
     stop = "hard stop" if regime is Regime.BASE else "gate"
     return f"{holding(rules, regime, anchor, origin)}; take-profit and {stop} are measured from it now"
 
 
 def idle_remainder(rules: SymbolRules, amount: Decimal, asset: str) -> str:
-    """An exit ended half-way and left some of the other asset."""
+    """Return the alert on `asset` that an exit ended half-way has left over."""
     grid = rules.step_size if asset == rules.base_asset else rules.tick_size
     trade = "buy-back" if asset == rules.base_asset else "sale"
     return f"idle remainder: {format_on_grid(amount, grid)} {asset} are not traded before the next {trade}"
 
 
 def market_stale(rules: SymbolRules, age_s: float, regime: Regime | None = None, *, stop: bool = False) -> str:
-    """`stop`: the hard stop would be checked if there were prices."""
+    """Return the alert on missing market data. `stop`: a hard stop is set, and needs prices to be checked."""
     text = f"no market data for {age_s:.0f} s; no new orders until it returns"
     return text + _holding_without_stop(rules, regime, stop=stop)
 
@@ -84,13 +84,13 @@ def market_recovered(silent_s: float) -> str:
 
 
 def account_lost(rules: SymbolRules, away_s: float, regime: Regime | None = None, *, stop: bool = False) -> str:
-    """`stop`: the hard stop would be checked if orders could be sent."""
+    """Return the alert on the lost account connection. `stop`: a hard stop is set, and needs orders to act."""
     text = f"no account connection for {away_s:.0f} s; no orders and no cancels until it returns"
     return text + _holding_without_stop(rules, regime, stop=stop)
 
 
 def _holding_without_stop(rules: SymbolRules, regime: Regime | None, *, stop: bool) -> str:
-    """The asset at risk, and that its hard stop cannot act."""
+    """Return a clause that names the asset held and, for the base asset, says that its hard stop cannot act."""
     if regime is None:
         return ""
     unwatched = ", and the hard stop cannot act until then" if stop and regime is Regime.BASE else ""

@@ -1,6 +1,6 @@
 """The announcer: turns each event of the trading core into one line for the log, or into an alert.
 
-The texts come from the `*_messages` modules. Here is decided how important a line is, and how often it may come.
+The texts come from the `*_messages` modules. This module decides the level of a line and how often it is repeated.
 """
 
 import logging
@@ -65,7 +65,7 @@ from trailingedge.strategy.strategy_events import (
 
 logger = logging.getLogger(__name__)
 
-# Rejects that do not pass by themselves, or not soon: a person may have to change something.
+# Rejects that will continue for long or until a person changes something.
 _FOR_A_PERSON: Final = frozenset(
     {RejectReason.NOT_TRADING, RejectReason.UNAUTHORIZED, RejectReason.BAD_REQUEST, RejectReason.OTHER}
 )
@@ -75,10 +75,10 @@ _REPEAT_AFTER_MS: Final = HOUR_MS  # a price near an edge of the channel crosses
 class Announcer:
     """Sends the text of each event to the log or to `alerts`.
 
-    `market_ms` returns the exchange's time, from which durations are counted. `view` returns the current status
+    `market_ms` returns the exchange's time; durations are measured with it. `view` returns the current status
     for texts that need more than their event holds. `followed` are the breakouts that the settings trade. A flip
-    expires when no order rests within `flip_timeout_s`. `reject_text` is the exchange's reason for rejecting the
-    last order, None once it accepts one.
+    expires when none of its orders rests within `flip_timeout_s`. `reject_text` is the exchange's reason for
+    rejecting the last order; None after the exchange has accepted an order.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Announcer:
         self._view = view
         self._followed = followed
         self._flip_timeout_s = flip_timeout_s
-        self._announced_escape: str | None = None  # the client order id of the last one
+        self._announced_escape: str | None = None  # the client order id of the last escape announced
         self._sent_ms: dict[object, int] = {}  # when a kind of alert was last sent
         self._statistics = statistics
         self._alerts = alerts
@@ -140,7 +140,7 @@ class Announcer:
                 pass
 
     def _announce_escape(self, event: OrderPlaced | OrderReplaced | OrderFilled | OrderCancelled) -> None:
-        """An alert for the first event of an order that may take; that may be its fill already."""
+        """Send an alert at the first event of a taker order; the first event can already be the fill."""
         own = own_id(event.client_order_id)
         if own is None or own.kind is not ExitKind.ESCAPE or self._announced_escape == event.client_order_id:
             return
@@ -150,7 +150,7 @@ class Announcer:
         self._alerts.send(text, logging.WARNING)
 
     def _announce_reject(self, event: OrderRejected) -> None:
-        """The first of several rejects in a row: an alert where a person may have to act, else a log line."""
+        """Announce the first of several rejects in a row: by an alert if a person may have to act, else in the log."""
         text = order_messages.order_rejected(event.client_order_id, event.code, event.text)
         if event.in_a_row > 1:
             logger.debug("%s", text)
@@ -210,8 +210,8 @@ class Announcer:
             case ExitStarted():
                 self._alerts.send(event_messages.exit_armed(rules, event.kind, event.side))
             case HardStopTriggered():
-                # The price confirmed the stop, so the loss shown is the one that was judged, not the one of the later
-                # fills.
+                # The loss shown is that at `event.price`, the price that confirmed the stop. The later fills may differ
+                # from it.
                 loss_frac = 1.0 - float(event.price) / event.anchor_price
                 self._alerts.send(
                     event_messages.hard_stop(rules, event.price, loss_frac, event.distance), logging.WARNING
@@ -241,7 +241,7 @@ class Announcer:
                 self._alerts.send(text, logging.WARNING)
             case Funded():
                 self._alerts.send(account_messages.funded(rules, event.regime))
-            # With a previous regime and no exit of ours behind it, the anchor moved under the owner's position: an
+            # The bot held a position already and no exit of ours changed the anchor, so the owner is told by an
             # alert.
             case RegimeSet(origin=Origin.MARKET | Origin.OUTSIDE, previous=Regime()):
                 self._alerts.send(account_messages.anchor_changed(rules, event.regime, event.price, event.origin))
@@ -284,19 +284,19 @@ class Announcer:
                 logger.debug("event without a text of its own: %s", event)
 
     def _position(self) -> tuple[Regime | None, bool]:
-        """The asset held, and whether it has a hard stop to check."""
+        """Return the asset held, and whether a stop is set for it."""
         view = self._view()
         return (None, False) if view is None else (view.regime, view.stop is not None)
 
     def _reason(self, refused: CommandRefused) -> str:
-        """The strategy's reason, in words that say what pauses trading and until when."""
+        """Return the reason of the refusal; while trading is paused, name the cause and the end of the pause."""
         view = self._view()
         if view is None:
             return refused.reason
         return risk_messages.refusal_reason(refused.reason, view.trips, paused=view.paused)
 
     def _send_once_an_hour(self, topic: object, text: str) -> None:
-        """An alert at most once an hour for each topic, a DEBUG line in between."""
+        """Send `text` as an alert at most once an hour for each topic; in between, log it as a DEBUG line."""
         now_ms = self._market_ms()
         sent_ms = self._sent_ms.get(topic)
         if sent_ms is not None and now_ms - sent_ms < _REPEAT_AFTER_MS:

@@ -31,10 +31,10 @@ def build_status(
     replaces: int = 0,
     halt_reason: str | None = None,
 ) -> StatusView:
-    """The current status.
+    """Return the current status.
 
-    `budget_short`: the order limit forbids a replace now. `reject_text` is the exchange's reason where it rejected
-    the last order; `replaces` counts those of the exit in progress.
+    `budget_short`: the order limit forbids a replace now. `reject_text` is the exchange's reason if it rejected the
+    last order, else None; `replaces` counts the replaces of the exit in progress.
     """
     rules, decision = trader.rules, trader.decision
     base, quote = (_balance(snapshots.balances, asset) for asset in (rules.base_asset, rules.quote_asset))
@@ -86,7 +86,7 @@ def with_decision(view: StatusView, decision: Decision, stop_confirm_s: float) -
     shown = channel if channel is not None and channel.full else None
     blocked = stop_blocks(view.active_exit, halted=view.halted, funded=bool(decision.state.funded))
     stop = None if blocked else decision.stop_price
-    # The price has fallen through the trail and on below break-even: the level takes no profit any more.
+    # The price has fallen through the trail and below break-even: the take-profit level cannot act any more.
     passed = trail is not None and trail.drawdown >= trail.callback and not trail.due
     return replace(
         view,
@@ -156,7 +156,7 @@ def _exit_view(
 def _obstacle(
     trader: TradingCore, view: StatusView, *, fresh: bool, budget_short: bool, rejected: bool
 ) -> QuoteObstacle | None:
-    """The first reason that applies for an order that does not follow the price, the most severe first."""
+    """Return the most severe reason why the order does not follow the price; None if no reason applies."""
     chase, order = trader.maker_exit, trader.maker_exit.order
     progress = chase.progress()
     found = {
@@ -169,5 +169,5 @@ def _obstacle(
         QuoteObstacle.BALANCES: chase.idle and progress is not None and not progress.idle,
         QuoteObstacle.BUDGET: budget_short,
     }
-    # A dict keeps its order: what blocks everything comes before what only delays the next replace.
+    # A dict keeps its order: obstacles to all orders precede those that only delay the next replace.
     return next((obstacle for obstacle, met in found.items() if met), None)

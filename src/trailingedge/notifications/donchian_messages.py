@@ -5,7 +5,7 @@ from trailingedge.notifications.event_messages import FLIP, AnyNumber, price
 
 
 def breakout(rules: SymbolRules, close: AnyNumber, bound: AnyNumber, *, up: bool, traded: bool = True) -> str:
-    """`traded`: the settings make an exit of a breakout in this direction."""
+    """Return the alert on a breakout. `traded`: the settings start an exit on a breakout in this direction."""
     where, setting = ("above", "BREAKOUT_ENTRY") if up else ("below", "BREAKOUT_EXIT")
     text = f"breakout: a candle closed at {price(rules, close)}, {where} the channel's {price(rules, bound)}"
     return text if traded else f"{text}; no order is placed for it ({setting}=false)"
@@ -18,12 +18,12 @@ def squeeze(rules: SymbolRules, width: AnyNumber, narrower_frac: float) -> str:
 
 
 def gate_shut(rules: SymbolRules, at: AnyNumber, *, by_flush: bool, mid: AnyNumber | None = None) -> str:
-    """`mid` is the middle of the channel in force; None before there are enough candles for a channel."""
+    """Return the alert that the gate is shut. `mid` is the middle of the channel; None while candles are too few."""
     if by_flush:
         cause, side = f"the hard stop sold at {price(rules, at)}", "above"
     else:
         cause, side = f"a candle closed at {price(rules, at)}, too far above the anchor", "below"
-    # The middle moves with each candle, so its price is that of now.
+    # The middle moves with each candle, so the text calls its price the present one.
     level = "the channel's middle" if mid is None else f"the channel's middle (now {price(rules, mid)})"
     return (
         f"gate shut: {cause}; no buy-back of {rules.base_asset} until a candle closes {side} {level}; "
@@ -32,6 +32,6 @@ def gate_shut(rules: SymbolRules, at: AnyNumber, *, by_flush: bool, mid: AnyNumb
 
 
 def gate_open(rules: SymbolRules, close: AnyNumber, mid: AnyNumber) -> str:
-    """The close is the new anchor."""
+    """Return the alert that the gate is open. `close` is the new anchor."""
     crossed = f"a candle closed at {price(rules, close)}, across the channel's middle {price(rules, mid)}"
     return f"gate open: {crossed}; {rules.base_asset} may be bought back again, and that close is the new anchor"

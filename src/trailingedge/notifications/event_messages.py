@@ -1,8 +1,8 @@
 """Alert and log texts: one line for each change of state, the same in the terminal, the log and on the phone.
 
-Each line begins with the name of the change, then comes what happened with its numbers and units, then what the
-bot does next, and where it matters what the reader can do. Amounts stand on the symbol's grid. Fractions become
-percent here, and only here.
+Each line names the change first, then describes it with numbers and units, then says what the bot does next and,
+if the reader can act, how. Amounts are rounded to the symbol's grid. Fractions become percentages in this module
+only.
 """
 
 import math
@@ -30,7 +30,7 @@ EXIT_NAMES: Final[Mapping[ExitKind, str]] = {
 
 END_REASONS: Final[Mapping[ExitEndReason, str]] = {
     ExitEndReason.FILLED: "filled",
-    ExitEndReason.DUST: "filled, but for a rest too small to trade",
+    ExitEndReason.DUST: "filled, except for a remainder too small to trade",
     ExitEndReason.CANCELLED: "cancelled by the operator",
     ExitEndReason.STOPPED: "a candle closed too far above the anchor",
     ExitEndReason.PAUSED: "trading is paused",
@@ -39,10 +39,10 @@ END_REASONS: Final[Mapping[ExitEndReason, str]] = {
     ExitEndReason.FUNDS_GONE: "the funds were moved outside this bot",
 }
 
-# The strategy's commands bear the hotkeys' letters; texts that are read without a keyboard need words.
+# The strategy names its commands by the letters of the hotkeys; a text on a phone needs words instead.
 COMMAND_NAMES: Final[Mapping[str, str]] = {"x": "flip", "c": "cancel"}
 
-# The four words that all other texts use: explained by the hotkeys' help and by the report's page.
+# The four special words of all other texts. The hotkeys' help and the report's page show these explanations.
 GLOSSARY: Final[Mapping[str, str]] = {
     "anchor": "the price at which it came into the asset it holds; gain and loss are measured from it",
     "channel": "highest and lowest close (or high and low, DONCHIAN_SOURCE) of the last candles, and their middle",
@@ -50,11 +50,11 @@ GLOSSARY: Final[Mapping[str, str]] = {
     "trail": "the level that follows the best price once the gain is large enough; at it the profit is taken",
 }
 
-# How to give a command: by key, from the phone, in a shell. A text does not know where it is read.
+# Ways to give a command: by key, from the phone, in a shell. Each text names all three, for any reader.
 RESUME: Final = "'r', /resume or trailing-edge resume"
 FLIP: Final = "'x', /flip or trailing-edge flip"
 
-_FINEST: Final = Decimal("0.00000001")  # the exchange keeps no account of less
+_FINEST: Final = Decimal("0.00000001")  # the exchange counts no smaller amount
 _COARSE_FRAC: Final = 0.01  # from this distance on one decimal is enough
 
 
@@ -102,7 +102,7 @@ def amounts(rules: SymbolRules, of_assets: Mapping[str, Decimal]) -> str:
 
 
 def _amount(rules: SymbolRules, asset: str, amount: Decimal) -> str:
-    """An amount on the symbol's grid where that shows it to a hundredth, else as finely as the exchange counts."""
+    """Format an amount on the symbol's grid if it is at least 100 steps, else with all decimals of the exchange."""
     grid = {rules.base_asset: rules.step_size, rules.quote_asset: rules.tick_size}.get(asset)
     # A fee of 0.0004 FDUSD on a grid of 0.01 would read as 0.00.
     if grid is not None and abs(amount) >= 100 * grid:
@@ -184,7 +184,7 @@ def held_asset(rules: SymbolRules, regime: Regime | None) -> str:
 
 
 def shutdown(reason: str, rules: SymbolRules | None = None, regime: Regime | None = None) -> str:
-    """The last line of a session. With `rules` and `regime`, also what nothing watches until the next start."""
+    """Return the last line of a session. With `rules` and `regime`, it names what is missing until the next start."""
     if rules is None or regime is None:
         return f"shutdown: {reason}"
     missing = "no hard stop" if regime is Regime.BASE else f"no buy-back of {rules.base_asset}"
@@ -197,7 +197,7 @@ def ended(reason: str) -> str:
 
 
 def order_left(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
-    """An order that may still be open after the end. The next start adopts an exit, and cancels a probe order."""
+    """Return the text on an order that may still be open after the session's end."""
     own = own_id(client_order_id)
     # The next start finds the order by its id: it adopts the order of an exit, and cancels a jumpstart or a marker.
     probe = own is not None and own.kind in (ExitKind.JUMPSTART, ExitKind.NOTE)
@@ -220,8 +220,8 @@ def leftovers_unclear() -> str:
 def take_profit_armed(
     rules: SymbolRules, side: Side, now: AnyNumber, best_gain_frac: float, drawdown_frac: float
 ) -> str:
-    """`now` is the price that armed it; the fractions are of the anchor."""
-    # The reader wants the gain that is being sold, after the drawdown that triggered it, and the best for comparison.
+    """Return the alert on an armed take-profit. `now` is the price that armed it; the fractions are of the anchor."""
+    # The text gives the present gain, which is the best gain less the drawdown, and then the best for comparison.
     gain, best = percent(best_gain_frac - abs(drawdown_frac)), percent(best_gain_frac)
     return (
         f"take-profit armed: gain {gain} in {_result_asset(rules, side)} since the anchor (best {best}); "
@@ -230,7 +230,7 @@ def take_profit_armed(
 
 
 def hard_stop(rules: SymbolRules, now: AnyNumber, loss_frac: float, limit_frac: float) -> str:
-    """`now` is the price that confirmed it; the fractions are of the anchor."""
+    """Return the alert on the hard stop. `now` is the price that confirmed it; the fractions are of the anchor."""
     loss, limit = percent(-abs(loss_frac)), percent(-abs(limit_frac))
     return (
         f"hard stop: loss {loss} (limit {limit}) since the anchor; selling all {rules.base_asset} "
@@ -239,7 +239,7 @@ def hard_stop(rules: SymbolRules, now: AnyNumber, loss_frac: float, limit_frac: 
 
 
 def manual_flip(rules: SymbolRules, side: Side, now: AnyNumber | None, timeout_s: float | None = None) -> str:
-    """`now` is None without market data: then the order waits for it, `timeout_s` at most."""
+    """Return the alert on a flip. If `now` is None, its order waits for market data, at most `timeout_s` seconds."""
     if now is not None:
         return f"manual flip: {_acts(rules, side)} near {price(rules, now)}"
     long = "too long" if timeout_s is None else f"longer than {duration(timeout_s)}"
@@ -254,12 +254,12 @@ def breakout_armed(rules: SymbolRules, side: Side, now: AnyNumber | None) -> str
 
 
 def exit_armed(rules: SymbolRules, kind: ExitKind, side: Side) -> str:
-    """An exit of a kind without numbers of its own."""
+    """Return the alert on the start of any other kind of exit."""
     return f"{EXIT_NAMES[kind]} armed: {_acts(rules, side)}"
 
 
 def exit_taken_over(previous: ExitKind) -> str:
-    """A flip in the direction of the exit in progress only changes its kind."""
+    """Return the alert that a flip takes over the exit in progress, whose direction is the same."""
     return f"manual flip: the {EXIT_NAMES[previous]} in progress goes on as your flip"
 
 
@@ -276,8 +276,8 @@ def _acts(rules: SymbolRules, side: Side) -> str:
 class ExitResult:
     """The outcome of one exit.
 
-    `slippage_frac` is against the mid price when the exit began, positive where it cost. `result_frac` is the
-    unit value won since the anchor, after fees. Either is None where there is nothing to compare.
+    `slippage_frac` is measured against the mid price at the start of the exit; a loss is positive. `result_frac` is
+    the unit value gained since the anchor, after fees. Each is None if a price to compare with is missing.
     """
 
     kind: ExitKind
@@ -312,7 +312,7 @@ def exit_slow(rules: SymbolRules, kind: ExitKind, age_s: float, filled: Decimal,
 
 
 def _filled(rules: SymbolRules, result: ExitResult) -> str:
-    """What was traded and what came of it: a sale is measured in quote, a buy-back in base."""
+    """Describe the fills of an exit and its result, which is in quote for a sale and in base for a buy-back."""
     done = "sold" if result.side is Side.SELL else "bought back"
     # Σ quote / Σ base over all fills of the exit: the price that becomes the next anchor.
     average = price(rules, result.filled_quote / result.filled_base) if result.filled_base else "none"
@@ -327,7 +327,7 @@ def _filled(rules: SymbolRules, result: ExitResult) -> str:
 
 
 def _slippage(slippage_frac: float | None) -> str:
-    """Slippage, called better or worse in words: a sign could be read either way."""
+    """Describe the slippage by "better" or "worse", because the meaning of a sign would be unclear."""
     if slippage_frac is None:
         return ""
     share = round(abs(slippage_frac) * 100, 2)
@@ -337,7 +337,7 @@ def _slippage(slippage_frac: float | None) -> str:
 
 
 def _result_asset(rules: SymbolRules, side: Side) -> str:
-    """What an exit is measured in: a sale in quote, a buy-back in the base asset it brings more of."""
+    """Return the asset in which the result of an exit is measured: quote for a sale, base for a buy-back."""
     return rules.quote_asset if side is Side.SELL else rules.base_asset
 
 
@@ -376,12 +376,12 @@ def paused(rules: SymbolRules | None = None) -> str:
 
 
 def paused_already(rules: SymbolRules | None = None) -> str:
-    """The second pause in a row."""
+    """Return the answer to a pause command while trading is paused already."""
     return f"already paused, resume with {RESUME}; {stop_stays_active(rules)}"
 
 
 def stop_stays_active(rules: SymbolRules | None = None) -> str:
-    """What neither a pause nor a breaker suspends."""
+    """Return a clause that the hard stop stays active. Pauses and breakers do not suspend it."""
     return f"the hard stop stays active while {'the base asset' if rules is None else rules.base_asset} is held"
 
 
@@ -391,12 +391,12 @@ def resumed() -> str:
 
 
 def nothing_to_resume() -> str:
-    """A resume although nothing was paused."""
+    """Return the answer to a resume command while trading is not paused."""
     return "nothing to resume: trading was not paused"
 
 
 def command_refused(command: str, reason: str) -> str:
-    """An operator command that was not carried out. `command` is the strategy's letter or a command's name."""
+    """Return the text that an operator command is refused. `command` is its letter in the strategy or its name."""
     return f"{COMMAND_NAMES.get(command, command)} refused: {reason}"
 
 

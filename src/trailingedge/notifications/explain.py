@@ -1,8 +1,8 @@
 """The answer to `why`: in two or three sentences, why the bot trades or does not, and at which prices that changes.
 
-Pure functions from a decision of the strategy and the status of the same tick. The first sentence says what is done
-or not done and why, the others what may happen next. Prices come first, each with its distance from the price now;
-the rule behind it follows in brackets.
+All functions are pure; they take a decision of the strategy and the status of the same tick. The first sentence says
+what the bot does or does not do, and why. The others say what may happen next: a price, its distance from the present
+price, and the rule for that price in brackets.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ _PURPOSES: Final[Mapping[ExitKind, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class _DirectionWords:
-    """The words for one of the two directions: a take-profit sells into a fall, and buys back into a rise."""
+    """The words for one direction of an exit: a sale, or a buy-back."""
 
     doing: str
     act: str
@@ -69,11 +69,11 @@ _BUYING: Final = _DirectionWords("buying back", "buy back", "buys back", "ask", 
 
 
 def why(view: StatusView, decision: Decision | None) -> str:
-    """The sentences. `view` and `decision` are of the same tick; `decision` is None before the first."""
+    """Return the answer. `view` and `decision` are of the same tick; `decision` is None before the first tick."""
     if decision is None or decision.state.funded is None:
         return "Not trading yet: the bot is still starting."
-    # The first that applies answers. The order is that of the strategy's own table, from what forbids everything
-    # down to what only waits for a price.
+    # The first function that returns sentences gives the answer. They are in the order of the strategy's own table:
+    # obstacles to all trading come first, waiting for a price comes last.
     sentences = (
         _halted(view)
         or _exiting(view, decision)
@@ -96,7 +96,7 @@ def _figure(view: StatusView, value: AnyNumber | None) -> str:
     return "–" if value is None else figure(value, view.rules.tick_size)
 
 
-# --- what forbids everything, or almost -----------------------------------------------------------
+# --- obstacles to all trading, or nearly all ----------------------------------------------------------
 
 
 def _halted(view: StatusView) -> list[str]:
@@ -126,7 +126,7 @@ def _unfunded(view: StatusView, decision: Decision) -> list[str]:
 
 
 def _reserves(view: StatusView) -> str:
-    """The subject of a sentence on what the reserves keep back."""
+    """Return the subject and the verb of the sentence "RESERVE_BASE … is kept back"; "" without reserves."""
     rules = view.rules
     reserves = [f"RESERVE_BASE {quantity(rules, view.reserve_base)}"] if view.reserve_base else []
     reserves += [f"RESERVE_QUOTE {price(rules, view.reserve_quote)}"] if view.reserve_quote else []
@@ -134,7 +134,7 @@ def _reserves(view: StatusView) -> str:
 
 
 def _without_data(view: StatusView, decision: Decision) -> list[str]:
-    """Without a fresh price or without the account no level is checked."""
+    """Explain that no level is checked because the price or the account connection is missing."""
     if not view.account_proven:
         return [
             "Not trading: there is no account connection, so no order can be sent.",
@@ -151,7 +151,7 @@ def _nor_the_stop(view: StatusView) -> str:
 
 
 def _paused(view: StatusView, decision: Decision) -> list[str]:
-    """Trading is paused: by the operator, by a breaker, or after a buy that failed for too small a balance."""
+    """Explain a pause: by the operator, by a breaker, or after a buy that failed because the balance was too small."""
     if TradeBlock.PAUSED not in (*view.exit_blocks, *decision.exit_blocks):
         return []
     if view.paused:
@@ -165,7 +165,7 @@ def _paused(view: StatusView, decision: Decision) -> list[str]:
 
 
 def _after_the_pause(view: StatusView, decision: Decision) -> list[str]:
-    """The take-profit that applies once trading is no longer paused."""
+    """Describe the take-profit that applies after the pause."""
     trail, words = decision.trail, _words(view)
     if trail is None or decision.trail_arms_at_price is None:
         return []
@@ -204,18 +204,18 @@ def _opens(view: StatusView, decision: Decision) -> str:
         return "It can open once there are enough candles for the channel."
     by_stop = gate.shut_by is ShutBy.HARD_STOP
     side, other = gate_side(gate), "below" if by_stop else "above"
-    # Only candles that closed after the gate was shut count; before the first, the shutting price stands for one.
+    # Only candles that closed after the gate was shut count; before the first of them, `gate.price` serves as a close.
     closed_since = state.last_close_ms > gate.shut_ms
     before = state.last_close if closed_since else gate.price
     last = f"the last close was {_figure(view, before)}" if closed_since else "none has closed since"
     middle = f"It opens at {a_close(view)} {side} {level(view, decision.gate_price)} (the channel's middle)"
-    # A cross needs a close on the far side first.
+    # The gate opens on a cross of the middle, so a close on the other side has to come first.
     passed = before > decision.gate_price if by_stop else before < decision.gate_price
-    return f"{middle}, after one at it or {other}; {last}." if passed else f"{middle}; {last}."
+    return f"{middle}, after an earlier close at or {other} it; {last}." if passed else f"{middle}; {last}."
 
 
 def _stop(view: StatusView) -> str:
-    """What happens if the price goes the wrong way."""
+    """Describe the stop: the hard stop while base is held, the shutting of the gate while quote is held."""
     if view.stop is None or view.stop_frac is None:
         return "There is no stop to check."
     if view.regime is Regime.BASE:
@@ -226,7 +226,7 @@ def _stop(view: StatusView) -> str:
 
 
 def _stopping(view: StatusView, decision: Decision) -> list[str]:
-    """The bid is at the hard stop, and has to stay there before everything is sold."""
+    """Explain that the bid is at the hard stop and has to stay there for the confirmation time."""
     if decision.stop_breach_ms is None or view.stop is None or view.exit_side_price is None:
         return []
     bid, stop = price(view.rules, view.exit_side_price), _figure(view, view.stop)
@@ -261,7 +261,7 @@ def _not_trailing(view: StatusView, decision: Decision, trail: Trail) -> list[st
 
 
 def _rule(view: StatusView, least: MinGain) -> str:
-    """The term that asks for the largest gain."""
+    """Name the rule that determines the minimum gain: the setting, the fees, or the channel's width."""
     if least.value == least.static:
         return f"MIN_GAIN_TRIGGER_FRAC_{'BASE' if view.regime is Regime.BASE else 'QUOTE'}"
     return "for both fees and BUFFER" if least.value == least.fees else "for the channel's width"
@@ -282,7 +282,7 @@ def _trailing(view: StatusView, decision: Decision, trail: Trail) -> list[str]:
         return [
             (
                 f"Not {words.doing} yet: a {words.deal} at the trail, {at}, would not pay both fees, "
-                f"one at {pays} would; the {words.side} is {now}."
+                f"but a {words.deal} at {pays} would; the {words.side} is {now}."
             ),
             best,
         ]
@@ -313,9 +313,9 @@ def _exiting(view: StatusView, decision: Decision) -> list[str]:
 
 
 def _ending(view: StatusView, active: ExitView, reason: str) -> list[str]:
-    """What is still to happen before the exit is over; until then nothing else happens."""
+    """Describe the steps that remain before an ending exit is over; no other exit can start until then."""
     over = f"The {EXIT_NAMES[active.kind]} is ending ({reason})"
-    # An exit that is ending blocks all that the strategy might begin, the hard stop of a sale included.
+    # While an exit is ending, the strategy starts nothing else, not even the hard stop.
     last = ["The hard stop is not checked until then."] if view.regime is Regime.BASE else []
     if active.price is not None and active.remaining is not None:
         if view.account_proven:
@@ -341,7 +341,7 @@ def _progress(view: StatusView, active: ExitView) -> str:
 
 
 def _order(view: StatusView, active: ExitView) -> str:
-    """Where the order is, and what it waits for."""
+    """Describe the order: its price, and what delays its placement or its fill."""
     rules, obstacle = view.rules, active.obstacle
     trouble = "" if obstacle is None else obstacle.value
     if obstacle is QuoteObstacle.REFUSED and active.reject_text:
@@ -355,14 +355,14 @@ def _order(view: StatusView, active: ExitView) -> str:
         return resting
     best = view.top.best(active.side)
     side, taker = ("ask", "buyer") if active.side is Side.SELL else ("bid", "seller")
-    # A SELL is behind the best ask when it asks for more, a BUY behind the best bid when it bids less.
+    # A SELL priced above the best ask, or a BUY priced below the best bid, has to follow the best price.
     if (best < active.price) if active.side is Side.SELL else (best > active.price):
         return f"{resting}, and follows the best {side}, {_figure(view, best)}"
     return f"{resting}, the best {side}; being post-only, it waits for a {taker}"
 
 
 def _what_ends_it(view: StatusView, active: ExitView) -> list[str]:
-    """The stop that can end the exit, or that cannot be checked now."""
+    """Describe the stop that can end the exit, and whether it is checked now."""
     if view.stop is None:
         return []
     if active.side is Side.SELL:

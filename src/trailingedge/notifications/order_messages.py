@@ -12,12 +12,12 @@ def order_placed(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, c
 
 
 def taker_escape(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
-    """The one kind of order that may take: what does not fill at once is cancelled."""
+    """Return the alert on a taker order, the only kind that may take. Its unfilled part is cancelled at once."""
     # The price is the worst that the order accepts, not the one that it will get.
     bound = "or more" if side is Side.SELL else "or less"
     return (
         f"taker escape: {order(rules, side, amount, at)} {bound}, taken from the book at once: "
-        f"what fills pays the taker fee, the rest is cancelled ({client_order_id})"
+        f"the filled part pays the taker fee, the rest is cancelled ({client_order_id})"
     )
 
 
@@ -53,6 +53,6 @@ def order_in_doubt(client_order_id: str, reason: str) -> str:
 def order_of_another_instance(client_order_id: str, order_id: int) -> str:
     """An order with this bot's prefix that it did not send."""
     return (
-        f"order {order_id} carries this bot's id and was not sent by it: another instance trades this account "
-        f"({client_order_id})"
+        f"order {order_id} has this bot's id prefix but was not sent by this process: another instance "
+        f"trades this account ({client_order_id})"
     )

@@ -1,4 +1,4 @@
-"""Alert texts of a restart: what the account's history says of the last session, and what goes on."""
+"""Alert texts of a restart: the state that the last session left, and the exit or order that is continued."""
 
 from trailingedge.model.market import Side, SymbolRules
 from trailingedge.notifications import event_messages
@@ -9,7 +9,7 @@ from trailingedge.strategy.unit_value import price_at
 
 
 def exit_resumed(rules: SymbolRules, past: HistoricalExit) -> str:
-    """An unfinished exit of the last session goes on, with its order where one is still open."""
+    """Return the alert that an unfinished exit of the last session is continued, with its open order if it has one."""
     order, filled = past.open_order, event_messages.quantity(rules, past.base)
     if order is None:
         name = "exit" if past.side is Side.SELL else "buy-back"

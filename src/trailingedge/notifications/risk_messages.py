@@ -27,7 +27,7 @@ def breaker_until(breaker: Breaker) -> str:
 
 
 def breaker_tripped(rules: SymbolRules, trip: BreakerTrip) -> str:
-    """A loss limit is reached: what it is, what does not happen any more, and until when."""
+    """Return the alert that a loss limit is reached. It names the limit, the actions it suspends, and the end."""
     return (
         f"breaker: {measured(trip)}, set by {trip.breaker.value}; no take-profit, no breakout, no buy "
         f"{breaker_until(trip.breaker)}; {stop_stays_active(rules)}"
@@ -35,19 +35,19 @@ def breaker_tripped(rules: SymbolRules, trip: BreakerTrip) -> str:
 
 
 def breaker_lifted(breaker: Breaker) -> str:
-    """A breaker no longer pauses trading; another breaker or the operator may."""
+    """Return the alert that a breaker no longer pauses trading. Another breaker or the operator may still do so."""
     return f"breaker lifted: {breaker_name(breaker)} ({breaker.value}) no longer pauses trading"
 
 
 def still_paused(trips: Iterable[BreakerTrip]) -> str:
-    """The answer to a resume while a breaker stands that no operator can lift."""
+    """Return the answer to a resume command while a breaker that only time can lift pauses trading."""
     return f"still paused by a breaker: {_listed(trips)}"
 
 
 def refusal_reason(reason: str, trips: Iterable[BreakerTrip], *, paused: bool) -> str:
-    """Why the strategy refused a command; where trading is paused, by what, and how that ends."""
+    """Return why the strategy refused a command. If trading is paused, name the cause and the end of the pause."""
     # The strategy only knows that it may not buy. The status knows whether a person, a breaker or a too small balance
-    # is the reason, and each of them ends in another way.
+    # is the cause. Each cause ends in a different way.
     if reason != HELD:
         return reason
     if paused:
@@ -84,7 +84,7 @@ def balance_moved(asset: str, expected: Decimal, reported: Decimal) -> str:
 
 
 def second_instance(client_order_id: str, order_id: int) -> str:
-    """Two processes trade one account; this one ends."""
+    """Return the alert that another process trades the same account, so that this process ends."""
     return (
         f"second instance: another process sent order {order_id} on this account; this one stops trading and ends; "
         f"run only one of them ({client_order_id})"

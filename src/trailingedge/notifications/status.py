@@ -1,7 +1,7 @@
-"""The status: a value with all that a person may ask, as one line of text and as data for machines.
+"""The status: `StatusView`, a snapshot of the bot's state, and its forms as a line of text and as data for machines.
 
-The line is for the hotkey 's', the minute's heartbeat and Telegram's /status. `console.status_panel` shows the same
-value as a block of rows, and `explain` puts it into sentences.
+The line answers the hotkey 's' and Telegram's /status, and is printed once a minute as the heartbeat.
+`console.status_panel` shows the same snapshot as a block of rows, and `explain` describes it in sentences.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ SHOW_AGE_FROM_S: Final = 2.0  # the line mentions the age of data from this one 
 
 
 class QuoteObstacle(Enum):
-    """Why an exit has no order on the book, or one that does not follow the price. The value is for people."""
+    """The reasons why an exit has no order on the book, or why its order does not follow the price, in words."""
 
     HALTED = "the exchange does not trade this pair now"
     NO_ACCOUNT = "there is no account connection"
@@ -53,9 +53,9 @@ class QuoteObstacle(Enum):
 class ExitView:
     """The exit in progress: the sale or buy-back, and its order on the book.
 
-    `price`, `remaining` and `client_order_id` are the order's; None while there is none. `filled` and
-    `filled_quote` sum all orders of the exit, `replaces` counts how often its order moved. `reject_text` is the
-    exchange's reason where it rejected the last order. With `ending` set the exit is being cancelled.
+    `price`, `remaining` and `client_order_id` belong to its order; they are None without an order. `filled` and
+    `filled_quote` sum all orders of the exit, `replaces` counts its cancel-replaces. `reject_text` is the
+    exchange's reason if it rejected the last order, else None. If `ending` is set, the exit is being cancelled.
     """
 
     kind: ExitKind
@@ -74,13 +74,13 @@ class ExitView:
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """Everything that the status shows; None where a value does not apply or is not known yet.
+    """All values of the status. A value that does not apply or is not known yet is None.
 
-    All prices are quote per base, whichever asset is held. `trails_from` is where the gain becomes large enough
-    for the trail, `take_profit` the level at which the trail takes the profit. `stop` is compared with the bid
-    while base is held, and with candle closes while quote is; None while it is not checked. `without_price`:
-    there is no book to check any level against. `base` and `quote` are the whole account's, with the reserves.
-    `trading_paused`: no profit is taken and nothing bought, for whatever reason.
+    All prices are quote per base in both regimes. `trails_from` is the price at which the gain becomes large enough
+    for the trail, `take_profit` the price at which the trail takes the profit. `stop` is compared with the bid
+    while base is held, and with candle closes while quote is held; None while it is not checked. `without_price`:
+    no book is known to check a level against. `base` and `quote` are the balances of the account with the reserves.
+    `trading_paused`: no profit is taken and nothing is bought; the pause can have any cause.
     """
 
     mode: str
@@ -109,7 +109,7 @@ class StatusView:
     upper: AnyNumber | None = None
     squeezed: bool = False
     gate_open: bool | None = None
-    gate: ReentryGate | None = None  # the shut one
+    gate: ReentryGate | None = None  # set only while the gate is shut
     active_exit: ExitView | None = None
     market_ms: int = 0
     data_age_s: float | None = None
@@ -129,7 +129,7 @@ class StatusView:
 
     @property
     def not_judged_reason(self) -> str | None:
-        """Why no level is checked now, not even the hard stop while base is held; None when all are."""
+        """The reason why no level is checked now, not even the hard stop; None while levels are checked."""
         if not self.account_proven:
             return "no account connection"
         if self.without_price or (self.data_age_s is not None and not self.data_is_known):
@@ -138,7 +138,7 @@ class StatusView:
 
     @property
     def exit_blocks(self) -> tuple[TradeBlock, ...]:
-        """What keeps the strategy from an exit of its own accord, by the facts that are shown."""
+        """The reasons why the strategy cannot start an exit by itself, derived from the values of this status."""
         return exit_blocks(
             halted=self.halted,
             exiting=self.active_exit is not None,
@@ -208,13 +208,13 @@ def gain_since(view: StatusView) -> str:
 
 
 def gain_asset(view: StatusView) -> str:
-    """The asset that a gain is counted in: the one that an exit would bring more of."""
+    """Return the asset in which the gain is measured: the asset that the next exit would bring."""
     return view.rules.quote_asset if view.regime is Regime.BASE else view.rules.base_asset
 
 
 def pause_reasons(view: StatusView) -> list[str]:
-    """What keeps the bot from taking profits and buying."""
-    # A pause without a name is the strategy's own: after a buy that the balance could not pay it waits a minute.
+    """Return the reasons why the bot neither takes profits nor buys now; empty if there are none."""
+    # A pause without one of these causes is the strategy's own, a minute after a buy that exceeded the balance.
     found = ["halted"] if view.halted else []
     found += ["paused"] if view.paused else []
     found += [f"breaker: {breaker_name(trip.breaker)}" for trip in view.trips]
@@ -222,11 +222,11 @@ def pause_reasons(view: StatusView) -> list[str]:
 
 
 def triggers(view: StatusView) -> list[str]:
-    """The prices at which something happens next, each with its distance from the price."""
+    """Return the prices at which the bot acts next, each with its distance from the present price."""
     sells = view.regime is Regime.BASE
     found = []
-    # A level that cannot act now is not promised. The hard stop of the base asset is the exception: a pause does not
-    # stop it, and without data it is shown with a warning.
+    # A level that cannot act now is left out. The hard stop of the base asset is the exception: it is active during a
+    # pause, and without data it is shown with a warning.
     free = not view.exit_blocks
     if free and view.take_profit is not None:
         found.append(f"{'sells' if sells else 'buys back'} at {level(view, view.take_profit)}")
@@ -245,8 +245,8 @@ def level(view: StatusView, value: AnyNumber | None) -> str:
     """A price and how far it is from the current one: "2475.25, -0.60 % from here"."""
     if value is None:
         return "–"
-    # The distance is of the price, also while quote is held: percentages of the unit value (1 / price) have the
-    # opposite sign and another size, and cannot be compared with a chart.
+    # The distance is measured in the price, also while quote is held: a distance in the unit value (1 / price) would
+    # have the opposite sign and another size, and could not be compared with a chart.
     shown, now = figure(value, view.rules.tick_size), view.exit_side_price
     return shown if now is None or not isfinite(value) else f"{shown}, {distance(value, now)}"
 
@@ -283,7 +283,7 @@ def exit_summary(rules: SymbolRules, active: ExitView, top: BookTop | None) -> s
 def as_data(view: StatusView) -> dict[str, object]:
     """The status for machines: amounts and prices are strings on the symbol's grid, times ISO 8601 in UTC."""
     rules, top = view.rules, view.top
-    # Names and shapes are an interface of scripts: "armed" is what people now read as "trailing".
+    # Scripts depend on these names and shapes, so "armed" stays, although texts for people say "trailing".
     return {
         "version": STATUS_VERSION,
         "mode": view.mode,

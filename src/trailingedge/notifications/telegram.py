@@ -1,8 +1,8 @@
 """The Telegram bot: alerts to the phone, and the owner's commands from it.
 
 Nothing here can delay a tick or end the daemon. `send` puts a text into a bounded outbox and returns; one task for
-each chat sends, one more polls for commands, and each task waits out the failures of the network, of its chat or
-of Telegram. Only a wrong token is final: then alerts are off until `reconfigure`.
+each chat sends, one more polls for commands, and each task tries again after failures of the network, of its chat or
+of Telegram. A wrong token is not tried again: it turns alerts off until `reconfigure`.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ Job = Callable[[], Awaitable[None]]
 
 
 class Telegram:
-    """`Alerts` to the owner's chat and to groups, each with `title` ("PAPER ETHFDUSD") at its head.
+    """An alert sink that sends to the owner's chat and to groups. Each message is headed by `title` ("PAPER ETHFDUSD").
 
-    Chats are ids as text, or @names. Commands are accepted from the owner's chat alone, if that is a private one,
-    and passed to `obey`. Without a token or a chat nothing is sent. `connect` opens an HTTP client for the base
+    Chats are ids as text, or @names. Commands are accepted only from the owner's chat, if it is a private chat,
+    and are passed to `obey`. Without a token or a chat nothing is sent. `connect` opens an HTTP client for the base
     URL; tests pass one without sockets.
     """
 
@@ -131,7 +131,7 @@ class Telegram:
                     for worker in workers:
                         worker.cancel()
             finally:
-                # The clients of before: `self._clients` may hold the new ones already.
+                # Close the clients of the ended jobs; `self._clients` may hold the new ones already.
                 for line in lines:
                     await line.close()
 

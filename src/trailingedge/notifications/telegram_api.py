@@ -50,7 +50,7 @@ class BotRefused(TrailingEdgeError):
 
     @property
     def token_is_wrong(self) -> bool:
-        """No bot has this token; a malformed one gets a 404."""
+        """Whether no bot has this token. Telegram answers 404 if the token is malformed."""
         return self.code in (401, 404)
 
     @property
@@ -59,12 +59,12 @@ class BotRefused(TrailingEdgeError):
 
     @property
     def message_at_fault(self) -> bool:
-        """The message was refused, not the chat: another message may pass."""
+        """Whether Telegram refused the message and not the chat, so that another message may succeed."""
         return any(fault in self.text.lower() for fault in (*_MESSAGE_AT_FAULT, _CANNOT_PARSE))
 
 
 class BotUnreachable(TrailingEdgeError):
-    """No reply, a broken one, or a server error: worth another try."""
+    """Telegram sent no reply, a broken reply or a server error; another try may succeed."""
 
 
 class Connector:
@@ -141,7 +141,7 @@ class BotApiClient:
             ) as response:
                 body = await _whole_body(response)
         except Exception as failure:  # noqa: BLE001 - sockets, TLS, proxies, name lookup: all are handled alike
-            # Without its cause: the URL of its request contains the token.
+            # `from None` drops the cause, because its request contains the URL with the token.
             raise BotUnreachable(self._reason(failure)) from None
         self.server_time_s = _date(response) or self.server_time_s
         return _result(response.status_code, body)

@@ -23,9 +23,9 @@ async def send_test_message(
     base_url: str = BOT_API,
     connect: Callable[[str], Connect] = Connector,
 ) -> Mapping[str, str | None]:
-    """Ask for the bot's name and send `text` to every chat. The result is a problem or None by part.
+    """Ask for the bot's name and send `text` to every chat. Return the problem of each step, or None for success.
 
-    A network failure is a problem, not an exception. The token is in none of them.
+    A network failure is returned as a problem and not raised. No problem contains the token.
     """
     client = BotApiClient(base_url, token, connect(base_url))
     problems: dict[str, str | None] = {}

@@ -1,7 +1,7 @@
-"""The owner's commands on Telegram, and the one-time codes that protect against a slip of the thumb.
+"""The owner's commands on Telegram, and the one-time codes that protect against an accidental tap.
 
 A question is answered at once. A command that acts needs a confirmation: the bot answers with the exact line to
-send back, whose code is valid for a minute, once, and for that command alone.
+send back. The code in that line is valid for one minute, for one use and for that command only.
 """
 
 from collections.abc import Callable, Mapping
@@ -69,7 +69,7 @@ class ConfirmationCodes:
 
     def issue(self, command: str, now_s: float) -> str:
         """A new code; the one before becomes invalid."""
-        # Four digits guard against a slip, not against a stranger: only the owner's private chat gets this far.
+        # Four digits protect against an accidental tap. Strangers never get a code: only the owner's chat reaches this.
         code = str(self._rng.randrange(1000, 10_000))
         self._valid[command] = (code, now_s + CODE_VALID_S)
         return code

@@ -1,4 +1,4 @@
-"""The outbox of one Telegram chat: the alerts that wait, and how they are joined into messages.
+"""The outbox of one Telegram chat: it queues alerts and joins them into messages.
 
 Pure: the time is an argument. Alerts that arrive while a message is being sent, or while Telegram is unreachable,
 are joined into one message as far as they fit: a phone should not ring ten times for one incident, and Telegram
@@ -21,7 +21,7 @@ MAX_ALERT_UNITS: Final = 3800  # the rest is for the title, marks, times and the
 MAX_TITLE_UNITS: Final = 64
 MAX_WAITING_ALERTS: Final = 500  # alerts kept for a chat that cannot be reached: some hours of a bad day
 MIN_GAP_S: Final = 1.0  # between two messages to one chat
-SHOW_TIME_AFTER_MS: Final = MINUTE_MS  # an old "hard stop" must not read as a new one
+SHOW_TIME_AFTER_MS: Final = MINUTE_MS  # an older alert shows its time: an old "hard stop" must not look new
 _DUPLICATE_WITHIN_MS: Final = 1000
 _SEPARATOR: Final = "\n\n"
 _RESERVE_UNITS: Final = 64  # for the note on dropped alerts
@@ -95,8 +95,8 @@ class Outbox:
         if not self._alerts:
             return None
         taken = [self._alerts.popleft()]
-        # `_cost` is an upper bound, so that a message never exceeds the limit, whatever times and marks are added
-        # later.
+        # `_cost` is an upper bound that includes the time and the mark of an alert, so that a message never exceeds
+        # the limit.
         units = _RESERVE_UNITS + MAX_TITLE_UNITS + _cost(taken[0])
         while self._alerts and units + _cost(self._alerts[0]) <= MAX_MESSAGE_UNITS:
             units += _cost(self._alerts[0])
@@ -105,7 +105,7 @@ class Outbox:
         return OutgoingMessage(tuple(taken), left_out)
 
     def put_back(self, message: OutgoingMessage) -> None:
-        """Return a message that could not be sent to the front."""
+        """Put the alerts of a message that was not sent back at the front of the queue."""
         # To the front, in the old order: alerts are read in the order of events.
         self._alerts.extendleft(reversed(message.alerts))
         self._left_out += message.left_out
@@ -142,7 +142,7 @@ class SendRateLimit:
 
 
 def mark(level: int) -> str:
-    """The sign before an alert, for a glance at a locked screen; none for INFO."""
+    """Return the sign that shows the level of an alert on a phone; "" for INFO."""
     if level >= logging.ERROR:
         return "🛑 "
     return "⚠️ " if level >= logging.WARNING else ""

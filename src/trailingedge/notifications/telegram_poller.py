@@ -1,8 +1,8 @@
 """Long polling for the owner's commands on Telegram.
 
-Only the owner's private chat can give commands: in a private chat the chat's id is the sender's. All others are
-ignored without an answer, which would show a stranger that the bot runs. Messages from before the start are
-skipped: yesterday's "/stop" is not meant for today's session.
+Only the owner's private chat can give commands; the id of a private chat equals the id of its person. Messages of
+others get no answer, because an answer would show that the bot runs. Messages sent before the start are skipped:
+yesterday's "/stop" is not meant for today's session.
 """
 
 import logging
@@ -90,7 +90,7 @@ class UpdatePoller:
 
     def _handle(self, updates: list[object]) -> None:
         for update in updates:
-            # An update is confirmed by requesting the one after it. Unreadable ones count, or they would come for ever.
+            # Requesting the next id confirms this update. Count unreadable ones too, else they would return for ever.
             self._next_id = max(self._next_id or 0, _number(update) + 1)
             message = read_message(update)
             if message is None or message.date_s < self._since_s:
@@ -102,8 +102,8 @@ class UpdatePoller:
             self._commands.handle(message.text, self._clock.now_s())
 
     def _log_refusal(self, refused: BotRefused) -> None:
-        # 409: Telegram serves one getUpdates per token and ends the others. The commands of the owner then go to a
-        # random one of the two instances.
+        # 409: Telegram serves one getUpdates per token and ends the others. With two instances, each command of the
+        # owner then reaches a random one of them.
         if refused.code != _CONFLICT:
             logger.debug("! telegram refuses to deliver commands, trying again: %s", refused)
         elif not self._conflict_logged:

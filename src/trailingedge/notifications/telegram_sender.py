@@ -109,8 +109,8 @@ class Chat:
             if message is None:
                 self._filled.clear()
                 return 0.0
-            # The alerts are out of the outbox now. Whatever happens below, they are either sent, refused for their own
-            # sake, or put back to the front: a cancelled task must not lose an alert.
+            # The alerts have left the outbox. Each path below sends them, drops them because Telegram refused them,
+            # or puts them back at the front: a cancelled task must not lose an alert.
             settled, self._in_flight = False, len(message.alerts)
             try:
                 await self._post(message)
@@ -174,5 +174,5 @@ class Chat:
             logger.warning(
                 "telegram chat unusable chat=%s: %s; add the bot to it or change the setting", self.id, refused
             )
-        # Removed from a group, blocked, or never started by the owner: only a person can change that. Try now and then.
+        # The bot was removed, blocked or never started. Only a person can change that, so the next try comes late.
         return UNUSABLE_RETRY_S

@@ -149,9 +149,9 @@ def _decode_report(data: Mapping[str, Any]) -> RunReport:
 
 
 def _shareable_settings(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The settings that may be shown; older files also hold some that are not shareable.
+    """Return the shareable settings. Older files also contain settings that are not shareable.
 
-    A name that this version does not know stays: it was shareable for the version that wrote it.
+    A setting that this version does not know is kept, because the version that wrote it found it shareable.
     """
     hidden = {name for name, option in OPTIONS.items() if not option.shareable}
     return {_text(name): _text(value) for name, value in settings.items() if name not in hidden}
@@ -288,7 +288,7 @@ def _decode_order(data: Mapping[str, Any]) -> OrderLogEntry:
 
 
 def _amount(value: object) -> Decimal:
-    """An amount, from a string only: one that went through a float may differ from the one that was saved."""
+    """Return the amount in a string. Numbers are refused, because a float may differ from the saved amount."""
     try:
         amount = Decimal(_text(value))
     except InvalidOperation as error:

@@ -1,7 +1,7 @@
 """Run report from the account's history at the exchange: orders, trades, balances and candles.
 
-Orders say which exits there were, trades what they brought, balances where the account stands now. The strategy is
-run over the candles once more for anchor, high, trail, stop and gate. Trades that are not ours belong to no exit, but
+The orders give the exits, the trades their results, and the balances the present state of the account. The strategy
+runs over the candles again and gives anchor, high, trail, stop and gate. Trades of other orders belong to no exit, but
 they changed the balances, so they count in the account's value.
 """
 
@@ -35,7 +35,7 @@ from trailingedge.report.strategy_series import StrategyPoint, StrategySeries
 from trailingedge.strategy.inputs import StrategyParams
 
 _ONE_MOMENT_MS: Final = 1
-# The exchange's lists hold neither of these.
+# This gap applies to every report from the account.
 _UNWRITTEN: Final = (
     "the exchange's lists show neither rejected orders nor deposits and withdrawals: a deposit counts as if it had "
     "been there from the beginning"
@@ -44,7 +44,7 @@ _UNWRITTEN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AccountHistory:
-    """All that was read from the exchange, each sequence oldest first, from some time before `from_ms` until now.
+    """The data read from the exchange, from some time before `from_ms` until now; each sequence is oldest first.
 
     `base` and `quote` are the present balances, `bid` is the price at `to_ms`. `openings` holds the price at the
     beginning of each exit, by exit number. `gaps` says in words what could not be read.
@@ -123,7 +123,7 @@ def _within(history: AccountHistory, time_ms: int) -> bool:
 
 
 def _finished(exit_: HistoricalExit, history: AccountHistory, anchor: float | None) -> FinishedExit:
-    """The exit as a result. The exchange keeps no reason for an unfinished exit, so its reason is "cancelled"."""
+    """Return the result of an exit. The exchange stores no reason for an unfinished exit, so it is "cancelled"."""
     cause = ExitEndReason.CANCELLED
     if exit_.is_finished(history.rules):
         cause = ExitEndReason.FILLED if exit_.orders[-1].status is OrderStatus.FILLED else ExitEndReason.DUST
@@ -151,7 +151,7 @@ def _finished(exit_: HistoricalExit, history: AccountHistory, anchor: float | No
 
 
 def _order_log(exit_: HistoricalExit) -> Iterable[OrderLogEntry]:
-    """What happened to the orders of an exit.
+    """Yield the log entries of an exit's orders.
 
     A cancel-replace cancels the old order and creates the new one in the same millisecond; if only the cancel
     succeeded, the next order comes later and counts as placed.
@@ -198,7 +198,7 @@ def _fills(history: AccountHistory) -> Iterable[Fill]:
 
 
 class _BalanceTracker:
-    """The account's balances from `from_ms` on: today's balances minus all trades since, which are applied again."""
+    """Tracks the balances from `from_ms` on: it takes all trades off the present balances, then applies them again."""
 
     def __init__(self, history: AccountHistory) -> None:
         self._rules = history.rules
@@ -210,7 +210,7 @@ class _BalanceTracker:
         self.overdrawn = min(self.base, self.quote) < ZERO
 
     def value(self, bid: Decimal) -> Decimal:
-        """In quote. A balance that was traced back to below zero counts as zero: a withdrawal came later."""
+        """Return the account's value in quote. A balance below zero counts as zero: a later withdrawal causes it."""
         return max(self.base, ZERO) * bid + max(self.quote, ZERO)
 
     def apply_trades_until(self, market_ms: int) -> None:
@@ -233,7 +233,7 @@ class _BalanceTracker:
 def _samples(
     history: AccountHistory, points: Iterable[StrategyPoint], balances: _BalanceTracker, first_regime: Regime | None
 ) -> list[Sample]:
-    """One sample for each close, and one for a later end. Before the first anchor `leaving` is the regime."""
+    """Return a sample for each close, and one for a later end. `first_regime` holds until the first anchor."""
     moments = []
     point = None
     for point in points:

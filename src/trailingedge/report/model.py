@@ -83,8 +83,8 @@ class RunReport:
 
     `settings` are formatted values, without secrets. `first_value` and `last_value` are the account in quote at
     the best bids `first_bid` and `last_bid`. `rejected` counts rejected requests by error code. `gaps` says
-    in words what the market data or the record lacks. `mode` is "sim" where the embedded exchange was traded on, by a
-    market's time of its own, "replay" where nobody traded when the market was made, and empty for all else.
+    in words what the market data or the record lacks. `mode` is "sim" for a run on the embedded exchange in simulated
+    market time, "replay" for a backtest on recorded markets, and "" for every other run.
     """
 
     symbol: str

@@ -74,7 +74,7 @@ def _dates(report: RunReport) -> str:
 
 
 def _mode_note(report: RunReport) -> str:
-    """What a reader must know of the clock: simulated hours stand in no calendar."""
+    """Return a note that the run was a simulation or a backtest; "" for every other run."""
     match report.mode:
         case "sim":
             return " · simulated market time, no real money"
@@ -239,7 +239,7 @@ def _orders(report: RunReport, tick: float) -> dict[str, Column]:
 
 
 def _resting_orders(report: RunReport) -> Iterable[tuple[int, int, float, float]]:
-    """From, to, price and side of each resting order, until it was replaced or cancelled or its exit ended."""
+    """Yield start, end, price and side of each resting order. A replace, a cancel or the exit's end ends it."""
     over: dict[int, int] = {}
     for fill in report.fills:
         over[fill.number] = max(over.get(fill.number, 0), fill.time_ms)

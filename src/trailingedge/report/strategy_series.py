@@ -1,7 +1,7 @@
-"""The strategy over candles that are long closed: where anchor, high, trail, stop and gate stood at each close.
+"""The strategy run over past candles: it gives anchor, high, trail, stop and gate at each close.
 
-It is the fold of a restart, but with a result for each close. It arms nothing: when an exit ended is known, and which
-anchor it is measured against comes out on the way.
+The run is the fold of a restart, with a result for each close. It starts no exit, because the times of the exits are
+known. It also finds the anchor against which each exit is measured.
 """
 
 from collections import deque
@@ -23,10 +23,10 @@ from trailingedge.strategy.unit_value import price_at, unit_value
 
 @dataclass(frozen=True, slots=True)
 class StrategyPoint:
-    """What the strategy made of one close. Prices in quote per base, None where there is none.
+    """The state of the strategy after one close. Prices are in quote per base, and None if they do not exist.
 
-    `channel` is the one in force from this close on, only where it is full. A trail or a stop that nobody
-    watches, because the gate is shut or a hard stop is selling, is None.
+    `channel` is in force from this close on; it is None unless it is full. `trail` and `stop` are None while the
+    strategy does not check them, because the gate is shut or a hard stop is selling.
     """
 
     kline: Kline
@@ -40,7 +40,7 @@ class StrategyPoint:
 
 
 class StrategySeries(HistoryFold):
-    """One pass over the candles. `anchors` fills on the way: by the number of an exit, what it is measured against."""
+    """One pass over the candles. It fills `anchors`: the anchor that each exit is measured against, by exit number."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class StrategySeries(HistoryFold):
         self._ends = deque(sorted((exit_ for exit_ in exits if exit_.base), key=lambda exit_: exit_.last_fill_ms))
 
     def over(self, klines: Sequence[Kline]) -> Iterator[StrategyPoint]:
-        """The point at each close; afterwards every exit is measured, those after the last candle too."""
+        """Yield the point at each close, then measure the exits after the last candle too."""
         for kline in klines:
             self.close(ClosedKline(kline, self._channel.push(kline)))
             yield self._stance(kline, self.state.exit)
         self.advance(None)
 
     def advance(self, until_ms: int | None) -> None:
-        """Measure each exit against the anchor before it, then let it set the next anchor itself."""
+        """Record for each exit the anchor that it is measured against, then let the exit set the next anchor."""
         while self._ends and (until_ms is None or self._ends[0].last_fill_ms <= until_ms):
             exit_ = self._ends.popleft()
             super().advance(exit_.last_fill_ms - 1)

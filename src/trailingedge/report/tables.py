@@ -17,7 +17,7 @@ from trailingedge.report.totals import days, rules
 
 NO_VALUE: Final = "–"
 MAX_GAPS_SHOWN: Final = 8
-# The meaning of "won", shown wherever the word is: most exits may win while the account loses by the others.
+# The meaning of "won", shown beside the word: the account can lose although most of its exits have won.
 WON_MEANING: Final = (
     "exits that gained against their anchor, after fees; the count does not show how much each gained or lost"
 )

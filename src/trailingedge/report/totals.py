@@ -21,9 +21,9 @@ from trailingedge.report.model import Fill, RunReport
 
 @dataclass(frozen=True, slots=True)
 class Equity:
-    """Equity curves over the samples of a run, in quote: the account, and the first value if held in base or quote.
+    """Equity curves over a run's samples, in quote: of the account, and of its first value held in base or in quote.
 
-    `drawdown` is the distance of the account below its highest value so far, as a fraction of that, 0 or negative.
+    `drawdown` is the change of the account from its highest value so far, as a fraction of that value; never positive.
     """
 
     times_ms: tuple[int, ...]
