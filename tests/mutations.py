@@ -115,7 +115,8 @@ def noticed_by(fault: Fault | None) -> str | None:
         environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(copy / "src"), "HOME": folder}
         run = processes.run(COMMAND, cwd=copy, env=environment, text=True, timeout=None)
         failed = [line for line in run.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-        return failed[0].partition(" - ")[0] if run.returncode == 1 and failed else None
+        # 1: tests failed; 2: -x stopped the parallel run after the first failure.
+        return failed[0].partition(" - ")[0] if run.returncode in (1, 2) and failed else None
 
 
 def put_in(fault: Fault, copy: Path) -> None:
