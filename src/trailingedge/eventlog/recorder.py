@@ -446,7 +446,7 @@ class _DeferredFrames:
                 return
             try:
                 self._recorder.record_and_deliver(self._socket, frames)
-            except Exception:  # noqa: BLE001 - the socket keeps it, and `listen` raises it in the daemon's task
+            except Exception:  # noqa: BLE001 - the socket keeps it, and `receive` raises it in the daemon's task
                 # We are in a timer callback, so the error must be carried into the task that listens.
                 self._handler_failed = True
                 if self._listening_task is not None:

@@ -280,7 +280,7 @@ class SessionPlayer(IoBoundary):
                     return f"the replayed daemon does not listen on connection {number}"
                 try:
                     socket.deliver(frames)
-                except Exception:  # noqa: BLE001 - the socket keeps it, and `listen` raises it in the daemon's task
+                except Exception:  # noqa: BLE001 - the socket keeps it, and `receive` raises it in the daemon's task
                     return None
             case ("ring", _, _, number, *off_ms):
                 if off_ms:
