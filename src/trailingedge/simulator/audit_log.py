@@ -34,7 +34,10 @@ class AuditEntry:
 
 @dataclass(slots=True)
 class KindCounts:
-    """Totals of the orders of one kind; the kind is the client order id up to its second dash."""
+    """Totals of the orders of one kind.
+
+    The kind is the client order id up to its second dash, such as `TE-t`.
+    """
 
     placed: int = 0
     filled: int = 0  # orders filled in full
@@ -70,12 +73,12 @@ class AuditLog:
 
     @property
     def filter_failures(self) -> int:
-        """Requests rejected by a filter, in the engine or before it."""
+        """How many requests failed a filter, in the engine or before it."""
         return sum(count for text, count in self.errors_by_text.items() if text.startswith("Filter failure"))
 
     @property
     def would_take_rejections(self) -> int:
-        """Post-only orders rejected because they would have matched at once."""
+        """How many post-only orders were rejected because they would have matched at once."""
         return self.errors_by_text[WOULD_TAKE]
 
     @property
@@ -84,7 +87,10 @@ class AuditLog:
         return self._digest.hexdigest()
 
     def record_request(self, unix_ms: int, market_ms: int, account: str, method: str) -> None:
-        """Record a request before its handler runs; for account methods, after the signature is verified."""
+        """Record a request. The session calls this before the request's handler runs.
+
+        For an account method it is called after the signature has been verified.
+        """
         self.requests[method] += 1
         self._append(AuditEntry(unix_ms, market_ms, "request", account, method))
 
@@ -99,7 +105,10 @@ class AuditLog:
         self._append(AuditEntry(unix_ms, market_ms, "refused", account, f"{refusal.code} {refusal.text}"))
 
     def record_placement(self, unix_ms: int, market_ms: int, order: SimOrder, open_orders: int) -> None:
-        """Record an accepted order. `open_orders` is the account's number of non-manual open orders, including it."""
+        """Record an accepted order.
+
+        `open_orders` counts the account's open orders with this one, but without manual orders.
+        """
         if not order.is_manual:
             self.placed += 1
             self._counts_of(order).placed += 1
@@ -127,7 +136,10 @@ class AuditLog:
         self._append(AuditEntry(unix_ms, market_ms, "filled", order.account, details))
 
     def record_end(self, unix_ms: int, market_ms: int, order: SimOrder, manual: bool) -> None:
-        """Record that an order was cancelled or expired. `manual`: a manual request caused it, not a session."""
+        """Record that an order was cancelled or expired.
+
+        `manual` is true if the account's owner caused this by hand, and false if a session did.
+        """
         # A session cancelled an order that the account's owner placed by hand. The daemon must never do that.
         foreign = order.is_manual and not manual
         self.foreign_cancels += foreign

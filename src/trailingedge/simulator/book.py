@@ -25,7 +25,10 @@ class MakerFill:
 
 @dataclass(frozen=True, slots=True)
 class TakerMatch:
-    """A quantity that a taker finds: of a resting order, or (None) of the market's best level."""
+    """A quantity that a taker order matches.
+
+    If `resting_order` is None, the quantity comes from the market's best level.
+    """
 
     resting_order: SimOrder | None
     price: Decimal
@@ -33,7 +36,10 @@ class TakerMatch:
 
 
 class Book:
-    """Resting orders among the market's best prices. It returns fills and never touches a balance."""
+    """The market's best prices and the accounts' resting orders.
+
+    The methods return fills. Balances are changed by the engine only.
+    """
 
     def __init__(self, tick_size: Decimal) -> None:
         self._tick_size = tick_size
@@ -62,19 +68,20 @@ class Book:
         self._resting.pop(order.order_id, None)
 
     def would_match(self, side: Side, price: Decimal) -> bool:
-        """Whether an order of `side` at `price` would match at once (post-only orders are rejected then).
+        """Return whether an order of `side` at `price` would match at once.
 
-        It is judged by the market's true best price, also where the published top hides that price because it
-        touches an account's order (see `published_top`).
+        Post-only orders are rejected then. The market's true best price decides, even while
+        `published_top` hides that price behind an account's order.
         """
         # An account's order counts as much as the market's: two accounts may trade with each other.
         best = self._best_opposite_price(side)
         return price >= best if side is Side.BUY else price <= best
 
     def apply_tick(self, tick: Tick) -> list[MakerFill]:
-        """Take over the market's new prices. Returns the fills: sells first; within a side by best price, then by age.
+        """Apply the market's new prices and return the fills of resting orders.
 
-        The order of the fills is fixed, because trade ids and the audit log's digest follow it.
+        Sells come first; within a side the best price comes first, then the oldest order. This
+        order is fixed, because trade ids and the audit log's digest depend on it.
         """
         self.set_tick(tick)
         fills: list[MakerFill] = []
@@ -83,7 +90,7 @@ class Book:
         return fills
 
     def set_tick(self, tick: Tick) -> None:
-        """Take over the market's new prices without filling anything, as while the symbol does not trade."""
+        """Apply the market's new prices but fill nothing. Used while the symbol does not trade."""
         self._tick = tick
         self._consumed = {Side.BUY: ZERO, Side.SELL: ZERO}
 
@@ -98,7 +105,11 @@ class Book:
         ]
 
     def match_taker(self, side: Side, limit: Decimal | None, quantity: Decimal) -> list[TakerMatch]:
-        """Return what an order of `side` for `quantity` matches up to `limit`. At equal prices the market is first."""
+        """Return the quantities that a taker order would match, best price first.
+
+        The book does not change. `limit` is the worst price allowed; None allows every price. At
+        equal prices the market is matched before the accounts' orders.
+        """
         found: list[TakerMatch] = []
         left = quantity
         for take in self._offers(side.opposite):
@@ -114,11 +125,12 @@ class Book:
         self._consumed[side.opposite] += quantity
 
     def published_top(self, update_id: int = 0) -> BookTop:
-        """The published top of the book: the market's and the accounts' orders together, never crossed or locked.
+        """Return the published top of the book: market and accounts' orders, never crossed.
 
-        The market cannot react to an account's order, so its price may touch one. That price is then shown one tick
-        behind the order; a level that takers have consumed is shown one tick behind itself. A client must never see
-        bid >= ask: real books are uncrossed, and the client's parser would drop the frame.
+        The market cannot react to an account's order, so the market's price may touch or cross one.
+        The market is then published one tick size away from the order. A best level that takers
+        have used up is published one tick size further out. A client must never see a bid at or
+        above the ask: real books are uncrossed, and the client's parser would drop the frame.
         """
         tick, step = self.tick, self._tick_size
         our_bid, our_ask = self._best_resting_price(Side.BUY), self._best_resting_price(Side.SELL)
@@ -141,7 +153,10 @@ class Book:
         )
 
     def _maker_fills(self, side: Side, tick: Tick) -> Iterator[MakerFill]:
-        """Yield the fills of one side by the rule in `engine`: in full if the price went through, else by the trade."""
+        """Yield the fills that a tick causes on one side. The top of `engine` explains the rule.
+
+        An order fills in full if the price went through it, else by the tick's trade at its price.
+        """
         touching = tick.bid if side is Side.SELL else tick.ask
         printed = tick.last_price if tick.traded else touching
         volume = tick.traded if tick.aggressor is side.opposite else ZERO
@@ -168,9 +183,9 @@ class Book:
                     yield MakerFill(order, ours)
 
     def _queue_ahead_at(self, side: Side, price: Decimal) -> Decimal | None:
-        """The market's volume ahead of an order of `side` that joins at `price`.
+        """Return the market's volume ahead of an order of `side` that joins at `price`.
 
-        None if the price is behind the market's best, because ticks do not describe deeper levels.
+        Returns None if `price` is worse than the market's best, because ticks lack deeper levels.
         """
         best = self.tick.bid if side is Side.BUY else self.tick.ask
         if price == best:
@@ -178,7 +193,10 @@ class Book:
         return None if is_beyond_limit(price, best, side.opposite) else ZERO
 
     def _offers(self, side: Side) -> list[TakerMatch]:
-        """Everything that rests on `side`, the market's best level and the accounts' orders, best price first."""
+        """Return all quantities that rest on `side`, best price first.
+
+        These are the market's best level and the accounts' orders.
+        """
         tick = self.tick
         price = tick.bid if side is Side.BUY else tick.ask
         others = TakerMatch(None, price, self._market_quantity_left(side))
@@ -221,10 +239,13 @@ class Book:
 
     @staticmethod
     def _is_traded_through(order: SimOrder, price: Decimal) -> bool:
-        """Return whether `price` is beyond the order's own price, so that a market there went through the order."""
+        """Return whether a market at `price` went through the order.
+
+        That is a price above a sell order's price, or below a buy order's price.
+        """
         return price > order.price if order.side is Side.SELL else price < order.price
 
 
 def is_beyond_limit(price: Decimal, limit: Decimal, side: Side) -> bool:
-    """Whether an order of `side` limited to `limit` may not trade at `price`."""
+    """Return whether `price` is worse than the limit of an order of `side`."""
     return price > limit if side is Side.BUY else price < limit

@@ -5,7 +5,8 @@ hub passes each incoming frame to the session, sends the reply, and after every 
 publishes the events that the engine collected, to each client that subscribed to them.
 
 Faults are applied here, on the way in and out, so that engine and sessions stay correct:
-a request may be lost, delayed, answered late or with an error, or cost the connection (`RequestFault`);
+a request may be lost, delayed, answered late or with an error, or end the connection
+(`RequestFault`);
 an event's frame may be delayed, doubled, truncated or lost with its connection (`FrameFaults`).
 Lasting faults are plain attributes and methods (`streams_muted`, `half_open`, `refuses_connections`).
 
@@ -45,14 +46,18 @@ class ClientConnection(Protocol):
         ...
 
     def close(self, code: int, reason: str) -> None:
-        """Close the connection once everything queued before is sent; nothing may be sent after it."""
+        """Close the connection after everything queued so far has been sent.
+
+        Nothing may be sent after this call.
+        """
         ...
 
 
 class NotServed(ValueError):
-    """Raised when a connection is refused: the path is not served, the address is banned, or the server is away.
+    """Raised when a connection is refused: unknown path, banned address, or server away.
 
-    `status` is the HTTP status of the upgrade's answer; `retry_after_s` is its Retry-After, 0 if unknown.
+    `status` is the HTTP status of the reply to the WebSocket upgrade. `retry_after_s` is its
+    Retry-After header, or 0 if unknown.
     """
 
     def __init__(self, text: str, status: int = 404, retry_after_s: float = 0.0) -> None:
@@ -116,7 +121,10 @@ class ConnectionHub:
     # Connections
 
     def check_admission(self, url: str) -> None:
-        """Raise NotServed if a connection to that URL is refused; charge a connection to the API its weight."""
+        """Raise NotServed if a connection to `url` is refused.
+
+        A connection to the WebSocket API is charged its request weight.
+        """
         if not is_served(url):
             raise NotServed(f"nothing is served at {urlsplit(url).path}")
         if self.refuses_connections:
@@ -134,7 +142,10 @@ class ConnectionHub:
             raise NotServed(refusal.text, refusal.status, wait_s) from refusal
 
     def connect(self, url: str, connection: ClientConnection) -> HubClient:
-        """Register an admitted client. Only path and query of `url` matter. Raises NotServed for a wrong option."""
+        """Register a client that `check_admission` let in.
+
+        Only path and query of `url` matter. Raises NotServed for an unsupported query option.
+        """
         address = urlsplit(url)
         client: HubClient
         if address.path.rstrip("/") == API_PATH:
@@ -198,7 +209,10 @@ class ConnectionHub:
     # Lasting faults
 
     def announce_shutdown(self, streams: bool = True, api: bool = True, leave_s: float | None = None) -> None:
-        """Send `serverShutdown` to the clients of either kind; `leave_s` later, if given, disconnect them."""
+        """Send `serverShutdown` to stream clients, API clients or both.
+
+        If `leave_s` is given, these clients are disconnected that many seconds later.
+        """
         announced = self._select(streams, api)
         for client in announced:
             if isinstance(client, ApiHubClient):
@@ -221,12 +235,12 @@ class ConnectionHub:
                     client.connection.send(text)
 
     def disconnect(self, streams: bool = True, api: bool = True) -> None:
-        """Drop the TCP connections of the chosen kinds without a close frame."""
+        """Drop the TCP connections of the chosen kinds of clients, without a close frame."""
         for client in self._select(streams, api):
             self._disconnect(client, ABNORMAL_CLOSE)
 
     def half_open(self, streams: bool = True, api: bool = True) -> None:
-        """Stop all traffic of the chosen kinds in both directions, for good, and leave the connections open.
+        """Stop all traffic of the chosen kinds of clients for good; their connections stay open.
 
         This is a half-open TCP connection as the client sees it: no error, no close, only silence.
         """
@@ -285,7 +299,10 @@ class ConnectionHub:
             act()
 
     def _publish(self, client: HubClient, event: ExchangeEvent) -> bool:
-        """Send `event` to a client that subscribed to it and is not muted. Returns whether both conditions hold."""
+        """Send `event` to the client if it subscribed to such events and is not muted.
+
+        Returns whether both conditions hold. A frame fault may lose the frame all the same.
+        """
         text, frame_faults, muted = None, self.fault_injector.faults.market, self.streams_muted
         if isinstance(client, ApiHubClient) and isinstance(event, UserEvent):
             text = client.session.frame_for(event)

@@ -5,19 +5,20 @@ Theory of operation. Each tick carries the market's best bid and ask with their 
 A resting SELL at price P fills as follows, and a BUY mirrors it:
 
 1. In full, once the market bids above P or trades above P: the price has gone through the order.
-2. By a trade at exactly P whose aggressor buys: it first takes the volume ahead in the queue, and what is left of it
-   fills the order, wholly or in part.
+2. By a trade at exactly P whose aggressor buys: the trade first takes the volume ahead in the
+   queue. The rest of the trade fills the order, wholly or in part.
 3. Never by touch: a market that bids exactly P does not fill the order.
 
 The queue ahead is what the market offered at P when the order joined; it is empty if the order improved the
-best price. An order behind the best price learns its queue when the market's best price first stands at P.
+best price. The queue of an order behind the best price becomes known when the market's best price
+first stands at P.
 A taker matches the market's best level and the accounts' orders, the market first at equal prices; an order always
 fills at the resting price. A resting order that a new order of its own account would match expires (EXPIRE_MAKER).
 
 Harsher than the real exchange:
 - a market bid at P does not fill an order at P, though on a real book the two would have matched;
 - the queue ahead shrinks by trades only, never because someone ahead cancels;
-- in the tick in which an order first learns its queue, a trade at P counts as taken from that queue;
+- in the tick in which an order's queue becomes known, a trade at P counts as taken from the queue;
 - a taker finds one market level, refilled by the next tick;
 - a post-only order is judged by the market's true best price, even while the published top hides that price behind
   an account's order.
@@ -89,7 +90,7 @@ EXPIRY_REASONS: Final = {
 
 
 class Engine:
-    """One symbol's market.
+    """The market of one symbol: its orders, its klines and the accounts that trade it.
 
     `symbol_status` may be set from outside. Orders are accepted and fill only while it is TRADING; they can be
     cancelled under every status. A BREAK stops all market data, CANCEL_ONLY stops the klines.
@@ -159,7 +160,10 @@ class Engine:
         self._publish_top()
 
     def partial_fill(self, order: SimOrder, quantity: Decimal) -> None:
-        """Fill a part of a resting order at its price, as if a market participant took it (a fault, or a test)."""
+        """Fill a part of a resting order at its price, as if a market participant took it.
+
+        Used by the fault `partial_fill` and by tests.
+        """
         self._fill(order, order.price, quantity, next(self._trade_ids), maker=True)
         self.publish_changes()
 
@@ -193,7 +197,7 @@ class Engine:
         return self._published_top
 
     def take_events(self) -> list[ExchangeEvent]:
-        """The events since the last call, in order."""
+        """Return and remove the events collected since the last call, in order."""
         events, self._events = self._events, []
         return events
 
@@ -265,7 +269,10 @@ class Engine:
         self._publish_top()
 
     def transfer(self, account: SimAccount, asset: str, amount: Decimal) -> None:
-        """Book a deposit or (negative) a withdrawal, and publish it. Raises ExchangeError if less is free."""
+        """Book and publish a deposit or, with a negative `amount`, a withdrawal.
+
+        Raises ExchangeError if less than the withdrawn amount is free.
+        """
         account.credit(asset, amount)
         account.updated_ms = self.market_ms
         account.save_version(self.clock.unix_ms())
@@ -282,9 +289,11 @@ class Engine:
         self._events.append(UserEvent(account.name, position))
 
     def working_price(self, request: NewOrder) -> Decimal:
-        """The price at which the order would work now: as sent, by its peg, or the average for MARKET.
+        """Return the price that an order would have in the book if it entered now.
 
-        Raises ExchangeError for a peg with an offset: the book knows no deeper level than the best.
+        This is the price as sent or the price that the peg gives; for MARKET it is the average
+        price. Raises ExchangeError for a peg with an offset, because the book knows only the best
+        level.
         """
         if request.type is OrderType.MARKET:
             return self.average_price()
@@ -358,7 +367,7 @@ class Engine:
         return self.book.match_taker(order.side, limit, order.remaining)
 
     def _fill(self, order: SimOrder, price: Decimal, quantity: Decimal, trade_id: int, maker: bool) -> SimTrade:
-        """Book one fill: assets, order, account, audit log and execution report."""
+        """Apply one fill to balances, order, account and audit log, and publish its report."""
         account = self.accounts.get(order.account)
         fee = self.spec.maker_fee if maker else self.spec.taker_fee
         commission, asset = self.accounts.settle_fill(order, price, quantity, fee)
@@ -454,9 +463,9 @@ class Engine:
         self._changed_accounts = {}
 
     def _publish_top(self) -> None:
-        """Publish bookTicker if a price or a quantity changed; not in a BREAK, which stops all market data.
+        """Publish bookTicker if a price or a quantity changed. A BREAK stops all market data.
 
-        The first top is recorded even in a BREAK, so that `top` has an answer.
+        The first top is an exception: it is recorded even in a BREAK, so that `top` can return it.
         """
         if not self.book.is_open or (self.symbol_status == BREAK and self._published_top is not None):
             return
@@ -479,7 +488,7 @@ def _open_by_session(account: SimAccount) -> int:
 
 
 def _own_in(takes: Sequence[TakerMatch], account: SimAccount) -> SimOrder | None:
-    """The first resting order among `takes` that belongs to the taker's own account."""
+    """Return the first resting order in `takes` that belongs to `account`, or None."""
     return next(
         (each.resting_order for each in takes if each.resting_order and each.resting_order.account == account.name),
         None,

@@ -54,7 +54,11 @@ def cancel_rejected(text: str) -> ExchangeError:
 
 
 def filter_failure(name: str, code: int = FILTER_CODE) -> ExchangeError:
-    """The order fails a filter: −1013 before the engine, −2010 inside it (MAX_NUM_ORDERS)."""
+    """Return the error for an order that fails the filter `name`.
+
+    Filters that are checked before the engine give −1013. MAX_NUM_ORDERS, which the engine checks,
+    gives −2010.
+    """
     return ExchangeError(code, f"Filter failure: {name}")
 
 

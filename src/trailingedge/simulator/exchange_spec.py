@@ -19,9 +19,11 @@ SELF_TRADE_MODE: Final = "EXPIRE_MAKER"
 class ExchangeSpec:
     """One symbol with its filters, fees and limits.
 
-    Fees are fractions. The multipliers bound an order's price in terms of the average price (PERCENT_PRICE_BY_SIDE);
-    An ask multiplier of None is the bid's. The minimum price and quantity are the tick and the step unless explicit.
-    An order's first fill lowers the unfilled-order counts by `maker_refund` or `taker_refund`, `refund_delay_ms` later.
+    Fees are fractions. The multipliers limit an order's price relative to the average price
+    (PERCENT_PRICE_BY_SIDE). If an ask multiplier is None, the bid's multiplier applies. Without an
+    explicit minimum, the minimum price is the tick size and the minimum quantity is the step size.
+    An order's first fill lowers the unfilled-order counts by `maker_refund` or `taker_refund`,
+    `refund_delay_ms` later.
     """
 
     symbol: str = "ETHFDUSD"
@@ -53,7 +55,11 @@ class ExchangeSpec:
     refund_delay_ms: int = 100
 
     def for_source(self, source: TickSource) -> "ExchangeSpec":
-        """This specification with the pair and grid of `source`, and the minimum notional usual in its quote asset."""
+        """Return this specification with the pair, tick size and step size of `source`.
+
+        If the quote asset is BTC, ETH or BNB, the minimum notional becomes the one usual in that
+        asset.
+        """
         return replace(
             self,
             min_notional=MIN_NOTIONALS.get(source.quote_asset, self.min_notional),
@@ -65,7 +71,10 @@ class ExchangeSpec:
         )
 
     def for_rules(self, rules: SymbolRules, limits: Iterable[RateLimit]) -> "ExchangeSpec":
-        """Return this specification with another exchange's pair, filters and limits, except values not set there."""
+        """Return this specification with another exchange's pair, filters and limits.
+
+        A value that the other exchange does not set is not taken over.
+        """
         known = {(limit.kind, limit.interval_s): limit.limit for limit in limits}
         return replace(
             self,
@@ -211,7 +220,10 @@ class ExchangeSpec:
 
 
 def format_amount(amount: Decimal) -> str:
-    """`amount` with eight decimals, as in every reply; rounded down, so that no balance looks larger than it is."""
+    """Format `amount` with eight decimals, as in every reply.
+
+    It is rounded down, so that no balance looks larger than it is.
+    """
     return f"{amount.quantize(SMALLEST_AMOUNT, rounding=ROUND_DOWN):f}"
 
 

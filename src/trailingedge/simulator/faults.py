@@ -1,4 +1,6 @@
-"""Fault injection for the simulated exchange: no faults by default, drawn from a seed or scheduled by a test.
+"""Fault injection for the simulated exchange: faults are drawn from a seed or scheduled by a test.
+
+By default there are no faults.
 
 A request fault says whether the request is executed and what its sender receives. `REQUEST_FAULTS` names them
 (`--fault NAME=LIKELIHOOD` uses these names); a new kind needs only an entry there. Frame faults say what
@@ -148,11 +150,11 @@ class FaultInjector:
         self._scheduled: deque[tuple[str, RequestFault]] = deque()
 
     def schedule(self, method: str, fault: RequestFault | str) -> None:
-        """Give the next request of `method` this fault, given as a value or by its name in `REQUEST_FAULTS`."""
+        """Apply `fault` to the next request of `method`. It may be a name in `REQUEST_FAULTS`."""
         self._scheduled.append((method, REQUEST_FAULTS[fault] if isinstance(fault, str) else fault))
 
     def request_fault(self, method: str) -> RequestFault:
-        """The fault of a request: a scheduled one first, else one that is drawn, else `NO_FAULT`."""
+        """Return the fault for a request: a scheduled one, else a drawn one, else `NO_FAULT`."""
         for scheduled in self._scheduled:
             if scheduled[0] == method:
                 self._scheduled.remove(scheduled)
@@ -166,7 +168,10 @@ class FaultInjector:
         return NO_FAULT
 
     def frame_deliveries(self, text: str, frame_faults: FrameFaults) -> list[tuple[str, float]] | None:
-        """The frames to send in place of `text`, each with its delay in seconds; None drops the connection."""
+        """Return the frames to send instead of `text`, each with its delay in seconds.
+
+        None means that the connection is to be dropped.
+        """
         # Drawn first: a dropped connection makes all other faults of the frame pointless.
         if self._occurs(frame_faults.disconnect):
             return None
@@ -183,7 +188,10 @@ class FaultInjector:
         return sent
 
     def partial_fill_steps(self, steps: int) -> int:
-        """How many of an order's remaining steps the market takes at this tick; 0 if the fault does not occur."""
+        """Return how much of an order the market takes at this tick, in units of the step size.
+
+        `steps` is the order's remaining quantity. Returns 0 if the fault does not occur.
+        """
         return self._chance.randint(1, steps) if self._occurs(self.faults.partial_fill) else 0
 
     def _draw(self, name: str) -> RequestFault:
@@ -204,9 +212,10 @@ class FaultInjector:
 
 
 class DriftingClock:
-    """A server clock that differs from the client's: offset by some amount, and drifting.
+    """A server clock that differs from the client's clock by an offset, and may drift.
 
-    Only `unix_ms` is off. `now_s`, `sleep` and timers follow the inner clock, so that a step fires no timer early.
+    Only `unix_ms` differs. `now_s`, `sleep` and timers follow the inner clock, so that a call of
+    `step` fires no timer early.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -1,6 +1,7 @@
 """Symbol filters of the simulated exchange: PRICE_FILTER, PERCENT_PRICE_BY_SIDE, LOT_SIZE and NOTIONAL.
 
-They are checked before an order reaches the engine and cost the client no unfilled-order count.
+They are checked before an order reaches the engine. An order that fails one of them does not count
+as an unfilled order.
 """
 
 from decimal import Decimal
@@ -14,8 +15,9 @@ from trailingedge.simulator.orders import NewOrder, OrderType
 def check_filters(spec: ExchangeSpec, request: NewOrder, price: Decimal, quantity: Decimal, average: Decimal) -> None:
     """Raise ExchangeError for the first filter that the order fails.
 
-    `price` is the price at which the order would work (the average, for a MARKET order); `average` is the price
-    that the multipliers apply to. All comparisons are exact in Decimal; PRICE_FILTER is a plain modulo from zero.
+    `price` is the price at which the order would work (the average, for a MARKET order); `average`
+    is the price that the multipliers apply to. All comparisons are exact in Decimal. PRICE_FILTER
+    requires a price that is a multiple of the tick size, counted from zero.
     """
     if request.type is not OrderType.MARKET:
         check_price(spec, request.side, price, average)

@@ -35,7 +35,10 @@ class KeyRing:
         return name
 
     def revoke(self, api_key: str) -> None:
-        """Remove a key. Sessions that it logged on are told with their next request, as on the real exchange."""
+        """Remove a key.
+
+        As on the real exchange, a session logged on with the key gets an error at its next request.
+        """
         self._keys.pop(api_key, None)
 
     def api_keys(self) -> list[str]:
@@ -52,7 +55,7 @@ class KeyRing:
         return self._keys[api_key][1]
 
     def verify(self, api_key: str, payload: str, signature: str) -> None:
-        """Raise ExchangeError (−1022) unless `signature` is this key's, in base64, over `payload`."""
+        """Raise ExchangeError (−1022) if `signature` (base64) is not this key's for `payload`."""
         public_key, _ = self._keys[api_key]
         try:
             public_key.verify(b64decode(signature, validate=True), payload.encode())

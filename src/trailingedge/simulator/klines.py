@@ -2,7 +2,7 @@
 
 Three stores hold bars of a second (26 hours of them), a minute (8 days) and an hour (400 days). A longer interval
 is merged from the coarsest store whose boundaries fit it. Bars in which nothing traded and the price stood
-still are not stored: a reader sees a flat kline there, made when it is asked for. This keeps memory bounded
+still are not stored: a reader gets a flat kline there, made on request. This keeps memory bounded
 on a quiet market and each tick cheap, because a tick updates three bars and nothing else.
 
 A live market relays one interval's klines from the real exchange. Those are returned as they came, and nothing is
@@ -65,7 +65,7 @@ class TradedBar:
     observed: bool = True
 
     def merge(self, later: "TradedBar") -> "TradedBar":
-        """This bar and the one after it, as one bar with this one's opening time."""
+        """Return one bar made of this bar and the later bar, with this bar's opening time."""
         if not later.observed:
             return self
         if not self.observed:  # a carried-on price is no trade: only the opening time is taken from it
@@ -84,7 +84,7 @@ class TradedBar:
         )
 
     def flat_at(self, open_ms: int) -> "TradedBar":
-        """The bar of a later span without trades, at this bar's close."""
+        """Return a bar without trades that opens at `open_ms`; its price is this bar's close."""
         return flat_bar(open_ms, self.close)
 
 
@@ -94,7 +94,7 @@ def flat_bar(open_ms: int, price: Decimal) -> TradedBar:
 
 
 def bar_of_tick(tick: Tick) -> TradedBar:
-    """The trade of a tick as a bar; the tick's last price if it has no trade."""
+    """Return a tick's trade as a bar. Without a trade, the bar has the tick's last price."""
     price, volume = tick.last_price, tick.traded
     if not volume:
         return TradedBar(tick.time_ms, price, price, price, price)
@@ -103,9 +103,10 @@ def bar_of_tick(tick: Tick) -> TradedBar:
 
 
 def bar_of_kline(kline: Kline) -> TradedBar:
-    """A kline of a source's history as a bar.
+    """Return a kline as a bar.
 
-    Its quote and buy volumes are not known: the middle of open and close, and one half, stand in for them.
+    The kline lacks two volumes, which are estimated. The quote volume is the volume at the middle
+    of open and close, and half of the volume counts as bought.
     """
     quote = kline.volume * (kline.open + kline.close) / 2
     return TradedBar(
@@ -159,7 +160,7 @@ class BarStore:
         self._bars: deque[TradedBar] = deque()
 
     def add(self, bar: TradedBar) -> None:
-        """Merge in a bar that is no older than the newest one."""
+        """Add a bar that is no older than the newest one; a bar of the same span is merged."""
         open_ms = bar.open_ms - bar.open_ms % self.length_ms
         if self._bars and self._bars[-1].open_ms == open_ms:
             self._bars[-1] = self._bars[-1].merge(bar)
@@ -170,9 +171,9 @@ class BarStore:
             self._bars.popleft()
 
     def bars_from(self, from_ms: int) -> Sequence[TradedBar]:
-        """The bars that open at `from_ms` or later, preceded by the last one before them.
+        """Return the bars that open at `from_ms` or later, and before them the last earlier bar.
 
-        That one's close is the price of flat klines until the first bar of the span.
+        The close of the earlier bar is the price of flat klines up to the first bar of the span.
         """
         newest_first: list[TradedBar] = []
         # From the newest end: clients mostly ask for recent klines, and the walk ends as soon as they are collected.
@@ -184,18 +185,21 @@ class BarStore:
 
     @property
     def first_ms(self) -> int | None:
-        """The opening time of the oldest bar."""
+        """The opening time of the oldest bar; None if there is no bar."""
         return self._bars[0].open_ms if self._bars else None
 
 
 class RelayedKlines:
-    """The newest `most` klines of one interval as another exchange published them, oldest first."""
+    """Keeps at most `most` klines of one interval, as another exchange published them."""
 
     def __init__(self, most: int) -> None:
         self._bars: deque[TradedBar] = deque(maxlen=most)
 
     def add(self, bar: TradedBar) -> None:
-        """Store a kline: it replaces an earlier version of itself; one older than the newest is dropped."""
+        """Store a kline. It replaces an earlier version of the same kline.
+
+        A kline older than the newest one is dropped.
+        """
         # This is a late message of the other exchange. A newer kline has followed it, so it was published in full
         # before.
         if self._bars and bar.open_ms < self._bars[-1].open_ms:
@@ -254,9 +258,10 @@ class Klines:
         self._relayed[interval].add(bar_of_kline(kline))
 
     def rows(self, interval: Interval, from_ms: int | None, until_ms: int | None, limit: int) -> list[TradedBar]:
-        """Klines that open within the times given, oldest first and without gaps; the newest may be forming.
+        """Return klines that open from `from_ms` to `until_ms`, oldest first and without gaps.
 
-        With `from_ms` these are the oldest `limit` klines of the span, without it the newest, as `klines` pages.
+        The newest kline may still be forming. With `from_ms` the oldest `limit` klines of the span
+        are returned, without it the newest, as Binance's `klines` request does.
         """
         if interval in self._relayed:
             return self._relayed[interval].rows(from_ms, until_ms, limit)
@@ -276,11 +281,14 @@ class Klines:
         return list(islice(self._grouped(store, interval, first_ms, newest_ms), limit))
 
     def row(self, interval: Interval, open_ms: int) -> TradedBar | None:
-        """The kline that opens at `open_ms`: flat if nothing traded in it, None before the market's first tick."""
+        """Return the kline that opens at `open_ms`. It is flat if nothing traded in it.
+
+        Returns None before any price is known.
+        """
         return next(self._grouped(self._store(interval), interval, open_ms, open_ms), None)
 
     def _store(self, interval: Interval) -> BarStore:
-        """The coarsest store whose boundaries include all those of `interval`; the fewest bars to merge."""
+        """Return the coarsest store whose bars fit into `interval`, so that few bars are merged."""
         for store in (self._hours, self._minutes):
             if interval.length_ms % store.length_ms == 0 and interval.offset_ms % store.length_ms == 0:
                 return store
@@ -320,7 +328,10 @@ class KlineFeed:
         self._published_ms = 0
 
     def closed_until(self, time_ms: int) -> Iterator[TradedBar]:
-        """The klines that close as market time moves to `time_ms`. Call it before the tick of that time is taken in."""
+        """Yield the klines that close when market time moves to `time_ms`.
+
+        Call this before `Klines.on_tick` with the tick of that time.
+        """
         current_ms = self.interval.start_ms(time_ms)
         # A gap between two ticks may close several klines; each is published, as a client counts them.
         while self._open_ms < current_ms:

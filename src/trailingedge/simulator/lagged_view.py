@@ -122,7 +122,10 @@ class AccountVersions:
             versions.popleft()
 
     def version_at(self, unix_ms: int) -> AccountVersion | None:
-        """The version valid at that time, or the oldest one kept; None if the account has not changed since."""
+        """Return the version valid at `unix_ms`, or the oldest version kept.
+
+        Returns None if the account has not changed since `unix_ms`.
+        """
         if not self._versions or self._versions[-1].unix_ms <= unix_ms:
             return None
         return next((each for each in reversed(self._versions) if each.unix_ms <= unix_ms), self._versions[0])

@@ -9,8 +9,10 @@ collect in the engine. The order of checks and events matters to a client, so it
 4. events: execution reports in the order of the fills, then account positions, then the book's top.
 
 A cancel-replace is two requests in one, not a transaction. Filters, the open-order limit (the old order still counts)
-and, under DO_NOTHING, the unfilled-order limit are checked before anything happens and leave the old order alone.
-After that the cancel and the placement succeed or fail separately: cancel first, its CANCELED report first.
+and, under DO_NOTHING, the unfilled-order limit are checked first; if one fails, the old
+order stays.
+After that the cancel and the placement succeed or fail separately. The cancel and its CANCELED
+report come first.
 If the cancel fails, STOP_ON_FAILURE does not try the placement and ALLOW_FAILURE does.
 
 Not modelled: order lists, stop and iceberg orders, amendments, depth streams, microseconds. The trade stream has
@@ -78,7 +80,7 @@ class CancelReplaceResult:
 
     @property
     def error(self) -> tuple[int, int, str] | None:
-        """Status, code and text of the error reply around both halves; None if both succeeded."""
+        """Status, code and text of the error reply; None if cancel and placement succeeded."""
         cancelled = not isinstance(self.cancel, ExchangeError)
         placed = isinstance(self.place, tuple)
         if cancelled and placed:
@@ -136,7 +138,10 @@ class Exchange:
         check_filters(self.spec, request, price, engine.base_quantity(request, price), engine.average_price())
 
     def place(self, account: SimAccount, request: NewOrder) -> tuple[SimOrder, list[SimTrade]]:
-        """Place an order. Raises ExchangeError; an order that the engine rejects counts as unfilled all the same."""
+        """Place an order. Raises ExchangeError if the order is rejected.
+
+        An order that the engine rejects counts as an unfilled order all the same.
+        """
         self.check_order(request)
         self._count_order(account)
         try:

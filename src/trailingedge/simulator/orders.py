@@ -16,7 +16,7 @@ class OrderType(Enum):
 
 
 class TimeInForce(Enum):
-    """How long an order works."""
+    """How long an order stays active."""
 
     GTC = "GTC"  # good till cancelled
     IOC = "IOC"  # immediate or cancel: the remainder expires
@@ -37,7 +37,7 @@ class CancelRestriction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Peg:
-    """Pegs an order to the best price of its own side when it enters, or to the price `levels` deeper."""
+    """Pegs an order, when placed, to the best price of its side or to the price `levels` deeper."""
 
     price_type: str = "PRIMARY_PEG"
     levels: int | None = None
@@ -65,7 +65,10 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class CancelOrder:
-    """The parameters of a cancel: one of the two ids of the order, or both, and then both must match."""
+    """The parameters of a cancel. The order is named by either of its two ids or by both.
+
+    If both ids are given, both must match.
+    """
 
     # An order id is unique for ever; a client order id only among open orders.
     order_id: int | None = None
@@ -78,8 +81,9 @@ class CancelOrder:
 class SimOrder:
     """One order of one account, from its acceptance on.
 
-    `queue_ahead` is the market's volume before it at its price; None until the market's best has stood there.
-    `is_manual`: placed by the account's owner (`ManualTrader`), not through a session.
+    `queue_ahead` is the market's volume ahead of the order at its price. It is None (unknown) until
+    the market's best price has stood at that price. `is_manual` means that the account's owner
+    placed the order (`ManualTrader`), not a session.
     """
 
     order_id: int
@@ -115,7 +119,7 @@ class SimOrder:
 
 @dataclass(frozen=True, slots=True)
 class SimTrade:
-    """One fill of one order. A trade between two accounts is two of these with one trade id."""
+    """One fill of one order. A trade between two accounts makes two fills with one trade id."""
 
     trade_id: int
     order_id: int

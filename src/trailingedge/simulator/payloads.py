@@ -245,7 +245,7 @@ def fill_report(order: SimOrder, trade: SimTrade, symbol: str, execution_id: int
 
 
 def rejection_report(request: NewOrder, client_order_id: str, symbol: str, text: str, event_ms: int) -> Json:
-    """An `executionReport` of an order that was rejected: the placement of a cancel-replace."""
+    """Return the `executionReport` of a rejected order: the new order of a cancel-replace."""
     # The error text of the reply and the reason "r" of the report are two vocabularies for the same thing.
     reasons = {WOULD_TAKE: "WOULD_MATCH_IMMEDIATELY", INSUFFICIENT_BALANCE: "INSUFFICIENT_BALANCES"}
     order = SimOrder(
@@ -306,7 +306,10 @@ def agg_trade_json(tick: Tick, symbol: str, number: int) -> Json:
 
 
 def prevention_fields(taker: SimOrder, own: SimOrder, prevented: Decimal, symbol: str) -> Json:
-    """The additional fields of an execution report of a prevented self-trade ("x" is TRADE_PREVENTION)."""
+    """Return the extra fields of the execution report of a prevented self-trade.
+
+    In that report "x" is TRADE_PREVENTION.
+    """
     return {
         "A": format_amount(prevented),
         "B": format_amount(prevented),

@@ -2,7 +2,8 @@
 
 Limits are fixed windows aligned to the wall clock, as on the real exchange, never sliding ones: a full count drops
 to zero when the minute turns. Request weight is counted per address, and all clients of the loopback share
-one; unfilled orders are counted per account. Both use the wall clock, at every speed of the market.
+one address; unfilled orders are counted per account. Both use the wall clock, at every speed of the
+market.
 """
 
 from collections import deque
@@ -56,7 +57,7 @@ class OrderCounts:
         self._refunds: deque[tuple[int, int]] = deque()  # due, amount; oldest first
 
     def limit_error(self, now_ms: int) -> ExchangeError | None:
-        """The error for one more order, or None if both windows have room."""
+        """Return the error that one more order would get, or None if both windows have room."""
         self._apply_refunds(now_ms)
         for window, words in ((self._ten_seconds, "10 SECOND"), (self._day, "1 DAY")):
             if window.is_full(now_ms):
@@ -95,7 +96,10 @@ class OrderCounts:
 
 
 class RequestWeightLimiter:
-    """Request weight of the one address. A client that ignores 429 is banned, for twice as long each time."""
+    """Limits the request weight; all clients share one address.
+
+    A client that ignores 429 is banned, each time for twice as long.
+    """
 
     def __init__(self, spec: ExchangeSpec) -> None:
         self._window = RateWindow(MINUTE_MS, spec.weight_per_minute)
@@ -106,7 +110,10 @@ class RequestWeightLimiter:
         self.bans = 0  # bans that the client caused by ignoring 429; those set by `ban` do not count
 
     def charge(self, now_ms: int, weight: int) -> None:
-        """Charge a request. Raises ExchangeError over the limit (429, then 418); that request is charged, too."""
+        """Charge a request. Raises ExchangeError over the limit: 429, after too many of these 418.
+
+        A request over the limit is charged, too.
+        """
         self.check_ban(now_ms)
         self._window.add(now_ms, weight)
         if self._window.count(now_ms) <= self._window.limit:
@@ -138,11 +145,17 @@ class RequestWeightLimiter:
 
     @property
     def blocked_until_ms(self) -> int:
-        """The time until which requests fail because of a ban or an exhausted weight; in the past if neither holds."""
+        """The time until which a ban or a call of `exhaust` makes requests fail.
+
+        It lies in the past if neither is in effect.
+        """
         return max(self._banned_until_ms, self._exhausted_until_ms)
 
     def exhaust(self, now_ms: int) -> int:
-        """Use up the address's weight, as another program there might. Requests get 429 until the time returned."""
+        """Use up the address's request weight, as another program at the address might.
+
+        Returns the time until which requests get 429.
+        """
         self._window.add(now_ms, self._window.limit)
         self._exhausted_until_ms = self._window.end_ms(now_ms)
         return self._exhausted_until_ms

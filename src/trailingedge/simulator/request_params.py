@@ -31,18 +31,21 @@ Choice = TypeVar("Choice", bound=Enum)
 
 
 class JsonNumber(str):
-    """A JSON number as the text that was sent; `str` instances of other classes were JSON strings."""
+    """A JSON number, kept as the text that was sent. A plain `str` was a JSON string."""
 
     __slots__ = ()
 
 
 def read_json(text: str) -> object:
-    """`text` parsed as JSON, with numbers as `JsonNumber`. Raises ValueError, also for NaN and Infinity."""
+    """Parse JSON, with numbers as `JsonNumber`. Raises ValueError, also for NaN and Infinity."""
     return json.loads(text, parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_no_constant)
 
 
 def plain_json(value: object) -> object:
-    """A value of `read_json` with a number as a number, to be echoed in the reply's `id`."""
+    """Convert a `JsonNumber` to a number and return any other value unchanged.
+
+    A reply uses this to echo the request's `id` in its own type.
+    """
     # An id is echoed in its own type: 1 stays a number and "1" a text.
     if isinstance(value, JsonNumber):
         return json.loads(value)
@@ -50,9 +53,11 @@ def plain_json(value: object) -> object:
 
 
 class RequestParameters:
-    """The parameters of one request. Each accessor marks its name as read, and returns None if it was not sent.
+    """The parameters of one request, with an accessor for each type of value.
 
-    `check_all_read` then finds parameters that the method does not know. The accessors raise ExchangeError.
+    An accessor marks the parameter as read and raises ExchangeError for a wrong value. Most
+    accessors return None for a parameter that was not sent. `check_all_read` then finds parameters
+    that the method does not know.
     """
 
     def __init__(self, sent: Mapping[str, object]) -> None:
@@ -68,12 +73,15 @@ class RequestParameters:
             raise unread_parameters(len(self._sent.keys() & self._read), len(self._sent))
 
     def signed_payload(self) -> str:
-        """The payload that the signature covers: all other parameters as `name=value`, sorted, joined by `&`."""
+        """Return the text that the signature covers.
+
+        It has all parameters but `signature` as `name=value`, sorted by name and joined by `&`.
+        """
         # Sorted by name, as signed requests demand; the order in which they were sent does not matter.
         return "&".join(f"{name}={_as_sent(self._sent[name])}" for name in sorted(self._sent) if name != "signature")
 
     def text(self, name: str) -> str | None:
-        """A text that is not empty (a number counts as its text)."""
+        """Read a text that must not be empty. A number is returned as its text."""
         self._read.add(name)
         value = self._sent.get(name)
         if value is None:
@@ -85,14 +93,17 @@ class RequestParameters:
         return value
 
     def required_text(self, name: str) -> str:
-        """A text that must be sent; an empty one counts as not sent (−1102, not −1105)."""
+        """Read a text that must be sent. An empty text counts as not sent (−1102, not −1105)."""
         value = self.text(name) if self._sent.get(name) != "" else None
         if value is None:
             raise missing_parameter(name)
         return value
 
     def amount(self, name: str) -> Decimal | None:
-        """A plain decimal: digits and at most one dot, no sign, no exponent, at most eight decimals."""
+        """Read a plain decimal: digits and at most one dot, no sign, no exponent.
+
+        It may have at most eight decimals.
+        """
         value = self.text(name)
         if value is None:
             return None
@@ -111,7 +122,7 @@ class RequestParameters:
         return value
 
     def integer(self, name: str) -> int | None:
-        """A whole number with an optional minus sign."""
+        """Read a whole number with an optional minus sign."""
         value = self.text(name)
         if value is None:
             return None
@@ -120,7 +131,7 @@ class RequestParameters:
         return int(value)
 
     def flag(self, name: str) -> bool | None:
-        """A boolean, or the text "true" or "false"."""
+        """Read a boolean, or the text "true" or "false"."""
         self._read.add(name)
         value = self._sent.get(name)
         if value is None or isinstance(value, bool):
@@ -136,7 +147,10 @@ class RequestParameters:
         return value
 
     def choice(self, name: str, kind: type[Choice], refusal: ExchangeError | None = None) -> Choice | None:
-        """A member of an enumeration by its value. Another value raises `refusal`, by default −1130."""
+        """Read a value of the enumeration `kind` and return its member.
+
+        Any other value raises `refusal`, or −1130 if `refusal` is None.
+        """
         value = self.text(name)
         if value is None:
             return None
@@ -152,7 +166,10 @@ class RequestParameters:
         return value
 
     def market_time_ms(self, name: str, now_ms: int) -> int | None:
-        """A market time in milliseconds, sent in milli- or microseconds; from 2017 to ten seconds from now."""
+        """Read a market time, sent in milliseconds or microseconds. Returns milliseconds.
+
+        The time must lie between 2017 and ten seconds after `now_ms`.
+        """
         value = self.integer(name)
         if value is None:
             return None
@@ -162,7 +179,7 @@ class RequestParameters:
         return time_ms
 
     def limit(self, default: int, most: int = 1000) -> int:
-        """The parameter `limit`: how many rows to return, capped at `most`."""
+        """Read `limit`, the number of rows to return, and cap it at `most`."""
         value = self.integer("limit")
         if value is None:
             return default
@@ -171,7 +188,7 @@ class RequestParameters:
         return min(value, most)
 
     def text_list(self, name: str) -> list[str] | None:
-        """A list of texts that is not empty."""
+        """Read a list of texts, which must not be empty."""
         self._read.add(name)
         value = self._sent.get(name)
         if value is None:

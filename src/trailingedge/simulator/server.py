@@ -1,7 +1,8 @@
-"""Server of the simulated exchange: serves it on the loopback, or in memory, while its market plays.
+"""Server of the simulated exchange: serves clients on the loopback or in memory, plays the market.
 
-The market opens with the source's first tick and then waits for the first subscription to bookTicker, so that
-no market passes while the daemon starts. `ended` is set after the source's last tick.
+The market opens with the source's first tick and then waits for the first subscription to
+bookTicker, so that no further tick is played while the daemon starts. `ended` is set after the
+source's last tick.
 """
 
 import asyncio
@@ -49,10 +50,10 @@ ANSWER_TIMEOUT_S: Final = 1.0  # for a client's pong after a batch of frames, an
 class LoopbackExchange:
     """An async context manager: inside its block clients may connect and the market plays.
 
-    Entering raises ConfigError if the port cannot be opened.
-    `listen` False opens no port; clients connect through `connect` only. `latency_s` is the longest delay of a
-    frame, drawn from `chance` for each frame; over a port only the exchange's own frames are delayed.
-    A connection is dropped after `lifetime_s`.
+    Entering raises ConfigError if the port cannot be opened. With `listen` False no port is opened,
+    and clients connect through `connect` only. `latency_s` is the longest delay of a frame; each
+    frame's delay is drawn from `chance`. Over a port, only the frames that the exchange sends are
+    delayed. Each connection is dropped after `lifetime_s`.
     """
 
     def __init__(
@@ -189,7 +190,7 @@ class LoopbackExchange:
         self._port = next(iter(self._server.sockets)).getsockname()[1]
 
     def _check_upgrade(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Refuse a connection with an HTTP error before the WebSocket upgrade; None lets it through."""
+        """Return the HTTP error that refuses a WebSocket upgrade, or None to accept it."""
         try:
             self.hub.check_admission(request.path)
         except NotServed as exc:
@@ -242,5 +243,5 @@ class LoopbackExchange:
         return task
 
     def _delay(self) -> Delay:
-        """A fresh delay for one direction of one connection."""
+        """Create the latency of one direction of one connection."""
         return Delay(self._clock, lambda: self._chance.uniform(0, self._latency_s) if self._latency_s else 0.0)

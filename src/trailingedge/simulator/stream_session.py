@@ -22,7 +22,7 @@ EIGHT_HOURS_MS: Final = 8 * HOUR_MS
 
 
 def kline_interval(stream: str) -> Interval | None:
-    """The kline interval that a stream's name asks for; None for any other stream."""
+    """Return the kline interval in the name of a kline stream; None for other streams."""
     named = KLINE_STREAM_PATTERN.fullmatch(stream)
     if named is None or named["interval"] not in INTERVALS:
         return None
@@ -50,7 +50,10 @@ class StreamSession:
         self._subscribe(name for name in named.split("/") if name)
 
     def on_message(self, text: str, now_ms: int) -> ApiResponse:
-        """The reply to a control message at wall-clock time `now_ms`; more than five a second close the connection."""
+        """Return the reply to a control message that arrives at wall-clock time `now_ms`.
+
+        The connection is closed if the client sends more than five messages a second.
+        """
         if len(self._message_times_ms) == MESSAGES_PER_SECOND and now_ms - self._message_times_ms[0] < 1000:
             return ApiResponse(close=CloseConnection(1008, "Too many requests"))
         self._message_times_ms.append(now_ms)

@@ -42,7 +42,10 @@ class OutgoingQueue:
         self._put(CloseConnection(code, reason))
 
     def flush_marker(self) -> asyncio.Future[None]:
-        """A future that is done once the client has processed everything queued before it, or is gone."""
+        """Return a future that is done once the client has processed everything queued so far.
+
+        It is also done if the client is gone.
+        """
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._put(answered)
         return answered
@@ -77,7 +80,7 @@ async def write_to_websocket(queue: OutgoingQueue, websocket: ServerConnection, 
 
 
 def _when_answered(pong: Awaitable[float], answered: asyncio.Future[None]) -> None:
-    """Resolve `answered` with the pong, or with the end of the connection."""
+    """Complete `answered` when the pong arrives or the connection ends."""
 
     def resolve(done: asyncio.Future[float]) -> None:
         if not done.cancelled():
@@ -91,8 +94,8 @@ def _when_answered(pong: Awaitable[float], answered: asyncio.Future[None]) -> No
 class MemorySocket:
     """The client's end of a connection in memory, shaped like the daemon's `Socket`.
 
-    `send` and `recv` raise SessionLost once the connection is closed. `deliver`, `disconnect` and `take_sent` are the
-    exchange's end of it.
+    `send` and `recv` raise SessionLost once the connection is closed. The exchange uses the other
+    end: `deliver`, `disconnect` and `take_sent`.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -113,7 +116,10 @@ class MemorySocket:
             on_message((await self.recv(),))
 
     async def recv(self) -> str:
-        """The next frame; frames that arrived before the end are still returned."""
+        """Wait for the next frame and return it.
+
+        Frames that arrived before the exchange closed the connection are still returned.
+        """
         # A closed connection still returns what arrived before the end, as a real socket does.
         if self._closed and self._received.empty():
             raise SessionLost("the connection is closed")
@@ -129,19 +135,25 @@ class MemorySocket:
         self._sent.put_nowait((self._clock.now_s(), None))
 
     def deliver(self, text: str) -> None:
-        """Exchange's end: hand the client a frame. One that is too large ends the connection, as a real client does."""
+        """Deliver a frame from the exchange to the client.
+
+        A frame that is too large ends the connection, as it does at a real client.
+        """
         if len(text) > MAX_FRAME_CHARS:
             self.disconnect()
         elif not self._closed:
             self._received.put_nowait(text)
 
     def disconnect(self) -> None:
-        """Exchange's end: end the connection after the frames delivered so far."""
+        """Close the connection from the exchange's side, after the frames delivered so far."""
         self._received.put_nowait(None)
         self._sent.put_nowait((self._clock.now_s(), None))
 
     async def take_sent(self) -> tuple[float, str | None]:
-        """Exchange's end: when the client sent its next frame, and the frame; None once the client closed."""
+        """Wait for the client's next frame, for the exchange. Returns its send time and its text.
+
+        The text is None once the connection is closed.
+        """
         return await self._sent.get()
 
     def _close_receiving(self) -> None:

@@ -15,9 +15,10 @@ The same program takes the same course in every run and on every supported Pytho
   instead of by memory address, and unnamed tasks are numbered per loop;
 - sockets, threads, executors, subprocesses and signals raise `NotVirtual`, because their timing is not ours.
 
-Code that runs under this loop must avoid what it cannot make deterministic: iterating over sets of plain futures, of
-`str` or of objects with the default hash; relying on the garbage collector to end a generator or to report a lost
-exception. `asyncio.gather`, `Queue`, `Event`, `Lock`, `Condition` and `timeout` keep their order.
+Code that runs under this loop must avoid what the loop cannot make deterministic: iterating over
+sets of plain futures, of `str` or of objects with the default hash; relying on the garbage
+collector to end a generator or to report a lost exception. `asyncio.gather`, `Queue`, `Event`,
+`Lock`, `Condition` and `timeout` keep their order.
 """
 
 import asyncio
@@ -61,7 +62,7 @@ class VirtualTask(asyncio.Task[Any]):
 
 
 def _unsupported(what: str) -> Any:
-    """A loop method that raises `NotVirtual` and names what was used."""
+    """Make a loop method that raises `NotVirtual`; the message names `what`."""
 
     def refuse(*_: object, **__: object) -> Any:
         raise NotVirtual(f"no {what} under the virtual loop")
@@ -154,7 +155,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     # Running
 
     def run_forever(self) -> None:
-        """Run until `stop`."""
+        """Run until `stop` is called."""
         self._check_open()
         if self.is_running() or asyncio._get_running_loop() is not None:
             raise RuntimeError("another event loop is running in this thread")
@@ -367,7 +368,7 @@ def _location(task: asyncio.Task[Any]) -> str:
 
 
 def _coroutine_chain(coroutine: object) -> Iterator[object]:
-    """`coroutine`, the coroutine it awaits, and so on inwards."""
+    """Yield `coroutine`, the coroutine that it awaits, and so on to the innermost one."""
     while coroutine is not None:
         yield coroutine
         awaited = getattr(coroutine, "cr_await", None)

@@ -1,6 +1,9 @@
-"""Closed klines: each one updates the reentry gate, the QUOTE stop, and the high of times without a book.
+"""Closed klines: each updates the reentry gate, applies the QUOTE stop and may raise the high.
 
-The same code applies a close when it happens and, after a restart, the closes of a whole night offline.
+The QUOTE stop acts while we hold quote: it shuts the gate if a close shows too large a loss since
+the anchor. The high is raised to a kline's best price only if the book was missing or untrusted for
+a part of that kline. The same code applies a close when it happens and, after a restart, all closes
+of the time offline.
 """
 
 from collections.abc import Iterable
@@ -20,10 +23,11 @@ BarCloseResult = tuple[StrategyState, tuple[StrategySignal, ...]]
 
 
 def apply_closed_bars(state: StrategyState, closes: Iterable[ClosedKline], params: StrategyParams) -> BarCloseResult:
-    """Return `state` after klines that closed while offline (oldest first): high and gate change, but no exit starts.
+    """Apply klines that closed while we were offline, oldest first. Returns state and signals.
 
-    The high differs from the high of a run without the gap by at most the widest spread during the gap: a
-    kline shows trades, not the book.
+    High and gate may change, but no exit starts. The high may differ from the high of an
+    uninterrupted run by at most the widest spread while we were offline, because a kline shows
+    trades and not the book.
     """
     signals: tuple[StrategySignal, ...] = ()
     for closed in closes:
@@ -35,9 +39,10 @@ def apply_closed_bars(state: StrategyState, closes: Iterable[ClosedKline], param
 def on_bar_close(
     state: StrategyState, closed: ClosedKline, params: StrategyParams, *, unwatched: bool = False
 ) -> BarCloseResult:
-    """Return `state` after one closed kline. A kline that is not newer than the last one is ignored.
+    """Apply one closed kline. Returns the new state and the signals.
 
-    `unwatched` means that we saw no book while the kline formed, so its extreme counts for the high.
+    A kline that is not newer than the last applied one is ignored. `unwatched` means that we saw no
+    book while the kline formed, so the best price within the kline counts for the high.
     """
     kline, channel = closed.kline, closed.channel
     # A reconnect loads recent klines again, and they may repeat closes that have been applied.
@@ -53,9 +58,10 @@ def on_bar_close(
 
 
 def raise_high_to_kline(state: StrategyState, kline: Kline) -> StrategyState:
-    """Return `state` with its high raised to the best unit value that traded within the kline, if that is higher.
+    """Return `state` with its high raised to the best unit value within the kline, if higher.
 
-    A kline that began before the anchor changes nothing: its extreme may be older than the anchor.
+    A kline that began before the anchor changes nothing, because its best price may be older than
+    the anchor.
     """
     if state.regime is None or state.funded is False or kline.open_ms < state.anchor_ms:
         return state
@@ -72,7 +78,10 @@ def _update_gate(
     params: StrategyParams,
     last: tuple[float, int] | None = None,
 ) -> BarCloseResult:
-    """Open a shut gate if the close crosses mid, else apply the QUOTE stop. `last` is the close before this one."""
+    """Open a shut gate if the close crosses the channel's mid; apply the QUOTE stop to an open one.
+
+    `last` is the previous close and its time, if `state` does not contain them yet.
+    """
     if state.regime is not Regime.QUOTE:
         return state, ()
     gate = state.gate
@@ -95,7 +104,10 @@ def _update_gate(
 def _apply_quote_stop(
     state: StrategyState, close: float, close_ms: int, channel: Channel | None, params: StrategyParams
 ) -> BarCloseResult:
-    """Apply the QUOTE stop: shut the gate and cancel a take-profit buy, but no manual buy and no breakout buy."""
+    """Shut the gate and cancel a take-profit buy if the close shows too large a loss (QUOTE stop).
+
+    The stop does nothing during a manual buy, a breakout buy, or a buy that is being cancelled.
+    """
     buying = state.exit
     if buying is not None and not stop_ends(buying):
         return state, ()
@@ -117,7 +129,10 @@ def _apply_quote_stop(
 
 
 def remember_close(state: StrategyState, close: float, close_ms: int, channel: Channel | None) -> BarCloseResult:
-    """Return `state` with this close stored for comparison with the next. Signals the first close of a breakout."""
+    """Store this close in the state, for comparison with the next. Returns state and signals.
+
+    The first close beyond the channel is signalled as a breakout.
+    """
     state, signals = _signal_breakout(state, close, channel)
     return replace(state, last_close=close, last_close_ms=close_ms), signals
 

@@ -1,9 +1,10 @@
 """Trade blocks: the reasons why a take-profit, a manual flip or the stop cannot happen now.
 
-Only this module decides it. The rules ask it before they act; `Decision` carries it to the status, to `why`, to the
-control socket and to the bounds of a backtest, so that each of them explains an inaction by the same reason as the
-rules. Each function takes plain values, because its callers have them from different sources: the rules from an
-`Evaluation`, a decision from its fields, a status from its own data.
+Only this module finds these reasons. The rules check them before they act. `Decision` passes them
+on to the status, to `why`, to the control socket and to the backtest, so that all of them explain
+an inaction by the same reason as the rules. Each function takes plain values, because its callers
+have different sources: the rules have an `Evaluation`, a decision has its fields, a status has its
+own data.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from trailingedge.strategy.state import StrategyState
 
 
 class TradeBlock(Enum):
-    """A reason why no order follows, the most severe first."""
+    """A reason why the strategy places no order now. The most severe reason comes first."""
 
     HALTED = "halted"  # by a broken invariant, until the operator resumes
     EXIT_IN_PROGRESS = "exit in progress"  # one exit at a time
@@ -90,10 +91,12 @@ def flip_block(state: StrategyState, *, halted: bool, has_holdings: bool, paused
 
 
 def stop_blocks(exit_: ExitFacts | None, *, halted: bool, funded: bool) -> tuple[TradeBlock, ...]:
-    """Return the reasons why the regime's stop cannot act: the hard stop in BASE, the QUOTE stop (judged at closes).
+    """Return the reasons why the stop cannot act; empty if it can.
 
-    A pause and a missing book do not block it: the stop works during a pause, and after a missing book it continues
-    with the next price. While the gate is shut, there is no stop price at all.
+    The stop is the hard stop while we hold base (BASE). While we hold quote (QUOTE) it is the QUOTE
+    stop, which is checked when a kline closes. A pause and a missing book do not block it: the stop
+    works during a pause, and after a missing book it continues with the next price. While the gate
+    is shut, there is no stop price at all.
     """
     found = [TradeBlock.HALTED] if halted else []
     if exit_ is not None and not stop_ends(exit_):

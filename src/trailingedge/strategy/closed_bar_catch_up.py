@@ -1,7 +1,8 @@
-"""Closed-bar catch-up: applies closed klines that no live tick saw to a strategy state (restart, report, backtest).
+"""Closed-bar catch-up: applies closed klines to a strategy state where no ticks were evaluated.
 
-`apply` evaluates a kline in full and raises the high to its extreme. A backtest evaluates every tick itself and need
-not evaluate a hundred thousand klines in full: if `changes_nothing` returns true, it calls `skip`, which is cheap.
+Used after a restart, by reports and by backtests. `apply` evaluates a kline in full and raises the
+high to the kline's best price. A backtest evaluates its ticks itself and need not evaluate a
+hundred thousand klines in full: if `changes_nothing` returns true, it calls `skip`, which is cheap.
 Only the newest skipped close is kept, because the next close is compared with it.
 """
 
@@ -19,7 +20,7 @@ class BarFold:
         self._skipped: tuple[float, int, Channel | None] | None = None  # the newest: close, its time, its channel
 
     def apply(self, state: StrategyState, closed: ClosedKline) -> StrategyState:
-        """Return `state` after a kline that no tick saw: the high, the gate and the QUOTE stop are updated."""
+        """Return `state` after a kline without ticks: high, gate and QUOTE stop are updated."""
         return on_bar_close(self.catch_up(state), closed, self._params, unwatched=True)[0]
 
     def changes_nothing(self, state: StrategyState, close: float, close_ms: int, channel: Channel | None) -> bool:

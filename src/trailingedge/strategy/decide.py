@@ -1,8 +1,10 @@
-"""The decision of one tick: finishes an exit that is over, updates holdings and high, and applies the first rule.
+"""The decision of one tick: ends a finished exit and applies the first rule that matches.
 
-The rules are a table, and the first one that matches acts. Exits are latched: a rule that is true for one tick starts
-an exit, and the exit lasts until it is filled, until its remainder is too small to place, until it is cancelled, or
-until the hard stop takes it over. While it lasts, only the rules above the take-profit can change anything.
+Holdings and high are updated before the rules are checked. The rules are a table, and the first one
+that matches acts. Exits are latched: a rule that is true for one tick starts an exit, and the exit
+lasts until it is filled, until its remainder is too small to place, until it is cancelled, or until
+the hard stop takes it over. During an exit, only the rules above the take-profit can change
+anything.
 """
 
 from collections.abc import Callable
@@ -42,10 +44,10 @@ class Rule(Enum):
 class Decision:
     """The result of one evaluation with every number behind it, for log, status, `why`, record and backtest.
 
-    `acted` is the rule that changed something, None where none did. `unit_value` and `trail` are None without a
-    regime or a trusted book. `stop_distance` is a fraction of the anchor; `stop_breach_ms` is how long the bid has
-    been at the hard stop (BASE). Prices are in quote per base. The fields are recorded; what can be computed from
-    them is a property.
+    `acted` is the rule that changed something, or None if no rule did. `unit_value` and `trail` are
+    None without a regime or a trusted book. `stop_distance` is a fraction of the anchor.
+    `stop_breach_ms` is how long the bid has been at the hard stop (BASE). Prices are in quote per
+    base. The fields are recorded; a value that can be computed from them is a property.
     """
 
     acted: Rule | None
@@ -76,7 +78,8 @@ class Decision:
     def exit_blocks(self) -> tuple[TradeBlock, ...]:
         """Return the reasons why the strategy may not start an exit by itself; empty if it may.
 
-        UNSETTLED, which lasts only milliseconds, is left out: a due trail with no other reason waits for balances.
+        UNSETTLED is left out, because it lasts only milliseconds. If a take-profit is due and no
+        other reason holds, the strategy waits for balances.
         """
         return exit_blocks(
             halted=self.halted,
@@ -89,7 +92,7 @@ class Decision:
 
     @property
     def anchor(self) -> float | None:
-        """The unit value at which we entered the regime; None without one."""
+        """The unit value at which we entered the regime (BASE or QUOTE); None without a regime."""
         return None if self.regime is None else self.state.anchor
 
     @property
@@ -117,14 +120,20 @@ class Decision:
 
     @property
     def stop_price(self) -> float | None:
-        """The price of the stop, for the bid in BASE and for a close in QUOTE; None under a shut gate."""
+        """The price of the stop: the bid is compared with it in BASE, a kline's close in QUOTE.
+
+        It is None while the gate is shut and without a regime.
+        """
         if self.anchor is None or self.gate is not None:
             return None
         return self._price_of(self.anchor * (1 - self.stop_distance))
 
     @property
     def gate_price(self) -> float | None:
-        """The mid that a close must cross to open the gate; None with an open gate or a channel that is not full."""
+        """The middle of the channel, which a close must cross to open the shut gate.
+
+        It is None while the gate is open, and while the channel covers too few candles.
+        """
         if self.gate is None or self.channel is None or not self.channel.full:
             return None
         return self.channel.mid
@@ -186,7 +195,7 @@ def decide(inputs: Inputs, state: StrategyState, params: StrategyParams) -> Stra
 
 
 def build_decision(evaluation: Evaluation, acted: Rule | None) -> Decision:
-    """The decision with every number of this evaluation."""
+    """Build the `Decision` from this evaluation. `acted` is the rule that acted, or None."""
     state, inputs = evaluation.state, evaluation.inputs
     since = state.stop_breach_since_ms
     return Decision(

@@ -210,7 +210,7 @@ def test_unknown_assets_must_be_set() -> None:
 
 def test_a_file_name_without_a_symbol_is_an_error(tmp_path: Path) -> None:
     path = saved(tmp_path / "market.csv", minutes(range(2)))
-    with pytest.raises(ConfigError, match=r"market.csv: its name does not tell the symbol; .* set SYMBOL"):
+    with pytest.raises(ConfigError, match=r"market.csv: no symbol in the file name; .* set SYMBOL"):
         open_market([path])
     assert open_market([path], symbol="ETHUSDT").base_asset == "ETH"
 

@@ -5,6 +5,7 @@ handler. `method_types` defines what a handler receives and what it costs; `mark
 the handlers. A handler reads its parameters, asks the exchange and returns the `result` object, or raises
 `ExchangeError`, which the session turns into an error frame.
 
-It imports `core`, `model` and the rest of `simulator`, never a socket: `simulator.connection_hub` passes the
-text of each frame in and sends what comes back. Only `connection_hub` and `stream_session` call it.
+The package imports `core`, `model` and the rest of `simulator`, never a socket:
+`simulator.connection_hub` passes the text of each frame in and sends the reply. Only
+`connection_hub` and `stream_session` call the package.
 """

@@ -74,7 +74,10 @@ def order_limits(call: SignedCall) -> Result:
 
 
 def order_status(call: SignedCall) -> Result:
-    """Handle `order.status`: find the order by order id, else by client order id (the open order, else the newest)."""
+    """Handle `order.status`: find the order by order id, else by client order id.
+
+    If several orders had the same client order id, the open one is returned, else the newest.
+    """
     symbol, parameters = call.symbol(), call.parameters
     order_id, client_order_id = parameters.integer("orderId"), parameters.text("origClientOrderId")
     parameters.check_all_read()
@@ -101,7 +104,11 @@ def open_orders(call: SignedCall) -> Result:
 
 
 def all_orders(call: SignedCall) -> Result:
-    """Handle `allOrders`: orders from `orderId` on, or by the time of their last change; without either, the newest."""
+    """Handle `allOrders`: return orders by id or by time, oldest first.
+
+    `orderId` selects the orders from that id on. `startTime` and `endTime` select by the time of an
+    order's last change, and override `orderId`. Without any of them the newest orders are returned.
+    """
     symbol, parameters = call.symbol(), call.parameters
     from_id = parameters.integer("orderId")
     start_ms, end_ms = _span(call)
@@ -119,7 +126,10 @@ def all_orders(call: SignedCall) -> Result:
 
 
 def my_trades(call: SignedCall) -> Result:
-    """Handle `myTrades`, oldest first. As on the real exchange, times cannot be combined with an id."""
+    """Handle `myTrades`: return trades, oldest first.
+
+    As on the real exchange, a request cannot combine times with an id.
+    """
     symbol, parameters = call.symbol(), call.parameters
     order_id, from_id = parameters.integer("orderId"), parameters.integer("fromId")
     start_ms, end_ms = _span(call)
@@ -140,7 +150,10 @@ def my_trades(call: SignedCall) -> Result:
 
 
 def _span(call: SignedCall) -> tuple[int | None, int | None]:
-    """Return the parameters `startTime` and `endTime`, in market time. Raises ExchangeError if they span over a day."""
+    """Read `startTime` and `endTime`, in milliseconds of market time; None for one not sent.
+
+    Raises ExchangeError if more than 24 hours lie between them.
+    """
     start_ms = call.parameters.market_time_ms("startTime", call.latest_ms)
     end_ms = call.parameters.market_time_ms("endTime", call.latest_ms)
     if start_ms is not None and end_ms is not None and end_ms - start_ms > MAX_SPAN_MS:

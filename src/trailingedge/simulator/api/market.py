@@ -17,7 +17,10 @@ def ping(call: MethodCall) -> Result:
 
 
 def server_time(call: MethodCall) -> Result:
-    """Handle `time`: return not market time but the wall clock, against which timestamps of requests are checked."""
+    """Handle `time`: return the wall clock, because request timestamps are checked against it.
+
+    Market time, which the ticks bring, may differ.
+    """
     call.parameters.check_all_read()
     return {"serverTime": call.now_ms}
 
@@ -118,7 +121,7 @@ def _symbols(call: MethodCall) -> str | None:
 
 
 def _zone_ms(zone: str) -> int:
-    """Return the offset that a `timeZone` parameter such as "0", "-1:00", "05:45" or "+8" means, in milliseconds."""
+    """Convert a `timeZone` parameter such as "0", "-1:00", "05:45" or "+8" to milliseconds."""
     # Documented range: −12:00 to +14:00; hours alone, or hours and minutes.
     sign = -1 if zone.startswith("-") else 1
     hours, _, minutes = zone.removeprefix("-").removeprefix("+").partition(":")

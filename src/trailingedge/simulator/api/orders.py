@@ -128,7 +128,10 @@ def cancel_replace(call: SignedCall) -> Result:
 
 
 def new_order(parameters: RequestParameters) -> NewOrder:
-    """The placement that the parameters describe. Raises ExchangeError for the first wrong one."""
+    """Build the order that the parameters describe.
+
+    Raises ExchangeError for the first wrong parameter.
+    """
     side = parameters.required_choice("side", Side, ExchangeError(-1117, "Invalid side."))
     type_ = parameters.required_choice("type", OrderType, ExchangeError(-1116, "Invalid orderType."))
     # If a request has several mistakes, the order of these checks decides which error the client sees.
@@ -229,7 +232,10 @@ def _target(parameters: RequestParameters, by_order_id: str, by_client_id: str, 
 
 
 def _halves(outcome: CancelReplaceResult, response_type: ResponseType, symbol: str) -> Json:
-    """Build the four fields that describe a cancel-replace, for its result or for the `data` of its error."""
+    """Build the four JSON fields that describe the two halves of a cancel-replace.
+
+    They form the `result` of its reply, or the `data` of its error reply.
+    """
     if isinstance(outcome.cancel, ExchangeError):
         cancel_half, cancel_result = outcome.cancel.as_json(), FAILURE
     else:

@@ -8,7 +8,7 @@ answer it with an error before it takes effect.
 much weight it is charged:
 1. the key that logged on must still be valid; otherwise the logon ends, and the request itself gets no reply;
 2. the request weight is charged (429 or 418 if there is none left; a 418 closes the connection);
-3. the account: by the request's own `apiKey` and signature if it has any, else by the session's logon;
+3. the account is found by the request's own `apiKey` and signature if sent, else by the logon;
    `timestamp` and `recvWindow` are checked in both cases, before the signature;
 4. the handler reads its parameters and acts; methods that are free on success get their weight back.
 A connection has at most one logon. Subscriptions made under it (`userDataStream.subscribe`) end with the logon; those
@@ -75,13 +75,13 @@ class ApiRequest:
     parameters: RequestParameters
 
     def error_frame(self, status: int, error: Json) -> str:
-        """An error reply to this request as a frame."""
+        """Return an error reply to this request, as the text of a frame."""
         return to_frame({"id": self.id, "status": status, "error": error})
 
 
 @dataclass(frozen=True, slots=True)
 class Logon:
-    """The key logged on to a connection, and since when by the wall clock."""
+    """The logon of a connection: API key, account, and wall-clock time of the logon."""
 
     api_key: str
     account: str
@@ -105,7 +105,7 @@ class ClientSession:
         self._malformed = 0
 
     def parse_request(self, text: str) -> ApiRequest | ApiResponse:
-        """The request in `text`, or the error reply to a malformed frame."""
+        """Parse a frame. Returns the request, or the response to a malformed frame."""
         try:
             raw = read_json(text)
         except (ValueError, RecursionError):
@@ -245,7 +245,10 @@ class ClientSession:
         }
 
     def _authorize(self, request: ApiRequest, now_ms: int, lag_s: float) -> SignedCall:
-        """Build the arguments of an account method. The account is that of the request's own key, else of the logon."""
+        """Authenticate the request and build the arguments of an account method.
+
+        The account is that of the request's own API key, else that of the logon.
+        """
         parameters = request.parameters
         if "apiKey" in parameters or "signature" in parameters:
             _, account = self._verify_signature(parameters, now_ms)

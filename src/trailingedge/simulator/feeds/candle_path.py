@@ -1,8 +1,9 @@
 """Candle path: turns a kline into ticks along the least favourable path, since the real one is unknown.
 
-A kline that closes up goes open, low, high, close; one that closes down goes open, high, low, close. A stop
-is then reached before the gain that would have moved it, and a gain is lost again before the close. A backtest
-on klines is meant to look worse than the market was, never better.
+A kline that closes up goes open, low, high, close; one that closes down goes open, high, low,
+close. The price then reaches a stop before it makes the gain that would have moved the stop, and
+it loses a gain again before the close. A backtest on klines is meant to look worse than the market
+was, never better.
 """
 
 from decimal import Decimal
@@ -21,15 +22,16 @@ def ticks_per_kline(kline: Kline) -> int:
 
 
 def ticks_per_length(length_ms: int) -> int:
-    """How many ticks a kline of that length becomes."""
+    """Return how many ticks a kline of `length_ms` becomes: eight per minute, at least eight."""
     return max(TICKS_PER_MINUTE, TICKS_PER_MINUTE * length_ms // MINUTE_MS)
 
 
 class GridCandlePath:
-    """The path in whole numbers: prices in units of the tick size, quantities in units of the step size.
+    """Computes the candle path in whole numbers: prices in tick sizes, quantities in step sizes.
 
-    Three values carry over from one kline to the next: `last_price`, `last_move_up` (whether a rise led to it) and
-    `depth` (the quantity at each best price). They can be read, and set to begin in the middle of a market.
+    Three values carry over from one kline to the next: `last_price`, `last_move_up` (whether a rise
+    led to that price) and `depth` (the quantity at each best price). A caller can read them, and
+    set them in order to begin in the middle of a market.
     """
 
     __slots__ = ("depth", "last_move_up", "last_price")
@@ -42,7 +44,10 @@ class GridCandlePath:
     def path(
         self, opened: int, high: int, low: int, closed: int, volume: int, tick_count: int
     ) -> list[tuple[int, int, int]]:
-        """Best bid, last price and traded quantity of each tick. The ask is one tick size above the bid."""
+        """Return best bid, last price and traded quantity of each tick of a kline.
+
+        The ask is always one tick size above the bid.
+        """
         stops = (opened, low, high, closed) if closed >= opened else (opened, high, low, closed)
         last = tick_count - 1
         corners = (0, last // 3, 2 * last // 3, last)
@@ -65,11 +70,13 @@ class GridCandlePath:
         return ticks_made
 
     def skip(self, opened: int, high: int, low: int, closed: int, volume: int, tick_count: int) -> tuple[int, int, int]:
-        """The lowest, highest and last best bid of `path`, without building it; the state moves on as if it had been.
+        """Return lowest, highest and last best bid of the ticks that `path` would make.
 
-        The backtest uses it to skip klines in which no bid can lead to an action. A rise leads to the highest price, so
-        that price is the ask and the bid is one below it; a fall leads to the lowest price, so that price is the bid.
-        If the open itself is the highest or lowest price, the kline before decides.
+        The path is not built, but the state changes as `path` would change it. The backtest uses
+        this to skip klines in which no bid can lead to an action. A rise leads to the highest
+        price, so that price is the ask and the bid is one below it. A fall leads to the lowest
+        price, so that price is the bid. If the open is the highest or lowest price, the move from
+        the previous kline decides.
         """
         if self.last_price is not None and opened != self.last_price:
             self.last_move_up = opened > self.last_price
@@ -89,10 +96,10 @@ class GridCandlePath:
 
 
 def _shares(volume: int, prices: list[int], corners: tuple[int, int, int, int]) -> list[int]:
-    """The volume in even parts; the last tick takes the remainder.
+    """Split a kline's volume evenly over its ticks. The last tick takes the remainder.
 
-    A volume of less than one step per tick goes to the corners first: without trades at open, high, low and
-    close, the exchange would not rebuild the kline that was played.
+    A volume of less than one step size per tick goes first to the ticks at open, close, high and
+    low. Without trades there, the exchange would build other klines than the one that is played.
     """
     share = volume // len(prices)
     shares = [share] * len(prices)
@@ -107,12 +114,13 @@ def _shares(volume: int, prices: list[int], corners: tuple[int, int, int, int]) 
 
 
 class CandlePath:
-    """Turns klines into ticks, one kline after the other. Prices must lie on the tick size, volumes on the step size.
+    """Turns klines into ticks, one kline after the other.
 
-    The ticks are spread evenly over the kline, the first at its opening time, and trade exactly its open, high, low,
-    close and volume. The spread is one tick size: a rise is bought at the ask, a fall is sold at the bid, and an
-    unchanged price keeps the side of the last change. The quantity at each best price is not in a kline; it is
-    taken to be what one tick trades.
+    Prices must be multiples of the tick size, volumes of the step size. The ticks are spread evenly
+    over the kline, the first at its opening time, and trade exactly its open, high, low, close and
+    volume. The spread is one tick size. After a rise the trade is a buy at the ask, after a fall a
+    sell at the bid; an unchanged price keeps the side of the last change. A kline does not contain
+    the quantity at the best prices, so the quantity that one tick trades is used for it.
     """
 
     def __init__(self, tick_size: Decimal, step_size: Decimal) -> None:

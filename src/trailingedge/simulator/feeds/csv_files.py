@@ -38,7 +38,7 @@ class CsvFile:
 
     @property
     def name(self) -> str:
-        """The file's own name, in the archive if it is in one."""
+        """The name of the CSV without directories; of the member, if it is in a zip archive."""
         return self.path.name if self.member is None else Path(self.member).name
 
     @property
@@ -60,7 +60,7 @@ class CsvFile:
         return ConfigError([f"{self.path}{inside}{where}: {what}"])
 
     def rows(self) -> Iterator[tuple[int, CsvRow]]:
-        """Line number and cells of each row, without the header."""
+        """Yield line number and cells of each row, but not the header and empty lines."""
         line = 0
         with self._located_errors(lambda: line + 1), self._open() as text:
             reader = csv.reader(text)
@@ -70,10 +70,11 @@ class CsvFile:
                     yield line, row
 
     def row_batches(self, count: int, cells: int = -1) -> Iterator[tuple[int, list[CsvRow]]]:
-        """The rows in batches of `count` lines, each with the number of its first line; for files of millions of rows.
+        """Yield the rows in batches of `count` lines, each batch with the number of its first line.
 
-        An empty line, or the header, is a row of one empty cell. With `cells`, only the first `cells` are split off and
-        one more holds the rest of the line.
+        This is meant for files of millions of rows. The header and empty lines become rows of one
+        empty cell. With `cells`, only the first `cells` cells are split off, and one more cell
+        holds the rest of the line.
         """
         line = 1
         with self._located_errors(lambda: line), self._open() as text:
@@ -112,19 +113,22 @@ class CsvFile:
             schema = detect_schema(row)
             if schema is None:
                 known = ", ".join(schema.value for schema in CsvSchema)
-                what = f"{len(row)} columns that are none of Binance's layouts ({known})"
-                raise self.error(f"{what}; name CSV or ZIP files of its public data", line)
+                what = f"{len(row)} columns match none of Binance's layouts ({known})"
+                raise self.error(f"{what}; name CSV or ZIP files of Binance's public data", line)
             return schema
         raise self.error("holds no rows; leave it out or download it again")
 
     def values(self, schema: CsvSchema) -> Iterator[tuple[CsvRow, Kline | TradeRow | QuoteRow]]:
-        """Each row with its parsed value. Raises ConfigError at the first row that cannot be parsed."""
+        """Yield each row together with its parsed value.
+
+        Raises ConfigError at the first row that cannot be parsed.
+        """
         parse = PARSERS[schema]
         for line, row in self.rows():
             yield row, self.parse_row(parse, line, row)
 
     def parse_row(self, parse: Callable[[CsvRow], Said], line: int, row: CsvRow) -> Said:
-        """The value of a row by `parse`. Raises ConfigError with the line if it cannot be parsed."""
+        """Return `parse(row)`. Raises ConfigError with the line number if that fails."""
         try:
             return parse(row)
         except IndexError as exc:
@@ -134,7 +138,10 @@ class CsvFile:
 
 
 def _split(lines: Sequence[str], cells: int) -> list[CsvRow]:
-    """The cells of each line. Binance quotes no cell, and `str.split` takes a third of the time of `csv.reader`."""
+    """Split each line into cells.
+
+    Binance quotes no cell, and `str.split` takes a third of the time of `csv.reader`.
+    """
     # A file that another program saved may quote its cells; then the csv module takes over.
     if any('"' in line for line in lines):
         return list(csv.reader(lines))

@@ -23,7 +23,7 @@ _MICROSECONDS_UNTIL: Final = 10**17
 
 
 class CsvSchema(Enum):
-    """What the rows of a file are."""
+    """The layouts of Binance's CSV files, named by what their rows contain."""
 
     KLINES = "klines"
     TRADES = "trades"
@@ -59,9 +59,10 @@ def is_header(row: CsvRow) -> bool:
 
 
 def detect_schema(row: CsvRow) -> CsvSchema | None:
-    """The schema of a row by its number of cells and the position of its booleans; None if it is no known one.
+    """Return the schema of a row, by its number of cells and the position of its booleans.
 
-    Files of USD-M futures lack the last column of trades and aggTrades.
+    Returns None for an unknown layout. Files of USD-M futures lack the last column of trades and
+    aggTrades.
     """
     flags = [number for number, cell in enumerate(row) if cell.strip().lower() in _BOOLEANS]
     match len(row), flags:
@@ -77,7 +78,10 @@ def detect_schema(row: CsvRow) -> CsvSchema | None:
 
 
 def parse_time_ms(cell: str) -> int:
-    """A time cell in milliseconds. Raises ValueError if it is neither in milli- nor in microseconds."""
+    """Parse a cell that contains a time. Returns milliseconds.
+
+    Raises ValueError if the time is neither in milliseconds nor in microseconds.
+    """
     time = int(cell)
     if _EARLIEST_MS <= time < _MICROSECONDS_FROM:
         return time
@@ -87,7 +91,10 @@ def parse_time_ms(cell: str) -> int:
 
 
 def parse_times_ms(cells: Iterable[str]) -> list[int]:
-    """A whole column of times in milliseconds; one pass is enough for the usual column of milliseconds."""
+    """Parse a whole column of times. Returns milliseconds.
+
+    The usual column, which is in milliseconds already, is converted in one pass.
+    """
     cells = tuple(cells)
     times = list(map(int, cells))
     if times and min(times) >= _EARLIEST_MS and max(times) < _MICROSECONDS_FROM:
@@ -96,16 +103,20 @@ def parse_times_ms(cells: Iterable[str]) -> list[int]:
 
 
 def parse_kline(row: CsvRow) -> Kline:
-    """A row with open_time, open, high, low, close, volume, close_time, … Raises ValueError or IndexError."""
+    """Parse a row of open_time, open, high, low, close, volume, close_time, …
+
+    Raises ValueError or IndexError.
+    """
     opened, high, low, closed, volume = map(_number, row[1:6])
     return Kline(parse_time_ms(row[0]), parse_time_ms(row[6]), opened, high, low, closed, volume)
 
 
 def parse_kline_times(row: CsvRow) -> tuple[int, int]:
-    """Opening and closing time of a kline row, checked like `parse_kline`, which raises the errors of a bad row.
+    """Return opening and closing time of a kline row in milliseconds, after a quick check.
 
-    The inspection of a year of klines needs no exact prices. Floats are enough to see that a row is plausible and take
-    a fraction of the time; a row that looks wrong is parsed exactly.
+    The inspection of a year of klines needs no exact prices, and floats take a fraction of the
+    time. A row that looks wrong goes to `parse_kline`, which parses it exactly and raises its
+    error.
     """
     try:
         open_ms, close_ms = parse_time_ms(row[0]), parse_time_ms(row[6])
@@ -122,17 +133,28 @@ def parse_kline_times(row: CsvRow) -> tuple[int, int]:
 
 
 def parse_trade(row: CsvRow) -> TradeRow:
-    """A row with id, price, qty, quote_qty, time, is_buyer_maker, … Raises ValueError or IndexError."""
+    """Parse a row of id, price, qty, quote_qty, time, is_buyer_maker, …
+
+    Raises ValueError or IndexError.
+    """
     return TradeRow(int(row[0]), parse_time_ms(row[4]), _price(row[1]), _number(row[2]), _aggressor(row[5]))
 
 
 def parse_agg_trade(row: CsvRow) -> TradeRow:
-    """A row with agg_trade_id, price, quantity, first and last trade id, transact_time, is_buyer_maker, …"""
+    """Parse an aggTrades row. Raises ValueError or IndexError.
+
+    Columns: agg_trade_id, price, quantity, first and last trade id, transact_time, is_buyer_maker,
+    …
+    """
     return TradeRow(int(row[0]), parse_time_ms(row[5]), _price(row[1]), _number(row[2]), _aggressor(row[6]))
 
 
 def parse_quote(row: CsvRow) -> QuoteRow:
-    """A row with update_id, best_bid_price, best_bid_qty, best_ask_price, best_ask_qty, transaction_time, …"""
+    """Parse a bookTicker row. Raises ValueError or IndexError.
+
+    Columns: update_id, best_bid_price, best_bid_qty, best_ask_price, best_ask_qty,
+    transaction_time, …
+    """
     bid, bid_quantity, ask, ask_quantity = (_number(cell) for cell in row[1:5])
     return QuoteRow(parse_time_ms(row[5]), bid, bid_quantity, ask, ask_quantity)
 
@@ -182,7 +204,7 @@ def _price(cell: str) -> Decimal:
 
 
 def _aggressor(is_buyer_maker: str) -> Side:
-    """The taker's side: if the buyer was the maker, the seller took."""
+    """Return the taker's side: SELL if the buyer was the maker, else BUY."""
     try:
         return Side.SELL if _BOOLEANS[is_buyer_maker.strip().lower()] else Side.BUY
     except KeyError as exc:

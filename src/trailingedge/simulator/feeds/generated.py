@@ -27,12 +27,12 @@ _HISTORY_STEPS: Final = 6  # price steps per minute
 
 
 class GeneratedMarket:
-    """A market generated from a seed. `start_ms` is floored to its minute, the time of the first tick.
+    """A market generated from a seed. The first tick is at `start_ms`, rounded down to its minute.
 
-    The history is `history_minutes` klines, the last of which closes at the first tick's last price. A `scripted`
-    market opens with `OPENING_SCENARIO` before the seed draws the phases; otherwise the seed draws them from the start.
-    The ticks never end; iterating again yields the same ones.
-    Raises ValueError for a start price that is not on the tick size.
+    The history has `history_minutes` klines, and the last one closes at the first tick's last
+    price. A `scripted` market begins with `OPENING_SCENARIO`, and the seed draws the phases after
+    it. Any other market draws all phases from the seed. The ticks never end; iterating again yields
+    the same ticks. Raises ValueError if the start price is not a multiple of the tick size.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class GeneratedMarket:
             )
 
     def _generate_history(self, minutes: int) -> tuple[Kline, ...]:
-        """Calm klines, generated backwards from the start price so that they end exactly there."""
+        """Return calm klines, made backwards so that the last one closes at the start price."""
         chance = random.Random(f"{self._seed} past")
         klines: list[Kline] = []
         close, offset_frac, volatility = self._start_ticks, 0.0, 1.0
@@ -120,7 +120,7 @@ def _noise(chance: random.Random, noise_frac: float, minutes: float) -> float:
 def _tick_times(
     phases: Iterable[MarketPhase], start_ms: int, chance: random.Random
 ) -> Iterator[tuple[int, MarketPhase, float]]:
-    """The time of each tick, its phase, and the price there as a multiple of the start price."""
+    """Yield each tick's time, its phase, and its price as a multiple of the start price."""
     time_ms = phase_start_ms = start_ms
     base, offset_frac = 1.0, 0.0
     for phase in phases:
@@ -150,7 +150,10 @@ class _GeneratedBook:
         self.aggressor: Side | None = None
 
     def move_to(self, middle: float, phase: MarketPhase) -> None:
-        """Move the best prices around `middle`, or leave them; then trade, mostly in the direction of the move."""
+        """Move the best prices to `middle`, or by chance leave them unchanged; then make a trade.
+
+        The trade mostly goes in the direction of the move.
+        """
         chance = self._chance
         buyers = 0.5
         # The squared random number below makes wide spreads rare.

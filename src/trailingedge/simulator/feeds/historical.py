@@ -1,7 +1,8 @@
 """Recorded markets: Binance's public CSV files as a source of ticks.
 
-`open_market` opens them for simulation and backtest. Klines become ticks by `candle_path`; each trade is a tick with a
-spread of one tick size around it, as the true one is not recorded; each bookTicker row is a tick without a trade.
+`open_market` opens them for simulation and backtest. Klines become ticks by `candle_path`.
+Each trade is a tick with a spread of one tick size, because the true spread is not recorded. Each
+bookTicker row is a tick without a trade.
 Files are put in order of time, and rows that overlap are played once.
 """
 
@@ -46,12 +47,14 @@ def open_market(
     base_asset: str | None = None,
     quote_asset: str | None = None,
 ) -> "RecordedMarket":
-    """The market recorded in these files.
+    """Open the market recorded in these files.
 
-    Unless given, the symbol comes from the file names (`ETHUSDT-1m-…`) and the assets from the symbol. A symbol that is
-    given wins over the names; a difference is listed among the market's gaps. Tick and step size are as fine as
-    the decimals that prices and quantities use. Every kline is read and checked here; of trades and quotes only
-    the beginning of each file. Raises ConfigError that lists everything wrong with the files, with line and remedy.
+    If no symbol is given, the file names decide (`ETHUSDT-1m-…`). If no assets are given, the
+    symbol decides. A given symbol overrides the file names, and the difference is listed in the
+    market's `gaps`. Tick size and step size follow from the number of decimals in prices and
+    quantities. All klines are read and checked here; trades and quotes are checked at the beginning
+    of each file only. Raises one ConfigError that lists everything wrong with the files, with line
+    and remedy.
     """
     inspections, problems = inspect_files(Path(path) for path in paths)
     if not inspections and not problems:
@@ -61,7 +64,7 @@ def open_market(
         raise ConfigError(problems)
     symbol = symbol or inspections[0].symbol
     if symbol is None:
-        raise inspections[0].file.error("its name does not tell the symbol; call it ETHUSDT-1m-….csv or set SYMBOL")
+        raise inspections[0].file.error("no symbol in the file name; rename the file to ETHUSDT-1m-….csv or set SYMBOL")
     base_asset, quote_asset = split_symbol(symbol, base_asset, quote_asset)
     return RecordedMarket(
         symbol,
@@ -84,9 +87,10 @@ def _relabelled(paths: Sequence[str | Path], symbol: str) -> list[str]:
 
 
 def split_symbol(symbol: str, base_asset: str | None = None, quote_asset: str | None = None) -> tuple[str, str]:
-    """Base and quote asset of `symbol`: as given, else by the longest known quote asset at its end.
+    """Return base and quote asset of `symbol`.
 
-    Raises ConfigError if the symbol ends in none.
+    An asset that is not given follows from the longest known quote asset at the end of `symbol`.
+    Raises ConfigError if the symbol ends in no known quote asset.
     """
     if base_asset and quote_asset:
         return base_asset, quote_asset
@@ -100,11 +104,12 @@ def split_symbol(symbol: str, base_asset: str | None = None, quote_asset: str | 
 
 
 class RecordedMarket:
-    """A source of ticks from files, made by `open_market`. It has no history.
+    """A source of ticks from files, made by `open_market`. Its `history` is empty.
 
-    `interval_ms` is the length of its klines, 0 for trades and quotes. The ticks of one kline at a time are in memory.
-    Iterating again yields the same ticks. It raises ConfigError at a row that cannot be parsed; only trades and quotes
-    beyond the part that was checked can have one.
+    `interval_ms` is the length of its klines, and 0 for trades and quotes. Only the ticks of one
+    kline at a time are in memory. Iterating again yields the same ticks. The iteration raises
+    ConfigError at a row that cannot be parsed. This can happen only with trades and quotes, beyond
+    the part that `open_market` checked.
     """
 
     def __init__(
@@ -151,7 +156,11 @@ class RecordedMarket:
                 last_ms = kline.close_ms
 
     def _from_trades(self) -> Iterator[Tick]:
-        """One tick per trade. The quantity at the best prices is not recorded: the largest recent trade stands in."""
+        """Yield one tick per trade.
+
+        The files do not contain the quantity at the best prices, so the largest recent trade's
+        quantity is used for it.
+        """
         last_id, last_ms = -1, 0
         recent: deque[Decimal] = deque([self.step_size], maxlen=20)
         for trade in self._values():
@@ -183,6 +192,9 @@ class RecordedMarket:
             yield Tick(last_ms, bid, bid_quantity, ask, ask_quantity, bid, ZERO, None)
 
     def _on_grid(self, price: Decimal) -> Decimal:
-        """The grid price nearest to `price`: a trade beyond the inspected rows may have more decimals than the grid."""
+        """Round `price` to the tick size.
+
+        A trade beyond the rows that were inspected may have more decimals than the tick size.
+        """
         whole = (price / self.tick_size).to_integral_value(rounding=ROUND_HALF_EVEN)
         return max(whole, Decimal(1)) * self.tick_size

@@ -40,9 +40,10 @@ _UNITS: Final = ((DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "m"), (SECOND_MS, "s
 
 @dataclass(slots=True)
 class FileInspection:
-    """What one file contains.
+    """The result of inspecting one file.
 
-    For klines also their interval, and `runs`: the spans without a gap, each as start and end in milliseconds.
+    For klines, `interval_ms` is their interval. `runs` lists the spans without a gap, each as start
+    and end in milliseconds.
     """
 
     file: CsvFile
@@ -55,7 +56,7 @@ class FileInspection:
     runs: list[tuple[int, int]] = field(default_factory=list)
 
     def add_kline(self, open_ms: int, close_ms: int) -> None:
-        """Take in the next kline of the file."""
+        """Add the next kline of the file to `interval_ms` and `runs`."""
         after_ms = close_ms + 1
         # The last kline before an outage of the exchange closes early, so the longest one is the interval.
         self.interval_ms = max(self.interval_ms, after_ms - open_ms)
@@ -67,7 +68,7 @@ class FileInspection:
 
 
 def inspect_files(paths: Iterable[Path]) -> tuple[list[FileInspection], list[str]]:
-    """An inspection of each CSV file, in order of time, and everything that is wrong with any of them."""
+    """Return an inspection of each CSV file, in order of time, and a list of all problems found."""
     inspections: list[FileInspection] = []
     problems: list[str] = []
     for path in paths:
@@ -94,7 +95,11 @@ def _inspect(file: CsvFile) -> FileInspection:
 
 
 def _inspect_klines(inspection: FileInspection) -> None:
-    """Read all klines of a file, column by column: a year of minutes is read here and once more when it is played."""
+    """Read all klines of a file and add them to its inspection.
+
+    Batches are checked column by column for speed, because all klines are read here and once more
+    when they are played.
+    """
     for line, rows in inspection.file.row_batches(_BATCH_ROWS, KLINE_COLUMNS):
         if not _inspect_batch(inspection, rows):  # something is odd: check these rows one by one
             for number, row in enumerate(rows, line):
@@ -105,7 +110,10 @@ def _inspect_klines(inspection: FileInspection) -> None:
 
 
 def _inspect_batch(inspection: FileInspection, rows: Sequence[CsvRow]) -> bool:
-    """Add a batch of plausible klines without a gap. Returns False, and adds nothing, if any row may be odd."""
+    """Add a batch of klines if all of them look plausible and there is no gap between them.
+
+    Otherwise returns False and adds nothing.
+    """
     try:
         cells = list(zip(*rows, strict=True))
         open_ms, close_ms = parse_times_ms(cells[0]), parse_times_ms(cells[6])
@@ -132,9 +140,10 @@ def _inspect_batch(inspection: FileInspection, rows: Sequence[CsvRow]) -> bool:
 
 
 def _most_decimals(cells: Sequence[str], known: int) -> int:
-    """How many decimals the cells use, at least `known`.
+    """Return the largest number of decimals that the cells use, and at least `known`.
 
-    The quick check covers the usual column: all numbers padded to eight decimals, and the decimals beyond `known` zero.
+    A quick check covers the usual column: all numbers are padded to eight decimals, and the
+    decimals beyond `known` are zero.
     """
     tail = "0" * (_USUAL_PLACES - known)
     if all(map(str.endswith, cells, repeat(tail))) and set(map(_AT_THE_POINT, cells)) == {"."}:
@@ -150,7 +159,10 @@ def _note_decimals(inspection: FileInspection, row: CsvRow) -> None:
 
 
 def find_mismatches(inspections: Sequence[FileInspection]) -> list[str]:
-    """Sentences about what keeps these files from being one market: mixed symbols, schemas or intervals."""
+    """Return a sentence for each reason why these files are not one market.
+
+    Reasons are mixed symbols, mixed layouts and mixed kline intervals.
+    """
     problems = []
     for what, names in (
         ("symbols", [inspection.symbol for inspection in inspections]),
@@ -170,7 +182,10 @@ def find_mismatches(inspections: Sequence[FileInspection]) -> list[str]:
 
 
 def files_of_other_symbols(paths: Iterable[str | Path], symbol: str) -> dict[str, Path]:
-    """Symbols other than `symbol` in the published names of these files, each with one of its files."""
+    """Return the symbols other than `symbol` in the file names, each with one of its files.
+
+    Only names as Binance publishes them count, such as `ETHUSDT-1m-2025-06-01.zip`.
+    """
     found: dict[str, Path] = {}
     for path in map(Path, paths):
         named = _PUBLISHED.match(path.name)
@@ -185,7 +200,7 @@ def grid_of_decimals(places: int) -> Decimal:
 
 
 def missing_klines(inspections: Sequence[FileInspection]) -> list[str]:
-    """Sentences about the klines that no file has, between the first and the last."""
+    """Return a sentence for each gap: klines between the first and the last that no file has."""
     runs = sorted(run for inspection in inspections for run in inspection.runs)
     interval_ms = max((inspection.interval_ms for inspection in inspections), default=0)
     words: list[str] = []

@@ -1,8 +1,9 @@
 """Live market feed: plays another exchange's prices, trades and klines on the simulated one as they arrive.
 
-Nothing is invented: prices, trades and the klines of one interval are those that the other exchange published. While
-its connections are down nothing is called here, so nothing moves and nothing fills. Market time is the other
-exchange's, but never goes back, because its streams arrive over several connections and may overtake each other.
+Nothing is invented: prices, trades and the klines of one interval are those that the other exchange
+published. While its connections are down, nothing is played: prices stand still and no order fills.
+Market time is the other exchange's time. It never goes back, although events may arrive out of
+order because the streams use several connections.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,10 @@ class OpeningTick:
 
     @classmethod
     def of_market(cls, rules: SymbolRules, top: BookTop, last_price: Decimal, market_ms: int) -> Self:
-        """The market as it is now: its best prices and its last trade's price. That trade fills nothing any more."""
+        """Return the market as it is now: its best prices and the price of its last trade.
+
+        The trade itself is not played, so it fills no order.
+        """
         tick = Tick(market_ms, top.bid, top.bid_quantity, top.ask, top.ask_quantity, last_price, ZERO, None)
         return cls(rules.symbol, rules.base_asset, rules.quote_asset, rules.tick_size, rules.step_size, tick)
 
@@ -40,9 +44,10 @@ class OpeningTick:
 
 
 class LiveMarket:
-    """Plays the other exchange's events on the exchange behind `hub`, whose market must have opened.
+    """Plays another exchange's events on the simulated exchange behind `hub`.
 
-    `interval` is that of the relayed klines; see `Klines.relay_interval`.
+    The simulated market must be open already. `interval` is that of the relayed klines; see
+    `Klines.relay_interval`.
     """
 
     def __init__(self, hub: ConnectionHub, interval: Interval) -> None:
@@ -75,7 +80,7 @@ class LiveMarket:
         self._hub.publish_events()
 
     def on_symbol_status(self, status: str) -> None:
-        """Take over the symbol's status, as `exchangeInfo` gives it."""
+        """Set the symbol's status to `status`, a value of `exchangeInfo` such as "TRADING"."""
         self._engine.symbol_status = status
 
     def _on_tick(self, tick: Tick, market_ms: int) -> None:

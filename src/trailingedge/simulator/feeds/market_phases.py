@@ -24,9 +24,11 @@ class PhaseKind(Enum):
 class MarketPhase:
     """One phase of the market.
 
-    The price drifts evenly by `drift_frac` over the phase, with a noise of `noise_frac` per √minute around it. The time
-    between ticks is within `tick_interval_s` (at most 7, so that a minute has at least eight ticks), the spread within
-    `spread_ticks`. `unchanged_share` of the ticks leave the best prices where they are, so that a queue can be traded.
+    The price drifts evenly by `drift_frac` over the phase, with a noise of `noise_frac` per √minute
+    around the drift. The time between ticks is within `tick_interval_s` (at most 7, so that a
+    minute has at least eight ticks), the spread within `spread_ticks`. `unchanged_share` of the
+    ticks leave the best prices where they are, so that trades can reach an order that waits in the
+    queue.
     """
 
     kind: PhaseKind
@@ -77,10 +79,10 @@ def rally(minutes: float, drift_frac: float) -> MarketPhase:
 
 
 def random_phases(chance: random.Random) -> Iterator[MarketPhase]:
-    """Endless random phases, half of them calm or squeezes.
+    """Yield random phases without end; half of them are calm or squeezes.
 
-    A phase rises with a probability that falls as the sum of past drifts rises, so that the price of a market of many
-    days keeps its order of magnitude.
+    The more the price has risen so far, the less likely the next phase rises. This keeps the price
+    in its order of magnitude over many days.
     """
     # The sum of drifts so far; at ±20 % nine phases in ten go the other way.
     level_frac = 0.0

@@ -30,7 +30,10 @@ class Tick:
 
 
 class TickSource(Protocol):
-    """A market to be played. Iterating yields its ticks from the start, oldest first; a second time need not work."""
+    """A market to be played. Iterating yields its ticks from the start, oldest first.
+
+    A source need not support a second iteration.
+    """
 
     # What the exchange needs to know about the pair before the first tick.
     symbol: str
