@@ -224,7 +224,7 @@ def test_what_a_full_disk_refuses_is_written_once_there_is_room(tmp_path: Path, 
     assert lines[0].endswith("first, cut in the middle")
     assert second.endswith("second")
     assert len(lines) == 3
-    assert shown[1] == "WARNING session log cannot be written for now reason=[Errno 28] No space left on device"
+    assert shown[1] == "WARNING session log cannot be written, trying again reason=[Errno 28] No space left on device"
 
 
 @pytest.fixture

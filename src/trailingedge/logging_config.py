@@ -1,4 +1,4 @@
-"""Logging: a log file per session, the terminal, their levels, and redaction of both.
+"""Logging: a log file for each session, lines on the terminal, and the levels of both.
 
 The event loop only formats a record and appends it to a list; a thread writes the file in batches. A disk that is slow
 or full loses log lines and delays no tick. Secrets are struck out before anything is written.
@@ -44,9 +44,10 @@ def _utc(unix_s: float) -> datetime:
 
 
 class _TerminalLine(logging.Formatter):
-    """Formats a line for the terminal: time of day, message, and the level from WARNING on.
+    """Formats a line for the terminal: time of day, level from WARNING on, and message.
 
-    The journal puts its own time before each line, and takes a level in front: `<4>` is a warning.
+    The systemd journal adds the time itself. For the journal, a line begins with its level instead:
+    `<4>` is a warning.
     """
 
     def __init__(self, redactor: Redactor, *, times: bool, journal_levels: bool) -> None:
@@ -71,7 +72,7 @@ class _TerminalLine(logging.Formatter):
 
 
 def _journal_level(level: int) -> int:
-    """The kernel's level that corresponds to `level`. Source: sd-daemon(3)."""
+    """Return the kernel's number for the logging level `level`. Source: sd-daemon(3)."""
     if level >= logging.ERROR:
         return 3
     if level >= logging.WARNING:
@@ -94,7 +95,10 @@ class _Terminal(logging.Handler):
 
 
 def _link(new: Path, target: Path) -> None:
-    """Make a symbolic link, or a hard one: Windows lets few users make symbolic ones."""
+    """Make `new` a symbolic link to `target`, or a hard link if that fails.
+
+    Windows lets few users make symbolic links.
+    """
     try:
         new.symlink_to(target.name)
     except OSError:
@@ -102,7 +106,10 @@ def _link(new: Path, target: Path) -> None:
 
 
 class _FileHandler(logging.Handler):
-    """Formats a record and hands it to the writer at once: the objects in it may change before it is written."""
+    """Formats a record at once and hands the text to the writer.
+
+    The objects in the record may change before the text is written.
+    """
 
     def __init__(self, writer: "_LogWriter") -> None:
         super().__init__()
@@ -128,7 +135,7 @@ class _LogWriter(BatchWriter):
         self.start()
 
     def add(self, unix_s: float, text: str, *, urgent: bool) -> None:
-        """Take a line and return at once. From any thread."""
+        """Queue a line and return at once. May be called from any thread."""
         if len(self._waiting) >= MOST_WAITING:
             self._left_out += 1
             return
@@ -152,7 +159,7 @@ class _LogWriter(BatchWriter):
 
     def on_trouble(self, trouble: OSError) -> None:
         # The terminal shows it now, the file once the disk takes it.
-        _logger.warning("session log cannot be written for now reason=%s", trouble)
+        _logger.warning("session log cannot be written, trying again reason=%s", trouble)
 
 
 class _Session:
@@ -179,12 +186,12 @@ class _Session:
         self.handler = _FileHandler(self._writer)
 
     def close(self) -> None:
-        """Write what waits and close the file."""
+        """Write the waiting lines and close the file."""
         self._writer.close()
 
 
 class _Twice:
-    """A file and a copy of it, which is written as far as possible."""
+    """Writes to a file and to a copy of it. Errors of the copy are ignored."""
 
     def __init__(self, first: Sink, second: Sink) -> None:
         self._first = first
@@ -203,7 +210,10 @@ class _Twice:
 
 
 def _with_latest(file: Sink, latest: Path, target: Path, link: Callable[[Path, Path], None]) -> Sink:
-    """`file`, to which `latest` points from now on: by a link, by a copy where links fail, or not at all."""
+    """Let `latest` show the session log: by a link, or by a copy if links fail.
+
+    Returns the sink to write to. If a copy cannot be made either, `latest` is left out.
+    """
     try:
         latest.unlink(missing_ok=True)
         link(latest, target)
@@ -214,12 +224,15 @@ def _with_latest(file: Sink, latest: Path, target: Path, link: Callable[[Path, P
 
 
 def _appending(path: Path, *, truncate: bool = False) -> BinaryIO:
-    """Open a file for appending, unbuffered: what a full disk did not take must not stay in a buffer and fail again."""
+    """Open a file for appending, without a buffer.
+
+    A buffer would keep the bytes that a full disk has refused, and fail again when it is flushed.
+    """
     return path.open("wb" if truncate else "ab", buffering=0)
 
 
 class Logging:
-    """The handlers that `setup` installed. `file` is the session log, None without one."""
+    """The handlers that `setup` installed. `file` is the session log's path; None without a log."""
 
     def __init__(self, session: _Session | None, terminal: logging.Handler | None, redactor: Redactor) -> None:
         self.file = session.path if session else None
@@ -239,7 +252,7 @@ class Logging:
             logging.getLogger(name).setLevel(level)
 
     def configure(self, file_level: str, console_level: str, secrets: Iterable[str] = ()) -> None:
-        """Change the levels, and strike out `secrets` as well from now on."""
+        """Change the levels. From now on, also strike out `secrets`."""
         self._redactor.add_secrets(secrets)
         if self._session is not None:
             self._session.handler.setLevel(file_level)
@@ -248,7 +261,10 @@ class Logging:
         self._listen()
 
     def close(self) -> None:
-        """Write what waits, close the file, and leave logging as it was. Can be called again."""
+        """Write the waiting lines, close the file, and undo the changes to `logging`.
+
+        May be called again.
+        """
         root = logging.getLogger()
         # The handlers first: a record that comes while the file closes must find none.
         for handler in self._handlers:
@@ -270,7 +286,10 @@ class Logging:
         return [handler for handler in (handler, self._terminal) if handler is not None]
 
     def _listen(self) -> None:
-        """Set the root level to the lowest of the handlers, so that records which no handler wants are not created."""
+        """Set the root level to the lowest level of the handlers.
+
+        Then records that no handler wants are not created.
+        """
         if self._handlers:
             logging.getLogger().setLevel(min(handler.level for handler in self._handlers))
 
@@ -291,10 +310,11 @@ def setup(
 ) -> Logging:
     """Send the records of all loggers to a new file in `log_dir`, and as lines to `console`.
 
-    `log_dir` and `console` may be None: a virtual run has neither. `now` names the file; session
-    logs older by `retention_days` are deleted, 0 keeps all. `console_journal` puts the level before each line as
-    the journal reads it. `link(new, target)` makes latest.log, and may fail with OSError, as may the file
-    of `open_file` at any time. Raises ConfigError when no file can be made.
+    `log_dir` and `console` may be None: a virtual run has neither. The new file is named by `now`.
+    Session logs that are more than `retention_days` older are deleted; 0 keeps all. With
+    `console_journal`, a line begins with its level as the journal reads it. `link(new, target)`
+    makes latest.log and may raise OSError. The file of `open_file` may raise OSError at any time.
+    Raises ConfigError if the log file cannot be made.
     """
     redactor = Redactor(secrets)
     session, terminal = None, None
@@ -324,7 +344,10 @@ def under_journald(environ: Mapping[str, str], stream: TextIO) -> bool:
 
 
 def _free(log_dir: Path, now: datetime) -> Path:
-    """A file name that is not taken: two sessions that begin in the same second must not share a file."""
+    """Return a path that is not taken yet.
+
+    Two sessions that begin in the same second must not share a file.
+    """
     while (path := log_dir / now.strftime(SESSION_NAME)).is_file():
         now += timedelta(seconds=1)
     return path
@@ -342,4 +365,4 @@ def _delete_old(log_dir: Path, before: datetime) -> None:
             try:
                 path.unlink()
             except OSError as wrong:
-                _logger.warning("old log kept path=%s reason=%s", path, wrong)
+                _logger.warning("old session log cannot be deleted path=%s reason=%s", path, wrong)

@@ -63,7 +63,7 @@ def _with_check_target_and_telegram(module: Any, arguments: argparse.Namespace) 
 
 
 async def _check_telegram(settings: Settings, text: str) -> Mapping[str, str | None]:
-    """Send a test message to each chat. Returns what went wrong, by chat."""
+    """Send a test message to each chat. Returns the problem by step; None is success."""
     from trailingedge.app.runner import all_chats
     from trailingedge.notifications.telegram_api import BOT_API
     from trailingedge.notifications.telegram_check import send_test_message
@@ -146,7 +146,10 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 
 def _interrupted(words: Sequence[str]) -> ExitCode:
-    """The exit code after Ctrl-C: OK for a daemon that had not started, INTERRUPTED for a command not completed."""
+    """Return the exit code after Ctrl-C.
+
+    It is OK for a daemon that had not started yet, and INTERRUPTED for another command.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # `uv run` delivers the same request twice
     if not words or words[0] not in COMMANDS:
         return ExitCode.OK
@@ -156,7 +159,7 @@ def _interrupted(words: Sequence[str]) -> ExitCode:
 
 
 def run_parser() -> argparse.ArgumentParser:
-    """The parser of the daemon's options. Usage errors exit with 2."""
+    """Return the parser of the daemon's options. Usage errors exit with 2."""
     listed = "".join(f"\n  {name:<10} {command.purpose}" for name, command in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog=DISTRIBUTION,
@@ -206,7 +209,7 @@ def _run_command(word: str, words: Sequence[str]) -> int:
 
 
 def command_parser(word: str) -> argparse.ArgumentParser:
-    """The parser of a command's options."""
+    """Return the parser of the options of one command."""
     command = COMMANDS[word]
     parser = argparse.ArgumentParser(prog=f"{DISTRIBUTION} {word}", description=command.purpose, allow_abbrev=False)
     import_module(command.module).add_arguments(parser)
@@ -259,13 +262,19 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
 
 
 def _output_stream(*, as_json: bool) -> TextIO:
-    """The stream for lines: stderr beside JSON, else stdout. Lines are dropped where it does not exist."""
+    """Return the stream for lines of text: stderr with `--json`, else stdout.
+
+    If the process does not have that stream, the lines are dropped.
+    """
     stream = sys.stderr if as_json else sys.stdout
     return io.StringIO() if stream is None else stream
 
 
 def _read(arguments: argparse.Namespace, ask: Callable[[str], str] | None) -> tuple[Settings, list[str]]:
-    """The settings and their warnings. Raises ConfigError with all problems, also those of key and market files."""
+    """Return the settings and their warnings.
+
+    Raises ConfigError with all problems, including those of the key file and of the market files.
+    """
     file_needed = arguments.env_file is not None
     env_file = arguments.env_file or setting_flags.ENV_FILE
     found = setting_flags.load_settings(arguments, os.environ)
@@ -287,7 +296,7 @@ def _read(arguments: argparse.Namespace, ask: Callable[[str], str] | None) -> tu
 
 
 def _misplaced_flags(settings: Settings, arguments: argparse.Namespace) -> Iterator[str]:
-    """Problems with options of the simulated market in another mode."""
+    """Yield a problem for each option of the simulated market if the mode is not sim."""
     if settings.trading_mode is TradingMode.SIM:
         return
     for flag, value in (("--market", arguments.market), ("--speed", arguments.speed), ("--seed", arguments.seed)):
@@ -297,7 +306,7 @@ def _misplaced_flags(settings: Settings, arguments: argparse.Namespace) -> Itera
 
 
 def _key_problems(settings: Settings) -> Sequence[str]:
-    """What is wrong inside the key file of a mode that needs one."""
+    """Return the problems inside the key file; none if the mode needs no key."""
     if not settings.trading_mode.needs_key:
         return []
     from trailingedge.auth.manager import key_file_problems
@@ -306,7 +315,10 @@ def _key_problems(settings: Settings) -> Sequence[str]:
 
 
 def _of_market(settings: Settings, sources: Mapping[str, str], files: Sequence[Path] | None) -> Settings:
-    """The settings with the symbol that the market files name, unless SYMBOL is set."""
+    """Return the settings with the symbol that the market files name.
+
+    If SYMBOL is set, or without market files, the settings are returned unchanged.
+    """
     if not files or sources["SYMBOL"] != "default":
         return settings
     from trailingedge.app.embedded_exchange import recorded_market

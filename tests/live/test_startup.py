@@ -38,7 +38,7 @@ def test_the_steps_come_in_their_order_each_with_its_result() -> None:
 
 def test_an_account_without_funds_is_asked_instead() -> None:
     end = run_scenario(only_start, balances={"FDUSD": D(2)})
-    assert end.output.lines[-1] == "jumpstart: balances asked for"
+    assert end.output.lines[-1] == "jumpstart: no push, balances queried"
     assert end.audit_log.placed == 0
 
 

@@ -51,7 +51,7 @@ def test_an_order_of_the_last_session_is_adopted_and_chased_to_its_end() -> None
         assert it.alerts_starting_with(
             "order adopted: SELL 1.0000 ETH at 2600.00 FDUSD, 0.0000 ETH filled so far (TE-m-"
         )
-        assert "jumpstart: skipped, an exit goes on" in it.output.lines
+        assert "jumpstart: skipped, an exit is in progress" in it.output.lines
         await it.wait(1)
         assert (it.own_order.client_order_id, it.own_order.price) == (str(OLD), D("2500.01"))
         await it.price("2510")

@@ -299,7 +299,7 @@ def test_an_idle_remainder_is_given_in_its_own_asset(regime: Regime, rest: str) 
         pytest.param(
             OrderInDoubt(OWN, 8, "timeout"),
             logging.WARNING,
-            f"order unknown: timeout; asking the exchange what became of it ({OWN})",
+            f"order request with unknown outcome: timeout; querying the order ({OWN})",
             id="in doubt",
         ),
         pytest.param(

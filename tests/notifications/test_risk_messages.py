@@ -60,15 +60,15 @@ ROW = BreakerTrip(Breaker.LOSSES, Decimal(4), Decimal(4))
         (
             risk_messages.balance_moved("FDUSD", Decimal("100.00"), Decimal(60)),
             (
-                "balance moved: 60 FDUSD, expected 100 after all fills and fees; reading the account again (a"
-                " deposit, a withdrawal or an order by hand would explain it)"
+                "unexpected balance: 60 FDUSD instead of 100 after all fills and fees; the account "
+                "is read again (a deposit, a withdrawal or an order by hand would explain it)"
             ),
         ),
         (
             risk_messages.second_instance(OWN, 7),
             (
-                "second instance: another process sent order 7 on this account; this one stops trading and "
-                "ends; run only one of them (TE-t-lx3k9)"
+                "second instance: another process sent order 7 on this account; this process "
+                "stops trading and ends; run only one of the two (TE-t-lx3k9)"
             ),
         ),
         (risk_messages.frames_saved(Path("logs/frames.txt")), "last messages of the exchange saved to logs/frames.txt"),

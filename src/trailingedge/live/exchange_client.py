@@ -47,15 +47,15 @@ class ExchangeEvents(Protocol):
     """Receives the client's events and answers its questions. In the daemon this is `live.event_router.EventRouter`."""
 
     def on_report(self, report: ExecutionReport) -> None:
-        """An execution, reported once, also where the fill was found in the list of trades."""
+        """Called once for each execution, also for a fill found only in the list of trades."""
         ...
 
     def on_limits(self, limits: tuple[RateLimit, ...]) -> None:
-        """The rate limits as the exchange counts them."""
+        """Called with the rate limits and how much of each is used, as the exchange counts it."""
         ...
 
     def on_reconnected(self, open_orders: tuple[OrderRecord, ...]) -> None:
-        """Logged on again after a loss, with these orders of the symbol open."""
+        """Called after a new logon that followed a loss, with all open orders of the symbol."""
         ...
 
     def on_account_lost(self, reason: str) -> None:
@@ -63,11 +63,11 @@ class ExchangeEvents(Protocol):
         ...
 
     def on_outside_change(self, change: OutsideChange) -> None:
-        """A deposit, withdrawal or lock."""
+        """Called on a change from outside this program: a deposit, a withdrawal or a lock."""
         ...
 
     def exit_is_open(self) -> bool:
-        """Whether an exit of ours is in progress: the account's stream is then probed more often."""
+        """Return whether an exit is in progress. The account's stream is then probed more often."""
         ...
 
     async def read_balances(self, account: AccountSession) -> None:
@@ -76,9 +76,11 @@ class ExchangeEvents(Protocol):
 
 
 class ExchangeClient:
-    """Holds the connections and sessions of one account and symbol. `events` receives their reports.
+    """Holds the connections and sessions of one account and symbol.
 
-    `note` receives all frames: channel ("api", "market"), direction (">" sent, "<" received), frames that came at once.
+    `events` receives their reports. `note` is called with all frames that are sent or received: the
+    channel ("api" or "market"), the direction (">" sent, "<" received), and the frames that came
+    together.
     """
 
     def __init__(
@@ -149,7 +151,7 @@ class ExchangeClient:
 
     @property
     def reconnects(self) -> int:
-        """How often either connection was opened again."""
+        """Number of reconnects of the API connection and the market stream together."""
         return self.api.reconnects + self.market.reconnects
 
     async def measure_clock(self) -> None:
@@ -157,12 +159,12 @@ class ExchangeClient:
         await self.server_clock.measure(self.api)
 
     def stop_reconnecting(self) -> None:
-        """Open no connection again from now on."""
+        """From now on, do not open a lost connection again."""
         self.market.stop_reconnecting()
         self.api.stop_reconnecting()
 
     async def log_out(self) -> None:
-        """End the session, if there is one."""
+        """Log out of the account's session, if the API connection is up."""
         if self.api.is_ready:
             await self.account.logout()
 
@@ -172,7 +174,10 @@ class ExchangeClient:
         return AccountSession(api, self._keys, self.server_clock, self._symbol, self._recv_window_ms)
 
     async def _open(self, session: ApiSession) -> None:
-        """Log on. After the first logon, catch up before newer events are passed on."""
+        """Log on. At every logon but the first, also catch up on missed changes.
+
+        New events are passed on only after that.
+        """
         buffer = self._stream.open_buffer(partial(self._on_stream_broken, session))
         session.on_event = buffer.on_event
         account = self._account_over(session)
@@ -213,7 +218,11 @@ class ExchangeClient:
         await run_together(self._probe.watch(account), self._look_for_missed_fills(account, self._buffer))
 
     async def _look_for_missed_fills(self, account: AccountSession, buffer: EventBuffer | None) -> None:
-        """Read the list of trades once the logon's requests are done, and again when it must be complete."""
+        """Search the list of trades for fills that no event reported, some seconds after a logon.
+
+        The list may lag behind the trades. The search is repeated while it finds fills whose orders
+        the exchange's queries do not return yet.
+        """
         try:
             await self._clock.sleep(_FIRST_LOOK_S)
             if not self._fill_recovery.is_started:
@@ -224,13 +233,16 @@ class ExchangeClient:
                 await self._clock.sleep(_SECOND_LOOK_S)
                 await self._once_allowed(lambda: self._find_missed(account, buffer))
         except (RequestRefused, OutcomeUnknown, ProtocolViolation) as error:
-            logger.warning("missed fills are looked for at the next logon reason=%s", error)
+            logger.warning("search for missed fills failed, repeated at the next logon reason=%s", error)
 
     async def _find_missed(self, account: AccountSession, buffer: EventBuffer | None) -> None:
         self._report_missed(await self._fill_recovery.find_missed(account, buffer))
 
     async def _once_allowed(self, ask: Callable[[], Awaitable[object]]) -> None:
-        """Call `ask`, and repeat it after the pause if the exchange demands one. The connection stays open."""
+        """Call `ask`. If the exchange demands a pause, wait for it and call `ask` again.
+
+        The connection stays open.
+        """
         while True:
             try:
                 await ask()
@@ -243,7 +255,8 @@ class ExchangeClient:
         for report in missed:
             if self._stream.on_recovered_fill(report):
                 logger.warning(
-                    "fill was missed client_order_id=%s trade_id=%d quantity=%s price=%s",
+                    "fill not reported by an event, found in the list of trades "
+                    "client_order_id=%s trade_id=%d quantity=%s price=%s",
                     report.client_order_id,
                     report.trade_id,
                     report.last_quantity,

@@ -39,9 +39,10 @@ from trailingedge.strategy.inputs import StrategyParams
 
 
 def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> StrategyParams:
-    """Return the strategy's parameters: fee, minimums and lot as given here, each other field from its setting.
+    """Return the strategy's parameters. Each has the value of the setting of the same name.
 
-    `rules` are the effective rules, `fee` the maker fee in force. A test checks that names and types agree.
+    Only fee, minimums and lot come from the arguments: `rules` are the effective rules, `fee` is
+    the maker fee in force. A test checks that names and types agree.
     """
     in_force: dict[str, Any] = {
         "fee": fee,
@@ -56,15 +57,16 @@ def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> Strat
 
 
 def request_expires_s(settings: Settings) -> float:
-    """The age from which an unanswered request can no longer be executed.
+    """Return the age in seconds from which an unanswered request can no longer be executed.
 
-    The exchange drops a request once its recvWindow is over. The extra second covers the error of our clock offset.
+    The exchange drops a request once its recvWindow is over. The extra second covers the error of
+    our clock offset.
     """
     return settings.recv_window_ms / 1000 + 1.0
 
 
 def risk_engine(settings: Settings, rules: SymbolRules, started_ms: int) -> RiskEngine:
-    """The risk engine of one run. `started_ms` is the exchange's time after the logon."""
+    """Build the risk engine of one run. `started_ms` is the exchange's time after the logon."""
     limits = BreakerLimits(
         rules.base_asset,
         rules.quote_asset,
@@ -87,7 +89,7 @@ def maker_exit_params(settings: Settings) -> MakerExitParams:
 
 
 def trading_params(settings: Settings) -> TradingParams:
-    """What the trading core needs beside the strategy's parameters."""
+    """Return the trading core's parameters, except those of the strategy."""
     return TradingParams(
         stale_after_s=settings.stale_after_sec,
         manual_exit_ttl_s=settings.manual_exit_ttl_sec,
@@ -98,21 +100,25 @@ def trading_params(settings: Settings) -> TradingParams:
 
 
 def donchian_channel(settings: Settings) -> DonchianChannel:
-    """An empty channel."""
+    """Build an empty Donchian channel of the length that the settings define."""
     return DonchianChannel(
         settings.donchian_window, settings.donchian_shift, settings.donchian_source, settings.rolling_klines_maxlen
     )
 
 
 def channel_klines(settings: Settings) -> int:
-    """How many closed klines a full channel takes."""
+    """Return how many closed klines are needed to fill the channel."""
     return settings.donchian_window + settings.donchian_shift
 
 
 def recovery_context(
     settings: Settings, rules: SymbolRules, fee: float, top: Callable[[], BookTop], market_ms: Callable[[], int]
 ) -> RecoveryContext:
-    """Return the inputs of recovery. With a breaker on it reads the whole history, since breakers count old losses."""
+    """Return the inputs of recovery, which restores the state of the last session.
+
+    If a circuit breaker is set, recovery reads the whole history, because breakers count old losses
+    too.
+    """
     breakers = settings.max_daily_loss_frac or settings.max_drawdown_frac or settings.max_consecutive_losses
     return RecoveryContext(
         rules=rules,
@@ -127,7 +133,7 @@ def recovery_context(
 
 
 def reconnect_params(settings: Settings) -> ReconnectParams:
-    """The pauses between connection attempts."""
+    """Return the pauses between connection attempts, and how many attempts may fail."""
     return ReconnectParams(
         settings.reconnect_base_sec,
         settings.reconnect_max_sec,
@@ -136,7 +142,7 @@ def reconnect_params(settings: Settings) -> ReconnectParams:
 
 
 def exchange_client_params(settings: Settings) -> ExchangeClientParams:
-    """What the exchange client needs."""
+    """Return the parameters of the exchange client."""
     return ExchangeClientParams(
         symbol=settings.symbol,
         kline_interval=settings.kline_interval,
@@ -148,7 +154,7 @@ def exchange_client_params(settings: Settings) -> ExchangeClientParams:
 
 
 def paper_feed_params(settings: Settings) -> PaperFeedParams:
-    """What the paper exchange needs."""
+    """Return the parameters of the paper exchange."""
     return PaperFeedParams(
         symbol=settings.symbol,
         kline_interval=settings.kline_interval,
@@ -170,7 +176,7 @@ def terms_policy(settings: Settings) -> TermsPolicy:
 
 
 def start_params(settings: Settings) -> StartParams:
-    """What the steps of a start need."""
+    """Return the parameters of the steps of a start."""
     return StartParams(
         symbol=settings.symbol,
         kline_interval=settings.kline_interval,
@@ -189,7 +195,7 @@ def start_params(settings: Settings) -> StartParams:
 
 
 def check_params(settings: Settings) -> CheckParams:
-    """What the rehearsal of a start needs."""
+    """Return the parameters of the rehearsal of a start, which `doctor` runs."""
     return CheckParams(
         start=start_params(settings),
         reconnect=reconnect_params(settings),
@@ -198,7 +204,7 @@ def check_params(settings: Settings) -> CheckParams:
 
 
 def services_params(settings: Settings) -> ServicesParams:
-    """What trading needs once the exchange's rules are known."""
+    """Return the parameters of trading, alerts and statistics, which need the exchange's rules."""
     follows = {Breakout.UP: settings.breakout_entry, Breakout.DOWN: settings.breakout_exit}
     return ServicesParams(
         mode=settings.trading_mode.value,
@@ -236,7 +242,7 @@ def backtest_params(values: Mapping[str, str]) -> BacktestParams:
 
 
 def account_report_params(settings: Settings) -> AccountReportParams:
-    """What the report of an account needs."""
+    """Return the parameters of the report of an account."""
     return AccountReportParams(
         start=start_params(settings),
         channel=partial(donchian_channel, settings),
@@ -245,7 +251,7 @@ def account_report_params(settings: Settings) -> AccountReportParams:
 
 
 def node_params(settings: Settings) -> NodeParams:
-    """Everything that a trading node takes from the settings."""
+    """Return all parameters of a trading node."""
     return NodeParams(
         client=exchange_client_params(settings),
         start=start_params(settings),

@@ -1,10 +1,12 @@
 """Low-latency requote: sends a prepared cancel-replace directly from the market-data callback, before the main loop.
 
-Theory of operation. A tick that has nothing to send computes a requote plan: how to react to the next best price.
-`prepare` then writes the request for that plan, without its numbers. When a newer book arrives, `on_book` gets the
-price from the plan, completes the request and sends it. Order records, checks and the main loop follow only after
-that. No other code sends an order outside of a tick. This is safe because the plan is void after its first use and
-after every event except a newer price: `EventRouter` calls `invalidate` before it wakes the main loop.
+Theory of operation. A tick that has nothing to send computes a requote plan: how to react to the
+next best price. `prepare` then writes the request for that plan; only price, quantity and time are
+still missing. When a newer book arrives, `on_book` gets the price from the plan, completes the
+request and sends it. Order records, checks and the main loop follow only after that. No other code
+sends an order outside of a tick. This is safe because the plan is void after its first use and
+after every event except a newer price: `EventRouter` calls `invalidate` before it wakes the main
+loop.
 """
 
 from collections.abc import Callable
@@ -37,7 +39,10 @@ class FastRequoter:
         self._ready = False
 
     def prepare(self, core: TradingCore) -> None:
-        """Write the request for the plan of the last tick, or keep the present one if it is for the same order."""
+        """Prepare the request for the plan of the last tick.
+
+        If the plan is for the same order as before, the request prepared for it is kept.
+        """
         plan = core.requote_plan
         self._ready = plan is not None
         if plan is None or (self._prepared_for is not None and self._prepared_for.order_id == plan.order_id):

@@ -19,11 +19,11 @@ class FrameDump:
         self._requests: asyncio.Queue[list[str]] = asyncio.Queue()
 
     def request(self) -> None:
-        """Have the frames saved as they are now."""
+        """Copy the last frames now and queue the copy for saving."""
         self._requests.put_nowait(self._frames.lines())
 
     async def run(self) -> None:
-        """Save what is requested, until cancelled."""
+        """Save the queued copies, until cancelled."""
         while True:
             frames = await self._requests.get()
             if self._save is None:

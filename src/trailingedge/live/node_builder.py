@@ -64,7 +64,7 @@ class ServicesBuilder:
         self._alerts = alerts
 
     def build(self, terms: TradingTerms) -> NodeServices:
-        """The services for these rules and this fee."""
+        """Build the services for the rules and the fee in `terms`."""
         params, market_state, server_clock = self._params, self._client.market_state, self._client.server_clock
         statistics = RunStatistics(terms.rules.base_asset, terms.rules.quote_asset)
         daily_results = DailyResults(statistics)
@@ -143,10 +143,10 @@ def build_node(
     on_stop: Callable[[str], None] = lambda _: None,
     verify_key: KeyCheck | None = None,
 ) -> TradingNode:
-    """A node that trades on `runtime.endpoints`; its `run` is called once.
+    """Build a node that trades on `runtime.endpoints`. Its `run` may be called only once.
 
-    `on_ready` is called once, when recovery is done and trading begins; `on_stop` receives the reason of a stop.
-    `verify_key` checks the key's permissions after the logon.
+    `on_ready` is called once, when recovery is done and trading begins; `on_stop` receives the
+    reason of a stop. `verify_key` checks the key's permissions after the logon.
     """
     clock = runtime.clock
     # The bottom: parts that need no other. The router must exist before the parts that report to it.

@@ -27,7 +27,10 @@ logger = logging.getLogger(__name__)
 
 
 async def query_balances(account: AccountSession, market_state: MarketState, settled_ms: int) -> None:
-    """Ask for the balances. `settled_ms`: the answer accounts for every change of ours up to that time."""
+    """Query the account's balances and store them in `market_state`.
+
+    The reply includes the effect of all our own changes up to `settled_ms`.
+    """
     pushes = market_state.balance_updates
     answer = await account.balances()
     # Events that arrived during the request may be newer than its answer; the market state compares them.
@@ -35,7 +38,7 @@ async def query_balances(account: AccountSession, market_state: MarketState, set
 
 
 def marker_context(core: TradingCore, market_state: MarketState, server_ms: int) -> MarkerContext | None:
-    """The data for an anchor marker now; None while an exit or the market's state forbids one."""
+    """Return the data for an anchor marker; None while no marker may be placed, as in an exit."""
     state, top = core.state, market_state.top
     if state.regime is None or top is None or not (core.is_idle and core.rules.trading):
         return None
@@ -81,12 +84,12 @@ class NodeServices:
 
     @property
     def rules(self) -> SymbolRules:
-        """The rules in force."""
+        """The exchange's rules in force, with our stricter limits applied."""
         return self.core.rules
 
     @property
     def market_ms(self) -> int:
-        """The exchange's time."""
+        """The exchange's time now, in milliseconds."""
         return self._market_state.market_ms(self._clock.now_s())
 
     def restore(self, recovered: RecoveredState) -> None:
@@ -111,7 +114,7 @@ class NodeServices:
         self.core.on_report(report, self._market_state.balance_updates)
 
     def publish_events(self) -> None:
-        """Announce what the core has reported since the last time."""
+        """Announce the events that the core has reported since the last call."""
         for event in self.core.events:
             self._announcer.announce(event)
         self.core.events.clear()
@@ -125,7 +128,7 @@ class NodeServices:
         if is_new:
             self._alerts.send(event_messages.halted(reason), logging.ERROR)
         else:
-            logger.warning("still halted reason=%s", reason)
+            logger.warning("another safety rule broken while trading is halted reason=%s", reason)
         # Our records of our own orders may be wrong, so query the exchange before cancelling.
         self.requery_orders()
         # The tick that failed has not published its events.
@@ -141,7 +144,7 @@ class NodeServices:
         before = self.rules
         if rules == before:
             return
-        logger.info("rules changed from=%s to=%s", before, rules)
+        logger.info("the exchange's rules for the pair changed from=%s to=%s", before, rules)
         self.core.update_rules(rules)
         self._announcer.rules = rules
         if rules.trading and not before.trading:
@@ -159,7 +162,10 @@ class NodeServices:
     # Records ---------------------------------------------------------------------------------
 
     def record_sample(self) -> None:
-        """Add the account's value to the statistics. The last sample of a day also sends its summary."""
+        """Add the account's value to the statistics.
+
+        The last sample of a day also sends the daily summary.
+        """
         top = self._market_state.top
         if top is None:
             return

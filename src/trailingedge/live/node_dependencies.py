@@ -1,7 +1,7 @@
 """Runtime environment of a trading node: endpoints, keys, clock, randomness, and the hooks of a recorder.
 
-`app` provides the real one. Tests, simulations and session replay provide their own, so the node itself never
-knows whether it talks to the network or to a recording.
+`app` provides the real environment. Tests, simulations and session replay provide their own, so
+the same node runs on the network and on a recording.
 """
 
 from collections.abc import Awaitable, Callable
@@ -49,8 +49,8 @@ def _pass_at_once(_: InputEntry, act: Callable[[], None]) -> None:
 class Runtime:
     """What a node needs from its surroundings.
 
-    `stopwatch` measures our own processing time. It is needed if `clock` stands still between two inputs, as that of a
-    recorder does.
+    `stopwatch` measures our own processing time. It is needed if `clock` stands still between two
+    inputs, as a recorder's clock does.
     """
 
     endpoints: Endpoints

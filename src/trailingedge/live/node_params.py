@@ -1,7 +1,7 @@
 """Parameters of the parts of a run: the few values that each takes from the settings, made by `live.factory`.
 
-No part but the factory sees `Settings`, so that a reader knows from a constructor what a part depends on. Backtests and
-the report of an account take theirs from here, too.
+Only the factory and `app` see `Settings`, so that a constructor shows what a part depends on. The
+parameters of backtests and of the report of an account are here, too.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,13 +28,13 @@ class ReconnectParams:
     max_retries: int
 
     def backoff(self, random: Random) -> Backoff:
-        """A fresh backoff; each connection has its own."""
+        """Return a new backoff for one connection."""
         return Backoff(self.base_s, self.max_s, self.max_retries, random)
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeClientParams:
-    """What the two connections to the exchange need."""
+    """Parameters of the exchange client and its two connections."""
 
     symbol: str
     kline_interval: str
@@ -46,7 +46,7 @@ class ExchangeClientParams:
 
 @dataclass(frozen=True, slots=True)
 class PaperFeedParams:
-    """What the paper exchange needs: the real market to follow and the fee that its account pays."""
+    """Parameters of the paper exchange: the real market to follow and the account's fee."""
 
     symbol: str
     kline_interval: str
@@ -70,7 +70,7 @@ class TermsPolicy:
     fee: Decimal | None
 
     def fee_in_force(self, maker_fee: Decimal) -> Decimal:
-        """FEE where it is set, else the account's maker fee."""
+        """Return the setting FEE if it is set, else the account's maker fee."""
         return maker_fee if self.fee is None else self.fee
 
 
@@ -80,7 +80,7 @@ RecoveryContextFactory = Callable[[SymbolRules, float, Callable[[], BookTop], Ca
 
 @dataclass(frozen=True, slots=True)
 class StartParams:
-    """What the steps of a start need, in the daemon and in its rehearsal by `doctor`."""
+    """Parameters of the steps of a start, both in the daemon and in the rehearsal by `doctor`."""
 
     symbol: str
     kline_interval: str
@@ -99,7 +99,11 @@ class StartParams:
 
 @dataclass(frozen=True, slots=True)
 class CheckParams:
-    """Parameters of the rehearsal of a start. `permissions_url`, if set, answers queries of the key's permissions."""
+    """Parameters of the rehearsal of a start by `doctor`.
+
+    `permissions_url` is the address for queries of the key's permissions. If it is None, they are
+    not queried.
+    """
 
     start: StartParams
     reconnect: ReconnectParams
@@ -108,7 +112,10 @@ class CheckParams:
 
 @dataclass(frozen=True, slots=True)
 class ServicesParams:
-    """What trading needs once the exchange's rules are known; see `live.node_builder.build_services`."""
+    """Parameters of trading core, announcer and statistics, which need the exchange's rules.
+
+    `live.node_builder.ServicesBuilder` builds these services.
+    """
 
     mode: str
     start_paused: bool
@@ -134,7 +141,7 @@ class PairParams:
 
 @dataclass(frozen=True, slots=True)
 class BacktestParams:
-    """What a backtest takes from the settings: what trading needs, and what a daemon has around it."""
+    """Parameters of a backtest: those of trading, and those of the daemon around it."""
 
     services: ServicesParams
     terms: TermsPolicy
@@ -147,7 +154,7 @@ class BacktestParams:
 
 @dataclass(frozen=True, slots=True)
 class AccountReportParams:
-    """What the report of an account takes from the settings."""
+    """Parameters of the report of an account."""
 
     start: StartParams
     channel: Callable[[], DonchianChannel]
@@ -156,7 +163,7 @@ class AccountReportParams:
 
 @dataclass(frozen=True, slots=True)
 class NodeParams:
-    """Everything that a trading node takes from the settings."""
+    """All parameters of a trading node."""
 
     client: ExchangeClientParams
     start: StartParams

@@ -1,4 +1,4 @@
-"""Operator queries: what status, why, balance, today and the final summary say, as text and as data."""
+"""Operator queries: the answers to status, why, balance and today, and the final summary."""
 
 from collections.abc import Sequence
 
@@ -40,7 +40,10 @@ class StatusSource:
         self._server_clock = server_clock
 
     def view(self, reconnects: int = 0, rejection: str | None = None) -> StatusView:
-        """The status now. `rejection` is why the exchange rejected the last order, if it did."""
+        """Return the current status.
+
+        `rejection` is the exchange's reason if it rejected the last order, else None.
+        """
         trading, active = self._params.trading, self._core.state.exit
         # Built for each question again: it is cheap, and a cached one could show a halt that is over.
         return build_status(
@@ -62,7 +65,10 @@ class StatusSource:
 
 
 class OperatorQueries:
-    """Answers the operator's questions; an answer changes nothing. `reconnects` counts since the start."""
+    """Answers the operator's questions; an answer changes nothing.
+
+    `reconnects` is the number of reconnects since the start.
+    """
 
     def __init__(
         self,
@@ -81,11 +87,11 @@ class OperatorQueries:
         self._mode = mode
 
     def view(self, reconnects: int) -> StatusView:
-        """The status now, with the reason of the last rejected order."""
+        """Return the current status, with the reason if the last order was rejected."""
         return self._source.view(reconnects, self._announcer.reject_text)
 
     def status(self, reconnects: int) -> CommandResult:
-        """The status in one line."""
+        """Return the status in one line."""
         view = self.view(reconnects)
         return CommandResult(status(view), data=as_data(view))
 
@@ -96,22 +102,25 @@ class OperatorQueries:
         return CommandResult(text, data={**as_data(view), "why": text})
 
     def balance(self) -> CommandResult:
-        """What the account holds."""
+        """Return what the account holds."""
         view = self.view(0)
         return CommandResult(query_answers.balance(view), data=as_data(view))
 
     def today(self) -> CommandResult:
-        """The result of the day since 00:00 UTC."""
+        """Return the result of the day since 00:00 UTC."""
         day = self._daily_results.today()
         if day is None:
-            return CommandResult("nothing is known of today yet", done=False)
+            return CommandResult("no results of today are known yet", done=False)
         return CommandResult(
             query_answers.today(self._core.rules, self._mode, day, self._core.state.regime),
             data=day_json(self._core.rules, day),
         )
 
     def summary(self, gaps: Sequence[str]) -> str:
-        """The result of the whole session, several lines. `gaps` describe what its market data lacked."""
+        """Return the result of the whole session in several lines.
+
+        `gaps` describe the market data that the session missed.
+        """
         statistics = self._statistics
         run = event_messages.RunSummary(
             seconds=(statistics.to_ms - statistics.from_ms) / 1000,

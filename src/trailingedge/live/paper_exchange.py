@@ -1,9 +1,10 @@
 """Paper exchange: the embedded exchange at the real market's prices, with an account that holds no real money.
 
-Theory of operation. Public connections, which need no key, feed the real market into the embedded exchange, and the
-daemon trades there over the same protocol as everywhere. Rules and limits are read from the real exchange at the start,
-its trading status again every minute. While no data arrives from the real market, the embedded market stands still and
-answers no request for prices. The daemon then finds its data stale, as it would on the real exchange.
+Theory of operation. Public connections, which need no key, feed the real market into the embedded
+exchange. The daemon trades there over the same protocol as on Binance. Rules and limits are read
+from the real exchange at the start; the pair's trading status is read again every minute. While no
+data arrives from the real market, the embedded market stands still and answers no request for
+prices. The daemon then finds its data stale, as it would on the real exchange.
 
 Paper mode is easier than the real exchange in two ways: our orders rest at once, and no other trader reacts to them.
 `simulator.book` decides when they fill. A trade that we did not receive fills nothing. Each start opens a new account.
@@ -65,9 +66,10 @@ _LEAST_ORDERS: Final = 10  # the account must have enough for so many orders of 
 
 @dataclass(frozen=True, slots=True)
 class PaperExchange:
-    """An exchange at real prices, and keys for its one account.
+    """An embedded exchange at real prices, and the keys of its only account.
 
-    `gaps` describes each missed part of the real market. `ended` is set when no more reconnects to it are tried.
+    `gaps` describes each missed part of the real market. `ended` is set when the connection to the
+    real market is lost and not tried again.
     """
 
     loopback: LoopbackExchange
@@ -87,11 +89,14 @@ async def paper_exchange(
     listen: bool = True,
     on_step: Callable[[str, str], None] = lambda _name, _result: None,
 ) -> AsyncIterator[PaperExchange]:
-    """Open the exchange and feed it from `sources` during the block. `on_step` receives the opening's steps.
+    """Open the exchange and feed it from `sources` during the `with` block.
 
-    If `listen` is False, the exchange can be reached in memory only. The account starts with one unit of the base
-    asset, or more if that is too little to trade, and pays FEE if set. Raises ConfigError for an unlisted symbol,
-    StartFailed, and ExchangeUnreachable once the reconnects are used up: at once while opening, else after the block.
+    `on_step` receives the name and the result of each step of the opening. If `listen` is False,
+    the exchange can be reached in memory only. The account starts with one unit of the base asset,
+    or more if one unit is too little to trade. It pays the fee of the setting FEE, or none.
+
+    Raises ConfigError for an unlisted symbol, and StartFailed. Raises ExchangeUnreachable once the
+    reconnects are used up: at once while opening, otherwise after the block.
     """
     feed = PaperMarketFeed(params, sources, dial, clock, random)
     try:
@@ -119,7 +124,10 @@ async def paper_exchange(
 
 @dataclass(frozen=True, slots=True)
 class MarketSnapshot:
-    """The real market at the start: rules and limits, klines (oldest first), best prices, its time."""
+    """The real market at the start: rules, limits, klines, best prices and the market's time.
+
+    Klines are sorted oldest first.
+    """
 
     rules: SymbolRules
     limits: Sequence[RateLimit]
@@ -134,7 +142,7 @@ def _interval(params: PaperFeedParams) -> Interval:
 
 
 def _exchange(params: PaperFeedParams, market: MarketSnapshot, clock: Clock) -> Exchange:
-    """The embedded exchange with the real one's rules and klines."""
+    """Build the embedded exchange with the rules and klines of the real exchange."""
     maker_fee = ZERO if params.fee is None else params.fee
     spec = dataclasses.replace(ExchangeSpec().for_rules(market.rules, market.limits), maker_fee=maker_fee)
     exchange = Exchange(spec, clock, {spec.base_asset: _opening_balance(market)})
@@ -152,7 +160,10 @@ def _opening(market: MarketSnapshot) -> OpeningTick:
 
 
 def _opening_balance(market: MarketSnapshot) -> Decimal:
-    """One of the base asset, or the least power of ten that is enough to trade."""
+    """Return the account's first balance of the base asset.
+
+    It is 1, or the smallest power of ten that suffices for ten orders of the smallest size.
+    """
     balance = Decimal(1)
     while balance * market.top.bid < _LEAST_ORDERS * market.rules.min_notional:
         balance *= 10
@@ -160,13 +171,16 @@ def _opening_balance(market: MarketSnapshot) -> Decimal:
 
 
 def _account_key(exchange: Exchange) -> KeyManager:
-    """Keys of a new account."""
+    """Create the key of the exchange's account and register it there."""
     private_key = Ed25519PrivateKey.generate()
     return KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
 
 
 class PaperMarketFeed:
-    """The real market over public connections that reconnect by themselves. First `fetch_snapshot`, then `run`."""
+    """Feeds the real market into the embedded one, over public connections that reconnect.
+
+    Call `fetch_snapshot` first, then `run`.
+    """
 
     def __init__(self, params: PaperFeedParams, sources: Endpoints, dial: Dial, clock: Clock, random: Random) -> None:
         self.ended = asyncio.Event()
@@ -199,7 +213,7 @@ class PaperMarketFeed:
 
     @property
     def gaps(self) -> Iterable[str]:
-        """Descriptions of what was missed, oldest first; only the newest are kept."""
+        """Descriptions of missed parts of the market, oldest first. Only the last 100 are kept."""
         return self._prices.gaps
 
     def in_sight(self) -> bool:
@@ -207,11 +221,18 @@ class PaperMarketFeed:
         return self._prices.in_sight(self._clock.now_s())
 
     async def run_connection(self) -> None:
-        """Keep the request connection open until cancelled. Raises ExchangeUnreachable only before `run` is called."""
+        """Keep the connection for requests open until cancelled.
+
+        Raises ExchangeUnreachable only before `run` is called.
+        """
         await self._until_given_up(self._api.run())
 
     async def fetch_snapshot(self) -> MarketSnapshot:
-        """Request the market as it is now. Raises ConfigError for a symbol that is not listed, and StartFailed."""
+        """Request the present state of the real market.
+
+        Raises ConfigError for a symbol that is not listed, and StartFailed if a request fails too
+        often.
+        """
         api, params = self._api, self._params
         symbol, interval, count = params.symbol, params.kline_interval, params.klines_maxlen
         rules, limits = await self._retry.run(lambda: market_fetch.exchange_info(api, symbol))
@@ -229,14 +250,17 @@ class PaperMarketFeed:
         return MarketSnapshot(rules, limits, klines, forming, top, market_ms)
 
     async def run(self, market: LiveMarket) -> None:
-        """Feed `market` with what the real one reports, until cancelled."""
+        """Pass the real market's prices, klines and trades on to `market`, until cancelled."""
         self._prices.feed_into(market)
         async with asyncio.TaskGroup() as tasks:
             for job in (self._market.run(), self._trades.run(), self._refresh_status(market)):
                 tasks.create_task(self._until_given_up(job))
 
     async def _newest_kline(self) -> Sequence[Kline]:
-        """The newest kline. It is probably still forming, though the parser marks it closed."""
+        """Return the newest kline, as a sequence of one.
+
+        It is probably still forming, though the parser marks it as closed.
+        """
         symbol, interval = self._params.symbol, self._params.kline_interval
         return read_klines(await self._api.call("klines", {"symbol": symbol, "interval": interval, "limit": 1}))
 
@@ -254,7 +278,7 @@ class PaperMarketFeed:
             self.ended.set()
 
     def _on_market_lost(self, reason: str) -> None:
-        logger.warning("real market out of sight reason=%r", reason)
+        logger.warning("stream of the real market lost, paper prices stop reason=%r", reason)
         self._prices.invalidate_top()
 
     def _on_trade(self, trade: PublicTrade) -> None:
@@ -270,7 +294,7 @@ class PaperMarketFeed:
                 market.on_symbol_status(BREAK)
                 continue
             except _TRANSIENT as error:
-                logger.debug("! rules not refreshed reason=%s", error)
+                logger.debug("! trading status not read, trying again in a minute reason=%s", error)
                 continue
             market.on_symbol_status(rules.status)
             if self._rules is not None and rules != dataclasses.replace(self._rules, status=rules.status):
@@ -279,15 +303,16 @@ class PaperMarketFeed:
 
 
 def _follows(kline: Kline, klines: Sequence[Kline]) -> bool:
-    """Whether `kline` directly follows the last of `klines`.
+    """Return whether `kline` directly follows the last of `klines`.
 
-    If not, another one closed between the two requests; the stream's next kline will show that gap and fill it.
+    If not, another kline closed between the two requests. Then the next kline of the stream shows
+    the gap, and the stream's gap query fills it.
     """
     return not klines or kline.open_ms == klines[-1].close_ms + 1
 
 
 async def _without_logon(_: ApiSession) -> None:
-    """Public requests need no logon."""
+    """Do nothing when a connection opens: public requests need no logon."""
 
 
 class PaperPrices(MarketState):
@@ -305,7 +330,7 @@ class PaperPrices(MarketState):
 
     @property
     def feeding(self) -> bool:
-        """Whether an embedded market is fed."""
+        """Whether changes are passed on to an embedded market, which `feed_into` has set."""
         return self._market is not None
 
     def feed_into(self, market: LiveMarket) -> None:
@@ -338,7 +363,10 @@ class PaperPrices(MarketState):
                 self._market.on_kline(each, event_ms)
 
     def hear_trade(self, trade: PublicTrade, now_s: float) -> None:
-        """Pass a trade on, or drop it while prices are stale: it would fill orders at prices from before a gap."""
+        """Pass a trade on. While prices are stale, drop it.
+
+        After a gap, a trade would fill orders at prices from before the gap.
+        """
         self.on_event_time(trade.time_ms, now_s)
         if self._market is not None and self.in_sight(now_s):
             self._market.on_trade(trade.price, trade.quantity, trade.aggressor, self.market_ms(now_s))
@@ -349,4 +377,4 @@ class PaperPrices(MarketState):
         if missed_s >= self.visible_for_s:
             until = datetime.fromtimestamp(self.market_ms(now_s) / 1000, UTC)
             self.gaps.append(f"{missed_s:.0f} s of the real market before {until:%Y-%m-%d %H:%M:%S} UTC")
-            logger.warning("prices of the real market are fresh again missed_s=%.1f", missed_s)
+            logger.warning("prices of the real market are back after a gap missed_s=%.1f", missed_s)

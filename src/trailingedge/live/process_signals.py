@@ -1,4 +1,7 @@
-"""Process signals: SIGINT and SIGTERM request a graceful stop, SIGHUP under a service manager a reload."""
+"""Process signals: SIGINT and SIGTERM request a graceful stop.
+
+Under a service manager, SIGHUP requests a reload of the settings.
+"""
 
 import asyncio
 import contextlib
@@ -57,7 +60,7 @@ def stop_on_signals(stop: Callable[[str], None], reload: Callable[[], None] | No
 
 
 def has_terminal() -> bool:
-    """Whether the process has a controlling terminal, whose end would send SIGHUP."""
+    """Return whether the process has a controlling terminal, which sends SIGHUP when it closes."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | getattr(os, "O_NOCTTY", 0)))
     except OSError:
@@ -66,9 +69,11 @@ def has_terminal() -> bool:
 
 
 def sighup_reloads(environ: Mapping[str, str], has_terminal: Callable[[], bool] = has_terminal) -> bool:
-    """Whether SIGHUP requests a reload: true under a service manager, or if no terminal exists that could hang up.
+    """Return whether SIGHUP requests a reload and not a stop.
 
-    A redirected stdin does not matter: `trailing-edge </dev/null` still ends with its terminal.
+    It does under a service manager, or if the process has no terminal that could send SIGHUP by
+    closing. A redirected stdin does not matter: `trailing-edge </dev/null` still ends when its
+    terminal closes.
     """
     return "NOTIFY_SOCKET" in environ or not has_terminal()
 
@@ -80,7 +85,11 @@ def _stop_reason(number: int) -> str:
 
 
 def _handled() -> Iterator[signal.Signals]:
-    """The signals to handle. SIGHUP only where it is not ignored already, as nohup(1) does to survive the terminal."""
+    """Yield the signals to handle.
+
+    SIGHUP is left out if it is ignored already: nohup(1) ignores it so that a program outlives its
+    terminal.
+    """
     yield signal.SIGINT
     yield signal.SIGTERM
     if _SIGHUP is not None and signal.getsignal(_SIGHUP) is not signal.SIG_IGN:

@@ -26,7 +26,10 @@ class RulesRefresh:
         self._router = router
 
     async def read(self) -> None:
-        """Read status, filters and limits. Raises as a query does."""
+        """Read the symbol's status, filters and rate limits, and apply them.
+
+        Raises the same errors as any query.
+        """
         services = self._router.services
         if services is None:
             return
@@ -38,5 +41,5 @@ class RulesRefresh:
             return
         self._budget.update_limits(limits, self._client.server_clock.now_ms())
         for problem in self._params.terms.problems(listed, ZERO):
-            logger.warning("the exchange has changed its rules: %s", problem)
+            logger.warning("exchange rules changed, a setting is not allowed any more: %s", problem)
         services.update_rules(self._params.terms.effective_rules(listed))

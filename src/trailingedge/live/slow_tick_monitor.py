@@ -12,7 +12,10 @@ _LOG_EVERY_S: Final = 10.0  # a machine that is slow for long would fill the log
 
 
 class SlowTickMonitor:
-    """Times each tick: `begin`, a `lap` after each part, `end`. Logs at most one slow tick every ten seconds."""
+    """Times each tick: call `begin`, then `lap` after each part, then `end`.
+
+    Logs at most one slow tick every ten seconds.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -41,5 +44,5 @@ class SlowTickMonitor:
             self._unlogged += 1
             return
         parts = " ".join(f"{part}_ms={lap_s * 1000:.1f}" for part, lap_s in self._laps)
-        logger.warning("slow tick took_ms=%.1f %s slow_before=%d", took_s * 1000, parts, self._unlogged)
+        logger.warning("slow tick took_ms=%.1f %s not_logged_before=%d", took_s * 1000, parts, self._unlogged)
         self._logged_s, self._unlogged = self._lap_s, 0

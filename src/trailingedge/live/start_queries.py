@@ -1,9 +1,10 @@
-"""Start steps: the exchange's rules, the fee and the candles, requested and judged as every start needs them.
+"""Start steps: request the exchange's rules, fee and candles, and check the settings against them.
 
-`live.startup` runs these steps in the daemon, each with retries. `commands.checks.online` runs each once for `doctor`
-and `check --online`. The order of a start is: connection, clock, logon (both use `AccountSession.open`), rules, fee,
-candles, market stream, own orders, balances. Each result carries the texts that describe it to people, so that daemon
-and checks print the same words.
+`live.startup` runs these steps in the daemon, each with retries. `commands.checks.online` runs each
+once for `doctor` and `check --online`. The order of a start is: connection, clock, logon, rules,
+fee, candles, market stream, own orders, balances. Daemon and checks measure the clock and log on by
+`AccountSession.open`. Each result carries the texts that describe it to people, so that daemon and
+checks print the same words.
 """
 
 from collections.abc import Sequence
@@ -20,9 +21,10 @@ from trailingedge.websocket.api_client import RequestCaller
 
 @dataclass(frozen=True, slots=True)
 class RulesResult:
-    """The symbol's rules: as the exchange lists them, and the effective ones, which our settings may tighten.
+    """The symbol's rules: as the exchange lists them, and the effective ones.
 
-    `problems`: settings that the exchange does not allow, apart from the fee.
+    Our settings may make the effective rules stricter. `problems` are the settings that the
+    exchange does not allow, apart from conflicts with the fee.
     """
 
     listed: SymbolRules
@@ -32,15 +34,15 @@ class RulesResult:
 
     @property
     def grid(self) -> str:
-        """Tick size and lot."""
+        """Tick size and lot, as text."""
         return f"tick {format_plain(self.effective.tick_size)}, lot {format_plain(self.effective.step_size)}"
 
 
 @dataclass(frozen=True, slots=True)
 class FeeResult:
-    """The account's fees, and `in_force` the maker fee that the strategy uses.
+    """The account's fees. `in_force` is the maker fee that the strategy uses.
 
-    `problems`: all settings that the exchange does not allow, those that conflict with the fee included.
+    `problems` are all settings that the exchange does not allow, including conflicts with the fee.
     """
 
     maker: Decimal
@@ -52,7 +54,7 @@ class FeeResult:
 
 @dataclass(frozen=True, slots=True)
 class KlinesResult:
-    """The newest closed klines, oldest first. A new symbol may have fewer than the channel takes."""
+    """The newest closed klines, oldest first. A new symbol may have too few for the channel."""
 
     klines: Sequence[Kline]
     text: str
@@ -60,7 +62,7 @@ class KlinesResult:
 
 
 def prices_text(rules: SymbolRules, top: BookTop) -> str:
-    """Best bid and ask."""
+    """Return best bid and best ask as text."""
     return f"bid {event_messages.price(rules, top.bid)}, ask {event_messages.price(rules, top.ask)}"
 
 
@@ -73,7 +75,7 @@ class StartSteps:
         self._account = account
 
     async def rules(self) -> RulesResult:
-        """Request the rules. Raises ConfigError as well, for a symbol that is not listed."""
+        """Request the symbol's rules. Also raises ConfigError if the symbol is not listed."""
         policy = self._params.terms
         listed, limits = await market_fetch.exchange_info(self._api, self._params.symbol)
         return RulesResult(listed, policy.effective_rules(listed), limits, tuple(policy.problems(listed, ZERO)))
@@ -91,7 +93,10 @@ class StartSteps:
         )
 
     async def klines(self) -> KlinesResult:
-        """Request the newest klines, without a gap, as many as the settings ask for or as there are."""
+        """Request the newest closed klines, without a gap.
+
+        The settings define how many; a new symbol may have fewer.
+        """
         params = self._params
         found = await market_fetch.klines(self._api, params.symbol, params.kline_interval, params.klines_wanted)
         text = f"{len(found)} of {params.klines_wanted}, {params.kline_interval} each"

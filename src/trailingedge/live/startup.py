@@ -1,7 +1,7 @@
 """Startup: takes the daemon from the first connection to known balances, and shows the result of each step.
 
-A step that fails for a passing reason is tried again. One that a person must correct ends the start. The requests
-that `doctor` rehearses are those of `live.start_queries`.
+A step that fails for a temporary reason is repeated. A problem that a person must correct ends the
+start. `doctor` rehearses the requests of `live.start_queries`.
 """
 
 import logging
@@ -109,7 +109,10 @@ class Startup:
         )
 
     def _fresh_top(self) -> BookTop | None:
-        """The best prices, unless they are stale: the stream may have been lost while we waited for the account."""
+        """Return the best prices, or None if they are stale.
+
+        The stream may have been lost while the start waited for the account.
+        """
         age_s = self._clock.now_s() - self._market_state.top_confirmed_s
         return self._market_state.top if age_s < self._params.stale_after_s else None
 
@@ -153,7 +156,7 @@ class Startup:
         if recovered.active_exit is not None:
             settled_ms = recovered.active_exit.ended_ms
             await self._retry.run(lambda: self._query_balances(settled_ms))
-            self._ui.show_step("jumpstart", "skipped, an exit goes on")
+            self._ui.show_step("jumpstart", "skipped, an exit is in progress")
             return
         if not rules.trading:
             self._alerts.send(event_messages.not_trading(rules.symbol, rules.status), logging.WARNING)
@@ -187,11 +190,14 @@ class Startup:
         return await market_fetch.klines_between(self._client.api, self._params.symbol, interval, from_ms, until_ms)
 
     async def _measure_market_time(self) -> None:
-        """Query the market's time to the second. The stream would tell it only with its next candle frame."""
+        """Query the exchange's time, to a second, and store it.
+
+        Without this query the time would be known only with the stream's next candle.
+        """
         try:
             seconds = await market_fetch.klines(self._client.api, self._params.symbol, "1s", 1)
         except (RequestRefused, OutcomeUnknown, ProtocolViolation) as error:
-            logger.info("market time unknown until the next candle, using the last close reason=%s", error)
+            logger.info("market time query failed, using the last candle's close reason=%s", error)
             return
         for second in seconds:
             self._market_state.on_event_time(second.close_ms + 1, self._clock.now_s())
@@ -203,7 +209,7 @@ class Startup:
         result = await jumpstart.run(top, self._client.server_clock.now_ms())
         for asset, pushed, queried in result.differs:
             self._alerts.send(event_messages.balances_differ(asset, pushed, queried), logging.WARNING)
-        self._ui.show_step("jumpstart", "ok, balances pushed" if result.pushed else "balances asked for")
+        self._ui.show_step("jumpstart", "ok, balances pushed" if result.pushed else "no push, balances queried")
 
     def _log_jumpstart(self, rules: SymbolRules, what: str, client_order_id: str, order: ProbeOrder) -> None:
         if what == "placed":

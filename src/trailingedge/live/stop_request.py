@@ -31,7 +31,10 @@ class StopRequest:
         self._request_tick()
 
     async def interrupts(self, work: Callable[[], Awaitable[None]]) -> bool:
-        """Run `work`, and interrupt it if a stop is requested. Returns False after such a request."""
+        """Run `work`, and interrupt it if a stop is requested.
+
+        Returns True if `work` was completed, False after a stop request.
+        """
         try:
             async with asyncio.timeout(None) as self._timeout:
                 if self.reason is None:

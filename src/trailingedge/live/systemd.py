@@ -26,10 +26,11 @@ _UNIX: Final[int | None] = getattr(socket, "AF_UNIX", None)  # not on Windows, w
 
 
 class ServiceManager:
-    """The service manager at `address`, as $NOTIFY_SOCKET writes it; an empty address means there is none.
+    """Sends messages to the service manager at `address`, written as in $NOTIFY_SOCKET.
 
-    If the manager's queue is full, a message is kept and sent before the next one, in order. Watchdog and status
-    messages are not kept, because later ones replace them.
+    An empty address means that there is no manager. If the manager's queue is full, a message is
+    kept and sent before the next one, in order. Watchdog and status messages are not kept, because
+    later ones replace them.
     """
 
     def __init__(self, address: str = "", family: int | None = _UNIX) -> None:
@@ -52,14 +53,18 @@ class ServiceManager:
         return self._socket is not None
 
     def ready(self, status: str) -> None:
-        """The start is over. Sent once."""
+        """Report that the start is over. Only the first call sends this."""
         if not self.is_ready:
             self.is_ready = True
             self._last_status = status
             self._send("READY=1", _status(status))
 
     def status(self, text: str, now_s: float) -> None:
-        """Set the line that `systemctl status` shows. Dropped while the last one is younger than STATUS_EVERY_S."""
+        """Set the line that `systemctl status` shows.
+
+        Nothing is sent if the line is unchanged or the last one was set less than STATUS_EVERY_S
+        ago.
+        """
         if self._stopping or now_s < self._next_status_s or text == self._last_status:
             return
         self._next_status_s = now_s + STATUS_EVERY_S
@@ -67,11 +72,11 @@ class ServiceManager:
         self._send(_status(text), keep=False)
 
     def ping_watchdog(self) -> None:
-        """Restart the watchdog's time."""
+        """Report that the daemon is alive, which restarts the manager's watchdog time-out."""
         self._send("WATCHDOG=1", keep=False)
 
     def extend_start_timeout(self, more_s: float) -> None:
-        """Ask for `more_s` from now on before the start counts as failed."""
+        """Ask the manager not to time out the start for another `more_s` seconds from now."""
         self._send(f"EXTEND_TIMEOUT_USEC={round(more_s * 1e6)}", keep=False)
 
     def reloading(self, now_s: float) -> None:
@@ -81,19 +86,23 @@ class ServiceManager:
             self._send("RELOADING=1", f"MONOTONIC_USEC={round(now_s * 1e6)}")
 
     def reloaded(self, result: str) -> None:
-        """The reload is over. The manager accepts none before the first `ready` and none after `stopping`."""
+        """Report that a reload is over, with its result.
+
+        Nothing is sent before the first `ready` or after `stopping`, because the manager would not
+        accept it.
+        """
         if self._trading:
             self._last_status = result
             self._send("READY=1", _status(result))
 
     def stopping(self, reason: str) -> None:
-        """The shutdown has begun. Sent once."""
+        """Report that the shutdown has begun. Only the first call sends this."""
         if not self._stopping:
             self._stopping = True
             self._send("STOPPING=1", _status(f"ending: {reason}"))
 
     def close(self) -> None:
-        """Send nothing more. Can be repeated."""
+        """Close the socket; nothing is sent any more. May be called again."""
         open_socket, self._socket = self._socket, None
         if open_socket is not None:
             open_socket.close()
@@ -117,14 +126,18 @@ class ServiceManager:
 
 
 def service_manager(environ: Mapping[str, str]) -> ServiceManager:
-    """The manager that started us, if one did and asks for messages."""
+    """Return the service manager that $NOTIFY_SOCKET names.
+
+    Without that variable, the object returned sends nothing.
+    """
     return ServiceManager(environ.get("NOTIFY_SOCKET", ""))
 
 
 def watchdog_interval_s(environ: Mapping[str, str], pid: int) -> float | None:
-    """Half of the watchdog's time, None without a watchdog for this process.
+    """Return half of the watchdog's time-out; None if no watchdog watches this process.
 
-    Source: sd_watchdog_enabled(3). A $WATCHDOG_PID that is not ours was left in the environment by a parent.
+    Source: sd_watchdog_enabled(3). A $WATCHDOG_PID that is not ours was left in the environment by
+    a parent.
     """
     timeout_us = environ.get("WATCHDOG_USEC", "")
     if not (timeout_us.isascii() and timeout_us.isdigit()) or int(timeout_us) == 0:
@@ -158,7 +171,7 @@ class Watchdog:
         self._interval_s = interval_s
 
     async def run(self) -> None:
-        """Look regularly, until cancelled. Returns at once without a manager."""
+        """Check the ticks at intervals, until cancelled. Returns at once without a manager."""
         seen = self._ticks()
         while self._manager.is_listening:
             await self._clock.sleep(max(_LEAST_S, min(self._interval_s or LOOK_EVERY_S, LOOK_EVERY_S)))
@@ -200,7 +213,7 @@ class NotifyingUi:
 
 
 def status_line(view: StatusView, endpoints: Endpoints) -> str:
-    """Mode, pair, position and endpoints, for `systemctl status`."""
+    """Return mode, pair, position and endpoints as one line for `systemctl status`."""
     parts = [f"{view.mode} {view.rules.symbol}", position(view)]
     if view.gain_frac is not None:
         parts.append(f"{gain_since(view)} since the anchor")

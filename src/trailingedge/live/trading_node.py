@@ -50,7 +50,8 @@ _RULES_GOOD_FOR_S: Final = 60.0  # while the symbol does not trade
 class TradingNode:
     """One pair on one account, from connect to shutdown. `run` is called once.
 
-    `services` are None until the exchange's rules are known. `ticks` counts those of the main loop.
+    `services` is None until the exchange's rules are known. `ticks` counts the ticks of the main
+    loop.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class TradingNode:
 
     @property
     def market_state(self) -> MarketState:
-        """What the streams have reported."""
+        """The newest data that the market and account streams have reported."""
         return self.client.market_state
 
     @property
@@ -123,7 +124,7 @@ class TradingNode:
     def submit(self, command: OperatorCommand, *, source: str = "") -> asyncio.Future[CommandResult]:
         """Queue an operator command for the next tick. The future receives the result.
 
-        `source` names the interface, for the record.
+        `source` names the interface that sent the command, for the session record.
         """
         reply: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
 
@@ -145,7 +146,7 @@ class TradingNode:
     # The run ---------------------------------------------------------------------------------
 
     async def run(self) -> ExitCode:
-        """Trade until stopped. Raises the most severe failure, without its group."""
+        """Trade until stopped. If several tasks fail, raises only the most severe failure."""
         try:
             return await self._run()
         except BaseExceptionGroup as group:
@@ -211,7 +212,7 @@ class TradingNode:
             self._tick(services)
 
     def _announce_ready(self, services: NodeServices) -> None:
-        """Announce the start's end once, after the first tick that could judge the account."""
+        """Announce once that trading begins, after the first tick that had the balances."""
         decision = services.core.decision
         if self._commands.trading or decision is None or decision.state.funded is None:
             return
@@ -285,12 +286,15 @@ class TradingNode:
             self._stop_confirmation = self._clock.call_later(in_s + _JUST_AFTER_S, self._router.request_tick)
 
     def _stop_for(self, duplicate: DuplicateInstance | None) -> None:
-        """Stop where another instance uses our client order ids: two would cancel each other's orders."""
+        """Stop the node if another instance uses our client order ids.
+
+        Two instances would cancel each other's orders.
+        """
         if duplicate is None or self._stop.reason is not None:
             return
         text = risk_messages.second_instance(duplicate.client_order_id, duplicate.order_id)
         self._alerts.send(text, logging.ERROR)
-        self._stop.request("another instance trades under our name", ExitCode.HALTED)
+        self._stop.request("another instance sends orders on this account", ExitCode.HALTED)
 
     async def _run_periodic_work(self) -> None:
         """Regularly wake the main loop (data gets older without events), show the status, refresh clock and rules."""
@@ -329,7 +333,10 @@ class TradingNode:
         return self._stop.code
 
     def _farewell(self) -> str:
-        """Return the last alert: why the node ends, and which asset has no hard stop from now on."""
+        """Return the last alert: the reason of the end, and what is missing until the next start.
+
+        While base is held, that is the hard stop; while quote is held, the buy-back.
+        """
         reason = self._stop.reason or "unexpected"
         if self.services is None or not self.services.core.state.funded:
             return event_messages.shutdown(reason)

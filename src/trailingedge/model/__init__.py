@@ -1,8 +1,8 @@
 """Model: the vocabulary that all packages share, as frozen values that check themselves.
 
-Instruments, prices and balances (`market`), the newest data of the streams (`market_state`), what the strategy wants
-(`intent`), execution's requests and their outcomes (`order_commands`, `order_requests`, `order_outcomes`), the names of
-our orders (`client_order_ids`) and the operator's commands (`operator_commands`). It imports only `core`, and is
-imported by every other package, the simulator too: the simulated exchange shares these words with the code that it
-tests, and nothing else.
+Instruments, prices and balances (`market`), the newest data of the streams (`market_state`), what
+the strategy wants (`intent`), execution's requests and their outcomes (`order_commands`,
+`order_requests`, `order_outcomes`), the names of our orders (`client_order_ids`) and the operator's
+commands (`operator_commands`). This package imports only `core`. Every other package imports it,
+and so does the simulator, which shares nothing else with the code that it tests.
 """

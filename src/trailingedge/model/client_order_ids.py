@@ -19,7 +19,10 @@ _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True)
 class ClientOrderId:
-    """A client order id of ours in its parts. Only an anchor marker has `ticks`: its anchor price in ticks."""
+    """The parts of a client order id of ours.
+
+    `ticks` is the anchor price in ticks in the id of an anchor marker, and None in all other ids.
+    """
 
     kind: ExitKind
     number: int
@@ -33,7 +36,7 @@ class ClientOrderId:
 # An exit that follows the price names the same id thousands of times, in requests, replies and reports.
 @lru_cache(maxsize=_IDS_KEPT)
 def own_id(client_order_id: str) -> ClientOrderId | None:
-    """The parts of a client order id of ours, None for any other."""
+    """Return the parts of a client order id of ours; None for an id of another program."""
     # The exchange allows any text of up to 36 characters: ids of other programs must parse to None, never raise.
     parts = client_order_id.split("-")
     if len(parts) < 3 or parts[0] != PREFIX or len(parts[2]) > _LONGEST_NUMBER:
@@ -47,12 +50,12 @@ def own_id(client_order_id: str) -> ClientOrderId | None:
 
 
 def is_own(client_order_id: str) -> bool:
-    """Whether the order is ours."""
+    """Return whether the client order id is one of ours."""
     return own_id(client_order_id) is not None
 
 
 def base36(number: int) -> str:
-    """`number` >= 0 in the digits 0-9 and a-z."""
+    """Return `number`, which must not be negative, in the digits 0-9 and a-z."""
     if number < 0:
         raise ValueError(f"no base 36 of a negative number: {number}")
     digits = ""
@@ -63,7 +66,10 @@ def base36(number: int) -> str:
 
 
 def from_base36(text: str) -> int:
-    """The number behind `base36`. Raises ValueError for other text, capitals and signs among it."""
+    """Return the number that `base36` writes as `text`.
+
+    Raises ValueError for any other text, such as one with capitals or a sign.
+    """
     if not text or any(digit not in _DIGITS for digit in text):
         raise ValueError(f"not base 36: {text!r}")
     return int(text, 36)

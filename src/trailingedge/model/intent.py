@@ -9,7 +9,7 @@ from trailingedge.model.pricing_mode import Pricing
 
 
 class ExitKind(Enum):
-    """Why an order exists. The letter is part of its client order id, the name in small letters stands in JSON."""
+    """Why an order exists. The value is a letter in its client order id; JSON has the name."""
 
     TAKE_PROFIT = "t"
     MANUAL = "m"
@@ -21,7 +21,7 @@ class ExitKind(Enum):
 
 
 class ExitEndReason(Enum):
-    """Why an exit ended, or is ending. The values stand in records and in JSON."""
+    """Why an exit ended, or is ending. Session records and JSON contain the values."""
 
     FILLED = "filled"
     DUST = "dust"  # filled, except for a remainder too small to place
@@ -37,8 +37,8 @@ class ExitEndReason(Enum):
 class OrderIntent:
     """Sell all of one asset at the best price of one side.
 
-    `funds` is the amount of the asset sold: base for a SELL, quote for a BUY (fills shrink it).
-    `number` names the exit in client order ids: UTC milliseconds of its start.
+    `funds` is the amount left to sell: base for a SELL, quote for a BUY. Each fill makes it
+    smaller. `number` names the exit in client order ids: UTC milliseconds of its start.
     """
 
     side: Side
@@ -50,12 +50,12 @@ class OrderIntent:
 
 @dataclass(frozen=True, slots=True)
 class ExitProgress:
-    """How far the orders of the exit of this number have come.
+    """The progress of one exit, which is named by `number`.
 
-    `filled_base` and `filled_quote` sum all fills of the exit. `idle`: no order of it is open,
-    unanswered or unknown, and the balances account for every fill. `complete` is FILLED, DUST or
-    FUNDS_GONE once nothing is left to sell (then `idle` too), None before. `rested`: some order of it
-    has been on the book.
+    `filled_base` and `filled_quote` sum all fills of the exit. `idle` is true if no order of the
+    exit is open, unanswered or unknown, and the balances account for every fill. `complete` is None
+    until nothing is left to sell; then it is FILLED, DUST or FUNDS_GONE, and `idle` is true.
+    `rested` is true once an order of the exit has been on the book.
     """
 
     number: int

@@ -36,7 +36,7 @@ class Regime(Enum):
 
     @property
     def exit_side(self) -> Side:
-        """The side of the order that leaves this regime."""
+        """The side of an exit: SELL while base is held, BUY while quote is held."""
         return Side.SELL if self is Regime.BASE else Side.BUY
 
 
@@ -56,7 +56,7 @@ class OrderStatus(Enum):
 
     @property
     def final(self) -> bool:
-        """Whether the order can change no more."""
+        """Whether an order of this status cannot change any more."""
         return self in FINAL_STATUSES
 
 
@@ -109,7 +109,7 @@ class BookTop:
         return self.ask - self.bid
 
     def best(self, side: Side) -> Decimal:
-        """Best price among the orders of `side`."""
+        """Return the best price of one side: the bid for BUY, the ask for SELL."""
         return self.bid if side is Side.BUY else self.ask
 
 
@@ -148,9 +148,10 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class SymbolRules:
-    """Assets and filters of the traded symbol. A limit the exchange does not set is None.
+    """Assets and filters of the traded symbol. A maximum that the exchange does not set is None.
 
-    `tick_size` and `step_size` are positive. Percent bounds multiply a reference price.
+    `tick_size` and `step_size` are positive. The multipliers, if set, give price limits as
+    multiples of a reference price.
     """
 
     symbol: str
@@ -176,18 +177,19 @@ class SymbolRules:
         return self.status == "TRADING"
 
     def round_quantity(self, quantity: Decimal) -> Decimal:
-        """The largest quantity on the step grid not above `quantity`, and not above the exchange's maximum.
+        """Round `quantity` down to the step grid. The result is at most the exchange's maximum.
 
-        Down, because more than we hold cannot be sold.
+        It is never rounded up, because more than we hold cannot be sold.
         """
         if self.max_quantity is not None:
             quantity = min(quantity, self.max_quantity)
         return floor_to_step(quantity, self.step_size)
 
     def affordable_quantity(self, side: Side, funds: Decimal, price: Decimal) -> Decimal:
-        """The quantity that `funds` of the asset sold allow at `price`, floored to the step.
+        """Return the quantity of base that `funds` allow to sell or buy at `price`.
 
-        No more than the largest notional either, and never negative.
+        `funds` is base for a SELL and quote for a BUY. The quantity is rounded down to the step
+        grid. It respects the exchange's maximums, and is never negative.
         """
         # A BUY pays its fee out of what it brings, so that all of the quote funds can be spent.
         base = funds if side is Side.SELL else funds / price
@@ -196,7 +198,7 @@ class SymbolRules:
         return self.round_quantity(max(base, ZERO))
 
     def failed_filter(self, price: Decimal, quantity: Decimal) -> str | None:
-        """The name of the first filter that an order of this price and quantity fails, or None."""
+        """Return the first filter that an order of this price and quantity fails, else None."""
         if price < self.min_price or (self.max_price is not None and price > self.max_price) or price % self.tick_size:
             return "PRICE_FILTER"
         if quantity < self.min_quantity or quantity <= ZERO or quantity % self.step_size:
@@ -209,7 +211,10 @@ class SymbolRules:
         return None
 
     def percent_bounds(self, side: Side, reference: Decimal) -> tuple[Decimal, Decimal | None]:
-        """Lowest and highest price of a `side` order by the percent-price filter, None where unbounded."""
+        """Return the lowest and highest price that the percent-price filter allows.
+
+        Without a lower bound the first is 0; without an upper bound the second is None.
+        """
         if side is Side.BUY:
             down, up = self.bid_multiplier_down, self.bid_multiplier_up
         else:
@@ -222,8 +227,9 @@ class SymbolRules:
 class ExecutionReport:
     """One change of one order, from the user data stream.
 
-    `client_order_id` is the order's own, also on a cancel, where the wire carries the cancel's id
-    beside it. `filled_quantity` and `filled_quote` are cumulative; the `last_*` fields are this fill's.
+    `client_order_id` is always that of the order. The exchange's message on a cancel also has an id
+    of the cancel request, which is left out. `filled_quantity` and `filled_quote` are cumulative;
+    the `last_*` fields are those of this fill.
     """
 
     symbol: str
@@ -252,10 +258,11 @@ class ExecutionReport:
 
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
-    """One order as a reply describes it: to a placement, a cancel or a query.
+    """One order, as described by the reply to a placement, a cancel or a query.
 
-    `status` is None where the reply has none (an ACK). `filled_quote` is None where the exchange
-    calls it unknown. `time_ms` is that of the last change; only a query gives `created_ms`.
+    `status` is None if the reply has no status (an ACK). `filled_quote` is None if the exchange
+    does not know it. `time_ms` is the time of the last change. `created_ms` is None except in the
+    reply to a query.
     """
 
     order_id: int
@@ -303,7 +310,7 @@ class RateLimit:
 
 
 def floor_to_step(quantity: Decimal, step_size: Decimal) -> Decimal:
-    """The largest multiple of `step_size` not above `quantity`: the remainder is not sold."""
+    """Return the largest multiple of `step_size` that is not above `quantity`."""
     # Most quantities are on the grid already: this saves three Decimal operations on every order.
     if not quantity % step_size:
         return quantity
@@ -311,7 +318,7 @@ def floor_to_step(quantity: Decimal, step_size: Decimal) -> Decimal:
 
 
 def round_to_passive_tick(price: Decimal, side: Side, tick_size: Decimal) -> Decimal:
-    """The nearest tick at or behind `price`: down for a BUY, up for a SELL."""
+    """Round `price` to a tick: down for a BUY and up for a SELL, so that it does not take."""
     if not price % tick_size:
         return price
     # Rounded towards the other side of the book, a post-only order might be rejected for taking.
@@ -320,13 +327,19 @@ def round_to_passive_tick(price: Decimal, side: Side, tick_size: Decimal) -> Dec
 
 
 def format_plain(number: Decimal) -> str:
-    """`number` as the exchange accepts it: digits and at most one dot, no exponent, no padding."""
+    """Return `number` as text that the exchange accepts.
+
+    The text has digits and at most one dot, no exponent and no padding.
+    """
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def format_on_grid(number: Decimal, grid: Decimal) -> str:
-    """`number` with the decimals of `grid`, for people: 2501.5 on 0.01 is "2501.50". Rounds half to even."""
+    """Return `number` with the decimals of `grid`, for people: 2501.5 on 0.01 is "2501.50".
+
+    Rounds half to even.
+    """
     exponent = grid.normalize().as_tuple().exponent
     decimals = max(0, -exponent) if isinstance(exponent, int) else 0
     return f"{number:.{decimals}f}"

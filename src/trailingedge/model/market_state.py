@@ -4,9 +4,10 @@ The stream tasks write here as messages arrive; the main loop takes one immutabl
 value counts, so that a slow tick never works through old prices. Closed klines are the exception: they queue up,
 because the strategy must see each one.
 
-Balances come from two sources, the user data stream and queries, and cross on the wire. `on_balances` and
-`on_queried_balances` decide by the account's own times which of two is newer; where the stream contradicts itself,
-`balances_in_doubt` stays set until a query ends it.
+Balances come from two sources, the user data stream and queries, so an older value may arrive after
+a newer one. `on_balances` and `on_queried_balances` compare the account's own times to find out
+which value is newer. If the stream contradicts itself, `balances_in_doubt` is set until the next
+query's reply.
 """
 
 from collections import deque
@@ -22,10 +23,12 @@ from trailingedge.model.market import Balance, BookTop, Kline
 class StateView:
     """The market and the account at one time.
 
-    `top_age_s` counts since the top was received or confirmed (infinite before the first); `market_ms` is the
-    exchange's time, the last one received carried on by our clock; `balances_ms` is the exchange's time of the
-    balances; `closed_klines` are those since the last view, oldest first; `balance_updates` counts the balance
-    messages of the stream. `balances_in_doubt`: its last message was older than the one before.
+    `top_age_s` is the time since the top was received or confirmed; it is infinite before the first
+    top. `market_ms` is the exchange's time: the last one received, plus the time since by our
+    clock. `balances_ms` is the exchange's time of the balances. `closed_klines` are the klines
+    closed since the last view, oldest first. `balance_updates` counts the balance messages of the
+    stream. `balances_in_doubt` is set while the stream's balances are not trusted, because their
+    times contradict each other or the market's time.
     """
 
     now_s: float
@@ -46,9 +49,10 @@ _CLOSE_LAG_MS: Final = 10_000  # the last message of a kline arrives at most thi
 
 
 class MarketState:
-    """The newest values of all streams. `changed` is called after every write that the main loop should see.
+    """The newest values of all streams.
 
-    `moved`, where given, is called instead of it with a top that a stream sent: the fast requote answers there.
+    `changed` is called after every write that the main loop should see. If `moved` is given, it is
+    called instead for a new top from the stream, so that the fast requote can react at once.
     """
 
     def __init__(
@@ -75,7 +79,10 @@ class MarketState:
         self.on_top_moved = moved
 
     def on_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
-        """Store a bookTicker's top. If `late`, a newer one may follow at once, so no order should react to this one."""
+        """Store the best bid and ask of a bookTicker message.
+
+        If `late`, a newer top may follow at once, so that no order should react to this one.
+        """
         self.top = top
         self.top_confirmed_s = now_s
         if self.on_top_moved is None or late:
@@ -84,7 +91,10 @@ class MarketState:
             self.on_top_moved(top, now_s)
 
     def confirm_top(self, now_s: float) -> None:
-        """Confirm the top after a query returned the same: a quiet market sends no frames and would look stale."""
+        """Mark the top as fresh, because a query has returned the same prices.
+
+        A quiet market sends no frames, and its top would look stale.
+        """
         self.top_confirmed_s = now_s
         self._on_change()
 
@@ -94,10 +104,11 @@ class MarketState:
         self._on_change()
 
     def load_klines(self, klines: Sequence[Kline]) -> None:
-        """Make `klines` the history: closed, oldest first. None of them appears in a view.
+        """Replace the history by `klines`, which are closed and sorted oldest first.
 
-        Klines received before are kept where they follow without a gap. The others are dropped: the next kline
-        shows the gap, and the query that fills it brings them again.
+        No view contains them. Klines received before are kept if they follow without a gap. The
+        others are dropped: the next kline shows the gap, and the query that fills it returns them
+        again.
         """
         known = tuple(self.klines)
         self._unseen_klines.clear()
@@ -109,7 +120,10 @@ class MarketState:
                     self.klines.append(kline)
 
     def release_history(self) -> None:
-        """Keep only the newest kline, to recognize a gap after it: nothing needs the history again."""
+        """Drop the history except the newest kline, which shows whether a gap follows.
+
+        The dropped klines are not needed again.
+        """
         self.klines = deque(self.klines, maxlen=1)
 
     def on_kline(self, kline: Kline, event_ms: int, now_s: float) -> None:
@@ -128,10 +142,11 @@ class MarketState:
         self._on_change()
 
     def on_balances(self, balances: Iterable[Balance], account_ms: int) -> None:
-        """Store the balances of some assets that the stream reported: absolute amounts as of `account_ms`.
+        """Store the balances of some assets that the stream reported, as of `account_ms`.
 
-        Balances older than the last ones are not used, but they leave a doubt that only a query ends: either they
-        are late, or the balances before them were wrong.
+        The amounts are absolute. Balances older than the last ones are not stored, but they set
+        `balances_in_doubt`: either they are late, or the balances before them were wrong. Only a
+        query settles that.
         """
         if account_ms < self._last_update_ms:
             self.mark_balances_in_doubt()
@@ -145,9 +160,11 @@ class MarketState:
     def on_queried_balances(
         self, balances: Iterable[Balance], account_ms: int, pushes_before: int, settled_ms: int
     ) -> None:
-        """The reply to a query sent at `pushes_before` balance updates, with all our changes before `settled_ms`.
+        """Store balances from the reply to a query.
 
-        It is ignored where the stream has sent newer balances since then, unless the stream itself is in doubt.
+        `pushes_before` is `balance_updates` when the query was sent. The reply includes all our
+        changes up to `settled_ms`. It is ignored if the stream has sent newer balances since the
+        query. While `balances_in_doubt` is set, the reply is always stored, and it clears the flag.
         """
         # In doubt the reply is the truth, even if it is older than the last message: that message may be the wrong one.
         if self.balances_in_doubt:
@@ -166,7 +183,10 @@ class MarketState:
             self._event_received_s = now_s
 
     def is_plausible_time(self, event_ms: int, now_s: float) -> bool:
-        """Whether an account event can be of that time: not far ahead of the market's own time."""
+        """Return whether an account event can have this time.
+
+        It must not be far ahead of the market's own time.
+        """
         return not self._event_ms or event_ms <= self.market_ms(now_s) + _FURTHEST_AHEAD_MS
 
     def mark_balances_in_doubt(self) -> None:
@@ -180,13 +200,19 @@ class MarketState:
         self._on_change()
 
     def market_ms(self, now_s: float) -> int:
-        """Return the exchange's time: the newest one received plus the time since, by our clock. 0 before the first."""
+        """Return the exchange's time: the newest one received, plus the time since by our clock.
+
+        Returns 0 before the first one is received.
+        """
         if not self._event_ms:
             return 0
         return self._event_ms + max(0, round((now_s - self._event_received_s) * 1000))
 
     def view(self, now_s: float) -> StateView:
-        """The state now. The closed klines in it are handed over and do not appear in the next view."""
+        """Return the state now.
+
+        The closed klines in it are handed over and do not appear in the next view.
+        """
         closed, self._unseen_klines = tuple(self._unseen_klines), []
         return StateView(
             now_s=now_s,

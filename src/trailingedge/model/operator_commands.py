@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class OperatorCommand(Enum):
-    """A command, by its name in records and on the control socket."""
+    """A command of the operator. Records and the control socket contain the values."""
 
     FLIP = "flip"
     CANCEL = "withdraw"  # the name is for people; session records keep the value
@@ -23,10 +23,10 @@ class OperatorCommand(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """The reply to a command: a text, and `data` for a machine where the reply has figures.
+    """The reply to a command: a text for people and, if the reply has figures, `data` for machines.
 
-    `done` False: the command was refused, and the text says why. `data` is JSON; amounts and prices in it are
-    strings, other numbers are numbers.
+    `done` is False if the command was refused; then the text says why. `data` is JSON: amounts and
+    prices are strings, other numbers are numbers.
     """
 
     text: str

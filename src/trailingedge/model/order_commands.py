@@ -14,7 +14,10 @@ from trailingedge.model.order_outcomes import OrderOutcome, Rejected, ReplaceOut
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Place an order: post-only, or with `escape` a taker. `price` None: pegged to our side of the book."""
+    """Place a post-only order, or a taker order if `escape` is set.
+
+    If `price` is None, the exchange pegs the order to the best price of our side of the book.
+    """
 
     tag: int
     client_order_id: str
@@ -50,7 +53,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class QueryOrder:
-    """Query one order: by order id, or by client order id where the order id was never known."""
+    """Query one order by its order id, or by its client order id if `order_id` is None."""
 
     tag: int
     order_id: int | None
@@ -59,7 +62,10 @@ class QueryOrder:
 
 @dataclass(frozen=True, slots=True)
 class QueryOrdersFrom:
-    """Query all orders from `order_id` on; the reply is filtered by `client_order_id`."""
+    """Query all orders with this order id or a later one.
+
+    The reply contains only those with this client order id.
+    """
 
     tag: int
     order_id: int
@@ -67,7 +73,7 @@ class QueryOrdersFrom:
 
 
 class Refresh(Enum):
-    """Data that must be read again before the next attempt."""
+    """Data that must be read again before an order is tried again."""
 
     BALANCES = "balances"
     RULES = "rules"
@@ -108,7 +114,7 @@ class OrdersListed:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """All open orders of the symbol, ours and others, queried after a new logon of the account."""
+    """All open orders of the symbol, ours and others, queried after a new logon."""
 
     open_orders: tuple[OrderRecord, ...]
 

@@ -1,8 +1,9 @@
 """Outcomes of order requests, as values.
 
-A reply says of each half of a request that it was accepted, rejected or not tried. A request without a reply has an
-outcome too, `Unanswered`: it may have been carried out, and only an execution report or a query ends that doubt.
-Execution acts on these values; on the order path no outcome is an exception.
+A reply says that a request, or each half of a cancel-replace, was accepted, rejected or not tried.
+A request without a reply has the outcome `Unanswered`: the exchange may have carried it out, and
+only an execution report or a query can show that. Execution acts on these values; on the order path
+no outcome is an exception.
 """
 
 from dataclasses import dataclass
@@ -32,14 +33,18 @@ class RejectReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The exchange carried it out; `order` as its reply describes it."""
+    """The exchange carried out the request. `order` is the order as the reply describes it."""
 
     order: OrderRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The exchange rejected it. `retry_at_ms` is by the exchange's clock."""
+    """The exchange rejected the request.
+
+    If `retry_at_ms` is set, the request may be tried again from that time on, by the exchange's
+    clock.
+    """
 
     reason: RejectReason
     code: int
@@ -64,12 +69,12 @@ OrderOutcome = Accepted | Rejected | NotTried | Unanswered
 
 @dataclass(frozen=True, slots=True)
 class ReplaceOutcome:
-    """The two halves of a cancel-replace, which can go different ways."""
+    """The outcomes of the two halves of a cancel-replace. They can differ."""
 
     cancel: OrderOutcome
     place: OrderOutcome
 
     @property
     def left_nothing(self) -> bool:
-        """The old order is gone and no new one took its place."""
+        """Whether the old order was cancelled and no new order was placed."""
         return isinstance(self.cancel, Accepted) and isinstance(self.place, Rejected)

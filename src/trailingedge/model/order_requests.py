@@ -44,7 +44,10 @@ class NewOrderRequest:
 
 
 def place_params(symbol: str, order: NewOrderRequest) -> RequestParams:
-    """`order.place`. RESULT, because an ACK, the default of a post-only order, has no status."""
+    """Return the parameters of `order.place`.
+
+    The response type is RESULT: the default for a post-only order is an ACK, which has no status.
+    """
     params: RequestParams = {
         "symbol": symbol,
         "side": order.side.value,
@@ -66,9 +69,11 @@ def place_params(symbol: str, order: NewOrderRequest) -> RequestParams:
 def replace_params(
     symbol: str, cancel_order_id: int | None, cancel_client_order_id: str, order: NewOrderRequest
 ) -> RequestParams:
-    """`order.cancelReplace` that places only if the cancel worked, and cancels only what is unfilled.
+    """Return the parameters of `order.cancelReplace`.
 
-    ONLY_NEW, because a part-filled order keeps its place in the queue, and its fill changes the quantity to place.
+    The exchange cancels the old order only if nothing of it is filled (ONLY_NEW), and places the
+    new order only if the cancel worked. A part-filled order keeps its place in the queue, and its
+    fill changes the quantity to place.
     """
     return {
         **place_params(symbol, order),
@@ -79,21 +84,24 @@ def replace_params(
 
 
 def cancel_params(symbol: str, order_id: int | None, client_order_id: str) -> RequestParams:
-    """`order.cancel`."""
+    """Return the parameters of `order.cancel`."""
     return {"symbol": symbol, **_order_reference("orderId", order_id, "origClientOrderId", client_order_id)}
 
 
 def status_params(symbol: str, order_id: int | None, client_order_id: str) -> RequestParams:
-    """`order.status`."""
+    """Return the parameters of `order.status`."""
     return {"symbol": symbol, **_order_reference("orderId", order_id, "origClientOrderId", client_order_id)}
 
 
 def all_orders_params(symbol: str, from_order_id: int | None = None) -> RequestParams:
-    """`allOrders` from that order on, or the newest."""
+    """Return the parameters of `allOrders`: from `from_order_id` on, or the newest orders."""
     params: RequestParams = {"symbol": symbol, "limit": ALL_ORDERS_LIMIT}
     return params if from_order_id is None else params | {"orderId": from_order_id}
 
 
 def _order_reference(id_name: str, order_id: int | None, client_name: str, client_order_id: str) -> RequestParams:
-    """The parameter that names an order: its order id where known, which is unambiguous and the fastest path."""
+    """Return the parameter that names an order.
+
+    The order id is used if it is known, because it is unambiguous and the fastest to process.
+    """
     return {client_name: client_order_id} if order_id is None else {id_name: order_id}

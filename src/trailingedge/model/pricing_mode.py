@@ -1,10 +1,13 @@
-"""Pricing modes of exit orders. A module of its own, so that `config` can import it without the market values."""
+"""Pricing modes of exit orders.
+
+This is a module of its own so that `config` can import it without `model.market`.
+"""
 
 from enum import Enum
 
 
 class Pricing(Enum):
-    """Where an exit order rests."""
+    """Price of an exit order, relative to the best prices."""
 
     OPPOSITE = "opposite"  # one tick away from taking: the most aggressive price that still rests
     IMPROVE = "improve"  # one tick better than the best of others while the spread allows, else join

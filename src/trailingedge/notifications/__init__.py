@@ -1,10 +1,11 @@
 """Texts for people: log lines, alerts, the status, the answer to `why`, and their way to Telegram.
 
-`announcer` receives each event of the trading core and sends its text to the log or to the alerts. The texts stand in
-`event_messages` and the `*_messages` modules: the name of the change first, then numbers with units, then what the bot
-does next. `status` is the state as a value, one line and data; `build_status` fills it; `explain` answers `why`;
-`query_answers` answers questions after the balance and the day. `alert_sinks` declares the sinks, `telegram*` is the
-one that reaches a phone.
+`announcer` receives each event of the trading core and sends its text to the log or to the alerts.
+The texts stand in `event_messages` and the `*_messages` modules: the name of the change first, then
+numbers with units, then what the bot does next. `status` is the state as a value, one line and
+data; `build_status` fills it; `explain` answers `why`; `query_answers` answers questions about the
+balance and the day. `alert_sinks` declares the sinks of alerts; the `telegram*` modules are the
+sink that reaches a phone.
 
 The package may import everything below it in the layers, from `core` and `model` up to `accounting`; of `websocket`
 only the transport's helpers. It is used by `console`, `report`, `live`, `session_replay`, `commands` and `app`.

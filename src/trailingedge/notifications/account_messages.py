@@ -42,19 +42,22 @@ def unfunded(
 
 
 def locked_elsewhere(rules: SymbolRules, locked: Mapping[str, Decimal]) -> str:
-    """The amounts locked in orders that are not ours; empty for none."""
+    """Return the text on the amounts locked in orders that are not ours.
+
+    The text is empty if nothing is locked.
+    """
     if not any(locked.values()):
         return ""
     return f"{amounts(rules, locked)} are locked in orders that this bot did not place"
 
 
 def funded(rules: SymbolRules, regime: Regime) -> str:
-    """The asset held suffices for an order again."""
+    """Return the alert that the asset held is enough for an order again."""
     return f"funded: there is enough {held_asset(rules, regime)} to trade again"
 
 
 def holding(rules: SymbolRules, regime: Regime, anchor: AnyNumber, origin: Origin) -> str:
-    """The asset held and its anchor, a price in quote per base."""
+    """Return the log line on the asset held and its anchor, a price in quote per base."""
     return f"holding {held_asset(rules, regime)}: anchor {price(rules, anchor)} ({ORIGINS[origin]})"
 
 
@@ -66,7 +69,7 @@ def anchor_changed(rules: SymbolRules, regime: Regime, anchor: AnyNumber, origin
 
 
 def idle_remainder(rules: SymbolRules, amount: Decimal, asset: str) -> str:
-    """Return the alert on `asset` that an exit ended half-way has left over."""
+    """Return the alert on an amount of `asset` left over from an exit that ended half-way."""
     grid = rules.step_size if asset == rules.base_asset else rules.tick_size
     trade = "buy-back" if asset == rules.base_asset else "sale"
     return f"idle remainder: {format_on_grid(amount, grid)} {asset} are not traded before the next {trade}"
@@ -79,7 +82,7 @@ def market_stale(rules: SymbolRules, age_s: float, regime: Regime | None = None,
 
 
 def market_recovered(silent_s: float) -> str:
-    """Market data came again after `silent_s`."""
+    """Return the alert that market data is back after `silent_s` seconds."""
     return f"market data is back after {elapsed(silent_s)}"
 
 
@@ -98,5 +101,5 @@ def _holding_without_stop(rules: SymbolRules, regime: Regime | None, *, stop: bo
 
 
 def account_back(away_s: float) -> str:
-    """The account connection came back after `away_s`."""
+    """Return the alert that the account connection is back after `away_s` seconds."""
     return f"account connection is back after {elapsed(away_s)}"

@@ -10,7 +10,10 @@ class Alerts(Protocol):
     """A sink for texts that are worth waking a person for."""
 
     def send(self, text: str, level: int = logging.INFO) -> None:
-        """Queue `text` and return at once. `level` is one of logging's. Never raises."""
+        """Queue `text` and return at once. Never raises.
+
+        `level` is a level of the logging module.
+        """
         ...
 
 

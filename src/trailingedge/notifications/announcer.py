@@ -281,7 +281,7 @@ class Announcer:
                     risk_messages.balance_moved(event.asset, event.expected, event.actual), logging.WARNING
                 )
             case _:
-                logger.debug("event without a text of its own: %s", event)
+                logger.debug("trading event without an alert: %s", event)
 
     def _position(self) -> tuple[Regime | None, bool]:
         """Return the asset held, and whether a stop is set for it."""

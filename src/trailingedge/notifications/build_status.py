@@ -80,7 +80,7 @@ def build_status(
 
 
 def with_decision(view: StatusView, decision: Decision, stop_confirm_s: float) -> StatusView:
-    """`view` with the levels and the position of `decision`."""
+    """Return a copy of `view` with the levels and the position of `decision`."""
     channel, trail = decision.channel, decision.trail
     # A channel of too few candles is narrower than the real one, and its levels would mislead.
     shown = channel if channel is not None and channel.full else None

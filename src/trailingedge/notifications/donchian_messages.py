@@ -12,7 +12,7 @@ def breakout(rules: SymbolRules, close: AnyNumber, bound: AnyNumber, *, up: bool
 
 
 def squeeze(rules: SymbolRules, width: AnyNumber, narrower_frac: float) -> str:
-    """The channel is narrow compared with its recent widths."""
+    """Return the alert that the channel is narrow compared with its recent widths."""
     share = f"{narrower_frac * 100:.0f} %"
     return f"squeeze: the channel is {price(rules, width)} wide, only {share} of its recent widths were narrower"
 

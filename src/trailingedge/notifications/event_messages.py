@@ -59,45 +59,45 @@ _COARSE_FRAC: Final = 0.01  # from this distance on one decimal is enough
 
 
 def percent(fraction: AnyNumber) -> str:
-    """A signed change: 0.0125 is "+1.25 %"."""
+    """Return a change with its sign: 0.0125 is "+1.25 %"."""
     # Rounded before it is signed: a loss of nothing is not "-0.00 %".
     return f"{round(float(fraction) * 100, 2) + 0.0:+.2f} %"
 
 
 def rate(fraction: Decimal) -> str:
-    """A fee or a share, exactly: 0.00075 is "0.075 %"."""
+    """Return a fee or a share as an exact percentage: 0.00075 is "0.075 %"."""
     return f"{format_plain(fraction * 100)} %"
 
 
 def distance(level: AnyNumber, now: AnyNumber) -> str:
-    """How far the price `now` has to move to reach `level`: "+2.0 % from here"."""
+    """Return how far the price `now` must move to reach `level`: "+2.0 % from here"."""
     fraction = float(level) / float(now) - 1.0
     decimals = 1 if abs(fraction) >= _COARSE_FRAC else 2
     return f"{round(fraction * 100, decimals) + 0.0:+.{decimals}f} % from here"
 
 
 def price(rules: SymbolRules, value: AnyNumber) -> str:
-    """A price with its unit."""
+    """Return a price as text with its unit: "2551.20 FDUSD"."""
     return f"{figure(value, rules.tick_size)} {rules.quote_asset}"
 
 
 def quantity(rules: SymbolRules, value: AnyNumber) -> str:
-    """An amount of the base asset."""
+    """Return an amount of the base asset as text: "1.0000 ETH"."""
     return f"{figure(value, rules.step_size)} {rules.base_asset}"
 
 
 def notional(rules: SymbolRules, value: AnyNumber) -> str:
-    """An amount of the quote asset."""
+    """Return an amount of the quote asset as text: "2551.20 FDUSD"."""
     return f"{figure(value, rules.tick_size)} {rules.quote_asset}"
 
 
 def figure(value: AnyNumber, grid: Decimal) -> str:
-    """A number with the decimals of `grid`; a dash for infinity and NaN."""
+    """Return a number as text with the decimals of `grid`; a dash for infinity and NaN."""
     return format_on_grid(Decimal(value), grid) if math.isfinite(value) else "–"
 
 
 def amounts(rules: SymbolRules, of_assets: Mapping[str, Decimal]) -> str:
-    """Amounts of several assets: "0.0012 ETH + 0.30 FDUSD", or "none"."""
+    """Return amounts of several assets as text: "0.0012 ETH + 0.30 FDUSD", or "none"."""
     return " + ".join(_amount(rules, asset, amount) for asset, amount in of_assets.items() if amount) or "none"
 
 
@@ -111,12 +111,12 @@ def _amount(rules: SymbolRules, asset: str, amount: Decimal) -> str:
 
 
 def elapsed(seconds: float) -> str:
-    """A measured time: "12.3 s", "1 min 5 s", "2 h"."""
+    """Return a measured time as text: "12.3 s", "1 min 5 s", "2 h"."""
     return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
 
 
 def order(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal) -> str:
-    """An order in words: "SELL 1.0000 ETH at 2551.20 FDUSD"."""
+    """Return an order in words: "SELL 1.0000 ETH at 2551.20 FDUSD"."""
     return f"{side.value} {quantity(rules, amount)} at {price(rules, at)}"
 
 
@@ -133,7 +133,10 @@ _MODES: Final[Mapping[str, str]] = {
 
 
 def banner(version: str, mode: str, symbol: str, ws_api_url: str, ws_stream_url: str, *, key_is_set: bool) -> str:
-    """Two lines on what was started and where it trades; in sim with a key a third, on how to use that key."""
+    """Return two lines: the mode with the pair, and the addresses of orders and prices.
+
+    In sim with an API key, a third line says how to trade with that key.
+    """
     simulated = mode == "sim"
     what = _MODES.get(mode, f"mode {mode}")
     lines = [f"Trailing Edge {version} · {symbol} · {what}", f"orders {ws_api_url} · prices {ws_stream_url}"]
@@ -143,18 +146,18 @@ def banner(version: str, mode: str, symbol: str, ws_api_url: str, ws_stream_url:
 
 
 def jumpstart_placed(rules: SymbolRules, client_order_id: str, side: Side, amount: Decimal, at: Decimal) -> str:
-    """The jumpstart's order rests on the book."""
+    """Return the log line that the jumpstart's order rests on the book."""
     return f"jumpstart placed: {order(rules, side, amount, at)}, far from the market ({client_order_id})"
 
 
 def jumpstart_cancelled(rules: SymbolRules, client_order_id: str, base: Balance, quote: Balance) -> str:
-    """The test order is off the book, and its execution reports have confirmed the balances."""
+    """Return the log line that the jumpstart's order is cancelled, with the balances."""
     balance = f"{quantity(rules, base.total)} and {notional(rules, quote.total)}"
     return f"jumpstart cancelled: the account holds {balance} ({client_order_id})"
 
 
 def balances_differ(asset: str, streamed: Decimal, queried: Decimal) -> str:
-    """The user data stream and `account.status` disagree."""
+    """Return the alert that the stream and an account query report different balances."""
     return (
         f"balances differ: the stream reports {format_plain(streamed)} {asset}, an account query "
         f"{format_plain(queried)} {asset}; the query is taken as correct"
@@ -162,14 +165,18 @@ def balances_differ(asset: str, streamed: Decimal, queried: Decimal) -> str:
 
 
 def leftover_cancelled(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
-    """An order of an earlier session was open at the start."""
+    """Return the alert that an open order of an earlier session was cancelled at the start."""
     return f"order of an earlier session cancelled: {order(rules, side, remaining, at)} ({client_order_id})"
 
 
 def ready(
     rules: SymbolRules, mode: str, regime: Regime | None, anchor: AnyNumber | None, fee: Decimal, ws_api_url: str
 ) -> str:
-    """`anchor` is a price in quote per base, whichever asset is held; None while neither can be traded."""
+    """Return the alert that trading begins.
+
+    `anchor` is a price in quote per base, whichever asset is held. It is None while neither asset
+    can be traded.
+    """
     position = f"holding {held_asset(rules, regime)}"
     if anchor is not None:
         position += f", anchor {price(rules, anchor)}"
@@ -177,7 +184,7 @@ def ready(
 
 
 def held_asset(rules: SymbolRules, regime: Regime | None) -> str:
-    """The name of the asset held."""
+    """Return the name of the asset held, or "nothing tradable" if `regime` is None."""
     if regime is None:
         return "nothing tradable"
     return rules.base_asset if regime is Regime.BASE else rules.quote_asset
@@ -192,7 +199,10 @@ def shutdown(reason: str, rules: SymbolRules | None = None, regime: Regime | Non
 
 
 def ended(reason: str) -> str:
-    """A session ended that no operator stopped. `reason` may have several lines."""
+    """Return the alert that a session ended without a command of the operator.
+
+    `reason` may have several lines.
+    """
     return f"ended: {reason}\nno trading and no hard stop until the bot runs again"
 
 
@@ -207,10 +217,10 @@ def order_left(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, 
 
 
 def leftovers_unclear() -> str:
-    """The start was interrupted before the open orders of the account were known."""
+    """Return the alert that an interrupted start may have left orders of an earlier session."""
     return (
-        "orders of an earlier session may still be open: this one ended before it had cancelled them; "
-        "look at the open orders on the exchange, or start the bot again"
+        "orders of an earlier session may still be open: this session ended before it had "
+        "cancelled them; look at the open orders on the exchange, or start the bot again"
     )
 
 
@@ -247,14 +257,14 @@ def manual_flip(rules: SymbolRules, side: Side, now: AnyNumber | None, timeout_s
 
 
 def breakout_armed(rules: SymbolRules, side: Side, now: AnyNumber | None) -> str:
-    """A breakout that the settings trade; it names the setting."""
+    """Return the alert that a breakout starts an exit. The text names the setting for this."""
     where = "" if now is None else f" near {price(rules, now)}"
     beyond, setting = ("below", "BREAKOUT_EXIT") if side is Side.SELL else ("above", "BREAKOUT_ENTRY")
     return f"breakout armed: {_acts(rules, side)}{where}, a candle closed {beyond} the channel ({setting}=true)"
 
 
 def exit_armed(rules: SymbolRules, kind: ExitKind, side: Side) -> str:
-    """Return the alert on the start of any other kind of exit."""
+    """Return the alert that an exit starts whose kind has no alert of its own."""
     return f"{EXIT_NAMES[kind]} armed: {_acts(rules, side)}"
 
 
@@ -264,7 +274,7 @@ def exit_taken_over(previous: ExitKind) -> str:
 
 
 def exit_ending(kind: ExitKind, cause: ExitEndReason) -> str:
-    """An exit stops before it is filled; its order is being cancelled."""
+    """Return the log line that an exit ends before it is filled and its order is cancelled."""
     return f"{EXIT_NAMES[kind]} ending early: {END_REASONS[cause]}; its order is cancelled first"
 
 
@@ -292,18 +302,18 @@ class ExitResult:
 
 
 def exit_filled(rules: SymbolRules, result: ExitResult) -> str:
-    """A complete exit: "take-profit filled: sold …", "hard stop filled: sold …"."""
+    """Return the alert on a complete exit: "take-profit filled: sold …"."""
     return f"{EXIT_NAMES[result.kind]} filled: {_filled(rules, result)}"
 
 
 def exit_ended(rules: SymbolRules, result: ExitResult, cause: ExitEndReason) -> str:
-    """An exit that ended before it was filled."""
+    """Return the alert on an exit that ended before it was filled."""
     filled = _filled(rules, result) if result.filled_base else "nothing filled"
     return f"{EXIT_NAMES[result.kind]} ended: {END_REASONS[cause]}; {filled}"
 
 
 def exit_slow(rules: SymbolRules, kind: ExitKind, age_s: float, filled: Decimal, slippage_frac: float | None) -> str:
-    """An exit is older than EXIT_AGE_ALERT_SEC."""
+    """Return the alert that an exit is older than EXIT_AGE_ALERT_SEC."""
     # A post-only order cannot promise a fill. The reader need not act: the order goes on following the price.
     return (
         f"{EXIT_NAMES[kind]} slow: {quantity(rules, filled)} filled after {elapsed(age_s)}"
@@ -342,7 +352,7 @@ def _result_asset(rules: SymbolRules, side: Side) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """A count with its noun: "1 replace", "2 replaces"."""
+    """Return a count with its noun: "1 replace", "2 replaces"."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
@@ -350,17 +360,17 @@ def counted(count: int, noun: str) -> str:
 
 
 def not_trading(symbol: str, status: str) -> str:
-    """The exchange has stopped trading in the pair."""
+    """Return the alert that the exchange has stopped trading in the pair."""
     return f"{symbol} is not trading ({status}): no orders until the exchange trades it again"
 
 
 def trading_again(symbol: str) -> str:
-    """The exchange trades the pair again."""
+    """Return the alert that the exchange trades the pair again."""
     return f"{symbol} is trading again"
 
 
 def halted(reason: str) -> str:
-    """A safety rule was broken. Only a person ends a halt."""
+    """Return the alert that a safety rule was broken. Only a person ends a halt."""
     return (
         f"halted: {reason}; no orders, not even from the hard stop; "
         f"look at the account on the exchange, then resume with {RESUME}"
@@ -368,7 +378,7 @@ def halted(reason: str) -> str:
 
 
 def paused(rules: SymbolRules | None = None) -> str:
-    """Trading was paused by the operator or by START_PAUSED."""
+    """Return the alert that the operator or START_PAUSED has paused trading."""
     return (
         f"paused: no take-profit, no breakout, no buy until you resume with {RESUME}; {stop_stays_active(rules)}; "
         "a restart ends the pause (START_PAUSED=true starts paused)"
@@ -386,7 +396,7 @@ def stop_stays_active(rules: SymbolRules | None = None) -> str:
 
 
 def resumed() -> str:
-    """The operator ended a pause, a breaker or a halt."""
+    """Return the text that the operator has ended a pause, a breaker or a halt."""
     return "resumed: trading goes on"
 
 
@@ -396,7 +406,10 @@ def nothing_to_resume() -> str:
 
 
 def command_refused(command: str, reason: str) -> str:
-    """Return the text that an operator command is refused. `command` is its letter in the strategy or its name."""
+    """Return the text that an operator command is refused.
+
+    `command` is the name of the command, or the letter by which the strategy names it.
+    """
     return f"{COMMAND_NAMES.get(command, command)} refused: {reason}"
 
 
@@ -421,7 +434,10 @@ class RunSummary:
 
 
 def summary(rules: SymbolRules, run: RunSummary, mode: str = "") -> str:
-    """Several lines, the first begins with "summary". Without a mode the pair stands alone."""
+    """Return the summary of a run in several lines; the first begins with "summary".
+
+    Without a mode, the first line names only the pair.
+    """
     named = heading(mode, rules.symbol) if mode else rules.symbol
     lines = [f"summary {named}: {duration(run.seconds)} of market time"]
     if run.value is not None and run.result_frac is not None:
@@ -444,7 +460,7 @@ def summary(rules: SymbolRules, run: RunSummary, mode: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration in whole seconds: "1 d 2 h 3 min 4 s"."""
+    """Return a duration as text, in whole seconds: "1 d 2 h 3 min 4 s"."""
     minutes, whole_seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

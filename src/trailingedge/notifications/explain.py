@@ -69,7 +69,10 @@ _BUYING: Final = _DirectionWords("buying back", "buy back", "buys back", "ask", 
 
 
 def why(view: StatusView, decision: Decision | None) -> str:
-    """Return the answer. `view` and `decision` are of the same tick; `decision` is None before the first tick."""
+    """Return the answer to the operator's question `why`.
+
+    `view` and `decision` are of the same tick; `decision` is None before the first tick.
+    """
     if decision is None or decision.state.funded is None:
         return "Not trading yet: the bot is still starting."
     # The first function that returns sentences gives the answer. They are in the order of the strategy's own table:
@@ -92,7 +95,7 @@ def _words(view: StatusView) -> _DirectionWords:
 
 
 def _figure(view: StatusView, value: AnyNumber | None) -> str:
-    """A price without its unit, which the sentence has named already."""
+    """Return a price without its unit, because the sentence has named the unit already."""
     return "–" if value is None else figure(value, view.rules.tick_size)
 
 

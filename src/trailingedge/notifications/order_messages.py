@@ -7,12 +7,15 @@ from trailingedge.notifications.event_messages import order, quantity
 
 
 def order_placed(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
-    """A new order rests on the book."""
+    """Return the log line that a new order rests on the book."""
     return f"order placed: {order(rules, side, amount, at)} ({client_order_id})"
 
 
 def taker_escape(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
-    """Return the alert on a taker order, the only kind that may take. Its unfilled part is cancelled at once."""
+    """Return the alert on a taker escape, the only order that may take from the book.
+
+    Its unfilled part is cancelled at once.
+    """
     # The price is the worst that the order accepts, not the one that it will get.
     bound = "or more" if side is Side.SELL else "or less"
     return (
@@ -22,36 +25,39 @@ def taker_escape(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, c
 
 
 def order_replaced(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
-    """An order moved to another price or quantity."""
+    """Return the log line that an order moved to another price or quantity."""
     return f"order replaced: {order(rules, side, amount, at)} ({client_order_id})"
 
 
 def order_filled(
     rules: SymbolRules, side: Side, filled: Decimal, at: Decimal, remaining: Decimal, client_order_id: str
 ) -> str:
-    """One fill, of a part of the order or of all of it."""
+    """Return the log line on one fill, of a part of the order or of all of it."""
     rest = f"{quantity(rules, remaining)} left" if remaining else "complete"
     return f"order filled: {order(rules, side, filled, at)}, {rest} ({client_order_id})"
 
 
 def order_cancelled(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
-    """An order was taken off the book with `remaining` unfilled."""
+    """Return the log line that an order was cancelled with `remaining` unfilled."""
     return f"order cancelled: {order(rules, side, remaining, at)} ({client_order_id})"
 
 
 def order_rejected(client_order_id: str, code: int, reason: str) -> str:
-    """The exchange refused an order; the next try follows by itself, after a pause that grows."""
+    """Return the text that the exchange rejected an order.
+
+    The order is tried again after a pause, which grows with each reject.
+    """
     coded = (f"{code} {reason}" if code else reason).rstrip(".")
     return f"order rejected by the exchange: {coded}; it is tried again ({client_order_id})"
 
 
 def order_in_doubt(client_order_id: str, reason: str) -> str:
-    """A request whose outcome is unknown."""
-    return f"order unknown: {reason}; asking the exchange what became of it ({client_order_id})"
+    """Return the log line on a request whose outcome is unknown."""
+    return f"order request with unknown outcome: {reason}; querying the order ({client_order_id})"
 
 
 def order_of_another_instance(client_order_id: str, order_id: int) -> str:
-    """An order with this bot's prefix that it did not send."""
+    """Return the alert on an order with this bot's id prefix that it did not send."""
     return (
         f"order {order_id} has this bot's id prefix but was not sent by this process: another instance "
         f"trades this account ({client_order_id})"

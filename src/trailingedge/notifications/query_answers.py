@@ -24,7 +24,10 @@ _MAX_LISTED: Final = 8  # exits shown one by one; a phone shows no more at a gla
 
 
 def balance(view: StatusView) -> str:
-    """Both assets, what open orders lock of them, and the value of all at the best bid."""
+    """Return both balances, the amounts that open orders lock, and the value of all.
+
+    The value is at the best bid.
+    """
     rules = view.rules
     grids = ((view.base, rules.step_size), (view.quote, rules.tick_size))
     assets = [
@@ -44,14 +47,17 @@ def _asset(balance: Balance, total: str, locked: str) -> str:
 
 
 def daily_summary(rules: SymbolRules, mode: str, day: PeriodResult, regime: Regime | None) -> str:
-    """The alert of 23:59 UTC: the day's result, sales and buy-backs, fees, value and position."""
+    """Return the alert of 23:59 UTC on the day's result.
+
+    It has the result, sales and buy-backs, fees, value and position.
+    """
     return "\n".join(
         [f"daily summary {_date(day.to_ms)}, {heading(mode, rules.symbol)}:", *_figures(rules, day, regime)]
     )
 
 
 def today(rules: SymbolRules, mode: str, day: PeriodResult, regime: Regime | None) -> str:
-    """The day so far, or the part of it since this run began."""
+    """Return the result of the day so far, or since this run began if that was today."""
     head = f"today {heading(mode, rules.symbol)}, since {_clock(day.from_ms)} UTC:"
     return "\n".join([head, *_figures(rules, day, regime)])
 
@@ -75,7 +81,7 @@ def _figures(rules: SymbolRules, day: PeriodResult, regime: Regime | None) -> li
 
 
 def _exit(rules: SymbolRules, finished: FinishedExit) -> str:
-    """One exit: "14:03 take-profit: SELL at 2551.20, +1.95 % in FDUSD"."""
+    """Return one exit in a line: "14:03 take-profit: SELL at 2551.20, +1.95 % in FDUSD"."""
     head = f"{_clock(finished.ended_ms)} {EXIT_NAMES[finished.kind]}: {finished.side.value}"
     ended = "" if finished.cause in (ExitEndReason.FILLED, ExitEndReason.DUST) else f", {END_REASONS[finished.cause]}"
     if finished.average is None:

@@ -20,14 +20,17 @@ def exit_resumed(rules: SymbolRules, past: HistoricalExit) -> str:
 
 
 def late_order_cancelled(rules: SymbolRules, past: HistoricalExit) -> str:
-    """An order of the last session reached the book after this one had begun."""
+    """Return the alert that a late order of the last session was cancelled.
+
+    The order reached the book after this session had begun.
+    """
     order = past.orders[-1]
     late = event_messages.order(rules, past.side, order.remaining, order.price)
     return f"late order of the last session cancelled: {late} ({order.client_order_id})"
 
 
 def summary(rules: SymbolRules, recovered: RecoveredState) -> str:
-    """The state that the last session left, for the list of start-up steps."""
+    """Return the state that the last session left, as the result of a step of the start."""
     state = recovered.state
     if state.regime is None:
         return "first start, no earlier trades of this bot found"
@@ -40,7 +43,7 @@ def summary(rules: SymbolRules, recovered: RecoveredState) -> str:
 
 
 def anchor_not_stored(reason: str) -> str:
-    """The anchor marker could not be placed on the exchange."""
+    """Return the alert that the anchor marker could not be placed on the exchange."""
     return f"anchor not stored on the exchange: {reason}; a restart may take the market price as the anchor instead"
 
 

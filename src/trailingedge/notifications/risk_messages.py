@@ -17,12 +17,12 @@ _UNTIL: Final = {Breaker.DAILY_LOSS: "until 00:00 UTC", Breaker.DRAWDOWN: _RESUM
 
 
 def breaker_name(breaker: Breaker) -> str:
-    """What the breaker limits: "daily loss"."""
+    """Return the name of the breaker, which is the loss that it limits: "daily loss"."""
     return _NAMES[breaker]
 
 
 def breaker_until(breaker: Breaker) -> str:
-    """When the breaker lets trading go on: "until 00:00 UTC"."""
+    """Return when the pause of a breaker ends: "until 00:00 UTC"."""
     return _UNTIL[breaker]
 
 
@@ -63,12 +63,12 @@ def _listed(trips: Iterable[BreakerTrip]) -> str:
 
 
 def fee_unpriced(asset: str, quote_asset: str) -> str:
-    """The breakers count round trips net of fees, but for fees whose value is unknown."""
+    """Return the alert that the breakers ignore fees in `asset`, whose price is unknown."""
     return f"breakers: fees paid in {asset} are not counted, the price of {asset} in {quote_asset} is unknown"
 
 
 def measured(trip: BreakerTrip) -> str:
-    """What a breaker has counted, and its limit: "daily loss -3.12 % (limit -3.00 %)"."""
+    """Return what a breaker has counted and its limit: "daily loss -3.12 % (limit -3.00 %)"."""
     if trip.breaker is Breaker.LOSSES:
         return f"{counted(int(trip.measured), 'lost round trip')} in a row (limit {trip.limit:f})"
     # Losses are counted as positive fractions. Both are shown negative, as a trader reads a loss.
@@ -76,26 +76,27 @@ def measured(trip: BreakerTrip) -> str:
 
 
 def balance_moved(asset: str, expected: Decimal, reported: Decimal) -> str:
-    """A balance that fills and fees do not explain."""
+    """Return the alert on a balance that our fills and fees do not explain."""
     return (
-        f"balance moved: {format_plain(reported)} {asset}, expected {format_plain(expected)} after all fills and fees; "
-        f"reading the account again (a deposit, a withdrawal or an order by hand would explain it)"
+        f"unexpected balance: {format_plain(reported)} {asset} instead of {format_plain(expected)} "
+        f"after all fills and fees; the account is read again "
+        f"(a deposit, a withdrawal or an order by hand would explain it)"
     )
 
 
 def second_instance(client_order_id: str, order_id: int) -> str:
     """Return the alert that another process trades the same account, so that this process ends."""
     return (
-        f"second instance: another process sent order {order_id} on this account; this one stops trading and ends; "
-        f"run only one of them ({client_order_id})"
+        f"second instance: another process sent order {order_id} on this account; this process "
+        f"stops trading and ends; run only one of the two ({client_order_id})"
     )
 
 
 def frames_saved(path: Path) -> str:
-    """The last WebSocket frames before a halt are in a file."""
+    """Return the alert that the last WebSocket frames before a halt are saved in a file."""
     return f"last messages of the exchange saved to {path}"
 
 
 def frames_lost(reason: str) -> str:
-    """The last WebSocket frames before a halt could not be written."""
+    """Return the alert that the last WebSocket frames before a halt could not be saved."""
     return f"last messages of the exchange not saved: {reason}"

@@ -2,10 +2,13 @@
 
 
 def mode_label(mode: str) -> str:
-    """The mode before the pair. PAPER is in capitals: its prices are real and its money is not."""
+    """Return the mode as it stands before the pair.
+
+    "PAPER" is in capitals, because its prices are real but its money is not.
+    """
     return mode.upper() if mode == "paper" else mode
 
 
 def heading(mode: str, symbol: str) -> str:
-    """Mode and pair: "sim ETHFDUSD"."""
+    """Return mode and pair: "sim ETHFDUSD"."""
     return f"{mode_label(mode)} {symbol}"

@@ -76,11 +76,12 @@ class ExitView:
 class StatusView:
     """All values of the status. A value that does not apply or is not known yet is None.
 
-    All prices are quote per base in both regimes. `trails_from` is the price at which the gain becomes large enough
-    for the trail, `take_profit` the price at which the trail takes the profit. `stop` is compared with the bid
-    while base is held, and with candle closes while quote is held; None while it is not checked. `without_price`:
-    no book is known to check a level against. `base` and `quote` are the balances of the account with the reserves.
-    `trading_paused`: no profit is taken and nothing is bought; the pause can have any cause.
+    All prices are quote per base in both regimes. `trails_from` is the price at which the gain
+    becomes large enough for the trail, `take_profit` the price at which the trail takes the profit.
+    `stop` is compared with the bid while base is held, and with candle closes while quote is held;
+    it is None while it is not checked. `without_price` is true if no book is known, so that no
+    level can be checked. `base` and `quote` are the account's balances, including the reserves.
+    `trading_paused` is true if no profit is taken and nothing is bought, for any cause.
     """
 
     mode: str
@@ -124,12 +125,15 @@ class StatusView:
 
     @property
     def data_is_known(self) -> bool:
-        """Some market data has arrived since the start."""
+        """Whether any market data has arrived since the start."""
         return self.data_age_s is not None and isfinite(self.data_age_s)
 
     @property
     def not_judged_reason(self) -> str | None:
-        """The reason why no level is checked now, not even the hard stop; None while levels are checked."""
+        """The reason why no level is checked now, not even the hard stop.
+
+        It is None while levels are checked.
+        """
         if not self.account_proven:
             return "no account connection"
         if self.without_price or (self.data_age_s is not None and not self.data_is_known):
@@ -155,14 +159,20 @@ class StatusView:
 
     @property
     def exit_side_price(self) -> Decimal | None:
-        """The price that the levels are compared with: the bid while base is held, the ask while quote is."""
+        """The price that the levels are compared with.
+
+        It is the bid while base is held, and the ask while quote is held.
+        """
         if self.top is None or self.regime is None:
             return None
         return self.top.bid if self.regime is Regime.BASE else self.top.ask
 
 
 def status(view: StatusView) -> str:
-    """One line: position, pauses, price, value, gain, next levels, the order, and what is wrong."""
+    """Return the status in one line.
+
+    It has the position, pauses, price, value, gain, next levels, the order, and what is wrong.
+    """
     rules = view.rules
     parts = [heading(view.mode, rules.symbol), position(view)]
     parts += pause_reasons(view)
@@ -190,12 +200,12 @@ def status(view: StatusView) -> str:
 
 
 def position(view: StatusView) -> str:
-    """The asset held and the activity: "holding ETH, watching"."""
+    """Return the asset held and the activity: "holding ETH, watching"."""
     return f"holding {held_asset(view.rules, view.regime)}, {activity(view)}"
 
 
 def activity(view: StatusView) -> str:
-    """What the bot does now: "selling (take-profit)"."""
+    """Return what the bot does now: "selling (take-profit)"."""
     if view.active_exit is not None:
         verb = "selling" if view.active_exit.side is Side.SELL else "buying back"
         return f"{verb} ({EXIT_NAMES[view.active_exit.kind]})"
@@ -203,7 +213,10 @@ def activity(view: StatusView) -> str:
 
 
 def gain_since(view: StatusView) -> str:
-    """The gain since the anchor with its unit: "+0.40 % in FDUSD"; empty while it is not known."""
+    """Return the gain since the anchor with its unit: "+0.40 % in FDUSD".
+
+    The text is empty while the gain is not known.
+    """
     return "" if view.gain_frac is None else f"{percent(view.gain_frac)} in {gain_asset(view)}"
 
 
@@ -242,7 +255,7 @@ def triggers(view: StatusView) -> list[str]:
 
 
 def level(view: StatusView, value: AnyNumber | None) -> str:
-    """A price and how far it is from the current one: "2475.25, -0.60 % from here"."""
+    """Return a price and how far it is from the current one: "2475.25, -0.60 % from here"."""
     if value is None:
         return "–"
     # The distance is measured in the price, also while quote is held: a distance in the unit value (1 / price) would
@@ -252,22 +265,26 @@ def level(view: StatusView, value: AnyNumber | None) -> str:
 
 
 def a_close(view: StatusView) -> str:
-    """The close of a candle of the strategy: "a 15m close"."""
+    """Return the words for the close of a candle of the strategy: "a 15m close"."""
     return f"a {view.kline_interval or 'candle'} close"
 
 
 def quote_stop(view: StatusView, stop: AnyNumber) -> str:
-    """What the stop does while quote is held: it shuts the gate."""
+    """Return the text on the stop while quote is held, which shuts the gate."""
     return f"no buy-back after {a_close(view)} ≥ {level(view, stop)}"
 
 
 def gate_side(gate: ReentryGate) -> str:
-    """The side of the channel's middle on which a candle has to close."""
+    """Return the side of the channel's middle on which a candle must close to open the gate."""
     return "above" if gate.shut_by is ShutBy.HARD_STOP else "below"
 
 
 def exit_summary(rules: SymbolRules, active: ExitView, top: BookTop | None) -> str:
-    """The order, the best price of its side, the amount filled, the age, and how often the order moved."""
+    """Return the exit in progress in one line.
+
+    It has the order, the best price of its side, the amount filled, the age and the number of
+    replaces.
+    """
     moved = f", {counted(active.replaces, 'replace')}" if active.replaces else ""
     progress = f"{quantity(rules, active.filled)} filled, {duration(active.age_s)}{moved}"
     if active.price is None or active.remaining is None:
@@ -281,7 +298,10 @@ def exit_summary(rules: SymbolRules, active: ExitView, top: BookTop | None) -> s
 
 
 def as_data(view: StatusView) -> dict[str, object]:
-    """The status for machines: amounts and prices are strings on the symbol's grid, times ISO 8601 in UTC."""
+    """Return the status for machines.
+
+    Amounts and prices are strings on the symbol's grid, times are ISO 8601 in UTC.
+    """
     rules, top = view.rules, view.top
     # Scripts depend on these names and shapes, so "armed" stays, although texts for people say "trailing".
     return {
@@ -346,7 +366,7 @@ def _judge(view: StatusView) -> str | None:
 
 
 def _gate(view: StatusView) -> Mapping[str, object] | None:
-    """The gate; None while base is held, for then there is none."""
+    """Return the gate for machines; None while base is held, because there is no gate then."""
     if view.gate is None:
         return None if view.gate_open is None else {"open": view.gate_open}
     gate = view.gate

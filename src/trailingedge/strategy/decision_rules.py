@@ -1,6 +1,7 @@
-"""The rules of the decision table: each looks at the evaluation, may act on it, and returns whether it did.
+"""Rules of the decision table: each reads the evaluation and returns True if it acted on it.
 
-A rule that does not act may still change something small: it remembers that a breach began, or refuses a command.
+A rule that returns False may still have recorded that a breach of the hard stop began, or have
+refused a command.
 """
 
 from dataclasses import replace
@@ -54,7 +55,11 @@ def cancel_exit(evaluation: Evaluation) -> bool:
 
 
 def hard_stop_in_base(evaluation: Evaluation) -> bool:
-    """Apply the hard stop in BASE, even while paused: a lasting breach sells all and takes over an exit in progress."""
+    """Apply the hard stop in BASE, even while trading is paused.
+
+    A breach that has lasted long enough starts a sale of all base. An exit in progress becomes that
+    sale.
+    """
     state, inputs, value = evaluation.state, evaluation.inputs, evaluation.unit_value
     if value is None or not _hard_stop_applies(state):
         _clear_breach(evaluation)
@@ -74,13 +79,19 @@ def hard_stop_in_base(evaluation: Evaluation) -> bool:
 
 
 def _hard_stop_applies(state: StrategyState) -> bool:
-    """Whether the hard stop may act: not during its own sale, and not on an exit that is being cancelled."""
+    """Whether the hard stop may act now. It needs enough base to sell.
+
+    It does not act during its own sale, nor while an exit is being cancelled.
+    """
     # `halt` comes first in the table: here trading is not halted.
     return state.regime is Regime.BASE and not stop_blocks(state.exit, halted=False, funded=bool(state.funded))
 
 
 def _start_flush(evaluation: Evaluation) -> None:
-    """Start the hard stop's sale, or make the exit in progress that sale: it keeps its number, fills and orders."""
+    """Start the hard stop's sale of all base.
+
+    An exit in progress becomes that sale, and keeps its number, fills and orders.
+    """
     running, top = evaluation.state.exit, evaluation.inputs.top
     if running is None:
         flush = evaluation.start_exit(ExitKind.FLUSH, Side.SELL)
@@ -102,7 +113,10 @@ def _clear_breach(evaluation: Evaluation) -> None:
 
 
 def manual_flip(evaluation: Evaluation) -> bool:
-    """Carry out the command 'x': leave the regime now, even with a shut gate. The order waits for fresh data."""
+    """Carry out the command 'x': start a manual exit now, even if the gate is shut.
+
+    Its first order is placed once the book is fresh. An exit in progress becomes the manual exit.
+    """
     state, inputs = evaluation.state, evaluation.inputs
     if inputs.command is not StrategyCommand.FLIP:
         return False
@@ -140,7 +154,10 @@ def _relabel_as_manual(evaluation: Evaluation, exit_: ActiveExit) -> bool:
 
 
 def cancel_buy_while_paused(evaluation: Evaluation) -> bool:
-    """Cancel a buy in progress after a pause or a breaker. A sell goes on, because it reduces the risk."""
+    """Cancel a buy in progress while trading is paused by the operator or a circuit breaker.
+
+    A sell goes on, because it reduces the risk.
+    """
     exit_ = evaluation.state.exit
     # Also a manual buy: a breaker may have tripped after the command.
     if not evaluation.inputs.trading_paused or exit_ is None or exit_.side is Side.SELL or exit_.ending is not None:
@@ -150,7 +167,7 @@ def cancel_buy_while_paused(evaluation: Evaluation) -> bool:
 
 
 def expire_command(evaluation: Evaluation) -> bool:
-    """Cancel a manual exit whose first order could not rest on the book in time, because the command has expired."""
+    """Cancel a manual exit if its first order did not rest on the book before its deadline."""
     exit_ = evaluation.state.exit
     if (
         not evaluation.inputs.command_expired
@@ -164,7 +181,10 @@ def expire_command(evaluation: Evaluation) -> bool:
 
 
 def apply_closed_klines(evaluation: Evaluation) -> bool:
-    """Apply each closed kline to gate and QUOTE stop; breakout and squeeze are only signalled."""
+    """Update the reentry gate and the QUOTE stop with each closed kline.
+
+    Breakout and squeeze are only signalled here. Returns True if the gate opened or shut.
+    """
     # Gate and stop are updated even while trading is paused or an exit is in progress: they follow the market, and only
     # later orders depend on them.
     evaluation.closed_klines_applied = True
@@ -179,7 +199,7 @@ def apply_closed_klines(evaluation: Evaluation) -> bool:
 
 
 def _update_squeeze(evaluation: Evaluation) -> None:
-    """Signal the beginning of a squeeze: a channel that is narrow by its own recent widths."""
+    """Signal that a squeeze begins: the channel is now narrow compared with its recent widths."""
     # Kept in the state, so that a squeeze of many klines is signalled once.
     channel = evaluation.inputs.channel
     squeezed = channel is not None and channel.squeezed(evaluation.params.donchian_squeeze_frac)
@@ -191,7 +211,7 @@ def _update_squeeze(evaluation: Evaluation) -> None:
 
 
 def take_profit(evaluation: Evaluation) -> bool:
-    """Take profit where the trail is due: sell in BASE, buy back in QUOTE."""
+    """Start a take-profit exit if the trail is due: a sale in BASE, a buy-back in QUOTE."""
     if not _free_to_trade(evaluation):
         return False
     now, regime = evaluation.trail(), evaluation.state.regime
@@ -203,7 +223,11 @@ def take_profit(evaluation: Evaluation) -> bool:
 
 
 def breakout(evaluation: Evaluation) -> bool:
-    """Exit on a breakout against the regime, where BREAKOUT_ENTRY or BREAKOUT_EXIT allow it."""
+    """Start an exit if the newest close breaks out of the channel against the regime.
+
+    In QUOTE an upward breakout starts a buy if BREAKOUT_ENTRY is set. In BASE a downward breakout
+    starts a sale if BREAKOUT_EXIT is set.
+    """
     if not evaluation.inputs.closed_klines or not _free_to_trade(evaluation):
         return False
     newest = evaluation.inputs.closed_klines[-1]

@@ -26,7 +26,10 @@ from trailingedge.strategy.unit_value import is_tradable, more_valuable_regime, 
 
 
 class Evaluation:
-    """The working values of one call of `decide`. `unit_value` is None without a regime or a trusted book."""
+    """Working values of one call of `decide`.
+
+    `unit_value` is None while the regime (BASE or QUOTE) is unknown or the book is not trusted.
+    """
 
     __slots__ = (
         "_trail",
@@ -56,28 +59,37 @@ class Evaluation:
         self.unit_value = self._unit_value_in(state.regime)
 
     def exit_price(self, regime: Regime) -> float:
-        """The price at which `regime` can be left at once: the bid in BASE, the ask in QUOTE."""
+        """Return the price for leaving `regime` at once: the bid in BASE, the ask in QUOTE."""
         return self.bid if regime is Regime.BASE else self.ask
 
     @property
     def holdings(self) -> Holdings | None:
-        """Return the newest balances that account for every fill: those of this tick, or else the last such ones."""
+        """Return the newest balances that account for every fill. They may be older than this tick.
+
+        None means that no balances have accounted for every fill yet.
+        """
         return self.inputs.holdings if self.inputs.holdings is not None else self.state.holdings
 
     def progress_of(self, exit_: ActiveExit) -> ExitProgress | None:
-        """The progress of this exit's orders, None where execution does not know of it."""
+        """Return the progress of the orders of `exit_`.
+
+        None if execution reports no progress for this exit.
+        """
         # Execution may still report an exit that has just ended.
         progress = self.inputs.progress
         return progress if progress is not None and progress.number == exit_.number else None
 
     def set_anchor(self, regime: Regime, price: float, origin: Origin) -> None:
-        """Enter `regime` at `price`, in quote per base: a new anchor, and a high that starts there."""
+        """Set the regime, and set anchor and high to the unit value at `price` (quote per base)."""
         self.events.append(RegimeSet(self.state.regime, regime, price, origin))
         self.state = self.state.anchored(regime, price, self.inputs.market_ms)
         self.unit_value = self._unit_value_in(regime)
 
     def start_exit(self, kind: ExitKind, side: Side) -> ActiveExit:
-        """Start a new exit, which stays latched. Its number: the exchange's time, at least the last number plus 1."""
+        """Start a new exit.
+
+        Its number is the exchange's time in ms, or the last number + 1 if that is larger.
+        """
         # The number grows even if the clock was set back: two exits of one number would share a client order id. The
         # exchange would reject the second order, and a restart would read both exits as one.
         number = max(self.inputs.server_ms, self.state.last_number + 1)
@@ -97,14 +109,20 @@ class Evaluation:
             self.events.append(CommandRefused(self.inputs.command, reason))
 
     def trail(self) -> Trail | None:
-        """The numbers of the take-profit now; None without a regime or a trusted book."""
+        """Return the take-profit numbers of this tick.
+
+        None while the regime is unknown or the book is not trusted.
+        """
         # Several rules use it. It depends on nothing but the state, which is replaced and never changed in place.
         if self._trail_of is not self.state:
             self._trail, self._trail_of = self._compute_trail(), self.state
         return self._trail
 
     def _unit_value_in(self, regime: Regime | None) -> float | None:
-        """Return the amount of the other asset that one unit of the asset held would bring at once."""
+        """Return how much of the other asset one unit of the asset of `regime` would bring at once.
+
+        None without a regime or a trusted book.
+        """
         if regime is None or self.inputs.top is None:
             return None
         return unit_value(regime, self.exit_price(regime))
@@ -125,7 +143,11 @@ class Evaluation:
         )
 
     def intent(self) -> OrderIntent | None:
-        """Return the order we want: while an exit is latched, one that sells all of the asset to leave; else None."""
+        """Return the order of the exit in progress: it trades all that we hold for the other asset.
+
+        None means that no order is wanted: no exit is in progress, the exit is being cancelled, or
+        no balances are known yet.
+        """
         exit_, holdings = self.state.exit, self.holdings
         if exit_ is None or exit_.ending is not None or holdings is None:
             return None
@@ -147,7 +169,10 @@ class Evaluation:
 
 
 def update_holdings(evaluation: Evaluation) -> None:
-    """Remember the balances if they are settled, and the present time if there is no trusted book."""
+    """Store the balances if they account for every fill.
+
+    If the book is not trusted, also store the time.
+    """
     state, inputs = evaluation.state, evaluation.inputs
     if inputs.top is None:
         state = replace(state, untrusted_book_ms=inputs.market_ms)
@@ -160,9 +185,11 @@ def update_holdings(evaluation: Evaluation) -> None:
 
 
 def update_position_side(evaluation: Evaluation) -> None:
-    """Keep the regime, or change it if trades or transfers that are not ours left too little of its asset to trade.
+    """Set the regime from the balances. Does nothing while an exit is in progress.
 
-    A regime that can still be traded is kept even where the other asset is worth more: a deposit is no trade.
+    The regime changes only if trades or transfers from outside this program have left too little of
+    its asset to trade. It does not change because the other asset is worth more: a deposit is no
+    trade.
     """
     state, top, holdings = evaluation.state, evaluation.inputs.top, evaluation.inputs.holdings
     # While an exit is in progress its own fills change the balances: only the end of the exit changes the regime.
@@ -190,7 +217,11 @@ def update_position_side(evaluation: Evaluation) -> None:
 
 
 def _adopt_outside_change(evaluation: Evaluation, regime: Regime) -> None:
-    """Set the anchor at the price of the trade that was not ours, or at the market price if no such trade is known."""
+    """Enter `regime` after a change from outside this program, and set the anchor.
+
+    The first anchor is ANCHOR_PRICE if that is set. Otherwise the anchor is the price of the trade
+    from outside, or the market price if no such trade is known.
+    """
     inputs, setting = evaluation.inputs, evaluation.params.anchor_price
     # ANCHOR_PRICE counts for the first anchor only: later, a price of the account's own fills is nearer to the truth.
     if evaluation.state.regime is None and setting is not None:
@@ -202,7 +233,10 @@ def _adopt_outside_change(evaluation: Evaluation, regime: Regime) -> None:
 
 
 def raise_high(evaluation: Evaluation) -> None:
-    """Raise the high to the unit value, if that is the best since the anchor. Unfunded, there is nothing to measure."""
+    """Raise the high to the unit value if that is the best since the anchor.
+
+    Does nothing while too little is held to trade.
+    """
     state, value = evaluation.state, evaluation.unit_value
     if value is not None and value > state.high and state.funded:
         evaluation.state = replace(state, high=value)

@@ -1,7 +1,9 @@
-"""The end of an exit, and the regime after it.
+"""Exit completion: ends an exit that is over, and sets regime and anchor after it.
 
-An exit that filled puts us in the other regime, anchored at its average price. An exit that ended part-filled puts us
-in the regime whose asset is worth more. An exit without a fill changes neither regime nor anchor.
+After a filled exit we are in the other regime, and the anchor is the average price of its fills.
+After an exit that ended part-filled we are in the regime whose asset is worth more. An exit without
+a fill changes neither regime nor anchor. If the operator cancelled the exit before it was filled,
+the anchor becomes the market price.
 """
 
 from dataclasses import replace
@@ -16,7 +18,10 @@ from trailingedge.strategy.strategy_events import ExitEnded, GateShut, Origin
 
 
 def finish_exit(evaluation: Evaluation) -> None:
-    """Finish an exit that is over: filled, or cancelled with no order of it left that could fill."""
+    """Finish the exit in progress if it is over.
+
+    It is over when it is filled, or when it was cancelled and none of its orders can fill any more.
+    """
     exit_ = evaluation.state.exit
     if exit_ is None:
         return

@@ -5,9 +5,10 @@ from trailingedge.strategy.inputs import StrategyParams
 
 
 def stop_distance(channel: Channel | None, params: StrategyParams) -> float:
-    """Return the distance of the stop below the anchor: it grows with the channel width, between a floor and a cap.
+    """Return how far below the anchor the hard stop is, as a fraction of the anchor.
 
-    A channel that is not full is ignored.
+    The distance grows with the channel width, between a floor and a cap. A channel that does not
+    cover its whole window yet is ignored.
     """
     distance = params.hard_stop_threshold_frac
     if channel is not None and channel.full:
@@ -17,11 +18,11 @@ def stop_distance(channel: Channel | None, params: StrategyParams) -> float:
 
 
 def is_breached(value: float, anchor: float, distance: float) -> bool:
-    """Whether the unit value `value` has fallen below the anchor by the fraction `distance` of it."""
+    """Whether the unit value `value` is below the anchor by at least the fraction `distance`."""
     # The bounds between which a backtest skips ticks are rounded to the safe side of this expression.
     return (anchor - value) / anchor >= distance
 
 
 def is_confirmed(breach_since_ms: int, market_ms: int, confirm_s: float) -> bool:
-    """Whether a breach has lasted for HARD_STOP_CONFIRM_SEC: a single odd price sells nothing."""
+    """Whether a breach has lasted for `confirm_s`, so that one odd price does not start a sale."""
     return market_ms - breach_since_ms >= confirm_s * 1000

@@ -11,7 +11,7 @@ from trailingedge.model.pricing_mode import Pricing
 
 
 class StrategyCommand(Enum):
-    """The commands that the strategy carries out; the values are their keys."""
+    """The operator's commands to the strategy. Each value is the key that the operator presses."""
 
     FLIP = "x"
     CANCEL = "c"
@@ -19,12 +19,13 @@ class StrategyCommand(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StrategyParams:
-    """The settings and symbol rules that the strategy works with. Fractions are of 1; `fee` is the maker fee in force.
+    """The settings and symbol rules that the strategy uses. Fractions are not percent: 0.01 is 1 %.
 
-    A field has the name and the type of its setting, and is copied from it by name (`live.factory.strategy_params`): a
-    new strategy setting is declared in `config.Settings` and named here, and nowhere else. `fee` and the last three
-    before `anchor_price` come from the exchange's rules. `anchor_price` (quote per base) replaces the market price
-    when there are no trades to take an anchor from.
+    `live.factory.strategy_params` copies a setting into the field with the same name and type. So a
+    new strategy setting is declared in `config.Settings` and here, and nowhere else. `fee` (the
+    maker fee in force), `min_quantity`, `min_notional` and `step_size` come from the exchange. If
+    there are no trades to take an anchor from, `anchor_price` (quote per base) replaces the market
+    price.
     """
 
     start_factor: float
@@ -59,13 +60,16 @@ class StrategyParams:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The amount of each asset that we may trade: free and locked by our own orders, less the reserve."""
+    """The amount of each asset that we may trade.
+
+    It is the free balance, plus what our own orders lock, less the reserve (`RESERVE_*`).
+    """
 
     base: Decimal
     quote: Decimal
 
     def amount_in(self, regime: Regime) -> Decimal:
-        """The amount of the asset that is held in `regime`."""
+        """Return the amount of base for BASE, of quote for QUOTE."""
         return self.base if regime is Regime.BASE else self.quote
 
 
@@ -81,13 +85,17 @@ class ClosedKline:
 class Inputs:
     """Everything that one evaluation depends on, read at the same time.
 
-    `market_ms` is the exchange's time, by which the strategy measures; `server_ms` is the exchange's time as our
-    clock estimates it, and numbers new exits. `top` is None while the book is stale or the account connection is
-    not confirmed: then no price trigger is judged. `holdings` is None while the balances do not account for every
-    fill. `channel` is the one in force now; `closed_klines` are those since the last evaluation, oldest first.
-    `trading_paused` is a pause or a breaker, `halted` a broken invariant. `progress` is None where execution knows
-    of no exit. `command_expired`: the first order of a manual exit could not rest in time. `outside_price` is the
-    price of the account's newest fill that was not ours.
+    `market_ms` is the exchange's time as last received, carried on by our clock; the strategy
+    measures durations by it. `server_ms` is the exchange's time as our clock and a measured offset
+    give it; a new exit takes its number from it. `top` is None while the book is stale or the
+    account connection is not confirmed: then no rule acts on a price. `holdings` is None while the
+    balances do not account for every fill. `channel` is the present channel. `closed_klines` are
+    the klines that closed since the last evaluation, oldest first. `trading_paused` is true while
+    trading is paused, for example by the operator or a circuit breaker: then the hard stop and
+    sells by command still work. `halted` is true after a broken invariant. `progress` is None if
+    execution has no exit. `command_expired` is true if the first order of a manual exit did not
+    rest on the book in time. `outside_price` is the price of the account's newest fill that was not
+    ours.
     """
 
     market_ms: int

@@ -1,7 +1,8 @@
 """The reentry gate: after a stop nothing is bought until a close crosses the channel's mid.
 
-A hard stop sold into a fall: its gate opens when a close crosses mid upwards, which shows that the fall is over. A
-QUOTE stop gave up on a rise: its gate opens when a close crosses mid downwards, back at prices worth buying.
+The hard stop sells because the price fell. Its gate opens when a close crosses mid upwards, which
+shows that the fall is over. The QUOTE stop gives up a buy-back because the price rose. Its gate
+opens when a close crosses mid downwards, where the price is worth buying again.
 """
 
 from trailingedge.indicators.donchian import Channel
@@ -9,9 +10,10 @@ from trailingedge.strategy.state import ReentryGate, ShutBy
 
 
 def gate_opens(gate: ReentryGate, close: float, before: float, channel: Channel | None) -> bool:
-    """Whether a close crosses the mid of the channel in force; `before` is the close before it.
+    """Whether `close` opens the gate, because it crosses the channel's mid.
 
-    A channel that is not full opens nothing.
+    `before` is the previous close. The gate stays shut while the channel does not cover a whole
+    window.
     """
     if channel is None or not channel.full:
         return False

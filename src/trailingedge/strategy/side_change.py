@@ -16,7 +16,10 @@ from trailingedge.strategy.unit_value import more_valuable_regime
 
 @dataclass(frozen=True, slots=True)
 class SideChange:
-    """The side held from now on and its anchor price, in quote per base. A filled hard stop also shuts the gate."""
+    """The side held after an exit, and its anchor price in quote per base.
+
+    `shuts_gate` is true after a filled hard stop.
+    """
 
     regime: Regime
     price: float
@@ -24,35 +27,44 @@ class SideChange:
 
 
 def after_filled_exit(kind: ExitKind, side: Side, average: Decimal | float) -> SideChange:
-    """The change made by an exit that sold all it could, at the `average` price of its fills."""
+    """Return the side change after an exit that sold all it could.
+
+    `average` is the average price of its fills.
+    """
     return SideChange(regime_after(side), float(average), shuts_gate=kind is ExitKind.FLUSH)
 
 
 def side_after_partial_exit(held: Regime, holdings: Holdings, top: BookTop, params: StrategyParams) -> Regime:
-    """The side to hold after an exit that sold only a part: the one worth more, `held` where neither can be traded."""
+    """Return the side after a part-filled exit from `held`: the side that is worth more.
+
+    If neither side can be traded, the result is `held`.
+    """
     return more_valuable_regime(holdings, top, params) or held
 
 
 def after_partial_exit(held: Regime, side_held: Regime, average: Decimal | float) -> SideChange | None:
-    """The change made by an exit from `held` that sold only a part; None where the side stays.
+    """Return the side change after a part-filled exit from `held`; None if the side stays `held`.
 
-    `side_held` is the side held since. Its anchor is the average of the fills. The gate stays as it is, even after
-    a hard stop, because the exit did not sell everything.
+    `side_held` is the side after the exit. Its anchor is the average price of the fills. The gate
+    stays as it is, even after a hard stop, because the exit did not sell everything.
     """
     return None if side_held is held else SideChange(side_held, float(average))
 
 
 def regime_after(side: Side) -> Regime:
-    """The side that a completed `side` order leads to."""
+    """Return the regime after a filled exit: QUOTE after a sell, BASE after a buy."""
     return Regime.QUOTE if side is Side.SELL else Regime.BASE
 
 
 def enter_side(state: StrategyState, change: SideChange, market_ms: int) -> StrategyState:
-    """`state` after `change`: a new anchor, and a shut gate where the change shuts it."""
+    """Return `state` with the side and anchor of `change`, and a shut gate if `change` shuts it."""
     state = state.anchored(change.regime, change.price, market_ms)
     return replace(state, gate=shut_gate(change, market_ms)) if change.shuts_gate else state
 
 
 def shut_gate(change: SideChange, market_ms: int) -> ReentryGate:
-    """The gate that a filled hard stop leaves: shut, at the average price of its fills."""
+    """Return the gate that a filled hard stop shuts.
+
+    Its price is the average of the stop's fills.
+    """
     return ReentryGate(ShutBy.HARD_STOP, change.price, market_ms)

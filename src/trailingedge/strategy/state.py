@@ -1,6 +1,7 @@
 """The state that the strategy keeps from one tick to the next.
 
-Nothing of it is saved: `reconciliation` rebuilds it at every start from the account's orders and fills and from klines.
+The state is not saved. At every start `reconciliation` rebuilds it from klines and the account's
+orders and fills.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +16,10 @@ from trailingedge.strategy.unit_value import unit_value
 
 
 class Phase(Enum):
-    """What the strategy is doing. A pause is a separate flag. The values stand in records and in the status."""
+    """What the strategy is doing.
+
+    A pause is a separate flag. The values are stored in records and shown in the status.
+    """
 
     UNFUNDED = "unfunded"
     WATCHING = "watching"
@@ -25,7 +29,7 @@ class Phase(Enum):
 
 
 class ShutBy(Enum):
-    """The stop that shut the gate. The values stand in records."""
+    """The stop that shut the reentry gate. The values are stored in records."""
 
     HARD_STOP = "flush"  # opens when a close crosses mid upwards
     QUOTE_STOP = "quote stop"  # opens when a close crosses mid downwards
@@ -33,7 +37,10 @@ class ShutBy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReentryGate:
-    """A shut gate. `price` is the shutting price, in quote per base; only later closes can open it."""
+    """A shut reentry gate.
+
+    It shut at `price` (quote per base); only a close after `shut_ms` can open it.
+    """
 
     shut_by: ShutBy
     price: float
@@ -42,11 +49,12 @@ class ReentryGate:
 
 @dataclass(frozen=True, slots=True)
 class ActiveExit:
-    """An exit in progress, latched until it ends.
+    """An exit in progress. It lasts until it is filled or cancelled, even if its trigger is gone.
 
-    `started_ms` is market time; `mid_price` is the mid price at that time, None if it was not known.
-    While `ending` is set, the exit is being cancelled. `accounted` is the amount of the asset that had been sold when
-    the balances were last settled.
+    `started_ms` is the exchange's time at the start; `mid_price` is the mid price at that time,
+    None if it was not known. `ending` is the reason of a cancel in progress, None otherwise.
+    `accounted` is the amount that the exit had sold when the balances last accounted for every
+    fill.
     """
 
     kind: ExitKind
@@ -60,13 +68,14 @@ class ActiveExit:
 
 @dataclass(frozen=True, slots=True)
 class StrategyState:
-    """Holds regime, anchor and high, the gate, the exit in progress, and the close that the next one is compared with.
+    """The strategy's state: regime, anchor, high, reentry gate, exit in progress and last close.
 
-    `anchor` and `high` are unit values, zero before the first regime; `anchor_ms` is when they were set.
-    `funded` is None until it was judged for the first time. `holdings` are the last settled ones.
-    `untrusted_book_ms` is the last time without a trusted book: klines that began before it count for the high.
-    `stop_breach_since_ms` is when the bid reached the hard stop, None while it is above. `last_number` is the
-    number of the last exit, `last_close` the last closed kline's price.
+    `anchor` and `high` are unit values, zero before the first regime; `anchor_ms` is when the
+    anchor was set. `funded` is None until the balances were judged for the first time. `holdings`
+    are the newest balances that accounted for every fill. `untrusted_book_ms` is the last time
+    without a trusted book: a kline that began at or before it may raise the high.
+    `stop_breach_since_ms` is when the bid reached the hard stop, None while the bid is above it.
+    `last_number` is the number of the last exit, `last_close` the close of the last closed kline.
     """
 
     # The defaults are those of a first start, before balances and prices are known.
@@ -96,7 +105,10 @@ class StrategyState:
         return Phase.WATCHING if self.gate is None else Phase.GATED
 
     def anchored(self, regime: Regime, price: float, market_ms: int) -> "StrategyState":
-        """The same state with a new anchor in `regime` at `price`. In BASE there is no gate."""
+        """Return this state in `regime`, with anchor and high at `price`.
+
+        A shut gate is kept in QUOTE and removed in BASE.
+        """
         value = unit_value(regime, price)
         return replace(
             self,

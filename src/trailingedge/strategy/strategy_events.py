@@ -27,7 +27,11 @@ class Origin(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RegimeSet:
-    """A new anchor. Only an EXIT anchor has fills of our own orders, from which a restart finds it again."""
+    """Regime and anchor were set.
+
+    Only an anchor of origin EXIT belongs to fills of our own orders, so only that one is found
+    again at a restart.
+    """
 
     previous: Regime | None
     regime: Regime
@@ -37,7 +41,7 @@ class RegimeSet:
 
 @dataclass(frozen=True, slots=True)
 class Funded:
-    """The asset of the regime can be traded again."""
+    """The account again has enough of the held asset for one order."""
 
     regime: Regime
     holdings: Holdings
@@ -53,7 +57,11 @@ class Unfunded:
 
 @dataclass(frozen=True, slots=True)
 class ExitStarted:
-    """An exit starts. `price` is the mid price of the market where known, `trail` the numbers of a take-profit."""
+    """An exit started.
+
+    `price` is the mid price, None if it was not known. `trail` has the numbers of a take-profit,
+    None for other exits.
+    """
 
     kind: ExitKind
     side: Side
@@ -64,7 +72,10 @@ class ExitStarted:
 
 @dataclass(frozen=True, slots=True)
 class HardStopTriggered:
-    """The hard stop sells everything. `upgraded` is the kind of the exit that it takes over, None without one."""
+    """The hard stop starts to sell everything.
+
+    `upgraded` is the kind of the exit in progress that became this sale, None if there was no exit.
+    """
 
     number: int
     price: Decimal
@@ -75,7 +86,7 @@ class HardStopTriggered:
 
 @dataclass(frozen=True, slots=True)
 class ExitRelabelled:
-    """The operator's command took over an exit in progress."""
+    """An exit in progress became a manual exit by the operator's command."""
 
     number: int
     side: Side
@@ -95,9 +106,10 @@ class ExitEnding:
 
 @dataclass(frozen=True, slots=True)
 class ExitEnded:
-    """An exit is over. `average` is None when nothing was filled.
+    """An exit is over. `average` is the average price of its fills, None if nothing was filled.
 
-    `idle` is the amount left in the other asset, not traded before the next exit, when an exit ended part-filled.
+    After a part-filled exit we hold both assets. `idle` is then the amount of the asset that
+    `regime` does not name; it is not traded before the next exit.
     """
 
     kind: ExitKind
@@ -115,7 +127,10 @@ class ExitEnded:
 
 @dataclass(frozen=True, slots=True)
 class GateShut:
-    """Nothing is bought until a close crosses mid. `mid` is that of the channel in force, None without one."""
+    """The reentry gate was shut: nothing is bought until a close crosses the channel's mid.
+
+    `mid` is the mid of the present channel, None if there is no channel.
+    """
 
     shut_by: ShutBy
     price: float
@@ -124,7 +139,7 @@ class GateShut:
 
 @dataclass(frozen=True, slots=True)
 class GateOpened:
-    """A close crossed mid: the gate is open, and the anchor is this close."""
+    """The reentry gate was opened by a close that crossed mid. That close is the new anchor."""
 
     shut_by: ShutBy
     close: float
@@ -133,7 +148,7 @@ class GateOpened:
 
 @dataclass(frozen=True, slots=True)
 class BrokeOut:
-    """The first close beyond an edge of the channel."""
+    """A kline closed beyond an edge of the channel, and the kline before it had not."""
 
     direction: Breakout
     close: float
@@ -143,7 +158,10 @@ class BrokeOut:
 
 @dataclass(frozen=True, slots=True)
 class Squeezed:
-    """The channel has become narrow by its own measure."""
+    """The channel has become narrow.
+
+    `share` is the share of its recent widths that were smaller.
+    """
 
     width: float
     share: float

@@ -1,7 +1,8 @@
-"""The trailing take-profit: the larger the gain, the smaller the share of it that we give back before the exit.
+"""The trailing take-profit: exits after a gain has shrunk by a part.
 
-All levels are unit values, so that a sale and a buy-back follow the same rule. "Armed" is used for the trail only: the
-gain is large enough to be protected.
+The larger the gain, the smaller the part that is given back. All levels are unit values, so that a
+sale and a buy-back follow the same rule. The trail is "armed" when the gain is large enough to be
+protected.
 """
 
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from trailingedge.strategy.inputs import StrategyParams
 
 @dataclass(frozen=True, slots=True)
 class MinGain:
-    """The least gain that arms the trail: the largest of three terms.
+    """The least gain that arms the trail, in unit values: the largest of three terms.
 
-    `static` is the setting, `fees` covers both fees and the buffer, `donchian` is a share of the channel's width;
-    infinite where that share is as large as the price.
+    `static` is the setting. `fees` covers both fees and the buffer. `donchian` is a share of the
+    channel's width; it is infinite if the asset held is quote and that share is as large as the
+    ask.
     """
 
     static: float
@@ -32,9 +34,9 @@ class MinGain:
 def compute_min_gain(
     regime: Regime, anchor: float, ask: float, channel: Channel | None, params: StrategyParams
 ) -> MinGain:
-    """Return the least gain over `anchor` (a unit value) that arms the trail, for this ask and this channel.
+    """Return the three terms of the least gain over `anchor` (a unit value) that arms the trail.
 
-    A channel that is not full is ignored.
+    A channel that does not cover its whole window yet is ignored.
     """
     swing = params.donchian_gain_multiplier * channel.width if channel is not None and channel.full else 0.0
     return MinGain(
@@ -52,10 +54,11 @@ def _inverse_swing(swing: float, ask: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """Every number of one take-profit decision. They are unit values; `factor` is a fraction.
+    """The numbers of one take-profit decision. All are unit values except `factor`.
 
-    `gain` is high - anchor, `drawdown` is high - unit value, and `callback` is the drawdown at which we exit.
-    `break_even` is the least unit value that pays both fees.
+    `gain` is high - anchor, `drawdown` is high - unit value. `factor` is the fraction of the gain
+    that may be given back; `callback` is that amount, the drawdown at which we exit. `break_even`
+    is the least unit value that pays both fees.
     """
 
     unit_value: float
@@ -74,30 +77,35 @@ class Trail:
 
     @property
     def due(self) -> bool:
-        """Return whether to exit now: armed, drawdown at least the callback, and the unit value pays both fees."""
+        """Return whether to exit now.
+
+        The trail must be armed, the drawdown at least the callback, and the unit value high enough
+        to pay both fees.
+        """
         # The last condition matters after a gap: a price that fell through the trail and below break-even is no profit
         # to take, and the hard stop is there for it.
         return self.armed and self.drawdown >= self.callback and self.unit_value >= self.break_even
 
     @property
     def arming_value(self) -> float | None:
-        """The unit value from which the trail is armed; None where no gain suffices."""
+        """Return the unit value that arms the trail; None if no gain is large enough to arm it."""
         return None if isinf(self.min_gain.value) else self.high - self.gain + self.min_gain.value
 
     @property
     def trigger_value(self) -> float | None:
-        """The unit value at which, reached from above, the exit is due.
+        """Return the level at which the exit is due once the unit value has fallen to it.
 
-        None before the trail is armed, and while an exit at that value would not pay both fees.
+        None while the trail is not armed, or while an exit at that value would not pay both fees.
         """
         level = self.high - self.callback
         return level if self.armed and level >= self.break_even else None
 
 
 def callback_factor(gain_frac: float, start_factor: float, min_factor: float, gain_scale_frac: float) -> float:
-    """The share of the gain that may be given back: from `start_factor` at no gain down to `min_factor`.
+    """Return the share of the gain that may be given back before the exit.
 
-    It decays exponentially in gain / anchor; a scale of 0 decays at once.
+    The share is `start_factor` at no gain and falls exponentially with `gain_frac` (gain / anchor)
+    towards `min_factor`. If `gain_scale_frac` is 0, any gain has the share `min_factor`.
     """
     # exp(-gain / scale) falls from 1 to 0: a small gain may swing freely, a large one is protected closely.
     if gain_frac <= 0:
@@ -118,7 +126,7 @@ def compute_trail(
     min_factor: float,
     gain_scale_frac: float,
 ) -> Trail:
-    """The trail at the unit value `value`. `high` >= `anchor` > 0."""
+    """Return the trail at the unit value `value`. Requires `high` >= `anchor` > 0."""
     gain = high - anchor
     factor = callback_factor(gain / anchor, start_factor, min_factor, gain_scale_frac)
     return Trail(

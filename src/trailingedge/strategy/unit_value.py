@@ -11,24 +11,30 @@ from trailingedge.strategy.inputs import Holdings, StrategyParams
 
 
 def unit_value(regime: Regime, price: float) -> float:
-    """The worth of one unit of the asset held in the other asset, at a price in quote per base."""
+    """Return what one unit of the held asset is worth in the other asset.
+
+    `price` is in quote per base.
+    """
     return price if regime is Regime.BASE else 1 / price
 
 
 def price_at(regime: Regime, value: float) -> float:
-    """The price, in quote per base, at which one unit held is worth `value`."""
+    """Return the price (quote per base) at which one unit of the held asset is worth `value`."""
     return value if regime is Regime.BASE else 1 / value
 
 
 def is_tradable(regime: Regime, holdings: Holdings, top: BookTop, params: StrategyParams) -> bool:
-    """Whether the amount held in `regime` is enough for one order that leaves it."""
+    """Whether we hold enough of the asset of `regime` for one order that trades it."""
     if regime is Regime.BASE:
         return _enough(holdings.base, top.bid, params)
     return _enough(holdings.quote / top.ask, top.ask, params)
 
 
 def more_valuable_regime(holdings: Holdings, top: BookTop, params: StrategyParams) -> Regime | None:
-    """The tradable side worth more in quote, BASE where both are worth the same; None if neither is tradable."""
+    """Return the regime whose asset is worth more and can be traded; None if neither can be traded.
+
+    The result is BASE if both are worth the same.
+    """
     base = is_tradable(Regime.BASE, holdings, top, params)
     quote = is_tradable(Regime.QUOTE, holdings, top, params)
     # Both: a part-filled exit, or an account that was never all on one side.

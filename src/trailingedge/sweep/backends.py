@@ -29,7 +29,7 @@ trials that already run are still finished and reported."""
 
 
 def backend_named(name: str) -> SweepBackend:
-    """The backend of that name. Raises ConfigError if its extra is not installed."""
+    """Return the backend called `name`. Raises ConfigError if its optional package is missing."""
     if name != "local":
         _import_extra(name)
     return BACKENDS[name]
@@ -119,7 +119,10 @@ def _run_trials(
     done: TrialDone,
     stopped: StopCheck,
 ) -> None:
-    """Keep each worker supplied with one waiting trial, but not more, so that a stop request takes effect soon."""
+    """Run the trials, and report each result through `done`.
+
+    At most one trial per worker waits, so that a stop request takes effect soon.
+    """
     # Submitting all trials at once would be simpler, but a stop request would have to wait for all of them.
     ahead: Iterator[NumberedTrial] = iter(trials)
     waiting: dict[Any, int] = {}

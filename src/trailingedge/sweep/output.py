@@ -50,7 +50,7 @@ def sweep_text(
 
 
 def sweep_json(result: SweepResult, folds: Folds, market: RecordedMarket, gaps: Sequence[str]) -> dict[str, object]:
-    """The result as JSON."""
+    """Return the result of a sweep as the content of a JSON object."""
     last = result.last
     return {
         "version": SWEEP_RESULT_VERSION,
@@ -116,7 +116,7 @@ def reliability(result: SweepResult, asset: str) -> Iterator[str]:
 
 
 def _winner_place(fold: FoldResult, tried: int) -> str:
-    """The winner's rank on the days after, and how many share it."""
+    """Return words for the winner's out-of-sample rank, and for how many trials share that rank."""
     if fold.out_of_sample_ties == tried - 1:
         return "as did all others"
     ties = fold.out_of_sample_ties
@@ -125,7 +125,10 @@ def _winner_place(fold: FoldResult, tried: int) -> str:
 
 
 def _conclusion(result: SweepResult) -> str:
-    """The conclusion from all folds; it says so if the last fold differs from the others."""
+    """Return the conclusion from all folds as one sentence.
+
+    The sentence says if the last fold differs from the other folds.
+    """
     # The cases go from bad to good: a winner below the median outweighs all other numbers.
     below, count = result.folds_below_median, len(result.folds)
     if below == count == 1:
@@ -145,7 +148,7 @@ def _conclusion(result: SweepResult) -> str:
 
 
 def _winner_line(last: FoldResult) -> str:
-    """The winner as options of a command line."""
+    """Return a line with the winner's settings as command-line options (`--set NAME=value`)."""
     if last.all_equal:
         return "no winner: all results are the same"
     flags = " ".join(f"--set {name}={value}" for name, value in last.winner.combination.items())
@@ -154,7 +157,10 @@ def _winner_line(last: FoldResult) -> str:
 
 
 def _invalid_lines(result: SweepResult) -> Iterator[str]:
-    """The combinations that were not tested, by reason; only the first are listed."""
+    """Yield lines about the combinations that were not tested.
+
+    The combinations are grouped by reason; only the first few of each group are listed.
+    """
     for why, each in groupby(sorted(result.invalid, key=lambda each: each.reason), key=lambda each: each.reason):
         named = [_combination_text(left_out.combination) for left_out in each]
         yield f"  not tested, because the settings contradict each other: {counted(len(named), 'combination')}. {why}"
@@ -221,7 +227,7 @@ def _row_cells(
 
 
 def _rank(rank: int | None, tied: frozenset[int | None]) -> str:
-    """ "2", or "2=" if others have the same rank."""
+    """Return a rank as text: "2", or "2=" if other trials have the same rank."""
     return NO_VALUE if rank is None else f"{rank}{'=' if rank in tied else ''}"
 
 
@@ -282,7 +288,7 @@ def _combination_text(combination: Combination) -> str:
 
 
 def _days_text(from_ms: int, to_ms: int) -> str:
-    """From the first time to the last; midnights without the time of day."""
+    """Return two times as "… to …". A time at midnight is shown as a date only."""
     begins, ends = timestamp(from_ms), timestamp(to_ms)
     return f"{begins.removesuffix(' 00:00:00')} to {ends.removesuffix(' 00:00:00')}"
 

@@ -1,8 +1,8 @@
-"""Ranking of trials in walk-forward folds: each winner is tested on days on which it was not chosen.
+"""Ranking of trials in walk-forward folds: a winner is tested on days on which it was not chosen.
 
-The best of many combinations is partly luck, and the more were tested, the more so. The result therefore also has the
-winner's rank on the days after, the correlation of ranks before and after over all combinations, and the result of the
-unchanged settings.
+The best of many combinations is partly luck, and luck counts for more if more combinations are
+tested. The result therefore has three checks: the winner's rank on the days after, the correlation
+of all ranks before and after, and the result of the unchanged settings.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,10 +17,12 @@ from trailingedge.sweep.walk_forward import Folds
 
 @dataclass(frozen=True, slots=True)
 class RankedTrial:
-    """One combination in one fold. Fractions are gains relative to the first value; ranks count from 1.
+    """Result of one combination in one fold. Fractions are gains of the account's value.
 
-    `in_sample` is the days it was chosen on, `out_of_sample` the days it is tested on. `exits` and `drawdown_frac` are
-    out of sample. If there are no out-of-sample days, these two are of all days, and the out-of-sample values are None.
+    In-sample values are of the days on which winners are chosen, out-of-sample values of the days
+    on which they are tested. `exits` and `drawdown_frac` are out of sample. If there are no
+    out-of-sample days, these two are of all days, and the out-of-sample values are None. Ranks
+    count from 1.
     """
 
     number: int
@@ -36,7 +38,10 @@ class RankedTrial:
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """One fold: the winner first, then all others by in-sample result. `hold_*` is holding the base asset."""
+    """Result of one fold. `rows` has the winner first, then all others by in-sample result.
+
+    `hold_in_frac` and `hold_out_frac` are the gains of holding the base asset.
+    """
 
     number: int
     rows: tuple[RankedTrial, ...]
@@ -64,7 +69,7 @@ class FoldResult:
 
     @property
     def in_better_half(self) -> bool:
-        """Return whether, out of sample, more trials are worse than the winner than are better."""
+        """Return whether, out of sample, the winner beats more trials than beat the winner."""
         if self.winner.out_of_sample_frac is None:
             return False
         # Counted instead of compared with the median, because many trials may share one result.
@@ -73,7 +78,7 @@ class FoldResult:
 
     @property
     def unchanged(self) -> RankedTrial:
-        """The unchanged settings."""
+        """Return the trial of the unchanged settings."""
         return next(row for row in self.rows if row.number == 0)
 
     @property
@@ -82,7 +87,10 @@ class FoldResult:
 
     @property
     def rank_agreement(self) -> float | None:
-        """The correlation of in-sample and out-of-sample ranks, from -1 to 1; None if either has no order."""
+        """Return the correlation of in-sample and out-of-sample ranks, from -1 to 1.
+
+        None if all ranks are equal on either side, or if there are no out-of-sample days.
+        """
         ranks = [(row.in_rank, row.out_rank) for row in self.rows if row.out_rank is not None]
         before, after = [rank for rank, _ in ranks], [rank for _, rank in ranks]
         # Pearson's correlation of ranks is Spearman's; it is not defined if all ranks on one side are equal.
@@ -110,17 +118,17 @@ class SweepResult:
 
     @property
     def unchanged_frac(self) -> float | None:
-        """The gain of the unchanged settings on the same days."""
+        """Return the unchanged settings' compound out-of-sample gain; None without such days."""
         return _compound(fold.unchanged.out_of_sample_frac for fold in self.folds)
 
     @property
     def hold_base_frac(self) -> float | None:
-        """The gain of holding the base asset on the same days."""
+        """Return the out-of-sample gain of holding the base asset; None without such days."""
         return _compound(fold.hold_out_frac for fold in self.folds)
 
     @property
     def folds_below_median(self) -> int:
-        """The number of folds in which the winner did no better than half of all combinations out of sample."""
+        """Return the number of folds whose winner was, out of sample, not in the better half."""
         return sum(fold.winner.out_of_sample_frac is not None and not fold.in_better_half for fold in self.folds)
 
     @property
@@ -135,7 +143,7 @@ def rank_trials(
     folds: Folds,
     left_out: tuple[InvalidCombination, ...] = (),
 ) -> SweepResult:
-    """The ranking of `outcomes`, which are keyed by the number of the combination."""
+    """Rank the trials in each fold. The keys of `outcomes` are the numbers of the combinations."""
     if not folds.count:
         return SweepResult((_judge_fold(0, combinations, outcomes, None),), len(outcomes), left_out)
     judged = tuple(_judge_fold(number, combinations, outcomes, number + 1) for number in range(folds.count))
@@ -145,7 +153,10 @@ def rank_trials(
 def _judge_fold(
     number: int, combinations: Sequence[Combination], outcomes: Mapping[int, TrialOutcome], judged: int | None
 ) -> FoldResult:
-    """Choose the winner on all parts before `judged` and test it on that part; if None, choose on all, test on none."""
+    """Choose the winner on all parts before part `judged`, and test it on part `judged`.
+
+    If `judged` is None, the winner is chosen on all parts and tested on none.
+    """
     before = {each: prod(part.growth for part in outcome.parts[:judged]) for each, outcome in outcomes.items()}
     after = {} if judged is None else {each: outcome.parts[judged].growth for each, outcome in outcomes.items()}
     # Gains compound: the growth over several parts is the product of theirs.
@@ -180,7 +191,7 @@ def _out_frac(row: RankedTrial) -> float:
 
 
 def _ranks(growths: Mapping[int, float]) -> dict[int, int]:
-    """Ranks by growth: the best is 1, equals share the better rank."""
+    """Return each trial's rank by growth: the best has rank 1, equal ones share the better rank."""
     ordered = sorted(growths.values(), reverse=True)
     first: dict[float, int] = {}
     for rank, growth in enumerate(ordered, 1):

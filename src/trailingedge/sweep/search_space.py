@@ -23,7 +23,10 @@ Combination = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One varied setting: `values`, or if these are empty a range from `low` to `high`."""
+    """One setting that a sweep varies.
+
+    Its values are `values`, or if that is empty any number from `low` to `high`.
+    """
 
     name: str
     values: tuple[str, ...] = ()
@@ -79,11 +82,11 @@ def parse_axis(text: str) -> Axis:
 
 
 def build_search_space(axes: Sequence[Axis], settings: Mapping[str, str], draws: int | None, seed: int) -> SearchSpace:
-    """The combinations of `axes`: all, or `draws` random ones, each once. The first is the unchanged settings.
+    """Return the combinations of `axes`, each once. The first is the unchanged settings.
 
-    `settings` are those that the combinations change, by name, as text.
-    Raises UsageError with all problems of the axes, and ConfigError if the settings are invalid or no valid combination
-    changes them.
+    These are all combinations, or `draws` random ones if `draws` is given. `settings` has the
+    unchanged settings by name, as text. Raises UsageError with all problems of the axes. Raises
+    ConfigError if the settings are invalid, or if no valid combination changes them.
     """
     _check(axes, draws)
     unchanged = settings_from_values(settings)
@@ -112,7 +115,10 @@ def _all_values(axes: Sequence[Axis]) -> Iterator[tuple[str, ...]]:
 
 
 def _random_values(axes: Sequence[Axis], draws: int, seed: int) -> Iterator[tuple[str, ...]]:
-    """Random values without repetition, until too many draws in a row repeat earlier ones."""
+    """Yield random combinations of values, without repetition.
+
+    Ends when too many draws in a row repeat earlier ones.
+    """
     # A text seed: the same seed gives the same draws in every Python version and process.
     rng, seen, repeated = Random(f"sweep {seed}"), set[tuple[str, ...]](), 0
     while repeated < _MAX_REPEATED_DRAWS and len(seen) < 100 * draws:

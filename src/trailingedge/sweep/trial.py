@@ -25,7 +25,10 @@ _ROWS_KEPT: Final = 5_000_000  # of a market in memory; a longer one is read aga
 
 @dataclass(frozen=True, slots=True)
 class TrialTask:
-    """Holds the values that all trials of a sweep share. `settings` are all except secrets, by name, as text."""
+    """The inputs that all trials of a sweep share.
+
+    `settings` has every setting except secrets, by name, as text.
+    """
 
     files: tuple[str, ...]
     symbol: str | None
@@ -36,7 +39,10 @@ class TrialTask:
 
 @dataclass(frozen=True, slots=True)
 class TrialOutcome:
-    """The result of a trial, part by part. Floats, because results are only compared."""
+    """Result of one trial, with one entry per part of the days (the days are cut at the splits).
+
+    The numbers are floats, because results are only compared.
+    """
 
     # Field names of this class and of `PartResult` are the keys of the lines in a trial store.
 
@@ -46,7 +52,10 @@ class TrialOutcome:
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
-    """The result of one part: `growth` is its last value over its first, `hold` is the same ratio of the base price."""
+    """Result of one part of the days. `growth` is the account's last value divided by its first.
+
+    `hold` is the last price of base divided by the first.
+    """
 
     growth: float
     hold: float
@@ -56,7 +65,7 @@ class PartResult:
 
 @dataclass(frozen=True, slots=True)
 class TrialMarket:
-    """The market of a sweep and its bounds. `price` is the first, None if the market is empty."""
+    """The market of a sweep, its first and last time, and its first price (None if it is empty)."""
 
     market: RecordedMarket
     from_ms: int
@@ -80,7 +89,10 @@ def inspect_market(task: TrialTask) -> TrialMarket:
 def run_trial(
     task: TrialTask, combination: Combination, stopped: Callable[[], bool] = lambda: False
 ) -> TrialOutcome | None:
-    """Backtest the market with the settings that `combination` changes; None if it was stopped before the end."""
+    """Backtest the market with the settings of `task`, changed by `combination`.
+
+    Returns None if the backtest was stopped before its end.
+    """
     market, columns = _market(task.files, task.symbol, factory.pair_params(task.settings))
     inputs = build_inputs(market, {**task.settings, **combination}, task.balances)
     backtest = Backtest(inputs, curves=False, splits=task.splits, stopped=stopped)

@@ -39,7 +39,11 @@ def market_fingerprint(files: Iterable[Path]) -> str:
 
 
 def trial_key(market: str, task: TrialTask, combination: Combination) -> str:
-    """The key under which a trial is stored: equal if program, market, settings, balances and splits are equal."""
+    """Return the key under which a trial is stored.
+
+    Two trials have the same key if program version, market, settings, balances and splits are
+    equal.
+    """
     # Each value as `shown` writes it, so that two texts of one value ("0.10", "0.1") are one key.
     changes = {name: OPTIONS[name].shown(OPTIONS[name].read(text)) for name, text in combination.items()}
     settings = {**task.settings, **changes}
@@ -61,7 +65,10 @@ class TrialStore:
     """The results of earlier runs by key, and a file for new ones. Without a path, results are kept in memory only."""
 
     def __init__(self, path: Path | None) -> None:
-        """Raises ConfigError for a file that cannot be read or written."""
+        """Read the file.
+
+        Raises ConfigError if it cannot be read or written, or is not from a sweep.
+        """
         self._outcomes: dict[str, TrialOutcome] = {}
         self._file: IO[str] | None = None
         if path is None:

@@ -1,7 +1,8 @@
-"""Walk-forward folds: splits the days of a market so that each winner is tested on days after those it was chosen on.
+"""Walk-forward folds: split the days so that each winner is tested on days after its choice.
 
-Each combination runs through all days once, and its result is cut at the splits. Its position at a split is kept, as in
-a daemon that goes on with these settings. The choice uses only the parts before a split.
+Each combination runs through all days once, and its result is cut at the splits. Its position is
+carried over a split, as in a daemon that keeps running with these settings. A winner is chosen by
+the parts before a split only.
 """
 
 from dataclasses import dataclass

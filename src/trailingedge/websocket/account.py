@@ -64,7 +64,11 @@ class ServerClock:
         logger.debug("clock measured offset_ms=%d round_trip_ms=%.1f", self.offset_ms, self.round_trip_ms)
 
     async def _sample(self, api: RequestCaller) -> tuple[float, int]:
-        """Return round trip and offset. We assume that the exchange read its clock halfway (as in SNTP, RFC 4330)."""
+        """Return round trip and offset of the clock, in ms.
+
+        We assume that the exchange read its clock halfway through the round trip (as in SNTP, RFC
+        4330).
+        """
         asked_ms, asked_s = self._clock.unix_ms(), self._clock.now_s()
         server_ms = read_server_time(await api.call("time"))
         round_trip_ms = (self._clock.now_s() - asked_s) * 1000
@@ -172,9 +176,10 @@ class AccountSession:
                 raise
 
     async def _call(self, method: str, params: RequestParams, timeout_s: float = REQUEST_TIMEOUT_S) -> object:
-        """Send a request and return its raw result; after a refused timestamp measure the clock and send it again.
+        """Send a request and return its raw result.
 
-        Sending it twice is safe, also for an order: the exchange checks the timestamp before it executes anything.
+        If the timestamp is refused, measure the clock and send the request once more. That is safe,
+        also for an order: the exchange checks the timestamp before it executes anything.
         """
         try:
             return await self._api.call(method, self._stamped(params), timeout_s)

@@ -80,7 +80,7 @@ class AccountProbe:
             try:
                 queried = await account.balances(_REPLY_TIMEOUT_S)
             except OutcomeUnknown as no_reply:
-                logger.debug("! account probe failed reason=%s", no_reply)
+                logger.debug("! account probe got no reply reason=%s", no_reply)
             except RequestRefused as refused:
                 if refused.code in NOT_LOGGED_ON_CODES:
                     raise SessionLost(f"no longer logged on: {refused}") from refused
@@ -91,7 +91,7 @@ class AccountProbe:
                 await self._clock.sleep(later.wait_s)
                 return None
             except ProtocolViolation as violation:
-                logger.warning("account probe unreadable reason=%s", violation)
+                logger.warning("account probe ignored, its reply is unreadable reason=%s", violation)
                 return None
             else:
                 return _amounts(queried.balances) != _amounts(self._market_state.balances.values())
@@ -99,5 +99,5 @@ class AccountProbe:
 
 
 def _amounts(balances: Iterable[Balance]) -> dict[str, Balance]:
-    """Return the balances by asset, without zeros: the exchange does not always list an asset with none."""
+    """Return the balances by asset, without zeros, because the exchange may leave those out."""
     return {balance.asset: balance for balance in balances if balance.total != ZERO}

@@ -1,4 +1,4 @@
-"""Account stream: user data events into the MarketState, and execution reports to the owner of the orders.
+"""Account stream: writes user data events into the MarketState and passes execution reports on.
 
 Theory of operation. User data events come over the WebSocket API connection that subscribed to them, between the
 replies ("Event format" in web-socket-api.md). The stream does not repeat events from times without a connection, so
@@ -6,18 +6,19 @@ after each logon except the first we query the account's open orders, balances a
 take effect in the right order, and an `EventBuffer` per connection ensures that:
 
 1. The subscription is open before the queries are sent, and the buffer holds every event from then on. So no event
-   falls between query and subscription.
+   is lost between subscription and query.
 2. The results of the queries are applied: balances, open orders, fills that no event reported.
 3. The buffer is released: the held events take effect in their order, except balances that are older than the queried
    ones. Later events take effect as they come.
 
 During a rotation two connections deliver the same events. An execution is passed on once, identified by order id,
 execution id and type; a fill that came from the trade list is identified by its trade id, since the list has no
-execution ids. Balances are absolute amounts: those of a connection that lags would overwrite newer ones. So balances
-are taken from one connection only, the one released last.
+execution ids. Balances are absolute amounts, and a connection that lags would overwrite newer
+ones. So balances are taken only from the connection whose buffer was released last.
 
 Each event time is checked before it sets the exchange's time: one event dated hours ahead would shift every deadline
-that is measured by that time. The balances of such an event are not used; ours are marked in doubt until a query.
+that is measured by that time. The balances of such an event are not used; the known
+balances are in doubt until a query.
 """
 
 import logging
@@ -79,12 +80,19 @@ class AccountStream:
         return EventBuffer(self._on_event, self._set_balance_source, on_end)
 
     def knows_trade(self, trade_id: int) -> bool:
-        """Return whether that fill was passed on. A fill older than all remembered trade ids counts as passed on."""
+        """Return whether the fill with this trade id was passed on.
+
+        A fill older than all remembered trade ids counts as passed on.
+        """
         oldest = self._trades.oldest
         return trade_id in self._trades or (isinstance(oldest, int) and trade_id < oldest)
 
     def on_recovered_fill(self, report: ExecutionReport) -> bool:
-        """Pass on a fill from the trade list that no event reported. Returns False if the fill is known by now."""
+        """Pass on a fill that was read from the trade list.
+
+        Returns False if the fill was passed on before, for example because its event came in the
+        meantime.
+        """
         if self.knows_trade(report.trade_id):
             return False
         self._on_report_once(report)
@@ -165,13 +173,14 @@ class EventBuffer:
             self._held.append(event)
 
     def has_trade(self, trade_id: int) -> bool:
-        """Return whether a report of that fill waits for the release."""
+        """Return whether the buffer holds a report of the fill with this trade id."""
         return any(isinstance(event, ExecutionReport) and event.trade_id == trade_id for event in self._held or [])
 
     def release(self, balances_ms: int = 0) -> None:
-        """Pass on the held events in order, except balances from before `balances_ms`, the time of the queried ones.
+        """Pass on the held events in order, except balances that are older than `balances_ms`.
 
-        From now on balances are taken from this connection alone.
+        `balances_ms` is the time of the queried balances. From now on balances are taken from this
+        connection alone.
         """
         held, self._held = self._held or [], None
         self._become_balance_source(self)

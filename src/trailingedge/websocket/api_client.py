@@ -9,9 +9,10 @@ requests get NotSent until the next session is active.
 
 There are two ways to use it:
 
-- `request` and `call` wait for the reply: start-up, recovery and probes. `RequestCaller` is their protocol.
-- `send` and `send_prepared` return as soon as the frame is written, and a handler gets the outcome: the order path,
-  which must not wait. `RequestSender` is their protocol.
+- `request` and `call` wait for the reply. Start-up, recovery and probes use them. `RequestCaller`
+  is their protocol.
+- `send` and `send_prepared` return as soon as the frame is written, and a handler gets the outcome.
+  The order path, which must not wait, uses them. `RequestSender` is their protocol.
 """
 
 import asyncio
@@ -54,11 +55,11 @@ async def _watch_nothing(_: ApiSession) -> None:
 
 
 class ApiClient:
-    """Requests and replies over a connection that reconnects by itself.
+    """Sends requests over a connection that reconnects by itself.
 
-    `on_open` is awaited with each new session, `on_watch` runs while it is active. `on_down` is called once per loss,
-    after every pending request got NoResponse. `server_ms` is the exchange's clock, in which a ban's end is given.
-    `tap` gets all frames.
+    `on_open` is awaited with each new session, `on_watch` runs while it is active. `on_down` is
+    called once per loss, after every pending request got NoResponse. `server_ms` returns the
+    exchange's time, from which the rest of a ban is computed. `tap` gets all frames.
     """
 
     def __init__(
@@ -106,7 +107,10 @@ class ApiClient:
 
     @property
     def is_ready(self) -> bool:
-        """Return whether a request would be written now. After a failed write: False, before the supervisor reacts."""
+        """Return whether a request can be written now.
+
+        After a failed write this is False at once, even before the supervisor handles the loss.
+        """
         session = self._supervisor.active
         return session is not None and not session.is_lost
 
@@ -150,7 +154,10 @@ class ApiClient:
         return result_of(method, await self.request(method, params, timeout_s))
 
     def send(self, method: str, params: Params | None, timeout_s: float, on_reply: ReplyHandler) -> None:
-        """Write a request and return. `on_reply` gets the outcome later, but NotSent before this method returns."""
+        """Write a request and return; `on_reply` gets the outcome later.
+
+        If the request cannot be sent, `on_reply` gets NotSent before this method returns.
+        """
         session = self._supervisor.active
         if session is None:
             on_reply(NotSent("not connected"))

@@ -97,7 +97,7 @@ class ApiSession:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the connection is lost; the supervisor may not know yet."""
+        """Whether the connection is lost. The supervisor may not have handled the loss yet."""
         return self._lost is not None
 
     async def request(
@@ -185,7 +185,10 @@ class ApiSession:
             raise
 
     async def open(self) -> None:
-        """Await `on_open`. Raises SessionLost if one of its requests fails; LogonRefused and ConfigError pass."""
+        """Await `on_open`. Raises SessionLost if one of its requests fails.
+
+        LogonRefused and ConfigError are raised unchanged.
+        """
         try:
             await self._on_open(self)
         except RequestRefused as refused:
@@ -206,7 +209,10 @@ class ApiSession:
             await self._clock.sleep(_EXPIRY_CHECK_S)
 
     def on_lost(self, lost: SessionLost) -> None:
-        """Give NoResponse to every pending request. Only the first reason counts."""
+        """Mark the session as lost and give NoResponse to every pending request.
+
+        Later calls do nothing.
+        """
         if self._lost is None:
             self._lost = lost
             self._send_failed.set()
@@ -215,7 +221,7 @@ class ApiSession:
     # Internals -------------------------------------------------------------------------------
 
     def _apply_ban(self) -> None:
-        """Write no request until the time that the newest ban names."""
+        """Block all requests until the end of the newest ban."""
         ban = self._tracker.ban
         if ban is not None and ban is not self._applied_ban:
             self._applied_ban = ban
@@ -239,7 +245,7 @@ class ApiSession:
             except ProtocolViolation as violation:
                 self._violations.add(violation, self._clock.now_s())
             except Exception:  # an error in a handler must not cut us off from the account's events
-                logger.exception("frame handler failed")
+                logger.exception("API frame handler failed, the session stays open")
             finally:
                 if logger.isEnabledFor(logging.DEBUG):
                     logger.debug("< %s", shown(frame))

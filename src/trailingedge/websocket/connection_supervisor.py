@@ -227,7 +227,7 @@ class ConnectionSupervisor(Generic[L]):
         return delay_s
 
     def _may_log_warning(self) -> bool:
-        """Allow one warning a minute about attempts that fail in a row; the others are logged at DEBUG."""
+        """Return whether a failed attempt may be logged as a warning. Only one per minute may."""
         now_s = self._clock.now_s()
         if now_s - self._logged_s < _LOG_EVERY_S:
             return False

@@ -126,7 +126,10 @@ def logon_remedy(reply: Reply) -> str | None:
 
 
 def server_time_of(reply: Reply) -> int | None:
-    """Return the exchange's time of the refusal, or None: replies with `retryAfter` carry it, few others do."""
+    """Return the exchange's time in an error reply; None if the reply has none.
+
+    Replies with `retryAfter` have it, few others do.
+    """
     return _time_ms(reply.data, "serverTime")
 
 

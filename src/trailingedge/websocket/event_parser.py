@@ -1,7 +1,8 @@
-"""Event parser: turns frames of the WebSocket API and of the market streams into typed values, or ProtocolViolation.
+"""Event parser: turns frames of the WebSocket API and of the market streams into typed values.
 
-The exchange adds fields, event types and enum values without notice. So unknown fields are ignored, unknown event types
-become `Unrecognized`, unknown enum values UNRECOGNIZED. The results of replies are read in `result_parser`.
+A frame that cannot be read raises ProtocolViolation. The exchange adds fields, event types and enum
+values without notice. So unknown fields are ignored, unknown event types become `Unrecognized`, and
+unknown enum values UNRECOGNIZED. The results of replies are read in `result_parser`.
 """
 
 import re
@@ -92,7 +93,7 @@ class StreamTerminated:
 
 @dataclass(frozen=True, slots=True)
 class ServerShutdown:
-    """The server shuts down soon, at a time that it does not name: connect to another one at once."""
+    """The server will shut down soon (no time is named): connect to another server at once."""
 
     event_ms: int
 
@@ -131,7 +132,7 @@ class KlineUpdate:
 
 @dataclass(frozen=True, slots=True)
 class ControlReply:
-    """Success of a control message such as SUBSCRIBE."""
+    """Reply of the stream server: a control message such as SUBSCRIBE succeeded."""
 
     request_id: int | str | None
 
@@ -404,14 +405,14 @@ def read_top_fast(frame: str | bytes) -> BookUpdate | None:
 
 
 class BookFrames:
-    """Finds book frames of `symbol`, and the newest readable one of several frames."""
+    """Finds the bookTicker frames of `symbol` among the frames of one read."""
 
     def __init__(self, symbol: str) -> None:
         self._symbol = symbol
         self._beginning = re.compile(rb'\{\s*"stream"\s*:\s*"' + symbol.lower().encode() + rb'@bookTicker"\s*,')
 
     def is_book(self, frame: str | bytes) -> bool:
-        """Tell by its beginning whether `frame` is a book frame, readable or not."""
+        """Return whether `frame` begins like a bookTicker frame. Its rest may be unreadable."""
         return isinstance(frame, bytes) and self._beginning.match(frame) is not None
 
     def newest_book(self, frames: Sequence[str | bytes]) -> tuple[int, BookUpdate | None]:

@@ -29,7 +29,10 @@ class FeedHandover:
         self.late = False  # the update being published was held for a while: a newer one may follow at once
 
     def add_feed(self, feed: object, *, alone: bool) -> None:
-        """Add a feed. If `alone`, it is the source from its first update; otherwise it will succeed the source."""
+        """Add a feed.
+
+        If `alone`, its updates are published at once; otherwise it replaces the source later.
+        """
         self._held = []
         if alone:
             self._source, self._successor, self._update_id = feed, None, _NONE_YET
@@ -50,7 +53,10 @@ class FeedHandover:
             self.switch_to(self._successor)
 
     def switch_to(self, feed: object) -> None:
-        """Make this feed the source, even if the old one has not reached its first update."""
+        """Make the new feed the source and publish its held updates.
+
+        This does not wait until the old source has reached the first held update.
+        """
         if feed is not self._successor:
             return
         held, self._held = self._held, []

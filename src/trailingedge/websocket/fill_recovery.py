@@ -58,7 +58,7 @@ class FillRecovery:
 
     @property
     def is_started(self) -> bool:
-        """Return whether the position in the list is known."""
+        """Return whether the position in the trade list has been set."""
         return self._read_up_to is not None
 
     @property
@@ -74,7 +74,11 @@ class FillRecovery:
     async def find_missed(
         self, account: FillRecoveryApi, buffer: EventBuffer | None = None
     ) -> tuple[ExecutionReport, ...]:
-        """Return the fills since the last call that were neither passed on nor are held in `buffer`, oldest first."""
+        """Return reports of the fills since the last call that no event reported, oldest first.
+
+        A fill that `buffer` holds is left out, because its event will still be passed on. If the
+        position in the trade list is not set yet, this call only sets it.
+        """
         if self._read_up_to is None:
             await self.start(account)
             return ()
@@ -86,7 +90,7 @@ class FillRecovery:
         ]
         order_ids = list(dict.fromkeys(trade.order_id for trade in missed))
         if len(order_ids) > _MAX_ORDERS:
-            logger.warning("fills of too many orders missed, the oldest are ignored orders=%d", len(order_ids))
+            logger.warning("missed fills belong to too many orders, oldest orders ignored orders=%d", len(order_ids))
         found: list[ExecutionReport] = []
         for order in await self._orders(account, order_ids[-_MAX_ORDERS:]):
             found += await self._reports(
@@ -111,7 +115,10 @@ class FillRecovery:
         self._settled_trades = frozenset(trade.trade_id for trade in listed) - open_ids if open_ids else frozenset()
 
     async def _orders(self, account: FillRecoveryApi, order_ids: Sequence[int]) -> list[OrderRecord]:
-        """Return the orders that were found. The next call queries the others again, until ten seconds are over."""
+        """Query the orders and return those that were found.
+
+        The next call queries the others again, until ten seconds are over.
+        """
         known: dict[int, OrderRecord] = {}
         absent, began_s = order_ids, self._clock.now_s()
         few = len(order_ids) <= _MAX_RETRIED_ORDERS
@@ -132,13 +139,16 @@ class FillRecovery:
         }
         for order_id in absent:
             if order_id not in self._not_found_since_s:
-                logger.warning("fills ignored, the exchange does not know their order order_id=%d", order_id)
+                logger.warning("missed fills ignored, the exchange has no order with their id order_id=%d", order_id)
         return list(known.values())
 
     async def _reports(
         self, account: FillRecoveryApi, order: OrderRecord, fills: Sequence[AccountTrade]
     ) -> Iterable[ExecutionReport]:
-        """Return reports of all fills of an order; `fills` may lack those from before the position."""
+        """Return reports of all fills of an order.
+
+        Fills from before the position in the trade list may be missing in `fills`.
+        """
         # If some are missing, the order was partly filled before the position. The sums in the reports need all fills.
         if sum((fill.quantity for fill in fills), ZERO) != order.filled_quantity:
             fills = await _all_trades(account, 0, order.order_id)
@@ -146,13 +156,17 @@ class FillRecovery:
 
 
 async def _order(account: FillRecoveryApi, order_id: int, *, in_list: bool) -> OrderRecord | None:
-    """Return one order, queried by itself or else, with `in_list`, from the list of all orders; None if not found."""
+    """Query one order by its id. Return None if it was not found.
+
+    If the query does not find the order and `in_list` is true, it is looked up in the list of all
+    orders.
+    """
     try:
         return await account.order_status(order_id)
     except RequestRefused as refused:
         if refused.code not in ORDER_NOT_FOUND_CODES:
             raise
-        logger.warning("order of a fill not found order_id=%d reason=%r", order_id, str(refused))
+        logger.warning("order of a missed fill not found at the exchange order_id=%d reason=%r", order_id, str(refused))
     listed = await account.all_orders(order_id) if in_list else ()
     return next((order for order in listed if order.order_id == order_id), None)
 
@@ -189,7 +203,7 @@ def to_reports(symbol: str, order: OrderRecord, fills: Iterable[AccountTrade]) -
 
 
 async def _all_trades(account: FillRecoveryApi, from_id: int, order_id: int | None = None) -> list[AccountTrade]:
-    """Return all fills from trade id `from_id` on, of the order `order_id` or, without it, of all orders."""
+    """Return all fills from trade id `from_id` on: of one order, or of all without `order_id`."""
     found: list[AccountTrade] = []
     while True:  # a page with fewer rows than the limit is the last one
         page = await account.my_trades(order_id=order_id, from_id=from_id, limit=_PAGE_SIZE)

@@ -24,14 +24,14 @@ def decode(frame: str | bytes) -> Any:
 
 
 def fields(raw: object, what: str = "message") -> Fields:
-    """Return `raw` as an object."""
+    """Return `raw` if it is a JSON object."""
     if not isinstance(raw, dict):
         raise ProtocolViolation(f"{what}: expected an object, got {_shown(raw)}")
     return raw
 
 
 def items(raw: object, what: str) -> list[Any]:
-    """Return `raw` as an array."""
+    """Return `raw` if it is a JSON array."""
     if not isinstance(raw, list):
         raise ProtocolViolation(f"{what}: expected an array, got {_shown(raw)}")
     return raw
@@ -95,7 +95,7 @@ def as_amount(value: object, name: str) -> Decimal:
 
 
 def _shown(value: object) -> str:
-    """Return a hint for the log; of containers only the type, because they may be large."""
+    """Return a value as text for an error message; for an object or array only its type."""
     return type(value).__name__ if isinstance(value, list | dict) else ascii(value)[:80]
 
 

@@ -113,7 +113,10 @@ class LowLatencyConnection(ClientConnection):
             super().data_received(data)
 
     def process_event(self, event: Event) -> None:
-        """Add a message that the library parsed to the batch; leave any other event to the library."""
+        """Add a message that the library parsed to the current batch of frames.
+
+        Any other event goes to the library.
+        """
         if not isinstance(event, Frame) or event.opcode not in _MESSAGE_OPCODES:
             super().process_event(event)
             return
@@ -146,7 +149,10 @@ class LowLatencyConnection(ClientConnection):
         return rest
 
     def _split(self, data: bytes) -> None:
-        """Split `data` into frames and deliver them. `data` starts at a frame, or in one for the library."""
+        """Split `data` into frames and deliver them.
+
+        `data` begins with a frame, or with the rest of a frame that goes to the library.
+        """
         frames: list[str | bytes] = []
         at, end = 0, len(data)
         while at < end:

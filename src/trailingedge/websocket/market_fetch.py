@@ -34,7 +34,10 @@ async def exchange_info(api: RequestCaller, symbol: str) -> tuple[SymbolRules, t
 
 
 async def klines(api: RequestCaller, symbol: str, interval: str, count: int) -> list[Kline]:
-    """Return the newest `count` closed klines: oldest first, no gap, no duplicate; fewer if there are no more."""
+    """Return the newest `count` closed klines, oldest first, without gap or duplicate.
+
+    Fewer are returned if the exchange has no more, or if there is a gap before them.
+    """
     # The newest row is left out, because its kline may still be forming: our clock may differ from the exchange's and
     # cannot tell. If the kline had closed, the stream's next kline shows a gap, which `klines_between` fills.
     found: deque[Kline] = deque()
@@ -64,7 +67,7 @@ def _page_size(rows: int) -> int:
 
 
 async def klines_between(api: RequestCaller, symbol: str, interval: str, from_ms: int, until_ms: int) -> list[Kline]:
-    """Return the closed klines that lie within both times, oldest first, as far as the exchange has them."""
+    """Return the exchange's closed klines between `from_ms` and `until_ms`, oldest first."""
     found: list[Kline] = []
     while from_ms < until_ms:
         rows = await _page(api, symbol, interval, PAGE_ROWS, start_ms=from_ms, end_ms=until_ms)
@@ -107,7 +110,9 @@ def _prepend(found: deque[Kline], older: list[Kline]) -> bool:
     for kline in reversed(older):
         if found and kline.close_ms + 1 != found[0].open_ms:
             logger.warning(
-                "kline gap, older klines ignored from_ms=%d until_ms=%d", kline.close_ms + 1, found[0].open_ms
+                "gap in the fetched klines, older klines ignored from_ms=%d until_ms=%d",
+                kline.close_ms + 1,
+                found[0].open_ms,
             )
             return False
         found.appendleft(kline)

@@ -156,12 +156,15 @@ class MarketStream:
             await self._clock.sleep(_POLL_S)
 
     async def watch(self, feed: "StreamConnection") -> None:
-        """Confirm the top and fill gaps while `feed` is active. Raises SessionLost when the stream is dead."""
+        """Confirm the best prices and fill gaps in the klines while `feed` is active.
+
+        Raises SessionLost when the stream is dead.
+        """
         self._handover.switch_to(feed)
         await run_together(self._keep_top_confirmed(feed), self._fill_gaps())
 
     async def _keep_top_confirmed(self, feed: "StreamConnection") -> None:
-        """Ask for the top after a connect, and later whenever no book came for half of the stale age."""
+        """Query the best prices after a connect, and after half of the stale age without a book."""
         while True:
             due_in_s = self._probe_due_in_s(feed)
             if due_in_s > 0.0:
@@ -173,21 +176,28 @@ class MarketStream:
                 await self._clock.sleep(min(_RETRY_S, self._probe_after_s))
 
     def _probe_due_in_s(self, feed: "StreamConnection") -> float:
-        """Return the time until the next probe, if no book comes before; 0 or less: now."""
+        """Return the seconds until the next probe if no book comes before.
+
+        At 0 or less it is due now.
+        """
         silent_s = self._clock.now_s() - self._market_state.top_confirmed_s
         return self._probe_after_s - silent_s if self._top_seen_since_open(feed) else 0.0
 
     def _top_seen_since_open(self, feed: "StreamConnection") -> bool:
-        """Return whether the top was received or confirmed since this connection was opened."""
+        """Return whether best prices were received or confirmed since `feed` was opened."""
         return self._market_state.top_confirmed_s >= feed.opened_s
 
     async def _probe(self, feed: "StreamConnection") -> bool:
-        """Ask for the best prices and compare them with the streamed ones. Returns False without a usable reply."""
+        """Query the best prices and compare them with the streamed ones.
+
+        Returns False without a usable reply. Raises SessionLost if the prices differ and the stream
+        does not report the change within a second.
+        """
         proven_s = self._market_state.top_confirmed_s
         try:
             fetched = await market_fetch.book(self._api, self._symbol, self._probe_after_s)
         except _TRANSIENT as error:
-            logger.debug("! probe failed reason=%s", error)
+            logger.debug("! probe of the best prices failed reason=%s", error)
             return False
         if self._market_state.top_confirmed_s != proven_s:
             return True  # a book came while the request was under way, and is newer than the reply
@@ -205,7 +215,7 @@ class MarketStream:
     # Messages --------------------------------------------------------------------------------
 
     def on_message(self, message: StreamMessage, feed: "StreamConnection") -> None:
-        """Handle a message of any connection: there are two during a rotation."""
+        """Handle a message that `feed` received. During a rotation two connections call this."""
         match message:
             case BookUpdate():
                 self.on_book(message, feed)
@@ -220,12 +230,12 @@ class MarketStream:
             case ServerShutdown():
                 feed.request_rotation("the server shuts down")
             case StreamError():
-                logger.error("stream request refused code=%d text=%r", message.code, message.text)
+                logger.error("market stream refused a request code=%d text=%r", message.code, message.text)
             case ControlReply() | Unrecognized():
                 logger.debug("< %s", message)
 
     def on_book(self, message: BookUpdate, feed: "StreamConnection") -> None:
-        """Handle a bookTicker of any connection."""
+        """Handle a bookTicker that `feed` received."""
         if message.symbol == self._symbol:
             self._handover.on_top(feed, message.top)
 
@@ -265,7 +275,7 @@ class MarketStream:
                 self._on_kline(update)
 
     async def _fetch_missing_klines(self) -> None:
-        """Add the klines that closed between the end of the history and the first held one."""
+        """Fetch the klines between history and first held kline, and add them to the history."""
         for attempt in range(_FETCH_ATTEMPTS):
             if attempt:
                 await self._clock.sleep(_RETRY_S)
@@ -280,7 +290,7 @@ class MarketStream:
             if not self._is_after_gap(self._held_klines[0].kline):
                 return
         # The exchange has none: maintenance, or a symbol that was halted. Accept the gap instead of waiting for ever.
-        logger.warning("kline gap accepted from_ms=%d until_ms=%d", from_ms, until_ms)
+        logger.warning("exchange lacks klines, going on without them from_ms=%d until_ms=%d", from_ms, until_ms)
         self._gap_accepted_ms = self._held_klines[0].kline.open_ms
 
 
@@ -321,7 +331,7 @@ class StreamConnection:
                 self._on_frame(frame, None)
 
     def _on_frame(self, frame: str | bytes, parsed: BookUpdate | None) -> None:
-        """Handle a frame; `parsed` is its content if it was parsed before."""
+        """Handle a frame. `parsed` is its content if it has been parsed already, else None."""
         try:
             book = parsed or read_top_fast(frame)
             if book is not None:
@@ -331,7 +341,7 @@ class StreamConnection:
         except ProtocolViolation as violation:
             self._violations.add(violation, self._clock.now_s())
         except Exception:  # an error in a handler must not cut us off from the market
-            logger.exception("frame handler failed frame=%s", shown(frame))
+            logger.exception("market frame handler failed frame=%s", shown(frame))
 
     async def open(self) -> None:
         """Wait until this connection has caught up with the active one."""

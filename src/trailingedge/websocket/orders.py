@@ -153,7 +153,7 @@ class OrderApi:
         self._send(STATUS, status_params(self._symbol, order_id, client_order_id), read_outcome, on_outcome)
 
     def all_orders(self, from_order_id: int, on_outcome: Callable[[ListedOrders], None]) -> None:
-        """Query all orders from that one on, those of other programs included."""
+        """Query all orders from `from_order_id` on, those of other programs included."""
         self._send(ALL_ORDERS, all_orders_params(self._symbol, from_order_id), read_order_list, on_outcome)
 
     def _send(
@@ -175,7 +175,10 @@ def _no_reply(outcome: NoResponse | NotSent) -> Rejected | Unanswered:
 
 
 def _halves(reply: Reply) -> Fields | None:
-    """Return the object with both halves; None if the request was rejected as a whole."""
+    """Return the JSON object with the results of cancel and placement.
+
+    None if the request was rejected as a whole.
+    """
     if reply.ok:
         return fields(reply.result)
     if reply.code in (REPLACE_PARTIALLY_FAILED, REPLACE_FAILED):

@@ -1,8 +1,9 @@
-"""Prepared cancel-replace request, encoded before its price is known, and a sent request that is not tracked yet.
+"""Prepared cancel-replace request: its JSON is encoded before the price of the new order is known.
 
-When the best price changes, a requote should leave at once. `PreparedRequest` has the JSON of `order.cancelReplace`
-ready but for id, price, quantity and timestamp. `SentRequest` lets the caller write it first and do the rest after:
-its own records, the log, and `on_reply`, which registers the reply handler.
+When the best price changes, a requote should leave at once. `PreparedRequest` has the JSON of
+`order.cancelReplace` ready except for id, price, quantity and timestamp. The caller writes the
+frame first, and gets a `SentRequest`. Its own records and the log follow after the write, and so
+does `SentRequest.on_reply`, which registers the reply handler.
 """
 
 import json
@@ -42,10 +43,10 @@ class PreparedRequest:
 
 
 class SentRequest:
-    """A request that was sent, or refused with `not_sent`, and has no reply handler yet.
+    """A request that was written, or refused with `not_sent`, and has no reply handler yet.
 
-    No reply can be missed in between: replies are read in another event-loop iteration, and the caller registers its
-    handler in this one.
+    No reply is missed: the caller registers its handler in the same event-loop iteration as it
+    writes the request, and replies are read in later ones.
     """
 
     def __init__(

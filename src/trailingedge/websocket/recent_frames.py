@@ -15,7 +15,10 @@ _SHOWN: Final = 2000  # a list of orders or klines may be of megabytes
 
 
 class FrameBuffer:
-    """Newest frames, counted per channel, so that a busy market does not push out the frames of the account."""
+    """Keeps the newest frames of each channel.
+
+    The limit is per channel, so that a busy market does not push out the frames of the account.
+    """
 
     def __init__(self, unix_ms: Callable[[], int], kept: int = FRAMES_KEPT) -> None:
         self._unix_ms = unix_ms

@@ -5,8 +5,9 @@ together ("you can freely reuse IDs within a session", web-socket-api.md, "Reque
 For each request the caller gives a timeout and a `ReplyHandler`, which gets exactly one first outcome:
 
 - `Reply`: what the exchange answered, success or error.
-- `NoResponse`: a timeout, or the connection was lost. The request may have been executed: an order whose placement ends
-  so is unknown, not rejected. Only an execution report or a query settles it.
+- `NoResponse`: a timeout, or the connection was lost. The request may have been executed. A
+  placed order is then in an unknown state, and not rejected, until an execution report or a query
+  shows what became of it.
 - `NotSent`, given by `ApiSession` and `ApiClient`: no byte was written, so it was certainly not executed.
 
 A timeout is not the end. The exchange may reply later, and that reply settles what became of an order. So a request
@@ -45,7 +46,10 @@ class NoResponse:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The request was never written to a socket: certainly not executed. `wait_s`: how long the next one must wait."""
+    """The request was never written to a socket, so it was certainly not executed.
+
+    `wait_s` is how long the next request must wait.
+    """
 
     reason: str
     wait_s: float = 0.0
@@ -128,7 +132,7 @@ class RequestTracker:
             self._on_limits(reply.limits)
         call = self._in_flight.pop(message.request_id, None) or self._timed_out.pop(message.request_id, None)
         if call is None:
-            logger.debug("! reply to no request of ours id=%d", message.request_id)
+            logger.debug("! reply ignored, no request has its id id=%d", message.request_id)
         else:
             _notify(call, reply)
         return None
@@ -159,7 +163,9 @@ class RequestTracker:
         """Read a reply with the id null: our key was revoked, or the exchange could not parse a request."""
         if reply.status == 401:
             return SessionRevoked(reply.code, reply.text)
-        logger.error("request not readable status=%d code=%d text=%r", reply.status, reply.code, reply.text)
+        logger.error(
+            "exchange could not read a request status=%d code=%d text=%r", reply.status, reply.code, reply.text
+        )
         return None
 
 

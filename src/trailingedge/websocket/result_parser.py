@@ -64,7 +64,7 @@ def read_exchange_info(result: object, symbol: str) -> tuple[SymbolRules | None,
 
 
 def read_klines(result: object) -> tuple[Kline, ...]:
-    """Return the rows of `klines`, oldest first, all marked closed, because a row does not say whether it is."""
+    """Return the rows of `klines`, oldest first. All are marked closed: a row has no such flag."""
     klines = []
     # A kline mostly opens where the last one closed, and often closes at its high or low. Equal amounts share one
     # Decimal, to save memory: the history has up to thousands of klines.
@@ -160,7 +160,7 @@ def read_order(result: object) -> OrderRecord:
 
 
 def read_orders(result: object) -> tuple[OrderRecord, ...]:
-    """Return the orders of `openOrders.status` or `allOrders`, in the exchange's order."""
+    """Return the orders of `openOrders.status` or `allOrders`, in the sequence of the reply."""
     return tuple(read_order(entry) for entry in items(result, "orders"))
 
 
@@ -170,7 +170,10 @@ def read_trades(result: object) -> tuple[AccountTrade, ...]:
 
 
 def _read_symbol(listed: Fields) -> SymbolRules:
-    """Return the rules of a symbol. Each filter is optional; a zero in PRICE_FILTER disables that part (filters.md)."""
+    """Return the rules of a symbol.
+
+    Each filter is optional. A zero in PRICE_FILTER disables that limit (filters.md).
+    """
     filters = [fields(entry, "filters") for entry in items(listed.get("filters"), "filters")]
     price = _filter(filters, "PRICE_FILTER")
     lot = _filter(filters, "LOT_SIZE")
@@ -199,7 +202,7 @@ def _read_symbol(listed: Fields) -> SymbolRules:
 
 
 def _filter(filters: Iterable[Fields], kind: str) -> Fields:
-    """Return the filter of that type; an empty one if the symbol has none."""
+    """Return the filter of the type `kind`; an empty dict if the symbol has none."""
     return next((found for found in filters if found.get("filterType") == kind), {})
 
 
@@ -212,7 +215,7 @@ def _limit(filter_: Fields, name: str) -> Decimal | None:
 
 
 def _grid(listed: Fields, name: str) -> Decimal:
-    """Return the smallest step that the asset's precision allows, for a symbol without a filter that sets one."""
+    """Return the smallest step of an asset's precision. It is used if no filter sets a step."""
     precision = integer_or(listed, name, _DEFAULT_PRECISION)
     if not 0 <= precision <= 18:
         raise ProtocolViolation(f"{name}: no precision {precision}")
@@ -243,7 +246,10 @@ def _read_trade(trade: Fields) -> AccountTrade:
 
 
 def _own_id_name(order: Fields, amended: bool) -> str:
-    """Return the name of the field with the order's client id: a cancel has its own id in `clientOrderId`."""
+    """Return the name of the field that has the order's client id.
+
+    In the result of a cancel, `clientOrderId` is the id of the cancel, not of the order.
+    """
     return "origClientOrderId" if "origClientOrderId" in order and not amended else "clientOrderId"
 
 

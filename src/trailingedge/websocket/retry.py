@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 
 class Retry:
-    """Retry policy for requests over `api`. `peer` names the exchange for people; `server_ms` is its clock."""
+    """Repeats failed requests over `api`.
+
+    `peer` is the name of the exchange in messages; `server_ms` returns the exchange's time.
+    """
 
     def __init__(self, api: ApiClient, clock: Clock, server_ms: Callable[[], int], peer: str) -> None:
         self._api = api
@@ -40,14 +43,17 @@ class Retry:
                 reason, wait_s = str(error), self._requested_wait_s(error)
             if wait_s:
                 logger.warning(
-                    "start request waits before a retry peer=%r reason=%r wait_s=%.0f", self._peer, reason, wait_s
+                    "start-up request failed, exchange demands a pause peer=%r reason=%r wait_s=%.0f",
+                    self._peer,
+                    reason,
+                    wait_s,
                 )
                 await self._clock.sleep(wait_s + _PAUSE_S)
                 continue
             attempt += 1
             if attempt == _ATTEMPTS:
                 raise StartFailed(f"{self._peer} did not answer as needed, {_ATTEMPTS} times in a row: {reason}")
-            logger.warning("start request failed, trying again peer=%r reason=%r", self._peer, reason)
+            logger.warning("start-up request failed, trying again peer=%r reason=%r", self._peer, reason)
             # 1, 2, 4 and 8 s.
             await self._clock.sleep(_PAUSE_S * 2.0 ** (attempt - 1))
 

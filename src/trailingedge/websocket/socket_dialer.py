@@ -1,8 +1,8 @@
 """Client sockets: `dial` opens a WebSocket connection, `Backoff` spaces the attempts to open the next one.
 
-This module and `low_latency_transport` are the only ones that use the `websockets` library. All others get a `Socket`
-from a `Dial` that they are given, so that tests and simulations replace the network by memory. Reconnecting is the
-task of `connection_supervisor`.
+This module and `low_latency_transport` are the only ones that use the `websockets` library. All
+others get a `Dial` function, which returns a `Socket`, so that tests and simulations can replace
+the network by memory. Reconnecting is the task of `connection_supervisor`.
 
 A frame goes to the kernel as soon as it is written: messages are not compressed, and asyncio sets TCP_NODELAY on
 every TCP socket.
@@ -139,7 +139,7 @@ async def _close_quietly(connection: ClientConnection) -> None:
     try:
         await connection.close()
     except (WebSocketException, OSError) as error:
-        logger.debug("! close failed reason=%s", _reason_of(error))
+        logger.debug("! closing the socket failed reason=%s", _reason_of(error))
 
 
 @cache
@@ -149,9 +149,10 @@ def _tls_context() -> ssl.SSLContext:
 
 
 async def dial(url: str, *, low_latency: bool | None = None) -> Socket:
-    """Open a connection. Raises SessionLost when that fails, ConfigError for a proxy that cannot be used.
+    """Open a connection. Raises SessionLost if that fails, ConfigError if a proxy cannot be used.
 
-    `low_latency` chooses the implementation; by default the fast one, if the library's version is a tested one.
+    `low_latency` chooses the implementation. None chooses the low-latency one if it was tested with
+    the installed version of the library.
     """
     if low_latency is None:
         low_latency = is_tested_version(library_version)
@@ -226,9 +227,10 @@ class Backoff:
         return True
 
     def next_delay_s(self, lived_s: float, reason: str, *, unlimited: bool = False) -> float:
-        """Count one more failure, of a connection that lived `lived_s` (0: it never opened), and return the pause.
+        """Count one more failure and return the pause before the next attempt.
 
-        Raises ExchangeUnreachable when the retries are used up, unless `unlimited`.
+        The failed connection lived `lived_s`; 0 means that it never opened. Raises
+        ExchangeUnreachable when the retries are used up, unless `unlimited`.
         """
         self.reset_if_healthy(lived_s)
         self._failures += 1
@@ -251,15 +253,18 @@ class ViolationCount:
         self._times_s: deque[float] = deque(maxlen=limit)
 
     def add(self, violation: ProtocolViolation, now_s: float) -> None:
-        """Count one more. Raises SessionLost when the limit is reached."""
-        logger.warning("frame dropped reason=%s", violation)
+        """Log and count one more unreadable frame. Raises SessionLost when the limit is reached."""
+        logger.warning("unreadable frame dropped reason=%s", violation)
         self._times_s.append(now_s)
         if len(self._times_s) == self._times_s.maxlen and now_s - self._times_s[0] <= self._window_s:
             raise SessionLost(f"{len(self._times_s)} unreadable frames within {self._window_s:g} s")
 
 
 async def run_together(*jobs: Coroutine[Any, Any, None]) -> None:
-    """Run all `jobs` until one fails, and raise that error without its group; SessionLost only if there is no other."""
+    """Run all `jobs` until one fails, cancel the others, and raise the error without its group.
+
+    If several jobs fail, SessionLost is raised only if there is no other error.
+    """
     try:
         async with asyncio.TaskGroup() as tasks:
             for job in jobs:

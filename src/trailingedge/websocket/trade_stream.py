@@ -36,8 +36,9 @@ class PublicTrade:
 
 
 def read_trade(frame: str | bytes, symbol: str) -> PublicTrade | str | None:
-    """Return an `aggTrade` of `symbol`, the reason of a planned rotation, or None for any other frame.
+    """Return the trade in an `aggTrade` frame of `symbol`, or None for any other frame.
 
+    If the frame announces a shutdown of the server, return the reason for a rotation as text.
     Raises ProtocolViolation for a frame that cannot be read.
     """
     message = fields(decode(frame))
@@ -83,7 +84,7 @@ class TradeStream:
         await self._supervisor.run()
 
     def on_frame(self, frame: str | bytes, request_rotation: RotationCallback) -> None:
-        """Handle a frame of any connection: there are two during a rotation. Raises ProtocolViolation."""
+        """Handle a frame. During a rotation two connections call this. Raises ProtocolViolation."""
         trade = read_trade(frame, self._symbol)
         if isinstance(trade, str):
             request_rotation(trade)
@@ -120,7 +121,7 @@ class _TradeFrames:
             except ProtocolViolation as violation:
                 self._violations.add(violation, self._clock.now_s())
             except Exception:  # an error in a handler must not cut us off from the market
-                logger.exception("frame handler failed frame=%s", shown(frame))
+                logger.exception("trade frame handler failed frame=%s", shown(frame))
 
     async def open(self) -> None:
         """Return at once: the URL names the stream, so there is nothing to subscribe to."""
