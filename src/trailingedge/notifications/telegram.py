@@ -1,8 +1,9 @@
-"""The Telegram bot: alerts to the phone, and the owner's commands from it.
+"""The Telegram bot: sends alerts to the phone and takes the owner's commands from it.
 
-Nothing here can delay a tick or end the daemon. `send` puts a text into a bounded outbox and returns; one task for
-each chat sends, one more polls for commands, and each task tries again after failures of the network, of its chat or
-of Telegram. A wrong token is not tried again: it turns alerts off until `reconfigure`.
+Nothing here can delay a tick or end the daemon. `send` puts a text into a bounded outbox and
+returns. Each chat has a task that sends; one more task polls for commands. A task tries again after
+a failure of the network, of its chat or of Telegram. A wrong token is not tried again: alerts stay
+off until `reconfigure`.
 """
 
 import asyncio
@@ -27,11 +28,12 @@ Job = Callable[[], Awaitable[None]]
 
 
 class Telegram:
-    """An alert sink that sends to the owner's chat and to groups. Each message is headed by `title` ("PAPER ETHFDUSD").
+    """An alert sink that sends to the owner's chat and to groups.
 
-    Chats are ids as text, or @names. Commands are accepted only from the owner's chat, if it is a private chat,
-    and are passed to `obey`. Without a token or a chat nothing is sent. `connect` opens an HTTP client for the base
-    URL; tests pass one without sockets.
+    Each message begins with `title` ("PAPER ETHFDUSD"). A chat is given by its id as text, or by
+    its @name. Commands are accepted only from the owner's chat, and only if it is a private chat;
+    they are passed to `obey`. Without a token or a chat nothing is sent. `connect` makes an opener
+    of HTTP clients for a base URL; tests pass a substitute that opens no sockets.
     """
 
     def __init__(
@@ -68,13 +70,13 @@ class Telegram:
 
     @property
     def waiting(self) -> int:
-        """The number of alerts that wait, over all chats."""
+        """The number of alerts not sent yet, summed over all chats."""
         return sum(chat.waiting for chat in self._chats.values())
 
     def reconfigure(
         self, token: str | None, owner: str | None, groups: Sequence[str] = (), *, base_url: str = BOT_API
     ) -> None:
-        """Use these settings from now on. Alerts that wait for a chat that stays are kept."""
+        """Use these settings from now on. A chat in both old and new settings keeps its alerts."""
         settings = (token, owner, tuple(groups), base_url)
         # `on` is False after a refused token: then the same settings are tried again, since the token may work now.
         if settings == self._settings and self.on:
@@ -119,7 +121,7 @@ class Telegram:
             self._owner.send(text, logging.INFO)
 
     async def run(self) -> None:
-        """Send and poll until cancelled. Raises nothing else."""
+        """Send alerts and poll for commands until cancelled. Raises only CancelledError."""
         while True:
             self._changed.clear()
             lines = self._clients
@@ -157,7 +159,10 @@ class Telegram:
             self._changed.set()
 
     async def flush(self, within_s: float) -> None:
-        """Send what waits, for at most `within_s`; the rest is dropped. For the shutdown."""
+        """Send the waiting alerts at the shutdown.
+
+        Alerts not sent within `within_s` seconds are dropped.
+        """
         chats = list(self._chats.values())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s), asyncio.TaskGroup() as tasks:

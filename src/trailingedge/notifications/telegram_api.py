@@ -1,8 +1,8 @@
-"""A client of Telegram's Bot API: one request at a time, with a result or an exception that hides the token.
+"""A client of Telegram's Bot API. It sends one request at a time, and no exception shows the token.
 
-The token is part of every URL, so no URL is ever logged and no exception of the HTTP library leaves this module.
-After a failure the client is closed and the next request opens another: a late reply to an abandoned request must
-not be taken for the reply to the next one.
+The token is part of every URL, so no URL is ever logged and no exception of the HTTP library leaves
+this module. After a failure the HTTP client is closed, and the next request opens a new one.
+Otherwise a late reply to the failed request could be taken for the reply to the next request.
 """
 
 import asyncio
@@ -36,9 +36,10 @@ Connect = Callable[[], Awaitable["httpx.AsyncClient"]]
 
 
 class BotRefused(TrailingEdgeError):
-    """Telegram refused a request, with `code` and `text`. `wait_s` is its retry_after.
+    """Telegram refused a request, with `code` and `text`.
 
-    `moved_to` is the new id of a group that became a supergroup.
+    `wait_s` is Telegram's retry_after in seconds, or 0. `moved_to` is the new id of a group that
+    became a supergroup.
     """
 
     def __init__(self, code: int, text: str, *, wait_s: float = 0.0, moved_to: int | None = None) -> None:
@@ -50,7 +51,7 @@ class BotRefused(TrailingEdgeError):
 
     @property
     def token_is_wrong(self) -> bool:
-        """Whether no bot has this token. Telegram answers 404 if the token is malformed."""
+        """Whether Telegram rejects the token: 401 if no bot has it, 404 if it is malformed."""
         return self.code in (401, 404)
 
     @property
@@ -93,7 +94,7 @@ class Connector:
 
 
 async def _fail_to_connect(client: "httpx.AsyncClient") -> None:
-    """Try to connect to port 0, on which no server can listen."""
+    """Make the HTTP library load its modules, by a connection to port 0 that always fails."""
     async with client:
         with contextlib.suppress(Exception):
             await client.get("http://127.0.0.1:0/")
@@ -110,7 +111,11 @@ class BotApiClient:
         self._client: httpx.AsyncClient | None = None
 
     async def call(self, method: str, fields: Mapping[str, object], timeout_s: float) -> Any:
-        """The result of `method`, within `timeout_s` and a small grace. Raises BotRefused and BotUnreachable."""
+        """Call a Bot API method and return its result.
+
+        Raises BotRefused if Telegram refuses the request. Raises BotUnreachable if no usable reply
+        comes within `timeout_s` and a small grace.
+        """
         try:
             # The library's own time-out ends most requests, with a reason. This one ends those that trickle.
             async with asyncio.timeout(timeout_s + _GRACE_S):
@@ -153,7 +158,7 @@ class BotApiClient:
 
 
 async def _whole_body(response: "httpx.Response") -> bytes:
-    """The body of a reply. Raises BotUnreachable for a compressed or oversized one."""
+    """Return the body of a reply. Raises BotUnreachable if it is compressed or too long."""
     if response.headers.get("content-encoding", "identity") != "identity":
         raise BotUnreachable("a compressed reply that was not requested")
     body = b""
@@ -165,7 +170,11 @@ async def _whole_body(response: "httpx.Response") -> bytes:
 
 
 def _result(status: int, answer: bytes) -> Any:
-    """The result inside the Bot API's envelope. Raises BotRefused and BotUnreachable."""
+    """Return the `result` field of a Bot API reply.
+
+    Raises BotRefused if Telegram refused the request. Raises BotUnreachable for a server error, and
+    for a body that is no Bot API reply.
+    """
     try:
         body = json.loads(answer)
     except (ValueError, RecursionError):  # a proxy's page, not Telegram's reply
@@ -198,7 +207,7 @@ def _date(response: "httpx.Response") -> float | None:
 
 
 def _silence_addresses() -> None:
-    """Raise the library's loggers to WARNING: below it they log URLs, which contain the token."""
+    """Set the HTTP library's loggers to WARNING: at lower levels they log URLs with the token."""
     for name in _ADDRESS_LOGGERS:
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.level, logging.WARNING))

@@ -23,9 +23,10 @@ async def send_test_message(
     base_url: str = BOT_API,
     connect: Callable[[str], Connect] = Connector,
 ) -> Mapping[str, str | None]:
-    """Ask for the bot's name and send `text` to every chat. Return the problem of each step, or None for success.
+    """Request the bot's name, and send `text` to every chat.
 
-    A network failure is returned as a problem and not raised. No problem contains the token.
+    Return the problem of each step, by the step's name. None means that the step succeeded. A
+    network failure is returned as a problem and not raised. No problem contains the token.
     """
     client = BotApiClient(base_url, token, connect(base_url))
     problems: dict[str, str | None] = {}

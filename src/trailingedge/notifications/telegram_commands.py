@@ -46,7 +46,7 @@ class OwnerMessage:
 
 
 def read_message(update: object) -> OwnerMessage | None:
-    """The text message of an update in a private chat; None for any other update."""
+    """Return the text message in an update from a private chat; None for any other update."""
     match update:
         case {
             "message": {
@@ -61,21 +61,21 @@ def read_message(update: object) -> OwnerMessage | None:
 
 
 class ConfirmationCodes:
-    """One valid code at a time for each command."""
+    """Issues and checks confirmation codes. Each command has at most one valid code."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         self._valid: dict[str, tuple[str, float]] = {}
 
     def issue(self, command: str, now_s: float) -> str:
-        """A new code; the one before becomes invalid."""
+        """Return a new code for `command`. The code issued for `command` before becomes invalid."""
         # Four digits protect against an accidental tap. Strangers never get a code: only the owner's chat reaches this.
         code = str(self._rng.randrange(1000, 10_000))
         self._valid[command] = (code, now_s + CODE_VALID_S)
         return code
 
     def redeem(self, command: str, code: str, now_s: float) -> bool:
-        """Whether `code` is valid; a valid code is used up."""
+        """Return whether `code` is valid for `command`. A valid code can be redeemed only once."""
         valid, until_s = self._valid.get(command, ("", 0.0))
         # A wrong code does not invalidate the right one: a typing error can be corrected within the minute.
         if code != valid or now_s > until_s:

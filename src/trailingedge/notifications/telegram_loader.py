@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TelegramService:
-    """`Alerts` by Telegram, beginning with the first `configure` that has a token."""
+    """Sends alerts by Telegram, from the first `configure` call that has a token."""
 
     def __init__(self, *, title: str, obey: CommandSink, clock: Clock, chance: Random) -> None:
         self._title = title
@@ -25,7 +25,7 @@ class TelegramService:
         self._configured = asyncio.Event()
 
     def configure(self, token: str | None, owner: str | None, groups: Sequence[str], base_url: str | None) -> None:
-        """Use these settings from now on; without a `base_url` Telegram's own."""
+        """Use these settings from now on. If `base_url` is None, Telegram's own URL is used."""
         if self._telegram is None and not token:
             return
         # Imported late: a daemon without a bot never loads the HTTP library and its modules.
@@ -53,12 +53,12 @@ class TelegramService:
             self._telegram.send(text, level)
 
     async def run(self) -> None:
-        """Send and poll until cancelled."""
+        """Send alerts and poll for commands until cancelled."""
         await self._configured.wait()
         if self._telegram is not None:
             await self._telegram.run()
 
     async def flush(self, within_s: float) -> None:
-        """Send what waits, for at most `within_s`."""
+        """Send the waiting alerts, for at most `within_s` seconds."""
         if self._telegram is not None:
             await self._telegram.flush(within_s)

@@ -1,9 +1,10 @@
 """The outbox of one Telegram chat: it queues alerts and joins them into messages.
 
-Pure: the time is an argument. Alerts that arrive while a message is being sent, or while Telegram is unreachable,
-are joined into one message as far as they fit: a phone should not ring ten times for one incident, and Telegram
-limits the messages to a chat. The outbox is bounded: when it is full, the least important alert is dropped, the
-oldest of these first, and the next message says how many were dropped.
+Pure: the time is an argument. Alerts wait while a message is being sent or while Telegram is
+unreachable. Waiting alerts are joined into one message as far as they fit, because a phone should
+not ring ten times for one incident, and because Telegram limits the messages to a chat. When the
+outbox is full, the oldest alert of the lowest level is dropped, and the next message says how many
+alerts were dropped.
 """
 
 import html
@@ -42,13 +43,16 @@ class AlertMessage:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """Alerts that are sent together, oldest first, and how many were dropped before them."""
+    """Alerts that are sent together, oldest first. `left_out` alerts were dropped before them."""
 
     alerts: tuple[AlertMessage, ...]
     left_out: int = 0
 
     def text(self, title: str, now_ms: int, *, marked_up: bool) -> str:
-        """The text to send, as HTML for the Bot API's parse mode or plain: a mark, the title, the alerts."""
+        """Return the text to send: a mark for the highest level, the title and the alerts.
+
+        The text is HTML for the Bot API if `marked_up`, else plain text.
+        """
         head = mark(max(alert.level for alert in self.alerts)) + _title(title, marked_up=marked_up)
         texts = [_text(alert, now_ms, marked_up=marked_up) for alert in self.alerts]
         if len(self.alerts) == 1:
@@ -74,7 +78,7 @@ class Outbox:
         return len(self._alerts)
 
     def add(self, text: str, level: int, now_ms: int) -> None:
-        """Queue `text`. A repetition within a second is sent once."""
+        """Queue `text`, unless the same text was queued within the last second and still waits."""
         text = shortened(clean(text), MAX_ALERT_UNITS)
         if not text:
             return
@@ -91,7 +95,10 @@ class Outbox:
         self._drop_excess()
 
     def take(self) -> OutgoingMessage | None:
-        """Take as many alerts as fit into one message, oldest first; None when none waits."""
+        """Take as many alerts as fit into one message, oldest first.
+
+        Returns None if no alert waits.
+        """
         if not self._alerts:
             return None
         taken = [self._alerts.popleft()]
@@ -105,7 +112,7 @@ class Outbox:
         return OutgoingMessage(tuple(taken), left_out)
 
     def put_back(self, message: OutgoingMessage) -> None:
-        """Put the alerts of a message that was not sent back at the front of the queue."""
+        """Return the alerts of an unsent message to the front of the queue."""
         # To the front, in the old order: alerts are read in the order of events.
         self._alerts.extendleft(reversed(message.alerts))
         self._left_out += message.left_out
@@ -119,7 +126,7 @@ class Outbox:
 
 
 class SendRateLimit:
-    """The rate limit of a chat: a message a second, and twenty a minute to a group.
+    """The rate limit of a chat: one message per second, and for a group also twenty per minute.
 
     Source: the Bot API's FAQ, "My bot is hitting limits".
     """
@@ -177,13 +184,13 @@ def _title(title: str, *, marked_up: bool) -> str:
 
 
 def _text(alert: AlertMessage, now_ms: int, *, marked_up: bool) -> str:
-    """The text of an alert, after its time if it is old."""
+    """Return the text of an alert. If the alert is old, the text begins with the alert's time."""
     text = "\n".join(_marked_up(line) for line in alert.text.split("\n")) if marked_up else alert.text
     return _when(alert.at_ms, now_ms) + text
 
 
 def _marked_up(line: str) -> str:
-    """A line of HTML. A confirmation line becomes code, which a tap copies."""
+    """Return `line` as HTML. A confirmation line becomes a code element, which a tap copies."""
     return f"<code>{line}</code>" if _CONFIRMATION_LINE.fullmatch(line) else escaped(line)
 
 
@@ -195,5 +202,5 @@ def _when(at_ms: int, now_ms: int) -> str:
 
 
 def _cost(alert: AlertMessage) -> int:
-    """The most units that an alert takes in a message, with its mark, time and separator."""
+    """Return the most UTF-16 units that an alert can take, with its mark, time and separator."""
     return units(alert.text) + 3 + 24 + len(_SEPARATOR)

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class UpdatePoller:
-    """Passes the owner's messages to `commands`."""
+    """Fetches messages by long polling and passes the owner's messages to `commands`."""
 
     def __init__(
         self, line: BotApiClient, owner_id: int, commands: OwnerCommands, clock: Clock, chance: Random
@@ -97,7 +97,11 @@ class UpdatePoller:
                 continue
             # Both ids: a message in the owner's chat that another account sent would be a forgery.
             if message.chat_id != self._owner_id or message.sender_id != self._owner_id:
-                logger.debug("telegram message ignored chat=%d sender=%d", message.chat_id, message.sender_id)
+                logger.debug(
+                    "telegram message not from the owner ignored chat=%d sender=%d",
+                    message.chat_id,
+                    message.sender_id,
+                )
                 continue
             self._commands.handle(message.text, self._clock.now_s())
 
@@ -115,6 +119,6 @@ class UpdatePoller:
 
 
 def _number(update: object) -> int:
-    """The id of an update, -1 where it has none."""
+    """Return the id of an update, or -1 if the update has none."""
     number = update.get("update_id") if isinstance(update, dict) else None
     return number if isinstance(number, int) else -1

@@ -1,8 +1,8 @@
 """A Telegram chat: its outbox, its rate limit, and the task that sends to it.
 
-Each chat has its own rate limit, back-off and connection, so that a group that removed the bot or a request that
-hangs delays no other chat. A message whose outcome is unknown is sent again: an alert that comes twice is better
-than one that never comes.
+Each chat has its own rate limit, back-off and connection. So other chats are not delayed by a group
+that removed the bot, or by a request that hangs. A message whose outcome is unknown is sent again:
+an alert that comes twice is better than one that never comes.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class Chat:
             await self._pause(await self._deliver())
 
     async def drain(self, within_s: float) -> None:
-        """Send all that waits without regard to the rate limit, for at most `within_s`.
+        """Send all waiting alerts, ignoring the rate limit, for at most `within_s` seconds.
 
         Raises BotRefused when the token is wrong.
         """
@@ -103,7 +103,7 @@ class Chat:
             await self._clock.sleep(seconds)
 
     async def _deliver(self) -> float:
-        """Send what waits as one message. Returns the seconds to wait before the next."""
+        """Send waiting alerts as one message. Return the seconds until the next may be sent."""
         async with self._sending:
             message = self._outbox.take()
             if message is None:
@@ -131,7 +131,7 @@ class Chat:
             return 0.0
 
     async def _post(self, message: OutgoingMessage) -> None:
-        """Send as HTML, and as plain text if Telegram cannot parse that."""
+        """Send `message` as HTML, or as plain text if Telegram cannot parse the HTML."""
         now_ms = self._clock.unix_ms()
         fields = {"chat_id": self._address, "link_preview_options": {"is_disabled": True}}
         marked_up = fields | {"text": message.text(self._title, now_ms, marked_up=True), "parse_mode": "HTML"}
@@ -154,7 +154,7 @@ class Chat:
             logger.info("telegram chat usable again chat=%s", self.id)
 
     def _wait_after(self, refused: BotRefused) -> float:
-        """Handle a refusal of this chat. Returns the seconds to wait before the next message."""
+        """Handle Telegram's refusal of a message. Return the seconds until the next may be sent."""
         # A refusal is a reply, so Telegram is reachable.
         self._reachability.on_success()
         if refused.moved_to is not None:
@@ -164,10 +164,10 @@ class Chat:
             return MIN_GAP_S
         if refused.code == 429:
             wait_s = refused.wait_s or _DEFAULT_RETRY_AFTER_S
-            logger.info("telegram rate limit chat=%s retry_after_s=%g", self.id, wait_s)
+            logger.info("telegram rate limit reached chat=%s retry_after_s=%g", self.id, wait_s)
             return wait_s
         if refused.message_at_fault:
-            logger.warning("telegram refused an alert, the log file has it: %s", refused)
+            logger.warning("telegram refused an alert: %s; the alert is in the log file", refused)
             return 0.0
         if not self._unusable:
             self._unusable = True

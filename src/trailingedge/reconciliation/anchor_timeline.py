@@ -1,9 +1,14 @@
-"""Concludes the timeline from the account's past: which anchors were set, and which exit goes on.
+"""Derives the timeline from the account's past: which anchors were set, which exit to continue.
 
-There are three cases. If an exit order of ours is open, its exit goes on. If the newest exit is unfinished and no
-marker is newer, it depends: a hard stop goes on while there are funds to sell; any other exit goes on if a part of it
-was filled, and else it is dropped. In all other cases the last finished exit, or a newer marker, gives the anchor. If
-a fact cannot be proven, the careful value is used and an alert reports it.
+A marker is an order of ours that was placed and cancelled only to record an anchor in its id. There
+are three cases:
+
+- An exit order of ours is open: its exit continues.
+- The newest exit is unfinished and no marker is newer. The exit continues if there are funds to
+  sell and if it is a hard stop or partly filled. Otherwise it is dropped.
+- In all other cases the last finished exit, or a newer marker, gives the anchor.
+
+If a fact cannot be proven, the careful value is used and an alert reports it.
 """
 
 from collections.abc import Sequence
@@ -28,7 +33,7 @@ TimelineEntry = HistoricalExit | AnchorMarker
 
 @dataclass(frozen=True, slots=True)
 class CurrentPosition:
-    """Balances, prices and rules now. `market_ms` is market time."""
+    """The present balances, prices and symbol rules. `market_ms` is the present market time."""
 
     rules: SymbolRules
     params: StrategyParams
@@ -37,17 +42,20 @@ class CurrentPosition:
     market_ms: int
 
     def tradable(self, regime: Regime) -> bool:
-        """Whether the holdings of `regime` are enough for one order."""
+        """Whether we hold enough of the asset of `regime` for one order."""
         return is_tradable(regime, self.holdings, self.top, self.params)
 
     def exit_price(self, regime: Regime) -> float:
-        """The price that leaves `regime` at once."""
+        """The price for leaving `regime` at once: the bid in BASE, the ask in QUOTE."""
         return float(self.top.bid if regime is Regime.BASE else self.top.ask)
 
 
 @dataclass(frozen=True, slots=True)
 class PositionChange:
-    """We entered `regime` at `price`, in quote per base. `shuts_gate` tells whether a filled hard stop caused this."""
+    """We entered `regime` at `price`, in quote per base.
+
+    `shuts_gate` is True if a filled hard stop caused the change.
+    """
 
     market_ms: int
     regime: Regime
@@ -61,9 +69,11 @@ class PositionChange:
 
 @dataclass(frozen=True, slots=True)
 class PositionTimeline:
-    """The anchors, oldest first; the exits since the first of them; the exit still in progress, if any.
+    """The account's past as position changes and exits, oldest first.
 
-    `marker_needed`: no exit of ours and no marker proves the last anchor. `alerts` are sentences.
+    Each of `changes` sets an anchor. `exits` begin with the newest finished exit, if there is one.
+    `active_exit` is the exit still in progress, or None. `marker_needed` means that neither an exit
+    of ours nor a marker proves the last anchor. `alerts` are sentences for the operator.
     """
 
     changes: tuple[PositionChange, ...] = ()
@@ -75,7 +85,7 @@ class PositionTimeline:
 
 
 def reconstruct(history: ExitHistory, now: CurrentPosition) -> PositionTimeline:
-    """Conclude the timeline from `history` and the present position."""
+    """Derive the timeline from `history` and the present position."""
     finished = newest_finished(history.exits, now.rules)
     # Older exits are covered by the newest finished one: its fills alone give the side, the anchor and the gate.
     exits = history.exits if finished is None else history.exits[history.exits.index(finished) :]
@@ -98,12 +108,12 @@ def reconstruct(history: ExitHistory, now: CurrentPosition) -> PositionTimeline:
 
 
 def entry_order_id(entry: TimelineEntry) -> int:
-    """The order id by which entries are sorted: the exchange's own sequence."""
+    """Return the order id that sorts entries by time: the exchange's order ids ascend."""
     return entry.last_order_id if isinstance(entry, HistoricalExit) else entry.order_id
 
 
 def _active_exit(entries: Sequence[TimelineEntry], now: CurrentPosition) -> HistoricalExit | None:
-    """Find the exit that goes on; None if no exit does."""
+    """Return the exit to continue; None if there is no such exit."""
     for entry in reversed(entries):
         if isinstance(entry, HistoricalExit) and entry.open_order is not None:
             return entry
@@ -119,7 +129,10 @@ def _active_exit(entries: Sequence[TimelineEntry], now: CurrentPosition) -> Hist
 def position_changes(
     entries: Sequence[TimelineEntry], active_exit: HistoricalExit | None, rules: SymbolRules
 ) -> list[PositionChange]:
-    """List the position changes, and so the anchors, that these entries caused. The entries come oldest first."""
+    """List the position changes that `entries` caused. Each change sets an anchor.
+
+    `entries` come oldest first.
+    """
     changes = []
     # Each entry is judged with the one after it: what an unfinished exit led to shows in what the next exit sold.
     for entry, later in pairwise([*entries, None]):
@@ -142,7 +155,11 @@ def position_changes(
 def _with_side_of_exit(
     timeline: PositionTimeline, active_exit: HistoricalExit, foreign_fills: Sequence[AccountTrade], now: CurrentPosition
 ) -> PositionTimeline:
-    """The timeline, changed to end in the regime that the active exit sells, even where the anchors differ."""
+    """Return the timeline, ending in the regime that `active_exit` sells.
+
+    If its last anchor belongs to the other regime, a change is added. A foreign fill gives the
+    price of the change; without such a fill, the market's price is taken and an alert says so.
+    """
     regime = active_exit.sold_regime
     last = timeline.changes[-1] if timeline.changes else None
     if last is not None and last.regime is regime:
@@ -154,7 +171,8 @@ def _with_side_of_exit(
         return replace(timeline, changes=(*timeline.changes, _change_by_foreign_fill(fill, regime)), marker_needed=True)
     change = PositionChange(now.market_ms, regime, now.exit_price(regime))
     changed = _with_alert(
-        timeline, "restart: the exit in progress is known, its anchor is not; taking the market's price"
+        timeline,
+        "restart: the exit in progress has no anchor on record; taking the market's price",
     )
     return replace(changed, changes=(*timeline.changes, change), marker_needed=True)
 
@@ -162,9 +180,10 @@ def _with_side_of_exit(
 def _after_foreign_fills(
     timeline: PositionTimeline, foreign_fills: Sequence[AccountTrade], now: CurrentPosition
 ) -> PositionTimeline:
-    """Return the timeline, extended if a trade by hand sold our holdings: the fill of this trade gives the anchor.
+    """Return the timeline, with a change added if a trade by hand sold our holdings.
 
-    If no such fill is known, the first tick notices the change and sets the anchor.
+    The fill of this trade gives the anchor. If no such fill is known, nothing is added: the first
+    tick notices the change and sets the anchor.
     """
     last = timeline.changes[-1]
     # Still there, or everything withdrawn: no change of side.
@@ -179,7 +198,7 @@ def _after_foreign_fills(
 
 
 def _newest_fill_into(foreign_fills: Sequence[AccountTrade], regime: Regime, since_ms: int) -> AccountTrade | None:
-    """The newest foreign fill that brought us into `regime`."""
+    """Return the newest foreign fill since `since_ms` that brought us into `regime`, or None."""
     side = regime.other.exit_side
     return next((fill for fill in reversed(foreign_fills) if fill.side is side and fill.time_ms >= since_ms), None)
 

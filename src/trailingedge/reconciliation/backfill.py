@@ -1,4 +1,4 @@
-"""Fetches the klines since our anchors: whole klines with their channels, and finer ones for partly counted klines."""
+"""Fetches the klines since our anchors, and finer klines for times that whole ones do not cover."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,14 +20,20 @@ _UNITS_MS: Final = {
 
 
 class FetchKlines(Protocol):
-    """Fetches the closed klines of an interval within both times, oldest first. Raises as any request does."""
+    """Fetches the closed klines of `interval` from `from_ms` to `until_ms`, oldest first.
+
+    Raises the same errors as any request to the exchange.
+    """
 
     async def __call__(self, interval: str, from_ms: int, until_ms: int) -> Sequence[Kline]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class BackfillSpec:
-    """Describes the strategy's klines: `interval`, and `channel`, which makes a channel that `warm_up` klines fill."""
+    """The strategy's kline interval and channel.
+
+    `channel` makes an empty channel, which is full after `warm_up` klines.
+    """
 
     interval: str
     warm_up: int
@@ -35,17 +41,19 @@ class BackfillSpec:
 
 
 def interval_length_ms(interval: str) -> int:
-    """The length of a kline, a month as 31 days."""
+    """Return the length of a kline in milliseconds. A month counts as 31 days."""
     return int(interval[:-1]) * _UNITS_MS[interval[-1]]
 
 
 async def klines_since(
     changes_ms: Sequence[int], market_ms: int, fetch: FetchKlines, spec: BackfillSpec
 ) -> tuple[list[ClosedKline], list[Kline]]:
-    """Fetch the klines that closed after the first of `changes_ms`, and finer klines after the last of `changes_ms`.
+    """Fetch whole klines since the first of `changes_ms`, and finer klines since the last one.
 
-    The finer klines fill the two gaps that whole klines leave: from the last change to the end of the kline in which it
-    happened, and from the end of the last closed kline until now.
+    `changes_ms` are the times of position changes. Whole klines are returned if they closed after
+    the first change. The finer klines fill the two gaps that whole klines leave after the last
+    change: until the end of the kline in which the change happened, and from the end of the last
+    closed kline until now.
     """
     if not changes_ms:
         return [], []
@@ -67,7 +75,10 @@ async def klines_since(
 
 
 async def days_since(since_ms: int, market_ms: int, fetch: FetchKlines) -> list[Kline]:
-    """Whole days after that time and finer klines around them: enough for a high, with few requests."""
+    """Fetch whole days after `since_ms`, and finer klines before the first and after the last day.
+
+    This is enough to find the high, and takes few requests.
+    """
     days = [*await fetch("1d", since_ms, market_ms)]
     if not days:
         return await _fine_klines(fetch, since_ms, market_ms)

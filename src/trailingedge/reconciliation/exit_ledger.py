@@ -21,14 +21,17 @@ EXIT_KINDS: Final = frozenset(
 
 
 def exit_id(client_order_id: str) -> ClientOrderId | None:
-    """The parts of the client order id of an exit order of ours; None for jumpstarts, markers and foreign orders."""
+    """Parse the client order id of an exit order of ours.
+
+    Returns None for the id of a jumpstart, of a marker or of a foreign order.
+    """
     own = own_id(client_order_id)
     return own if own is not None and own.kind in EXIT_KINDS else None
 
 
 @dataclass(frozen=True, slots=True)
 class ExitTotals:
-    """The totals of one exit of ours that is over, whether it sold everything or not.
+    """The totals of one ended exit of ours, whether or not it sold everything.
 
     `fees` are the commissions by asset. `ended_ms` is the market time of the exit's last fill.
     """
@@ -67,7 +70,7 @@ class ExitLedger:
 
     @property
     def late(self) -> list[int]:
-        """Exits that were closed and have further fills."""
+        """The numbers of exits that received a fill after they were closed."""
         return [number for number in self._open if number in self._closed]
 
     def on_report(self, report: ExecutionReport) -> None:
@@ -100,7 +103,10 @@ class ExitLedger:
         )
 
     def close(self, number: int) -> ExitTotals | None:
-        """Close the exit `number` and return its totals; None if it has no fills that were not returned before."""
+        """Close the exit `number` and return the totals of its fills since any earlier close.
+
+        Returns None if there are no such fills.
+        """
         self._newest = max(self._newest, number)
         fills = self._open.pop(number, None)
         self._closed.setdefault(number, set()).update(() if fills is None else fills.trades)
@@ -141,7 +147,10 @@ class ExitLedger:
 
 
 def exit_totals(trades: Iterable[tuple[int, AccountTrade]]) -> tuple[ExitTotals, ...]:
-    """The exits behind fills that come with the number of their exit, in any order; the oldest exit first."""
+    """Add up `trades`, each given with the number of its exit, in any order.
+
+    Returns the totals of each exit, the oldest exit first.
+    """
     ledger = ExitLedger()
     numbers = set()
     for number, trade in trades:

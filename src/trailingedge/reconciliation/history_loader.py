@@ -51,10 +51,10 @@ T = TypeVar("T")
 
 
 class HistoryApi(Protocol):
-    """The account requests that reading takes. Each raises RequestRefused, OutcomeUnknown, ProtocolViolation or
-    SessionLost.
+    """The account requests that reading the past needs.
 
-    Rows come oldest first. A call without arguments that narrow the range returns the newest rows.
+    Each raises RequestRefused, OutcomeUnknown, ProtocolViolation or SessionLost. Rows come oldest
+    first. A call that names no id and no time returns the newest rows.
     """
 
     async def order_status(self, order_id: int | None, client_order_id: str = "") -> OrderRecord: ...
@@ -72,11 +72,12 @@ class HistoryApi(Protocol):
 
 
 class HistoryReader:
-    """Pages of orders and trades, each kept by its id.
+    """Reads orders and trades page by page, and keeps the orders by id.
 
-    `known` are orders that were read before and may be newer than any list. With `on_wait`, a request that meets a
-    temporary rejection is repeated after a wait, and `on_wait` gets a line about it. Without `on_wait`, the rejection
-    is raised. `on_progress` gets a line for each page.
+    `known` are orders that were read before; no row of a list replaces them, because a list may
+    lag. If `on_wait` is given, a request that meets a temporary rejection is repeated after a wait,
+    and `on_wait` gets a line about the wait. Without `on_wait`, the rejection is raised.
+    `on_progress` gets a line for each page.
     """
 
     def __init__(
@@ -97,11 +98,14 @@ class HistoryReader:
         self._on_progress = on_progress
 
     async def newest_orders(self) -> Sequence[OrderRecord]:
-        """The last page of the order list."""
+        """Read and return the newest page of the order list."""
         return self._add(await self.request(self._api.all_orders))
 
     async def list_orders(self, from_id: int, before_id: int | None = None, *, pages: int) -> bool:
-        """Read all orders from `from_id` on, up to `before_id` where one is given; False where `pages` were too few."""
+        """Read all orders from `from_id` on; if `before_id` is given, only orders before it.
+
+        Returns False if `pages` pages were not enough to read them all.
+        """
         after = from_id
         for _ in range(pages):
             if before_id is not None and after >= before_id:
@@ -114,10 +118,11 @@ class HistoryReader:
         return before_id is not None and after >= before_id
 
     async def look_up(self, order_id: int, asks: int = 1) -> OrderRecord | None:
-        """One order by its id; None where the exchange does not show it.
+        """Return one order by its id; None if the exchange does not show it.
 
-        With more than one of `asks`, the order list is read too, which may know better, and both are repeated after
-        a pause while the answer is that the order does not exist.
+        If `asks` is more than 1, the order list is read too, because it may show an order that the
+        query does not. Both are repeated after a pause, up to `asks` times, while the exchange
+        answers that the order does not exist.
         """
         for attempt in range(asks):
             if attempt:
@@ -127,7 +132,7 @@ class HistoryReader:
             except RequestRefused as rejected:
                 if rejected.code in TRANSIENT_CODES:
                     raise
-                logger.warning("order of the trade list not found order_id=%d: %s", order_id, rejected)
+                logger.warning("order of a past trade could not be read order_id=%d: %s", order_id, rejected)
                 absent = rejected.code == _NO_SUCH_ORDER
             else:
                 self._add([order])
@@ -140,15 +145,16 @@ class HistoryReader:
         return None
 
     async def trades_until(self, end_ms: int | None, limit: int = PAGE) -> Sequence[AccountTrade]:
-        """The newest trades up to that time, oldest first; up to now where it is None."""
+        """Return the newest trades up to `end_ms`, oldest first. If `end_ms` is None, up to now."""
         if end_ms is None:
             return await self.request(partial(self._api.my_trades, limit=limit))
         return await self.request(partial(self._api.my_trades, end_ms=end_ms, limit=limit))
 
     async def trades_since(self, start_ms: int, *, pages: int) -> tuple[list[AccountTrade], bool]:
-        """All trades from that time on, and whether `pages` were enough for them.
+        """Return all trades from `start_ms` on, and whether `pages` pages were enough to read them.
 
-        The first page is found by time, the others by trade id: many trades may share a millisecond.
+        The first page is found by time, the others by trade id: many trades may share a
+        millisecond.
         """
         page = await self.request(partial(self._api.my_trades, start_ms=start_ms, limit=PAGE))
         found = list(page)
@@ -161,7 +167,10 @@ class HistoryReader:
         return found, False
 
     async def request(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Return the reply to `ask`. With `on_wait`, wait and ask again after a temporary rejection."""
+        """Send a request by calling `ask`, and return the reply.
+
+        With `on_wait`, a request that meets a temporary rejection is repeated after a wait.
+        """
         for _ in range(_WAITS if self._on_wait is not None else 0):
             try:
                 return await ask()
@@ -179,11 +188,11 @@ class HistoryReader:
         except RequestRefused as rejected:
             if rejected.code in TRANSIENT_CODES:
                 raise
-            logger.warning("order list not read order_id=%d: %s", order_id, rejected)
+            logger.warning("order list could not be read from_order_id=%d: %s", order_id, rejected)
         return order_id in self.orders
 
     def _add(self, orders: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
-        """Keep `orders`, but for those that were known before: a list may lag behind them."""
+        """Store and return `orders`. Orders in `known` are not replaced, because a list may lag."""
         self.orders.update((order.order_id, order) for order in orders if order.order_id not in self._known)
         return orders
 
@@ -197,10 +206,11 @@ async def read_history(
     *,
     back_to_ms: int | None = None,
 ) -> ExitHistory:
-    """Our exits and markers up to `market_ms`; `known` as for `HistoryReader`.
+    """Read our past exits and markers. `market_ms` is the present market time.
 
-    Trades are read back at most 30 days, and only to our newest finished exit unless `back_to_ms` is earlier. Raises
-    the errors of `HistoryApi`; a rejected look-up of a single order is raised only if the rejection is temporary.
+    Trades are read back at most 30 days, and only to our newest finished exit unless `back_to_ms`
+    is earlier. `known` are orders that were read before. Raises the errors of `HistoryApi`; a
+    rejected look-up of a single order is raised only if the rejection is temporary.
     """
     search = _ExitSearch(HistoryReader(api, clock, known), rules)
     await search.begin()
@@ -209,7 +219,7 @@ async def read_history(
 
 
 class _ExitSearch:
-    """The search, backwards through the trades, for the newest finished exit."""
+    """Searches the trades backwards for the newest finished exit."""
 
     def __init__(self, reader: HistoryReader, rules: SymbolRules) -> None:
         self._reader = reader
@@ -225,7 +235,7 @@ class _ExitSearch:
         self._listed_from = min((order.order_id for order in newest), default=0) if len(newest) >= PAGE else 0
 
     async def walk_back(self, horizon_ms: int, back_to_ms: int | None) -> None:
-        """Read trades, the newest first, until a finished exit is complete."""
+        """Read trades, newest first, until all trades of a finished exit were read."""
         trades = self._reader.trades
         end_ms: int | None = None
         number: int | None = None
@@ -254,7 +264,10 @@ class _ExitSearch:
             await self._list_from(1)  # our first start wrote a marker, so there must be one
 
     def history(self) -> ExitHistory:
-        """Return the result: all exits that were read, and markers and foreign fills since the newest finished one."""
+        """Return all exits that were read.
+
+        The result also has the markers and foreign fills since the newest finished exit.
+        """
         exits = self._exits()
         finished = newest_finished(exits, self._rules)
         since = 0 if finished is None else finished.last_order_id
@@ -271,7 +284,10 @@ class _ExitSearch:
         )
 
     def _orders_not_shown(self) -> list[str]:
-        """One sentence for all orders that the exchange does not show, for there may be many."""
+        """Return one sentence about all orders that the exchange does not show, in a list.
+
+        The list is empty if there are no such orders.
+        """
         if not self._not_shown:
             return []
         orders = f"{len(self._not_shown)} orders" if len(self._not_shown) > 1 else "an order"
@@ -290,7 +306,10 @@ class _ExitSearch:
         return order is not None and is_own(order.client_order_id)
 
     async def _has_finished_exit(self) -> bool:
-        """Whether a finished exit was read, with its trades and every order of ours since."""
+        """Return whether a finished exit was read with its fills.
+
+        Before that, all orders since the oldest exit with fills are read.
+        """
         filled = [exit_.first_order_id for exit_ in self._exits() if exit_.fills]
         if filled:
             # Without the orders between, an exit that was never filled would be missing from the history.
@@ -299,7 +318,7 @@ class _ExitSearch:
         return finished is not None and bool(finished.fills)
 
     async def _exit_of(self, trade: AccountTrade) -> int | None:
-        """The number of the exit that made this trade; None for a foreign one."""
+        """Return the number of the exit that made `trade`; None if no exit of ours made it."""
         order = self._reader.orders.get(trade.order_id)
         if order is None:
             order = await self._look_up(trade.order_id)
@@ -310,7 +329,7 @@ class _ExitSearch:
         if order_id in self._not_shown:
             return None
         if self._looked_up == _LOOK_UPS:
-            self._problem(f"more than {_LOOK_UPS} orders to look up: older trades count as foreign")
+            self._problem(f"restart: only {_LOOK_UPS} past orders were looked up; older trades count as foreign")
         if self._looked_up >= _LOOK_UPS:
             return None
         self._looked_up += 1
@@ -322,7 +341,7 @@ class _ExitSearch:
     async def _list_from(self, order_id: int) -> None:
         """Read all orders from `order_id` on that were not listed yet; note a problem if they are too many."""
         if not await self._reader.list_orders(order_id, self._listed_from, pages=_ORDER_PAGES):
-            self._problem("more orders since the last finished exit than can be read")
+            self._problem("restart: too many orders since the last finished exit; some orders were not read")
         self._listed_from = min(self._listed_from, order_id)
 
     def _problem(self, text: str) -> None:

@@ -1,7 +1,7 @@
-"""The values of the account's past: exits, anchor markers, and the history that they make.
+"""Value types of the account's past: exits, anchor markers, and the history that contains them.
 
-A client order id names the exit of an order and why it was placed; order ids give the order in which things
-happened. All times are market time.
+The client order id of an order tells to which exit the order belongs and why it was placed. The
+exchange's order ids ascend, so they sort orders by time. All times are market time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,10 @@ class HistoricalExit:
 
     @property
     def kind(self) -> ExitKind:
-        """The kind of its newest order, ignoring taker escapes; but a hard stop if any of its orders was one."""
+        """The kind of the newest order. If any order was a hard stop, the exit is a hard stop.
+
+        Taker escapes are ignored.
+        """
         kinds = [own.kind for order in self.orders if (own := own_id(order.client_order_id)) is not None]
         # An order on the book keeps the id that it was placed with until it is replaced, so a later order of another
         # kind does not undo a hard stop.
@@ -45,22 +48,22 @@ class HistoricalExit:
 
     @property
     def sold_regime(self) -> Regime:
-        """The side that it sells."""
+        """The regime that the exit leaves: BASE for a SELL, QUOTE for a BUY."""
         return Regime.BASE if self.side is Side.SELL else Regime.QUOTE
 
     @property
     def base(self) -> Decimal:
-        """Base filled in all its orders."""
+        """The filled base quantity, summed over all orders of the exit."""
         return sum((order.filled_quantity for order in self.orders), ZERO)
 
     @property
     def quote(self) -> Decimal:
-        """Quote filled in all its orders."""
+        """The filled quote amount, summed over all orders of the exit."""
         return sum((order.filled_quote or ZERO for order in self.orders), ZERO)
 
     @property
     def average_price(self) -> float:
-        """Quote per base over all its fills; only where something was filled."""
+        """The average fill price in quote per base. Valid only if something was filled."""
         return float(self.quote / self.base)
 
     @property
@@ -73,28 +76,35 @@ class HistoricalExit:
 
     @property
     def began_ms(self) -> int:
-        """When its first order was placed, as far as the exchange shows it."""
+        """The creation time of the first order, or its update time if no creation time is known."""
         first = self.orders[0]
         return first.time_ms if first.created_ms is None else first.created_ms
 
     @property
     def ended_ms(self) -> int:
-        """The last change of its last order."""
+        """The time of the newest change to any order of the exit."""
         return max(order.time_ms for order in self.orders)
 
     @property
     def last_fill_ms(self) -> int:
-        """The time of its last fill; where its trades are not known, the last change of a filled order."""
+        """The time of the last fill.
+
+        If no trades of the exit are known, the time of the last change to an order with fills.
+        """
         known = [fill.time_ms for fill in self.fills]
         return max(known or [order.time_ms for order in self.orders if order.filled_quantity] or [self.ended_ms])
 
     @property
     def open_order(self) -> OrderRecord | None:
-        """Its newest order on the book."""
+        """The newest order of the exit that is still on the book, or None."""
         return next((order for order in reversed(self.orders) if is_open(order)), None)
 
     def is_finished(self, rules: SymbolRules) -> bool:
-        """Whether it sold all that it could: its last order filled, or what is left of that is too small to place."""
+        """Whether the exit sold all that it could.
+
+        This is the case if its last order is filled, or if the unfilled rest of that order is too
+        small to place.
+        """
         last = self.orders[-1]
         if self.open_order is not None or not self.base:
             return False
@@ -106,7 +116,10 @@ class HistoricalExit:
 
 @dataclass(frozen=True, slots=True)
 class AnchorMarker:
-    """An anchor that a marker order recorded. The marker order's side is the side of an exit from `regime`."""
+    """An anchor that a marker order recorded at the exchange.
+
+    A marker order to SELL records regime BASE, and one to BUY records regime QUOTE.
+    """
 
     number: int
     order_id: int
@@ -117,10 +130,12 @@ class AnchorMarker:
 
 @dataclass(frozen=True, slots=True)
 class ExitHistory:
-    """The account's past as shown by the exchange, oldest first, back to our newest finished exit or as far as read.
+    """The account's past as the exchange shows it, oldest first.
 
-    `foreign_fills` are the fills of foreign orders since then. `problems` are sentences about data that could not be
-    read. `is_empty` tells that the exchange shows no exit and no marker of ours, and that reading had no problem.
+    It reaches back to our newest finished exit, or as far as could be read. `foreign_fills` are the
+    fills of foreign orders since that exit. `problems` are sentences about data that could not be
+    read. `is_empty` is True if the exchange shows no exit and no marker of ours, and reading had no
+    problem.
     """
 
     exits: tuple[HistoricalExit, ...] = ()
@@ -145,14 +160,15 @@ class ExitHistory:
 
 
 def is_open(order: OrderRecord) -> bool:
-    """Whether the order is on the book, as far as is known."""
+    """Whether the order counts as open: its status is not final, or unknown."""
     return order.status is None or not order.status.final
 
 
 def group_into_exits(orders: Iterable[OrderRecord], fills: Sequence[AccountTrade]) -> tuple[HistoricalExit, ...]:
-    """The exits behind these orders, sorted by their last order id; foreign orders are left out.
+    """Group `orders` and `fills` into exits, sorted by the exits' last order ids.
 
-    The quote sum of an order is taken from its trades where the order itself does not have it.
+    Foreign orders are left out. If an order does not have its quote sum, the sum is computed from
+    its trades.
     """
     by_order: dict[int, list[AccountTrade]] = {}
     for fill in fills:
@@ -167,7 +183,10 @@ def group_into_exits(orders: Iterable[OrderRecord], fills: Sequence[AccountTrade
 
 
 def exit_of_order(source: ExecutionReport | OrderRecord) -> HistoricalExit:
-    """The exit behind one order of ours, where no other is known. Raises ValueError for any other order."""
+    """Return an exit that consists of this one order.
+
+    Raises ValueError if it is not an exit order of ours.
+    """
     own = exit_id(source.client_order_id)
     if own is None or source.side is None:
         raise ValueError(f"not an exit order of ours: {source.client_order_id}")
@@ -189,7 +208,7 @@ def exit_of_order(source: ExecutionReport | OrderRecord) -> HistoricalExit:
 
 
 def find_markers(orders: Iterable[OrderRecord], tick_size: Decimal) -> tuple[AnchorMarker, ...]:
-    """The markers among these orders, in the order in which they were written; unreadable ones are left out."""
+    """Return the markers among `orders`, oldest first. Unreadable markers are left out."""
     markers = []
     for order in sorted(orders, key=lambda order: order.order_id):
         own = own_id(order.client_order_id)
@@ -203,7 +222,10 @@ def find_markers(orders: Iterable[OrderRecord], tick_size: Decimal) -> tuple[Anc
 
 
 def newest_finished(exits: Sequence[HistoricalExit], rules: SymbolRules) -> HistoricalExit | None:
-    """Find the newest exit that sold everything, or that changed our side as the next exit shows; None without one."""
+    """Return the newest exit that sold everything or changed our side; None without such an exit.
+
+    An exit changed our side if the next exit sells the other side.
+    """
     later: HistoricalExit | None = None
     for exit_ in reversed(exits):
         # Either way the fills of this exit give the anchor of the next one, so nothing older is needed.
@@ -214,7 +236,10 @@ def newest_finished(exits: Sequence[HistoricalExit], rules: SymbolRules) -> Hist
 
 
 def changed_side(exit_: HistoricalExit, later: HistoricalExit | None) -> bool:
-    """Whether `exit_` has changed our side, even if it sold only a part: then the next exit sells the other side."""
+    """Whether `exit_` changed our side: it has fills, and the next exit sells the other side.
+
+    It may have sold only a part.
+    """
     return bool(exit_.base) and later is not None and later.side is not exit_.side
 
 
@@ -228,7 +253,11 @@ def _by_trade_id(trade: AccountTrade) -> int:
 
 
 def _with_quote(order: OrderRecord, fills: Mapping[int, list[AccountTrade]]) -> OrderRecord:
-    """The order with its quote sum: its own, that of its trades, or as a maker's at its own price."""
+    """Return the order with its quote sum.
+
+    If the order does not have the sum, it is added up from the order's trades. If not all trades
+    are known, it is the filled quantity times the order's price.
+    """
     if order.filled_quote is not None:
         return order
     its_fills = fills.get(order.order_id, ())

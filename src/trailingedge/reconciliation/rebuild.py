@@ -1,7 +1,8 @@
-"""Rebuilds the strategy's state after a restart: folds past position changes and klines through the strategy's code.
+"""Rebuilds the strategy's state after a restart: runs the strategy's code over the past.
 
-The fold updates the high and the gate, and never starts an exit. The first live tick begins with its result. The
-report runs the same fold to show the values of anchor, high, trail and stop at each close.
+This run, the fold, takes past position changes and klines in order. It updates the high and the
+gate, and never starts an exit. The first live tick begins with the resulting state. The report uses
+the same fold to show anchor, high, trail and stop at each close.
 """
 
 from collections import deque
@@ -34,10 +35,10 @@ def rebuild(
 
 
 class HistoryFold:
-    """Folds closed klines in one pass, together with the position changes and exits of an account's past.
+    """Runs the strategy once over an account's past: closed klines, position changes and exits.
 
-    `state` is the strategy's state after the klines so far. `changes` come oldest first. The exit `unfinished` has
-    begun and counts as still in progress at every later time.
+    `state` is the strategy's state after the klines so far. `changes` come oldest first. The exit
+    `unfinished` counts as still in progress at every time after its beginning.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class HistoryFold:
         self._bars = BarFold(params)
 
     def close(self, closed: ClosedKline) -> None:
-        """Apply everything up to the end of this kline, then the kline itself."""
+        """Apply the position changes up to the end of this kline, then the kline itself."""
         close_ms = closed.kline.close_ms
         self.advance(close_ms)
         if self.state.regime is None:
@@ -65,20 +66,23 @@ class HistoryFold:
         self.state = self._bars.apply(self.state, closed)
 
     def advance(self, until_ms: int | None) -> None:
-        """Apply the position changes up to that time; all of them where it is None."""
+        """Apply the position changes up to `until_ms`; all changes if `until_ms` is None."""
         while self.changes and (until_ms is None or self.changes[0].market_ms <= until_ms):
             change = self.changes.popleft()
             self.state = enter_side(self.state, change.side, change.market_ms)
 
     def as_active(self, exit_: HistoricalExit) -> ActiveExit:
-        """`exit_` as the strategy's own value; why it is being cancelled is kept from one kline to the next."""
+        """Convert `exit_` to the strategy's type.
+
+        If the exit is being cancelled, the reason is kept from the state so far.
+        """
         before = self.state.exit
         ending = before.ending if before is not None and before.number == exit_.number else None
         sold = exit_.base if exit_.side is Side.SELL else exit_.quote
         return ActiveExit(exit_.kind, exit_.side, exit_.number, exit_.began_ms, ending=ending, accounted=sold)
 
     def _exit_at(self, market_ms: int) -> ActiveExit | None:
-        """Find the exit in progress at `market_ms`, if any. A QUOTE stop that shuts the gate cancels a buy."""
+        """Return the exit in progress at `market_ms`, or None."""
         while self._exits and self._is_over(self._exits[0], market_ms):
             self._exits.popleft()
         found = None
@@ -94,7 +98,7 @@ class HistoryFold:
 
 
 class _RestartFold(HistoryFold):
-    """The fold of a restart: fine klines beside whole ones, and the exit that goes on at its end."""
+    """The fold of a restart. It also applies finer klines, and knows the exit to continue."""
 
     def __init__(self, timeline: PositionTimeline, fine: Sequence[Kline], now: CurrentPosition) -> None:
         state = StrategyState(last_number=timeline.newest_number)
@@ -107,13 +111,16 @@ class _RestartFold(HistoryFold):
         self._end_stopped_exit(closed.kline)
 
     def advance(self, until_ms: int | None) -> None:
-        """Apply the position changes first, then the fine klines: a fine kline counts for the anchor set before it."""
+        """Apply the position changes up to `until_ms`, then the finer klines up to `until_ms`.
+
+        In this order a finer kline raises the high of the anchor that was set before it.
+        """
         super().advance(until_ms)
         while self._fine and (until_ms is None or self._fine[0].close_ms <= until_ms):
             self.state = raise_high_to_kline(self.state, self._fine.popleft())
 
     def end(self) -> StrategyState:
-        """The state now."""
+        """Apply the rest of the past, and return the strategy's present state."""
         # A change that is on record has happened, also where our idea of the market's time lags behind it.
         self.advance(max([self._now.market_ms, *(change.market_ms for change in self.changes)]))
         state, active_exit = self.state, self.unfinished
@@ -130,7 +137,7 @@ class _RestartFold(HistoryFold):
         )
 
     def _end_stopped_exit(self, kline: Kline) -> None:
-        """End the unfinished exit where the QUOTE stop cancelled it and no order of it is open."""
+        """End the unfinished exit if the QUOTE stop cancelled it and none of its orders is open."""
         running, exit_ = self.state.exit, self.unfinished
         if (
             exit_ is None

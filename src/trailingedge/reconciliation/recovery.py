@@ -1,8 +1,9 @@
-"""Recovery runs at the start: it cleans up after the last session and rebuilds the strategy's state from the exchange.
+"""Recovery runs at the start: cleans up after the last session, rebuilds the strategy's state.
 
-It adopts an open exit order of ours, and cancels and reports our other orders. It never touches foreign orders. Then it
-reads the past, concludes the timeline, and folds in the klines since then. The only orders that it sends are cancels.
-If the exchange answers, there is always a result: an anchor that cannot be proven is taken from the market's price.
+Recovery adopts an open exit order of ours, and cancels and reports our other orders. It never
+touches foreign orders and sends no orders except cancels. Then it reads the past from the exchange,
+derives the anchors and the exit to continue, and applies the klines since then. If the exchange
+answers, there is always a result: an anchor that cannot be proven is taken from the market's price.
 """
 
 import logging
@@ -33,7 +34,10 @@ _LAG_S: Final = 1.0
 
 
 class CleanupApi(Protocol):
-    """The account requests for clearing the book. Each raises RequestRefused, OutcomeUnknown or SessionLost."""
+    """The account requests for cancelling leftover orders.
+
+    Each raises RequestRefused, OutcomeUnknown or SessionLost.
+    """
 
     async def open_orders(self) -> Sequence[OrderRecord]: ...
 
@@ -67,8 +71,9 @@ class RecoveryContext:
 class RecoveredState:
     """The state from which the session starts.
 
-    `active_exit` is the exit that goes on, with its order on the book (adopted) or without one (resumed). `alerts` are
-    sentences for the operator. `marker_needed`: neither a fill of ours nor a marker proves the anchor.
+    `active_exit` is the exit to continue, or None. It is adopted if its order is on the book, and
+    else resumed. `alerts` are sentences for the operator. `marker_needed` means that neither a fill
+    of ours nor a marker proves the anchor.
     """
 
     state: StrategyState
@@ -112,10 +117,10 @@ async def recover(
         state = await _rebuild_state(timeline, fetch, context.backfill, now, alerts)
         if await _own_orders_appeared(account, adopted):
             # A request that the last session sent before it ended was executed only now.
-            logger.warning("own order appeared during recovery; reading again")
+            logger.warning("an order of ours appeared during recovery; reading orders, history and balances again")
         elif _balances_contradict(timeline, now):
             # A withdrawal looks like that, and so does a trade list that lags behind the last fill.
-            logger.warning("balances contradict the account's history; reading again")
+            logger.warning("balances contradict the account's history; reading orders, history and balances again")
             await clock.sleep(_LAG_S)
         else:
             break
@@ -126,7 +131,10 @@ async def recover(
 async def _clear_leftovers(
     account: CleanupApi, clock: Clock, on_cancelled: Callable[[OrderRecord], None], alerts: list[str]
 ) -> tuple[OrderRecord | None, list[OrderRecord]]:
-    """Cancel our leftover orders except the newest exit order. Return that order, and all own orders of known state."""
+    """Cancel our leftover orders except the newest exit order.
+
+    Returns that exit order, or None, and a list of that order and the cancelled orders.
+    """
     # More than one can be open after a cancel-replace whose reply was lost. The newest is what the last session wanted.
     open_exits = [order for order in await account.open_orders() if exit_id(order.client_order_id) is not None]
     adopted = max(open_exits, key=_age_key, default=None)
@@ -151,7 +159,7 @@ def _age_key(order: OrderRecord) -> tuple[int, int]:
 
 
 async def _own_orders_appeared(account: CleanupApi, adopted: OrderRecord | None) -> bool:
-    """Whether own orders are open that were not there at the beginning."""
+    """Whether an order of ours other than `adopted` is open. It appeared during the recovery."""
     expected = None if adopted is None else adopted.order_id
     return any(is_own(order.client_order_id) and order.order_id != expected for order in await account.open_orders())
 
@@ -184,7 +192,10 @@ async def _current_position(
 
 
 def _locked_by(order: OrderRecord | None, side: Side) -> Decimal:
-    """How much of the asset that a `side` order sells this order has locked."""
+    """Return how much `order` locks of the asset that an order of `side` spends.
+
+    The result is 0 if `order` has the other side.
+    """
     if order is None or order.side is not side:
         return ZERO
     return order.remaining if side is Side.SELL else order.remaining * (order.pegged_price or order.price)
@@ -193,19 +204,19 @@ def _locked_by(order: OrderRecord | None, side: Side) -> Decimal:
 async def _rebuild_state(
     timeline: PositionTimeline, fetch: FetchKlines, backfill: BackfillSpec, now: CurrentPosition, alerts: list[str]
 ) -> StrategyState:
-    """The state that the timeline and the market since then lead to."""
+    """Fetch the klines since the anchors, and rebuild the strategy's state from them."""
     horizon_ms = now.market_ms - HORIZON_MS
     # Trades are read back 30 days, and so are klines in detail. For an older anchor the ranges of whole days give the
     # high.
     recent = tuple(change for change in timeline.changes if change.market_ms >= horizon_ms)
     if timeline.changes and not recent:
-        alerts.append("restart: the anchor is more than 30 days old; high from daily candles, gate open")
+        alerts.append("restart: the anchor is more than 30 days old; high taken from daily candles, gate assumed open")
         last = replace(timeline.changes[-1], shuts_gate=False)
         days = await days_since(last.market_ms, now.market_ms, fetch)
         return rebuild(replace(timeline, changes=(last,)), (), days, now)
     # The hard stop that shut the gate may be too old to be found. An open gate allows trading; the alert says so.
     if len(recent) < len(timeline.changes) and recent[0].regime is Regime.QUOTE:
-        alerts.append("restart: the last exit is more than 30 days old; the gate is taken to have been open")
+        alerts.append("restart: the last exit is more than 30 days old; the gate is assumed open")
     timeline = replace(timeline, changes=recent)
     closes, fine = await klines_since([change.market_ms for change in timeline.changes], now.market_ms, fetch, backfill)
     if closes and closes[0].kline.open_ms > recent[0].market_ms:
@@ -219,9 +230,11 @@ async def cancel_leftovers(
     on_cancelled: Callable[[OrderRecord], None],
     keep: Callable[[OrderRecord], bool] = lambda _: False,
 ) -> int:
-    """Cancel every own open order but those to keep, and report each that is gone. Returns how many there were.
+    """Cancel every open order of ours, except orders for which `keep` returns True.
 
-    Raises OutcomeUnknown when some are still open after several tries, SessionLost with the connection.
+    `on_cancelled` gets each order that is gone. Returns the number of these orders. Raises
+    OutcomeUnknown when some are still open after several tries, SessionLost when the connection is
+    lost.
     """
     gone = 0
     unconfirmed: dict[int, OrderRecord] = {}  # cancel sent, no outcome yet
@@ -241,9 +254,17 @@ async def cancel_leftovers(
             try:
                 await account.cancel_order(order.order_id)
             except RequestRefused as rejected:
-                logger.warning("own order not cancelled client_order_id=%s: %s", order.client_order_id, rejected)
+                logger.warning(
+                    "cancel of a leftover order rejected client_order_id=%s: %s",
+                    order.client_order_id,
+                    rejected,
+                )
             except (OutcomeUnknown, ProtocolViolation, SessionLost) as failure:
-                logger.warning("own order perhaps cancelled client_order_id=%s: %s", order.client_order_id, failure)
+                logger.warning(
+                    "cancel of a leftover order has no known outcome client_order_id=%s: %s",
+                    order.client_order_id,
+                    failure,
+                )
                 # Nothing more can be cancelled over this connection; recovery starts again on the next one.
                 if isinstance(failure, SessionLost):
                     raise

@@ -29,10 +29,11 @@ class Column:
 
 
 def pack_columns(header: Mapping[str, object], columns: Mapping[str, Column]) -> str:
-    """Header and columns, deflated, in base 64.
+    """Return `header` and `columns` as one text: deflated, then encoded in base 64.
 
-    The deflated bytes begin with the header's length (four bytes, little-endian) and the header as JSON; its entry
-    "columns" lists name, length, unit and first value (in units) of each column. The columns follow.
+    The deflated bytes begin with the header's length (four bytes, little-endian) and the header as
+    JSON; its entry "columns" lists name, length, unit and first value (in units) of each column.
+    The columns follow.
     """
     listed, data = [], []
     for name, column in columns.items():

@@ -30,7 +30,10 @@ COLUMNS: Final = (
 
 
 def as_csv(report: RunReport) -> str:
-    """A header and the fills, oldest first. A fill without a fee shows 0 and the asset that the exchange named."""
+    """Return the CSV text: a header line, then one line for each fill, oldest first.
+
+    A fill without a fee shows a fee of 0 and the asset that the exchange named.
+    """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)

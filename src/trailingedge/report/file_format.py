@@ -1,7 +1,8 @@
 """File format of a saved run report: gzipped JSON with a version, amounts as strings.
 
-Candles and samples are stored as columns, for there are many of them; everything else is one object each. The names
-in the file are the field names of `report/model.py`, but for `moments`, which holds the samples.
+Candles and samples are stored as columns, because there are many of them. Everything else is stored
+as one object each. The names in the file are the field names of `report/model.py`, except that the
+samples are stored under `moments`.
 """
 
 import gzip
@@ -43,7 +44,7 @@ _MOMENT: Final = (
 
 
 def save(report: RunReport, path: Path) -> None:
-    """Write the report, whole or not at all. Raises ConfigError if the file cannot be written."""
+    """Write the report atomically. Raises ConfigError if the file cannot be written."""
     text = json.dumps(_encode_report(report), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

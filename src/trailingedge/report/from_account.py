@@ -1,8 +1,8 @@
 """Run report from the account's history at the exchange: orders, trades, balances and candles.
 
-The orders give the exits, the trades their results, and the balances the present state of the account. The strategy
-runs over the candles again and gives anchor, high, trail, stop and gate. Trades of other orders belong to no exit, but
-they changed the balances, so they count in the account's value.
+Exits come from the orders, their results from the trades, and the account's present state from the
+balances. A run of the strategy over the candles gives anchor, high, trail, stop and gate. Trades of
+other orders belong to no exit, but they changed the balances, so they count in the account's value.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -123,7 +123,7 @@ def _within(history: AccountHistory, time_ms: int) -> bool:
 
 
 def _finished(exit_: HistoricalExit, history: AccountHistory, anchor: float | None) -> FinishedExit:
-    """Return the result of an exit. The exchange stores no reason for an unfinished exit, so it is "cancelled"."""
+    """Return the result of an exit. An unfinished exit is "cancelled": no reason is stored."""
     cause = ExitEndReason.CANCELLED
     if exit_.is_finished(history.rules):
         cause = ExitEndReason.FILLED if exit_.orders[-1].status is OrderStatus.FILLED else ExitEndReason.DUST
@@ -198,7 +198,10 @@ def _fills(history: AccountHistory) -> Iterable[Fill]:
 
 
 class _BalanceTracker:
-    """Tracks the balances from `from_ms` on: it takes all trades off the present balances, then applies them again."""
+    """Tracks the balances from `from_ms` on.
+
+    To find the first balances, it subtracts all trades since then from the present balances.
+    """
 
     def __init__(self, history: AccountHistory) -> None:
         self._rules = history.rules
@@ -233,7 +236,10 @@ class _BalanceTracker:
 def _samples(
     history: AccountHistory, points: Iterable[StrategyPoint], balances: _BalanceTracker, first_regime: Regime | None
 ) -> list[Sample]:
-    """Return a sample for each close, and one for a later end. `first_regime` holds until the first anchor."""
+    """Return a sample for each close, and one for `to_ms` if that is after the last close.
+
+    `first_regime` is used for samples before the first anchor.
+    """
     moments = []
     point = None
     for point in points:

@@ -1,8 +1,9 @@
 """Report model: everything that terminal, page, CSV and JSON can show of one run.
 
-A recorded session, a backtest and the account's history at the exchange each become a `RunReport`. All renderings
-come from the same one, so their numbers cannot differ. Amounts and order prices are `Decimal`; curves, which are only
-drawn, are floats. Times are market time, in UTC milliseconds.
+A recorded session, a backtest and the account's history at the exchange each become a `RunReport`.
+All output formats use the same `RunReport`, so their numbers cannot differ. Amounts and order
+prices are `Decimal`; curves, which are only drawn, are floats. Times are market time, in UTC
+milliseconds.
 """
 
 from collections.abc import Mapping
@@ -29,8 +30,8 @@ class Candle:
 class Sample:
     """State of market, strategy and account at one time, usually the close of a candle.
 
-    Prices are quote per base in both regimes, None if there is none. `value` is the whole
-    account in quote at the best bid.
+    Prices are in quote per base in both regimes. A price that does not exist is None. `value` is
+    the value of the whole account in quote at the best bid.
     """
 
     time_ms: int
@@ -61,7 +62,7 @@ class OrderLogEntry:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One execution of an order of ours. `number` is that of the exit it belongs to."""
+    """One execution of an order of ours. `number` is the number of the order's exit."""
 
     time_ms: int
     trade_id: int
@@ -81,10 +82,11 @@ class Fill:
 class RunReport:
     """One run; each sequence is oldest first.
 
-    `settings` are formatted values, without secrets. `first_value` and `last_value` are the account in quote at
-    the best bids `first_bid` and `last_bid`. `rejected` counts rejected requests by error code. `gaps` says
-    in words what the market data or the record lacks. `mode` is "sim" for a run on the embedded exchange in simulated
-    market time, "replay" for a backtest on recorded markets, and "" for every other run.
+    `settings` are formatted values, without secrets. `first_value` and `last_value` are the
+    account's value in quote at the best bids `first_bid` and `last_bid`. `rejected` counts rejected
+    requests by error code. `gaps` says in words what the market data or the record lacks. `mode` is
+    "sim" for a run on the embedded exchange in simulated market time, "replay" for a backtest on
+    recorded markets, and "" for every other run.
     """
 
     symbol: str

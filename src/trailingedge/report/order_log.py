@@ -8,7 +8,10 @@ from trailingedge.report.model import Fill, OrderLogEntry
 
 
 def fill_of(report: ExecutionReport) -> Fill | None:
-    """The fill in an execution report; None if it is no trade of an exit order of ours."""
+    """Return the fill in an execution report.
+
+    Returns None if the report is not about a trade, or not about an exit order of ours.
+    """
     own = exit_id(report.client_order_id)
     if own is None or report.execution_type is not ExecutionType.TRADE:
         return None
@@ -29,7 +32,7 @@ def fill_of(report: ExecutionReport) -> Fill | None:
 
 
 def order_log_entry(news: TraderEvent, market_ms: int) -> OrderLogEntry | None:
-    """The log entry of an order that was placed, replaced or cancelled; None for any other event."""
+    """Return the log entry for a placed, replaced or cancelled order; None for other events."""
     match news:
         case OrderPlaced():
             what = "placed"

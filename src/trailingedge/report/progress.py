@@ -20,7 +20,7 @@ _SAME_REQUEST_S: Final = 1.0
 
 
 class ProgressBar:
-    """A bar on one line of `stream`, redrawn in place if that is a terminal, else not drawn. `close` removes it."""
+    """A progress bar on one line of `stream`, drawn only on a terminal. `close` removes the bar."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._words = stream
@@ -61,7 +61,7 @@ class ProgressBar:
 
 
 class InterruptRequest:
-    """A request to stop. Calling it returns whether the user wants to stop."""
+    """Stores whether the user wants to stop. Calling the object returns that as a bool."""
 
     def __init__(self) -> None:
         self._first_s: float | None = None
@@ -72,7 +72,10 @@ class InterruptRequest:
 
     @contextlib.contextmanager
     def interrupt_at_once(self) -> Iterator[None]:
-        """Within this block, which cannot poll, the first request raises KeyboardInterrupt."""
+        """Return a context in which the first request raises KeyboardInterrupt.
+
+        It is for code that cannot poll.
+        """
         if self():
             raise KeyboardInterrupt
         self._at_once = True
@@ -82,7 +85,10 @@ class InterruptRequest:
             self._at_once = False
 
     def on_signal(self, number: int, _: object) -> None:
-        """Handle SIGINT or SIGTERM; a second one after more than a second ends the process at once."""
+        """Handle SIGINT or SIGTERM.
+
+        A signal more than a second after the first one ends the process at once.
+        """
         now_s = time.monotonic()
         if self._first_s is None:
             self._first_s = now_s
@@ -111,7 +117,10 @@ def stop_on_ctrl_c() -> Iterator[InterruptRequest]:
 
 
 def replay_progress(bar: ProgressBar, asked: Callable[[], bool]) -> Callable[[float, int], bool]:
-    """Callback for a session replay: draws the progress and returns whether to continue."""
+    """Return a callback for a session replay.
+
+    The callback draws the progress and returns whether to continue.
+    """
 
     def glance(share: float, at_ns: int) -> bool:
         bar.show(share, f"{duration(at_ns / 1e9)} of the session")
@@ -121,7 +130,7 @@ def replay_progress(bar: ProgressBar, asked: Callable[[], bool]) -> Callable[[fl
 
 
 def on_stderr() -> ProgressBar:
-    """A bar on standard error, which leaves standard output to the results."""
+    """Return a progress bar on standard error. Standard output then holds only the results."""
     return ProgressBar(sys.stderr)
 
 

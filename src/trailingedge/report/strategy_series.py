@@ -1,7 +1,8 @@
-"""The strategy run over past candles: it gives anchor, high, trail, stop and gate at each close.
+"""Strategy series: anchor, high, trail, stop and gate at each close of past candles.
 
-The run is the fold of a restart, with a result for each close. It starts no exit, because the times of the exits are
-known. It also finds the anchor against which each exit is measured.
+The strategy is run over the candles as after a restart (`HistoryFold`), but with a result for each
+close. It starts no exit, because the past exits are known. The run also finds for each exit the
+anchor from which the exit's gain or loss is measured.
 """
 
 from collections import deque
@@ -40,7 +41,10 @@ class StrategyPoint:
 
 
 class StrategySeries(HistoryFold):
-    """One pass over the candles. It fills `anchors`: the anchor that each exit is measured against, by exit number."""
+    """Runs the strategy once over the candles.
+
+    `anchors` holds, by exit number, the anchor from which the exit's gain or loss is measured.
+    """
 
     def __init__(
         self,
@@ -58,14 +62,21 @@ class StrategySeries(HistoryFold):
         self._ends = deque(sorted((exit_ for exit_ in exits if exit_.base), key=lambda exit_: exit_.last_fill_ms))
 
     def over(self, klines: Sequence[Kline]) -> Iterator[StrategyPoint]:
-        """Yield the point at each close, then measure the exits after the last candle too."""
+        """Yield the strategy's state at each close.
+
+        After the last candle, the anchors of the remaining exits are recorded too.
+        """
         for kline in klines:
             self.close(ClosedKline(kline, self._channel.push(kline)))
             yield self._stance(kline, self.state.exit)
         self.advance(None)
 
     def advance(self, until_ms: int | None) -> None:
-        """Record for each exit the anchor that it is measured against, then let the exit set the next anchor."""
+        """Record the anchor of each exit that ended up to `until_ms`, and apply position changes.
+
+        The anchor of an exit is recorded before the exit's own position change sets the next
+        anchor.
+        """
         while self._ends and (until_ms is None or self._ends[0].last_fill_ms <= until_ms):
             exit_ = self._ends.popleft()
             super().advance(exit_.last_fill_ms - 1)

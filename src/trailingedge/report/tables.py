@@ -47,7 +47,7 @@ class Table:
 
 
 def exits_table(report: RunReport) -> Table:
-    """One row for each exit, oldest first."""
+    """Return a table with one row for each exit, oldest first."""
     base, quote = report.base_asset, report.quote_asset
     headings = (
         "ended, UTC",
@@ -67,7 +67,10 @@ def exits_table(report: RunReport) -> Table:
 
 
 def days_table(report: RunReport) -> Table:
-    """One row for each day, oldest first; consecutive days without market data are one row."""
+    """Return a table with one row for each day, oldest first.
+
+    Consecutive days without market data are one row.
+    """
     base, quote = report.base_asset, report.quote_asset
     headings = ("day", "result", f"holding {base}", f"value, {quote}", "exits", "won", "fees")
     symbol = rules(report)
@@ -91,7 +94,10 @@ def exit_reason(finished: FinishedExit) -> str:
 
 
 def slippage_text(fraction: float | None) -> str:
-    """Slippage against the mid price at the trigger; "worse" or "better", for a sign could mean either."""
+    """Return the slippage against the mid price at the trigger: "0.05 % worse" or "0.05 % better".
+
+    Words are used because a sign could mean either.
+    """
     if fraction is None:
         return NO_VALUE
     share = f"{abs(fraction) * 100:.2f} %"

@@ -16,7 +16,7 @@ _INDENT, _DEEPER, _APART = "  ", "      ", "  "
 
 
 def terminal_width() -> int:
-    """Columns of the terminal; `USUAL_WIDTH` where there is none, as in a pipe."""
+    """Return the terminal's width in columns; `USUAL_WIDTH` without a terminal, as in a pipe."""
     return max(_NARROWEST, shutil.get_terminal_size((USUAL_WIDTH, 24)).columns)
 
 
@@ -81,7 +81,7 @@ def columns(table: Table, width: int = USUAL_WIDTH) -> list[str]:
 
 
 def _bands(widths: Sequence[int], width: int) -> Iterator[list[int]]:
-    """Groups of column numbers, each group narrow enough for one line."""
+    """Yield groups of column numbers, each group narrow enough for one line."""
     band: list[int] = []
     used = len(_INDENT)
     for column, wide in enumerate(widths):

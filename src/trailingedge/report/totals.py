@@ -1,7 +1,7 @@
-"""Derived figures of a run report: totals, days, fees, equity curves, and holding for comparison.
+"""Derived figures of a run report: totals, days, fees, equity curves, and the result of holding.
 
-Terminal, page, CSV and JSON take their numbers from here or from the `RunReport` itself and compute none of their own,
-so that they cannot disagree.
+Terminal, page, CSV and JSON take their numbers from here or from the `RunReport` itself and compute
+none of their own, so that they cannot disagree.
 """
 
 import dataclasses
@@ -21,9 +21,11 @@ from trailingedge.report.model import Fill, RunReport
 
 @dataclass(frozen=True, slots=True)
 class Equity:
-    """Equity curves over a run's samples, in quote: of the account, and of its first value held in base or in quote.
+    """Equity curves in quote, with one value for each sample of a run.
 
-    `drawdown` is the change of the account from its highest value so far, as a fraction of that value; never positive.
+    `account` is the account's value. `hold_base` and `hold_quote` are what its first value would be
+    worth if held in base or in quote. `drawdown` is the change of the account from its highest
+    value so far, as a fraction of that value; never positive.
     """
 
     times_ms: tuple[int, ...]
@@ -60,9 +62,10 @@ def fees(fills: Iterable[Fill]) -> dict[str, Decimal]:
 
 
 def days(report: RunReport) -> tuple[DayTotals, ...]:
-    """Every UTC day from the first to the last; consecutive days without market data are one entry.
+    """Return the totals of every UTC day of the run.
 
-    An exit belongs to the day in which it ended. The growth factors of all days multiply to that of the whole run.
+    Consecutive days without market data are one entry. An exit belongs to the day in which it
+    ended. The product of the growth factors of all days is the growth factor of the whole run.
     """
     first, last = report.from_ms // DAY_MS, max(report.to_ms, report.from_ms) // DAY_MS
     exits: defaultdict[int, list[FinishedExit]] = defaultdict(list)

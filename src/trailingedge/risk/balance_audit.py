@@ -18,7 +18,7 @@ _TRADES_KEPT: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class BalanceMoved:
-    """`asset` has `actual`, where fills and commissions would have left `expected`."""
+    """The balance of `asset` is `actual`, but by fills and commissions it should be `expected`."""
 
     asset: str
     expected: Decimal
@@ -26,9 +26,10 @@ class BalanceMoved:
 
 
 class BalanceAudit:
-    """Predicts the totals (free and locked) of the symbol's two assets, from fills of any order on it.
+    """Predicts the balances (free and locked) of the symbol's two assets from all fills on it.
 
-    A difference counts when it has lasted `grace_s`: fills and balances arrive in either order.
+    A difference counts only after `grace_s` seconds, because a fill and the changed balance may
+    arrive in either order.
     """
 
     def __init__(self, base_asset: str, quote_asset: str, grace_s: float = 2.0) -> None:
@@ -47,7 +48,7 @@ class BalanceAudit:
         self._apply_fill(report.trade_id, report.side, report.last_quantity, report.last_quote, *fee)
 
     def on_trade(self, trade: AccountTrade) -> None:
-        """Take in a fill that was missed as an event and read later."""
+        """Take in a fill from the trade list: its execution report may be missing."""
         fee = (trade.commission, trade.commission_asset)
         self._apply_fill(trade.trade_id, trade.side, trade.quantity, trade.quote_quantity, *fee)
 
@@ -56,15 +57,19 @@ class BalanceAudit:
         self._add(asset, delta)
 
     def accept_change(self, asset: str) -> None:
-        """Another product of the exchange locked or released the asset: take its next balance as correct."""
+        """Take the next balance of `asset` as correct.
+
+        Another product of the exchange locked or released the asset.
+        """
         self._expected.pop(asset, None)
 
     def compare(
         self, balances: Mapping[str, Balance], now_s: float, *, balances_current: bool
     ) -> tuple[BalanceMoved, ...]:
-        """Return the unexplained changes, each one once. Afterwards the actual balance is the new prediction.
+        """Return the balance changes that fills do not explain, each change once.
 
-        Compare nothing unless `balances_current`, because the balances do not yet account for our own fills.
+        Afterwards the actual balance is the new prediction. If `balances_current` is False, nothing
+        is compared, because the balances do not yet contain our own fills.
         """
         if not balances_current:
             self._differs_since_s.clear()

@@ -30,7 +30,10 @@ class Breaker(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerLimits:
-    """The limit at which each breaker trips; 0 = off. The assets show what a commission was paid in."""
+    """The limit at which each breaker trips; 0 turns a breaker off.
+
+    `base_asset` and `quote_asset` tell in which asset a commission was paid.
+    """
 
     base_asset: str
     quote_asset: str
@@ -51,7 +54,7 @@ class BreakerLimits:
 
 @dataclass(frozen=True, slots=True)
 class BreakerTrip:
-    """A tripped breaker: `measured` reached `limit`. Fractions, or a count of losses."""
+    """A tripped breaker: `measured` reached `limit`. Both are fractions, or numbers of losses."""
 
     breaker: Breaker
     measured: Decimal
@@ -94,7 +97,7 @@ class BreakerState:
 
     @property
     def trading_paused(self) -> bool:
-        """Whether nothing new may be begun."""
+        """Whether new trades are blocked, because a breaker is tripped."""
         return bool(self.trips)
 
     def measured(self, breaker: Breaker) -> Decimal:
@@ -123,7 +126,7 @@ def start_day(state: BreakerState, market_ms: int) -> BreakerState:
 
 
 def resumed(state: BreakerState) -> BreakerState:
-    """`state` after the operator resumed: tripped breakers start from here. The daily breaker stays tripped."""
+    """Return `state` after the operator resumed: all breakers but the daily one are reset."""
     if Breaker.DRAWDOWN in state.tripped:
         # Measured from the old peak, the breaker would trip again at the next loss, however small.
         state = replace(state, equity=ONE, peak_equity=ONE)
@@ -135,7 +138,7 @@ def resumed(state: BreakerState) -> BreakerState:
 def apply_exit(
     state: BreakerState, exit_: ExitTotals, limits: BreakerLimits, prices: Mapping[str, Decimal] = NO_PRICES
 ) -> BreakerState:
-    """`state` after an exit of ours. `prices` are those of third assets, in quote."""
+    """Return `state` after an ended exit of ours. `prices` are prices of third assets, in quote."""
     if exit_.base <= ZERO:
         return state
     state = start_day(state, exit_.ended_ms)
@@ -195,10 +198,11 @@ def _bought(state: BreakerState, exit_: ExitTotals, limits: BreakerLimits, fees:
 
 
 def _sold(state: BreakerState, exit_: ExitTotals, fees: Decimal) -> BreakerState:
-    """Return `state` after a SELL, matched with the newest lots; coins sold by hand count as the older lots.
+    """Return `state` after a SELL. The SELL is matched with the newest lots first.
 
-    If we had not bought most of the sold coins ourselves, their cost is unknown and no result counts. If most of the
-    bought coins are still unsold, the round trip goes on.
+    Older lots are remainders, or their coins were sold by hand. If we did not buy most of the sold
+    coins ourselves, their cost is unknown and no result counts. If most of the bought coins are
+    still unsold, the round trip goes on.
     """
     lots, left = list(state.lots), exit_.base
     bought = stake = cost = ZERO
@@ -268,7 +272,7 @@ BreakerEvent = BreakerTripped | BreakerLifted | FeeUnpriced
 
 
 class CircuitBreakers:
-    """The breakers' state and the fills that change it. `events` collects each change once."""
+    """Keeps the breakers' state and updates it from fills. `events` collects each change once."""
 
     def __init__(self, limits: BreakerLimits, prices: Mapping[str, Decimal] = NO_PRICES) -> None:
         self.limits = limits
@@ -279,15 +283,21 @@ class CircuitBreakers:
 
     @property
     def trading_paused(self) -> bool:
-        """Whether nothing new may be begun."""
+        """Whether new trades are blocked, because a breaker is tripped."""
         return self.state.trading_paused
 
     def restore(self, exits: Iterable[ExitTotals], market_ms: int) -> None:
-        """Begin with the history: finished `exits`, the oldest first, without the one that goes on."""
+        """Compute the state from the finished `exits` of the past, which come oldest first.
+
+        An exit that is still in progress is not among `exits`.
+        """
         self._change_state(recompute(exits, self.limits, market_ms, self.prices))
 
     def continue_exit(self, side: Side, fills: Iterable[tuple[int, AccountTrade]]) -> None:
-        """Continue an exit of an earlier run: `fills` are what it has traded, each with its exit's number."""
+        """Continue an exit of an earlier run.
+
+        `fills` are its fills so far, each with the exit's number.
+        """
         for number, trade in fills:
             self._ledger.on_trade(number, trade)
         if side is Side.BUY:
@@ -299,12 +309,12 @@ class CircuitBreakers:
         self._count_late_fills()
 
     def on_trade(self, number: int, trade: AccountTrade) -> None:
-        """Take in a fill of the exit `number` that was missed as an event."""
+        """Take in a fill of the exit `number` from the trade list: its report may be missing."""
         self._ledger.on_trade(number, trade)
         self._count_late_fills()
 
     def on_exit_ended(self, number: int) -> None:
-        """Count the exit `number`, which is over."""
+        """Add the result of the ended exit `number` to the state."""
         exit_ = self._ledger.close(number)
         if exit_ is not None:
             self._change_state(apply_exit(self.state, exit_, self.limits, self.prices))
@@ -320,7 +330,7 @@ class CircuitBreakers:
             self._change_state(start_day(self.state, market_ms))
 
     def resume(self) -> None:
-        """Reset what the operator may reset: all but the daily breaker."""
+        """Reset all breakers but the daily one, because the operator resumes."""
         if self.state.trading_paused:
             self._change_state(resumed(self.state))
 

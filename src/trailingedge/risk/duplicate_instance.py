@@ -1,9 +1,10 @@
 """Detects a second instance on the account, and cleans up orders that an earlier session left.
 
-The number in a client order id is the exchange's time at the start of the exit. If a number is later than our own start
-and is not ours, another process has assigned it, and trading stops. If it is earlier, an earlier session assigned it,
-and its last request was executed late: the order is adopted or cancelled. A number that lies too far in the future, or
-an order without an order id, is ignored as implausible.
+The number in a client order id is the exchange's time at the start of the exit. If a number is
+later than our own start and we did not assign it, another process did, and trading stops. If a
+number is earlier than our start, an earlier session sent the order and the exchange executed the
+request late. Such an order is adopted or cancelled. An order whose number lies too far in the
+future, or that has no order id, is ignored as implausible.
 """
 
 import logging
@@ -48,7 +49,7 @@ class DuplicateInstanceCheck:
         self._counted: frozenset[int] = frozenset()
 
     def tick(self, server_ms: int) -> None:
-        """Take in the exchange's time now."""
+        """Note the exchange's present time, in milliseconds."""
         self._now_ms = max(self._now_ms, server_ms)
 
     def add_own(self, number: int) -> None:
@@ -56,7 +57,10 @@ class DuplicateInstanceCheck:
         self._ours.add(number)
 
     def add_counted(self, order_ids: Iterable[int]) -> None:
-        """Note that these orders were counted at our start, so that a report of their end is no new information."""
+        """Note that the fills of these orders were counted at our start.
+
+        They must not be counted again.
+        """
         self._counted = frozenset(order_ids)
 
     def drop_implausible(self, event: OrderInput) -> tuple[OrderInput, ...]:
@@ -65,13 +69,18 @@ class DuplicateInstanceCheck:
             return (Reconciled(tuple(order for order in event.open_orders if self._is_plausible(order))),)
         if isinstance(event, ExecutionReport) and not self._is_plausible(event):
             logger.warning(
-                "implausible report ignored order_id=%d client_order_id=%s", event.order_id, event.client_order_id
+                "implausible execution report ignored order_id=%d client_order_id=%s",
+                event.order_id,
+                event.client_order_id,
             )
             return ()
         return (event,)
 
     def classify(self, order: OrderSighting, *, busy: bool) -> UnexpectedOrderAction:
-        """What to do about an order that a report or the list of open orders shows. `busy`: an exit is in progress."""
+        """Decide what to do about an order that a report or the list of open orders shows.
+
+        `busy` is True while an exit is in progress.
+        """
         own = exit_id(order.client_order_id)
         if own is None or own.number in self._ours:
             return UnexpectedOrderAction.IGNORE
@@ -123,7 +132,10 @@ def _progress(order: OrderRecord) -> tuple[Decimal, bool]:
 
 
 class OrphanOrders:
-    """Keeps orphan orders until they are cancelled. An order is gone only once it is missing from the open orders."""
+    """Keeps orders of earlier sessions that must be cancelled, until they are cancelled.
+
+    An order is gone only once it is missing from the open orders.
+    """
 
     def __init__(self) -> None:
         self._to_cancel: dict[int, str] = {}
@@ -138,13 +150,20 @@ class OrphanOrders:
         self._to_cancel[order_id] = client_order_id
 
     def any_open(self, open_ids: Collection[int]) -> bool:
-        """Whether any is still on the book. `open_ids` are the orders on the book, as far as is known."""
+        """Return whether any of these orders is still on the book.
+
+        `open_ids` are the orders known to be on the book. All other orders are dropped.
+        """
         for order_id in self._to_cancel.keys() - set(open_ids):
             del self._to_cancel[order_id]
         return bool(self._to_cancel)
 
     def next_command(self, now_s: float) -> OrderCommand | None:
-        """Cancel and query the first order by turns until it is gone, one request a second."""
+        """Return the next request for the first order, or None if no request is due.
+
+        Cancel and query alternate until the order is gone. At most one request a second is
+        returned.
+        """
         if not self._to_cancel or now_s < self._next_s:
             return None
         # One request a second: an orphan is rare, and the main exit must not lose its rate budget to it.

@@ -49,7 +49,10 @@ _NOT_FOUND_LIMIT: Final = 2  # "does not exist" may be lag of the exchange's dat
 
 
 class OpenOrderLedger:
-    """The open orders of our exits as the exchange reports them; requests expire after `request_expires_s`."""
+    """The open orders of our exits as the exchange reports them.
+
+    A placement without a reply counts as expired after `request_expires_s` seconds.
+    """
 
     def __init__(self, request_expires_s: float) -> None:
         self._request_expires_s = request_expires_s
@@ -62,11 +65,11 @@ class OpenOrderLedger:
 
     @property
     def open(self) -> frozenset[int]:
-        """Order ids on the book, as far as is known."""
+        """The ids of our orders on the book, as far as is known."""
         return frozenset(self._open)
 
     def knows(self, order_id: int) -> bool:
-        """Whether an exit of ours has, or had, this order."""
+        """Whether the order belongs to an exit of ours. It may be open or final."""
         return order_id in self._ours
 
     def placement_unanswered(self, now_s: float) -> bool:
@@ -98,7 +101,7 @@ class OpenOrderLedger:
                 self.reconcile(open_orders)
 
     def reconcile(self, open_orders: Iterable[OrderRecord]) -> None:
-        """Take over all open orders of the symbol: what is not among them is not open."""
+        """Replace the ledger's open orders by `open_orders`, the symbol's complete list."""
         # A complete list from the exchange replaces what was derived from single messages.
         self._open.clear()
         self._add_records(open_orders)
@@ -122,7 +125,7 @@ class OpenOrderLedger:
             self._add(outcome.order.order_id, outcome.order.status)
 
     def _on_cancel_outcome(self, command: OrderCommand | None, outcome: OrderOutcome) -> None:
-        """Note that an order was cancelled."""
+        """If a cancel was accepted, note that its order is cancelled."""
         if isinstance(outcome, Accepted) and command is not None and not isinstance(command, Place | QueryOrder):
             self._add(command.order_id, OrderStatus.CANCELED)
 
@@ -142,7 +145,10 @@ class OpenOrderLedger:
                 self._add(record.order_id, record.status)
 
     def _add(self, order_id: int, status: OrderStatus | None) -> None:
-        """Note that an order of ours exists. A final order stays final, however late an older message comes."""
+        """Note that an order of ours exists.
+
+        A final order stays final, even if an older message about it arrives later.
+        """
         if order_id < 0:
             return
         if order_id not in self._ours:
@@ -175,7 +181,7 @@ class PreTradeChecks:
         self.orders.on_order_input(event)
 
     def reset_high(self) -> None:
-        """Forget the high seen so far: the operator has looked and resumes."""
+        """Forget the best unit value seen so far, because the operator resumes trading."""
         self._high = HighWaterCheck()
 
     def approve(
@@ -207,7 +213,10 @@ class PreTradeChecks:
     def approve_requote(
         self, command: OrderCommand, top: BookTop, now_s: float, decision: Decision, rules: SymbolRules
     ) -> None:
-        """Approve one command that responds to `top`, a book just received. Raises BrokenInvariant on a broken rule."""
+        """Approve one command that responds to `top`, a book just received.
+
+        Raises BrokenInvariant if the command breaks a rule.
+        """
         self._check_target(command)
         if isinstance(command, Place | Replace):
             self._check_placement(command, top, now_s, decision, rules)

@@ -70,7 +70,7 @@ class RiskEngine:
         self.duplicate_instance = self.duplicate_instance or DuplicateInstance(client_order_id, order_id)
 
     def on_decision(self, state: StrategyState, events: tuple[StrategySignal, ...]) -> None:
-        """Take in what the strategy has just decided."""
+        """Note the number of the exit in `state`, and count the exits that ended in this tick."""
         # The strategy assigns the number in this tick, before the first order is sent. So the number is known as ours
         # before any report can carry it.
         if state.exit is not None:
@@ -80,16 +80,16 @@ class RiskEngine:
                 self.breakers.on_exit_ended(event.number)
 
     def audit_balances(self, view: StateView, *, balances_current: bool) -> tuple[BalanceMoved, ...]:
-        """Balance changes that fills and fees do not explain."""
+        """Return the balance changes that fills and fees do not explain."""
         return self.audit.compare(view.balances, view.now_s, balances_current=balances_current and view.account_proven)
 
     def resume(self) -> None:
-        """The operator resumes: breakers that wait for that are reset."""
+        """The operator resumes: reset the breakers except the daily one, and the checked high."""
         self.breakers.resume()
         self.checks.reset_high()
 
 
 def build_risk_engine(limits: BreakerLimits, checks: PreTradeChecks, started_ms: int) -> RiskEngine:
-    """The risk engine of one run that began at `started_ms` by the exchange's clock."""
+    """Build the risk engine of a run that began at `started_ms` by the exchange's clock."""
     audit = BalanceAudit(limits.base_asset, limits.quote_asset)
     return RiskEngine(checks, CircuitBreakers(limits), DuplicateInstanceCheck(started_ms), audit)

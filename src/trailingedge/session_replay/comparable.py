@@ -1,8 +1,9 @@
-"""Key of a record line by the action it stands for, so that two runs with different settings can be compared.
+"""Action keys: record lines of the same action have the same key, even under different settings.
 
-With other settings prices, quantities and limits in a line may differ although the daemon does the same thing. The key
-of an event is its kind, that of a decision is its decision key; of a request the whole text counts, because another
-price or quantity on the exchange is another action.
+With other settings prices, quantities and limits in a line may differ although the daemon does the
+same thing. The key of an event is its kind. The key of a decision is the decision key in the
+record. For a request the whole text counts, because another price or quantity on the exchange is
+another action.
 """
 
 import json
@@ -32,5 +33,8 @@ def action_key(line: bytes, *, own_timing: bool = False) -> object:
 
 
 def _without_times(text: str) -> str:
-    """A request without its id and time stamp, and with only the kind of our client order ids."""
+    """Return a request without its id and time stamp.
+
+    Of each client order id of ours, only the kind is kept.
+    """
     return _REQUEST_ID.sub("{", _CLIENT_ORDER_ID.sub(r'"\1"', _TIMESTAMP.sub('"timestamp":0', text)))

@@ -1,7 +1,8 @@
-"""Explanation of a divergence: tells, in the words of the alerts, what recording and replay each do there, and why.
+"""Explanation of a divergence: what the recording and the replay each do at that point, and why.
 
-Both runs saw the same market up to the divergence, so the status of the replayed daemon is used for both. The recorded
-daemon no longer exists, but its decision is in the record, and `why` explains that decision.
+The explanation uses the words of the alerts. Both runs saw the same market up to the divergence, so
+the status of the replayed daemon is used for both. The recorded daemon no longer exists, but its
+decision is in the record, and `why` explains that decision.
 """
 
 from collections.abc import Sequence
@@ -37,10 +38,11 @@ _EXIT_ALERTS: Final = ("take-profit", "manual flip", "breakout armed", "hard sto
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """`recorded` and `replayed` say what each run does and why; empty for no action.
+    """`recorded` and `replayed` say what each run does and why; empty if the run does nothing.
 
-    `top` is the best bid and ask, `rules` the symbol's; both are None until the daemon knows them. `later_alerts` are
-    the next alerts on exits in the record, each with its time in nanoseconds since the start.
+    `top` is the best bid and ask, `rules` the symbol's rules; both are None until the daemon knows
+    them. `later_alerts` are the next alerts on exits in the record, each with its time in
+    nanoseconds since the start.
     """
 
     rules: SymbolRules | None = None
@@ -51,7 +53,10 @@ class Divergence:
 
 
 def explain_divergence(difference: Difference, player: SessionPlayer, header: RecordHeader) -> Divergence:
-    """Explains `difference` by the player's present state. The record cannot be played any further after that."""
+    """Explain `difference` by the player's present state.
+
+    Afterwards no further input of the record can be played.
+    """
     record = _read_recorded_rest(difference, player)
     recorded = _Side(difference.recorded, record.same_batch)
     replayed = _Side(difference.replayed, player.output_at(difference.at_ns))
@@ -83,9 +88,10 @@ def explain_divergence(difference: Difference, player: SessionPlayer, header: Re
 def explain_recorded(
     decision: Decision, view: StatusView, active_exit: ActiveExit | None, confirm_s: float
 ) -> str | None:
-    """What `why` says about a recorded decision. `view` and `active_exit` are those of the replayed daemon.
+    """Return what `why` says about a recorded decision.
 
-    Returns None for a recorded pause whose reason the replayed daemon does not have.
+    `view` and `active_exit` are those of the replayed daemon. Returns None if the recorded daemon
+    was paused and the replayed one is not, because the reason of the pause is then unknown.
     """
     if decision.trading_paused and not (view.paused or view.trips):
         return None
@@ -103,7 +109,10 @@ def explain_recorded(
 
 
 class _Side:
-    """One of the two runs: the line that differs, None if there is none, and the other output at the same input."""
+    """One of the two runs at the difference.
+
+    `line` is the line that differs, or None. `others` is the run's other output at the same input.
+    """
 
     def __init__(self, line: bytes | None, others: Sequence[bytes]) -> None:
         self._line = line
@@ -111,24 +120,25 @@ class _Side:
 
     @property
     def is_request(self) -> bool:
-        """The line that differs is a request."""
+        """Whether the line that differs is a request."""
         return self._line is not None and self._line.startswith(_REQUESTS)
 
     @property
     def is_query(self) -> bool:
-        """The line that differs is a request that changes nothing, such as a query."""
+        """Whether the line that differs is a request that changes nothing, such as a query."""
         return (
             self.is_request and self._line is not None and not describe_request(self._line, None).startswith("order.")
         )
 
     def has_action(self, key: object) -> bool:
-        """Whether the run takes that action anywhere in the same output."""
+        """Whether any output of the run at this input has the action key `key`."""
         return any(action_key(line) == key for line in self._output)
 
     def action_texts(self, other: "_Side", rules: SymbolRules | None) -> tuple[str, ...]:
         """Describe what only this run did, in the words of its alert if there was one.
 
-        Empty for a decision, which is a reason and no action.
+        The result is empty if the line that differs is a decision: a decision is a reason and no
+        action.
         """
         line = self._line
         if line is None or line.startswith(_DECISION):
@@ -151,7 +161,7 @@ class _Side:
         )
 
     def reason(self, view: StatusView, active_exit: ActiveExit | None, confirm_s: float) -> str | None:
-        """What `why` says about the first decision in the output; None without one."""
+        """Return what `why` says about the first decision in the output, or None."""
         decision = next(filter(None, map(decode_decision, self._output)), None)
         return None if decision is None else explain_recorded(decision, view, active_exit, confirm_s)
 
@@ -161,10 +171,11 @@ def _non_empty(*texts: str | None) -> tuple[str, ...]:
 
 
 def _book_of(decision: Decision, view: StatusView) -> BookTop | None:
-    """The best prices that the decision was made on.
+    """Return the best bid and ask on which the decision was made.
 
-    The decision holds only one side: the bid in BASE, the ask in QUOTE. If the book has moved since, the other side is
-    assumed one tick away; no text of `why` depends on it.
+    The decision holds only one side: the bid in BASE, the ask in QUOTE. If the book has moved
+    since, the other side is assumed to be one tick away. No text of `why` depends on the assumed
+    side.
     """
     regime, top, tick = decision.regime, view.top, view.rules.tick_size
     if regime is None or decision.unit_value is None:

@@ -28,7 +28,10 @@ _EXIT_KIND_FIELDS: Final = ("kind", "previous", "upgraded")
 
 
 def describe_line(line: bytes, rules: SymbolRules | None = None) -> str:
-    """Describe a record line in words; return an unknown one as it is. With `rules`, amounts are given with assets."""
+    """Describe a record line in words. A line of unknown kind is returned as it is.
+
+    If `rules` is given, amounts are followed by their assets.
+    """
     try:
         entry = decode(line)
     except ValueError:  # no line, but the player's message about one
@@ -76,7 +79,7 @@ def describe_line(line: bytes, rules: SymbolRules | None = None) -> str:
 
 
 def describe_request(line: bytes, rules: SymbolRules | None) -> str:
-    """A request line without its connection. Raises ValueError for other lines."""
+    """Describe a request line, leaving out its connection. Raises ValueError for other lines."""
     _, _, text, *error = decode(line)
     request = _describe_request_text(text, rules)
     head = "" if request.startswith("order.") else "request "
@@ -84,7 +87,10 @@ def describe_request(line: bytes, rules: SymbolRules | None) -> str:
 
 
 def field_differences(recorded: bytes, replayed: bytes) -> Iterator[tuple[str, str, str]]:
-    """The fields in which two lines of the same kind differ: name and both values. Nothing for lines of other kinds."""
+    """Yield each field in which two lines differ: its name and both values.
+
+    Yields nothing if the lines are not of the same kind.
+    """
     try:
         one, other = decode(recorded), decode(replayed)
     except ValueError:
@@ -112,7 +118,10 @@ def _field_differences(name: str, recorded_value: object, replayed_value: object
 
 
 def _describe_request_text(text: str, rules: SymbolRules | None) -> str:
-    """Describe an order like "order.place SELL 1.2 ETH at 2500.01 FDUSD (TE-t-…)", others by their parameters."""
+    """Describe a request: "order.place SELL 1.2 ETH at 2500.01 FDUSD (TE-t-…)".
+
+    Requests that are not about an order are described by their parameters.
+    """
     message = _parse_json(text)
     if not isinstance(message, dict) or not isinstance(method := message.get("method"), str):
         return text
@@ -156,7 +165,10 @@ def _describe_decision_key(key: Sequence[Any]) -> str:
 
 
 def _describe_decision_price(decision: object) -> str:
-    """The price that the decision was made on, and the anchor as a price. Field names are those of the record."""
+    """Describe the price at which the decision was made, and the anchor as a price.
+
+    `decision` has the field names of the record.
+    """
     state = decision.get("memory") if isinstance(decision, dict) else None
     if not isinstance(decision, dict) or not isinstance(state, dict):
         return ""
@@ -172,7 +184,7 @@ def _describe_decision_price(decision: object) -> str:
 
 
 def _describe_frame(frame: str | bytes, rules: SymbolRules | None) -> str:
-    """What a frame says; one of an unknown kind as it stands."""
+    """Describe a WebSocket frame in words. A frame of unknown kind is shown as it is."""
     # The record does not say which kind of connection it was; replies and events look different enough to try both.
     for read in (read_api_frame, read_stream_frame):
         try:
@@ -238,7 +250,10 @@ def _describe_error(error: Sequence[object]) -> str:
 
 
 def _describe_fields(fields: object) -> str:
-    """The plain fields of an event; nested ones are left out, because the decision line has them."""
+    """Describe the plain fields of an event.
+
+    Nested fields are left out, because the decision line has them.
+    """
     if not isinstance(fields, Mapping):
         return _format_value(fields)
     single = {key: value for key, value in fields.items() if isinstance(value, str | int | float)}
@@ -267,7 +282,7 @@ def _format_number(value: object) -> str:
 
 
 def _parse_json(text: Any) -> Any:
-    """The value of JSON text inside a line, for example of a request; anything else unchanged."""
+    """Parse JSON text inside a line, for example a request. Return anything else unchanged."""
     try:
         return json.loads(text) if isinstance(text, str) else text
     except ValueError:

@@ -1,4 +1,4 @@
-"""Inputs of a record in order, each with the output that followed it."""
+"""Input-output pairs: yields a record's inputs in order, each with the output that followed it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,10 +26,11 @@ class EventBatch:
 
 
 def read_batches(record: SessionRecord) -> Iterator[EventBatch]:
-    """Yield the inputs up to the end of the record or its first gap. `record.incomplete_reason` tells the gap's reason.
+    """Yield the inputs up to the end of the record or its first gap.
 
-    The inputs of the last iteration are left out, unless their output contains the session's own end. The daemon
-    answers an input in tasks that run after it, so part of the last output may be missing.
+    If reading ends early, `record.incomplete_reason` says why. The inputs of the last event-loop
+    iteration are left out, unless their output contains the session's own end. The daemon answers
+    an input in tasks that run after it, so part of the last output may be missing.
     """
     iteration: list[EventBatch] = []  # inputs of one event-loop iteration
     frames: list[str | bytes] = []

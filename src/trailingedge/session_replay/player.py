@@ -1,22 +1,25 @@
-"""Player of a recorded session: feeds its inputs to a real daemon and compares the daemon's output with the record.
+"""Player of a recorded session: feeds its inputs to a real daemon and compares the output.
 
-Theory of operation. `SessionPlayer` is the I/O boundary of the replayed daemon (see `eventlog.io_interface`): it
-performs no operation, sends nothing, and takes every input from the record.
+Theory of operation. `SessionPlayer` is the I/O boundary of the replayed daemon (see
+`eventlog.io_interface`): it performs no operation, sends nothing, and takes every input from the
+record.
 
-- *Same settings.* Each input is delivered after as many event-loop iterations as lay between it and the input before
-  (`on_iteration`), or at once when the loop is idle (`deliver_next`). So it meets the daemon's tasks in the same state.
-  Each output line must equal the next expected one, byte for byte. The first that does not is the `Difference`, and the
-  replay ends.
-- *Other settings.* The purpose is to find where the replay diverges from the recording. Numbers in events and alerts
-  differ long before the daemon acts differently. So only actions are compared (`comparable.action_key`): requests, the
-  kinds of events, and the decision's key.
-- *Own timing.* A changed setting may change whether or for how long something waits. At the first timer that differs,
-  the recorded timer inputs lose their meaning: from there on the replay fires its own timers when they are due
-  (`_start_own_timing`), and an action may come some seconds earlier or later than in the record, in another order.
-  `UnorderedComparison` matches the two; an action without a counterpart becomes a difference only after
-  MATCH_WINDOW_NS. For that reason the player keeps the batches, output and status of the last seconds.
-- *After the difference* the record is no longer played: the exchange's replies in it answer requests that this daemon
-  did not send.
+- *Same settings.* The record says how many event-loop iterations lay between an input and the input
+  before it. Each input is delivered after as many iterations (`on_iteration`), or at once when the
+  loop is idle (`deliver_next`). So the daemon's tasks are in the same state as in the recording.
+  Each output line must equal the next recorded line, byte for byte. The first line that differs is
+  the `Difference`, and the replay ends.
+- *Other settings.* The purpose is to find where the replay diverges from the recording. Numbers in
+  events and alerts differ long before the daemon acts differently. So only actions are compared
+  (`comparable.action_key`): requests, the kinds of events, and the decision's key.
+- *Own timing.* A changed setting may change whether the daemon waits, and for how long. At the
+  first timer that differs, the recorded timer inputs lose their meaning. From there on the replay
+  fires the daemon's timers when they are due (`_start_own_timing`). An action may then come some
+  seconds earlier or later than in the record, and in another order. `UnorderedComparison` matches
+  the actions of both runs. An action without a counterpart becomes a difference only after
+  MATCH_WINDOW_NS. Until then the player keeps the batches, output and status of the last seconds.
+- *After the difference* the record is no longer played: the recorded replies of the exchange answer
+  requests that this daemon did not send.
 """
 
 import asyncio
@@ -96,17 +99,20 @@ class ReplayLoop(VirtualLoop):
         *args: *Args,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Refuse timers during a replay: the daemon must set them on its clock, because the record has only those."""
+        """Refuse timers during a replay: the daemon must set its timers on its clock.
+
+        The record contains only timers of the clock.
+        """
         if self.player is not None:
             raise RuntimeError(f"{callback} sets a timer on the loop instead of the clock")
         return super().call_at(when, callback, *args, context=context)
 
 
 class SessionPlayer(IoBoundary):
-    """Delivers recorded inputs and compares output. `actions_only`: the settings differ from the recorded ones.
+    """Delivers recorded inputs to the daemon and compares the daemon's output with the record.
 
-    Without `alert_texts` only the level of an alert is compared: another version may word it differently.
-
+    `actions_only` tells that the settings differ from the recorded ones. If `alert_texts` is False,
+    only the level of an alert is compared, because another version may word an alert differently.
     Raises ReplayStopped through the event loop if `on_progress` returns False.
     """
 
@@ -148,7 +154,10 @@ class SessionPlayer(IoBoundary):
         self._early_results: dict[int, tuple[Any, Exception | None]] = {}
 
     def start(self) -> None:
-        """Enter the first input, before the daemon runs. Raises EndOfRecord."""
+        """Make the first input the current one, before the daemon runs.
+
+        Raises EndOfRecord if the record has no input.
+        """
         first = next(self._batches, None)
         if first is None:
             raise EndOfRecord
@@ -163,7 +172,10 @@ class SessionPlayer(IoBoundary):
     # Delivery --------------------------------------------------------------------------------
 
     def on_iteration(self) -> None:
-        """An iteration of the loop is over. Raises ReplayDiverged or ReplayStopped."""
+        """Deliver the inputs that are due after an iteration of the loop.
+
+        Raises ReplayDiverged or ReplayStopped.
+        """
         self._iterations_since += 1
         if self.difference is not None:
             raise ReplayDiverged
@@ -171,7 +183,10 @@ class SessionPlayer(IoBoundary):
             self._deliver_due()
 
     def deliver_next(self) -> None:
-        """The loop is idle: deliver the next input. Raises EndOfRecord, ReplayDiverged or ReplayStopped."""
+        """Deliver the next input, because the loop is idle.
+
+        Raises EndOfRecord, ReplayDiverged or ReplayStopped.
+        """
         if self.difference is not None:
             raise ReplayDiverged
         if self._own_timing:
@@ -189,7 +204,10 @@ class SessionPlayer(IoBoundary):
     # What a difference is explained by -------------------------------------------------------
 
     def remaining_lines(self, from_ns: int) -> Iterator[tuple[int, bytes]]:
-        """The recorded output from `from_ns` on, with times. Consumes the record: nothing can be played after it."""
+        """Yield the recorded output from `from_ns` on, each line with its time.
+
+        This consumes the record: no input can be played afterwards.
+        """
         if self._own_timing:
             recent = [batch for batch in self._recent_batches if batch.at_ns >= from_ns]
         else:
@@ -200,15 +218,21 @@ class SessionPlayer(IoBoundary):
             yield from ((batch.at_ns, line) for line in batch.output)
 
     def output_at(self, at_ns: int) -> list[bytes]:
-        """Return the daemon's output at `at_ns`, alerts included. Without own timing, only since the difference."""
+        """Return the daemon's output at `at_ns`, alerts included.
+
+        Without own timing, only output since the difference is known.
+        """
         return [line for line_ns, line in self._recent_output if line_ns == at_ns]
 
     def status_at(self, at_ns: int) -> StatusAt | None:
-        """The daemon's status after that input; None if it was not kept."""
+        """Return the daemon's status after the input at `at_ns`; None if it was not kept."""
         return status_of(self.node) if at_ns == self.at_ns else self._statuses.get(at_ns)
 
     def _update_history(self) -> None:
-        """Called when the loop is idle: keep the status where an action is unmatched, and drop what is too old."""
+        """Keep the status if an action at this time is unmatched, and drop what is too old.
+
+        Called when the loop is idle.
+        """
         if self._unordered.has_unmatched_at(self.at_ns):
             self._statuses[self.at_ns] = status_of(self.node)
         # An action is reported at the latest one window after it happened, when its batch is still here.
@@ -222,7 +246,7 @@ class SessionPlayer(IoBoundary):
     # Inputs ----------------------------------------------------------------------------------
 
     def on_node_finished(self, outcome: object) -> None:
-        """The daemon has ended with that exit code or error."""
+        """Compare the daemon's end with the record. `outcome` is its exit code or error."""
         self.finished = True
         self._on_output(("over", outcome))
         if self.difference is None:
@@ -272,7 +296,7 @@ class SessionPlayer(IoBoundary):
         self.frozen_clock.set_time_ns(self.frozen_clock.zero_ns + at_ns)
 
     def _apply_input(self, entry: RecordEntry) -> str | None:
-        """Apply a recorded input to the daemon. Returns why that is impossible, or None."""
+        """Apply a recorded input to the daemon. Return the reason if that fails, else None."""
         match entry:
             case ("<", _, _, number, frames):
                 socket = self._open_sockets.get(number)
@@ -322,7 +346,7 @@ class SessionPlayer(IoBoundary):
         self._on_output(entry)
 
     def check_backlog(self) -> bool:
-        """Always True: nothing is written."""
+        """Return True. The player writes nothing, so it never has a backlog."""
         return True
 
     def _on_output(self, entry: RecordEntry) -> None:
@@ -349,11 +373,17 @@ class SessionPlayer(IoBoundary):
         return not self._alert_texts and _alert_level(recorded) == _alert_level(now) is not None
 
     def _is_ignored(self, line: bytes) -> bool:
-        """Whether a line is left out of the comparison: alerts contain numbers that depend on settings."""
+        """Whether a line is not compared.
+
+        With other settings alerts are not compared, because their numbers may differ.
+        """
         return self._actions_only and line.startswith(_ALERT)
 
     def _check_missing_output(self) -> None:
-        """Record a difference if the daemon has not produced all recorded output. Called before time moves on."""
+        """Set `difference` if the daemon has not produced all recorded output.
+
+        Called before time moves on.
+        """
         if self.difference is not None:
             return
         if not self._own_timing and self._actions_only and self._timer_expected():
@@ -364,7 +394,10 @@ class SessionPlayer(IoBoundary):
             self._set_difference(self._expected_output[0], None)
 
     def _timer_expected(self) -> bool:
-        """Whether the next recorded output is a timer. A missing timer is no action, only another timing."""
+        """Whether the next recorded output is a timer.
+
+        If the daemon does not set this timer, only its timing differs, and not its actions.
+        """
         return bool(self._expected_output) and self._expected_output[0].startswith(_TIMER)
 
     def _set_difference(self, recorded: bytes | None, now: bytes | None) -> None:
@@ -386,7 +419,10 @@ class SessionPlayer(IoBoundary):
         heapq.heapify(self._timer_heap)
 
     def _fire_due_timer(self) -> bool:
-        """Fire the next timer if it is due before the next recorded input. Whether one was fired."""
+        """Fire the next timer if it is due before the next recorded input.
+
+        Returns whether a timer was fired.
+        """
         while self._timer_heap:
             due_ns, number = self._timer_heap[0]
             if self._upcoming is None or due_ns > self._upcoming.at_ns:
@@ -404,16 +440,16 @@ class SessionPlayer(IoBoundary):
     # I/O boundary: operations are never performed, their results come from the record ----------
 
     async def listen_on(self, socket: BoundarySocket) -> None:
-        """Never called: the end of the connection is a recorded input."""
+        """Never called, because the record contains the end of the connection as an input."""
 
     def on_listening_ended(self, socket: BoundarySocket) -> None:
-        """Nothing to stop: no frames arrive but those of the record."""
+        """Do nothing. Frames come only from the record, so there is no listening to stop."""
 
     async def close_socket(self, socket: BoundarySocket) -> None:
-        """Never called: the end of the close is a recorded input."""
+        """Never called, because the record contains the end of the close as an input."""
 
     async def _open_socket(self, socket: BoundarySocket, url: str) -> None:
-        """Never called: the result of the dial is a recorded input."""
+        """Never called, because the record contains the result of the dial as an input."""
 
     def _make_sender(self, socket: BoundarySocket) -> Callable[[str], None]:
         def send(text: str) -> None:
@@ -446,7 +482,7 @@ class SessionPlayer(IoBoundary):
             asyncio.get_running_loop().call_soon(self.complete, number, None if error else outcome, error)
 
     def _end_operation(self, number: int) -> None:
-        """Nothing to cancel: no operation is performed."""
+        """Do nothing. Operations are not performed, so there is nothing to cancel."""
 
 
 def _alert_level(line: bytes) -> int | None:

@@ -20,13 +20,19 @@ _BARE: Final = (bool, int, str)
 
 
 def settings_from_header(header: RecordHeader, overrides: Mapping[str, str]) -> LoadedSettings:
-    """The recorded settings with `overrides`. Settings that this version does not know are ignored."""
+    """Return the recorded settings, with `overrides` applied.
+
+    Settings that this version does not know are ignored.
+    """
     known = {name: value for name, value in header.settings.items() if name in OPTIONS}
     return read_settings(known | dict(overrides), {}, Path(os.devnull))
 
 
 def decode_decision(line: bytes | None) -> Decision | None:
-    """The decision in a line of a record; None for another line, or a decision of a version with other fields."""
+    """Return the decision in a record line.
+
+    Returns None if the line is not a decision, or if a version with other fields wrote it.
+    """
     if line is None or not line.startswith(_DECISION):
         return None
     try:
@@ -37,7 +43,10 @@ def decode_decision(line: bytes | None) -> Decision | None:
 
 
 def _deserialize(kind: Any, encoded: Any) -> Any:
-    """The JSON that `eventlog.format` wrote, as a value of type `kind`. Raises ValueError, TypeError or LookupError."""
+    """Convert JSON that `eventlog.format` wrote to a value of type `kind`.
+
+    Raises ValueError, TypeError or LookupError.
+    """
     if isinstance(kind, UnionType):
         (kind,) = (each for each in get_args(kind) if each is not NoneType)
         return None if encoded is None else _deserialize(kind, encoded)

@@ -98,12 +98,15 @@ def _version_notes(replayed: ReplayResult) -> Iterator[str]:
 
 
 def _minor_version(version: str) -> str:
-    """The version without its patch level: only other minor versions schedule tasks in other loop iterations."""
+    """Return the version without its patch level.
+
+    Only other minor versions schedule tasks in other loop iterations.
+    """
     return ".".join(version.split(".")[:2])
 
 
 def _divergence_lines(replayed: ReplayResult, difference: Difference) -> Iterator[str]:
-    """With other settings: when the two runs diverge, and what each does there and why."""
+    """Describe a replay with other settings: when the runs diverge, what each does, and why."""
     divergence = replayed.divergence or Divergence()
     yield f"the same for {_duration(difference.at_ns)}; the first difference:"
     yield f"  {_time_text(replayed, difference.at_ns)}{_market_text(divergence)}"
@@ -141,7 +144,10 @@ def _wrap(text: str, head: str, indent: str) -> str:
 
 
 def _difference_lines(replayed: ReplayResult, difference: Difference) -> Iterator[str]:
-    """A replay with the recorded settings: the lines that differ, for the developer who looks for the cause."""
+    """Describe a replay with the recorded settings: yield the lines that differ.
+
+    The developer needs these lines to find the cause.
+    """
     rules = None if replayed.divergence is None else replayed.divergence.rules
     at = f"{_duration(difference.at_ns)} after the start, at {_time_text(replayed, difference.at_ns)}"
     yield _wrap(f"it differs {at}:", "", "  ")

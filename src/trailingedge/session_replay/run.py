@@ -43,13 +43,16 @@ from trailingedge.simulator.virtual_loop import Deadlock
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """The result of a replay. `incomplete_reason` says why the record was not played to its end; None if it was.
+    """The result of a replay.
 
-    `program` and `python` are the versions that recorded the session, `program_now` and `python_now` those that replay
-    it; an unknown program is "". `changed_settings` differ from the recorded ones, `recorded_values` are the latter.
-    Times are nanoseconds since the session started, `started_ns` is the wall clock then. `divergence` explains the
-    difference. `stopped_at` is the share of the record that was read when the user stopped the replay, otherwise None.
-    `shareable_settings` are those of the replay, by name, as a report shows them.
+    `incomplete_reason` says why the record was not played to its end; it is None if it was.
+    `program` and `python` are the versions that recorded the session. `program_now` and
+    `python_now` are the versions that replay it. An unknown program version is "".
+    `changed_settings` are the settings changed for the replay, and `recorded_values` are their
+    values in the record. Times are nanoseconds since the session started; `started_ns` is the
+    wall-clock time of that start. `divergence` explains the difference. `stopped_at` is the share
+    of the record that was read when the user stopped the replay, otherwise None.
+    `shareable_settings` are the replay's settings by name, without secrets, for a report.
     """
 
     path: Path
@@ -148,7 +151,7 @@ def replay_session(
 
 
 def _load_settings(record: SessionRecord, overrides: Mapping[str, str]) -> LoadedSettings:
-    """The recorded settings with `overrides`. Raises ConfigError."""
+    """Return the recorded settings, with `overrides` applied. Raises ConfigError."""
     loaded = settings_from_header(record.header, overrides)
     found = list(loaded.problems)
     if overrides:  # as if in mode SIM, because a replay needs neither keys nor CONFIRM_LIVE
@@ -205,7 +208,7 @@ async def _checks_nothing(_: int) -> None:
 
 
 class _Observers:
-    """Several observers as one."""
+    """Passes each observer call to several observers."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
@@ -236,7 +239,10 @@ class _NoUi:
 
 
 class _NoAlerts:
-    """Sends no alert: the recorded session has sent them. `RecordedAlerts` still hands them to the comparison."""
+    """Sends no alert, because the recorded session already sent it.
+
+    `RecordedAlerts` still passes the alerts to the comparison.
+    """
 
     def send(self, text: str, level: int = logging.INFO) -> None:
         pass

@@ -12,8 +12,9 @@ _NOT_COMPARED: Final = (b'["alert"', b'["alarm"')
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first difference. `recorded` is None if the record has no such line, `replayed` if the replay has none.
+    """The first difference between record and replay.
 
+    `recorded` is None if the record has no such line, `replayed` if the replay has none.
     `preceding` are the last lines that both have in common.
     """
 
@@ -41,12 +42,12 @@ class UnorderedComparison:
         self._replayed: list[_UnmatchedAction] = []
 
     def add_recorded(self, lines: Iterable[bytes], at_ns: int, preceding: tuple[bytes, ...]) -> None:
-        """Output lines of the record."""
+        """Add output lines of the record, and match them with the replay's lines."""
         for line in lines:
             _match_or_keep(line, at_ns, preceding, self._replayed, self._recorded)
 
     def add_replayed(self, line: bytes, at_ns: int, preceding: tuple[bytes, ...]) -> None:
-        """An output line of the replayed daemon."""
+        """Add an output line of the replayed daemon, and match it with the record's lines."""
         _match_or_keep(line, at_ns, preceding, self._recorded, self._replayed)
 
     def has_unmatched_at(self, at_ns: int) -> bool:
@@ -58,7 +59,10 @@ class UnorderedComparison:
         return self._first_unmatched(at_ns - MATCH_WINDOW_NS)
 
     def unmatched(self, at_ns: int, *, finished: bool) -> Difference | None:
-        """Return the first unmatched action, or None. An action counts only after the window, unless `finished`."""
+        """Return the first unmatched action, or None.
+
+        Unless `finished`, an action counts only after MATCH_WINDOW_NS.
+        """
         return self._first_unmatched(at_ns if finished else at_ns - MATCH_WINDOW_NS)
 
     def _first_unmatched(self, until_ns: int) -> Difference | None:

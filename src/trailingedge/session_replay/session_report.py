@@ -16,9 +16,11 @@ from trailingedge.session_replay.run import ReplayResult, replay_session
 
 
 def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True) -> RunReport:
-    """The report of the session, up to the end of the record or until `on_progress` returns False.
+    """Replay the session and return its report.
 
-    Raises ConfigError if the session never traded, KeyboardInterrupt if it was stopped before that was known.
+    The report ends at the end of the record, or when `on_progress` returns False. Raises
+    ConfigError if the session never traded. Raises KeyboardInterrupt if the replay was stopped
+    before the session was ready to trade.
     """
     observer = _ReportObserver()
     nodes: list[TradingNode] = []
@@ -55,7 +57,7 @@ def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True)
 
 
 def _gaps(replayed: ReplayResult) -> list[str]:
-    """What the report lacks, in words."""
+    """Return sentences about what is missing in the report."""
     gaps = [] if replayed.incomplete_reason is None else [f"the record is incomplete: {replayed.incomplete_reason}"]
     if replayed.stopped_at is not None:
         gaps.append(f"stopped at {replayed.stopped_at * 100:.0f} % of the record; later events are missing")

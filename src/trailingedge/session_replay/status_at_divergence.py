@@ -18,7 +18,7 @@ class StatusAt:
 
 
 def status_of(node: TradingNode | None) -> StatusAt | None:
-    """The status now; None before the daemon knows the symbol's rules."""
+    """Return the daemon's present status; None before the daemon knows the symbol's rules."""
     node_services = None if node is None else node.services
     if node is None or node_services is None:
         return None

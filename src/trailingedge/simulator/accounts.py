@@ -86,7 +86,10 @@ class SimAccount:
         return self.find_open_order(client_order_id) or next(named, None)
 
     def generate_client_order_id(self) -> str:
-        """A client order id for a request without one: 22 characters, as on the real exchange."""
+        """Return a client order id for a request without one.
+
+        It has 22 characters, as on the real exchange.
+        """
         return f"auto{next(self._generated_ids):018d}"
 
     def add_order(self, order: SimOrder) -> None:
@@ -101,7 +104,10 @@ class SimAccount:
         self._open_orders.pop(order.order_id, None)
 
     def save_version(self, unix_ms: int) -> None:
-        """Save the account's records after a change, for queries that a fault answers from older records."""
+        """Save the account's records after a change.
+
+        A simulated fault can then answer a query from older records.
+        """
         self._versions.save(self, unix_ms)
 
     def as_of(self, unix_ms: int) -> AccountRecords:
@@ -129,7 +135,7 @@ class AccountRegistry:
         return iter(self._accounts.values())
 
     def open_account(self, name: str, balances: Mapping[str, Decimal]) -> SimAccount:
-        """A new account. Raises ValueError if the name is taken."""
+        """Create and return an account. Raises ValueError if the name is taken."""
         if name in self._accounts:
             raise ValueError(f"there is an account {name} already")
         account = SimAccount(name, len(self._accounts) + 1, balances, self._spec)
