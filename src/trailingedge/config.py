@@ -1,6 +1,7 @@
-"""Settings: the name, type, default, meaning and limit of each, and whether a report may show it, declared once.
+"""Settings: the one declaration of each setting's name, type, default, meaning and limit.
 
-The fields of `Settings` are the declaration; the name of a setting is its field in capitals. The environment, the
+The declaration also says whether a report may show the setting. It consists of the fields of
+`Settings`; the name of a setting is its field in capitals. The environment, the
 env file, `--set NAME=VALUE`, `trailing-edge check --explain` and `.env.example` (written by `trailing-edge check
 --example > .env.example`) all follow from it. To change a default for good, edit it here. A setting that the
 strategy reads has a field of the same name in `strategy.inputs.StrategyParams`, and is copied there by name.
@@ -43,12 +44,12 @@ class TradingMode(Enum):
 
     @property
     def embedded(self) -> bool:
-        """Orders go to the embedded exchange; no money moves."""
+        """Return whether orders go to the embedded exchange, so that no money moves."""
         return self in (TradingMode.SIM, TradingMode.PAPER)
 
     @property
     def needs_key(self) -> bool:
-        """Orders go to an exchange with accounts, so a key is needed."""
+        """Return whether orders go to an exchange with accounts, so that a key is needed."""
         return not self.embedded
 
 
@@ -61,7 +62,7 @@ class OnExit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The range of a value: `words` complete "it must be …", `holds` checks it."""
+    """The range of a value: `words` describes it after "it must be …", `holds` checks a value."""
 
     words: str
     holds: Callable[[Any], bool]
@@ -94,9 +95,10 @@ def option(
 ) -> T:
     """Declare one setting. `heading` opens a group, which also contains the settings after it.
 
-    `shareable` says whether a report, a summary or a saved run shows the setting, all of which can be given away.
-    It is True for settings that decide the traded pair, the times and the prices. It is False for settings that name
-    the person or the machine, and for settings of the program (logs, reconnects): a report's reader needs none.
+    `shareable` says whether reports, summaries and saved runs show the setting. Users may give
+    these files to others. `shareable` is True for settings that decide the traded pair, the
+    times and the prices. It is False for settings that name the person or the machine, and for
+    settings of the program (logs, reconnects), which the reader of a report does not need.
     """
     declared = {"comment": comment, "limit": limit, "heading": heading, "secret": secret, "shareable": shareable}
     declaration: T = field(default=default, metadata=declared, repr=not secret)
@@ -373,7 +375,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One declared setting. `kind` is its type without the None; `choices` are all values it can have, if few."""
+    """One declared setting. `kind` is its type, without None.
+
+    `choices` has all values that the setting can have; it is empty if other values are possible.
+    """
 
     name: str
     kind: Any
@@ -390,7 +395,7 @@ class Option:
         return getattr(settings, self.name.lower())
 
     def shown(self, value: object) -> str:
-        """`value` as a person would write it; "(secret)" for a secret that is set."""
+        """Return `value` as a person would write it: "(secret)" for a secret, "" for None."""
         if value is None:
             return ""
         if self.secret:
@@ -478,8 +483,8 @@ OPTIONS: Final[Mapping[str, Option]] = MappingProxyType({option.name: option for
 class LoadedSettings:
     """The settings that were read, and everything that could not be read.
 
-    `sources` gives the origin of each value by name. `unread` names the settings whose text could not be parsed;
-    they have their default here, which must not be checked.
+    `sources` gives the origin of each value by name. `unread` names the settings with a text that
+    could not be parsed. In `settings` these have their defaults, which must not be checked.
     """
 
     settings: Settings
@@ -492,11 +497,14 @@ class LoadedSettings:
 def read_settings(
     command_line: Mapping[str, str], environ: Mapping[str, str], env_file: Path, *, file_needed: bool = False
 ) -> LoadedSettings:
-    """The settings from the command line, else the environment, else `env_file`, else the defaults.
+    """Read all settings: the values, their sources, and what could not be read.
+
+    Each comes from the command line, else the environment, else `env_file`, else its default.
 
     An empty value counts as not set. Unknown names are reported for the file and the command line only: the
     environment belongs to other programs too. A missing file is a problem only if it is needed. A private key that
-    systemd provides (`LoadCredential=`, by the file's name) takes precedence over the path. Never raises.
+    systemd provides (`LoadCredential=`, under the same file name) takes precedence over the path.
+    Never raises.
     """
     filed, problems, warnings = _read_file(env_file, file_needed)
     problems += [f"unknown setting {name}{did_you_mean(name)}" for name in command_line if name not in OPTIONS]
@@ -531,17 +539,20 @@ def read_settings(
 
 
 def settings_without_secrets(settings: Settings) -> dict[str, str]:
-    """Every setting by name, as a person would write it, without the secrets. `settings_from_values` reads it."""
+    """Return all settings but the secrets, by name, as text that `settings_from_values` reads."""
     return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if not option.secret}
 
 
 def shareable_settings(settings: Settings) -> dict[str, str]:
-    """The shareable settings, as a report shows them: what trading depends on, nothing that names person or machine."""
+    """Return the settings that a report may show, by name and as text.
+
+    Trading depends on them, and none of them names a person or a machine.
+    """
     return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if option.shareable}
 
 
 def settings_from_values(values: Mapping[str, str]) -> Settings:
-    """The settings of these values by name, as text; the others have their defaults.
+    """Build settings from `values`, texts by name. The other settings have their defaults.
 
     Raises ValueError for text that is not a valid value, and KeyError for an unknown name.
     """
@@ -549,7 +560,7 @@ def settings_from_values(values: Mapping[str, str]) -> Settings:
 
 
 def changed_settings(settings: Settings, values: Mapping[str, str]) -> Settings:
-    """`settings` with these values by name, as text; an empty text is the default.
+    """Return a copy of `settings` with `values`, texts by name. An empty text means the default.
 
     Raises ValueError for text that is not a valid value, and KeyError for an unknown name.
     """
@@ -561,7 +572,10 @@ def changed_settings(settings: Settings, values: Mapping[str, str]) -> Settings:
 
 
 def _handed_over(environ: Mapping[str, str], path: Path) -> Path | None:
-    """The file of the same name among systemd's credentials, which only this service can read. None without one."""
+    """Return the file with the name of `path` among systemd's credentials; None if there is none.
+
+    Only this service can read these files.
+    """
     folder = environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
         return None
@@ -570,7 +584,7 @@ def _handed_over(environ: Mapping[str, str], path: Path) -> Path | None:
 
 
 def assignment(text: str) -> tuple[str, str]:
-    """Name and value of `NAME=VALUE`, as an argparse type. `read_settings` reports unknown names."""
+    """Parse `NAME=VALUE`, for argparse. Unknown names pass: `read_settings` reports them."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise ArgumentTypeError(f"{text!r} is not NAME=VALUE")
@@ -633,9 +647,10 @@ ENDPOINTS: Final[Mapping[TradingMode, Endpoints]] = MappingProxyType(
 
 
 def endpoints(settings: Settings) -> Endpoints | None:
-    """The URLs to connect to: the mode's own unless overridden; in paper, those of prices, candles and rules.
+    """Return the URLs to connect to: those of the mode, unless settings override them.
 
-    None for sim, whose embedded exchange picks a port when it starts.
+    In paper mode, prices, candles and rules come from these URLs, and orders go to the embedded
+    exchange. Returns None in sim mode: the embedded exchange picks a port only when it starts.
     """
     known = ENDPOINTS.get(settings.trading_mode)
     if known is None:
@@ -699,7 +714,10 @@ def settings_table(width: int = _WIDTH) -> str:
 
 
 def _meaning(option: Option) -> str:
-    """The comment as a sentence, and the values to choose from, unless the comment explains each of them."""
+    """Return the setting's comment as a sentence, and then the values to choose from.
+
+    The values are left out for true and false, and if the comment explains each of them.
+    """
     if option.kind is bool or all(choice in option.comment for choice in option.choices):
         return f"{option.comment}."
     return f"{option.comment}. One of {', '.join(option.choices)}."

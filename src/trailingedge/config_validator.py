@@ -54,10 +54,10 @@ def checked_settings(
     file_needed: bool = False,
     ask: Callable[[str], str] | None = None,
 ) -> tuple[Settings, Mapping[str, str], list[str]]:
-    """The settings, the source of each by name, and the warnings about them.
+    """Read and check the settings. Returns them, the source of each by name, and the warnings.
 
-    `ask` puts a question to a person at a terminal; it is used for the consent to trade real money
-    when nothing else is wrong. Raises ConfigError with everything that is wrong.
+    `ask` asks a person at a terminal for the consent to trade real money. It is called only if
+    nothing but this consent is missing. Raises ConfigError with everything that is wrong.
     """
     reading = read_settings(command_line, environ, env_file, file_needed=file_needed)
     settings = reading.settings
@@ -131,7 +131,7 @@ def warnings_with_exchange(settings: Settings, maker_fee: Decimal) -> list[str]:
 
 
 def effective_rules(settings: Settings, rules: "SymbolRules") -> "SymbolRules":
-    """The exchange's rules, each replaced by a setting that is stricter.
+    """Return the exchange's rules. A setting that is stricter than a rule replaces the rule.
 
     A setting that is less strict is ignored: the exchange may have changed its rules since we started.
     """
@@ -163,7 +163,7 @@ def _larger(own: Decimal | None, exchange_value: Decimal) -> Decimal:
 
 
 def _is(settings: Settings, name: str, sources: Mapping[str, str] | None = None) -> str:
-    """ "NAME is value", with the source of the value where known."""
+    """Return the text "NAME is value", with the source of the value if it is known."""
     option = OPTIONS[name]
     source = (sources or {}).get(name)
     return f"{name} is {option.shown(option.of(settings))}" + (f" ({source})" if source else "")
@@ -179,7 +179,7 @@ def _out_of_range(settings: Settings, sources: Mapping[str, str]) -> Iterator[Se
 
 
 def _contradictions(settings: Settings) -> Iterator[SettingProblem]:
-    """Settings that are valid alone and contradict each other."""
+    """Yield a problem for settings that are each valid but contradict each other."""
     yield from _above(settings, "MIN_FACTOR", "START_FACTOR")
     yield from _above(settings, "RECONNECT_BASE_SEC", "RECONNECT_MAX_SEC")
     reach, kept = settings.donchian_window + settings.donchian_shift, settings.rolling_klines_maxlen
@@ -219,7 +219,7 @@ def _addresses(settings: Settings) -> Iterator[SettingProblem]:
 
 
 def _split(url: str) -> SplitResult | None:
-    """The parts of `url`, None when it has none or its port is no number."""
+    """Return the parts of `url`; None if it has no host or its port is invalid."""
     try:
         parts = urlsplit(url)
         return parts if parts.hostname and (parts.port is None or parts.port) else None
@@ -251,7 +251,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def _leads_to_live(parts: SplitResult | None) -> bool:
-    """Whether the host is of the exchange's own domain, where all but the demo hosts trade real money."""
+    """Return whether real money is traded at the host.
+
+    That is so at all hosts in the exchange's own domain except its demo hosts.
+    """
     host = (parts.hostname or "").rstrip(".") if parts else ""
     return f".{host}".endswith(f".{LIVE_DOMAIN}") and not host.startswith("demo-")
 
@@ -268,7 +271,7 @@ def _telegram(settings: Settings) -> Iterator[SettingProblem]:
 
 
 def _odd_secrets(settings: Settings) -> Iterator[str]:
-    """Keys and tokens that were probably copied in part. Their values are not shown."""
+    """Yield a warning for each secret that was probably copied in part, without its value."""
     for name, option in OPTIONS.items():
         secret = option.of(settings)
         if option.secret and secret and len(secret) < SHORTEST_SECRET:
@@ -343,7 +346,7 @@ def _answer(ask: Callable[[str], str]) -> str:
 
 
 def _not_used(settings: Settings) -> Iterator[str]:
-    """Addresses that are not used, or that lead to two different exchanges."""
+    """Yield a warning for addresses that are not used, or that lead to two different exchanges."""
     if settings.trading_mode is TradingMode.SIM:
         for name in ("BINANCE_WS_API_URL", "BINANCE_WS_STREAM_URL"):
             if OPTIONS[name].of(settings):

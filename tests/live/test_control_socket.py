@@ -245,7 +245,7 @@ async def test_a_mistake_of_ours_ends_one_conversation_and_nothing_else(
         with pytest.raises(NoRunningDaemon, match="ended before it answered"):
             await request(path, "pause")
         assert (await request(path, "status"))["ok"]
-    assert "control client not answered" in caplog.text
+    assert "control socket client got no response" in caplog.text
 
 
 async def test_the_end_of_the_daemon_ends_the_wait(path: Path) -> None:
@@ -366,7 +366,7 @@ async def test_without_a_socket_the_daemon_goes_on_with_one_warning(
 ) -> None:
     (tmp_path / "file").write_text("precious")
     warning = await refused(tmp_path / name, caplog)
-    assert warning.startswith(f"no control socket path={tmp_path / name} reason=")
+    assert warning.startswith(f"control socket not opened path={tmp_path / name} reason=")
     assert said in warning
     assert (tmp_path / "file").read_text() == "precious"
 

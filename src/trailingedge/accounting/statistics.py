@@ -20,11 +20,11 @@ from trailingedge.strategy.strategy_events import ExitEnded, GateOpened, RegimeS
 
 @dataclass(frozen=True, slots=True)
 class FinishedExit:
-    """One exit from its trigger to its end, by the market's time.
+    """A finished exit, from its trigger to its end. Times are market time.
 
-    `slippage_frac` compares the average with the mid price at the trigger, positive where it cost;
-    `result_frac` is the unit value gained since the anchor, after fees. Either is None where nothing was
-    filled, or where the price to compare with is not known.
+    `slippage_frac` compares the average fill price with the mid price at the trigger; a positive
+    value is a cost. `result_frac` is the unit value gained since the anchor, after fees. Each of
+    the two is None if nothing was filled, or if the price to compare with is unknown.
     """
 
     kind: ExitKind
@@ -42,7 +42,7 @@ class FinishedExit:
 
     @property
     def id(self) -> str:
-        """The client order id of its orders, by which the exit is named in logs, reports and CSV files."""
+        """The client order id of this exit's orders. It names the exit in logs, reports and CSV."""
         return str(ClientOrderId(self.kind, self.number))
 
     @property
@@ -56,7 +56,10 @@ class FinishedExit:
 
 @dataclass(frozen=True, slots=True)
 class WinRate:
-    """How many of the exits with a known result ended better than their anchor, large and small alike."""
+    """Counts of exits: `known` have a known result, `wins` of them ended better than their anchor.
+
+    Large and small exits count the same.
+    """
 
     wins: int
     known: int
@@ -81,7 +84,7 @@ class EquityPoint:
 
 @dataclass(frozen=True, slots=True)
 class PeriodResult:
-    """The result of a part of the run; fractions are of the value at its beginning."""
+    """The result of one part of the run. Fractions are of the value when that part begins."""
 
     from_ms: int
     to_ms: int
@@ -129,7 +132,7 @@ class RunStatistics:
         return growth(self.first_bid, self.last_bid)
 
     def replaces_of(self, exit_number: int) -> int:
-        """How often the order of an exit in progress was replaced."""
+        """Return how often the order of this exit, which must be in progress, has been replaced."""
         return self._exit_replaces[exit_number]
 
     def mark_to_market(self, market_ms: int, bid: Decimal, base: Decimal, quote: Decimal) -> None:
@@ -148,7 +151,7 @@ class RunStatistics:
             self.max_drawdown_frac = max(self.max_drawdown_frac, -growth(self._peak, value))
 
     def equity_point(self) -> EquityPoint:
-        """The counts and the value now."""
+        """Return the present counts, and the value and the bid of the last valuation."""
         return EquityPoint(
             market_ms=self.to_ms,
             bid=self.last_bid,
@@ -164,7 +167,10 @@ class RunStatistics:
         return self._between(mark, self.equity_point())
 
     def days(self) -> tuple[PeriodResult, ...]:
-        """The run cut at each midnight UTC, oldest first; a day ends with the last valuation before midnight."""
+        """Return the result of each UTC day of the run, oldest first.
+
+        A day ends with the last valuation before midnight.
+        """
         if not self.from_ms:
             return ()
         began = EquityPoint(self.from_ms, self.first_bid, self.first_value, exits=0, fills=0, replaces=0, fees={})
@@ -191,11 +197,11 @@ class RunStatistics:
         )
 
     def resume_anchor(self, anchor_price: float) -> None:
-        """Start with the anchor of an earlier run, which the next exit is compared with."""
+        """Take over the anchor of an earlier run. The next exit's result is measured from it."""
         self._anchor_price = anchor_price
 
     def on_report(self, report: ExecutionReport) -> None:
-        """Count an execution report of an order of ours."""
+        """Count the fill and its fee if the report is a fill of one of our orders."""
         self._cut_day_at(report.time_ms)
         # Fills are counted from reports and not from events, because fees and the maker flag stand only there.
         own = own_id(report.client_order_id)
@@ -210,7 +216,7 @@ class RunStatistics:
             fees[report.commission_asset] += report.commission
 
     def on_event(self, news: TraderEvent, market_ms: int) -> FinishedExit | None:
-        """Count an event. Returns the exit that it ended, None where it ended none."""
+        """Count an event. Returns the finished exit if the event ended one, else None."""
         self._cut_day_at(market_ms)
         match news:
             case OrderPlaced():
@@ -255,7 +261,7 @@ class RunStatistics:
 
 
 class DailyResults:
-    """The results of the days of a run, by the market's time in UTC, each published once in its last minute."""
+    """Gives the result of each UTC day once, in the day's last minute of market time."""
 
     def __init__(self, tally: RunStatistics) -> None:
         self._tally = tally
@@ -275,19 +281,25 @@ class DailyResults:
         return self.today()
 
     def today(self) -> PeriodResult | None:
-        """The day so far, or the part of it since the start; None before the first valuation."""
+        """Return the result of the present day since midnight UTC, or since a start on that day.
+
+        Returns None before the first valuation.
+        """
         return None if self._began is None else self._tally.since(self._began)
 
 
 def win_rate(exits: Iterable[FinishedExit]) -> WinRate:
-    """The share of exits that ended better than their anchor. A result of exactly nothing is no win."""
+    """Count the exits that ended better than their anchor. A result of exactly zero is no win."""
     # Exits without a fill have no result, and would otherwise lower the rate of a quiet day.
     known = [finished.result_frac for finished in exits if finished.result_frac is not None]
     return WinRate(sum(result > 0 for result in known), len(known))
 
 
 def slippage_frac(side: Side, mid_price: Decimal | None, average: Decimal | None) -> float | None:
-    """Return how much worse `average` is than `mid_price`, as a fraction of it; None if either is not known."""
+    """Return how much worse `average` is than `mid_price`, as a fraction of `mid_price`.
+
+    Returns None if either price is unknown.
+    """
     if average is None or not mid_price:
         return None
     worse = mid_price - average if side is Side.SELL else average - mid_price
@@ -295,7 +307,11 @@ def slippage_frac(side: Side, mid_price: Decimal | None, average: Decimal | None
 
 
 def result_frac(side: Side, base: Decimal, quote: Decimal, fee: Decimal, anchor_price: float | None) -> float | None:
-    """The unit value gained since the anchor. `fee` is the fee paid in the asset that the exit brought."""
+    """Return the growth of the unit value from the anchor to this exit, as a fraction.
+
+    `fee` is the fee paid in the asset that the exit brought. Returns None if nothing was filled, or
+    if there is no anchor.
+    """
     if not anchor_price or not base:
         return None
     # Both sides as the growth of a unit value: 1 bought back with less quote is a gain in base.
@@ -305,5 +321,5 @@ def result_frac(side: Side, base: Decimal, quote: Decimal, fee: Decimal, anchor_
 
 
 def growth(first: Decimal, last: Decimal) -> float:
-    """How much more `last` is than `first`, as a fraction of it."""
+    """Return the growth from `first` to `last` as a fraction of `first`; 0 if `first` is 0."""
     return float(last / first) - 1.0 if first else 0.0

@@ -18,9 +18,10 @@ SUMMARY_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The result of a whole run. Fractions are of the value at its beginning; `rejected` counts by code.
+    """The result of a whole run. Fractions are of the value at the beginning of the run.
 
-    `first_value` and `value` are the account in quote, at its beginning and at its end.
+    `first_value` and `value` are the account's value in quote at the beginning and at the end.
+    `rejected` counts rejected requests by error code.
     """
 
     exits: int
@@ -39,9 +40,10 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class DayTotals:
-    """The result of a day by UTC, or of the part of it that we saw. Fractions are of the value at its beginning.
+    """The result of one UTC day, or of the part of the day that the run covers.
 
-    `value` is the account in quote at its end. Days without any market data are one entry without `has_market`.
+    Fractions are of the account's value at the beginning of the day; `value` is the account's value
+    in quote at its end. Consecutive days without market data are one entry with `has_market` False.
     """
 
     from_ms: int
@@ -57,7 +59,7 @@ class DayTotals:
 
 
 def compute_totals(tally: RunStatistics) -> Totals:
-    """The totals of a run that was counted while it happened."""
+    """Return the totals of a run from `tally`, which counted the events as they happened."""
     return Totals(
         exits=len(tally.exits),
         win_rate=win_rate(tally.exits),
@@ -76,7 +78,10 @@ def compute_totals(tally: RunStatistics) -> Totals:
 def summarize_run(
     settings: Mapping[str, str], rules: SymbolRules, tally: RunStatistics, gaps: Sequence[str] = ()
 ) -> dict[str, object]:
-    """The JSON of a run that was counted while it happened. `settings` are those that may be shown, by name."""
+    """Build the JSON summary of a run from `tally`, which counted the events as they happened.
+
+    `settings` are those that may be shown, by name.
+    """
     return build_summary(
         symbol=rules.symbol,
         tick_size=rules.tick_size,
@@ -102,7 +107,7 @@ def build_summary(
     days: Iterable[DayTotals],
     gaps: Sequence[str],
 ) -> dict[str, object]:
-    """The JSON object, for a run from any source. Its keys are an interface: scripts read them."""
+    """Build the JSON summary of any run. The keys are an interface: scripts read them."""
     return {
         "version": SUMMARY_VERSION,
         "symbol": symbol,
@@ -131,7 +136,7 @@ def build_summary(
 
 
 def day_json(rules: SymbolRules, day: PeriodResult) -> dict[str, object]:
-    """The JSON of a day so far, or of the part of it since the start."""
+    """Return the JSON of the present day since midnight UTC, or since a start on that day."""
     return {
         "from": iso_time(day.from_ms),
         "to": iso_time(day.to_ms),

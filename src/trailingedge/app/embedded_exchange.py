@@ -25,7 +25,10 @@ SIM_BASE: Final = Decimal(1)  # base asset that the account starts with
 
 
 def simulation_source(settings: Settings, files: Sequence[Path] | None, seed: int | None) -> TickSource:
-    """The market of sim mode: that of the files, or a generated one. Raises ConfigError for unreadable files."""
+    """Return the market of sim mode: the recorded one in `files`, or a generated one without files.
+
+    Raises ConfigError for unreadable files.
+    """
     if files:
         return recorded_market(settings, files, settings.symbol)
     # The generated market begins now, so that its candles have today's times in log and report.
@@ -34,7 +37,10 @@ def simulation_source(settings: Settings, files: Sequence[Path] | None, seed: in
 
 
 def recorded_market(settings: Settings, files: Sequence[Path], symbol: str | None) -> TickSource:
-    """The market in these files. Without `symbol`, their names say which it is. Raises ConfigError."""
+    """Open the recorded market in `files`. If `symbol` is None, the file names give the symbol.
+
+    Raises ConfigError if the files cannot be used.
+    """
     return open_market(files, symbol, settings.base_asset, settings.quote_asset)
 
 
@@ -50,7 +56,10 @@ def relabelling_warnings(files: Sequence[Path], symbol: str) -> list[str]:
 async def loopback_exchange(
     settings: Settings, market: SimulationOptions, clock: Clock
 ) -> AsyncIterator[tuple[LoopbackExchange, KeyManager]]:
-    """Run the exchange on the loopback during the block. Yields it and keys for its account, which pays FEE if set."""
+    """Run the embedded exchange on the loopback interface during the block.
+
+    Yields the exchange and the keys of its one account. The account pays FEE if that is set.
+    """
     source = market.source
     # The embedded exchange verifies signatures as the real one does, so the daemon takes the same path to a logon.
     private_key = Ed25519PrivateKey.generate()

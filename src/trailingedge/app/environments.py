@@ -1,4 +1,4 @@
-"""Trading environments: the exchange of each mode: the embedded one (sim, paper), the testnet, or the real one.
+"""Trading environments: the exchange for each trading mode, embedded (sim, paper) or at Binance.
 
 The embedded exchange is imported where it is opened, so that a daemon with real money does not load it.
 """
@@ -36,7 +36,7 @@ class TradingEnvironment:
 
 
 def load_keys(settings: Settings) -> KeyManager:
-    """The keys of a mode that needs them. Raises ConfigError."""
+    """Load the keys for a mode that needs them. Raises ConfigError if they cannot be used."""
     return KeyManager.from_file(settings.binance_ed25519_priv_path, settings.binance_ed25519_api_key or "")
 
 
@@ -77,7 +77,7 @@ async def open_check_target(settings: Settings) -> AsyncIterator[CheckTarget]:
 async def _simulation(
     settings: Settings, simulation: SimulationOptions | None, clock: Clock
 ) -> AsyncIterator[TradingEnvironment]:
-    """The embedded exchange with a market of its own: the given one, or a generated one."""
+    """Open the embedded exchange with the market in `simulation`, or with a generated market."""
     from trailingedge.app.embedded_exchange import loopback_exchange, simulation_source
 
     market = simulation or SimulationOptions(simulation_source(settings, None, None))
@@ -90,7 +90,7 @@ async def _simulation(
 async def _paper(
     settings: Settings, clock: Clock, random: Random, on_step: StepPrinter
 ) -> AsyncIterator[TradingEnvironment]:
-    """The embedded exchange at the real market's prices."""
+    """Open the embedded exchange, which here trades at the real market's prices."""
     from trailingedge.live.factory import paper_feed_params
     from trailingedge.live.paper_exchange import paper_exchange
 

@@ -1,4 +1,4 @@
-"""Run options: what a session is to run, as read from command line and settings."""
+"""Run options: the options of one session, from the command line and the settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SIM_SPEED: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class SimulationOptions:
-    """The market that sim mode plays, and how many times faster than real time at most."""
+    """The market that sim mode plays, and the highest speed as a multiple of real time."""
 
     source: "TickSource"
     speed: float = SIM_SPEED

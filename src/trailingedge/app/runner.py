@@ -180,7 +180,10 @@ class Runner:
             return code
 
     async def _open(self, stack: contextlib.AsyncExitStack, random: Random) -> TradingEnvironment | None:
-        """Open the exchange. Returns None after a stop: in paper mode opening may take as long as an outage."""
+        """Open the exchange. Returns None if the session is stopped first.
+
+        In paper mode the opening can take long: it waits for the end of an outage.
+        """
         try:
             async with asyncio.timeout(None) as self._opening:
                 if self._stopped is not None:
@@ -214,7 +217,7 @@ class Runner:
         return await find_running_daemon(candidates, self._fingerprint())
 
     def _fingerprint(self) -> str:
-        """Identifies account and symbol, so that two daemons can detect that they share them."""
+        """Return a text that identifies account and symbol, to detect a second daemon on them."""
         at = endpoints(self._settings)
         url = "" if at is None else at.ws_api_url
         return account_fingerprint(self._settings.symbol, url, self._settings.binance_ed25519_api_key or "")
@@ -230,7 +233,10 @@ class Runner:
         )
 
     def _key_check(self, environment: TradingEnvironment, alerts: Alerts) -> Callable[[int], Awaitable[None]] | None:
-        """Return a check that raises ConfigError for a key that may withdraw; None if permissions are not reported."""
+        """Return a function that checks the API key's permissions; None if they cannot be queried.
+
+        The function raises ConfigError if the permissions prevent a start: the key may withdraw.
+        """
         url = api_key_permissions.base_url(self._settings.trading_mode.value, self._settings.binance_ws_api_url)
         if url is None:
             return None
@@ -242,9 +248,10 @@ class Runner:
         return check
 
     def _on_ready(self, text: str) -> None:
-        """The start is over. Exempt from garbage collection what it has loaded.
+        """Report the end of the start, and exempt all loaded objects from garbage collection.
 
-        A full collection walks through all modules. That takes 20 ms, in which no tick and no order can happen.
+        Without that, a full collection walks through all modules and takes 20 ms. In this time no
+        tick and no order can happen.
         """
         self._manager.ready(text)
         gc.collect()
@@ -293,7 +300,7 @@ class Runner:
             reply.add_done_callback(self._show_reply)
 
     def _on_end_of_input(self) -> None:
-        """The terminal's input ended, by Ctrl-D for instance."""
+        """Tell the user that the terminal's input has ended, for example by Ctrl-D."""
         self._ui.print_line(
             "end of input: no hotkeys from now on; Ctrl-C ends it, trailing-edge flip and the like still work"
         )
@@ -310,7 +317,10 @@ class Runner:
         return _answered(CommandResult("starting, not trading yet", done=False))
 
     def _submit_remote(self, source: str, command: OperatorCommand) -> Reply:
-        """Submit a command from phone or socket. A stop exits with HALTED, so a service manager does not restart us."""
+        """Submit a command from the phone or the control socket.
+
+        QUIT ends the daemon with exit code HALTED, so that a service manager does not restart it.
+        """
         if command is OperatorCommand.QUIT:
             self.stop("stopped by phone or control socket", ExitCode.HALTED)
             return _answered(CommandResult("ending: the order is cancelled first; start it again where it runs"))
@@ -327,12 +337,15 @@ class Runner:
         )
 
     def _labelled(self, alerts: Alerts) -> Alerts:
-        """Label each alert with the mode if the mode needs it, as paper does. Telegram has the mode in its title."""
+        """Return alerts that begin with the mode, if the mode needs that, as paper does.
+
+        Telegram needs no label, because the title of its messages has the mode.
+        """
         mode = mode_label(self._settings.trading_mode.value)
         return LabelledAlerts(alerts, mode) if mode.isupper() else alerts
 
     def _apply(self, settings: Settings) -> None:
-        """Apply reloaded settings. The log learns new secrets first, so that it never shows one."""
+        """Apply reloaded settings. The log gets new secrets first, so that it never shows them."""
         self._log.configure(settings.log_level_file, settings.log_level_console, setting_flags.secret_values(settings))
         self._configure_telegram(settings)
 
@@ -386,6 +399,6 @@ def report_failure(failure: BaseException, alerts: Alerts | None = None) -> Exit
             send(event_messages.ended(str(failure)), logging.ERROR)
             return ExitCode.UNREACHABLE
         case _:
-            logger.error("unexpected failure, a mistake of ours", exc_info=failure)
+            logger.error("unexpected error, a bug in this program; session ends", exc_info=failure)
             send(event_messages.ended(f"unexpectedly, by {type(failure).__name__}: {failure}"), logging.ERROR)
             return ExitCode.UNEXPECTED

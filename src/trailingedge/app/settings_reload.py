@@ -30,9 +30,10 @@ RELOADABLE: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SettingsChange:
-    """Difference between two readings of the settings: the names of the changed ones, in order of declaration.
+    """Difference between two readings of the settings: the names of the changed settings.
 
-    `settings` are in force from now on: the running ones with the `applied` changes.
+    `applied` changes take effect now, `needs_restart` changes at the next start. `settings` are
+    those in force from now on. Names are in the order in which the settings are declared.
     """
 
     settings: Settings

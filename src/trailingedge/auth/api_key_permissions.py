@@ -2,7 +2,8 @@
 
 A bot's key should read and trade. With a key that may also withdraw, any leak is a loss of everything, so nothing
 starts with such a key. If the exchange does not reply to this query, trading starts with a warning: the query uses
-another host (`api.binance.com`), whose outage must not keep us from an open position.
+another host (`api.binance.com`), and an outage of that host must not leave an open position
+unwatched.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ _KEY_PAGE: Final = "at Binance, API Management"
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """Permissions of a key; None where the exchange does not report it.
+    """Permissions of an API key. A permission is None if the exchange does not report it.
 
     `transfers`: the key may move funds between accounts of the same owner.
     """
@@ -51,7 +52,10 @@ class PermissionCheck:
 
 
 def base_url(mode: str, ws_api_url: str | None) -> str | None:
-    """Return the base URL of the query in that mode; None for no query: a custom API URL may be any exchange."""
+    """Return the base URL of the query in that mode; None if there must be no query.
+
+    There is no query outside live mode, nor at a custom API URL, which may be any exchange.
+    """
     return None if ws_api_url else BASE_URLS.get(mode)
 
 
@@ -107,8 +111,9 @@ async def fetch_permissions(
 ) -> Permissions:
     """Query the permissions at the exchange whose base URL is `url`.
 
-    Raises RequestRefused, OutcomeUnknown without a reply, ProtocolViolation for an unreadable one. None of them carries
-    key or signature, nor does any log line.
+    Raises RequestRefused if the exchange refuses, OutcomeUnknown if no reply comes, and
+    ProtocolViolation if the reply is unreadable. No error text and no log line contains the key or
+    the signature.
     """
     import httpx  # not above: its import takes longer than that of our whole package, and most modes never need it
 
@@ -157,7 +162,7 @@ def read_permissions(status: int, body: bytes) -> Permissions:
 
 
 def _withdrawals_enabled(raw: Mapping[str, object]) -> bool:
-    """Return whether the key may withdraw. Only the boolean false means no: in doubt nothing starts."""
+    """Return whether the key may withdraw. Any value except the boolean false counts as yes."""
     if "enableWithdrawals" not in raw:
         raise ProtocolViolation("enableWithdrawals is missing")
     return raw["enableWithdrawals"] is not False

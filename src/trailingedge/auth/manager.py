@@ -1,6 +1,7 @@
 """Key manager: the API key and its Ed25519 private key, which sign requests.
 
-Both go to the exchange alone: no log line, no `repr` and no error text carries them.
+No log line, no `repr` and no error text contains them. The API key is sent to the exchange alone,
+and the private key to no one.
 """
 
 import os
@@ -37,9 +38,10 @@ class KeyManager:
 
     @classmethod
     def from_private_key(cls, private_key: "Ed25519PrivateKey", api_key: str) -> "KeyManager":
-        """Use a key that exists in memory alone: that of the embedded exchange, which has `cryptography` loaded.
+        """Use a private key that exists only in memory, such as the embedded exchange's key.
 
-        It signs in this process: simulations and replays run on a virtual clock, which cannot wait for another one.
+        This process signs. Simulations and replays run on a virtual clock, which cannot wait for
+        another process; and the embedded exchange has loaded `cryptography` anyway.
         """
 
         @asynccontextmanager
@@ -55,8 +57,8 @@ class KeyManager:
     def from_file(cls, path: Path, api_key: str) -> "KeyManager":
         """Use the PKCS#8 PEM at `path`, which must stay there: each signature reads it again.
 
-        Raises ConfigError with the file, what is wrong and the remedy. So do `sign` and `logon_params`, which raise
-        SessionLost if the process that signs fails.
+        Raises ConfigError, which names the file, the fault and the remedy. `sign` and
+        `logon_params` can raise it as well; they raise SessionLost if the signing process fails.
         """
         # A file as `keygen` and OpenSSL write it is recognized by its bytes. Any other is parsed here, which loads
         # `cryptography`, so that an unusable file is reported at the start, not at the first logon.
@@ -90,7 +92,8 @@ class KeyManager:
     async def sign(self, params: Mapping[str, str | int]) -> str:
         """Return the base64 signature over `params`: sorted by name, `name=value` joined by `&`, not percent-encoded.
 
-        A `signature` among them is left out. Raises ValueError for a boolean, whose text would not be JSON's.
+        A `signature` in `params` is left out. Raises ValueError for a boolean, because Python and
+        JSON write it differently.
         """
         payload = _payload(params)
         async with self._signer() as sign:
@@ -115,7 +118,10 @@ def _payload(params: Mapping[str, str | int]) -> bytes:
 
 
 def _is_plain_ed25519(path: Path) -> bool:
-    """Return whether the file has the usual form of an Ed25519 key. The bytes read are overwritten afterwards."""
+    """Return whether the file has the usual form of an Ed25519 key.
+
+    The bytes that were read are overwritten in memory afterwards.
+    """
     page = bytearray(_PLAIN_KEY_BYTES)
     size = 0
     with suppress(OSError), open(path, "rb", buffering=0) as file:  # `load_key` says what is wrong

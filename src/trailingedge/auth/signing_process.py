@@ -1,7 +1,8 @@
 """Process that signs once, started by `logon_signer`: `python -I signing_process.py LIBRARY_FOLDER KEY_FILE`.
 
-It loads the key, writes READY, reads the payload until standard input ends and writes the signature in base64; or it
-writes UNUSABLE and what is wrong with the file. It imports nothing else of this package: -I hides it.
+It loads the key, writes READY, reads the payload until standard input ends, and writes the
+signature in base64. If the key file cannot be used, it writes UNUSABLE and the reason instead. It
+imports nothing else of this package, because -I hides the package.
 """
 
 import binascii

@@ -87,10 +87,11 @@ def symbol_rules_of(spec: ExchangeSpec) -> SymbolRules:
 
 
 class BacktestExchange:
-    """One symbol, one account. Replies and reports go to `on_order_input`; `balance_updates` counts balance messages.
+    """An exchange with one symbol and one account. Replies and reports go to `on_order_input`.
 
-    As at the exchange, orders and fills carry the time of the last market tick, `market_ms`; order counts follow the
-    clock, `now_ms`, which moves on between market ticks.
+    Orders and fills have the time of the last market tick, `market_ms`, as at the real exchange.
+    Order counts use the clock, `now_ms`, which moves on between market ticks. `balance_updates`
+    counts the balance messages.
     """
 
     def __init__(
@@ -143,7 +144,7 @@ class BacktestExchange:
     # Orders ----------------------------------------------------------------------------------
 
     def execute(self, command: OrderCommand) -> None:
-        """Reply to a command, then publish its reports and balances."""
+        """Execute a command: send the reply, then the execution reports and the balances."""
         match command:
             case Place():
                 self._on_order_input(OrderReply(command.tag, self._place(command)))
@@ -158,7 +159,7 @@ class BacktestExchange:
         self._publish()
 
     def limits(self) -> tuple[RateLimit, ...]:
-        """The order limits with their counts, as each reply carries them."""
+        """Return the order limits with their present counts, as an exchange's replies have them."""
         seconds = {"SECOND": 1, "MINUTE": 60, "DAY": 86_400}
         limits = []
         for limit in self._account.order_counts.limits_json(self.now_ms):
@@ -180,7 +181,7 @@ class BacktestExchange:
             return _rejection(error)
 
     def _replace(self, command: Replace) -> ReplaceOutcome:
-        """`order.cancelReplace` with STOP_ON_FAILURE and ONLY_NEW.
+        """Execute `order.cancelReplace` with STOP_ON_FAILURE and ONLY_NEW.
 
         Filters and rate limits are checked before the cancel: if they reject, the old order stays as it is. The
         matching engine checks after the cancel: if the new order would take, it is rejected and the old order is gone.

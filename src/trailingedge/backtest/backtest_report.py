@@ -38,10 +38,11 @@ def report_of_market(
     balances: Mapping[str, Decimal] | None,
     bar: ProgressBar,
 ) -> tuple[RunReport, str | None]:
-    """Run a backtest to its end or until Ctrl-C. Returns its report, and why trading was halted, None if it was not.
+    """Run a backtest to its end or until Ctrl-C. Returns its report, and the reason of a halt.
 
-    `settings` are given by name, as text. Balances that are too small from the start are reported at once, on `bar`.
-    Raises ConfigError, and KeyboardInterrupt if Ctrl-C came before there was any result.
+    The reason is None if trading was not halted. `settings` are given by name, as text. Balances
+    that are too small from the start are reported at once, on `bar`. Raises ConfigError, and
+    KeyboardInterrupt if Ctrl-C came before there was any result.
     """
     bar.show(0.0, "inspecting the files")
     with stop_on_ctrl_c() as stopped:
@@ -74,7 +75,10 @@ def report_of_market(
 
 
 def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Columns], Decimal | None]:
-    """Return the pieces read to find the market's first price, and that price, None if the market has none."""
+    """Read pieces until one has a price. Returns the pieces read and the market's first price.
+
+    The price is None if the market has no prices.
+    """
     read = []
     for piece in pieces:
         read.append(piece)
@@ -84,7 +88,7 @@ def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Co
 
 
 def _breaker_gaps(trips: Sequence[tuple[int, BreakerTrip]]) -> Iterator[str]:
-    """Yield a sentence for each pause by a circuit breaker: the result is then not the strategy's alone."""
+    """Yield a sentence for each pause by a circuit breaker, because it also shaped the result."""
     for market_ms, trip in trips[:_MAX_TRIPS_SHOWN]:
         until = "until the end, because a backtest has no operator who resumes"
         if trip.breaker is Breaker.DAILY_LOSS:

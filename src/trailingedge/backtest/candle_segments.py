@@ -18,8 +18,9 @@ OhlcTicks = tuple[int, int, int, int]
 class Segment(ABC):
     """Market ticks within the candle that opens at `open_ms`; the candle may have other segments before and after.
 
-    `low_bid` to `high_ask` are the extremes of the best prices, `bid` and `ask` the last ones. `prices` are those that
-    count for the candle; None if nothing traded and the last price stayed the same.
+    `low_bid`, `high_bid`, `low_ask` and `high_ask` are the extremes of the best prices; `bid` and
+    `ask` are the last best prices. `prices` are the open, high, low and close that count for the
+    candle. They are None if nothing traded and the last price stayed the same.
     """
 
     __slots__ = ("ask", "bid", "first_ms", "high_ask", "high_bid", "low_ask", "low_bid", "open_ms", "prices")
@@ -33,16 +34,23 @@ class Segment(ABC):
 
     @abstractmethod
     def ticks(self) -> tuple[TickColumns, int, int]:
-        """The columns that hold its ticks, the index of its first tick, and the index after its last tick."""
+        """Return the columns that hold the segment's ticks.
+
+        Also returns the index of the first tick and the index after the last tick.
+        """
 
 
 class TickSegment(Segment):
-    """A segment of a file with single ticks."""
+    """A segment of a file that has single ticks (trades or quotes) instead of klines."""
 
     __slots__ = ("_begin", "_columns", "_end")
 
     def __init__(self, open_ms: int, columns: TickColumns, begin: int, end: int, first_priced: int) -> None:
-        """`first_priced` is the first tick whose price counts for the candle, `end` if there is none."""
+        """Use the ticks of `columns` from index `begin` to `end`, without `end`.
+
+        `first_priced` is the index of the first tick with a price that counts for the candle. It
+        equals `end` if no price counts.
+        """
         bids, asks, lasts = columns.bids[begin:end], columns.asks[begin:end], columns.lasts[first_priced:end]
         super().__init__(
             open_ms,
@@ -60,9 +68,10 @@ class TickSegment(Segment):
 
 
 class KlineSegment(Segment):
-    """A kline whose ticks are built on demand.
+    """A segment that is one kline. Its ticks are built only when `ticks` is called.
 
-    The constructor moves `path` from the kline's start to its end and keeps the start state to build the ticks later.
+    The constructor moves `path`, which generates the prices within klines, to the end of this
+    kline. It keeps the path's state at the start, to build the ticks from it later.
     """
 
     __slots__ = ("_klines", "_last_move_up_before", "_last_price_before", "_number", "_ticks")
@@ -97,7 +106,7 @@ class KlineSegment(Segment):
 
 
 def walk_kline(klines: KlineColumns, number: int, path: GridCandlePath) -> TickColumns:
-    """The market ticks of one kline, along `path`."""
+    """Build the market ticks of one kline. `path` generates the prices within the kline."""
     open_ms, length_ms = klines.open_ms[number], klines.close_ms[number] + 1 - klines.open_ms[number]
     frames = ticks_per_length(length_ms)
     prices = (klines.opens[number], klines.highs[number], klines.lows[number], klines.closes[number])
@@ -110,7 +119,10 @@ def walk_kline(klines: KlineColumns, number: int, path: GridCandlePath) -> TickC
 
 
 def split_segments(market: Iterable[Columns], interval_ms: int) -> Iterator[Segment]:
-    """Split the market into segments, each within one candle of `interval_ms`. Candles open at multiples of that."""
+    """Split the market into segments, each within one candle.
+
+    Candles open at multiples of `interval_ms`.
+    """
     splitter = _SegmentSplitter(interval_ms)
     for columns in market:
         if isinstance(columns, KlineColumns):

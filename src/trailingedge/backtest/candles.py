@@ -33,7 +33,8 @@ class TickCandle(NamedTuple):
 class CandleBuilder:
     """Builds the forming candle, segment by segment.
 
-    As at the exchange, only trades and price changes make prices: a candle without any is flat at the close before it.
+    As at the exchange, only trades and price changes count as prices. A candle without any of them
+    is flat at the previous close.
     """
 
     def __init__(self, interval_ms: int) -> None:
@@ -70,7 +71,7 @@ class CandleBuilder:
             self._prices = (opened, max(high, prices[1]), min(low, prices[2]), prices[3])
 
     def forming(self) -> TickCandle | None:
-        """The candle that has not closed yet; None without a price in it."""
+        """Return the candle that has not closed yet; None if it has no price yet."""
         if self._prices is None:
             return None
         return TickCandle(self.open_ms, self.open_ms + self._interval_ms - 1, *self._prices)

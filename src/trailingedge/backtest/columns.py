@@ -19,7 +19,7 @@ IntColumn: TypeAlias = Sequence[int]
 
 @dataclass(frozen=True, slots=True)
 class PriceGrid:
-    """The units of the integers: `scale` ticks make a price of one, in quote per base."""
+    """The units of the integers in columns: prices are in ticks, quantities in steps."""
 
     tick_size: Decimal
     step_size: Decimal
@@ -28,7 +28,8 @@ class PriceGrid:
     def scale(self) -> int:
         """Return the number of ticks in a price of one. The tick size must be 1, 0.1, 0.01 and so on.
 
-        Dividing a price in ticks by it gives the float nearest to the price, the same that the strategy computes.
+        A price in ticks divided by `scale` is the float nearest to the price. The strategy computes
+        the same float.
         """
         return int(1 / self.tick_size)
 
@@ -57,7 +58,10 @@ class KlineColumns:
         return len(self.open_ms)
 
     def starting_after(self, end_ms: int) -> "KlineColumns":
-        """The klines that start after `end_ms` and after each other: overlapping and late ones are left out."""
+        """Return the klines that start after `end_ms`.
+
+        A kline is left out if it starts before an earlier kline has ended.
+        """
         open_ms = self.open_ms
         # Nearly always all of them are in order; comparing whole arrays is much faster than adding rows.
         if open_ms[0] > end_ms and all(map(gt, open_ms[1:], self.close_ms)):
@@ -117,7 +121,7 @@ class TickColumns:
         self.buyers.append(bought)
 
     def tick(self, index: int, grid: PriceGrid) -> Tick:
-        """The market tick as the exchange plays it."""
+        """Build the `Tick` at `index`, in the form that the backtest's exchange plays."""
         traded = self.traded[index]
         return Tick(
             time_ms=self.time_ms[index],
@@ -135,5 +139,5 @@ Columns = KlineColumns | TickColumns
 
 
 def opening_price(columns: Columns) -> int:
-    """The first price of columns that are not empty, in ticks."""
+    """Return the first price in ticks. The columns must not be empty."""
     return columns.opens[0] if isinstance(columns, KlineColumns) else columns.bids[0]

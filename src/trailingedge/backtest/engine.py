@@ -5,7 +5,8 @@ only what lies between it and the exchange (sockets, JSON, an event loop) is lef
 orders. Two things make a year of one-minute klines take seconds:
 
 - *Segments.* The market comes in segments within one candle of the strategy (`candle_segments`), each with the minimum
-  and maximum of its prices. Most segments are settled by these without looking at a single market tick.
+  and maximum of its prices. For most segments these two suffice, and no single
+  market tick is looked at.
 - *Fast-forward.* After each trading cycle the engine picks a `FastForward` that knows at which prices the core would do
   nothing (`fast_forward`, `no_action_bounds`). It skips segments and market ticks up to the first price at which
   something might happen. There the core runs a full cycle and decides as always, so a bound that is too narrow costs
@@ -22,7 +23,8 @@ simulated exchange with no latency:
   send again, so the market never moves while the core still has something to do.
 - Between two market ticks the book stands still. While something waits for time to pass, a cycle runs every
   LOOP_SLEEP_SEC from the first tick on, and a stop is confirmed one millisecond after its time, as in the daemon.
-- The market is never stale: a daemon proves a quiet market by a query, which the exchange always answers here.
+- Market data never counts as stale. In a quiet market the daemon queries the exchange to prove
+  that its data is current, and here such a query would always succeed.
 
 A backtest starts without past candles, like a daemon that is started on the same files.
 """
@@ -69,9 +71,11 @@ _MAX_IDLE_CYCLES: Final = 90  # in a row without an action: nothing in the core 
 
 
 class Backtest:
-    """One backtest; `run` can be called once. `stopped` is called at every candle; True ends it early.
+    """One backtest. `run` can be called once.
 
-    At each time of `splits`, oldest first, one part of the results ends and the next begins (`BacktestRecorder.parts`).
+    `stopped` is called at every candle; if it returns True, the backtest ends early. At each time
+    of `splits`, oldest first, one part of the results ends and the next begins
+    (`BacktestRecorder.parts`).
     """
 
     def __init__(
@@ -153,7 +157,7 @@ class Backtest:
         self._finish()
 
     def _finish(self) -> None:
-        """Record the last sample and mark, also in the middle of a candle."""
+        """Record the final sample and the final valuation, even in the middle of a candle."""
         if self._last_segment is None:
             return
         columns, _, end = self._last_segment.ticks()
@@ -181,9 +185,10 @@ class Backtest:
         self.recorder.add_sample(market_ms, self._bid, self._ask, state, high, channel, self._cached_totals[1])
 
     def _mark(self, market_ms: int) -> None:
-        """Mark to market. While the balances stay the same, only a new extreme of the bid can move the drawdown.
+        """Value the account at the best bid (mark to market).
 
-        Callers use `_marked` to skip marks that cannot matter.
+        While the balances stay the same, only a new highest or lowest bid can change the drawdown.
+        `_marked` holds these bids, so that callers can skip all other valuations.
         """
         updates, highest, lowest = self._marked
         if updates != self.exchange.balance_updates:
@@ -225,7 +230,10 @@ class Backtest:
     # Candles ---------------------------------------------------------------------------------
 
     def _close_candles(self, segment: Segment) -> None:
-        """Close the candles that end before `segment`. Without trades for a while there are several."""
+        """Close the candles that end before `segment`.
+
+        There are several such candles after a time without market ticks.
+        """
         gap = False  # the strategy also gets the flat candles of a gap, but the report shows only the first
         for candle in self._candles.closed_by(segment):
             channel = self._channel.current
@@ -342,7 +350,10 @@ class Backtest:
         return active
 
     def _refresh(self, refresh: Refresh) -> None:
-        """Do what the daemon does for a `Refresh`: query the balances. Rules and clock never change in a backtest."""
+        """Handle a `Refresh` of the balances as the daemon does: query them.
+
+        A `Refresh` of rules or clock needs nothing, because these never change in a backtest.
+        """
         if refresh is Refresh.BALANCES:
             balance_sync = self.core.balance_sync
             self.exchange.publish_balances()
@@ -384,7 +395,10 @@ class Backtest:
         return WhileHoldingQuote(state.high, inputs, gate_shut=TradeBlock.GATE_SHUT in blocks)
 
     def _while_order_rests(self, state: StrategyState, intent: OrderIntent | None) -> FastForward | None:
-        """The fast-forward for an order that rests at its target; None while the maker exit has still work to do."""
+        """Return the fast-forward for an order that rests at its target price.
+
+        Returns None while the maker exit still has something to do.
+        """
         maker_exit, active = self.core.maker_exit, state.exit
         order = maker_exit.order
         if intent is None or active is None or state.regime is None or order is None or order.price is None:

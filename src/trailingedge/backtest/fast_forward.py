@@ -1,4 +1,6 @@
-"""Fast-forward of a backtest: skips market ticks at which the trading core would do nothing, for each of its states.
+"""Fast-forward of a backtest: skips market ticks at which the trading core would do nothing.
+
+There is one class for each kind of state of the core.
 
 A fast-forward searches market ticks and stops at the first one at which the core might act. It decides nothing: the
 core runs a full cycle at that tick, and would have done nothing at the skipped ones. The fast-forward keeps the high up
@@ -28,7 +30,11 @@ from trailingedge.strategy.inputs import StrategyParams
 
 
 class FastForward(Protocol):
-    """`high` is the best unit value so far. A close below `quiet_close_below`, in quote per base, changes nothing."""
+    """Skips the market ticks at which the core, in its present state, would do nothing.
+
+    `high` is the best unit value so far. A candle that closes below `quiet_close_below` (in quote
+    per base) changes nothing.
+    """
 
     high: float
     quiet_close_below: float
@@ -42,7 +48,7 @@ class FastForward(Protocol):
         ...
 
     def on_channel(self, channel: Channel | None) -> None:
-        """Take over the channel after a candle that closed without a cycle."""
+        """Use this channel from now on. Called when a candle has closed without a trading cycle."""
         ...
 
 
@@ -65,7 +71,7 @@ class EveryTick:
 
 
 class WhileHoldingBase:
-    """Skips while base is held and the bid stays between hard stop and take-profit."""
+    """Skips ticks while base is held and the bid stays between hard stop and take-profit."""
 
     quiet_close_below = inf
 
@@ -119,7 +125,10 @@ class WhileHoldingBase:
 
 
 class WhileHoldingQuote:
-    """Skips while quote is held and the ask is at a price at which we do not buy: any price while the gate is shut."""
+    """Skips ticks while quote is held and the ask is at a price at which we do not buy.
+
+    While the gate is shut, we do not buy at any price.
+    """
 
     def __init__(self, high: float, inputs: BoundsInputs, *, gate_shut: bool) -> None:
         self.high = high
@@ -176,10 +185,11 @@ class WhileHoldingQuote:
 
 
 class WhileOrderRests:
-    """Skips while our order rests at its target and the other participants' best prices give no reason to requote.
+    """Skips ticks while our order rests at its target and no price change makes it requote.
 
-    `price` is the order's. While our order is alone at the best price, prices behind it may move freely; if others have
-    the same price, nothing may move. A trade at our price moves the queue, so it needs a cycle.
+    `price` is the price of our order. While our order is alone at the best price, the prices behind
+    it may move freely. If other orders share that price, their best price must stay there. A trade
+    at our price moves the queue, so it needs a cycle.
     """
 
     quiet_close_below = -inf
@@ -198,7 +208,10 @@ class WhileOrderRests:
         channel: Channel | None,
         scale: int,
     ) -> None:
-        """`bid` and `ask` are the others' best prices; `stop` is anchor and parameters while the BASE stop applies."""
+        """`bid` and `ask` are the best prices of the other participants.
+
+        `stop` holds the anchor and the parameters while the hard stop of BASE applies, else None.
+        """
         self.high = high
         self._regime = regime
         self._selling = side is Side.SELL
@@ -211,7 +224,7 @@ class WhileOrderRests:
 
     @property
     def is_possible(self) -> bool:
-        """Whether there are prices at which the order may stay."""
+        """Return whether our order may stay where it is at any prices of the other participants."""
         return self._bids[0] <= self._bids[1] and self._asks[0] <= self._asks[1]
 
     def on_channel(self, channel: Channel | None) -> None:
@@ -254,7 +267,7 @@ class WhileOrderRests:
 def _undisturbed_prices(
     side: Side, price: int, pricing: Pricing, bid: int, ask: int
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The ranges of the others' best bid and ask in which `model.pricing_mode` leaves the order at `price`.
+    """Return the ranges of the others' best bid and ask in which our order stays at `price`.
 
     Each case inverts one branch of the pricing rules. A range whose end is below its start is empty.
     """

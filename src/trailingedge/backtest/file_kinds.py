@@ -22,7 +22,7 @@ _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 
 
 class FileKind(Enum):
-    """The kinds of files, with the words for them."""
+    """The kinds of files. Each value is the phrase for this kind in messages."""
 
     REPORT = "a saved report"
     SESSION = "a recorded session"
@@ -39,7 +39,10 @@ _BEGINNINGS: Final = (
 
 
 def detect_kind(path: Path) -> FileKind:
-    """The kind of a file, by its content; by its name if the content does not show it (damaged, empty, missing)."""
+    """Return the kind of a file by its content, or else by its name.
+
+    The name decides if the content does not show the kind: the file is damaged, empty or missing.
+    """
     if os.path.isdir(path):  # never raises, unlike Path.is_dir
         return FileKind.FOLDER
     beginning = _first_bytes(path)
@@ -83,7 +86,10 @@ def require_market_files(paths: Iterable[Path]) -> None:
 
 
 def report_source_kind(path: Path) -> FileKind:
-    """REPORT or SESSION, for `trailing-edge report`. Raises ConfigError for another kind, with what to do instead."""
+    """Return whether the file given to `trailing-edge report` is a REPORT or a SESSION.
+
+    Raises ConfigError for a file of another kind, and says what to do instead.
+    """
     kind = detect_kind(path)
     if kind is FileKind.MARKET and os.path.exists(path):
         raise ConfigError([f"{path}: a market file, without trades of ours; use trailing-edge replay {path}"])
@@ -96,7 +102,10 @@ def report_source_kind(path: Path) -> FileKind:
 
 
 def _first_bytes(path: Path) -> bytes:
-    """Return a file's first bytes, none if it cannot be read. A pipe is not opened, as it can be read only once."""
+    """Return a file's first bytes, or b"" if the file cannot be read.
+
+    A pipe is not opened, because it can be read only once.
+    """
     try:
         if not os.path.isfile(path):
             return b""
@@ -117,7 +126,7 @@ def _decompressed(beginning: bytes) -> bytes:
 
 
 def _has_market_rows(path: Path, beginning: bytes) -> bool:
-    """Whether its rows have one of the CSV layouts of market data."""
+    """Return whether the file's rows have one of the CSV layouts of market data."""
     if not beginning or b"\0" in beginning:
         return False
     try:

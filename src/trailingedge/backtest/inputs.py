@@ -33,9 +33,11 @@ class BacktestInputs:
 
 
 def open_market_files(files: Sequence[Path], pair: PairParams, *, symbol: str | None) -> RecordedMarket:
-    """The market of these files. Without `symbol`, the file names give it; `pair` splits it. Raises ConfigError.
+    """Open the market in these files. Raises ConfigError if they cannot be used.
 
-    Files whose Binance name is of another symbol are refused: the results would be those of that other symbol.
+    If `symbol` is None, the file names give the symbol. `pair` splits it into its two assets. If
+    `symbol` is given, files are refused that have another symbol in their Binance file name: the
+    results would be those of the other symbol.
     """
     require_market_files(files)
     if symbol is not None:
@@ -65,10 +67,11 @@ def data_warnings(market: RecordedMarket, kline_interval: str) -> list[str]:
 def build_inputs(
     market: RecordedMarket, settings: Mapping[str, str], balances: Mapping[str, Decimal] | None
 ) -> BacktestInputs:
-    """The inputs for `settings` (by name, as text) on the exchange of that market, which charges FEE.
+    """Build the inputs of a backtest with `settings` (by name, as text) on this market.
 
-    Default balance: one of the base asset. Raises ConfigError with all problems: of the settings, and of the settings
-    with this exchange.
+    The backtest's exchange charges FEE as the maker fee. If `balances` is None, the account starts
+    with 1 unit of the base asset. Raises ConfigError with all problems of the settings, by
+    themselves and with the rules of this exchange.
     """
     pair = {"SYMBOL": market.symbol, "BASE_ASSET": market.base_asset, "QUOTE_ASSET": market.quote_asset}
     params = factory.backtest_params({**settings, **pair})
@@ -90,7 +93,7 @@ def build_inputs(
 def balance_shortage(inputs: BacktestInputs, price: Decimal) -> str | None:
     """Return why the balances are too small for any order at `price`, with the minimum; None if they suffice.
 
-    As in the strategy, each asset counts less its reserve.
+    The reserve of each asset is subtracted first, as in the strategy.
     """
     services, spec = inputs.params.services, inputs.spec
     rules = inputs.params.terms.effective_rules(symbol_rules_of(spec))

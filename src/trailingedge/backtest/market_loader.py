@@ -40,9 +40,10 @@ def price_grid(market: RecordedMarket) -> PriceGrid:
 
 
 def load_columns(market: RecordedMarket, progress: ProgressCallback = lambda _: None) -> Iterator[Columns]:
-    """The market of these files from its start; `progress` is called with the share that was read, from 0 to 1.
+    """Yield the market in columns, from its start.
 
-    Raises ConfigError at a row that cannot be read. Klines cannot have one: they are checked when the market is opened.
+    `progress` is called with the share of the files that was read, from 0 to 1. Raises ConfigError
+    at a row that cannot be read. In kline files, all rows were checked when the market was opened.
     """
     match market.schema:
         case CsvSchema.KLINES:
@@ -62,7 +63,7 @@ class _Reader:
         self._progress = progress
 
     def pieces(self) -> Iterator[tuple[CsvFile, list[tuple[int, CsvRow]]]]:
-        """Rows with their line numbers, and the file that they are in."""
+        """Yield pieces: the file, and the line number and cells of each row that is not empty."""
         for file, line, rows in self.blocks():
             yield file, [(number, row) for number, row in enumerate(rows, line) if row != _EMPTY_ROW]
 
@@ -83,9 +84,10 @@ class _Reader:
 
 
 class _CellCache(dict[str, int]):
-    """Cache of cells as integers on a grid with `places` decimals: the same few texts occur again and again.
+    """Converts the text of CSV cells to integers on a grid with `places` decimals, and caches them.
 
-    A look-up raises ValueError for text that is no plain number, negative, or finer than the grid.
+    The cache pays because the same few texts occur again and again. A look-up raises ValueError for
+    text that is not a plain number, is negative, or is finer than the grid.
     """
 
     def __init__(self, places: int) -> None:
@@ -107,7 +109,10 @@ class _CellCache(dict[str, int]):
 
 
 def _klines(market: RecordedMarket, progress: ProgressCallback) -> Iterator[KlineColumns]:
-    """Klines. Every row was checked when the market was opened, so no cell is finer than the grid."""
+    """Yield the klines of the files.
+
+    Every row was checked when the market was opened, so no cell is finer than the grid.
+    """
     tick, step = _grid_reader(market.tick_size), _grid_reader(market.step_size)
     end_ms = -1  # of the newest kline that was returned
     for file, line, rows in _Reader(market, progress).blocks(KLINE_COLUMNS):
@@ -134,7 +139,7 @@ def _klines(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Klin
 
 
 def _grid_reader(size: Decimal) -> Callable[[Iterable[str]], list[int]]:
-    """A function that converts cells on the grid of `size` to integers, all at once."""
+    """Return a function that converts many cells at once to integer multiples of `size`."""
     scale = int(1 / size)
 
     def read(cells: Iterable[str]) -> list[int]:
@@ -177,7 +182,7 @@ def _trades(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
 def _parse_trade(market: RecordedMarket, file: CsvFile, line: int, row: CsvRow) -> tuple[int, int, int, int, bool]:
     trade = _parse_row(market.schema, file, line, row)
     if not isinstance(trade, TradeRow):
-        raise file.error("is no trade", line)
+        raise file.error("this row is not a trade; repair or remove the line", line)
     whole = (trade.price / market.tick_size).to_integral_value(rounding=ROUND_HALF_EVEN)
     traded = int(floor_to_step(trade.quantity, market.step_size) / market.step_size)
     return trade.trade_id, trade.time_ms, max(1, int(whole)), traded, trade.aggressor is Side.SELL
@@ -209,7 +214,7 @@ def _quotes(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
 def _parse_quote(market: RecordedMarket, file: CsvFile, line: int, row: CsvRow) -> tuple[int, int, int, int, int]:
     quote, tick, step = _parse_row(market.schema, file, line, row), market.tick_size, market.step_size
     if not isinstance(quote, QuoteRow):
-        raise file.error("is no quote", line)
+        raise file.error("this row is not a quote; repair or remove the line", line)
     if not 0 < quote.bid < quote.ask:
         return quote.time_ms, 0, 0, 0, 0
     bid = max(1, int(round_to_passive_tick(quote.bid, Side.BUY, tick) / tick))

@@ -19,9 +19,10 @@ FAR: Final = 2**62  # ticks: no price is there
 
 
 class NoActionBounds(NamedTuple):
-    """No action at prices, in ticks, strictly between `low` and `high`: bids in BASE, asks in QUOTE.
+    """Bounds in ticks: at prices strictly between `low` and `high` no action is due.
 
-    `high_may_move`: a new high within the bounds does not change them.
+    The price is the bid in BASE and the ask in QUOTE. If `high_may_move` is True, the bounds stay
+    valid when a price within them sets a new best unit value since the anchor.
     """
 
     low: int
@@ -30,10 +31,12 @@ class NoActionBounds(NamedTuple):
 
 
 class BoundsInputs(NamedTuple):
-    """Holds the values, besides the high, from which the bounds are computed. `scale` ticks are one in quote per base.
+    """Holds the values, besides the high, from which the bounds are computed.
 
-    `funded_limit` is a bid in BASE and an ask in QUOTE: at it and below (BASE), or at it and above (QUOTE), the balance
-    may be too small for an order. `paused_by_breaker`: a circuit breaker forbids taking profit, but not the hard stop.
+    `scale` is the number of ticks in a price of 1 quote per base. At some prices the balance may be
+    too small for an order: in BASE at a bid of `funded_limit` or below, in QUOTE at an ask of
+    `funded_limit` or above. `paused_by_breaker` is True while a circuit breaker forbids taking
+    profit, but not the hard stop.
     """
 
     anchor: float
@@ -45,9 +48,10 @@ class BoundsInputs(NamedTuple):
 
 
 def base_bounds(high: float, best_bid: int, price: int, inputs: BoundsInputs) -> NoActionBounds | None:
-    """The bounds around the bid `price` while base is held; None if `decide` must be called.
+    """Return the bounds around the bid `price` while base is held; None if `decide` must run.
 
-    `high` is the strategy's, `best_bid` the highest bid that does not raise it.
+    `high` is the best unit value since the anchor. `best_bid` is the highest bid, in ticks, that
+    does not raise `high`.
     """
     anchor, params, scale = inputs.anchor, inputs.params, inputs.scale
     stop = max(inputs.funded_limit, base_stop_bid(anchor, inputs.channel, params, scale))
@@ -77,9 +81,11 @@ def base_stop_bid(anchor: float, channel: Channel | None, params: StrategyParams
 
 
 def channel_free_base_bounds(anchor: float, params: StrategyParams, scale: int, limit: int) -> NoActionBounds:
-    """Bounds that hold for any channel, as long as the high stays below `high`, too.
+    """Return bounds that hold for any channel while base is held.
 
-    They are narrower, but need not be computed again at every candle, and prices leave them seldom.
+    They are valid as long as the best unit value since the anchor, too, is below their `high`. They
+    are narrower than those for one channel, but need not be computed again at every candle. Prices
+    seldom leave them.
     """
     nearest = min(params.hard_stop_max_frac, params.hard_stop_threshold_frac)
     gain = max(params.min_gain_trigger_frac_base, 2 * params.fee + params.buffer)
@@ -88,10 +94,11 @@ def channel_free_base_bounds(anchor: float, params: StrategyParams, scale: int, 
 
 
 def quote_bounds(high: float, best_ask: int, price: int, inputs: BoundsInputs) -> NoActionBounds | None:
-    """The bounds around the ask `price` while quote is held; None if `decide` must be called.
+    """Return the bounds around the ask `price` while quote is held; None if `decide` must run.
 
-    `high` is the strategy's, `best_ask` the lowest ask that does not raise it. The QUOTE stop does not appear: it acts
-    on closes only (`quote_stop_close`).
+    `high` is the best unit value since the anchor. `best_ask` is the lowest ask, in ticks, that
+    does not raise `high`. The hard stop of QUOTE sets no bound here, because it acts only on candle
+    closes (`quote_stop_close`).
     """
     anchor, channel, params, scale = inputs.anchor, inputs.channel, inputs.params, inputs.scale
     limit_ask = inputs.funded_limit
@@ -125,13 +132,19 @@ def quote_bounds(high: float, best_ask: int, price: int, inputs: BoundsInputs) -
 
 
 def channel_free_quote_bounds(anchor: float, params: StrategyParams, scale: int, limit: int) -> NoActionBounds:
-    """Bounds that hold for any channel, as long as the lowest ask stays above `low`, too."""
+    """Return bounds that hold for any channel while quote is held.
+
+    They are valid as long as the lowest ask since the anchor, too, is above their `low`.
+    """
     gain = max(params.min_gain_trigger_frac_quote, 2 * params.fee + params.buffer)
     return NoActionBounds(floor(scale / (anchor * (1 + gain))) + 1, limit, high_may_move=True)
 
 
 def quote_stop_close(inputs: BoundsInputs) -> float:
-    """A price, in quote per base, below which no close triggers the QUOTE stop, for any channel."""
+    """Return a price, in quote per base, below which a close never triggers the QUOTE stop.
+
+    This holds for any channel.
+    """
     params = inputs.params
     nearest = min(params.hard_stop_max_frac, params.hard_stop_threshold_frac)
     return 1 / (inputs.anchor * (1 - nearest)) - 1 / inputs.scale

@@ -97,7 +97,7 @@ class BacktestRecorder:
             self._max_drawdown = max(self._max_drawdown, 1 - value / self._peak)
 
     def end_part(self) -> None:
-        """End the current part at the last mark and begin the next there."""
+        """End the current part at the last valuation, and begin the next part there."""
         began, now = self._part_start, self.statistics.equity_point()
         if began is None or began.market_ms == now.market_ms:
             return
@@ -146,7 +146,8 @@ class BacktestRecorder:
     ) -> None:
         """Add the state at the close of a candle.
 
-        `channel` was in force while the candle formed, `high` includes skipped ticks, `balances` is all base and quote.
+        `channel` is the one in force while the candle formed. `high` includes the skipped ticks.
+        `balances` are the account's total base and total quote.
         """
         self._candles.append(self._forming)
         self._samples.append((market_ms, bid, ask, state, high, channel, balances))
@@ -196,7 +197,7 @@ class BacktestRecorder:
 
 
 def _sample_of(raw: _RawSample, scale: int, params: StrategyParams) -> Sample:
-    """One point of the curves, with stop and trail as `strategy.decide` computes them for that channel."""
+    """Compute one point of the curves. Stop and trail are those that `strategy.decide` uses."""
     time_ms, bid_ticks, ask_ticks, state, high, channel, (base, quote) = raw
     bid, ask = bid_ticks / scale, ask_ticks / scale
     regime, gate_shut = state.regime, state.gate is not None

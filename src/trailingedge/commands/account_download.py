@@ -1,7 +1,7 @@
 """Account history for `report --account`: trades, orders, balances and candles, read over one connection.
 
-Only queries are sent. Lists come in pages of up to 1,000 rows: a year of minutes takes about 500 of them, and the
-exchange's weight limit allows a few thousand requests a minute.
+Only queries are sent. Lists come in pages of up to 1,000 rows. A year of one-minute candles
+takes about 500 pages, and the exchange's weight limit allows a few thousand requests a minute.
 """
 
 import contextlib
@@ -37,7 +37,10 @@ ProgressText = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """The reported period: the last `days`, or from `from_ms` to `to_ms`, which is now if it is left out."""
+    """The reported period: the last `days` days, or the time from `from_ms` on.
+
+    The period ends at `to_ms`, or now if that is None.
+    """
 
     days: int | None = None
     from_ms: int | None = None
@@ -64,7 +67,7 @@ async def read_account(
 async def _connected(
     params: AccountReportParams, target: CheckTarget, tools: CheckTools
 ) -> AsyncIterator[tuple[ApiSession, AccountSession]]:
-    """Open a session that is logged on, for the length of the block."""
+    """Connect and log on. The connection is closed after the block."""
     url = target.endpoints.ws_api_url
     try:
         socket = await tools.dial(url)
@@ -169,9 +172,10 @@ class _AccountReport:
         return replace(past, openings=openings, gaps=tuple(self._gaps))
 
     async def _market_ms(self) -> tuple[int, int]:
-        """Market time, and the close time of the newest candle.
+        """Return the market time and the close time of the newest candle.
 
-        Market time is the exchange's clock, unless it plays a recorded market; then it is the newest close.
+        The market time is the exchange's clock. If the exchange plays a recorded market, the market
+        time is the end of the newest candle instead.
         """
         interval = self._params.start.kline_interval
         server_ms = await market_fetch.server_time(self._api)
@@ -183,7 +187,7 @@ class _AccountReport:
         return server_ms if of_today else closed_ms + 1, closed_ms
 
     async def _trades(self, from_ms: int) -> tuple[list[AccountTrade], list[AccountTrade]]:
-        """Some trades before `from_ms`, and all trades since."""
+        """Return the last few trades before `from_ms`, and the trades since `from_ms`."""
         earlier = await self._reader.trades_until(from_ms - 1, limit=_EARLIER)
         found, all_of_them = await self._reader.trades_since(from_ms, pages=_TRADE_PAGES)
         if not all_of_them:
@@ -191,7 +195,10 @@ class _AccountReport:
         return list(earlier), found
 
     async def _orders(self, earlier: Sequence[AccountTrade], trades: Sequence[AccountTrade]) -> list[OrderRecord]:
-        """Read the orders from the first one in the trades on, or all if `earlier` goes back to the first trade."""
+        """Read the orders, from the oldest order in these trades up to the newest.
+
+        If `earlier` goes back to the account's first trade, all orders are read.
+        """
         found = self._reader.orders
         ids = {trade.order_id for trade in (*earlier, *trades)}
         first = min(ids) if len(earlier) == _EARLIER else 1
@@ -205,7 +212,11 @@ class _AccountReport:
         return sorted(found.values(), key=lambda order: order.order_id)
 
     def _first_candle_ms(self, from_ms: int, earlier: Sequence[AccountTrade]) -> int:
-        """Return a first candle early enough for a full channel and for the high since the anchor, if not too old."""
+        """Return the open time of the first candle to read.
+
+        It is early enough for a full channel when the period begins, and for the high since the
+        anchor. An anchor more than two days before the period is not reached.
+        """
         interval_ms = interval_length_ms(self._params.start.kline_interval)
         warm_up = (self._params.start.channel_klines + 1) * interval_ms
         anchored_ms = earlier[-1].time_ms if earlier else from_ms
@@ -213,7 +224,10 @@ class _AccountReport:
         return first_ms - first_ms % interval_ms
 
     async def _openings(self, past: AccountHistory) -> dict[int, Decimal]:
-        """Return the first traded price in the second in which each exit began: past best prices are not available."""
+        """Return for each exit number the first price traded in the second in which the exit began.
+
+        It stands for the best prices at that time, which are no longer available.
+        """
         found = {}
         filled = [each for each in exits_between(past) if each.base]
         for each in filled[-_OPENINGS:]:

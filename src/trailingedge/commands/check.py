@@ -1,4 +1,6 @@
-"""Command `trailing-edge check`: every setting with its source, all problems at once, and with --online a logon.
+"""Command `trailing-edge check`: prints all settings with their sources, and all problems.
+
+With --online it also logs on at the exchange and checks the settings against its rules.
 
 `--explain` prints a table of all settings with defaults and meanings instead, `--example` the template of an env file.
 Exit codes: 0 a daemon can start with these settings, 2 flags that do not go together, 4 the exchange cannot be
@@ -68,7 +70,7 @@ def run(
 
 
 def _describe(arguments: argparse.Namespace) -> ExitCode:
-    """Print the declared settings, independent of what is set."""
+    """Print the table of all settings, or the env file template, without the present values."""
     if arguments.json:
         print("trailing-edge check: --json goes with neither --explain nor --example", file=sys.stderr)
         return ExitCode.USAGE
@@ -85,7 +87,7 @@ async def _run_online_checks(loaded: LoadedSettings, open_target: OpenCheckTarge
 
 
 def settings_with_sources(loaded: LoadedSettings) -> list[str]:
-    """Every setting, its value and its source, in columns and groups. Secrets are masked."""
+    """Return lines with every setting, its value and its source. Secrets are masked."""
     rows = [(name, _shown(loaded, name) or "–", loaded.sources[name]) for name in OPTIONS]
     names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     lines = []

@@ -45,7 +45,7 @@ def print_absurd_number(word: str, error: ArithmeticError) -> ExitCode:
 
 
 def flags_not_for_this(values: Mapping[str, object], why: str) -> list[str]:
-    """One error for each flag that was given and must not be, with the reason `why`."""
+    """Return an error for each of these flags that was given. `why` says why it is not allowed."""
     return [f"{flag} {why}" for flag, value in values.items() if value is not None and value != []]
 
 
@@ -58,7 +58,10 @@ def stdout_conflicts(asked: Mapping[str, bool]) -> list[str]:
 
 
 def stdout_not_allowed(paths: Mapping[str, Path | None], why: str) -> list[str]:
-    """One error for each flag that asks for standard output with `-` and cannot have it, with the reason `why`."""
+    """Return an error for each of these flags that asks for standard output with `-`.
+
+    `why` says why the flag must name a file instead.
+    """
     return [f"{flag} -: {why}; name a file" for flag, path in paths.items() if path == STDOUT]
 
 
@@ -84,7 +87,7 @@ def _file_identity(path: Path) -> object:
 
 
 def print_gaps(report: RunReport) -> None:
-    """Print the gaps to stderr: the CSV ledger has no place for them."""
+    """Print to stderr what the report lacks (its gaps), because the CSV ledger cannot show it."""
     for gap in shown_gaps(report.gaps):
         print(f"note: {gap}", file=sys.stderr)
 

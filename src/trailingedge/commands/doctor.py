@@ -1,7 +1,7 @@
 """`trailing-edge doctor`: checks everything that a start needs, up to a canary order, one line per finding.
 
-A failed check is shown with its remedy, and the others run all the same. Exit codes: 0 where nothing failed, 78 where
-a person must correct something, 4 where the exchange cannot be reached, 1 for an unforeseen failure.
+A failed check is shown with its remedy, and the other checks still run. Exit codes: 0 nothing
+failed, 78 a person must correct something, 4 the exchange cannot be reached, 1 another failure.
 """
 
 import argparse
@@ -89,7 +89,7 @@ async def run_checks(
     *,
     order: bool,
 ) -> None:
-    """Run every check. `order`: in live mode, the canary order may be placed."""
+    """Run every check. In live mode, the canary order is placed only if `order` is True."""
     settings, problems = reading.settings, local.validate(reading)
     for result in (*local.settings(reading, problems), *local.private_key(reading, problems)):
         on_result(result)
@@ -118,9 +118,10 @@ async def run_checks(
 
 
 def why_not_placed(mode: TradingMode, *, asked_for: bool, running: bool) -> str:
-    """Why the canary order is not placed; empty if it is.
+    """Return why the canary order is not placed; "" if it is placed.
 
-    A `running` daemon would take the order's balances into account, and real money needs an explicit --order.
+    It is not placed while a daemon is `running`, because the order would change the balances that
+    the daemon sees. In live mode it is placed only with --order.
     """
     if mode.embedded:
         return ""

@@ -1,10 +1,11 @@
 """Command `trailing-edge exchange`: runs the embedded exchange by itself, for a bot or any other client.
 
 The first line on stdout is JSON: `ws_api_url`, `ws_stream_url` and `api_key`. Without `--register-key` the command
-makes a key pair, and `private_key_path` in that line names the file with its private key: the one given by
-`--private-key-out`, else one in a temporary directory that is removed when the exchange stops. The exchange runs
-until SIGTERM or SIGINT, also after its market has ended. `--journal` writes each request, order, fill and reply
-to a file as it happens, one JSON object per line; `--fault` injects faults.
+makes a key pair. Then that line also has `private_key_path`, the file with the private key. This is
+the file given by `--private-key-out`, else a file in a temporary directory that is removed when the
+exchange stops. The exchange runs until SIGTERM or SIGINT, also after its market has ended.
+`--journal` writes each request, order, fill and reply to a file as it happens, one JSON object per
+line; `--fault` injects faults.
 """
 
 import argparse
@@ -116,9 +117,10 @@ def run(args: argparse.Namespace) -> int:
 def open_source(
     files: list[str] | None, symbol: str | None, seed: int, now_ms: int, owned: Collection[str] = ()
 ) -> TickSource:
-    """The recorded market in `files`, or one generated from `seed`. Raises ConfigError.
+    """Open the recorded market in `files`, or generate one from `seed`. Raises ConfigError.
 
-    If two of the assets `owned` make up the symbol, they are its base and quote asset.
+    If the names of two assets in `owned` together are the symbol, these are its base and quote
+    asset.
     """
     named = symbol or (None if files else DEFAULT_SYMBOL)
     # ABC and XYZ make up ABCXYZ in one order only; a third asset in the balance is ignored.
@@ -195,8 +197,9 @@ def _journal_file(audit_log: AuditLog, path: Path | None) -> Iterator[None]:
 def _stop_on_signal(stopped: asyncio.Event, clock: Clock) -> Iterator[None]:
     """Let SIGTERM and SIGINT set `stopped` within the block. A repeat more than a second later kills the process.
 
-    A stop of the whole process group under `uv run` arrives twice: from the terminal and from `uv`. So a second signal
-    within that second is the same request, and after the block both signals are ignored.
+    If the whole process group is stopped under `uv run`, the signal arrives twice: from the
+    terminal and from `uv`. So a second signal within one second counts as the same request. If a
+    signal has arrived, both signals are ignored after the block.
     """
     loop = asyncio.get_running_loop()
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
@@ -223,7 +226,10 @@ def _stop_on_signal(stopped: asyncio.Event, clock: Clock) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _key_pair(register: Path | None, private_key_out: Path | None) -> Iterator[tuple[Ed25519PublicKey, Path | None]]:
-    """The public key that may log on and, if the pair was made here, the file of its private key."""
+    """Yield the public key that may log on, and the path of its private key.
+
+    The path is None if --register-key gave the public key; otherwise the pair is made here.
+    """
     if register is not None:
         if private_key_out is not None:
             raise ConfigError(["--private-key-out: no key is made when one is registered by --register-key"])
@@ -270,7 +276,7 @@ def _port(text: str) -> int:
 
 
 def _fault(text: str) -> tuple[str, float]:
-    """`late_reply=0.5` as the name of a request fault and its likelihood."""
+    """Parse a request fault and its likelihood, such as `late_reply=0.5`."""
     name, equals, likelihood = text.partition("=")
     if name not in REQUEST_FAULTS or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=LIKELIHOOD with a known fault; see --help")

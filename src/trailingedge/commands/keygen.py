@@ -1,7 +1,8 @@
-"""Command `trailing-edge keygen`: a new Ed25519 key pair, private for this machine, public for the exchange.
+"""Command `trailing-edge keygen`: makes a new Ed25519 key pair.
 
-The public key goes to stdout, so that it can be piped; instructions go to stderr. No file is ever overwritten: a lost
-key cannot be recovered.
+The private key stays on this machine, the public key is registered at the exchange. The public key
+goes to stdout, so that it can be piped; instructions go to stderr. No file is ever overwritten,
+because a lost key cannot be recovered.
 """
 
 import argparse
@@ -70,7 +71,10 @@ def public_key_path(private_path: Path) -> Path:
 
 
 def make_pair(private_path: Path, public_path: Path) -> str:
-    """Write both keys and return the public one as PEM. Raises ConfigError and then leaves neither file."""
+    """Write both keys and return the public key as PEM.
+
+    Raises ConfigError if that fails; then it leaves neither of the two new files behind.
+    """
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -12,9 +12,10 @@ _FILES_HELP: Final = (
 
 
 def add_market_arguments(parser: Arguments, *, others: str = "", alone: str = "") -> None:
-    """The market files, the starting balances and the fee.
+    """Add the arguments for market files, starting balances and fee.
 
-    `others` says what else the files may be; `alone` stands before the help of options that are for markets only.
+    `others` is appended to the help of the files, and says what else they may be. `alone` begins
+    the help of options that are only for market files.
     """
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=f"{_FILES_HELP}{others}")
     parser.add_argument(

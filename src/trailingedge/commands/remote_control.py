@@ -2,8 +2,8 @@
 
 The control socket is searched in the order in which a daemon chooses its place: by symbol in the runtime folders of
 this environment, then in LOG_DIR, then where the system service keeps it. The answer goes to stdout. Exit codes: 0
-done, 1 the daemon refused (stderr says why), 4 no daemon answers, 78 no socket that this user may open, or the
-settings cannot be read.
+done, 1 the daemon refused (stderr says why), 4 no daemon answers, 78 this user may not open a
+socket that was found, or the settings cannot be read.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from trailingedge.live.control_socket import CONTROL_VERSION, NoRunningDaemon, r
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of each of the commands."""
+    """Add the options, which are the same for each of these commands."""
     setting_flags.add_arguments(parser)
     parser.add_argument("--socket", type=Path, metavar="FILE", help="path of its control socket (from the settings)")
     parser.add_argument("--json", action="store_true", help="print the answer as one line of JSON")
@@ -44,7 +44,10 @@ def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] 
 
 
 def _socket_candidates(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[Path]:
-    """Sockets where the daemon of these settings may listen. Raises ConfigError: a guess might reach another daemon."""
+    """Return the sockets where the daemon with these settings may listen.
+
+    Raises ConfigError if the settings have problems, because a guess might reach another daemon.
+    """
     reading = setting_flags.load_settings(arguments, environ)
     if reading.problems:
         raise ConfigError([*reading.problems, "--socket FILE would reach the daemon without any settings"])
@@ -52,9 +55,10 @@ def _socket_candidates(arguments: argparse.Namespace, environ: Mapping[str, str]
 
 
 async def _ask_first_that_answers(places: Sequence[Path], command: str) -> Mapping[str, object]:
-    """The answer of the first daemon that answers. Raises NoRunningDaemon naming all sockets tried.
+    """Send the command to one socket after another, and return the first answer of a daemon.
 
-    A socket that this user may not open does not end the search: it may be an unrelated one in the working directory.
+    Raises NoRunningDaemon if none answers; the error names all sockets tried. A socket that this
+    user may not open does not end the search: it may be an unrelated one in the working directory.
     """
     tried, forbidden = [], False
     for place in places:

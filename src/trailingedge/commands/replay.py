@@ -98,10 +98,11 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ, 
 
 
 def read_settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings of a run with the same flags, in mode SIM, by name and as text. Raises ConfigError.
+    """Read the settings for these flags, by name and as text. Raises ConfigError.
 
-    Warnings go to stderr. Secrets are left out: no backtest needs them, and a sweep's workers may run elsewhere.
-    Mode SIM, because no exchange is traded on: the checks of LIVE (keys, CONFIRM_LIVE) do not apply.
+    The mode is always SIM, because a backtest trades on no exchange: the checks for LIVE (keys,
+    CONFIRM_LIVE) do not apply. Warnings go to stderr. Secrets are left out, because no backtest
+    needs them and the workers of a sweep may run on other machines.
     """
     arguments.assignments = [*_assignments(arguments), ("TRADING_MODE", "sim")]
     loaded = setting_flags.load_settings(arguments, environ)
@@ -162,7 +163,7 @@ def _misplaced_options(session: Path, arguments: argparse.Namespace) -> Iterator
 
 
 def _output_problems(arguments: argparse.Namespace) -> Iterator[str]:
-    """What is wrong with the destinations of the report."""
+    """Yield an error for each destination (file or stdout) that the report cannot be written to."""
     on_stdout = {
         "--json": arguments.json,
         "--csv -": arguments.csv == STDOUT,

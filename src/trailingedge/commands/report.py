@@ -151,7 +151,7 @@ def _print_failure(problems: tuple[str, ...] | list[str], code: ExitCode) -> Exi
 
 
 def _from_file(path: Path) -> RunReport:
-    """The report of a recorded session, or a saved report. Raises ConfigError."""
+    """Build the report of a recorded session, or load a saved report. Raises ConfigError."""
     from trailingedge.backtest import file_kinds  # a report of the account needs no files
 
     return (
@@ -162,7 +162,10 @@ def _from_file(path: Path) -> RunReport:
 
 
 def _from_session(path: Path) -> RunReport:
-    """The report of a recorded session, up to its end or Ctrl-C. Raises ConfigError and KeyboardInterrupt."""
+    """Build the report of a recorded session, up to its end or up to Ctrl-C.
+
+    Raises ConfigError, and KeyboardInterrupt if Ctrl-C came before there was any result.
+    """
     from trailingedge.report.progress import on_stderr, replay_progress, stop_on_ctrl_c
     from trailingedge.session_replay.session_report import report_of_session  # the whole daemon, for this alone
 
@@ -247,7 +250,7 @@ def _parse_from(text: str) -> int:
 
 
 def _parse_to(text: str) -> int:
-    """The last millisecond of that day, or the time itself if one is given."""
+    """Parse --to in Unix ms: the last millisecond of a day, or the exact time if `text` has one."""
     return _parse_time(text) + (DAY_MS - 1 if _is_day(text) else 0)
 
 

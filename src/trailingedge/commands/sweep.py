@@ -1,4 +1,6 @@
-"""Command `trailing-edge sweep`: backtests of many settings, and the best of them judged on days it was not chosen on.
+"""Command `trailing-edge sweep`: backtests many settings, and judges the best on other days.
+
+The best settings are chosen on some days of the market files and judged on later ones.
 
 The table goes to stdout, progress to stderr. With --out each result is stored at once, so the same command continues
 after an interruption. Exit codes: 0, also after Ctrl-C if all trials were done; 2 the command line is wrong; 78 files
@@ -152,7 +154,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 
 def _find_known(store: TrialStore, keys: Sequence[str]) -> dict[int, TrialOutcome]:
-    """The results of earlier runs, by number of the combination."""
+    """Return the stored results of earlier runs, by the number of their combination."""
     found = {number: store.find(key) for number, key in enumerate(keys)}
     return {number: outcome for number, outcome in found.items() if outcome is not None}
 

@@ -140,7 +140,10 @@ def read_hotkeys(
 
 
 def _read_terminal(descriptor: int) -> bytes:
-    """The bytes typed. Waits while the process is in the background; b"" when the terminal is gone."""
+    """Wait for typed bytes and return them. Returns b"" when the terminal is gone.
+
+    While the process is in the background, it cannot read the terminal and tries again each second.
+    """
     never = threading.Event()
     while True:
         try:

@@ -1,4 +1,6 @@
-"""The layout of the live screen: log lines scroll above a status panel. It returns text and writes none.
+"""Layout of the live screen: log lines scroll above a status panel.
+
+This module returns the text to write, with escape sequences. It does not write to the terminal.
 
 The rows are, from the bottom up: hints, the row for typing, the panel, the log lines. Lines scroll in a scroll
 region (DECSTBM) that is set at the beginning of a write and reset at its end, so that a process that is killed
@@ -52,7 +54,8 @@ class Screen:
     ) -> str:
         """Return the text that adds `lines` above a panel of `rows`; "" if nothing changes.
 
-        `size` is in columns and rows. `entered`: Enter was pressed, so that the row for typing is cleared.
+        `size` is in columns and rows. If `entered` is True, Enter was pressed and the row for
+        typing is cleared.
         """
         lines = _cleaned(lines)
         self._recent.extend(lines)
@@ -78,7 +81,10 @@ class Screen:
         return end + self.lines_only(lines)
 
     def lines_only(self, lines: Sequence[str]) -> str:
-        """The lines without a panel, at the cursor; the next `paint` draws everything."""
+        """Return the text of the lines alone, for writing at the cursor, and forget the panel.
+
+        The next `paint` draws the whole panel again.
+        """
         self._size, self.height, self._shown = None, 0, []
         return "".join(f"{line}\r\n" for line in _cleaned(lines))
 
@@ -87,13 +93,13 @@ class Screen:
         return 0 if self._size is None else self._size[1] - self.height - FOOTER_ROWS
 
     def _begin(self, lines: Sequence[str], rows: Sequence[PanelRow], size: tuple[int, int]) -> str:
-        """Draw for the first time, below what is on the screen already."""
+        """Return the text of the first drawing, below the present content of the screen."""
         self._size, self.height = size, len(rows)
         room = "\r\n" * (self.height + FOOTER_ROWS)
         return self._framed(room + self._scroll(lines) + self._draw(rows), self._prompt())
 
     def _redraw_all(self, rows: Sequence[PanelRow], size: tuple[int, int]) -> str:
-        """Draw everything again: a change of size has moved all rows."""
+        """Return the text that draws everything again, as after a change of the terminal's size."""
         self._size, self.height, self._needs_redraw = size, len(rows), False
         fitting = _wrapped(self._recent, size[0])[-self._log_rows :]
         lines = _at(self._log_rows - len(fitting) + 1) + "\r\n".join(fitting) if fitting else ""
@@ -125,7 +131,7 @@ class Screen:
         return "".join(drawn) + _at(last) + _CLEAR_ROW + painted(fit((self._hints,), width))
 
     def _prompt(self) -> str:
-        """An empty row for typing, with the cursor on it."""
+        """Return the text that empties the row for typing and puts the cursor on it."""
         return _at(self._log_rows + self.height + 1) + _CLEAR_ROW + PROMPT
 
     @staticmethod
@@ -135,7 +141,7 @@ class Screen:
 
 
 def painted(row: PanelRow) -> str:
-    """A row with its styles as escape sequences."""
+    """Return the text of a row, with its styles as escape sequences."""
     return "".join(
         f"{_TONES[span.style]}{span.text}{_PLAIN}" if span.style in _TONES else span.text for span in row if span.text
     )
@@ -146,12 +152,12 @@ def _cleaned(lines: Sequence[str]) -> list[str]:
 
 
 def clean(text: str) -> str:
-    """`text` without control characters: the exchange and others wrote parts of it."""
+    """Replace the control characters in `text`, because parts of it come from outside."""
     return text.translate(_CONTROLS)
 
 
 def _wrapped(lines: Iterable[str], width: int) -> list[str]:
-    """The lines cut into pieces of one row, between words."""
+    """Cut the lines between words into pieces that each fit into one row."""
     pieces: list[str] = []
     for line in lines:
         pieces += textwrap.wrap(line, width, break_on_hyphens=False) if columns(line) > width else [line]
@@ -159,5 +165,5 @@ def _wrapped(lines: Iterable[str], width: int) -> list[str]:
 
 
 def _at(row: int) -> str:
-    """Move the cursor to the beginning of a row, counted from 1."""
+    """Return the escape sequence that moves the cursor to the start of a row, counted from 1."""
     return f"{_ESC}[{row};1H"

@@ -80,7 +80,7 @@ def text_of(row: PanelRow) -> str:
 
 
 def fit(row: PanelRow, width: int) -> PanelRow:
-    """`row` cut to `width` columns; what is cut shows as an ellipsis."""
+    """Cut `row` to `width` columns. An ellipsis at the end shows that something was cut."""
     if columns(text_of(row)) <= width:
         return row
     room = width - 1
@@ -113,7 +113,10 @@ def columns(text: str) -> int:
 
 
 def _head(view: StatusView, width: int, quiet_s: float) -> list[PanelRow]:
-    """Return the heading. On a narrow screen the title is shortened, then the data's state gets a row of its own."""
+    """Return the heading: the title and the age of the data.
+
+    On a narrow screen the title is shortened. If that is not enough, the age gets its own row.
+    """
     pair = heading(view.mode, view.rules.symbol)
     titles = (f"{pair} · {position(view)}", f"{pair} · {activity(view)}", pair)
     return _ruled(titles, _health(view, quiet_s), width)
@@ -155,7 +158,7 @@ def _health(view: StatusView, quiet_s: float) -> StyledText:
 
 
 def _paired(left: Sequence[PanelRow], right: Sequence[PanelRow], width: int) -> list[PanelRow]:
-    """Pairs of cells, each pair in one row where both fit, else in two."""
+    """Return the rows of the pairs of cells: one row for a pair if both fit into it, else two."""
     half = (width - CELL_GAP) // 2
     rows: list[PanelRow] = []
     for pair in zip(left, right, strict=True):

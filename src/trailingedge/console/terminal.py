@@ -13,7 +13,7 @@ class Terminal(Protocol):
     """The terminal that the live panel is drawn on."""
 
     def enable_escapes(self) -> bool:
-        """Turn escape sequences on; False where the terminal has none."""
+        """Turn escape sequences on. Returns False if the terminal does not support them."""
         ...
 
     def size(self) -> tuple[int, int]:
@@ -21,7 +21,10 @@ class Terminal(Protocol):
         ...
 
     def in_foreground(self) -> bool:
-        """Whether this process is in the foreground, so that the screen is not a shell's."""
+        """Return whether this process is in the foreground.
+
+        In the background it must not draw, because a shell uses the screen.
+        """
         ...
 
 
@@ -33,7 +36,7 @@ class ConsoleMode(Protocol):
         ...
 
     def set(self, flags: int) -> bool:
-        """Set the mode flags; False where the console refused them."""
+        """Set the mode flags. Returns False if the console refuses them."""
         ...
 
 

@@ -1,8 +1,8 @@
 """Background threads: blocking calls that cannot be cancelled, and batched writing to disk.
 
-`DaemonThreadExecutor` runs blocking calls, mainly name look-ups. asyncio's own executor has few threads, so that
-look-ups that hang hold up others, and `asyncio.run` waits for all of them at its end. A bot that cannot end because a
-name server does not answer would be killed, and one that cannot reconnect because another name hangs would lose money.
+`DaemonThreadExecutor` runs blocking calls, mainly name look-ups. asyncio's own executor has few
+threads: a few look-ups that hang would delay all others, so that the daemon could not reconnect in
+time. And at its end `asyncio.run` would wait for each of them, so that the daemon could not end.
 
 `BatchWriter` is the one way in which this program writes a file while it trades: the event loop appends an entry to a
 list, and a thread encodes and writes the entries. `GilYielder` keeps such a thread from delaying the event loop.
@@ -70,7 +70,10 @@ class GilYielder:
 
 
 class Sink(Protocol):
-    """An open file that is only appended to. `write` may take less than it was given, or raise OSError."""
+    """An open file that is only appended to.
+
+    `write` returns how many bytes it has written, which may be fewer than given, or raises OSError.
+    """
 
     def write(self, data: bytes, /) -> int | None: ...
 
@@ -80,13 +83,16 @@ class Sink(Protocol):
 class BatchWriter(ABC):
     """Writes waiting entries to a file on a thread, in batches and in order.
 
-    Everything that a full or slow disk does not take stays in memory and is tried again at the next batch: a
-    subclass bounds how much may wait, and counts what it leaves out. A write that took a part is continued where it
-    stopped. A subclass calls `start` at the end of its `__init__`. The methods that it implements run on the thread,
-    except `wake`, `close` and those that add an entry; `deque.append` and `deque.popleft` need no lock between the two.
+    Data that a full or slow disk does not accept stays in memory and is tried again with the next
+    batch. If the disk accepts a part of a write, the next write continues after that part.
 
-    The standard library's QueueListener does not serve here: it hands over one record at a time instead of a batch,
-    does not try again, and its `stop` waits for a disk that hangs for as long as that takes.
+    A subclass limits how many entries may wait, and counts those that it drops. It calls `start` at
+    the end of its `__init__`. Its methods run on the writer's thread, except `wake`, `close` and
+    those that add an entry. A deque needs no lock between `append` on one thread and `popleft` on
+    the other.
+
+    The standard library's QueueListener is not suitable: it writes one record at a time, does not
+    try again after an error, and its `stop` waits without limit for a disk that hangs.
     """
 
     def __init__(self, name: str, every_s: float, sink: Sink) -> None:
@@ -106,14 +112,17 @@ class BatchWriter(ABC):
 
     @abstractmethod
     def next_batch(self) -> bytes:
-        """The next entries, encoded. Raises OSError where a new file was needed and could not be opened."""
+        """Encode and return the next entries.
+
+        Raises OSError if a new file is needed and cannot be opened.
+        """
 
     @abstractmethod
     def on_trouble(self, trouble: OSError) -> None:
-        """Report that the disk takes nothing; called once until a write succeeds again."""
+        """Report that a write has failed. Not called again until a write has succeeded."""
 
     def last_bytes(self) -> bytes:
-        """The end of the file, after the last batch."""
+        """Return the bytes that end the file. They are written after the last batch."""
         return b""
 
     def start(self) -> None:
@@ -131,7 +140,10 @@ class BatchWriter(ABC):
         self._thread.join(CLOSE_TIMEOUT_S)
 
     def put(self, data: bytes) -> None:
-        """Write `data` after what could not be written before. Raises OSError; then the rest is kept."""
+        """Write what earlier calls could not write, then `data`.
+
+        Raises OSError if the disk refuses. The unwritten rest is kept for the next call.
+        """
         self._unwritten += data
         while self._unwritten:
             taken = self._sink.write(self._unwritten)
@@ -140,12 +152,12 @@ class BatchWriter(ABC):
             self._unwritten = self._unwritten[taken:]
 
     def yield_to_loop(self) -> None:
-        """Let the event loop run first. At the end of the program there is no time for that."""
+        """Sleep briefly after 50 µs of work, so that the event loop runs; never while closing."""
         if not self._closing:
             self._gil.maybe_yield()
 
     def _run(self) -> None:
-        """The work of the thread."""
+        """Write batches until `close` is called, then the end of the file. Runs on the thread."""
         while not self._closing:
             self._wake.wait(self._every_s)
             self._wake.clear()  # before the batch: an entry that comes after it sets the event again

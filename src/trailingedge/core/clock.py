@@ -1,8 +1,9 @@
 """Clocks: the protocol, the machine's clock, and a manual clock for tests.
 
 `now_s()` is monotonic and measures ages and time-outs; `unix_ms()` is the wall clock and only stamps requests.
-`sleep`, `call_later` and `within` are the only timers: none is set on the event loop itself, so that a simulation, a
-replay or a test controls all of them through its clock. Pure code receives `now_s` as an argument.
+Code sets timers only with `sleep`, `call_later` and `within`, never on the event loop itself. So a
+simulation, a replay or a test controls all timers through its clock. Pure code receives `now_s` as
+an argument.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ class TimerHandle(Protocol):
     """A timer that can be cancelled."""
 
     def cancel(self) -> None:
-        """Do not call the callback. Harmless after it was called."""
+        """Cancel the timer: its callback is not called. Has no effect once the timer has fired."""
         ...
 
 
@@ -25,25 +26,25 @@ class Clock(Protocol):
     """The source of time for everything that waits or measures."""
 
     def now_s(self) -> float:
-        """Monotonic seconds from an arbitrary origin."""
+        """Return the monotonic time in seconds, counted from an arbitrary origin."""
         ...
 
     def unix_ms(self) -> int:
-        """Milliseconds since 1970 by this machine's wall clock."""
+        """Return this machine's wall-clock time, in milliseconds since 1970."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return after that many monotonic seconds."""
+        """Wait for `seconds` of monotonic time."""
         ...
 
     def call_later(self, seconds: float, act: Callable[[], None]) -> TimerHandle:
-        """Call `act`, on the loop, after that many monotonic seconds."""
+        """Call `act` on the event loop after `seconds` of monotonic time."""
         ...
 
 
 @contextlib.asynccontextmanager
 async def within(clock: Clock, seconds: float) -> AsyncIterator[None]:
-    """`asyncio.timeout` by that clock: raises TimeoutError where the block takes longer."""
+    """Like `asyncio.timeout`, but by `clock`: raise TimeoutError if the block takes longer."""
     async with asyncio.timeout(None) as limit:
         # A deadline in the past makes asyncio cancel the block at the next turn of the loop.
         timer = clock.call_later(seconds, lambda: limit.reschedule(0.0))
@@ -54,7 +55,7 @@ async def within(clock: Clock, seconds: float) -> AsyncIterator[None]:
 
 
 class RealClock:
-    """The machine's own clocks."""
+    """The clock of a live process: reads the monotonic clock and the wall clock of the machine."""
 
     # The functions themselves, without a Python frame around them: between a price and its order the clock is read
     # several times.
@@ -72,7 +73,7 @@ class RealClock:
 
 
 def wake_waiter(woken: "asyncio.Future[None]") -> None:
-    """Let the task that awaits the future go on."""
+    """Resolve `woken` unless it is done, so that the task that awaits it continues."""
     # The task may have been cancelled without having run since: the future is done then, and must not be set again.
     if not woken.done():
         woken.set_result(None)

@@ -1,7 +1,8 @@
-"""Errors, named by what we do next, and the exit codes of the process.
+"""Errors, named by how the program reacts to them, and the exit codes of the process.
 
-An error is raised where the fact is known; exceptions of libraries are translated where they are called. On the order
-path an outcome is a value (see `model.order_outcomes`): exceptions are for connections and for the start.
+The code that detects a failure raises the error. Exceptions of a library are translated where the
+library is called. On the order path, functions return an outcome as a value (see
+`model.order_outcomes`); exceptions are used only for connections and for the start.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ class ConfigError(TrailingEdgeError):
 
 
 class UsageError(ConfigError):
-    """The command line itself is wrong, with any settings and files."""
+    """The command line is wrong, no matter which settings and files exist."""
 
 
 class LogonRefused(TrailingEdgeError):
@@ -44,7 +45,7 @@ class SessionLost(TrailingEdgeError):
 
 
 class RetryLater(SessionLost):
-    """Nothing was sent, because the exchange accepts nothing for `wait_s`. The connection may be fine."""
+    """Nothing was sent: for `wait_s` the exchange takes no requests. The connection may be fine."""
 
 
 class ExchangeUnreachable(TrailingEdgeError):
@@ -52,10 +53,11 @@ class ExchangeUnreachable(TrailingEdgeError):
 
 
 class RequestRefused(TrailingEdgeError):
-    """The exchange refused a request; `code` and `text` are its own.
+    """The exchange refused a request; `code` and `text` are the exchange's code and message.
 
-    Where the reply has a time from which requests are accepted again, `retry_at_ms` is that time by the exchange's
-    clock, and `refused_at_ms` the time of the reply.
+    `retry_at_ms` is the time from which the exchange accepts requests again. `refused_at_ms` is the
+    time of the reply. Both are by the exchange's clock, and None if the reply does not contain
+    them.
     """
 
     def __init__(self, code: int, text: str, retry_at_ms: int | None = None, refused_at_ms: int | None = None) -> None:
@@ -66,7 +68,11 @@ class RequestRefused(TrailingEdgeError):
         self.refused_at_ms = refused_at_ms
 
     def wait_s(self, server_ms: int) -> float:
-        """How long to send nothing. `server_ms` is our estimate of its time, used where the reply had none."""
+        """Return for how many seconds to send no requests; 0 if the reply sets no limit.
+
+        `server_ms` is our estimate of the exchange's time, used if the time of the reply is
+        unknown.
+        """
         # Both times are the exchange's own, so that our clock may be wrong by any amount.
         if self.retry_at_ms is None:
             return 0.0
@@ -74,7 +80,7 @@ class RequestRefused(TrailingEdgeError):
 
 
 class OutcomeUnknown(TrailingEdgeError):
-    """A request without a reply (time-out, −1006, −1007, 5xx): query before anything else."""
+    """The outcome of a request is unknown (time-out, −1006, −1007, 5xx): query before all else."""
 
 
 class ProtocolViolation(TrailingEdgeError):
@@ -82,11 +88,11 @@ class ProtocolViolation(TrailingEdgeError):
 
 
 class BrokenInvariant(TrailingEdgeError):
-    """A mistake of ours: cancel the order, halt trading, alert. The process goes on."""
+    """A bug of ours was detected: cancel the order, halt trading, alert. The process goes on."""
 
 
 class ExitCode(IntEnum):
-    """How the process ends, for scripts and for systemd's RestartPreventExitStatus."""
+    """The exit codes of the process, for scripts and for systemd's RestartPreventExitStatus."""
 
     OK = 0
     UNEXPECTED = 1
@@ -99,11 +105,12 @@ class ExitCode(IntEnum):
 
 
 def most_severe(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure in `group` to act on, at any depth: of equally severe ones the first.
+    """Return the most severe failure in `group`, at any depth; of equally severe ones the first.
 
-    A mistake of ours comes before what a person must change, that before what may pass, and a lost session comes
-    last: a task that fails often closes the connection, and the tasks beside it then lose their session. Ranking
-    group by group on the way up gives the same failure as ranking all of them at once.
+    The most severe failure is an unexpected exception, which is a bug. Then come errors that a
+    person must correct, then errors that may pass. A lost session comes last: a task that fails
+    often closes the connection, and the tasks beside it then lose their session. Ranking nested
+    groups one by one gives the same result as ranking all failures at once.
     """
     return min(_leaves(group), key=_severity_rank)
 

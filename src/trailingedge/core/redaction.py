@@ -61,13 +61,17 @@ class Redactor:
         self._secrets_in_bytes = tuple(secret.encode(errors="surrogateescape") for secret in self._secrets)
 
     def redact(self, text: str) -> str:
-        """`text` without the known secrets and without anything that looks like one."""
+        """Return `text` without the known secrets and without anything that looks like a secret."""
         for secret in self._secrets:
             text = text.replace(secret, REDACTED)
         return redact(text)
 
     def redact_known(self, line: bytes) -> bytes:
-        """`line` without the known secrets: for a line of a record, whose parts `redact_bytes` has seen already."""
+        """Return `line` without the known secrets.
+
+        This is for a line of a session record. Text that only looks like a secret was struck out
+        before.
+        """
         for secret in self._secrets_in_bytes:
             if secret in line:
                 line = line.replace(secret, REDACTED.encode())
@@ -88,7 +92,7 @@ def redact(text: str, mark: str = REDACTED) -> str:
 
 
 def redact_bytes(raw: bytes, mark: str = ELLIPSIS) -> bytes:
-    """The same for bytes, by default with the mark of the session record."""
+    """Like `redact`, but for bytes, and by default with the mark of the session record."""
     lowered = raw.lower()
     if b"apikey" in lowered or b"api_key" in lowered or b"signature" in lowered or b"private key" in lowered:
         json_string, parameter, pem = _PATTERNS_IN_BYTES
@@ -99,7 +103,7 @@ def redact_bytes(raw: bytes, mark: str = ELLIPSIS) -> bytes:
 
 
 def _replace(pattern: re.Pattern[AnyStr], mark: AnyStr, text: AnyStr) -> AnyStr:
-    """`pattern.sub(mark, text)`, in steps where the text is long."""
+    """Return `pattern.sub(mark, text)`; a long text is processed in steps."""
     if len(text) <= _LONG:
         return pattern.sub(mark, text)
     # `re` holds the interpreter for a whole `sub`: in a frame of megabytes with many matches the event loop would wait

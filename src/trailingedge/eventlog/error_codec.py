@@ -1,7 +1,7 @@
-"""Codec for errors from outside: written into a record as JSON, and raised again from it.
+"""Codec for errors from outside: encodes them as JSON for a record, and decodes them for a replay.
 
-Only the kinds that the daemon handles differently keep their type. Any other becomes `UnknownError` with the same text,
-which the replayed daemon handles as it handles every unexpected exception.
+Only error types that the daemon handles in different ways keep their type. Any other error becomes
+`UnknownError` with the same text. The replayed daemon handles it like any unexpected exception.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ RAISED_BY_HANDLER: Final = "of our own"  # as it stands in records: the daemon's
 
 
 class UnknownError(Exception):
-    """An error in a replay whose type has no meaning for the daemon."""
+    """In a replay, stands for a recorded error of a type that the daemon does not distinguish."""
 
 
 def encode_error(error: BaseException) -> list[Any]:
-    """The error as JSON: its kind, then its arguments."""
+    """Return the error as JSON: its type, then its arguments."""
     match error:
         case SessionLost():
             return ["SessionLost", str(error), error.wait_s]
@@ -32,7 +32,7 @@ def encode_error(error: BaseException) -> list[Any]:
 
 
 def decode_error(encoded: Sequence[Any]) -> Exception:
-    """The error that `encode_error` wrote."""
+    """Return the encoded error. Types that the daemon does not distinguish become UnknownError."""
     match list(encoded):
         case ["SessionLost", str(reason), float() | int() as wait_s]:
             return SessionLost(reason, wait_s)

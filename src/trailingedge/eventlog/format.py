@@ -4,10 +4,12 @@ Inputs are what came from outside. Their second and third fields are the time `t
 the event-loop iteration `n`:
 
     ["begin", t, n]                          the daemon starts
-    ["<", t, n, connection, frame]           a frame arrived; ["+", 0, 0, connection, frame] is one that arrived with
-                                             it. "<text" and "+text" for text frames, the others are bytes
+    ["<", t, n, connection, frame]           a frame arrived; a further frame of the same read is
+                                             ["+", 0, 0, connection, frame]. The kinds of
+                                             text frames are "<text" and "+text"
     ["told", t, n, number, outcome]          an operation completed: null, a text, or [error, …]
-    ["ring", t, n, timer, off_ms]            a timer fired; `off_ms` only if the wall clock has moved by so much
+    ["ring", t, n, timer, off_ms]            a timer fired; `off_ms` is there only if the wall
+                                             clock was adjusted by that much
     ["tick", t, n]                           no input, but the frozen clock was brought up to date
     ["obey", t, n, command, who]             an operator command
     ["stop", t, n, reason, code]             a stop with that exit code is requested
@@ -16,20 +18,22 @@ the event-loop iteration `n`:
 Outputs are what the daemon did because of the input before them, in order:
 
     [">", connection, text]                  a request; ["!>", connection, text, error] if it could not be written
-    ["ask", number, what]                    an operation starts: a dial (its number is the connection's from then on),
-                                             listening to a connection, a close, a check, a signature
+    ["ask", number, what]                    an operation starts: a dial (its number becomes the
+                                             number of the connection), listening to a
+                                             connection, a close, a check, a signature
     ["alarm", number, seconds]               a timer is set
     ["alert", level, text]                   an alert is sent
     ["news", event, {…}]                     an event of strategy or execution
     ["decision", […], {…}]                   the decision changed: its key, then all its fields
     ["over", outcome]                        the daemon ended: an exit code or [error, …]
 
-Besides: ["session", {…}] is the header, ["part", number] begins a later file of the same session, ["hole", count]
-replaces lines that were dropped because the disk was too slow, ["sum", crc] follows each batch.
+Other lines: ["session", {…}] is the header. ["part", number] begins a later file of the same
+session. ["hole", count] replaces lines that were dropped because the disk was too slow.
+["sum", crc] follows each batch.
 
-A frame stands in the line as it arrived if it looks like one line of JSON, otherwise as a JSON string. Only keys and
-signatures are changed in it: they are redacted. Kinds and field names are the format of version 1 and stay as they
-are, also where the program has a better word for the thing by now.
+A frame that looks like one line of JSON is written as it arrived, any other frame as a JSON string.
+Only keys and signatures in a frame are changed: they are redacted. The kinds and field names above
+belong to version 1 of the format and never change, even if the program now uses other words.
 """
 
 import json
@@ -48,15 +52,19 @@ RecordEntry = tuple[Any, ...]
 
 
 class LineSink(Protocol):
-    """Takes the lines of a record in order."""
+    """Receives the entries of a session record, in order."""
 
     @property
     def add(self) -> Callable[[RecordEntry], None]:
-        """Takes one entry and returns at once. Look it up for each call: a full sink swaps it for one that drops."""
+        """The function that takes one entry and returns at once.
+
+        Read this attribute for each call: a full sink replaces the function by one that drops
+        entries.
+        """
         ...
 
     def check_backlog(self) -> bool:
-        """Whether the sink keeps entries now. Called at every timer, so that a full sink starts to drop them."""
+        """Start or stop dropping entries as the backlog requires. Returns whether they are kept."""
         ...
 
 
@@ -69,7 +77,7 @@ class FrameSink(LineSink, Protocol):
 
 
 class FrameBatch:
-    """Stores frames that arrived together in one bytes object: as single objects they would need far more memory."""
+    """Joins frames that arrived together into one bytes object, which takes far less memory."""
 
     __slots__ = ("_ends", "_joined")
 
@@ -149,9 +157,10 @@ def _encode_frames(at_ns: int, iteration: int, connection: int, frames: Iterable
 
 
 def _encode_frame(frame: str | bytes) -> bytes:
-    """The frame as it arrived if it is one line of JSON, otherwise as a JSON string that keeps every byte.
+    """Encode a frame: as it arrived if it looks like one line of JSON, else as a JSON string.
 
-    Parsing and dumping would cost more and could change the text; a replay must deliver the same bytes.
+    The JSON string keeps every byte. A frame is not parsed and dumped again: that would cost more
+    and could change the text, but a replay must deliver the same bytes. Secrets are redacted.
     """
     text = frame if isinstance(frame, str) else None
     try:
@@ -169,9 +178,9 @@ def _encode_frame(frame: str | bytes) -> bytes:
 
 
 def decode(line: bytes) -> RecordEntry:
-    """The entry of a line. Raises ValueError for anything else.
+    """Return the entry that `line` holds. Raises ValueError if it is not a line of a record.
 
-    Frames are not parsed: the text between the fourth comma and the closing bracket is the frame.
+    A frame is not parsed: it is the text between the fourth comma and the closing bracket.
     """
     if line.startswith(FRAME_PREFIXES):
         head, at_ns, turns, number, frame = line.split(b",", 4)
@@ -193,7 +202,7 @@ def decode(line: bytes) -> RecordEntry:
 
 
 def _to_json(value: object) -> object:
-    """Any event or decision as JSON. The writing thread calls this, which is safe because these values are frozen."""
+    """Convert an event or a decision to JSON values. Both are frozen, so a thread may do this."""
     if value is None or isinstance(value, str | bool | int):
         return value.value if isinstance(value, Enum) else value
     if isinstance(value, float):

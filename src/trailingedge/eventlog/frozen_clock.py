@@ -1,7 +1,8 @@
 """Clock that stands still between two inputs, so that a replay reads the recorded time to the nanosecond.
 
-All code that runs because of one input reads one and the same time, and that time is in the record. Times are whole
-nanoseconds and become floats by one division, so that both runs get the same float.
+All code that runs because of one input reads the same time, and that time is in the record. Times
+are whole nanoseconds and become floats by one division, so that recording and replay get the same
+float.
 """
 
 from collections.abc import Callable
@@ -11,12 +12,14 @@ from typing import cast
 
 
 class FrozenClock:
-    """Monotonic and wall time of the current input. `zero_ns` and `unix_ns` are the machine's clocks at the start.
+    """Holds the monotonic time and the wall time of the current input.
 
-    Both times are read several times between a price and its order. For speed, `now_s` and `unix_ms` are `getitem` on
-    a list, in C: `now_cell[0]` is the monotonic time in seconds, `wall_cell[0]` the wall time in milliseconds.
-    `wall_cell[1]` is the offset of the wall clock from the monotonic one in nanoseconds. The recorder writes these
-    cells directly on its fastest path.
+    `zero_ns` is the machine's monotonic clock at the start, `unix_ns` its wall clock. The daemon
+    reads both times several times before it sends the order that follows from a price. For speed,
+    `now_s` and `unix_ms` are list look-ups in C (`getitem`): `now_cell[0]` is the monotonic time in
+    seconds, `wall_cell[0]` the wall time in milliseconds. `wall_cell[1]` is the wall clock minus
+    the monotonic clock, in nanoseconds. The recorder writes these cells directly on its fastest
+    path.
     """
 
     def __init__(self, zero_ns: int, unix_ns: int) -> None:

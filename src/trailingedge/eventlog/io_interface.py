@@ -1,15 +1,17 @@
 """I/O boundary of the daemon: clock, connections and the other operations that it awaits, behind one interface.
 
-Theory of operation. A replay is exact only if the daemon cannot see that it is one. Three things would
-give it away: a value from outside, the time at which it arrives, and the order in which tasks continue after it.
-The boundary controls all three.
+Theory of operation. A replay is exact only if the daemon cannot tell it from a live session. Three
+things could differ: the values from outside, the times at which they arrive, and the order in which
+tasks continue afterwards. The boundary controls all three.
 
 - Every awaitable here is a bare future with a number: an *operation* (dial, close, sign, …) or a *timer*. The daemon
-  awaits the future; nothing else connects it to the outside. Numbers are given in the order of the calls, so the
-  same code asks for the same numbers in both runs, and a record can refer to them.
+  awaits the future; nothing else connects the daemon to the outside. Numbers are given in the order
+  of the calls. So recording and replay give the same numbers to the same calls, and a record can
+  refer to them.
 - A future is resolved only by an *input*: `complete` for an operation, `fire_timer` for a timer,
   `BoundarySocket.deliver` for frames. The subclass decides when. `recorder.Recorder` performs the operation for real
-  and writes the input down; `session_replay.player.SessionPlayer` performs nothing and takes the input from a record.
+  and records the input. `session_replay.player.SessionPlayer` performs nothing and takes the input
+  from a record.
 - Inputs arrive at the end of an event-loop iteration, after all tasks that were ready have run. Earlier in the
   iteration some ready tasks have run and others have not, and asyncio does not guarantee which. A replay could then
   run them in another order than the recording did.
@@ -43,7 +45,10 @@ IoOperation = Callable[[], Awaitable[str | None]]
 
 
 class IoBoundary(ABC):
-    """A `Clock` and a `Dial` for the daemon, and wrappers for the other operations. Subclasses supply the inputs."""
+    """Gives the daemon a `Clock` and a `Dial`, and wraps its other I/O operations.
+
+    Subclasses supply the inputs.
+    """
 
     def __init__(self, clock: FrozenClock) -> None:
         self.frozen_clock = clock
@@ -73,7 +78,7 @@ class IoBoundary(ABC):
         return _BoundaryTimer(self, number)
 
     async def dial(self, url: str) -> Socket:
-        """Open a connection. Raises what the real dial raises."""
+        """Open a connection to `url`. Raises the error of the real dial."""
         # `perform` will give this dial the next number. The socket needs it first, because the operation stores the
         # real connection under it.
         socket = BoundarySocket(self, self._operation_count + 1)
@@ -83,7 +88,7 @@ class IoBoundary(ABC):
         return socket
 
     def wrap_save_frames(self, save_frames: SaveFrames) -> SaveFrames:
-        """`save_frames` as an operation of this boundary."""
+        """Return `save_frames` wrapped so that each call is an operation of this boundary."""
 
         async def save(lines: list[str]) -> Path:
             async def operation() -> str:
@@ -94,7 +99,7 @@ class IoBoundary(ABC):
         return save
 
     def wrap_key_check(self, verify_key: KeyCheck) -> KeyCheck:
-        """`verify_key` as an operation of this boundary."""
+        """Return `verify_key` wrapped so that each call is an operation of this boundary."""
 
         async def verify(server_ms: int) -> None:
             await self.perform("check the key", partial(verify_key, server_ms))
@@ -102,10 +107,10 @@ class IoBoundary(ABC):
         return verify
 
     def wrap_signer(self, signer: Signer) -> Signer:
-        """`signer` as operations of this boundary.
+        """Return `signer` wrapped so that its start and each signature are operations.
 
-        The signature itself is never recorded: the record says only that it arrived, and when. A replay sends an
-        empty one, which nothing in the daemon looks at.
+        A record says that a signature arrived, and when; it never holds the signature. In a replay
+        the signature is empty, and no code of the daemon reads it.
         """
 
         @asynccontextmanager
@@ -131,7 +136,7 @@ class IoBoundary(ABC):
         return through_boundary
 
     async def perform(self, what: str, operation: IoOperation) -> str | None:
-        """The result of `operation`, real or recorded. Raises its error, real or recorded."""
+        """Return the result of `operation` or raise its error, live or from the record."""
         self._operation_count += 1
         number = self._operation_count
         result: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
@@ -147,7 +152,7 @@ class IoBoundary(ABC):
     # Inputs, called by the subclass ----------------------------------------------------------
 
     def fire_timer(self, number: int) -> bool:
-        """Run the callback of that timer. False if the timer is not set."""
+        """Run the callback of timer `number`. Returns False if that timer is not set."""
         act = self._timers.pop(number, None)
         if act is None:
             return False
@@ -155,7 +160,7 @@ class IoBoundary(ABC):
         return True
 
     def complete(self, number: int, result: str | None, error: BaseException | None) -> bool:
-        """Resolve that operation. False if the daemon does not wait for it (any more)."""
+        """Resolve operation `number`. Returns False if the daemon does not wait for it."""
         pending = self._pending.get(number)
         if pending is None or pending.done():
             return False
@@ -166,7 +171,7 @@ class IoBoundary(ABC):
         return True
 
     def cancel_timer(self, number: int) -> None:
-        """The daemon cancels that timer; harmless if it has fired."""
+        """Cancel timer `number` for the daemon. Has no effect if the timer has fired."""
         if self._timers.pop(number, None) is not None:
             self._stop_timer(number)
 
@@ -174,11 +179,11 @@ class IoBoundary(ABC):
 
     @abstractmethod
     async def listen_on(self, socket: "BoundarySocket") -> None:
-        """Receive frames until the connection has ended; raises the reason."""
+        """Receive frames until the connection ends. Raises the error that ended it."""
 
     @abstractmethod
     def on_listening_ended(self, socket: "BoundarySocket") -> None:
-        """The daemon has stopped listening to that connection."""
+        """Called when the daemon has stopped listening to `socket`."""
 
     @abstractmethod
     async def close_socket(self, socket: "BoundarySocket") -> None: ...
@@ -188,7 +193,7 @@ class IoBoundary(ABC):
 
     @abstractmethod
     def _make_sender(self, socket: "BoundarySocket") -> Callable[[str], None]:
-        """The function that writes to that open connection. It raises SessionLost."""
+        """Return a function that sends text over `socket`. That function may raise SessionLost."""
 
     @abstractmethod
     def _start_timer(self, number: int, seconds: float) -> None: ...
@@ -201,11 +206,11 @@ class IoBoundary(ABC):
 
     @abstractmethod
     def _end_operation(self, number: int) -> None:
-        """The daemon has stopped waiting for that operation, whether it was completed or cancelled."""
+        """Called when the daemon no longer waits for operation `number`, for any reason."""
 
 
 class _BoundaryTimer:
-    """The handle of a timer, as `Clock.call_later` returns it."""
+    """The timer handle that `IoBoundary.call_later` returns."""
 
     def __init__(self, boundary: IoBoundary, number: int) -> None:
         self._boundary = boundary
@@ -216,7 +221,7 @@ class _BoundaryTimer:
 
 
 class BoundarySocket:
-    """A `Socket` as the daemon holds it. Its number is that of the operation that dialed it."""
+    """The `Socket` that the daemon uses. `number` is that of the operation that dialed it."""
 
     def __init__(self, boundary: IoBoundary, number: int) -> None:
         self.number = number
@@ -246,7 +251,7 @@ class BoundarySocket:
         self.send = _send_while_closed
 
     def deliver(self, frames: Sequence[str | bytes]) -> None:
-        """Hand over frames that arrived together. Raises what the handler raises; later frames are dropped then."""
+        """Pass frames that arrived together to the daemon's handler. Raises the handler's error."""
         if self.listening:
             try:
                 self.on_frames(frames)
@@ -255,13 +260,13 @@ class BoundarySocket:
                 raise
 
     def mark_failed(self, failure: BaseException) -> None:
-        """The frame handler has raised `failure`; it gets no further frames."""
+        """Store `failure`, which the frame handler raised. The handler gets no more frames."""
         self.failure = failure
         self.listening = False
 
 
 def _ignore_frames(_: Sequence[str | bytes]) -> None:
-    """The handler of a connection before `listen` is called."""
+    """Ignore all frames: the handler of a connection until `receive` sets another handler."""
 
 
 def _send_while_closed(_: str) -> None:
@@ -273,7 +278,7 @@ class _HandlerError(Exception):
 
 
 def recorded_error(outcome: Sequence[Any]) -> Exception:
-    """The error in a line of a record."""
+    """Return the error that a record line holds as the outcome of an operation."""
     return _HandlerError() if list(outcome) == [error_codec.RAISED_BY_HANDLER] else error_codec.decode_error(outcome)
 
 

@@ -1,7 +1,7 @@
 """Counter of event-loop iterations, so that a replay can deliver each input in the iteration it was recorded in.
 
 If two inputs arrive close together, the state of the daemon's tasks at the second one depends on how often the loop
-has run since the first. The recorded time does not tell that, but the number of iterations does.
+has run since the first. The recorded time does not show that, but the number of iterations does.
 
 asyncio calls `select` exactly once per iteration, so a selector that counts its calls counts iterations at no
 measurable cost. A loop without our selector (Windows, another loop) is counted by a callback that reschedules itself
@@ -47,18 +47,22 @@ class CountingLoop(asyncio.SelectorEventLoop):
 
 
 def new_counting_loop() -> asyncio.AbstractEventLoop:
-    """The event loop of a session. On Windows the default one, because pipes and consoles need its proactor."""
+    """Return the event loop for a session. It counts its iterations, except on Windows.
+
+    On Windows it is asyncio's default loop, because pipes and consoles need the proactor of that
+    loop.
+    """
     return asyncio.new_event_loop() if sys.platform == "win32" else CountingLoop()
 
 
 def attach_counter(
     loop: asyncio.AbstractEventLoop, between_iterations: IterationCallback, inside_iteration: IterationCallback
 ) -> IterationCounter:
-    """A counter for `loop`, to be read once at each input and at no other time.
+    """Return a counter for `loop`. Read it exactly once at each input, and at no other time.
 
-    Exactly one of the callbacks is used, depending on the loop: `between_iterations` runs when no task is half done,
-    `inside_iteration` may run while other tasks of the same iteration are still ready. A virtual loop uses neither,
-    because its time does not pass while tasks run.
+    The loop decides which callback is used. `between_iterations` runs when no task is half done.
+    `inside_iteration` may run while other tasks of the same iteration are still ready. A virtual
+    loop uses neither, because its time does not pass while tasks run.
     """
     if isinstance(loop, CountingLoop):
         loop.counter.on_iteration = between_iterations
@@ -69,7 +73,7 @@ def attach_counter(
 
 
 def detach_counter(loop: asyncio.AbstractEventLoop) -> None:
-    """Stop the callbacks of `attach_counter`."""
+    """Stop the callback that `attach_counter` has set on a `CountingLoop`."""
     if isinstance(loop, CountingLoop):
         loop.counter.on_iteration = None
 
@@ -85,7 +89,7 @@ class _IterationChain:
 
     @property
     def iterations(self) -> int:
-        """The count. Reading it (re)starts the counting, because it is read when an input arrives."""
+        """The number of iterations so far. Each read starts or prolongs the counting."""
         if not self._remaining:
             self._loop.call_soon(self._count_iteration)
         self._remaining = COUNTED_ITERATIONS

@@ -1,4 +1,4 @@
-"""Reader of session records: the lines of all parts in order, up to the first that is missing or damaged.
+"""Reader of session records: yields the lines of all parts in order, up to the first gap or damage.
 
 If the daemon was killed or the disk was full, the end is missing. Checksums reveal other damage: each batch of lines is
 followed by its CRC, and reading stops before a batch that does not match, because wrong data is worse than none.
@@ -22,7 +22,11 @@ _SUM_MARKER: Final = b'\n["sum",'
 
 @dataclass(frozen=True, slots=True)
 class RecordHeader:
-    """The first line. `settings` are shown values, without secrets; `zero_ns` and `unix_ns` are the start's clocks."""
+    """The header, which is the first line of a session record.
+
+    `settings` holds the settings as text, without secrets. `zero_ns` and `unix_ns` are the
+    monotonic clock and the wall clock at the start of the session.
+    """
 
     program: str
     python: str
@@ -37,10 +41,11 @@ class RecordHeader:
 
 
 class SessionRecord:
-    """The lines of one session, from `path` and its later parts. Raises ConfigError for a file that is no record.
+    """Reads the lines of one session, from the first file `path` and the later parts.
 
-    `batches` yields the lines in the batches in which they were written. Afterwards `incomplete_reason` says why the
-    record ended early; None if it was read to its end. `lines_read` counts lines.
+    Raises ConfigError if `path` is not a session record. `batches` yields the lines in the batches
+    in which they were written. Afterwards `incomplete_reason` says why the record ended early; it
+    is None if the record was read to its end. `lines_read` counts the lines read so far.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,12 +64,12 @@ class SessionRecord:
         return min(1.0, self._bytes_read / self._total_bytes)
 
     def batches(self) -> Iterator[list[bytes]]:
-        """Batches of lines without line ends. Can be iterated once."""
+        """Yield the lines in batches, without line ends. Can be iterated only once."""
         yield self._first_batch
         yield from self._remaining_batches
 
     def _read_parts(self) -> Iterator[list[bytes]]:
-        """All parts in order, until one is missing or ends too early."""
+        """Yield the batches of all parts in order, until a part is missing or ends early."""
         expected = 1
         parts = list_parts(self.path)
         self._total_bytes = max(1, sum(_file_size(path) for _, path in parts))
@@ -98,9 +103,10 @@ class SessionRecord:
             self.incomplete_reason = f"{path.name} breaks off after line {self.lines_read}"
 
     def _decompressed_chunks(self, path: Path) -> Iterator[bytes]:
-        """The decompressed content in chunks, up to where it cannot be decompressed.
+        """Yield the decompressed content of a file in chunks, as far as it can be decompressed.
 
-        A file may hold several gzip streams: a killed writer never ends one, a resumed part would begin another.
+        A file may hold several gzip streams: a killed writer leaves its stream without an end, and
+        a resumed part would begin another stream.
         """
         stream = zlib.decompressobj(_GZIP)
         begun = False
@@ -128,7 +134,7 @@ class SessionRecord:
 
 
 def _file_size(path: Path) -> int:
-    """The size in bytes; 0 if it cannot be read, because opening the file reports that better."""
+    """Return the size in bytes, or 0 if the file cannot be read."""
     try:
         return path.stat().st_size
     except OSError:
@@ -136,9 +142,10 @@ def _file_size(path: Path) -> int:
 
 
 def _decompress_until_error(stream: Any, chunk: bytes) -> bytes:
-    """The bytes that `chunk` yields before the error in it.
+    """Return the bytes that come out of `chunk` before the error in it.
 
-    zlib gives nothing back for a chunk with an error in it, so the good part is found by halving the step.
+    zlib returns nothing for input that contains an error. So this function decompresses the chunk
+    in pieces, and halves the size of the piece at each error.
     """
     found = b""
     step = len(chunk)
@@ -160,7 +167,7 @@ def _missing_parts(expected: int, part: int) -> str:
 
 
 def _parse_header(path: Path, line: bytes, incomplete_reason: str | None) -> RecordHeader:
-    """The header line. Raises ConfigError that says what the file is instead."""
+    """Parse the header line. Raises ConfigError that says why the file is not a record."""
     remedy = "name the first file of a recorded session"
     if incomplete_reason is not None and not line:
         named = incomplete_reason if str(path) in incomplete_reason else f"{path}: {incomplete_reason}"

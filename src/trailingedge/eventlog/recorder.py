@@ -1,10 +1,11 @@
 """Recorder of a session: the I/O boundary of the live daemon, which writes down every input and output.
 
-Theory of operation. The daemon is built with `Recorder.runtime`, in which clock, dialer, signer and checks lead through
-the boundary (see `io_interface`). Three rules make the record replayable.
+Theory of operation. The daemon is built with `Recorder.runtime`. Its clock, dialer, signer and
+checks all go through the boundary (see `io_interface`). Three rules make the record replayable.
 
-- *Stamp first.* Each input gets a time and an iteration (`_stamp_input`) and its line before the daemon sees it. The
-  outputs that follow are appended as they happen, until the next input.
+- *Stamp first.* Before the daemon sees an input, the input gets a time and an iteration number
+  (`_stamp_input`) and is written to the record. The outputs that follow are appended as they
+  happen, until the next input.
 - *End of iteration.* An input is delivered after all tasks that were ready have run. In one iteration asyncio runs
   first what became ready in the iteration before, then network callbacks, then timers that are due. So network
   callbacks and timers run late enough by themselves. Everything else, such as the result of an operation (its task may
@@ -50,7 +51,7 @@ from trailingedge.websocket.socket_dialer import Dial, FrameHandler, Socket, del
 
 
 class DecisionObserver:
-    """Records every event, and a tick's decision only if its key differs from that of the last recorded decision."""
+    """Records every event, and each decision whose key differs from the last recorded key."""
 
     def __init__(self, lines: LineSink) -> None:
         self._sink = lines
@@ -65,14 +66,15 @@ class DecisionObserver:
             self._sink.add(("decision", key[1:], decision))
 
     def on_report(self, _: ExecutionReport) -> None:
-        """Nothing to record: the report stands in its frame."""
+        """Do nothing: the frame that contained the report is already recorded."""
 
 
 def _decision_key(decision: Decision) -> tuple[object, ...]:
-    """The parts of a decision that make a new record line when they change.
+    """Return the parts of a decision that cause a new record line when one of them changes.
 
-    The first part, the anchor's time, makes a new line but is not in the recorded key: a replay with other settings
-    compares the recorded keys, and must not count another anchor time as a difference.
+    The first part, the time of the anchor, is not written into the recorded key. A replay with
+    other settings compares the recorded keys, and must not report another anchor time as a
+    difference.
     """
     state = decision.state
     active = state.exit
@@ -130,7 +132,7 @@ class Recorder(IoBoundary):
         lines.add(("session", header | {"seed": seed} | clocks))
 
     def wrap_alerts(self, alerts: Alerts) -> Alerts:
-        """`alerts`, recorded as well."""
+        """Return `alerts` wrapped so that each alert is recorded before it is sent."""
         return RecordedAlerts(alerts, self._sink)
 
     async def run_session(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
@@ -161,7 +163,7 @@ class Recorder(IoBoundary):
         return now_ns, self._counter.iterations
 
     def _on_iteration(self) -> None:
-        """Record a "tick" if the frozen time is too old. Ages and time-outs would be judged by it otherwise."""
+        """Record a "tick" if the frozen time is too old to measure ages and time-outs with."""
         if self._now_ns() / 1e9 > self.frozen_clock.now_cell[0] + REFRESH_AFTER_S and not self._finished:
             self._sink.add(("tick", *self._stamp_input()))
 
@@ -217,10 +219,7 @@ class Recorder(IoBoundary):
         self.fire_timer(number)
 
     def _check_backlog(self) -> None:
-        """Check whether the sink keeps lines. While it does not, frames must not take the fast path.
-
-        The fast path keeps using the sink's previous `add`, which would append to a full queue.
-        """
+        """Let frames take the fast path only while the sink keeps lines."""
         has_room = self._sink.check_backlog()
         if has_room is not self.sink_has_room:
             self.sink_has_room = has_room
@@ -321,10 +320,11 @@ class Recorder(IoBoundary):
             del self._deliveries[socket.number]
 
     def _make_frame_handler(self, socket: BoundarySocket, delivery: "_DeferredFrames") -> FrameHandler:
-        """Stamps, records and delivers frames in one function: the first part of the path from a price to its order.
+        """Return a function that stamps, records and delivers frames.
 
-        The path is cold most of the time, so attribute look-ups and calls cost more than they do in a benchmark loop;
-        everything is a local variable here.
+        The function is the first part of the path from a price to our order. This path is cold most
+        of the time, so attribute look-ups and calls cost more than in a benchmark loop. Therefore
+        the function does everything itself, with local variables.
         """
         number, counter, now_ns, handle = socket.number, self._counter, self._now_ns, socket.on_frames
         direct, lines, record_batch, now_cell, wall_cell = (
@@ -381,11 +381,13 @@ class Recorder(IoBoundary):
 
 
 class _DeferredFrames:
-    """Frames of one connection that must wait for the end of the iteration.
+    """Keeps frames of one connection until the end of the event-loop iteration.
 
-    `direct` is a list so that the frame handler sees a change without a look-up: not empty means that frames may be
-    delivered at once. That holds for a transport that delivers in its protocol callback, except for the frames that it
-    had buffered before `listen` was called: it hands them over in the middle of an iteration.
+    If the list `direct` is not empty, frames may be delivered at once instead. It is a list so that
+    the frame handler sees a change without an attribute look-up. Frames may be delivered at once if
+    the transport delivers in its protocol callback. The frames that the transport had buffered
+    before `listen_on` was called are an exception: it hands them over in the middle of an
+    iteration.
     """
 
     def __init__(
@@ -406,7 +408,7 @@ class _DeferredFrames:
         self._deferred: list[Sequence[str | bytes]] = []
 
     def open(self) -> None:
-        """Allow direct delivery. Called once the frames that were buffered before `listen` have been handed over."""
+        """Allow direct delivery: the frames buffered before `listen_on` were handed over."""
         self._opened = True
         self.update_direct()
 
@@ -430,9 +432,10 @@ class _DeferredFrames:
         self._deferred.append(frames)
 
     def raise_failure(self) -> None:
-        """Raise the handler's error if that is why the listening task was cancelled.
+        """Raise the handler's error if that error is why the listening task was cancelled.
 
-        `uncancel` takes our own request back, so that a cancellation from outside keeps its meaning.
+        `uncancel` withdraws our own request to cancel the task, so that only a cancellation from
+        outside still counts.
         """
         if self._handler_failed and self._socket.failure is not None and self._listening_task is not None:
             self._listening_task.uncancel()
@@ -454,7 +457,7 @@ class _DeferredFrames:
 
 
 class RecordedAlerts:
-    """Alerts that are recorded and then sent."""
+    """Records each alert and then sends it."""
 
     def __init__(self, alerts: Alerts, lines: LineSink) -> None:
         self._alerts = alerts
@@ -466,7 +469,7 @@ class RecordedAlerts:
 
 
 def _monotonic_ns(clock: Clock) -> Callable[[], int]:
-    """The monotonic time of `clock` in whole nanoseconds."""
+    """Return a function that reads the monotonic time of `clock` in whole nanoseconds."""
     return clock.now_ns if isinstance(clock, RealClock) else lambda: round(clock.now_s() * 1e9)
 
 

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class RecordedSession(Protocol):
-    """A session, recorded or not: what to build the daemon with, and how to run it."""
+    """A session, with or without a record: gives the daemon its runtime, and runs the daemon."""
 
     @property
     def runtime(self) -> Runtime: ...
@@ -59,10 +59,11 @@ def start_recording(
     program: str = "",
     checks_key: bool = False,
 ) -> Recorder:
-    """A recorder that writes every input and output of `runtime` to `lines` from now on.
+    """Return a recorder that writes every input and output of `runtime` to `lines` from now on.
 
-    `settings` are written to the header: all by name, without secrets. `program` is our version. `checks_key` says
-    whether the daemon gets a `verify_key`: a replay must give it one, too.
+    `settings` maps the name of each setting to its value, without secrets; it is written to the
+    header. `program` is the version of this program. `checks_key` says whether the daemon gets a
+    `verify_key`, because a replay must then give it one, too.
     """
     header: dict[str, object] = {
         "format": FORMAT,
@@ -87,10 +88,11 @@ def settings_fingerprint(settings: Mapping[str, str]) -> str:
 def open_record(
     log_file: Path | None, now: datetime, secrets: Sequence[str], *, wanted: bool, max_mb: int, retention_days: int
 ) -> Iterator[RecordWriter | None]:
-    """The writer of a session's record, beside its `log_file`. None if not `wanted` or the file cannot be made.
+    """Create the file of a session record beside `log_file`, and yield its writer.
 
-    The folder keeps at most `max_mb` of records, for at most `retention_days`. A session can trade without a record, so
-    a failure here only logs a warning.
+    Yields None if no record is `wanted`, if there is no log file, or if the file cannot be created.
+    The last case only logs a warning, because a session can trade without a record. The folder
+    keeps at most `max_mb` megabytes of records, for at most `retention_days` days.
     """
     if not wanted or log_file is None:
         yield None

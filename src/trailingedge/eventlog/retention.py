@@ -1,4 +1,4 @@
-"""Retention of record files: their names, and which are deleted by age and by total size."""
+"""Retention of record files: their names, and their deletion by age and by total size."""
 
 import logging
 import re
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RecordFile:
-    """One file of a record. `part` counts from 1; the first has no number in its name."""
+    """One file of a session record. `part` counts from 1; the first name has no number."""
 
     path: Path
     session: str
@@ -35,18 +35,18 @@ class RecordFile:
 
 
 def part_path(first: Path, part: int) -> Path:
-    """The path of a part of the session whose first file is `first`."""
+    """Return the path of part number `part` of the session whose first file is `first`."""
     return first if part == 1 else first.with_name(f"{first.name.removesuffix(SUFFIX)}.part{part}{SUFFIX}")
 
 
 def list_record_files(folder: Path) -> list[RecordFile]:
-    """All record files in `folder`, oldest session first, each with its parts in order."""
+    """Return all record files in `folder`: oldest session first, and each session by part."""
     found = filter(None, map(_parse_file_name, folder.glob(f"trailingedge_*{SUFFIX}")))
     return sorted(found, key=lambda each: (each.started, each.session, each.part))
 
 
 def list_parts(first: Path) -> list[tuple[int, Path]]:
-    """The existing parts of that session, each with its number."""
+    """Return number and path of each part of the session whose first file is `first`."""
     name = first.name.removesuffix(SUFFIX)
     later = [each for each in list_record_files(first.parent) if each.session == name and each.part > 1]
     return [(1, first), *((each.part, each.path) for each in later)]
@@ -65,10 +65,10 @@ def retention_cutoff(now: datetime, retention_days: int) -> datetime:
 
 
 def limit_total_size(folder: Path, max_bytes: int, current: Path) -> None:
-    """Delete files until all records together are within `max_bytes`: old sessions first, then parts of this one.
+    """Delete files until all records together have at most `max_bytes`.
 
-    Of the current session the first file stays, because a replay needs the start, and the newest, which is being
-    written.
+    The oldest other sessions go first, then middle parts of the current session. Its first file
+    stays, because a replay needs the start. Its newest file stays, because it is being written.
     """
     kept = list_record_files(folder)
     total = sum(each.size for each in kept)
@@ -80,7 +80,7 @@ def limit_total_size(folder: Path, max_bytes: int, current: Path) -> None:
 
 
 def _files_of_other_sessions(kept: list[RecordFile], current: Path) -> Iterator[RecordFile]:
-    """Files of other sessions, oldest session first, last part first: the parts that remain can still be replayed."""
+    """Return the files of other sessions: oldest session first, of each the last part first."""
     # Deleting from the end leaves a record that is cut off, deleting from the start one that is useless.
     others = [each for each in kept if each.session != _session_name(current)]
     return iter(sorted(others, key=lambda each: (each.started, each.session, -each.part)))
@@ -112,4 +112,4 @@ def _delete(each: RecordFile) -> None:
     try:
         each.path.unlink()
     except OSError as error:
-        logger.warning("old record not deleted path=%s reason=%s", each.path, error)
+        logger.warning("old record could not be deleted path=%s reason=%s", each.path, error)

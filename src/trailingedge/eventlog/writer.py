@@ -47,7 +47,7 @@ class GzipPacker:
         self._zero_ns = 0
 
     def pack(self, entries: Sequence[RecordEntry], breathe: Callable[[], None] = lambda: None) -> bytes:
-        """The next piece of the stream. `breathe` is called before each entry, to give the event loop a turn."""
+        """Return `entries` compressed. Calls `breathe` before each, to let the event loop run."""
         written = []
         for entry in entries:
             breathe()
@@ -62,16 +62,16 @@ class GzipPacker:
         return packed + self._stream.flush(zlib.Z_SYNC_FLUSH)
 
     def end(self) -> bytes:
-        """The last piece of this stream. The next `pack` starts a new one, which may follow in the same file."""
+        """End the stream and return its last piece. The next `pack` starts a new stream."""
         last = self._stream.flush(zlib.Z_FINISH)
         self._stream = zlib.compressobj(_LEVEL, wbits=_GZIP)
         return last
 
 
 class RecordFolder:
-    """The files of one session in the folder of records: opens part after part and deletes what is old or too large.
+    """Writes the files of one session, part after part, and deletes old or too large records.
 
-    `path` is the first file. Raises OSError if it cannot be created.
+    `path` is the first file. Raises OSError if this file cannot be created.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class RecordFolder:
 
     @property
     def is_full(self) -> bool:
-        """The current file has reached the maximum size of a part."""
+        """Whether the current file has reached the maximum size of a part."""
         return self._written >= self._max_bytes // _PARTS
 
     def write(self, data: bytes, /) -> int | None:
@@ -126,7 +126,7 @@ class RecordFolder:
 
 
 class RecordWriter(BatchWriter):
-    """The session record on disk: takes lines from the event loop and has a thread pack and write them."""
+    """Writes the session record: a thread compresses and writes the entries of the event loop."""
 
     def __init__(self, shelf: RecordFolder, secrets: Sequence[str] = ()) -> None:
         super().__init__("record", BATCH_EVERY_S, shelf)
@@ -151,7 +151,7 @@ class RecordWriter(BatchWriter):
         self.add(entry)
 
     def check_backlog(self) -> bool:
-        """Drop entries while too many are queued, keep them again once there is room. Returns whether it keeps them."""
+        """Drop new entries while too many are queued. Returns whether new entries are kept."""
         crowded = len(self._waiting) >= MOST_WAITING
         if not crowded and self._left_out:
             self._add_hole()
@@ -160,7 +160,7 @@ class RecordWriter(BatchWriter):
         return not crowded
 
     def close(self) -> None:
-        """Write what waits, but give up if the disk takes longer than the shutdown may."""
+        """Write the queued entries. Gives up if the disk takes longer than a shutdown may take."""
         if self._left_out:
             self._add_hole()
         super().close()
@@ -194,7 +194,7 @@ class RecordWriter(BatchWriter):
         self._left_out = 0
 
     def _take_batch(self) -> tuple[list[RecordEntry], int]:
-        """The next entries, and the bytes in frame batches among them."""
+        """Take the next entries from the queue. Returns them and the bytes of their frames."""
         batch: list[RecordEntry] = []
         weight = 0
         while self._waiting and len(batch) < _BATCH and weight < _HEAVY_BATCH:
@@ -204,7 +204,7 @@ class RecordWriter(BatchWriter):
         return batch, weight
 
     def _begin_part(self) -> None:
-        """Complete this file and go on in the next one. Raises OSError; the next call goes on where this one failed."""
+        """Complete the current file and open the next one. Raises OSError; then call again."""
         if not self._between_parts:
             self._between_parts = True
             self.put(self._packer.end())
@@ -220,11 +220,11 @@ class MemoryRecord:
         self.add: Callable[[RecordEntry], None] = self.entries.append
 
     def add_batch(self, entry: RecordEntry) -> None:
-        """Keep it: memory has no limit here."""
+        """Keep the entry: a record in memory has no size limit."""
         self.add(entry)
 
     def check_backlog(self) -> bool:
-        """Always True: memory has no limit here."""
+        """Return True always: a record in memory has no size limit and drops nothing."""
         return True
 
     def save(self, path: Path, secrets: Sequence[str] = ()) -> Path:
@@ -238,9 +238,9 @@ class MemoryRecord:
 
 
 def _new_file(path: Path) -> Sink:
-    """A new file that only its owner may read, unbuffered.
+    """Create a file that only its owner may read, without a write buffer.
 
-    With a buffer, bytes that a full disk has refused would stay in it and be refused again by `close`; the writer
-    keeps them itself and retries.
+    With a buffer, bytes that a full disk has refused would stay in the buffer, and `close` would
+    fail on them again. The writer keeps such bytes itself and retries.
     """
     return open(path, "wb", buffering=0, opener=lambda name, flags: os.open(name, flags, 0o600))

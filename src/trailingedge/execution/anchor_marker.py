@@ -1,8 +1,9 @@
 """Anchor markers store the anchor on the exchange, for a restart that finds no fill of ours to derive the anchor from.
 
-A marker is a probe order, placed and cancelled at once. Its client order id carries the anchor price. Its side tells
-the regime: it is the side of an exit from that regime, because we hold the funds for that side. No marker is written
-while an exit is in progress. A delayed marker uses the state at the time of writing, so it is never out of date.
+A marker is a probe order: it is placed far from the market and cancelled at once. Its client order
+id carries the anchor price. Its side shows the regime, which is the asset that we hold: the marker
+has the side of an exit, because we have the funds for that side. No marker is written while an exit
+is in progress. A delayed marker uses the state at the time of writing, so it is never out of date.
 """
 
 import asyncio
@@ -81,11 +82,11 @@ class AnchorMarkerWriter:
 
     @property
     def pending(self) -> bool:
-        """Whether a marker is waiting, or may be on the book."""
+        """Whether a marker waits to be written, or one may be on the book."""
         return self._requested.is_set() or bool(self._orders.maybe_open)
 
     def on_event(self, event: object) -> None:
-        """Request a marker for a new anchor. For an anchor set by our own fills, drop the waiting request instead."""
+        """Request a marker for a new anchor. None is needed if our own fills prove the anchor."""
         if not isinstance(event, RegimeSet):
             return
         # The fills of an exit are on record for good, so they prove the anchor by themselves. Any other change (first
@@ -96,7 +97,7 @@ class AnchorMarkerWriter:
             self._requested.set()
 
     def request(self) -> None:
-        """Write the anchor as soon as possible."""
+        """Request a marker for the current anchor. `run` writes it as soon as possible."""
         self._requested.set()
 
     async def run(self) -> None:
@@ -114,11 +115,11 @@ class AnchorMarkerWriter:
             await self._write(context)
 
     async def _cancel_leftovers(self) -> None:
-        """Cancel what an interruption may have left on the book, as soon as the exchange answers."""
+        """Try to cancel markers that an interruption left on the book; pause on failure."""
         try:
             await self._orders.cancel_all()
         except (SessionLost, OutcomeUnknown, ProtocolViolation) as failure:
-            logger.debug("! anchor marker not cancelled yet: %s", failure)
+            logger.debug("! anchor marker could not be cancelled yet, trying again: %s", failure)
             await self._clock.sleep(_RETRY_S)
 
     async def _write(self, context: MarkerContext) -> None:
@@ -134,7 +135,9 @@ class AnchorMarkerWriter:
             on_rejected = await self._orders.place_and_cancel(str(client_order_id), order)
         except (SessionLost, OutcomeUnknown, ProtocolViolation) as failure:
             logger.warning(
-                "anchor marker interrupted client_order_id=%s: %s; writing it again", client_order_id, failure
+                "anchor marker not completed client_order_id=%s reason=%s; writing a new one",
+                client_order_id,
+                failure,
             )
             self._requested.set()
             return

@@ -37,11 +37,14 @@ class BalanceSync:
             self._reported.popitem(last=False)
 
     def mark(self, pushes: int) -> BalanceReadMark:
-        """Return a mark of the present state. Take it when requesting balances, and give it to `on_balances_read`."""
+        """Return a mark of what the stream has sent so far, for `on_balances_read`."""
         return self._awaited_push, pushes
 
     def on_balances_read(self, mark: BalanceReadMark, pushes: int) -> None:
-        """Take in the reply to a balance request made at `mark`. It counts only if the stream sent nothing since."""
+        """Take in the reply to a balance request that was made at `mark`.
+
+        The reply counts only if the stream has sent no order report and no balances since then.
+        """
         if mark == self.mark(pushes):
             self._read_at = mark
 

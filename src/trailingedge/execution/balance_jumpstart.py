@@ -1,7 +1,7 @@
 """The jumpstart: makes the exchange push our balances before we trade.
 
 A probe order is placed and cancelled at once. Placing it moves funds from free to locked, so the user data stream
-pushes the balances. That proves the whole path from order to event before it matters.
+pushes the balances. That proves the whole path from order to event before a real order needs it.
 """
 
 import logging
@@ -64,7 +64,7 @@ class Jumpstart:
 
     @property
     def maybe_open(self) -> Mapping[str, ProbeOrder]:
-        """By client order id, the orders that are not known to be gone."""
+        """The probe orders that may still be on the book, by client order id."""
         return self._orders.maybe_open
 
     async def run(self, top: BookTop, number: int) -> JumpstartResult:
@@ -80,7 +80,11 @@ class Jumpstart:
             probe = probe_order(side, top, self._rules)
             breach = self._rules.failed_filter(probe.price, probe.quantity)
             if breach is not None:  # for example a maximum quantity below the minimum notional
-                logger.warning("jumpstart: no %s so far from the market passes the filter %s", side.value, breach)
+                logger.warning(
+                    "jumpstart: no %s probe order possible, the filter %s would reject it",
+                    side.value,
+                    breach,
+                )
                 continue
             rejected = await self._orders.place_and_cancel(client_order_id, probe, self._await_push)
             # One probe is enough where the stream pushed both assets.
@@ -90,7 +94,7 @@ class Jumpstart:
         return JumpstartResult(pushed, await self._cross_check(pushed))
 
     async def cancel_all(self) -> None:
-        """Cancel what an earlier run left. Raises as `run` does."""
+        """Cancel the probe orders that an earlier run left. Raises the same errors as `run`."""
         await self._orders.cancel_all()
 
     def _balances_known(self) -> bool:
@@ -98,7 +102,10 @@ class Jumpstart:
         return self._rules.base_asset in balances and self._rules.quote_asset in balances
 
     async def _cross_check(self, pushed: bool) -> tuple[tuple[str, Decimal, Decimal], ...]:
-        """Read the balances by request. Return each asset whose amount differs from the push in three reads."""
+        """Read the balances by request, and compare them with those that the stream pushed.
+
+        Returns each asset whose two amounts still differ at the third read.
+        """
         for _ in range(3):
             pushes = self._market_state.balance_updates
             reply = await self._account.balances()

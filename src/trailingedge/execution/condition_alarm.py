@@ -10,9 +10,11 @@ class Staleness:
         self._reported = False
 
     def on_missing(self, now_s: float, since_s: float = float("-inf")) -> float | None:
-        """Note that the condition holds. Returns how long it has lasted if this call must report it, else None.
+        """Note that the condition holds.
 
-        `since_s` is the time at which the condition began. Minus infinity means unknown: the time counts from now.
+        Returns for how many seconds it has lasted if this call must report it, else None. `since_s`
+        is the time at which the condition began. Minus infinity means unknown: the time then counts
+        from the first call.
         """
         # The first call counts. Later calls may name another `since_s`, which would restart the count.
         if self._since_s is None:
@@ -24,7 +26,7 @@ class Staleness:
         return lasted_s
 
     def on_present(self, now_s: float) -> float | None:
-        """The condition is over. Returns how long it lasted, if it had been reported."""
+        """Note that the condition is over. Returns how long it lasted, or None if not reported."""
         since_s, reported = self._since_s, self._reported
         self._since_s, self._reported = None, False
         return now_s - since_s if reported and since_s is not None else None

@@ -53,7 +53,7 @@ class ExitOrders:
 
     @property
     def unknown_order(self) -> Order | None:
-        """The UNKNOWN order to query first: the current order comes before its successor, then any other; or None."""
+        """The UNKNOWN order to query first: the current one, its successor, or another; or None."""
         for order in (self.order, self.successor, *self._presumed_dead):
             if order is not None and order.state is OrderState.UNKNOWN:
                 return order
@@ -83,7 +83,7 @@ class ExitOrders:
         return max(order_ids, default=None)
 
     def filled(self) -> tuple[Decimal, Decimal]:
-        """Base and quote of all fills of the exit."""
+        """Return the amounts of base and quote that all fills of the exit add up to."""
         if self._filled is None:
             self._filled = self._sum_fills()
         return self._filled
@@ -95,7 +95,10 @@ class ExitOrders:
         return base, quote
 
     def max_locked(self, in_quote: bool) -> Decimal | None:
-        """The most that our orders can have locked of the asset they sell; None where that is not known."""
+        """Return the most that our orders can have locked of the asset that they sell.
+
+        Returns None if that is unknown, because a pegged buy order has no known price yet.
+        """
         most = ZERO
         for order in self._tracked():
             if not order.alive:
@@ -116,10 +119,11 @@ class ExitOrders:
         return next((order for order in unidentified if order.client_order_id == report.client_order_id), None)
 
     def find_answered(self, order: Order, record: OrderRecord) -> Order:
-        """Find the order that `record` describes, where `record` is the answer to a request about `order`.
+        """Find the order that `record` describes. `record` answers a request about `order`.
 
-        Usually it is `order` itself. But an earlier report may have assigned this order id to another request of ours,
-        or may have assigned a different order id to `order`. The order id decides.
+        The order found is usually `order` itself. But an earlier report may have assigned the
+        record's order id to another request of ours, or a different order id to `order`. So the
+        order id decides.
         """
         known = self.by_order_id(record.order_id)
         if known is order:
@@ -136,7 +140,7 @@ class ExitOrders:
         return self.add_found(record, order)
 
     def by_order_id(self, order_id: int) -> Order | None:
-        """The order of this exit with this order id, present or finished."""
+        """Return the order with this order id, present or finished; None if there is none."""
         if order_id < 0:
             return None
         present = (order for order in self._tracked() if order.order_id == order_id)
@@ -149,7 +153,7 @@ class ExitOrders:
         return order
 
     def add_inherited(self, source: ExecutionReport | OrderRecord, side: Side, now_s: float) -> Order:
-        """Add an order that an earlier session had requested and that shows only now."""
+        """Add an order that an earlier session requested and the exchange reports only now."""
         order = Order(source.client_order_id, side, source.price, source.quantity, now_s)
         self._presumed_dead.append(order)
         return order
@@ -168,7 +172,7 @@ class ExitOrders:
         self.rested = True
 
     def set_current(self, order: Order) -> None:
-        """Make `order` the current one; the one before it is finished."""
+        """Make `order` the current order. The previous one becomes a finished order."""
         self._retire(self.order)
         self.order = order
 
@@ -214,14 +218,18 @@ class ExitOrders:
             self._presumed_dead.append(order)
 
     def confirm_rejected(self, order: Order) -> None:
-        """The exchange has confirmed that `order` was never accepted."""
+        """Mark `order` as rejected: the exchange confirmed that it was never accepted."""
         order.apply(OrderTrigger.REJECTED)
         if order in self._presumed_dead:
             self._presumed_dead.remove(order)
             self._filled = None
 
     def on_cancelled_by(self, order: Order, successor: Order | None) -> None:
-        """Confirm each replacement of `order` as rejected, except `successor`: its request has cancelled `order`."""
+        """Mark the pending replacements of the cancelled `order` as rejected, except `successor`.
+
+        `successor` comes from the request that cancelled `order`. It is None if that request was a
+        plain cancel.
+        """
         for late in self._tracked():
             if late.without_order_id and late is not successor and late.replaces_order_id == order.order_id:
                 self.confirm_rejected(late)
@@ -281,9 +289,10 @@ class ExitOrders:
             self.set_current(successor)
 
     def _reopen_presumed_dead(self) -> None:
-        """Reopen a presumed-rejected successor if the order that it was to replace turns out to be cancelled.
+        """Make a presumed-rejected replacement UNKNOWN again if the old order was cancelled.
 
-        The cancel-replace may have been executed after all, and then the new order may exist. A query will tell.
+        The cancel-replace may have been executed after all, and then the new order may exist. A
+        query will tell.
         """
         order = self.order
         if order is None or order.state is not OrderState.CANCELED or order.order_id is None:
@@ -298,7 +307,10 @@ class ExitOrders:
                 candidate.apply(OrderTrigger.REOPENED)
 
     def _sort_presumed_dead(self) -> None:
-        """Sort the presumed-dead orders that turned out to exist: each becomes current or finished, or is kept here."""
+        """Handle the orders that were presumed rejected but turned out to exist.
+
+        Each becomes the current order or a finished order, or stays in the list.
+        """
         for candidate in list(self._presumed_dead):
             if candidate.state is OrderState.REJECTED and candidate.without_order_id:
                 continue
@@ -337,7 +349,7 @@ class ExitOrders:
             self._events.append(OrderCancelled(*identity, order.price, order.filled_quantity, order.quantity))
 
     def _tracked(self) -> list[Order]:
-        """Successor, current order and those presumed rejected: the newest request first."""
+        """Return all orders that are not finished, the newest request first."""
         current = [order for order in (self.successor, self.order) if order is not None]
         return current + [candidate for candidate in self._presumed_dead if candidate not in current]
 

@@ -75,7 +75,7 @@ class Gateway:
         self._refresh_requested = asyncio.Event()
 
     def send(self, command: ExecutionCommand) -> None:
-        """Send the request and return. A lost connection is a reply like any other, not an error."""
+        """Send a command and return at once. A lost connection is reported as a reply."""
         match command:
             case Place(tag, client_order_id, side, price, quantity, escape):
                 style = OrderStyle.IMMEDIATE if escape else _resting(price)
@@ -99,7 +99,7 @@ class Gateway:
         return lambda outcome: self._deliver(ReplaceReply(tag, outcome))
 
     def refresh(self, refresh: Refresh) -> None:
-        """Request another read soon; two requests before it cause a single read."""
+        """Request that some data is read again soon. Repeated requests cause only one read."""
         self._needed[refresh] = None
         self._refresh_requested.set()
 

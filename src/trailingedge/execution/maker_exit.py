@@ -48,9 +48,10 @@ _RESIZE_AFTER_S: Final = 1.0
 class MakerExitParams:
     """The settings of the maker exit.
 
-    `timeout_s`: a request without a reply for this long has timed out. `request_expires_s`: a request older than this
-    can no longer be executed, because its recvWindow is over. Only from then on are two answers "does not exist"
-    believed. `escape_after_s`: the age at which the exit sends one taker order; 0 = off.
+    `timeout_s`: a request without a reply for this long has timed out. `request_expires_s`: a
+    request older than this can no longer be executed, because its recvWindow is over. Two answers
+    "does not exist" count only for such a request. `escape_after_s`: the age at which the exit
+    sends one taker order; 0 = off.
     """
 
     timeout_s: float = 3.0
@@ -72,7 +73,7 @@ class MakerExit:
         self._start_exit(0, funds_changed_ms=0)
 
     def _start_exit(self, number: int, funds_changed_ms: int) -> None:
-        """Begin another exit. From the last one, keep only the time at which it changed the funds."""
+        """Reset the state for exit `number`. Only `funds_changed_ms` comes from the last exit."""
         params = self._params
         # A late reply to a request of the last exit would otherwise bring that exit's order into this one's state.
         self._requests.clear()
@@ -84,7 +85,7 @@ class MakerExit:
         self._escaped = False
 
     def update_rules(self, rules: SymbolRules) -> None:
-        """Use the rules as read again. If the symbol trades now, the backoff that waited for it ends."""
+        """Use symbol rules that were read again. Ends the backoff if the symbol trades again."""
         self.rules = rules
         if rules.trading:
             self._updates.backoff.clear(RejectReason.NOT_TRADING)
@@ -111,7 +112,7 @@ class MakerExit:
 
     @property
     def funds_changed_ms(self) -> int:
-        """The exchange's time of the last change of ours that moved or freed funds."""
+        """The exchange's time at which one of our orders last moved or freed funds."""
         return self._updates.funds_changed_ms
 
     def may_send(self, now_s: float, server_ms: int) -> bool:
@@ -119,7 +120,7 @@ class MakerExit:
         return self._updates.backoff.may_send(now_s, server_ms)
 
     def max_locked(self, side: Side) -> Decimal | None:
-        """The most our orders can have locked of the asset that a `side` order sells; None where that is not known."""
+        """Return the most that `side` orders of ours can have locked; None if that is unknown."""
         orders = self._updates.orders
         order = orders.order or orders.successor
         if order is None or order.side is not side:
@@ -127,7 +128,7 @@ class MakerExit:
         return orders.max_locked(in_quote=side is Side.BUY)
 
     def progress(self) -> ExitProgress | None:
-        """The progress of the current exit: its fills, and whether it is idle or complete; None before the first."""
+        """Return fills and state of the current exit; None before the first exit."""
         if not self.number:
             return None
         base, quote = self._updates.orders.filled()
@@ -147,11 +148,11 @@ class MakerExit:
         self._updates.inherits_until_s = now_s + self._params.request_expires_s
 
     def handle(self, event: OrderInput, now_s: float) -> None:
-        """Apply a reply, in time or late, or an execution report. What belongs to another exit is ignored."""
+        """Apply a reply (even a late one) or an execution report. Ignore those of other exits."""
         self._updates.handle(event, now_s)
 
     def on_disconnect(self, now_s: float) -> None:
-        """Mark what was on the book as UNKNOWN until it is queried: the account connection was lost."""
+        """Make every order on the book UNKNOWN, because the account connection was lost."""
         self._updates.on_disconnect(now_s)
 
     def commands_for(
@@ -164,11 +165,12 @@ class MakerExit:
         age_s: float = 0.0,
         balances_current: bool = True,
     ) -> list[ExecutionCommand]:
-        """The commands that bring the book closer to `intent`; none while a request is open.
+        """Return the commands that bring the book closer to `intent`.
 
-        `top` is None while market data is not to be trusted. `balances_current`: the balances, and so `intent.funds`,
-        account for every change up to `funds_changed_ms`. `age_s` is the exit's age.
-        Raises BrokenInvariant when another exit is wanted while an order of the last one may be on the book.
+        While a request is open, only refreshes are returned. `top` is None while market data is not
+        trusted. `balances_current` tells whether the balances, and so `intent.funds`, include every
+        change up to `funds_changed_ms`. `age_s` is the age of the exit. Raises BrokenInvariant if
+        `intent` belongs to a new exit while an order of the last exit may be on the book.
         """
         self._balances_current = balances_current
         if intent is not None and intent.number != self.number:
@@ -181,7 +183,10 @@ class MakerExit:
         return self._take_refreshes() if command is None else [*self._take_refreshes(), command]
 
     def plan_requote(self, intent: OrderIntent, decision: Decision, now_s: float, server_ms: int) -> RequotePlan | None:
-        """Prepare the requote for any new price; None if another condition than the price may prevent a requote."""
+        """Prepare a plan that gives the requote for any new price.
+
+        Returns None if anything besides the price may prevent or change a requote.
+        """
         updates, orders, order = self._updates, self._updates.orders, self._updates.orders.order
         if (
             order is None
@@ -219,7 +224,10 @@ class MakerExit:
     def record_requote(
         self, plan: RequotePlan, target: TargetQuote, top: BookTop, now_s: float, server_ms: int
     ) -> Replace:
-        """Record the cancel-replace that was sent by `plan`. Raises BrokenInvariant without such a working order."""
+        """Record that the cancel-replace of `plan` was sent, and return its command.
+
+        Raises BrokenInvariant if the order of `plan` is not our current order, or is not WORKING.
+        """
         order = self._updates.orders.order
         if order is None or order.order_id != plan.order_id or order.state is not OrderState.WORKING:
             raise BrokenInvariant(
@@ -229,7 +237,10 @@ class MakerExit:
         return self._replace(order, plan.order_id, plan.intent, price, quantity, top, now_s, server_ms)
 
     def expected_requote(self, intent: OrderIntent, top: BookTop, now_s: float) -> TargetQuote | None:
-        """The requote that `commands_for` would send if only the price mattered; None if the order would stay."""
+        """Return the requote that `commands_for` would send if only the price mattered.
+
+        Returns None if the order would stay, or if the new order would fail a filter.
+        """
         order = self._updates.orders.order
         if order is None:
             return None
@@ -274,7 +285,7 @@ class MakerExit:
     def _place(
         self, intent: OrderIntent | None, top: BookTop | None, now_s: float, server_ms: int, age_s: float
     ) -> OrderCommand | None:
-        """Place the first order, or the next one after the last has gone. End the exit if the rest is too small."""
+        """Place an order if none is on the book. Ends the exit if the funds are too small."""
         if intent is None or top is None or not self._balances_current or self._end_reason is not None:
             return None
         if not self._updates.backoff.may_place(top, now_s):
@@ -393,7 +404,7 @@ class MakerExit:
         return intent.pricing is Pricing.PEG and self.rules.peg_allowed
 
     def _quantity(self, intent: OrderIntent, price: Decimal) -> Decimal:
-        """All of the funds, floored to the step, and no more than the largest notional allows."""
+        """Return the largest quantity at `price` that the funds and the rules allow."""
         return self.rules.affordable_quantity(intent.side, intent.funds, price)
 
     def _quantity_is_fixed(self, intent: OrderIntent) -> bool:

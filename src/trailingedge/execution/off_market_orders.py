@@ -35,7 +35,7 @@ class ProbeAccount(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProbeOrder:
-    """An order far from the market, the smallest that passes the filters."""
+    """The smallest order that passes the exchange's filters, at a price far from the market."""
 
     side: Side
     price: Decimal
@@ -43,9 +43,10 @@ class ProbeOrder:
 
 
 def probe_order(side: Side, top: BookTop, rules: SymbolRules) -> ProbeOrder:
-    """A BUY 10 % below the bid or a SELL 10 % above the ask, nearer where the percent-price filter is tighter.
+    """Return a probe order: a BUY 10 % below the bid or a SELL 10 % above the ask.
 
-    The price rounds away from the market, the quantity up to the first step that passes the filters.
+    It is nearer to the market if the percent-price filter requires that. The price is rounded away
+    from the market. The quantity is rounded up to the first step that passes the filters.
     """
     low, high = rules.percent_bounds(side, top.mid)
     if side is Side.BUY:
@@ -66,7 +67,10 @@ def probe_order(side: Side, top: BookTop, rules: SymbolRules) -> ProbeOrder:
 
 @dataclass(slots=True)
 class _Open:
-    """A probe order that is, or might be, on the book. From `not_found_final_from_s` on, "unknown order" means gone."""
+    """A probe order that is, or might be, on the book.
+
+    From `not_found_final_from_s` on, the answer "unknown order" means that it is gone.
+    """
 
     order: ProbeOrder
     not_found_final_from_s: float
@@ -75,8 +79,9 @@ class _Open:
 class ProbeOrders:
     """Places and cancels probe orders one at a time.
 
-    `on_progress` is given "placed" or "cancelled", the client order id, and the order. A placement without a reply may
-    still be executed until `request_expires_s` have passed, which is its recvWindow and a little more.
+    `on_progress` is given "placed" or "cancelled", the client order id, and the order.
+    `request_expires_s` is the recvWindow and a little more: a placement without a reply may still
+    be executed for so long after it was sent.
     """
 
     def __init__(
@@ -94,7 +99,7 @@ class ProbeOrders:
 
     @property
     def maybe_open(self) -> Mapping[str, ProbeOrder]:
-        """By client order id, the orders that are not known to be gone."""
+        """The probe orders that may still be on the book, by client order id."""
         return {client_order_id: open_.order for client_order_id, open_ in self._open.items()}
 
     async def cancel_all(self) -> None:
@@ -122,7 +127,10 @@ class ProbeOrders:
             )
             return refused
         except (OutcomeUnknown, ProtocolViolation):
-            logger.warning("probe order without a reply client_order_id=%s: cancelling it", client_order_id)
+            logger.warning(
+                "probe order got no usable reply client_order_id=%s; cancelling it",
+                client_order_id,
+            )
         else:
             self._open[client_order_id].not_found_final_from_s = sent_s
         self._on_progress("placed", client_order_id, order)
@@ -132,9 +140,10 @@ class ProbeOrders:
         return None
 
     async def _cancel(self, client_order_id: str) -> None:
-        """Cancel until the exchange says that the order is gone.
+        """Cancel the probe order until the exchange says that it is gone.
 
-        "Unknown order" is believed only when it was answered twice and the placement can no longer be executed.
+        The answer "unknown order" counts only if it came twice, and only once the placement can no
+        longer be executed.
         """
         probe = self._open[client_order_id]
         deadline_s = max(self._clock.now_s(), probe.not_found_final_from_s) + _CANCEL_TIMEOUT_S

@@ -13,7 +13,8 @@ up in TRANSITIONS, and no source is preferred to another:
   because a second order beside a working one could sell the same funds twice.
 - An order in a final state ignores late and repeated triggers. Only REJECTED can be left again: if two queries did not
   find an order, we only presume it rejected, and the exchange may report it after all.
-- Any other pair that is not in the table raises BrokenInvariant. The program does not guess.
+- Any other pair of state and trigger that is not in the table raises BrokenInvariant. The program
+  does not guess.
 
 The diagram is drawn from TRANSITIONS by `python -m tests.execution.order_diagram`, and a test compares the two:
 
@@ -160,7 +161,11 @@ _TRIGGER_OF_STATUS: Final[Mapping[OrderStatus, OrderTrigger]] = {
 
 
 def next_state(state: OrderState, trigger: OrderTrigger) -> OrderState:
-    """The state after `trigger`. Raises BrokenInvariant for a pair that is not in the table."""
+    """Return the state that an order in `state` has after `trigger`.
+
+    A final state ignores late and repeated triggers. Raises BrokenInvariant for any other pair that
+    is not in TRANSITIONS.
+    """
     following = TRANSITIONS.get((state, trigger))
     if following is not None:
         return following
@@ -170,9 +175,10 @@ def next_state(state: OrderState, trigger: OrderTrigger) -> OrderState:
 
 
 class Order:
-    """One order of ours. `price` is None while the exchange chooses it (a pegged order).
+    """One order of ours. `price` is None while the exchange chooses the price (a pegged order).
 
-    `sent_s` is when it was sent, `unknown_since_s` when it last became UNKNOWN.
+    `sent_s` is the time at which the order was sent, `unknown_since_s` the time at which it last
+    became UNKNOWN.
     """
 
     __slots__ = (
@@ -233,7 +239,7 @@ class Order:
 
     @property
     def remaining(self) -> Decimal:
-        """What is still to be filled."""
+        """The quantity that is not filled yet."""
         return self.quantity - self.filled_quantity
 
     @property
@@ -243,7 +249,7 @@ class Order:
 
     @property
     def alive(self) -> bool:
-        """Whether it is, or might be, on the book."""
+        """Whether the order is, or might be, on the book."""
         return not self.state.final
 
     @property
@@ -252,16 +258,16 @@ class Order:
         return self.order_id is None
 
     def apply(self, trigger: OrderTrigger) -> None:
-        """Move to the next state. Raises BrokenInvariant as `next_state` does."""
+        """Move to the state that follows `trigger`. Raises BrokenInvariant like `next_state`."""
         self.state = next_state(self.state, trigger)
 
     def mark_unknown(self, now_s: float) -> None:
-        """No reply came, or the connection was lost: the state is UNKNOWN from now on."""
+        """Make the order UNKNOWN unless it is final: no reply came, or the connection was lost."""
         self.apply(OrderTrigger.TIMEOUT)
         self.unknown_since_s = now_s
 
     def apply_report(self, report: ExecutionReport) -> None:
-        """Take over an execution report of this order."""
+        """Update the order from an execution report."""
         # The operator may have amended the order by hand, so the report's quantity counts.
         self.quantity = report.quantity
         self._update(report.order_id, report.price, report.filled_quantity, report.filled_quote)
@@ -271,7 +277,7 @@ class Order:
             self.apply(_TRIGGER_OF_STATUS.get(report.status, OrderTrigger.TIMEOUT))
 
     def apply_record(self, record: OrderRecord) -> None:
-        """Take over the reply to a request or query. An ACK reply has no status, which means that it was accepted."""
+        """Update the order from the answer to a request. An ACK, without status, means accepted."""
         price = record.pegged_price or record.price
         if record.quantity > ZERO:
             self.quantity = record.quantity
@@ -283,7 +289,7 @@ class Order:
         )
 
     def _update(self, order_id: int, price: Decimal, quantity: Decimal, quote: Decimal | None) -> None:
-        """Take over ids, price and fills. Fills only grow: a late report with fewer fills does not take any back."""
+        """Set order id, price and fills. A late report with fewer fills does not reduce them."""
         self.not_found_count = 0
         # A rejected order has no id; Binance then sends -1.
         if order_id >= 0:

@@ -11,7 +11,7 @@ from trailingedge.model.market import RateLimit
 
 
 class _Window:
-    """One ORDERS limit: fixed windows aligned to the exchange's clock."""
+    """Counts orders against one ORDERS limit, in fixed windows by the exchange's clock."""
 
     def __init__(self, interval_s: int, limit: int) -> None:
         self.interval_ms = interval_s * 1000
@@ -43,7 +43,10 @@ class OrderRateBudget:
         self._windows: dict[int, _Window] = {}
 
     def update_limits(self, limits: Iterable[RateLimit], server_ms: int) -> None:
-        """Take over the limits from `exchangeInfo` or a reply; a count in them replaces our own."""
+        """Use the limits in a reply, such as that to `exchangeInfo`.
+
+        If a limit contains the exchange's count of our orders, that count replaces our own.
+        """
         for limit in limits:
             if limit.kind != "ORDERS":
                 continue
@@ -64,14 +67,14 @@ class OrderRateBudget:
             window.last_ms = server_ms
 
     def next_requote_ms(self, server_ms: int) -> int:
-        """The exchange's time from which a requote is within the budget: now or later."""
+        """Return the exchange's time, in ms, from which the budget allows a requote."""
         return max((self._next_ms(window, server_ms) for window in self._windows.values()), default=server_ms)
 
     def may_requote(self, server_ms: int) -> bool:
         return self.next_requote_ms(server_ms) <= server_ms
 
     def is_ample(self, server_ms: int) -> bool:
-        """Whether a requote is within the budget, and stays so until more is spent."""
+        """Whether the budget allows a requote at any time until the next order is counted."""
         for window in self._windows.values():
             window.roll(server_ms)
             usable = int(window.limit * self._usable_fraction)

@@ -8,9 +8,10 @@ How an order leaves the state UNKNOWN:
 - An execution report or a reply that describes the order ends the state at once.
 - Otherwise the order is queried once a second: by order id if that is known, else by listing the orders from the
   highest known order id of this exit on.
-- The answer "does not exist" may come from a lagging database, or too early for a request that is still on its way. It
-  is believed after two such answers, once the request is older than `request_expires_s`: its recvWindow is then over,
-  and the exchange no longer executes it. The order is then presumed rejected.
+- The answer "does not exist" may come from a lagging database, or too early for a request that is
+  still on its way. So it counts only if it came twice, and only once the request is older than
+  `request_expires_s`: the exchange then no longer executes the request, because its recvWindow is
+  over. The order is then presumed rejected.
 
 A cancel-replace has two halves with one outcome each. The outcome for the old order is applied first, because the
 exchange cancels the old order before it tries the new one. If a cancel fails with "unknown order", the order either
@@ -89,12 +90,15 @@ class OrderUpdateHandler:
         return self._requests.open is None and not self.orders.alive
 
     def left_prices(self, now_s: float) -> frozenset[Decimal]:
-        """The prices that our orders have just left; market data may still show one of them as the best price."""
+        """Return the prices that our orders have left within the last second.
+
+        Market data may still show one of them as the best price.
+        """
         self._left_prices = [(price, left_s) for price, left_s in self._left_prices if now_s < left_s + _LEFT_PRICE_S]
         return frozenset(price for price, _ in self._left_prices)
 
     def left_prices_until(self, now_s: float) -> tuple[tuple[Decimal, float], ...]:
-        """The same prices, each with the time until which it counts as just left."""
+        """Return what `left_prices` returns, each price with the time until which it counts."""
         return tuple(
             (price, left_s + _LEFT_PRICE_S) for price, left_s in self._left_prices if now_s < left_s + _LEFT_PRICE_S
         )
@@ -113,7 +117,7 @@ class OrderUpdateHandler:
         return QueryOrder(self._requests.new_tag(), order.order_id, order.client_order_id)
 
     def handle(self, event: OrderInput, now_s: float) -> None:
-        """Apply a reply, in time or late, or an execution report. What belongs to another exit is ignored."""
+        """Apply a reply (even a late one) or an execution report. Ignore those of other exits."""
         if isinstance(event, ExecutionReport):
             self._on_report(event, now_s)
             return
@@ -136,7 +140,7 @@ class OrderUpdateHandler:
         self.orders.reconcile()
 
     def on_disconnect(self, now_s: float) -> None:
-        """Mark everything on the book as UNKNOWN: reports of the time without a connection are not sent again."""
+        """Make all orders on the book UNKNOWN: reports missed until the reconnect are lost."""
         self._requests.abandon()
         self.orders.mark_unknown(now_s)
         self._query_at_s = now_s
@@ -173,7 +177,11 @@ class OrderUpdateHandler:
         self.orders.reconcile()
 
     def _order_of(self, source: ExecutionReport | OrderRecord, now_s: float) -> Order | None:
-        """Find the order that an unrequested update describes. Publish an open order that cannot be ours."""
+        """Find our order that an update without a request describes; None if there is none.
+
+        Publishes UnknownOrderWithOurId for an open order that has our client order id but cannot be
+        ours.
+        """
         own = exit_id(source.client_order_id)  # an anchor marker of the same millisecond has the same number
         if own is None or own.number != self.orders.number:
             return None
@@ -217,7 +225,7 @@ class OrderUpdateHandler:
                     self._mark_unknown(order, reason, now_s)
 
     def _on_not_placed(self, order: Order) -> None:
-        """Confirm an order as rejected, unless it has an order id: then the exchange must have rejected another one."""
+        """Confirm `order` as rejected if it has no order id. Otherwise it was accepted."""
         if order.without_order_id:
             self.orders.confirm_rejected(order)
 
@@ -252,7 +260,7 @@ class OrderUpdateHandler:
                 self._mark_unknown(order, reason, now_s)
 
     def _on_replace_outcome(self, request: PendingRequest, outcome: ReplaceOutcome, now_s: float) -> None:
-        """Apply both halves, the old order first: the exchange cancels it before it tries the new one."""
+        """Apply both outcomes of a cancel-replace, the cancel of the old order first."""
         self._on_cancel_outcome(request, outcome.cancel, now_s)
         if request.successor is not None:
             self._on_place_outcome(request.successor, outcome.place, request.top, now_s)
@@ -270,7 +278,10 @@ class OrderUpdateHandler:
                 pass  # no reply again: the query is repeated
 
     def _on_order_list(self, request: PendingRequest, found: ListedOrders, now_s: float) -> None:
-        """Apply the list of all orders from some order id on: known ones, and perhaps the one that was queried."""
+        """Apply the reply to a QueryOrdersFrom, which lists all orders from some order id on.
+
+        The list holds orders that are known here, and perhaps the order that was queried.
+        """
         self._query_at_s = now_s + _QUERY_INTERVAL_S
         queried = request.order
         if isinstance(found, Rejected):
@@ -297,9 +308,10 @@ class OrderUpdateHandler:
                 self._on_not_found(absent, now_s)
 
     def _on_not_found(self, order: Order, now_s: float) -> None:
-        """Count a query that did not find the order. After two, presume the order rejected if its request has expired.
+        """Count a query that did not find `order`. After two, presume the order rejected.
 
-        For an order that was once on the book, the same time must have passed since it became UNKNOWN instead.
+        This also requires that `request_expires_s` have passed since the request was sent, or since
+        the order became UNKNOWN if it was once on the book.
         """
         if order.state is not OrderState.UNKNOWN:
             return
@@ -346,7 +358,7 @@ class OrderUpdateHandler:
 
 
 def _is_unanswered(event: OrderReply | ReplaceReply | OrdersListed) -> bool:
-    """Whether the reply carries no outcome, so that it says no more than the timeout did."""
+    """Whether the reply has no outcome. Such a reply says no more than a timeout."""
     match event:
         case OrderReply():
             return isinstance(event.outcome, Unanswered)

@@ -25,7 +25,11 @@ _KEPT: Final = 64
 
 @dataclass(slots=True)
 class PendingRequest:
-    """A sent order command, with its order, the successor that it adds, if any, and the book that gave the price."""
+    """A sent order command, and the order that it concerns.
+
+    `successor` is the new order of a cancel-replace. `top` is the book that the price was computed
+    from.
+    """
 
     command: OrderCommand
     sent_s: float
@@ -56,7 +60,10 @@ class PendingRequests:
         return request.command
 
     def match_reply(self, tag: int) -> tuple[PendingRequest | None, bool]:
-        """Find the request with this tag, None if forgotten, and tell whether it was open; it is then closed."""
+        """Find the request with the tag of a reply, and close it if it is open.
+
+        Returns the request, or None if it was forgotten, and whether it was open.
+        """
         request = self._sent.get(tag)
         in_time = request is not None and request is self.open
         if in_time:
@@ -71,7 +78,7 @@ class PendingRequests:
         return request
 
     def abandon(self) -> None:
-        """Close the open request without a reply: the connection is lost. A late reply still finds it."""
+        """Close the open request: the connection is lost. A late reply is still matched to it."""
         self.open = None
 
     def clear(self) -> None:

@@ -21,7 +21,7 @@ from trailingedge.strategy.hard_stop import is_breached
 
 @dataclass(frozen=True, slots=True)
 class RestingOrder:
-    """An order of ours on the book, with its quantity as placed: market data may be older than a fill."""
+    """Our order on the book. `quantity` is as placed: market data may be older than a fill."""
 
     price: Decimal
     quantity: Decimal
@@ -101,7 +101,7 @@ class RequotePlan:
 
     @property
     def template(self) -> NewOrderRequest:
-        """The order that replaces this one; only price and quantity change."""
+        """The request for the new order, in which only price and quantity have to be changed."""
         return NewOrderRequest(self.client_order_id, self.intent.side, self.resting.quantity, self.resting.price)
 
     def requote_for(self, top: BookTop, now_s: float) -> TargetQuote | None:

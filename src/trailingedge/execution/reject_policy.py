@@ -24,7 +24,7 @@ class BackoffRule:
     fresh_price: bool = False
 
     def wait_s(self, in_a_row: int) -> float:
-        """The wait after the `in_a_row`-th rejection in a row, counted from 1."""
+        """Return the seconds to wait after `in_a_row` rejections in a row."""
         return min(self.max_s, self.pause_s * 2.0 ** min(in_a_row - 1, 16))
 
 
@@ -56,7 +56,10 @@ BACKOFF_RULES: Final[Mapping[RejectReason, BackoffRule]] = {
 
 
 class RejectBackoff:
-    """Tells which requests past rejections forbid now. Times are monotonic seconds; `retry_at_ms` is exchange time."""
+    """Decides which requests may be sent, after rejections and after requests without an outcome.
+
+    Times are monotonic seconds; `retry_at_ms` is a time by the exchange's clock.
+    """
 
     def __init__(self) -> None:
         self.in_a_row = 0
@@ -73,7 +76,7 @@ class RejectBackoff:
     def on_reject(
         self, reason: RejectReason, now_s: float, top: BookTop | None = None, retry_at_ms: int | None = None
     ) -> None:
-        """A placement was rejected; `top` is the book that its price came from."""
+        """Start the wait after a rejected placement. `top` is the book its price came from."""
         self.in_a_row = self.in_a_row + 1 if reason is self._reason else 1
         self._reason = reason
         rule = BACKOFF_RULES[reason]
@@ -89,12 +92,12 @@ class RejectBackoff:
             self.refreshes.append(rule.refresh)
 
     def on_cancel_reject(self, reason: RejectReason, now_s: float, retry_at_ms: int | None = None) -> None:
-        """A cancel was rejected for a reason that says nothing about the order."""
+        """Start the wait after a rejected cancel. The reason says nothing about the order."""
         self.on_reject(reason, now_s, None, retry_at_ms)
         self._cancel_from_s = self._place_from_s
 
     def on_unanswered(self, now_s: float) -> None:
-        """A request has no outcome. Wait before the next one, twice as long each time in a row.
+        """Start the wait that follows a request without an outcome; it doubles each time in a row.
 
         An exchange in trouble may answer "unknown" at once, and an immediate retry would flood it.
         """
@@ -104,7 +107,7 @@ class RejectBackoff:
         self._unanswered_in_a_row += 1
 
     def on_answered(self) -> None:
-        """A request was executed: the next one without an outcome waits the shortest time again."""
+        """End the wait after requests without an outcome, because a request was executed."""
         self._unanswered_in_a_row = 0
         self._retry_from_s = float("-inf")
 
@@ -117,7 +120,7 @@ class RejectBackoff:
         self._place_from_s = float("-inf")
 
     def clear(self, reason: RejectReason) -> None:
-        """The reason for this rejection is known to be gone: its wait ends."""
+        """End the wait after a rejection for `reason`, because this reason is known to be gone."""
         if self._reason is reason:
             self.on_accepted()
             self._cancel_from_s = float("-inf")
@@ -133,9 +136,9 @@ class RejectBackoff:
         return waited and now_s >= self._retry_from_s
 
     def may_cancel(self, now_s: float) -> bool:
-        """Whether to try a cancel."""
+        """Whether a cancel may be sent now."""
         return now_s >= self._cancel_from_s and now_s >= self._retry_from_s
 
     def may_send(self, now_s: float, server_ms: int) -> bool:
-        """Whether to send a request of any kind."""
+        """Whether the exchange accepts requests of any kind now."""
         return now_s >= self._send_from_s and server_ms >= self._send_from_ms

@@ -14,7 +14,7 @@ from trailingedge.strategy.strategy_events import StrategySignal
 
 @dataclass(frozen=True, slots=True)
 class MarketStale:
-    """No market data for too long: no new decisions and no new orders."""
+    """Market data is too old: no new decisions are made and no new orders are placed."""
 
     age_s: float
 
@@ -42,7 +42,11 @@ class AccountBack:
 
 @dataclass(frozen=True, slots=True)
 class ExitAged:
-    """An exit takes long. `slippage_frac` is its loss so far against the mid price at its trigger."""
+    """An exit takes too long.
+
+    `slippage_frac` is the fraction by which the best price is now worse than the mid price at the
+    exit's trigger.
+    """
 
     kind: ExitKind
     side: Side

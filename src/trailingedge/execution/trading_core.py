@@ -157,7 +157,11 @@ class TradingCore:
     def restore(
         self, state: StrategyState, active_exit: HistoricalExit | None, now_s: float, history: ExitHistory | None = None
     ) -> None:
-        """Continue an earlier session, with its `history`; before the first tick."""
+        """Continue an earlier session. Call this before the first tick.
+
+        `active_exit` is the exit that was in progress, if any. `history` holds the exits found in
+        the account's history.
+        """
         self.state = state
         if history is not None:
             self.risk.instance_check.add_counted(order.order_id for exit_ in history.exits for order in exit_.orders)
@@ -166,7 +170,7 @@ class TradingCore:
             self.risk.checks.orders.reconcile(active_exit.orders)
 
     def can_spare(self, side: Side, quantity: Decimal, price: Decimal, top: BookTop) -> bool:
-        """Whether the holdings stay tradable while an order of this size has its part locked."""
+        """Whether the holdings stay large enough to trade while such an order locks its part."""
         holdings, regime = self.state.holdings, self.state.regime
         if holdings is None or regime is None:
             return False
@@ -175,12 +179,12 @@ class TradingCore:
         return is_tradable(regime, Holdings(base, quote), top, self._strategy)
 
     def on_report(self, report: ExecutionReport, pushes: int) -> None:
-        """Queue an execution report, ours or foreign, that came after the stream had pushed balances `pushes` times."""
+        """Queue an execution report. `pushes` counts the balance pushes of the stream before it."""
         self.balance_sync.on_report(report, pushes)
         self.inbox.append(report)
 
     def update_rules(self, rules: SymbolRules) -> None:
-        """Use the symbol rules as read again: minimum sizes and filters may have changed."""
+        """Use symbol rules that were read again: minimum sizes and filters may have changed."""
         self.invalidate_plan()
         self.maker_exit.update_rules(rules)
         self._strategy = replace(
@@ -264,9 +268,11 @@ class TradingCore:
         self.requote_plan = None
 
     def record_requote(self, target: TargetQuote, top: BookTop, now_s: float, server_ms: int) -> SentRequote:
-        """Record that the plan's requote for `top` was sent. `verify_requote` then compares it with `expected`.
+        """Record that the plan's requote to `target` was sent, after the book changed to `top`.
 
-        The plan is void afterwards. Raises BrokenInvariant if there is no plan, or if the plan's order is not working.
+        `verify_requote` then compares the requote with the full calculation. The plan is void
+        afterwards. Raises BrokenInvariant if there is no plan, or if the plan's order is not
+        working.
         """
         plan, self.requote_plan = self.requote_plan, None
         if plan is None:
@@ -298,11 +304,11 @@ class TradingCore:
         return commands
 
     def pause(self) -> None:
-        """Start no exit but the hard stop until `resume`."""
+        """Pause trading: until `resume`, only the hard stop may start an exit."""
         self._paused = True
 
     def halt(self, reason: str) -> bool:
-        """Start no exit at all, and cancel the open one, until `resume`. Returns False if it was halted already."""
+        """Start no exit and cancel the open one until `resume`. Returns False if already halted."""
         is_new = self._halt_reason is None
         self._halt_reason = reason
         return is_new
@@ -314,23 +320,29 @@ class TradingCore:
         self.risk.resume()
 
     def lock_balances_until(self, until_s: float) -> None:
-        """Decide without balances until then: an anchor marker locks some, so they do not show what is held."""
+        """Decide without balances until `until_s`, because an anchor marker locks some."""
         self._balances_locked_until_s = until_s
 
     def holdings(self, view: StateView) -> Holdings:
-        """What may be traded: free balance and what our own orders have locked, less the reserve."""
+        """Return the free balances, plus what our own orders have locked, less the reserves."""
         return Holdings(
             base=self._usable(view, self._base_asset, Side.SELL, self._params.reserve_base),
             quote=self._usable(view, self._quote_asset, Side.BUY, self._params.reserve_quote),
         )
 
     def exit_age_s(self, market_ms: int) -> float:
-        """Age of the current exit by the exchange's time; 0 without one, or while that time was not known."""
+        """Return the age of the current exit in seconds, by the exchange's time.
+
+        Returns 0 if no exit is in progress, or if the exchange's time was not known when it began.
+        """
         exit_ = self.state.exit
         return max(0.0, (market_ms - exit_.started_ms) / 1000) if exit_ is not None and exit_.started_ms else 0.0
 
     def stop_confirms_in_s(self) -> float | None:
-        """Seconds until the hard stop is confirmed if nothing changes; None while there is nothing to confirm."""
+        """Return in how many seconds the hard stop is confirmed if the price does not recover.
+
+        Returns None if the price is not beyond the hard stop.
+        """
         breach_ms = None if self.decision is None else self.decision.stop_breach_ms
         return None if breach_ms is None else max(0.0, self._strategy.hard_stop_confirm_sec - breach_ms / 1000)
 
@@ -339,7 +351,7 @@ class TradingCore:
         self.risk.instance_check.add_own(exit_.number)
 
     def _handle_late_orders(self, now_s: float) -> None:
-        """Adopt or cancel orders of an earlier session that reached the book only now. They may be over already."""
+        """Adopt or cancel orders of an earlier session that reached the book only now."""
         sightings, self.risk.late_orders = self.risk.late_orders, []
         for exit_ in late_exits_of(sightings, self.risk.checks.orders.open) if sightings else ():
             if exit_.number == self.maker_exit.number or any(order.order_id in self._orphans for order in exit_.orders):
@@ -355,7 +367,11 @@ class TradingCore:
                 self.events.append(LateOrder(exit_, adopted))
 
     def _try_adopt(self, old_exit: HistoricalExit, now_s: float) -> bool:
-        """Continue an exit of an earlier session. Returns False if an exit is in progress or its side does not fit."""
+        """Continue an exit of an earlier session. Returns whether that was possible.
+
+        It is not possible if an exit is in progress, or if we do not hold the asset that the old
+        exit sells.
+        """
         if self.state.exit is not None or self.state.regime is not old_exit.sold_regime or not self.maker_exit.idle:
             return False
         exit_ = ActiveExit(old_exit.kind, old_exit.side, old_exit.number, old_exit.began_ms)
@@ -384,7 +400,11 @@ class TradingCore:
             self.maker_exit.handle(event, now_s)
 
     def _trusted_top(self, view: StateView) -> BookTop | None:
-        """The book, unless it is too old or the account connection is lost. Publishes each loss and return once."""
+        """Return the book; None if it is too old or the account connection is lost.
+
+        Publishes an event when market data or the account connection is lost, and one when it is
+        back.
+        """
         self._market_seen_s = max(self._market_seen_s, view.now_s - view.top_age_s)
         fresh = view.top is not None and view.top_age_s < self._params.stale_after_s
         if fresh:
@@ -402,7 +422,7 @@ class TradingCore:
             self.events.append(event_type(lasted_s))
 
     def _check_balances(self, view: StateView) -> tuple[bool, list[ExecutionCommand]]:
-        """Return whether the balances account for all our changes, and a request for them if they are late."""
+        """Return whether the balances include all our changes, and a request for them if not."""
         if view.now_s < self._balances_locked_until_s:
             return False, []
         # The stream pushed balances that are older than those before them. Neither can be trusted: read them again.
@@ -416,7 +436,11 @@ class TradingCore:
         return False, self._refresh_balances(view)
 
     def _refresh_balances(self, view: StateView) -> list[ExecutionCommand]:
-        """A request for the balances: at most once a second, the first one a second after they became late."""
+        """Return the command to read the balances, or an empty list if it is too early.
+
+        The first command comes a second after the balances became late, the next ones a second
+        apart.
+        """
         if self._balances_late_since_s is None:
             self._balances_late_since_s = view.now_s
         # Without a logon there is no one to ask, and the logon reads the balances anyway.
@@ -449,9 +473,10 @@ class TradingCore:
         return now_s - self._command_seen[1] >= self._params.manual_exit_ttl_s
 
     def _remember_futile_buy(self, progress: ExitProgress | None, view: StateView) -> None:
-        """Remember funds that turned out too small to buy with, so that the buy is not started again in every tick.
+        """Remember that the funds are too small to buy with, so that no tick starts the buy again.
 
-        Funds at the edge of the minimum notional are enough at the ask and too little one tick below it.
+        Funds near the minimum notional can be enough at the ask price, but too small at one tick
+        below it.
         """
         exit_ = self.state.exit
         if exit_ is None or exit_.side is Side.SELL or progress is None or progress.number != exit_.number:
@@ -470,7 +495,7 @@ class TradingCore:
         return self._foreign_fill[1]
 
     def _check_exit_age(self, view: StateView, top: BookTop | None, progress: ExitProgress | None) -> None:
-        """Publish once that an exit takes long."""
+        """Publish `ExitAged` once if the exit is older than `exit_age_alert_s`."""
         exit_ = self.state.exit
         if exit_ is None or exit_.number == self._aged_exit_number:
             return
@@ -484,7 +509,10 @@ class TradingCore:
 
 
 def slippage_frac(side: Side, mid_price: Decimal | None, price: Decimal | None) -> float | None:
-    """How much worse `price` is than the mid price at the trigger, a fraction; negative when better."""
+    """Return the fraction by which `price` is worse than the mid price at the exit's trigger.
+
+    The fraction is negative if `price` is better. It is None if one of the two prices is unknown.
+    """
     if not mid_price or price is None:
         return None
     worse = mid_price - price if side is Side.SELL else price - mid_price

@@ -1,6 +1,6 @@
 """Average true range: how far the price usually moves within one kline, gaps between klines included.
 
-Complete and tested; the strategy does not use it.
+This indicator is complete and tested, but the strategy does not use it.
 Source: J. Welles Wilder Jr., New Concepts in Technical Trading Systems (1978), chapter III.
 """
 
@@ -45,14 +45,19 @@ def compute_atr(
     method: Method = "wilder",
     last: bool = False,
 ) -> list[float] | float:
-    """The average true range of each row, in quote per base, as long as `high` (oldest first).
+    """Return the average true range of each row, in quote per base, oldest row first.
 
-    NaN for the first period - 1 rows; row period - 1 is the plain mean of the true ranges so far. Then
-    "wilder": (previous · (period - 1) + true range) / period; "ema": the exponential mean of weight
-    2 / (period + 1); "sma": the mean of the last `period` true ranges. The first true range is high - low.
-    With `last`, only the newest value; NaN while there are fewer than `period` rows.
-    Raises ValueError for series of unequal length, numbers that are not finite, high < low, a close
-    outside its range, period < 1 or an unknown method.
+    The result is as long as `high`. The first period - 1 rows are NaN. Row period - 1 is the plain
+    mean of the true ranges so far, where the first true range is high - low. Each later row follows
+    from `method`:
+
+    - "wilder": (previous · (period - 1) + true range) / period
+    - "ema": the exponential mean of weight 2 / (period + 1)
+    - "sma": the mean of the last `period` true ranges
+
+    With `last`, only the newest value is returned; it is NaN while there are fewer than `period`
+    rows. Raises ValueError for series of unequal length, numbers that are not finite, high < low, a
+    close outside its range, period < 1 or an unknown method.
     """
     if period < 1:
         raise ValueError(f"period must be at least 1, not {period}")
@@ -82,9 +87,10 @@ def compute_atr_from_rows(
 def compute_atr_from_rows(
     rows: Sequence[Sequence[str | float]], period: int = 14, method: Method = "wilder", last: bool = False
 ) -> list[float] | float:
-    """Call `compute_atr` with kline rows of the exchange: open time, open, high, low, close, … (oldest first).
+    """Call `compute_atr` with kline rows of the exchange, oldest first.
 
-    Raises ValueError also for a row that is too short or holds something that is no number.
+    A row holds open time, open, high, low, close, … Raises ValueError also if a row is too short or
+    holds something that is not a number.
     """
     for index, row in enumerate(rows):
         if len(row) <= CLOSE:
@@ -104,7 +110,10 @@ def _numbers(name: str, series: Sequence[SupportsFloat]) -> list[float]:
 
 
 def _true_ranges(high: list[float], low: list[float], close: list[float]) -> list[float]:
-    """The range of each row, extended to the close before it where that lies outside: a gap is part of the move."""
+    """Return the true range of each row: high - low, with any gap after the previous close added.
+
+    A previous close outside of high and low extends the range, because the gap is part of the move.
+    """
     if not len(high) == len(low) == len(close):
         raise ValueError(f"series of unequal length: high {len(high)}, low {len(low)}, close {len(close)}")
     ranges = []

@@ -28,9 +28,10 @@ class Breakout(Enum):
 class Channel(NamedTuple):
     """The channel in force while one kline forms, in quote per base; upper >= mid >= lower.
 
-    `full`: it covers a whole window. `squeeze_share` is the share of strictly smaller widths among the
-    full-window widths of the rolling klines, its own included; None before there are 100 of them.
-    A NamedTuple and no dataclass, because a backtest of a year creates half a million of them.
+    `full` tells whether the channel covers a whole window. `squeeze_share` compares its width with
+    the widths of recent full channels, its own included: it is the share of those that are strictly
+    narrower, from 0 to 1. It is None until there are 100 widths. This is a NamedTuple and not a
+    dataclass, because a backtest of a year creates half a million of them.
     """
 
     upper: float
@@ -47,7 +48,10 @@ class Channel(NamedTuple):
         return self.upper - self.lower
 
     def breakout(self, close: float) -> Breakout | None:
-        """The direction in which a close at this price leaves the channel; None within it, or if it is not full."""
+        """Return the direction in which a close at this price leaves the channel.
+
+        Returns None if the close is within the channel, or if the channel is not full.
+        """
         if not self.full:
             return None
         if close > self.upper:
@@ -62,12 +66,12 @@ class Channel(NamedTuple):
 def compute_donchian_channels(
     klines: Sequence[Kline], window: int, shift: int = 0, source: Source = "close"
 ) -> tuple[list[float], list[float], list[float]]:
-    """Upper, lower and mid, each as long as `klines` (oldest first), in quote per base.
+    """Return the upper edges, the lower edges and the mids, in quote per base, oldest first.
 
-    Row i covers the `window` klines that end at i - shift. If fewer exist, it covers those; if none
-    exists, it is NaN. upper >= mid >= lower.
-    Raises ValueError when window < 1 or shift < 0, or for an unknown source.
-    Source: Donchian's breakout channel; mid is the mean of the two edges.
+    Each list is as long as `klines`. Row i covers the `window` klines that end at i - shift, or
+    fewer if fewer exist. A row that covers no kline is NaN. In all other rows upper >= mid >=
+    lower. Raises ValueError when window < 1 or shift < 0, or for an unknown source. Source:
+    Donchian's breakout channel; mid is the mean of the two edges.
     """
     _check_arguments(window, shift, 0, source)
     extremes = _Extremes(window)
@@ -86,16 +90,17 @@ def compute_donchian_channels(
 
 
 class DonchianChannel:
-    """The same channel, one closed kline at a time, at an amortised cost of O(1).
+    """Computes Donchian's channel one closed kline at a time, at an amortised cost of O(1).
 
-    After n closed klines `current` is row n of the whole series: the channel in force while the next kline forms.
-    With shift >= 1 that kline is never part of it.
+    After n closed klines, `current` equals row n of `compute_donchian_channels`: it is the channel
+    in force while the next kline forms. `shift` is at least 1, so the forming kline is never part
+    of the channel.
     """
 
     def __init__(
         self, window: int, shift: int, source: Source = "close", rolling: int = 1440, klines: Iterable[Kline] = ()
     ) -> None:
-        """`klines` are closed ones to begin with, oldest first. Raises ValueError for bad numbers."""
+        """Start with the closed `klines`, oldest first. Raises ValueError for bad arguments."""
         _check_arguments(window, shift, 1, source)
         if rolling < window + shift:
             raise ValueError(f"rolling {rolling} is too short for window {window} and shift {shift}")
@@ -118,7 +123,10 @@ class DonchianChannel:
         return self.push_edges(*_edges(kline, self._source))
 
     def push_edges(self, high: float, low: float) -> Channel | None:
-        """Add a closed kline by its edges (both are its close if the source is "close"). Returns the same as `push`."""
+        """Add a closed kline by its high and low. Returns the same as `push`.
+
+        If the source is "close", both values are the close of the kline.
+        """
         in_force = self.current
         self._waiting.append((high, low))
         # With shift 1, the kline that just closed joins the channel at once, for the next kline. With a larger shift it
@@ -165,7 +173,7 @@ class _Extremes:
 
 
 class _Widths:
-    """The newest `maxlen` widths, ordered by age and by size."""
+    """The newest `maxlen` channel widths, kept both in order of age and in order of size."""
 
     def __init__(self, maxlen: int) -> None:
         self._maxlen = maxlen

@@ -104,7 +104,10 @@ class Shutdown:
             elif services is not None:
                 await self._cancel_exit(services)
         except _NOT_CONFIRMED as error:
-            logger.warning("shutdown: cancel not confirmed, an order may be left reason=%s", str(error) or "timeout")
+            logger.warning(
+                "shutdown: cancel not confirmed, an order may still be on the book reason=%s",
+                str(error) or "timeout",
+            )
             self.name_orders(services, logging.ERROR)
             if leftovers:
                 self._alerts.send(event_messages.leftovers_unclear(), logging.ERROR)
@@ -122,13 +125,16 @@ class Shutdown:
             self._alerts.send(event_messages.order_left(services.rules, side, remaining, price, client_order_id), level)
 
     async def _cancel_exit(self, services: NodeServices) -> None:
-        """Cancel the exit order: run ticks that cancel it, then sweep. Raises if the cancel is not confirmed."""
+        """Cancel the exit order by ticks, or else by a sweep. Raises if that is not confirmed."""
         try:
             async with within(self._clock, _CANCEL_WITHIN_S):
                 await self._tick_until_idle(services)
             return
         except (TimeoutError, BrokenInvariant) as error:
-            logger.warning("shutdown: cancel is slow, trying all orders reason=%s", str(error) or "not confirmed yet")
+            logger.warning(
+                "shutdown: order not cancelled yet, cancelling all our open orders reason=%s",
+                str(error) or "not confirmed yet",
+            )
         swept: list[OrderRecord] = []
         async with within(self._clock, _SWEEP_WITHIN_S):
             await self._until_done(lambda: self._sweep(services, swept))
@@ -140,13 +146,17 @@ class Shutdown:
             try:
                 await cancel()
             except SessionLost as lost:
-                logger.warning("shutdown: connection lost, cancelling again reason=%s", lost)
+                logger.warning("shutdown: connection lost, cancel is repeated reason=%s", lost)
                 await self._clock.sleep(_SHORT_POLL_S)
             else:
                 return
 
     async def _sweep(self, services: NodeServices, swept: list[OrderRecord]) -> None:
-        """Cancel every open order of ours, adding it to `swept`, and check the orders that the exit had."""
+        """Cancel every open order of ours, and add each to `swept`. Then check the exit's orders.
+
+        Raises OutcomeUnknown if one of the exit's orders may still be on the book, or may still
+        reach it.
+        """
 
         def on_cancelled(gone: OrderRecord) -> None:
             swept.append(gone)
@@ -186,7 +196,7 @@ def _of_another_instance(services: NodeServices) -> Callable[[OrderRecord], bool
 
 
 def _is_among(order: Order, swept: Iterable[OrderRecord]) -> bool:
-    """Whether `order` was swept; compared by client order id where no reply had its order id."""
+    """Whether `order` was swept. Without an order id it is found by its client order id."""
     if order.order_id is not None:
         return any(record.order_id == order.order_id for record in swept)
     return any(record.client_order_id == order.client_order_id for record in swept)

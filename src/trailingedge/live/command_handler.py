@@ -127,7 +127,7 @@ class CommandHandler:
             _answer(reply, CommandResult(text, done=False))
 
     def _answer_strategy_command(self, command: StrategyCommand, result: CommandResult) -> None:
-        """Answer the oldest `command` that the strategy has."""
+        """Answer the oldest `command` for which the strategy has not reported a result."""
         for sent in self._sent_to_strategy:
             if sent[0] is command:
                 self._sent_to_strategy.remove(sent)
@@ -174,7 +174,10 @@ class CommandHandler:
                 return services.queries.status(self._reconnects())
 
     def _send_to_strategy(self, command: StrategyCommand, reply: Reply) -> CommandResult | None:
-        """Pass `command` to the core. During the start refuse it: kept until later, it would meet another market."""
+        """Pass `command` to the core. During the start, refuse the command.
+
+        If it were kept until the start is over, it would be executed in a market that has changed.
+        """
         if self._services is None or not self._trading:
             refusal = event_messages.command_refused(command.value, "still starting")
             self._alerts.send(refusal, logging.WARNING)

@@ -82,7 +82,7 @@ def socket_candidates(symbol: str, environ: Mapping[str, str], log_dir: Path) ->
 
 
 def parse_request(line: bytes) -> OperatorCommand:
-    """The command on a line of JSON. Raises ValueError with the problem and the remedy."""
+    """Return the command on a line of JSON. Raises ValueError with a hint for the client."""
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):
@@ -96,7 +96,7 @@ def parse_request(line: bytes) -> OperatorCommand:
 
 
 def encode_response(result: CommandResult, extra: Mapping[str, object] = _NO_FIELDS) -> bytes:
-    """A result as one line of JSON, with the `extra` fields of every response."""
+    """Encode a result as one line of JSON. `extra` holds fields that every response has."""
     frame = {"version": CONTROL_VERSION, "ok": result.done, "text": result.text}
     fields = {**frame, **result.data, **extra, **frame}  # frame twice: its keys stand first, and no data replaces them
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), default=str).encode() + b"\n"
@@ -133,14 +133,21 @@ class ControlSocket:
         """Serve clients until cancelled, then remove the socket. Returns at once where it cannot be opened."""
         if self._serve is None:
             self.unavailable_reason = "this platform has no such sockets"
-            logger.info("no control socket reason=%s; hotkeys and Telegram work as well", self.unavailable_reason)
+            logger.info(
+                "control socket not opened reason=%s; use hotkeys or Telegram",
+                self.unavailable_reason,
+            )
             return
         try:
             async with asyncio.TaskGroup() as clients, self._listening(self._serve, clients):
                 await asyncio.Event().wait()
         except* (OSError, NoRunningDaemon) as group:
             self.unavailable_reason = str(group.exceptions[0])
-            logger.warning("no control socket path=%s reason=%s", self.path, self.unavailable_reason)
+            logger.warning(
+                "control socket not opened path=%s reason=%s",
+                self.path,
+                self.unavailable_reason,
+            )
 
     @contextlib.asynccontextmanager
     async def _listening(self, serve: Serve, clients: asyncio.TaskGroup) -> AsyncIterator[None]:
@@ -179,9 +186,12 @@ class ControlSocket:
             async with asyncio.timeout(self._timeout_s):
                 await writer.wait_closed()
         except (OSError, TimeoutError) as gone:
-            logger.debug("! control client left reason=%s", gone or type(gone).__name__)
+            logger.debug(
+                "! control socket client disconnected too early reason=%s",
+                gone or type(gone).__name__,
+            )
         except Exception:  # a bug in an answer must not end the task group, and with it the trading
-            logger.exception("control client not answered")
+            logger.exception("control socket client got no response, because of a bug")
         finally:
             self._clients -= 1
             writer.transport.abort()
@@ -208,7 +218,7 @@ class ControlSocket:
         return await self._execute(command)
 
     async def _execute(self, command: OperatorCommand) -> CommandResult:
-        logger.debug("control command=%s", command.value)
+        logger.debug("control socket received command=%s", command.value)
         try:
             async with asyncio.timeout(self._command_timeout_s):
                 return await self._submit(command)
@@ -242,7 +252,7 @@ def _publish(made: Path, path: Path) -> int:
 
 
 async def _check_free(path: Path) -> None:
-    """Check that nothing but a dead socket is at `path`. Raises NoRunningDaemon or OSError."""
+    """Check that `path` is free or holds a dead socket. Raises NoRunningDaemon or OSError."""
     if not _is_taken(path):
         return
     try:
@@ -316,7 +326,7 @@ async def request(
 
 
 async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Open the client's end. Raises NoRunningDaemon."""
+    """Connect to the daemon that listens at `path`. Raises NoRunningDaemon."""
     if not hasattr(asyncio, "open_unix_connection"):
         raise NoRunningDaemon("this platform has no control sockets")
     try:
@@ -333,7 +343,7 @@ async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
 
 
 def _parse_response(line: bytes) -> Mapping[str, object]:
-    """The fields of a response. Raises NoRunningDaemon for a line that no daemon of ours sends."""
+    """Return the fields of a response. Raises NoRunningDaemon if it is not from our daemon."""
     try:
         response = json.loads(line)
     except ValueError:

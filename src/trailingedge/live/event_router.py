@@ -103,19 +103,22 @@ class EventRouter:
         self._budget.update_limits(limits, self._server_clock.now_ms())
 
     def on_reconnected(self, open_orders: tuple[OrderRecord, ...]) -> None:
-        """Handle a new logon after a loss: replies to requests of the old connection will not arrive any more."""
+        """Have our orders queried again after a new logon, and pass `open_orders` to the core.
+
+        Replies to requests of the old connection will not arrive any more.
+        """
         if self.services is not None:
             self.services.requery_orders()
             # Queued after the reports that the catch-up has just delivered: the core compares its newest state.
             self.deliver(Reconciled(open_orders))
 
     def on_account_lost(self, _reason: str) -> None:
-        """Have our orders queried again: the account's connection is lost, and with it the pending replies."""
+        """Have our orders queried again: the account connection and its replies are lost."""
         if self.services is not None:
             self.services.requery_orders()
 
     def on_outside_change(self, change: OutsideChange) -> None:
-        """Tell the audit of a deposit, a withdrawal or a lock: such a change of the balances is legitimate."""
+        """Tell the balance audit to expect the change by a deposit, a withdrawal or a lock."""
         if self.services is None:
             return
         audit = self.services.core.risk.audit
@@ -129,6 +132,6 @@ class EventRouter:
         return self.services is not None and self.services.core.state.exit is not None
 
     async def read_balances(self, account: AccountSession) -> None:
-        """Read the balances over `account`. During the start the start reads them itself."""
+        """Read the balances over `account`. Does nothing until the start has read them."""
         if self.services is not None:
             await self.services.read_balances(account)

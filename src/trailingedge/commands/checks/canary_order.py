@@ -1,8 +1,9 @@
-"""Test order: the smallest post-only order, far from the market, that shows whether orders reach the exchange.
+"""Canary order: the smallest post-only order, far from the market, to test that orders work.
 
-Tested, the exchange validates it and does no more. Placed, it rests briefly, the account's events should report
-it, and it is cancelled. It bears a jumpstart's client order id: if it is left behind, the next start of the daemon
-cancels it, and a running daemon does not take it for its own or another instance's exit.
+`test` only lets the exchange validate the order. `place` lets the order rest briefly, waits until
+the account's events report it, and cancels it. The order has a client order id of the jumpstart
+kind. So, if the order is left behind, the next start of the daemon cancels it. And a running daemon
+does not mistake it for an exit of its own or of another instance.
 """
 
 import asyncio
@@ -30,7 +31,10 @@ _LAST_CANCEL_S: Final = 5.0
 
 
 class CanaryOrder:
-    """One small order. `reported` gains each client order id that the account's events report."""
+    """Tests or places one small order.
+
+    `reported` is filled, while we wait, with each client order id that the account's events report.
+    """
 
     def __init__(
         self,
@@ -53,7 +57,10 @@ class CanaryOrder:
         self._reported = reported
 
     async def test(self, top: BookTop, why: str = "") -> CheckResult:
-        """Let the exchange validate it; `why` says why it is not placed. Raises OutcomeUnknown or SessionLost."""
+        """Let the exchange validate the order, without placing it. `why` says why it is not placed.
+
+        Raises OutcomeUnknown or SessionLost.
+        """
         order = probe_order(Side.BUY, top, self._rules)
         own = str(ClientOrderId(ExitKind.JUMPSTART, self._server_clock.now_ms()))
         params = place_params(self._rules.symbol, NewOrderRequest(own, order.side, order.quantity, order.price))
@@ -66,7 +73,10 @@ class CanaryOrder:
         return passed(NAME, f"{self._shown(order)} would be accepted; {tested}")
 
     async def place(self, top: BookTop) -> CheckResult:
-        """Place and cancel the order: a BUY, or a SELL where there are no funds to buy. Raises SessionLost."""
+        """Place a BUY and cancel it. If the BUY is rejected, do the same with a SELL.
+
+        An account holds enough for one of the two. A lost connection becomes a failed result.
+        """
         # An account in either regime has funds for one of the two sides.
         refusals = []
         for side in (Side.BUY, Side.SELL):

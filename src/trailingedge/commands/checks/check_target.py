@@ -13,7 +13,7 @@ from trailingedge.websocket.socket_dialer import Dial, dial
 
 @dataclass(frozen=True, slots=True)
 class CheckTarget:
-    """An exchange to connect to, and the key that it knows us by."""
+    """The URLs of an exchange to connect to, and the keys for the logon there."""
 
     endpoints: Endpoints
     keys: KeyManager
@@ -32,7 +32,7 @@ contains the token.
 
 @dataclass(frozen=True, slots=True)
 class CheckTools:
-    """Connection, clock and randomness, as the daemon has them."""
+    """How a check connects: dial function, clock and randomness, by default those of the daemon."""
 
     dial: Dial = dial
     clock: Clock = field(default_factory=RealClock)

@@ -45,7 +45,7 @@ class LocalProblems:
 
 
 def validate(reading: LoadedSettings) -> LocalProblems:
-    """Every problem that ends a start before it connects, also inside the key file."""
+    """Find every problem that ends a start before it connects, also inside the key file."""
     settings = reading.settings
     wrong, consent, key = list(reading.problems), list[str](), list[str]()
     if settings.trading_mode.needs_key:
@@ -79,7 +79,7 @@ def private_key(reading: LoadedSettings, problems: LocalProblems) -> list[CheckR
 
 
 def log_folder(log_dir: Path) -> CheckResult:
-    """Whether a session log can be written, and how much room there is."""
+    """Check whether a session log can be written, and how much disk space is free."""
     try:
         with _restored(log_dir):
             log_dir.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def log_folder(log_dir: Path) -> CheckResult:
 
 @contextlib.contextmanager
 def _restored(folder: Path) -> Iterator[None]:
-    """Remove afterwards the folders that the block creates, unless another program uses them by then."""
+    """After the block, remove the folders that the block has created, if they are empty."""
     missing = [each for each in (folder, *folder.parents) if not os.path.exists(each)]  # never raises, innermost first
     try:
         yield
@@ -106,7 +106,7 @@ def _restored(folder: Path) -> Iterator[None]:
 
 
 async def control_socket(path: Path) -> tuple[CheckResult, bool]:
-    """Whether a daemon could listen at `path`, and whether one does already."""
+    """Check whether a daemon could listen at `path`. Also returns whether one listens there now."""
     try:
         answer = await request(path, "status", timeout_s=_ANSWER_WITHIN_S)
     except NoRunningDaemon as reason:
@@ -136,7 +136,7 @@ def _refuse(_: OperatorCommand) -> asyncio.Future[CommandResult]:
 
 
 def _mode_and_position(status: str) -> str:
-    """The first two parts of a status line; the rest changes by the second."""
+    """Return the first two parts of a status line. The other parts change every second."""
     return " | ".join(status.split("\n")[0].split(" | ")[:2])
 
 

@@ -1,8 +1,9 @@
 """Online checks: rehearse the exchange's part of a start, one finding per step.
 
-The requests and judgements are those of the daemon's start (`live.start_queries`). A step that fails skips only those
-that need it. Nothing here trades: the order of the last step is the smallest that the exchange takes, far from the
-market, post-only, and cancelled before the step ends.
+The requests and judgements are those of the daemon's start (`live.start_queries`). If a step fails,
+only the steps that need it are skipped. Nothing here trades: the order of the last step is the
+smallest that the exchange accepts. It is post-only, far from the market, and cancelled before the
+step ends.
 """
 
 import contextlib
@@ -58,8 +59,8 @@ class CheckStep:
 class OnlineChecks:
     """Runs the checks once over one connection; `on_result` receives each finding as it is made.
 
-    `thorough` False leaves out candles, streams and orders. `place`: the canary order may be placed; otherwise it is
-    only tested, and `why_not` says why.
+    If `thorough` is False, candles, market stream and canary order are not checked. If `place` is
+    True, the canary order is placed; otherwise it is only tested, and `why_not` says why.
     """
 
     # Results of earlier steps, for the steps that need them.
@@ -297,4 +298,4 @@ class OnlineChecks:
 
 
 async def _do_nothing(_: ApiSession) -> None:
-    """The checks log on and watch by themselves."""
+    """Do nothing: a hook of `ApiSession` that is not needed, as the checks log on themselves."""

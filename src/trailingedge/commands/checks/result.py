@@ -46,27 +46,27 @@ class CheckResult:
 
 
 def passed(name: str, text: str) -> CheckResult:
-    """A check that found nothing wrong."""
+    """Return the result of a check that found nothing wrong."""
     return CheckResult(name, CheckStatus.OK, text)
 
 
 def warning(name: str, text: str, remedy: str = "") -> CheckResult:
-    """A finding that does not prevent trading."""
+    """Return a finding that does not prevent trading."""
     return CheckResult(name, CheckStatus.WARNING, text, remedy)
 
 
 def failure(name: str, text: str, remedy: str = "", *, code: ExitCode = ExitCode.CONFIG) -> CheckResult:
-    """A finding that prevents trading."""
+    """Return a finding that prevents trading."""
     return CheckResult(name, CheckStatus.FAILED, text, remedy, code)
 
 
 def skipped(name: str, text: str) -> CheckResult:
-    """A check that was not made; `text` says why."""
+    """Return the result of a check that was not made; `text` says why."""
     return CheckResult(name, CheckStatus.SKIPPED, text)
 
 
 def exit_code(results: Iterable[CheckResult]) -> ExitCode:
-    """The code of the most severe failure."""
+    """Return the exit code of the most severe failure; OK if nothing failed."""
     codes = {result.code for result in results}
     return next((code for code in _SEVERITY if code in codes), ExitCode.OK)
 
@@ -82,7 +82,10 @@ def summary_line(results: Iterable[CheckResult]) -> str:
 
 @contextlib.contextmanager
 def quiet_log(secrets: Iterable[str]) -> Iterator[None]:
-    """Suppress the log, so that it does not mix with the findings. Only ERROR records, our mistakes, go to stderr."""
+    """Suppress the log during the block, so that it does not mix with the findings.
+
+    Only ERROR records still go to stderr; they mean a bug in this program.
+    """
     log = setup(
         None,
         datetime.now(UTC),
