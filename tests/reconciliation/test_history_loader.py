@@ -209,7 +209,7 @@ def test_more_than_can_be_looked_up_is_said() -> None:
         past.foreign(10 + step, Side.BUY, "100.00", "0.1")
     history = read(past, 2000)
     assert len(past.looked_up) == 500
-    assert any("look up" in problem for problem in history.problems)
+    assert any("looked up" in problem for problem in history.problems)
 
 
 def test_older_trades_than_thirty_days_are_not_paged_for() -> None:

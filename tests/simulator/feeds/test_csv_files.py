@@ -118,7 +118,7 @@ def a_price_that_is_none(folder: Path) -> Path:
         pytest.param(an_archive_of_other_things, "other.zip: holds no CSV file", id="archive without CSV"),
         pytest.param(an_archive_cut_inside, r"cut.zip \(a.csv\): cannot be unpacked .*; download", id="corrupt"),
         pytest.param(a_picture, "picture.csv, line 1: is no CSV text .*; download it again", id="not text"),
-        pytest.param(a_table_of_something_else, "other.csv, line 2: 3 columns that are none of", id="other columns"),
+        pytest.param(a_table_of_something_else, "other.csv, line 2: 3 columns match none of", id="other columns"),
         pytest.param(an_empty_file, "empty.csv: holds no rows; leave it out", id="empty"),
         pytest.param(a_line_cut_short, "short.csv, line 3: only 2 columns; repair or remove the line", id="short line"),
         pytest.param(a_price_that_is_none, "price.csv, line 2: 'cheap' is no number; repair", id="bad price"),
