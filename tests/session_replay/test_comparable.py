@@ -1,8 +1,8 @@
-"""Tests of the action keys of record lines."""
+"""Tests of the comparison of record lines."""
 
 import pytest
 
-from trailingedge.session_replay.comparable import action_key
+from trailingedge.session_replay.comparable import action_key, says_the_same
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,40 @@ def test_with_own_timing_times_and_numbers_of_requests_do_not_count() -> None:
     other = b'[">",2,"{\\"id\\":8,\\"timestamp\\":2,\\"newClientOrderId\\":\\"TE-t-xyz\\"}"]'
     kind = b'[">",2,"{\\"id\\":8,\\"timestamp\\":2,\\"newClientOrderId\\":\\"TE-m-xyz\\"}"]'
     assert action_key(one, own_timing=True) == action_key(other, own_timing=True) != action_key(kind, own_timing=True)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "replayed"),
+    [
+        pytest.param(b'["over",0]', b'["over",0]', id="equal"),
+        pytest.param(b'["decision",[],{"u":1.0}]', b'["decision",[],{"u":1.0,"new":[]}]', id="a new field"),
+        pytest.param(
+            b'["decision",[],{"memory":{"high":1.0}}]',
+            b'["decision",[],{"memory":{"new":7,"high":1.0}}]',
+            id="a new field of the state",
+        ),
+        pytest.param(
+            b'["news","LateOrder",{"past":{"orders":[{"id":1}]}}]',
+            b'["news","LateOrder",{"past":{"orders":[{"id":1,"new":null}]}}]',
+            id="a new field in a list",
+        ),
+    ],
+)
+def test_a_field_that_an_older_version_did_not_record_is_not_compared(recorded: bytes, replayed: bytes) -> None:
+    assert says_the_same(recorded, replayed)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "replayed"),
+    [
+        pytest.param(b'["decision",[],{"u":1.0}]', b'["decision",[],{"u":2.0,"new":0}]', id="another value"),
+        pytest.param(b'["decision",[],{"u":1.0}]', b'["decision",[],{"u":1,"new":0}]', id="another type"),
+        pytest.param(b'["decision",[],{"u":1.0,"old":0}]', b'["decision",[],{"u":1.0}]', id="a field is gone"),
+        pytest.param(b'["decision",[],{"u":[]}]', b'["decision",[],{"u":[1]}]', id="a longer list"),
+        pytest.param(b'["decision",["a"],{}]', b'["decision",["b"],{}]', id="another key"),
+        pytest.param(b'["news","GateShut",{}]', b'["news","GateOpened",{}]', id="another event"),
+        pytest.param(b'[">",2,"{}"]', b'[">",2,"{\\"new\\":1}"]', id="another request"),
+    ],
+)
+def test_all_that_is_recorded_is_compared(recorded: bytes, replayed: bytes) -> None:
+    assert not says_the_same(recorded, replayed)

@@ -122,6 +122,12 @@ def test_field_differences_of_two_decisions() -> None:
     ]
 
 
+def test_a_field_that_the_record_lacks_is_no_field_difference() -> None:
+    recorded = b'["decision",[null],{"u":1.0,"memory":{"high":2.0}}]'
+    replayed = b'["decision",[null],{"u":1.5,"memory":{"high":2.0,"new":3},"newer":4}]'
+    assert list(field_differences(recorded, replayed)) == [("u", "1", "1.5")]
+
+
 def test_lines_of_other_kinds_have_no_field_differences() -> None:
     assert list(field_differences(b'["over",0]', b'["alert",20,"ready"]')) == []
     assert list(field_differences(b"no line", b'["over",0]')) == []

@@ -1,7 +1,11 @@
 """Tests of deserialization: a decision comes out of a record as it went in."""
 
+import json
+from typing import Any
+
 import pytest
 from tests.session_replay.golden_sessions import SESSIONS, path_of
+from tests.strategy.strategy_harness import in_base
 
 from trailingedge.eventlog.format import encode
 from trailingedge.execution.trading_core import TradingCore
@@ -10,6 +14,7 @@ from trailingedge.model.market_state import StateView
 from trailingedge.session_replay.record_decoder import decode_decision
 from trailingedge.session_replay.run import replay_session
 from trailingedge.strategy.decide import Decision
+from trailingedge.strategy.state import StrategyState
 
 
 class Notes:
@@ -42,3 +47,29 @@ def test_each_decision_is_deserialized_to_the_same_value(name: str) -> None:
 )
 def test_another_line_is_no_decision(line: bytes | None) -> None:
     assert decode_decision(line) is None
+
+
+def recorded_fields(decision: Decision) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(encode(("decision", [], decision)))[2]
+    return fields
+
+
+def decoded(fields: dict[str, Any]) -> Decision | None:
+    return decode_decision(json.dumps(["decision", [], fields], separators=(",", ":")).encode())
+
+
+def test_a_field_of_the_state_that_an_older_version_did_not_record_has_its_default() -> None:
+    made = in_base().tick("2510").decision
+    fields = recorded_fields(made)
+    assert fields["memory"].pop("last_number") == made.state.last_number
+    del fields["memory"]["squeezed"]
+    older = decoded(fields)
+    assert older is not None
+    assert (older.state.last_number, older.state.squeezed) == (StrategyState().last_number, False)
+    assert (older.state.high, older.trail) == (made.state.high, made.trail)
+
+
+def test_without_a_field_that_has_no_default_there_is_no_decision() -> None:
+    fields = recorded_fields(in_base().tick("2510").decision)
+    del fields["u"]
+    assert decoded(fields) is None

@@ -1,5 +1,6 @@
 """Tests of session replays: no difference with the same program, the first difference otherwise."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,19 @@ def test_a_golden_session_replays_without_a_difference(name: str) -> None:
     assert replayed.incomplete_reason is None
     assert replayed.requests > 20
     assert replayed.inputs > 900
+
+
+def test_a_record_from_before_a_field_was_added_replays_without_a_difference(tmp_path: Path) -> None:
+    def without_new_fields(line: bytes) -> bytes:
+        if not line.startswith(b'["decision",'):
+            return line
+        kind, key, fields = json.loads(line)
+        del fields["squeezed"], fields["memory"]["anchor_ms"], fields["memory"]["last_number"]
+        return json.dumps([kind, key, fields], separators=(",", ":")).encode()
+
+    replayed = replay_session(changed(tmp_path, without_new_fields))
+    assert replayed.difference is None
+    assert replayed.incomplete_reason is None
 
 
 def test_another_recorded_price_leads_to_a_difference(tmp_path: Path) -> None:

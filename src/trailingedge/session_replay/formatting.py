@@ -11,6 +11,7 @@ from trailingedge.eventlog.format import decode
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, SymbolRules, format_plain
 from trailingedge.notifications.event_messages import END_REASONS, EXIT_NAMES
+from trailingedge.session_replay.comparable import without_newer_fields
 from trailingedge.websocket.event_parser import (
     AccountPosition,
     BookUpdate,
@@ -23,6 +24,7 @@ from trailingedge.websocket.event_parser import (
 from trailingedge.websocket.result_parser import read_order
 
 _REQUESTS: Final = (">", "!>")
+_WITH_FIELDS: Final = ("news", "decision")
 _EXIT_KIND_NAMES: Final = {kind.value: name for kind, name in EXIT_NAMES.items()}
 _EXIT_KIND_FIELDS: Final = ("kind", "previous", "upgraded")
 
@@ -89,7 +91,8 @@ def describe_request(line: bytes, rules: SymbolRules | None) -> str:
 def field_differences(recorded: bytes, replayed: bytes) -> Iterator[tuple[str, str, str]]:
     """Yield each field in which two lines differ: its name and both values.
 
-    Yields nothing if the lines are not of the same kind.
+    Yields nothing if the lines are not of the same kind. Fields that the recorded line of an older
+    version does not have are left out.
     """
     try:
         one, other = decode(recorded), decode(replayed)
@@ -99,6 +102,8 @@ def field_differences(recorded: bytes, replayed: bytes) -> Iterator[tuple[str, s
         return
     if one[0] in _REQUESTS:
         one, other = tuple(map(_parse_json, one)), tuple(map(_parse_json, other))
+    elif one[0] in _WITH_FIELDS:
+        other = (*other[:2], without_newer_fields(other[2], one[2]))
     for part, (recorded_value, replayed_value) in enumerate(zip(one[1:], other[1:], strict=True), 1):
         named = isinstance(recorded_value, dict) and isinstance(replayed_value, dict)
         yield from _field_differences("" if named else f"{one[0]} {part}", recorded_value, replayed_value)

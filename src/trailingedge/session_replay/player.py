@@ -7,8 +7,9 @@ record.
 - *Same settings.* The record says how many event-loop iterations lay between an input and the input
   before it. Each input is delivered after as many iterations (`on_iteration`), or at once when the
   loop is idle (`deliver_next`). So the daemon's tasks are in the same state as in the recording.
-  Each output line must equal the next recorded line, byte for byte. The first line that differs is
-  the `Difference`, and the replay ends.
+  Each output line must equal the next recorded line, byte for byte, except for fields that an older
+  version did not record (`comparable.says_the_same`). The first line that differs is the
+  `Difference`, and the replay ends.
 - *Other settings.* The purpose is to find where the replay diverges from the recording. Numbers in
   events and alerts differ long before the daemon acts differently. So only actions are compared
   (`comparable.action_key`): requests, the kinds of events, and the decision's key.
@@ -39,7 +40,7 @@ from trailingedge.eventlog.io_interface import BoundarySocket, IoBoundary, IoOpe
 from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.operator_commands import OperatorCommand
-from trailingedge.session_replay.comparable import action_key
+from trailingedge.session_replay.comparable import action_key, says_the_same
 from trailingedge.session_replay.input_output_pairs import EventBatch, read_batches
 from trailingedge.session_replay.run_alignment import MATCH_WINDOW_NS, Difference, UnorderedComparison
 from trailingedge.session_replay.status_at_divergence import StatusAt, status_of
@@ -368,7 +369,7 @@ class SessionPlayer(IoBoundary):
             self._set_difference(self._expected_output[0] if self._expected_output else None, line)
 
     def _lines_match(self, recorded: bytes, now: bytes) -> bool:
-        if recorded == now or (self._actions_only and action_key(recorded) == action_key(now)):
+        if says_the_same(recorded, now) or (self._actions_only and action_key(recorded) == action_key(now)):
             return True
         return not self._alert_texts and _alert_level(recorded) == _alert_level(now) is not None
 

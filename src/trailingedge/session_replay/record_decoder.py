@@ -1,14 +1,17 @@
-"""Deserialization of settings and decisions from a session record."""
+"""Deserialization of settings and decisions from a session record.
+
+A field that the record lacks, because an older version wrote it, gets its default.
+"""
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from trailingedge.config import OPTIONS, LoadedSettings, read_settings
 from trailingedge.eventlog.format import recorded_name
@@ -31,13 +34,13 @@ def settings_from_header(header: RecordHeader, overrides: Mapping[str, str]) -> 
 def decode_decision(line: bytes | None) -> Decision | None:
     """Return the decision in a record line.
 
-    Returns None if the line is not a decision, or if a version with other fields wrote it.
+    Returns None if the line is not a decision, or if it lacks a field that has no default.
     """
     if line is None or not line.startswith(_DECISION):
         return None
     try:
         decision: Decision = _deserialize(Decision, json.loads(line)[2])
-    except (ValueError, ArithmeticError, LookupError, TypeError):  # written by a version with other fields
+    except (ValueError, ArithmeticError, LookupError, TypeError):  # written by another version
         return None
     return decision
 
@@ -56,8 +59,11 @@ def _deserialize(kind: Any, encoded: Any) -> Any:
             **{
                 field.name: _deserialize(hints[field.name], encoded[recorded_name(field.name)])
                 for field in fields(kind)
+                if recorded_name(field.name) in encoded or not _has_default(field)
             }
         )
+    if get_origin(kind) is tuple:  # of any length, as in tuple[int, ...]
+        return tuple(_deserialize(get_args(kind)[0], each) for each in encoded)
     if hasattr(kind, "_fields"):
         hints = get_type_hints(kind)
         return kind(*(_deserialize(hints[name], encoded[recorded_name(name)]) for name in kind._fields))
@@ -67,3 +73,7 @@ def _deserialize(kind: Any, encoded: Any) -> Any:
     if kind in _BARE and isinstance(encoded, kind):
         return encoded
     raise TypeError(f"{encoded!r} is not a {kind}")
+
+
+def _has_default(field: Field[Any]) -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING
