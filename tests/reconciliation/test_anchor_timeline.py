@@ -8,7 +8,9 @@ from tests.reconciliation.account_histories import Past, at, position_now
 
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
-from trailingedge.reconciliation.anchor_timeline import PositionChange, PositionTimeline, reconstruct
+from trailingedge.reconciliation.anchor_timeline import PositionTimeline, reconstruct
+from trailingedge.strategy.side_change import NewAnchor
+from trailingedge.strategy.strategy_events import Origin
 
 BASE, QUOTE = Regime.BASE, Regime.QUOTE
 
@@ -30,18 +32,22 @@ def test_trades_of_others_alone_are_a_first_start_too() -> None:
 @pytest.mark.parametrize(
     ("tell", "turn"),
     [
-        pytest.param(lambda past: past.sell(0, "101.00", NUMBER), PositionChange(at(1), QUOTE, 101.0), id="sold"),
+        pytest.param(
+            lambda past: past.sell(0, "101.00", NUMBER), NewAnchor(at(1), QUOTE, 101.0, Origin.EXIT), id="sold"
+        ),
         pytest.param(
             lambda past: past.sell(0, "99.00", NUMBER, ExitKind.FLUSH),
-            PositionChange(at(1), QUOTE, 99.0, shuts_gate=True),
+            NewAnchor(at(1), QUOTE, 99.0, Origin.EXIT, shuts_gate=True),
             id="flushed",
         ),
         pytest.param(
-            lambda past: past.marker(0, Side.BUY, 10_050, NUMBER), PositionChange(at(0), QUOTE, 100.5), id="noted"
+            lambda past: past.marker(0, Side.BUY, 10_050, NUMBER),
+            NewAnchor(at(0), QUOTE, 100.5, Origin.MARKER),
+            id="noted",
         ),
     ],
 )
-def test_the_last_finished_exit_or_a_marker_is_the_anchor(tell: Callable[[Past], object], turn: PositionChange) -> None:
+def test_the_last_finished_exit_or_a_marker_is_the_anchor(tell: Callable[[Past], object], turn: NewAnchor) -> None:
     course = charted(tell, base="0", quote="100")
     assert course.changes == (turn,)
     assert course.active_exit is None
@@ -66,7 +72,7 @@ def test_an_open_order_is_the_active_exit_and_its_side_the_regime() -> None:
     course = charted(tell)
     assert course.active_exit is not None
     assert (course.active_exit.number, course.active_exit.base) == (NUMBER + 1, 0 + course.active_exit.base)
-    assert course.changes == (PositionChange(at(1), BASE, 90.0),)
+    assert course.changes == (NewAnchor(at(1), BASE, 90.0, Origin.EXIT),)
     assert course.newest_number == NUMBER + 1
 
 
@@ -88,7 +94,7 @@ def test_the_newest_exit_goes_on_where_it_was_unfinished(kind: ExitKind, filled:
 
     course = charted(tell, base, "100")
     assert (course.active_exit is not None) is resumes
-    assert course.changes[0] == PositionChange(at(1), BASE, 90.0)
+    assert course.changes[0] == NewAnchor(at(1), BASE, 90.0, Origin.EXIT)
 
 
 def test_what_ended_with_dust_is_finished() -> None:
@@ -97,7 +103,7 @@ def test_what_ended_with_dust_is_finished() -> None:
         past.sell(10, "101.00", NUMBER + 1, ExitKind.FLUSH, filled="0.9")
 
     course = charted(tell, "0.01", "90")  # the rest was withdrawn by its owner
-    assert course.changes[-1] == PositionChange(at(11), QUOTE, 101.0, shuts_gate=True)
+    assert course.changes[-1] == NewAnchor(at(11), QUOTE, 101.0, Origin.EXIT, shuts_gate=True)
 
 
 def test_a_newer_marker_ends_an_unfinished_exit() -> None:
@@ -108,7 +114,7 @@ def test_a_newer_marker_ends_an_unfinished_exit() -> None:
 
     course = charted(tell, "0.6", "40")
     assert course.active_exit is None
-    assert course.changes[-1] == PositionChange(at(20), BASE, 99.0)
+    assert course.changes[-1] == NewAnchor(at(20), BASE, 99.0, Origin.MARKER)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +144,7 @@ def test_a_trade_by_hand_that_sold_it_all_is_the_anchor() -> None:
         past.foreign(20, Side.SELL, "97.00")
 
     course = charted(tell, "0", "100")
-    assert course.changes[-1] == PositionChange(at(21), QUOTE, 97.0)
+    assert course.changes[-1] == NewAnchor(at(21), QUOTE, 97.0, Origin.OUTSIDE)
     assert course.marker_needed
 
 
@@ -148,13 +154,13 @@ def test_a_trade_by_hand_that_left_enough_changes_nothing() -> None:
         past.foreign(20, Side.SELL, "97.00", "0.5")
 
     course = charted(tell, "0.5", "50")
-    assert course.changes == (PositionChange(at(1), BASE, 90.0),)
+    assert course.changes == (NewAnchor(at(1), BASE, 90.0, Origin.EXIT),)
     assert not course.marker_needed
 
 
 def test_a_withdrawal_leaves_no_trace_and_is_left_to_the_first_tick() -> None:
     course = charted(lambda past: past.buy(0, "90.00", NUMBER), "0", "100")
-    assert course.changes == (PositionChange(at(1), BASE, 90.0),)
+    assert course.changes == (NewAnchor(at(1), BASE, 90.0, Origin.EXIT),)
     assert not course.marker_needed
 
 
@@ -165,14 +171,14 @@ def test_an_exit_that_does_not_fit_the_anchor_takes_that_of_a_trade_by_hand() ->
         past.open_order(20, Side.SELL, "100.00", NUMBER + 1, ExitKind.MANUAL)
 
     course = charted(tell)
-    assert course.changes[-1] == PositionChange(at(11), BASE, 98.0)
+    assert course.changes[-1] == NewAnchor(at(11), BASE, 98.0, Origin.OUTSIDE)
     assert course.marker_needed
     assert course.alerts == ()
 
 
 def test_an_exit_whose_anchor_is_not_known_takes_the_market_and_says_so() -> None:
     course = charted(lambda past: past.open_order(20, Side.SELL, "100.50", NUMBER, ExitKind.MANUAL))
-    assert course.changes == (PositionChange(at(600), BASE, 100.0),)
+    assert course.changes == (NewAnchor(at(600), BASE, 100.0, Origin.MARKET),)
     assert course.marker_needed
     assert ["anchor" in sentence for sentence in course.alerts] == [True]
 

@@ -10,11 +10,13 @@ from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Kline, Regime, Side
-from trailingedge.reconciliation.anchor_timeline import CurrentPosition, PositionChange, PositionTimeline, reconstruct
+from trailingedge.reconciliation.anchor_timeline import CurrentPosition, PositionTimeline, reconstruct
 from trailingedge.reconciliation.rebuild import rebuild
 from trailingedge.strategy.bar_close import apply_closed_bars
 from trailingedge.strategy.inputs import ClosedKline
+from trailingedge.strategy.side_change import NewAnchor
 from trailingedge.strategy.state import Phase, ReentryGate, ShutBy, StrategyState
+from trailingedge.strategy.strategy_events import Origin
 
 BASE, QUOTE = Regime.BASE, Regime.QUOTE
 CHANNEL = Channel(102.0, 98.0, full=True)
@@ -195,7 +197,7 @@ def test_a_stop_before_a_buy_that_never_filled_stays() -> None:
 
 def test_it_is_the_fold_of_the_strategy_and_nothing_else() -> None:
     candles = closes("99", "97", "101", "103", "99.5", "97.5", "102.5")
-    turn = PositionChange(at(11), QUOTE, 99.0)
+    turn = NewAnchor(at(11), QUOTE, 99.0, Origin.EXIT)
     memory = rebuild(PositionTimeline(changes=(turn,)), candles, (), position_now("0", "100"))
     folded, _ = apply_closed_bars(StrategyState().anchored(QUOTE, 99.0, at(11)), candles, PARAMS)
     assert (memory.gate, memory.anchor, memory.high) == (folded.gate, folded.anchor, folded.high)

@@ -9,13 +9,14 @@ from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
 from trailingedge.reconciliation.anchor_timeline import reconstruct
 from trailingedge.strategy.side_change import (
-    SideChange,
+    NewAnchor,
     after_filled_exit,
     after_partial_exit,
-    enter_side,
     side_after_partial_exit,
+    with_new_anchor,
 )
 from trailingedge.strategy.state import ReentryGate, ShutBy, StrategyState
+from trailingedge.strategy.strategy_events import Origin
 
 BASE, QUOTE = Regime.BASE, Regime.QUOTE
 
@@ -31,7 +32,8 @@ BASE, QUOTE = Regime.BASE, Regime.QUOTE
 def test_a_filled_exit_sets_the_other_side_at_its_average(
     kind: ExitKind, side: Side, regime: Regime, shuts_gate: bool
 ) -> None:
-    assert after_filled_exit(kind, side, D("101.5")) == SideChange(regime, 101.5, shuts_gate)
+    new = NewAnchor(START_MS, regime, 101.5, Origin.EXIT, shuts_gate)
+    assert after_filled_exit(kind, side, D("101.5"), START_MS) == new
 
 
 @pytest.mark.parametrize("kind", [ExitKind.TAKE_PROFIT, ExitKind.FLUSH])
@@ -39,13 +41,12 @@ def test_the_restart_reads_the_same_change_from_the_account(kind: ExitKind) -> N
     past = Past()
     past.sell(0, "101.50", NUMBER, kind)
     timeline = reconstruct(past.history(), position_now("0", "101.5"))
-    live = after_filled_exit(kind, Side.SELL, D("101.50"))
-    assert [(change.market_ms, change.side) for change in timeline.changes] == [(at(1), live)]
+    assert timeline.changes == (after_filled_exit(kind, Side.SELL, D("101.50"), at(1)),)
 
 
 def test_a_hard_stop_that_sold_a_part_does_not_shut_the_gate() -> None:
-    assert after_partial_exit(BASE, QUOTE, D(99)) == SideChange(QUOTE, 99.0)
-    assert after_partial_exit(BASE, BASE, D(99)) is None
+    assert after_partial_exit(BASE, QUOTE, D(99), START_MS) == NewAnchor(START_MS, QUOTE, 99.0, Origin.EXIT)
+    assert after_partial_exit(BASE, BASE, D(99), START_MS) is None
 
 
 def test_a_partial_exit_leads_to_the_side_worth_more() -> None:
@@ -54,8 +55,8 @@ def test_a_partial_exit_leads_to_the_side_worth_more() -> None:
         assert side_after_partial_exit(BASE, now.holdings, now.top, now.params) is regime
 
 
-def test_entering_a_side_sets_the_anchor_and_shuts_the_gate() -> None:
-    state = enter_side(StrategyState(), SideChange(QUOTE, 99.0, shuts_gate=True), START_MS)
+def test_a_new_anchor_of_a_hard_stop_shuts_the_gate() -> None:
+    state = with_new_anchor(StrategyState(), NewAnchor(START_MS, QUOTE, 99.0, Origin.EXIT, shuts_gate=True))
     assert (state.regime, state.anchor_ms) == (QUOTE, START_MS)
     assert state.gate == ReentryGate(ShutBy.HARD_STOP, 99.0, START_MS)
-    assert enter_side(state, SideChange(BASE, 98.0), START_MS).gate is None
+    assert with_new_anchor(state, NewAnchor(START_MS, BASE, 98.0, Origin.MARKET)).gate is None

@@ -19,7 +19,7 @@ from trailingedge.execution.off_market_orders import ProbeAccount, ProbeOrder, P
 from trailingedge.model.client_order_ids import ClientOrderId
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import BookTop, Regime, Side, SymbolRules
-from trailingedge.strategy.strategy_events import Origin, RegimeSet
+from trailingedge.strategy.strategy_events import RegimeSet
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class AnchorMarkerWriter:
             return
         # The fills of an exit are on record for good, so they prove the anchor by themselves. Any other change (first
         # start, a trade by hand, a deposit) leaves no order of ours behind.
-        if event.origin is Origin.EXIT:
+        if event.origin.is_on_record:
             self._requested.clear()
         else:
             self._requested.set()

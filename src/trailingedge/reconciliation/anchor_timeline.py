@@ -25,7 +25,8 @@ from trailingedge.reconciliation.history_types import (
     newest_finished,
 )
 from trailingedge.strategy.inputs import Holdings, StrategyParams
-from trailingedge.strategy.side_change import SideChange, after_filled_exit, after_partial_exit, regime_after
+from trailingedge.strategy.side_change import NewAnchor, after_filled_exit, after_partial_exit, regime_after
+from trailingedge.strategy.strategy_events import Origin
 from trailingedge.strategy.unit_value import is_tradable
 
 TimelineEntry = HistoricalExit | AnchorMarker
@@ -51,37 +52,23 @@ class CurrentPosition:
 
 
 @dataclass(frozen=True, slots=True)
-class PositionChange:
-    """We entered `regime` at `price`, in quote per base.
-
-    `shuts_gate` is True if a filled hard stop caused the change.
-    """
-
-    market_ms: int
-    regime: Regime
-    price: float
-    shuts_gate: bool = False
-
-    @property
-    def side(self) -> SideChange:
-        return SideChange(self.regime, self.price, self.shuts_gate)
-
-
-@dataclass(frozen=True, slots=True)
 class PositionTimeline:
-    """The account's past as position changes and exits, oldest first.
+    """The account's past as anchors and exits, oldest first.
 
-    Each of `changes` sets an anchor. `exits` begin with the newest finished exit, if there is one.
-    `active_exit` is the exit still in progress, or None. `marker_needed` means that neither an exit
-    of ours nor a marker proves the last anchor. `alerts` are sentences for the operator.
+    `changes` are the anchors. `exits` begin with the newest finished exit, if there is one.
+    `active_exit` is the exit still in progress, or None. `alerts` are sentences for the operator.
     """
 
-    changes: tuple[PositionChange, ...] = ()
+    changes: tuple[NewAnchor, ...] = ()
     exits: tuple[HistoricalExit, ...] = ()
     active_exit: HistoricalExit | None = None
     newest_number: int = 0
-    marker_needed: bool = False
     alerts: tuple[str, ...] = ()
+
+    @property
+    def marker_needed(self) -> bool:
+        """Whether neither an exit of ours nor a marker proves the last anchor."""
+        return bool(self.changes) and not self.changes[-1].origin.is_on_record
 
 
 def reconstruct(history: ExitHistory, now: CurrentPosition) -> PositionTimeline:
@@ -128,27 +115,28 @@ def _active_exit(entries: Sequence[TimelineEntry], now: CurrentPosition) -> Hist
 
 def position_changes(
     entries: Sequence[TimelineEntry], active_exit: HistoricalExit | None, rules: SymbolRules
-) -> list[PositionChange]:
-    """List the position changes that `entries` caused. Each change sets an anchor.
+) -> list[NewAnchor]:
+    """List the anchors that `entries` set.
 
-    `entries` come oldest first.
+    Both come oldest first.
     """
     changes = []
     # Each entry is judged with the one after it: what an unfinished exit led to shows in what the next exit sold.
     for entry, later in pairwise([*entries, None]):
         match entry:
             case AnchorMarker():
-                changes.append(PositionChange(entry.time_ms, entry.regime, float(entry.price)))
+                changes.append(NewAnchor(entry.time_ms, entry.regime, float(entry.price), Origin.MARKER))
             case HistoricalExit() if entry is not active_exit and entry.base:
                 # Unfinished and not going on: what is left was too small to trade, or the next exit shows the side.
                 to_the_end = entry.is_finished(rules) or later is None
                 if to_the_end:
-                    change = after_filled_exit(entry.kind, entry.side, entry.average_price)
-                    changes.append(PositionChange(entry.last_fill_ms, change.regime, change.price, change.shuts_gate))
+                    changes.append(after_filled_exit(entry.kind, entry.side, entry.average_price, entry.last_fill_ms))
                 elif isinstance(later, HistoricalExit) and changed_side(entry, later):
-                    half = after_partial_exit(entry.sold_regime, regime_after(entry.side), entry.average_price)
+                    half = after_partial_exit(
+                        entry.sold_regime, regime_after(entry.side), entry.average_price, entry.ended_ms
+                    )
                     if half is not None:
-                        changes.append(PositionChange(entry.ended_ms, half.regime, half.price))
+                        changes.append(half)
     return changes
 
 
@@ -168,13 +156,13 @@ def _with_side_of_exit(
     since_ms = 0 if last is None else last.market_ms
     fill = _newest_fill_into(foreign_fills, regime, since_ms)
     if fill is not None:
-        return replace(timeline, changes=(*timeline.changes, _change_by_foreign_fill(fill, regime)), marker_needed=True)
-    change = PositionChange(now.market_ms, regime, now.exit_price(regime))
+        return replace(timeline, changes=(*timeline.changes, _change_by_foreign_fill(fill, regime)))
+    change = NewAnchor(now.market_ms, regime, now.exit_price(regime), Origin.MARKET)
     changed = _with_alert(
         timeline,
         "restart: the exit in progress has no anchor on record; taking the market's price",
     )
-    return replace(changed, changes=(*timeline.changes, change), marker_needed=True)
+    return replace(changed, changes=(*timeline.changes, change))
 
 
 def _after_foreign_fills(
@@ -192,9 +180,7 @@ def _after_foreign_fills(
     fill = _newest_fill_into(foreign_fills, last.regime.other, last.market_ms)
     if fill is None:
         return timeline
-    return replace(
-        timeline, changes=(*timeline.changes, _change_by_foreign_fill(fill, last.regime.other)), marker_needed=True
-    )
+    return replace(timeline, changes=(*timeline.changes, _change_by_foreign_fill(fill, last.regime.other)))
 
 
 def _newest_fill_into(foreign_fills: Sequence[AccountTrade], regime: Regime, since_ms: int) -> AccountTrade | None:
@@ -203,8 +189,8 @@ def _newest_fill_into(foreign_fills: Sequence[AccountTrade], regime: Regime, sin
     return next((fill for fill in reversed(foreign_fills) if fill.side is side and fill.time_ms >= since_ms), None)
 
 
-def _change_by_foreign_fill(fill: AccountTrade, regime: Regime) -> PositionChange:
-    return PositionChange(fill.time_ms, regime, float(fill.price))
+def _change_by_foreign_fill(fill: AccountTrade, regime: Regime) -> NewAnchor:
+    return NewAnchor(fill.time_ms, regime, float(fill.price), Origin.OUTSIDE)
 
 
 def _with_alert(timeline: PositionTimeline, text: str) -> PositionTimeline:

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import BookTop, Kline, Regime, Side
-from trailingedge.reconciliation.anchor_timeline import CurrentPosition, PositionChange, PositionTimeline
+from trailingedge.reconciliation.anchor_timeline import CurrentPosition, PositionTimeline
 from trailingedge.reconciliation.history_types import HistoricalExit
 from trailingedge.strategy.bar_close import raise_high_to_kline
 from trailingedge.strategy.closed_bar_catch_up import BarFold
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
-from trailingedge.strategy.side_change import after_partial_exit, enter_side, side_after_partial_exit
+from trailingedge.strategy.side_change import NewAnchor, after_partial_exit, side_after_partial_exit, with_new_anchor
 from trailingedge.strategy.state import ActiveExit, StrategyState
 
 
@@ -44,7 +44,7 @@ class HistoryFold:
     def __init__(
         self,
         state: StrategyState,
-        changes: Iterable[PositionChange],
+        changes: Iterable[NewAnchor],
         exits: Iterable[HistoricalExit],
         params: StrategyParams,
         unfinished: HistoricalExit | None = None,
@@ -68,8 +68,7 @@ class HistoryFold:
     def advance(self, until_ms: int | None) -> None:
         """Apply the position changes up to `until_ms`; all changes if `until_ms` is None."""
         while self.changes and (until_ms is None or self.changes[0].market_ms <= until_ms):
-            change = self.changes.popleft()
-            self.state = enter_side(self.state, change.side, change.market_ms)
+            self.state = with_new_anchor(self.state, self.changes.popleft())
 
     def as_active(self, exit_: HistoricalExit) -> ActiveExit:
         """Convert `exit_` to the strategy's type.
@@ -152,6 +151,6 @@ class _RestartFold(HistoryFold):
         # There is no book of that time. The close with one tick of spread is near enough to compare two balances.
         top = BookTop(kline.close - self._now.rules.tick_size, kline.close)
         held = side_after_partial_exit(Regime.QUOTE, self._now.holdings, top, self._now.params)
-        change = after_partial_exit(Regime.QUOTE, held, exit_.average_price)
-        if change is not None:
-            self.state = enter_side(self.state, change, kline.close_ms)
+        new = after_partial_exit(Regime.QUOTE, held, exit_.average_price, kline.close_ms)
+        if new is not None:
+            self.state = with_new_anchor(self.state, new)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from trailingedge.indicators.donchian import Channel, DonchianChannel
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Kline, Regime
-from trailingedge.reconciliation.anchor_timeline import PositionChange
 from trailingedge.reconciliation.history_types import HistoricalExit
 from trailingedge.reconciliation.rebuild import HistoryFold
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
+from trailingedge.strategy.side_change import NewAnchor
 from trailingedge.strategy.state import ActiveExit, StrategyState
 from trailingedge.strategy.trailing_take_profit import compute_min_gain, compute_trail
 from trailingedge.strategy.unit_value import price_at, unit_value
@@ -48,7 +48,7 @@ class StrategySeries(HistoryFold):
 
     def __init__(
         self,
-        turns: Iterable[PositionChange],
+        turns: Iterable[NewAnchor],
         exits: Sequence[HistoricalExit],
         params: StrategyParams,
         channel: Callable[[], DonchianChannel],

@@ -11,6 +11,7 @@ from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, Ord
 from trailingedge.model.market import ZERO, Regime, Side
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
+from trailingedge.strategy.side_change import NewAnchor, with_new_anchor
 from trailingedge.strategy.state import ActiveExit, StrategyState
 from trailingedge.strategy.strategy_events import (
     CommandRefused,
@@ -79,11 +80,11 @@ class Evaluation:
         progress = self.inputs.progress
         return progress if progress is not None and progress.number == exit_.number else None
 
-    def set_anchor(self, regime: Regime, price: float, origin: Origin) -> None:
-        """Set the regime, and set anchor and high to the unit value at `price` (quote per base)."""
-        self.events.append(RegimeSet(self.state.regime, regime, price, origin))
-        self.state = self.state.anchored(regime, price, self.inputs.market_ms)
-        self.unit_value = self._unit_value_in(regime)
+    def set_anchor(self, new: NewAnchor) -> None:
+        """Set the regime, and set anchor and high to the unit value at the price of `new`."""
+        self.events.append(RegimeSet(self.state.regime, new.regime, new.price, new.origin))
+        self.state = with_new_anchor(self.state, new)
+        self.unit_value = self._unit_value_in(new.regime)
 
     def start_exit(self, kind: ExitKind, side: Side) -> ActiveExit:
         """Start a new exit.
@@ -225,11 +226,12 @@ def _adopt_outside_change(evaluation: Evaluation, regime: Regime) -> None:
     inputs, setting = evaluation.inputs, evaluation.params.anchor_price
     # ANCHOR_PRICE counts for the first anchor only: later, a price of the account's own fills is nearer to the truth.
     if evaluation.state.regime is None and setting is not None:
-        evaluation.set_anchor(regime, float(setting), Origin.SETTING)
+        price, origin = float(setting), Origin.SETTING
     elif inputs.outside_price is not None:
-        evaluation.set_anchor(regime, float(inputs.outside_price), Origin.OUTSIDE)
+        price, origin = float(inputs.outside_price), Origin.OUTSIDE
     else:
-        evaluation.set_anchor(regime, evaluation.exit_price(regime), Origin.MARKET)
+        price, origin = evaluation.exit_price(regime), Origin.MARKET
+    evaluation.set_anchor(NewAnchor(inputs.market_ms, regime, price, origin))
 
 
 def raise_high(evaluation: Evaluation) -> None:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from trailingedge.model.intent import ExitEndReason, ExitProgress
 from trailingedge.model.market import ZERO, Regime
 from trailingedge.strategy.evaluation_context import Evaluation
-from trailingedge.strategy.side_change import after_filled_exit, after_partial_exit, shut_gate, side_after_partial_exit
+from trailingedge.strategy.side_change import NewAnchor, after_filled_exit, after_partial_exit, side_after_partial_exit
 from trailingedge.strategy.state import ActiveExit
 from trailingedge.strategy.strategy_events import ExitEnded, GateShut, Origin
 
@@ -38,15 +38,16 @@ def finish_exit(evaluation: Evaluation) -> None:
 
 
 def _finish_filled(evaluation: Evaluation, exit_: ActiveExit, progress: ExitProgress, cause: ExitEndReason) -> None:
-    change = after_filled_exit(exit_.kind, exit_.side, progress.filled_quote / progress.filled_base)
+    average, inputs = progress.filled_quote / progress.filled_base, evaluation.inputs
+    new = after_filled_exit(exit_.kind, exit_.side, average, inputs.market_ms)
     evaluation.state = replace(evaluation.state, exit=None)
-    _signal_end(evaluation, exit_, progress, cause, change.regime)
-    evaluation.set_anchor(change.regime, change.price, Origin.EXIT)
-    if change.shuts_gate:
-        channel = evaluation.inputs.channel
-        gate = shut_gate(change, evaluation.inputs.market_ms)
-        evaluation.state = replace(evaluation.state, gate=gate)
-        evaluation.events.append(GateShut(gate.shut_by, gate.price, None if channel is None else channel.mid))
+    _signal_end(evaluation, exit_, progress, cause, new.regime)
+    evaluation.set_anchor(new)
+    gate = evaluation.state.gate
+    if new.shuts_gate and gate is not None:
+        evaluation.events.append(
+            GateShut(gate.shut_by, gate.price, None if inputs.channel is None else inputs.channel.mid)
+        )
 
 
 def _finish_unfilled(
@@ -60,15 +61,15 @@ def _finish_unfilled(
     top, holdings, held = evaluation.inputs.top, evaluation.inputs.holdings, evaluation.state.regime
     if top is None or holdings is None or held is None:
         return  # to compare the sides we need a price and balances: wait, nothing is on the book
-    regime = side_after_partial_exit(held, holdings, top, evaluation.params)
+    regime, market_ms = side_after_partial_exit(held, holdings, top, evaluation.params), evaluation.inputs.market_ms
     evaluation.state = replace(evaluation.state, exit=None)
     _signal_end(evaluation, exit_, progress, cause, regime, holdings.amount_in(regime.other) if filled else None)
     if cause is ExitEndReason.CANCELLED:
-        evaluation.set_anchor(regime, evaluation.exit_price(regime), Origin.MARKET)
+        evaluation.set_anchor(NewAnchor(market_ms, regime, evaluation.exit_price(regime), Origin.MARKET))
     elif progress is not None:
-        change = after_partial_exit(held, regime, progress.filled_quote / progress.filled_base)
-        if change is not None:
-            evaluation.set_anchor(change.regime, change.price, Origin.EXIT)
+        new = after_partial_exit(held, regime, progress.filled_quote / progress.filled_base, market_ms)
+        if new is not None:
+            evaluation.set_anchor(new)
 
 
 def _drop_exit(evaluation: Evaluation, exit_: ActiveExit, cause: ExitEndReason) -> None:

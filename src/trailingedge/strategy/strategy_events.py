@@ -17,21 +17,23 @@ from trailingedge.strategy.trailing_take_profit import Trail
 
 
 class Origin(Enum):
-    """The source of an anchor price."""
+    """The source of an anchor price. The values stand in records."""
 
     EXIT = "average of our exit"
+    MARKER = "marker of an earlier session"  # only at a restart, which then does not know the first source
     OUTSIDE = "fill from outside"
     MARKET = "market price"
     SETTING = "ANCHOR_PRICE"
 
+    @property
+    def is_on_record(self) -> bool:
+        """Whether an order of ours proves the anchor, so that a restart finds it: the fills of an exit, or a marker."""
+        return self in (Origin.EXIT, Origin.MARKER)
+
 
 @dataclass(frozen=True, slots=True)
 class RegimeSet:
-    """Regime and anchor were set.
-
-    Only an anchor of origin EXIT belongs to fills of our own orders, so only that one is found
-    again at a restart.
-    """
+    """Regime and anchor were set."""
 
     previous: Regime | None
     regime: Regime
