@@ -54,9 +54,9 @@ FAULTS: Final = (
     ),
     Fault(
         "gate ignored",
-        "strategy/decision_rules.py",
-        "gate_shut=state.gate is not None,",
-        "gate_shut=False,",
+        "strategy/blocks.py",
+        "(TradeBlock.GATE_SHUT, state.gate is not None),",
+        "(TradeBlock.GATE_SHUT, False),",
     ),
     Fault("high not reset", "strategy/state.py", "high=value,", "high=max(self.high, value),"),
     Fault(

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from tests.notifications.status_views import blocked
 
 from trailingedge.console.status_panel import (
     StyledText,
@@ -21,6 +22,7 @@ from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Balance, BookTop, Regime, Side, SymbolRules
 from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
+from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.state import ReentryGate, ShutBy
 
 D = Decimal
@@ -114,7 +116,12 @@ def row(view: StatusView, name: str) -> str:
 @pytest.mark.parametrize(
     ("view", "name", "text"),
     [
-        pytest.param(replace(IN_BASE, active_exit=SELLING), "take-profit", "–", id="no trigger during an exit"),
+        pytest.param(
+            replace(IN_BASE, active_exit=SELLING, decision=blocked(TradeBlock.EXIT_IN_PROGRESS)),
+            "take-profit",
+            "–",
+            id="no trigger during an exit",
+        ),
         pytest.param(
             replace(IN_BASE, active_exit=SELLING),
             "order",
@@ -209,7 +216,7 @@ def row(view: StatusView, name: str) -> str:
             id="gate shut by a close",
         ),
         pytest.param(
-            replace(IN_QUOTE, gate=ReentryGate(ShutBy.QUOTE_STOP, 2600.0, 0)),
+            replace(IN_QUOTE, decision=blocked(TradeBlock.GATE_SHUT)),
             "take-profit",
             "off while the gate is shut",
             id="gated",

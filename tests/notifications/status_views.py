@@ -4,12 +4,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tests.strategy.strategy_harness import StrategyRun
+from tests.strategy.strategy_harness import StrategyRun, in_base
 
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import ZERO, Balance, BookTop, Side, SymbolRules
 from trailingedge.notifications.build_status import with_decision
 from trailingedge.notifications.status import ExitView, StatusView
+from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.decide import Decision
 
 D = Decimal
@@ -30,6 +31,11 @@ def decision_of(life: StrategyRun) -> Decision:
     if life.last is None:
         raise LookupError("no beat yet")
     return life.last.decision
+
+
+def blocked(*blocks: TradeBlock) -> Decision:
+    """A decision that has these reasons not to start an exit."""
+    return replace(in_base().tick("2500").decision, exit_blocks=blocks)
 
 
 def view_of(life: StrategyRun, bid: str | None, ask: str | None = None, **given: Any) -> StatusView:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.notifications.status_views import BUYING, RULES, SELLING, D, decision_of, view_of
+from tests.notifications.status_views import BUYING, RULES, SELLING, D, view_of
 from tests.strategy.strategy_harness import StrategyRun, gated, in_base, in_quote, params
 
 from trailingedge.model.intent import ExitEndReason, ExitKind
@@ -298,7 +298,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_every_state_has_its_reason(case: Case) -> None:
-    assert why(view_of(case.life, case.bid, **case.shown), decision_of(case.life)) == case.said
+    assert why(view_of(case.life, case.bid, **case.shown)) == case.said
 
 
 TAKES_OVER = "The hard stop takes over at a bid ≤ 2487.50, -0.50 % from here."
@@ -375,7 +375,7 @@ HEAD = "Selling to take profit for 12 s, 0.1000 ETH filled so far: "
 def test_an_exit_says_where_its_order_is_and_why_it_is_not_filled(active: ExitView, bid: str | None, said: str) -> None:
     life = in_base()
     life.flip("2500")
-    assert why(view_of(life, bid, active_exit=active), decision_of(life)) == said
+    assert why(view_of(life, bid, active_exit=active)) == said
 
 
 GONE = replace(SELLING, price=None, remaining=None)
@@ -425,13 +425,13 @@ def test_while_no_level_is_checked_no_stop_is_promised(active: ExitView, shown: 
     life.flip("2500")
     if "without_price" in shown:
         life.tick(None)
-    assert why(view_of(life, None, active_exit=active, **shown), decision_of(life)).endswith(said)
+    assert why(view_of(life, None, active_exit=active, **shown)).endswith(said)
 
 
 def test_a_buy_for_profit_is_ended_by_a_close_too_high() -> None:
     life = in_quote()
     life.flip("2500")
-    assert why(view_of(life, "2500.11", active_exit=BUYING), decision_of(life)).endswith(
+    assert why(view_of(life, "2500.11", active_exit=BUYING)).endswith(
         "the best bid; being post-only, it waits for a seller. A candle close ≥ 2512.56, +0.50 % from "
         "here, cancels the buy-back and shuts the gate."
     )
@@ -441,16 +441,16 @@ def test_an_exit_that_meets_the_stop_says_so() -> None:
     life = in_base()
     life.flip("2500")
     life.tick("2487")
-    said = why(view_of(life, "2487", active_exit=SELLING), decision_of(life))
+    said = why(view_of(life, "2487", active_exit=SELLING))
     assert said.startswith(HEAD)
     assert "About to sell everything" in said
 
 
 def test_before_the_first_judgement_there_is_no_reason() -> None:
-    assert why(StatusView("sim", RULES, "unfunded"), None) == "Not trading yet: the bot is still starting."
+    assert why(StatusView("sim", RULES, "unfunded")) == "Not trading yet: the bot is still starting."
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_no_sentence_contains_the_words_of_the_code(case: Case) -> None:
-    said = why(view_of(case.life, case.bid, **case.shown), decision_of(case.life)).lower()
+    said = why(view_of(case.life, case.bid, **case.shown)).lower()
     assert not [word for word in ("regime", "callback", "drawdown", "u =", "nan", "inf") if f" {word} " in said]

@@ -2,11 +2,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.notifications.status_views import BUYING, RULES, SELLING, D, view_of
+from tests.notifications.status_views import BUYING, RULES, SELLING, D, blocked, view_of
 from tests.strategy.strategy_harness import gated, in_base, in_quote
 
 from trailingedge.notifications.status import QuoteObstacle, StatusView, as_data, gain_since, status
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
+from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.state import ReentryGate, ShutBy
 
 IN_BASE = view_of(in_base(), "2510")
@@ -111,7 +112,7 @@ def test_what_is_unusual_is_shown(view: StatusView, part: str) -> None:
 @pytest.mark.parametrize(
     "view",
     [
-        replace(IN_BASE, active_exit=SELLING),
+        replace(IN_BASE, active_exit=SELLING, decision=blocked(TradeBlock.EXIT_IN_PROGRESS)),
         replace(IN_BASE, trading_paused=True),
         replace(IN_BASE, halted=True),
         replace(IN_BASE, without_price=True),

@@ -58,7 +58,7 @@ class Asker:
             return
         view = daemon.services.queries.view(0)
         told = explain_recorded(trader.decision, view, trader.state.exit, view.stop_confirm_s)
-        self.answers.append((told, why(view, trader.decision)))
+        self.answers.append((told, why(view)))
 
     def on_report(self, _: ExecutionReport) -> None:
         """Not needed."""

@@ -73,3 +73,10 @@ def test_without_a_field_that_has_no_default_there_is_no_decision() -> None:
     fields = recorded_fields(in_base().tick("2510").decision)
     del fields["u"]
     assert decoded(fields) is None
+
+
+def test_the_blocks_of_an_older_record_follow_from_its_other_fields() -> None:
+    made = in_base().tick("2510", trading_paused=True).decision
+    fields = recorded_fields(made)
+    assert fields.pop("exit_blocks") == ["trading paused"]
+    assert decoded(fields) == made

@@ -1,46 +1,55 @@
 """Trade blocks: what keeps an exit, a flip and the stop from happening, told alike by rules and decision."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 from tests.strategy.strategy_harness import StrategyRun, gated, in_base, in_quote, kline
 
 from trailingedge.model.intent import ExitEndReason, ExitKind
-from trailingedge.model.market import Side
+from trailingedge.model.market import Regime, Side
 from trailingedge.strategy.blocks import TradeBlock, exit_blocks, flip_block, stop_blocks, stop_ends
 from trailingedge.strategy.decide import Rule
-from trailingedge.strategy.state import ActiveExit, StrategyState
+from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy, StrategyState
 
-FREE: Final = {
-    "halted": False,
-    "exiting": False,
-    "funded": True,
-    "has_book": True,
-    "gate_shut": False,
-    "paused": False,
-    "settled": True,
-}
+FREE: Final = StrategyState(regime=Regime.QUOTE, funded=True)
+BLOCKED: Final = StrategyState(
+    regime=Regime.QUOTE,
+    funded=False,
+    exit=ActiveExit(ExitKind.MANUAL, Side.BUY, 1, 0),
+    gate=ReentryGate(ShutBy.HARD_STOP, 2500.0, 0),
+)
+FACTS: Final = {"halted": False, "has_book": True, "paused": False, "settled": True}
+
+
+@pytest.mark.parametrize(
+    ("field", "block"),
+    [
+        ("exit", TradeBlock.EXIT_IN_PROGRESS),
+        ("funded", TradeBlock.UNFUNDED),
+        ("gate", TradeBlock.GATE_SHUT),
+    ],
+)
+def test_each_fact_of_the_state_alone_blocks_an_exit(field: str, block: TradeBlock) -> None:
+    assert exit_blocks(FREE, **FACTS) == ()
+    assert exit_blocks(replace(FREE, **{field: getattr(BLOCKED, field)}), **FACTS) == (block,)
 
 
 @pytest.mark.parametrize(
     ("fact", "block"),
     [
         ("halted", TradeBlock.HALTED),
-        ("exiting", TradeBlock.EXIT_IN_PROGRESS),
-        ("funded", TradeBlock.UNFUNDED),
         ("has_book", TradeBlock.NO_BOOK),
         ("settled", TradeBlock.UNSETTLED),
-        ("gate_shut", TradeBlock.GATE_SHUT),
         ("paused", TradeBlock.PAUSED),
     ],
 )
-def test_each_fact_alone_blocks_an_exit(fact: str, block: TradeBlock) -> None:
-    assert exit_blocks(**FREE) == ()
-    assert exit_blocks(**FREE | {fact: not FREE[fact]}) == (block,)
+def test_each_fact_of_the_inputs_alone_blocks_an_exit(fact: str, block: TradeBlock) -> None:
+    assert exit_blocks(FREE, **FACTS | {fact: not FACTS[fact]}) == (block,)
 
 
 def test_all_blocks_are_named_the_most_severe_first() -> None:
-    assert exit_blocks(**{fact: not value for fact, value in FREE.items()}) == tuple(TradeBlock)
+    assert exit_blocks(BLOCKED, **{fact: not value for fact, value in FACTS.items()}) == tuple(TradeBlock)
 
 
 @pytest.mark.parametrize(

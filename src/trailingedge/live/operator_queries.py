@@ -98,7 +98,7 @@ class OperatorQueries:
     def why(self, reconnects: int) -> CommandResult:
         """Explain why the strategy trades now, or why it does not."""
         view = self.view(reconnects)
-        text = why(view, self._core.decision)
+        text = why(view)
         return CommandResult(text, data={**as_data(view), "why": text})
 
     def balance(self) -> CommandResult:

@@ -108,6 +108,7 @@ def with_decision(view: StatusView, decision: Decision, stop_confirm_s: float) -
         without_price=decision.regime is not None and decision.unit_value is None,
         gate=decision.gate,
         gate_open=decision.gate is None if decision.regime is Regime.QUOTE else None,
+        decision=decision,
     )
 
 

@@ -1,6 +1,6 @@
 """The answer to `why`: in two or three sentences, why the bot trades or does not, and at which prices that changes.
 
-All functions are pure; they take a decision of the strategy and the status of the same tick. The first sentence says
+All functions are pure; they take the status, and the decision of the strategy that it shows. The first sentence says
 what the bot does or does not do, and why. The others say what may happen next: a price, its distance from the present
 price, and the rule for that price in brackets.
 """
@@ -68,11 +68,9 @@ _SELLING: Final = _DirectionWords("selling", "sell", "sells", "bid", "best bid",
 _BUYING: Final = _DirectionWords("buying back", "buy back", "buys back", "ask", "lowest ask", "buy-back")
 
 
-def why(view: StatusView, decision: Decision | None) -> str:
-    """Return the answer to the operator's question `why`.
-
-    `view` and `decision` are of the same tick; `decision` is None before the first tick.
-    """
+def why(view: StatusView) -> str:
+    """Return the answer to the operator's question `why`."""
+    decision = view.decision
     if decision is None or decision.state.funded is None:
         return "Not trading yet: the bot is still starting."
     # The first function that returns sentences gives the answer. They are in the order of the strategy's own table:
@@ -113,7 +111,7 @@ def _halted(view: StatusView) -> list[str]:
 
 
 def _unfunded(view: StatusView, decision: Decision) -> list[str]:
-    if TradeBlock.UNFUNDED not in decision.exit_blocks:
+    if TradeBlock.UNFUNDED not in view.exit_blocks:
         return []
     rules, holdings = view.rules, decision.holdings
     has = "nothing"
@@ -155,7 +153,7 @@ def _nor_the_stop(view: StatusView) -> str:
 
 def _paused(view: StatusView, decision: Decision) -> list[str]:
     """Explain a pause: by the operator, by a breaker, or after a buy that failed because the balance was too small."""
-    if TradeBlock.PAUSED not in (*view.exit_blocks, *decision.exit_blocks):
+    if TradeBlock.PAUSED not in view.exit_blocks:
         return []
     if view.paused:
         because = f"trading is paused, resume with {RESUME}"

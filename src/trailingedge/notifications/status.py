@@ -29,8 +29,9 @@ from trailingedge.notifications.event_messages import (
 from trailingedge.notifications.risk_messages import breaker_name
 from trailingedge.notifications.session_heading import heading
 from trailingedge.risk.circuit_breakers import BreakerTrip
-from trailingedge.strategy.blocks import TradeBlock, exit_blocks
-from trailingedge.strategy.state import Phase, ReentryGate, ShutBy
+from trailingedge.strategy.blocks import TradeBlock
+from trailingedge.strategy.decide import Decision
+from trailingedge.strategy.state import ReentryGate, ShutBy
 
 STATUS_VERSION: Final = 1
 SHOW_AGE_FROM_S: Final = 2.0  # the line mentions the age of data from this one on
@@ -81,7 +82,8 @@ class StatusView:
     `stop` is compared with the bid while base is held, and with candle closes while quote is held;
     it is None while it is not checked. `without_price` is true if no book is known, so that no
     level can be checked. `base` and `quote` are the account's balances, including the reserves.
-    `trading_paused` is true if no profit is taken and nothing is bought, for any cause.
+    `trading_paused` is true if no profit is taken and nothing is bought, for any cause. `decision`
+    is the strategy's last one, from which the levels come; it is None before the first tick.
     """
 
     mode: str
@@ -122,6 +124,7 @@ class StatusView:
     trips: tuple[BreakerTrip, ...] = ()
     halted: bool = False
     halt_reason: str | None = None
+    decision: Decision | None = None
 
     @property
     def data_is_known(self) -> bool:
@@ -142,15 +145,14 @@ class StatusView:
 
     @property
     def exit_blocks(self) -> tuple[TradeBlock, ...]:
-        """The reasons why the strategy cannot start an exit by itself, derived from the values of this status."""
-        return exit_blocks(
-            halted=self.halted,
-            exiting=self.active_exit is not None,
-            funded=self.phase != Phase.UNFUNDED.value,
-            has_book=self.not_judged_reason is None,
-            gate_shut=self.gate is not None,
-            paused=self.trading_paused,
-        )
+        """Why the strategy cannot start an exit by itself: the reasons of the decision, and what came up since."""
+        decided = () if self.decision is None else self.decision.exit_blocks
+        since = {
+            TradeBlock.HALTED: self.halted,
+            TradeBlock.NO_BOOK: self.not_judged_reason is not None,
+            TradeBlock.PAUSED: self.trading_paused,
+        }
+        return tuple(block for block in TradeBlock if block in decided or since.get(block))
 
     @property
     def locked(self) -> dict[str, Decimal]:

@@ -105,7 +105,7 @@ def explain_recorded(
         halted=decision.halted,
         active_exit=_exit_view(decision, view, active_exit),
     )
-    return why(with_decision(as_recorded, decision, confirm_s), decision)
+    return why(with_decision(as_recorded, decision, confirm_s))
 
 
 class _Side:

@@ -6,7 +6,7 @@ A field that the record lacks, because an older version wrote it, gets its defau
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 from trailingedge.config import OPTIONS, LoadedSettings, read_settings
 from trailingedge.eventlog.format import recorded_name
 from trailingedge.eventlog.reader import RecordHeader
+from trailingedge.strategy.blocks import exit_blocks
 from trailingedge.strategy.decide import Decision
 
 _DECISION: Final = b'["decision",'
@@ -39,10 +40,20 @@ def decode_decision(line: bytes | None) -> Decision | None:
     if line is None or not line.startswith(_DECISION):
         return None
     try:
-        decision: Decision = _deserialize(Decision, json.loads(line)[2])
+        recorded = json.loads(line)[2]
+        decision: Decision = _deserialize(Decision, recorded)
     except (ValueError, ArithmeticError, LookupError, TypeError):  # written by another version
         return None
-    return decision
+    if "exit_blocks" in recorded:
+        return decision
+    # Version 0.2.0 and those before it did not record the blocks: all that they knew follow from the other fields.
+    blocks = exit_blocks(
+        decision.state,
+        halted=decision.halted,
+        has_book=decision.unit_value is not None,
+        paused=decision.trading_paused,
+    )
+    return replace(decision, exit_blocks=blocks)
 
 
 def _deserialize(kind: Any, encoded: Any) -> Any:

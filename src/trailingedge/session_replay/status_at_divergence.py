@@ -23,4 +23,4 @@ def status_of(node: TradingNode | None) -> StatusAt | None:
     if node is None or node_services is None:
         return None
     view = node_services.queries.view(node.client.reconnects)
-    return StatusAt(view, node_services.core.state.exit, why(view, node_services.core.decision))
+    return StatusAt(view, node_services.core.state.exit, why(view))

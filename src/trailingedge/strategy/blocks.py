@@ -1,10 +1,8 @@
 """Trade blocks: the reasons why a take-profit, a manual flip or the stop cannot happen now.
 
-Only this module finds these reasons. The rules check them before they act. `Decision` passes them
-on to the status, to `why`, to the control socket and to the backtest, so that all of them explain
-an inaction by the same reason as the rules. Each function takes plain values, because its callers
-have different sources: the rules have an `Evaluation`, a decision has its fields, a status has its
-own data.
+Only this module finds these reasons. The rules ask `Evaluation.exit_blocks` before they act.
+`Decision` passes the result on to the status, to `why`, to the control socket and to the backtest,
+so that all of them explain an inaction by the same reason as the rules.
 """
 
 from collections.abc import Mapping
@@ -51,29 +49,20 @@ class ExitFacts(Protocol):
 
 
 def exit_blocks(
-    *,
-    halted: bool,
-    exiting: bool,
-    funded: bool,
-    has_book: bool,
-    gate_shut: bool,
-    paused: bool,
-    settled: bool = True,
+    state: StrategyState, *, halted: bool, has_book: bool, paused: bool, settled: bool = True
 ) -> tuple[TradeBlock, ...]:
     """Return the reasons why the strategy may not start a take-profit or breakout by itself; empty if it may."""
-    # The common case first: a backtest calls this at every tick that it cannot skip.
-    if funded and has_book and settled and not (halted or exiting or gate_shut or paused):
-        return ()
-    blocks = {
-        TradeBlock.HALTED: halted,
-        TradeBlock.EXIT_IN_PROGRESS: exiting,
-        TradeBlock.UNFUNDED: not funded,
-        TradeBlock.NO_BOOK: not has_book,
-        TradeBlock.UNSETTLED: not settled,
-        TradeBlock.GATE_SHUT: gate_shut,
-        TradeBlock.PAUSED: paused,
-    }
-    return tuple(block for block, holds in blocks.items() if holds)
+    # Pairs and no dict: a backtest calls this at every tick that it cannot skip, and hashing enumerations is slow.
+    conditions = (
+        (TradeBlock.HALTED, halted),
+        (TradeBlock.EXIT_IN_PROGRESS, state.exit is not None),
+        (TradeBlock.UNFUNDED, not state.funded),
+        (TradeBlock.NO_BOOK, not has_book),
+        (TradeBlock.UNSETTLED, not settled),
+        (TradeBlock.GATE_SHUT, state.gate is not None),
+        (TradeBlock.PAUSED, paused),
+    )
+    return tuple([block for block, holds in conditions if holds])
 
 
 def flip_block(state: StrategyState, *, halted: bool, has_holdings: bool, paused: bool) -> TradeBlock | None:

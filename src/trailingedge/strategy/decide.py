@@ -16,7 +16,7 @@ from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import OrderIntent
 from trailingedge.model.market import Regime
 from trailingedge.strategy import decision_rules
-from trailingedge.strategy.blocks import TradeBlock, exit_blocks
+from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.evaluation_context import Evaluation, raise_high, update_holdings, update_position_side
 from trailingedge.strategy.exit_completion import finish_exit
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
@@ -47,7 +47,11 @@ class Decision:
     `acted` is the rule that changed something, or None if no rule did. `unit_value` and `trail` are
     None without a regime or a trusted book. `stop_distance` is a fraction of the anchor.
     `stop_breach_ms` is how long the bid has been at the hard stop (BASE). Prices are in quote per
-    base. The fields are recorded; a value that can be computed from them is a property.
+    base. `exit_blocks` are the reasons why the strategy may not start an exit by itself; they are
+    empty if it may. UNSETTLED is left out, because it lasts only milliseconds. If a take-profit is
+    due and no other reason holds, the strategy waits for balances.
+
+    The fields are recorded; a value that can be computed from them is a property.
     """
 
     acted: Rule | None
@@ -61,6 +65,7 @@ class Decision:
     channel: Channel | None
     squeezed: bool
     holdings: Holdings | None
+    exit_blocks: tuple[TradeBlock, ...] = ()
 
     @property
     def phase(self) -> Phase:
@@ -73,22 +78,6 @@ class Decision:
     @property
     def gate(self) -> ReentryGate | None:
         return self.state.gate
-
-    @property
-    def exit_blocks(self) -> tuple[TradeBlock, ...]:
-        """Return the reasons why the strategy may not start an exit by itself; empty if it may.
-
-        UNSETTLED is left out, because it lasts only milliseconds. If a take-profit is due and no
-        other reason holds, the strategy waits for balances.
-        """
-        return exit_blocks(
-            halted=self.halted,
-            exiting=self.state.exit is not None,
-            funded=bool(self.state.funded),
-            has_book=self.unit_value is not None,
-            gate_shut=self.state.gate is not None,
-            paused=self.trading_paused,
-        )
 
     @property
     def anchor(self) -> float | None:
@@ -210,4 +199,5 @@ def build_decision(evaluation: Evaluation, acted: Rule | None) -> Decision:
         channel=inputs.channel,
         squeezed=state.squeezed,
         holdings=evaluation.holdings,
+        exit_blocks=tuple(block for block in evaluation.exit_blocks() if block is not TradeBlock.UNSETTLED),
     )

@@ -10,7 +10,7 @@ from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side
 from trailingedge.strategy.bar_close import on_bar_close
-from trailingedge.strategy.blocks import REFUSALS, TradeBlock, exit_blocks, flip_block, stop_blocks
+from trailingedge.strategy.blocks import REFUSALS, TradeBlock, flip_block, stop_blocks
 from trailingedge.strategy.evaluation_context import Evaluation
 from trailingedge.strategy.hard_stop import is_breached, is_confirmed
 from trailingedge.strategy.inputs import StrategyCommand
@@ -212,7 +212,7 @@ def _update_squeeze(evaluation: Evaluation) -> None:
 
 def take_profit(evaluation: Evaluation) -> bool:
     """Start a take-profit exit if the trail is due: a sale in BASE, a buy-back in QUOTE."""
-    if not _free_to_trade(evaluation):
+    if evaluation.exit_blocks():
         return False
     now, regime = evaluation.trail(), evaluation.state.regime
     if now is None or regime is None or not now.due:
@@ -228,7 +228,7 @@ def breakout(evaluation: Evaluation) -> bool:
     In QUOTE an upward breakout starts a buy if BREAKOUT_ENTRY is set. In BASE a downward breakout
     starts a sale if BREAKOUT_EXIT is set.
     """
-    if not evaluation.inputs.closed_klines or not _free_to_trade(evaluation):
+    if not evaluation.inputs.closed_klines or evaluation.exit_blocks():
         return False
     newest = evaluation.inputs.closed_klines[-1]
     direction = None if newest.channel is None else newest.channel.breakout(float(newest.kline.close))
@@ -240,17 +240,3 @@ def breakout(evaluation: Evaluation) -> bool:
     started = evaluation.start_exit(ExitKind.BREAKOUT, Side.BUY if entry else Side.SELL)
     evaluation.events.append(ExitStarted(started.kind, started.side, started.number, started.mid_price))
     return True
-
-
-def _free_to_trade(evaluation: Evaluation) -> bool:
-    """Whether the strategy may start an exit of its own accord."""
-    state, inputs = evaluation.state, evaluation.inputs
-    return not exit_blocks(
-        halted=inputs.halted,
-        exiting=state.exit is not None,
-        funded=bool(state.funded),
-        has_book=inputs.top is not None,
-        settled=inputs.holdings is not None,
-        gate_shut=state.gate is not None,
-        paused=inputs.trading_paused,
-    )

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
 from trailingedge.model.market import ZERO, Regime, Side
+from trailingedge.strategy.blocks import TradeBlock, exit_blocks
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
 from trailingedge.strategy.side_change import NewAnchor, with_new_anchor
@@ -108,6 +109,17 @@ class Evaluation:
         """Signal that the operator's command cannot be carried out now, and why."""
         if self.inputs.command is not None:
             self.events.append(CommandRefused(self.inputs.command, reason))
+
+    def exit_blocks(self) -> tuple[TradeBlock, ...]:
+        """The reasons why the strategy may not start a take-profit or breakout by itself; empty if it may."""
+        inputs = self.inputs
+        return exit_blocks(
+            self.state,
+            halted=inputs.halted,
+            has_book=self.unit_value is not None,
+            paused=inputs.trading_paused,
+            settled=inputs.holdings is not None,
+        )
 
     def trail(self) -> Trail | None:
         """Return the take-profit numbers of this tick.
