@@ -22,7 +22,7 @@ from trailingedge.notifications.status import (
     position,
     quote_stop,
 )
-from trailingedge.strategy.blocks import TradeBlock
+from trailingedge.notifications.trade_block_texts import brief_reason
 
 LABEL_WIDTH: Final = 13
 CELL_GAP: Final = 3  # columns between two cells of a row
@@ -208,9 +208,9 @@ def _anchor(view: StatusView) -> tuple[str, TextStyle]:
 
 def _take_profit(view: StatusView) -> str:
     acts = "sells" if view.regime is Regime.BASE else "buys back"
-    idle = _idle(view)
-    if idle is not None:
-        return idle
+    blocked = brief_reason(view)
+    if blocked is not None:
+        return blocked
     if view.take_profit is not None:
         return f"trailing, {acts} at {level(view, view.take_profit)}"
     if view.trailing:
@@ -222,18 +222,6 @@ def _take_profit(view: StatusView) -> str:
     if view.trails_from is None:
         return "–"
     return f"trails from {level(view, view.trails_from)}"
-
-
-def _idle(view: StatusView) -> str | None:
-    """Return the text that tells why no take-profit is possible now; None if one is possible."""
-    blocks = view.exit_blocks
-    if TradeBlock.EXIT_IN_PROGRESS in blocks:
-        return "–"
-    if TradeBlock.GATE_SHUT in blocks:
-        return "off while the gate is shut"
-    if TradeBlock.HALTED in blocks or TradeBlock.PAUSED in blocks:
-        return f"off while {'halted' if TradeBlock.HALTED in blocks else 'paused'}"
-    return None if view.not_judged_reason is None else f"not checked, {view.not_judged_reason}"
 
 
 def _stop(view: StatusView) -> tuple[str, TextStyle]:
