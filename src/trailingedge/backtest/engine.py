@@ -62,7 +62,7 @@ from trailingedge.model.market import ZERO, ExecutionReport, Kline, Regime, Side
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import OrderInput, Refresh
 from trailingedge.simulator.klines import INTERVALS
-from trailingedge.strategy.blocks import TradeBlock
+from trailingedge.strategy.blocks import TIMED_BLOCKS, TradeBlock
 from trailingedge.strategy.closed_bar_catch_up import BarFold
 from trailingedge.strategy.state import StrategyState
 
@@ -297,9 +297,8 @@ class Backtest:
 
     def _next_timed_cycle_ms(self) -> int | None:
         """The time of the next cycle without a market tick; None if nothing waits for time to pass."""
-        due_ms, decision = None, self.core.decision
-        decided = decision is not None and TradeBlock.PAUSED not in decision.exit_blocks and decision.acted is None
-        state = self.core.state
+        due_ms, decision, state = None, self.core.decision, self.core.state
+        decided = decision is not None and decision.acted is None and TIMED_BLOCKS.isdisjoint(decision.exit_blocks)
         waits = state.exit is not None or state.stop_breach_since_ms is not None or not decided
         if self._idle_cycles < _MAX_IDLE_CYCLES and (waits or self._thorough):
             since_ms = self._cycle_ms - self._first_ms
@@ -377,7 +376,10 @@ class Backtest:
         blocks = () if decision is None else decision.exit_blocks
         if state.regime is None or TradeBlock.UNFUNDED in blocks or decision is None or state.holdings is None:
             return EveryTick(state.high)
-        if state.stop_breach_since_ms is not None or (TradeBlock.PAUSED in blocks and not core.trading_paused):
+        timed = TIMED_BLOCKS.intersection(blocks)
+        if core.trading_paused:  # the bounds take this pause into account
+            timed -= {TradeBlock.PAUSED}
+        if state.stop_breach_since_ms is not None or timed:
             return EveryTick(state.high)
         if decision.acted is not None:  # the next cycle evaluates the rules below the one that acted
             return EveryTick(state.high)
