@@ -1,5 +1,6 @@
 """Tests of the backtest engine: skipping ticks and splitting results change nothing."""
 
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -8,6 +9,8 @@ from tests.backtest import random_market
 
 from trailingedge.backtest.columns import Columns
 from trailingedge.backtest.engine import Backtest
+from trailingedge.config import Settings
+from trailingedge.strategy.blocks import TradeBlock
 
 
 def market(kind: str, dice: Random) -> list[Columns]:
@@ -41,3 +44,22 @@ def test_a_backtest_in_parts_gives_the_same_result_as_in_one() -> None:
     assert (parts[0].first_value, parts[-1].last_value) == (whole.first_value, whole.last_value)
     assert sum(part.exits for part in parts) == len(whole.exits) > 0
     assert max(part.max_drawdown_frac for part in parts) <= whole.max_drawdown_frac + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("blocks", "goes_on"),
+    [
+        pytest.param((TradeBlock.PAUSED,), True, id="until the pause after a failed buy is over"),
+        pytest.param((TradeBlock.GATE_SHUT,), False, id="not for a gate"),
+        pytest.param((), False, id="not without a reason"),
+    ],
+)
+def test_cycles_without_a_market_tick_go_on_while_a_timed_block_holds(
+    blocks: tuple[TradeBlock, ...], goes_on: bool
+) -> None:
+    told = random_market.klines(Random("waits"), 3, swing=8.0)
+    _, replay = random_market.replayed(Settings(), told)
+    assert replay.core.decision is not None
+    replay.core.decision = replace(replay.core.decision, exit_blocks=blocks)
+    replay._idle_cycles = 100_000
+    assert (replay._next_timed_cycle_ms() is not None) is goes_on

@@ -67,7 +67,7 @@ from trailingedge.strategy.closed_bar_catch_up import BarFold
 from trailingedge.strategy.state import StrategyState
 
 _MAX_CYCLES_AT_ONCE: Final = 1000  # at one market time; more means an endless loop of requests and replies, a bug
-_MAX_IDLE_CYCLES: Final = 90  # in a row without an action: nothing in the core waits longer for time to pass
+_MAX_IDLE_CYCLES: Final = 90  # in a row without an action: but for a timed block nothing waits longer for time
 
 
 class Backtest:
@@ -300,7 +300,7 @@ class Backtest:
         due_ms, decision, state = None, self.core.decision, self.core.state
         decided = decision is not None and decision.acted is None and TIMED_BLOCKS.isdisjoint(decision.exit_blocks)
         waits = state.exit is not None or state.stop_breach_since_ms is not None or not decided
-        if self._idle_cycles < _MAX_IDLE_CYCLES and (waits or self._thorough):
+        if (self._idle_cycles < _MAX_IDLE_CYCLES or self._timed_blocks()) and (waits or self._thorough):
             since_ms = self._cycle_ms - self._first_ms
             due_ms = self._first_ms + (since_ms // self._loop_sleep_ms + 1) * self._loop_sleep_ms
         confirms_in_s = self.core.stop_confirms_in_s()
@@ -309,6 +309,13 @@ class Backtest:
         # One millisecond later, because the confirmation time must have passed, not only been reached.
         confirmed_ms = self._cycle_ms + round(confirms_in_s * 1000) + 1
         return confirmed_ms if due_ms is None else min(due_ms, confirmed_ms)
+
+    def _timed_blocks(self) -> frozenset[TradeBlock]:
+        """Return the reasons not to trade that can end before the next market tick."""
+        decision = self.core.decision
+        blocks = TIMED_BLOCKS.intersection(() if decision is None else decision.exit_blocks)
+        # The bounds take a pause by the operator or by a breaker into account; it ends with a candle, if at all.
+        return blocks - {TradeBlock.PAUSED} if self.core.trading_paused else blocks
 
     def _run_cycle(self, closed: tuple[Kline, ...]) -> bool:
         """Run a cycle, and further ones while replies arrive. Returns whether the core sent or reported anything."""
@@ -376,10 +383,7 @@ class Backtest:
         blocks = () if decision is None else decision.exit_blocks
         if state.regime is None or TradeBlock.UNFUNDED in blocks or decision is None or state.holdings is None:
             return EveryTick(state.high)
-        timed = TIMED_BLOCKS.intersection(blocks)
-        if core.trading_paused:  # the bounds take this pause into account
-            timed -= {TradeBlock.PAUSED}
-        if state.stop_breach_since_ms is not None or timed:
+        if state.stop_breach_since_ms is not None or self._timed_blocks():
             return EveryTick(state.high)
         if decision.acted is not None:  # the next cycle evaluates the rules below the one that acted
             return EveryTick(state.high)
