@@ -82,11 +82,12 @@ class Fill:
 class RunReport:
     """One run; each sequence is oldest first.
 
-    `settings` are formatted values, without secrets. `first_value` and `last_value` are the
-    account's value in quote at the best bids `first_bid` and `last_bid`. `rejected` counts rejected
-    requests by error code. `gaps` says in words what the market data or the record lacks. `mode` is
-    "sim" for a run on the embedded exchange in simulated market time, "replay" for a backtest on
-    recorded markets, and "" for every other run.
+    `exits` are results that `accounting.statistics` has computed. `settings` are formatted values,
+    without secrets. `first_value` and `last_value` are the account's value in quote at the best
+    bids `first_bid` and `last_bid`. `rejected` counts rejected requests by error code. `gaps` says
+    in words what the market data or the record lacks. `mode` is "sim" for a run on the embedded
+    exchange in simulated market time, "replay" for a backtest on recorded markets, and "" for every
+    other run.
     """
 
     symbol: str
