@@ -133,7 +133,8 @@ def warnings_with_exchange(settings: Settings, maker_fee: Decimal) -> list[str]:
 def effective_rules(settings: Settings, rules: "SymbolRules") -> "SymbolRules":
     """Return the exchange's rules. A setting that is stricter than a rule replaces the rule.
 
-    A setting that is less strict is ignored: the exchange may have changed its rules since we started.
+    A setting that is less strict is ignored and is no error here: the settings were checked at the start, and the
+    exchange may have tightened its rules since.
     """
     return dataclasses.replace(
         rules,

@@ -341,7 +341,7 @@ async def test_nobody_and_strangers_and_the_mute_are_no_daemon_of_ours(path: Pat
 
 async def test_a_living_daemon_keeps_its_socket(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with opened(path) as first:
-        assert "another daemon listens there" in await refused(path, caplog)
+        assert "another daemon uses this socket" in await refused(path, caplog)
         assert (await request(path, "status"))["ok"]
     assert first.heard == [OperatorCommand.STATUS]
     assert os.listdir(path.parent) == []

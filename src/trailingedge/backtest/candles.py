@@ -1,4 +1,8 @@
-"""Candles of the strategy's interval, built from segments. A candle without a trade or price change is flat."""
+"""Candles of the strategy's interval, built from the recorded market.
+
+The market comes in segments, which are groups of ticks that follow each other (`candle_segments`). A candle in which
+nothing traded and no price changed is flat: its four prices are the previous close.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -162,9 +162,9 @@ def _from_file(path: Path) -> RunReport:
 
 
 def _from_session(path: Path) -> RunReport:
-    """Build the report of a recorded session, up to its end or up to Ctrl-C.
+    """Build the report of a recorded session. After Ctrl-C, the report covers what was read until then.
 
-    Raises ConfigError, and KeyboardInterrupt if Ctrl-C came before there was any result.
+    Raises ConfigError if the record cannot be read, and KeyboardInterrupt if nothing was read before Ctrl-C.
     """
     from trailingedge.report.progress import on_stderr, replay_progress, stop_on_ctrl_c
     from trailingedge.session_replay.session_report import report_of_session  # the whole daemon, for this alone

@@ -44,7 +44,7 @@ class MarkerContext:
 
 
 def marker_id(number: int, anchor_price: float, tick_size: Decimal) -> ClientOrderId:
-    """The client order id of a marker; the price is rounded to the nearest tick."""
+    """Return the client order id of a marker order. It contains the anchor price, rounded to the nearest tick."""
     return ClientOrderId(ExitKind.NOTE, number, ticks=max(1, round(anchor_price / float(tick_size))))
 
 
@@ -82,7 +82,7 @@ class AnchorMarkerWriter:
 
     @property
     def pending(self) -> bool:
-        """Whether a marker waits to be written, or one may be on the book."""
+        """Whether a marker order waits to be placed, or one may still be on the book."""
         return self._requested.is_set() or bool(self._orders.maybe_open)
 
     def on_event(self, event: object) -> None:

@@ -307,9 +307,9 @@ class ExitOrders:
                 candidate.apply(OrderTrigger.REOPENED)
 
     def _sort_presumed_dead(self) -> None:
-        """Handle the orders that were presumed rejected but turned out to exist.
+        """Go through the orders that were presumed rejected, and take out those that turned out to exist.
 
-        Each becomes the current order or a finished order, or stays in the list.
+        One that is open becomes the current order, one that has ended a finished order. The others stay in the list.
         """
         for candidate in list(self._presumed_dead):
             if candidate.state is OrderState.REJECTED and candidate.without_order_id:

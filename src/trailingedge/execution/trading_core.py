@@ -276,7 +276,7 @@ class TradingCore:
         """
         plan, self.requote_plan = self.requote_plan, None
         if plan is None:
-            raise BrokenInvariant(f"a requote without a plan was sent: {target}")
+            raise BrokenInvariant(f"a replace was sent that was not planned: {target}")
         expected = self.maker_exit.expected_requote(plan.intent, top, now_s)
         command = self.maker_exit.record_requote(plan, target, top, now_s, server_ms)
         return SentRequote(command, plan.decision, target, expected)

@@ -265,8 +265,8 @@ async def _check_free(path: Path) -> None:
     else:
         writer.close()
     raise NoRunningDaemon(
-        "another daemon listens there; trailing-edge status, flip and the like reach that one and not this one, "
-        "which takes commands from its keys and Telegram alone"
+        "another daemon uses this socket, and `trailing-edge status`, `flip` and so on go to that daemon; "
+        "command this one by hotkeys or Telegram"
     )
 
 

@@ -305,8 +305,8 @@ class PaperMarketFeed:
 def _follows(kline: Kline, klines: Sequence[Kline]) -> bool:
     """Return whether `kline` directly follows the last of `klines`.
 
-    If not, another kline closed between the two requests. Then the next kline of the stream shows
-    the gap, and the stream's gap query fills it.
+    If not, another kline closed between the request for the closed klines and the request for the forming one.
+    Nothing is lost: the next kline of the stream shows the gap, and the stream then queries what is missing.
     """
     return not klines or kline.open_ms == klines[-1].close_ms + 1
 

@@ -165,7 +165,10 @@ async def _own_orders_appeared(account: CleanupApi, adopted: OrderRecord | None)
 
 
 def _balances_contradict(timeline: PositionTimeline, now: CurrentPosition) -> bool:
-    """Whether the balances show a different side than the timeline, and no fill explains the difference."""
+    """Return whether the balances show the other asset than past trades do, and no fill explains the difference.
+
+    `timeline` lists the changes between base and quote that past orders and trades prove.
+    """
     # With an exit in progress the balances change while we read them.
     if timeline.active_exit is not None or timeline.marker_needed or not timeline.changes:
         return False

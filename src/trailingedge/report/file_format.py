@@ -293,9 +293,9 @@ def _amount(value: object) -> Decimal:
     try:
         amount = Decimal(_text(value))
     except InvalidOperation as error:
-        raise ValueError(f"no amount: {value!r}") from error
+        raise ValueError(f"{value!r} is not an amount") from error
     if not amount.is_finite():
-        raise ValueError(f"no amount: {value!r}")
+        raise ValueError(f"{value!r} is not an amount")
     return amount
 
 

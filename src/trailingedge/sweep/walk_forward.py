@@ -38,7 +38,7 @@ class Folds:
 def split_folds(from_ms: int, to_ms: int) -> Folds:
     """Split the days into as many folds as they allow, up to four; none if there are fewer than two whole days.
 
-    The first part is the longest, so that the first choice has enough data, too.
+    The days before the first fold are the longest part, so that the first choice of settings has enough data, too.
     """
     first_day = -(-from_ms // DAY_MS)  # the first whole day; partial days belong to the part beside them
     days = to_ms // DAY_MS - first_day

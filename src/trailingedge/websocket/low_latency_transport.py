@@ -113,10 +113,7 @@ class LowLatencyConnection(ClientConnection):
             super().data_received(data)
 
     def process_event(self, event: Event) -> None:
-        """Add a message that the library parsed to the current batch of frames.
-
-        Any other event goes to the library.
-        """
+        """Add `event` to the current batch of frames if it is a message; pass any other event on to the library."""
         if not isinstance(event, Frame) or event.opcode not in _MESSAGE_OPCODES:
             super().process_event(event)
             return
