@@ -33,7 +33,10 @@ class BarFold:
         self._skipped = (close, close_ms, channel)
 
     def catch_up(self, state: StrategyState) -> StrategyState:
-        """Return `state` with the close of the newest kline that `skip` was called for. The next close is compared with it."""
+        """Return `state` with the close of the newest kline that `skip` was called for.
+
+        The next close is compared with it.
+        """
         if self._skipped is None:
             return state
         skipped, self._skipped = self._skipped, None
