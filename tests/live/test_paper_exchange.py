@@ -22,9 +22,10 @@ from trailingedge.live.paper_exchange import PaperExchange, paper_exchange
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Regime, Side
 from trailingedge.model.operator_commands import OperatorCommand
+from trailingedge.simulator.bars import TradedBar
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import Faults, FrameFaults
-from trailingedge.simulator.klines import Interval, TradedBar
+from trailingedge.simulator.klines import Interval
 from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.server import LoopbackExchange
@@ -215,7 +216,7 @@ def test_a_fee_that_is_set_is_charged() -> None:
 
 def test_the_candles_are_the_real_ones_also_those_missed() -> None:
     def candles(exchange: Exchange) -> list[TradedBar]:
-        return exchange.engine.klines.rows(Interval("1m"), None, None, 1000)
+        return exchange.engine.market.klines.rows(Interval("1m"), None, None, 1000)
 
     def bare(bars: Sequence[TradedBar]) -> list[tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]]:
         return [(bar.open_ms, bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in bars]

@@ -283,7 +283,7 @@ def test_the_top_is_published_only_when_it_changes() -> None:
 
 def test_a_tick_publishes_its_klines_before_its_top() -> None:
     exchange = an_exchange()
-    exchange.engine.publish_klines("ethfdusd@kline_1m", Interval("1m"))
+    exchange.engine.streams.open("ethfdusd@kline_1m")
     exchange.engine.on_tick(tick("101.00", "101.10", at_s=60))
     exchange.engine.on_tick(tick("102.00", "102.10", at_s=63))
     streams = [event.stream for event in exchange.engine.take_events() if isinstance(event, MarketEvent)]
@@ -297,12 +297,12 @@ def test_a_tick_publishes_its_klines_before_its_top() -> None:
 
 def test_the_average_is_of_the_last_minutes_trades_else_the_last_price() -> None:
     engine = an_exchange().engine
-    assert engine.average_price() == Decimal("100.00")
+    assert engine.market.average_price() == Decimal("100.00")
     engine.on_tick(tick(at_s=1, last="100", traded="1", aggressor=Side.BUY))
     engine.on_tick(tick(at_s=2, last="103", traded="3", aggressor=Side.BUY))
-    assert engine.average_price() == Decimal("102.25")
+    assert engine.market.average_price() == Decimal("102.25")
     engine.on_tick(tick(at_s=302, last="110"))
-    assert engine.average_price() == Decimal(110)
+    assert engine.market.average_price() == Decimal(110)
 
 
 def test_manual_orders_and_transfers_are_foreign_to_sessions() -> None:
@@ -370,13 +370,13 @@ def market_streams(engine: Engine) -> set[str]:
 def test_while_a_symbol_does_not_trade_nothing_fills(status: str, expected: set[str]) -> None:
     exchange = an_exchange()
     engine = exchange.engine
-    engine.publish_klines("ethfdusd@kline_1m", Interval("1m"))
+    engine.streams.open("ethfdusd@kline_1m")
     order, _ = exchange.place(exchange.account(), sell("100.10"))
     engine.take_events()
     engine.symbol_status = status
     engine.on_tick(tick("101.00", "101.10", at_s=65, last="101.00", traded="5", aggressor=Side.BUY))
     assert (order.status, market_streams(engine)) == (OrderStatus.NEW, expected)
-    assert engine.klines.rows(Interval("1m"), None, None, 1)[0].volume == 0
+    assert engine.market.klines.rows(Interval("1m"), None, None, 1)[0].volume == 0
     engine.symbol_status = "TRADING"
     engine.on_tick(tick("101.00", "101.10", at_s=66))
     assert order.status is OrderStatus.FILLED

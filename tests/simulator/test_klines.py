@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from tests.simulator.exchange_builders import START_MS, tick
 
 from trailingedge.model.market import Kline, Side
+from trailingedge.simulator.bars import TradedBar
 from trailingedge.simulator.feeds.ticks import Tick
-from trailingedge.simulator.klines import INTERVALS, Interval, KlineFeed, Klines, TradedBar, kline_row_json
+from trailingedge.simulator.klines import INTERVALS, Interval, KlineFeed, Klines, kline_row_json
 
 MINUTE = Interval("1m")
 

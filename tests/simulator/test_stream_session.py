@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from tests.simulator.exchange_builders import ApiClient, a_client, a_hub, tick
 
 from trailingedge.simulator.klines import Interval
-from trailingedge.simulator.stream_session import StreamSession, kline_interval
+from trailingedge.simulator.market_streams import kline_interval
+from trailingedge.simulator.stream_session import StreamSession
 
 TOP = "ethfdusd@bookTicker"
 
@@ -140,10 +141,10 @@ def test_garbage_is_answered_never_raised(text: str) -> None:
 @pytest.mark.parametrize(
     ("stream", "interval"),
     [
-        ("ethfdusd@kline_1m", Interval("1m")),
-        ("ethfdusd@kline_1d@+08:00", Interval("1d", 8 * 3_600_000)),
-        ("ethfdusd@kline_7m", None),
-        ("ethfdusd@bookTicker", None),
+        ("kline_1m", Interval("1m")),
+        ("kline_1d@+08:00", Interval("1d", 8 * 3_600_000)),
+        ("kline_7m", None),
+        ("bookTicker", None),
     ],
 )
 def test_a_kline_stream_is_known_by_its_name(stream: str, interval: Interval | None) -> None:

@@ -147,7 +147,7 @@ def _exchange(params: PaperFeedParams, market: MarketSnapshot, clock: Clock) -> 
     spec = dataclasses.replace(ExchangeSpec().for_rules(market.rules, market.limits), maker_fee=maker_fee)
     exchange = Exchange(spec, clock, {spec.base_asset: _opening_balance(market)})
     exchange.engine.symbol_status = market.rules.status
-    interval, klines = _interval(params), exchange.engine.klines
+    interval, klines = _interval(params), exchange.engine.market.klines
     klines.relay_interval(interval, params.klines_maxlen + _SPARE_KLINES)
     for kline in (*market.klines, *market.forming):
         klines.add_relayed(interval, kline)

@@ -6,7 +6,7 @@ The book decides which orders a tick fills and what a taker matches; the engine 
 explains the fill rule and how it differs from a real exchange.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -33,6 +33,19 @@ class TakerMatch:
     resting_order: SimOrder | None
     price: Decimal
     quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class BookLevels:
+    """The price levels of both sides, each as price and quantity, best price first. An open market has both sides."""
+
+    bids: tuple[tuple[Decimal, Decimal], ...]
+    asks: tuple[tuple[Decimal, Decimal], ...]
+
+    def top(self, update_id: int) -> BookTop:
+        """The best level of each side."""
+        (bid, bid_quantity), (ask, ask_quantity) = self.bids[0], self.asks[0]
+        return BookTop(bid, ask, bid_quantity, ask_quantity, update_id)
 
 
 class Book:
@@ -124,8 +137,8 @@ class Book:
         """Reduce the market's best level by what a taker of `side` took; the next tick refills it."""
         self._consumed[side.opposite] += quantity
 
-    def published_top(self, update_id: int = 0) -> BookTop:
-        """Return the published top of the book: market and accounts' orders, never crossed.
+    def published_levels(self) -> BookLevels:
+        """Return the book as published: the market's best levels and the accounts' orders, never crossed.
 
         The market cannot react to an account's order, so the market's price may touch or cross one.
         The market is then published one tick size away from the order. A best level that takers
@@ -133,24 +146,21 @@ class Book:
         above the ask: real books are uncrossed, and the client's parser would drop the frame.
         """
         tick, step = self.tick, self._tick_size
-        our_bid, our_ask = self._best_resting_price(Side.BUY), self._best_resting_price(Side.SELL)
+        our_bids, our_asks = self._resting_orders(Side.BUY), self._resting_orders(Side.SELL)
         # First the market's own side: one tick behind if takers consumed its level. Then both sides are kept off the
-        # accounts' orders. Then the better of market and orders is published, with the sum of what rests there.
+        # accounts' orders.
         bid = max(step, tick.bid - step) if self._is_best_consumed(Side.BUY) else tick.bid
         ask = tick.ask + step if self._is_best_consumed(Side.SELL) else tick.ask
-        bid = bid if our_ask is None else min(bid, our_ask - step)
-        ask = ask if our_bid is None else max(ask, our_bid + step)
-        best_bid = bid if our_bid is None else max(bid, our_bid)
-        best_ask = ask if our_ask is None else min(ask, our_ask)
-        theirs_bid = self._published_market_quantity(Side.BUY) if bid == best_bid else ZERO
-        theirs_ask = self._published_market_quantity(Side.SELL) if ask == best_ask else ZERO
-        return BookTop(
-            bid=best_bid,
-            ask=best_ask,
-            bid_quantity=theirs_bid + self._resting_quantity_at(Side.BUY, best_bid),
-            ask_quantity=theirs_ask + self._resting_quantity_at(Side.SELL, best_ask),
-            update_id=update_id,
+        bid = min(bid, our_asks[0].price - step) if our_asks else bid
+        ask = max(ask, our_bids[0].price + step) if our_bids else ask
+        return BookLevels(
+            bids=_merge_levels(bid, self._published_market_quantity(Side.BUY), our_bids),
+            asks=_merge_levels(ask, self._published_market_quantity(Side.SELL), our_asks),
         )
+
+    def published_top(self, update_id: int = 0) -> BookTop:
+        """Return the best levels of `published_levels`."""
+        return self.published_levels().top(update_id)
 
     def _maker_fills(self, side: Side, tick: Tick) -> Iterator[MakerFill]:
         """Yield the fills that a tick causes on one side. The top of `engine` explains the rule.
@@ -227,9 +237,6 @@ class Book:
         queue = self._resting_orders(side)
         return queue[0].price if queue else None
 
-    def _resting_quantity_at(self, side: Side, price: Decimal) -> Decimal:
-        return sum((order.remaining for order in self._resting_orders(side) if order.price == price), ZERO)
-
     def _best_opposite_price(self, side: Side) -> Decimal:
         """The best price that a taker of `side` would trade at."""
         ours = self._best_resting_price(side.opposite)
@@ -244,6 +251,16 @@ class Book:
         That is a price above a sell order's price, or below a buy order's price.
         """
         return price > order.price if order.side is Side.SELL else price < order.price
+
+
+def _merge_levels(price: Decimal, quantity: Decimal, ours: Sequence[SimOrder]) -> tuple[tuple[Decimal, Decimal], ...]:
+    """Return the levels of one side: the market's, and those of the accounts' orders `ours`, which come best first."""
+    if not ours:
+        return ((price, quantity),)
+    levels = {price: quantity}
+    for order in ours:
+        levels[order.price] = levels.get(order.price, ZERO) + order.remaining
+    return tuple(sorted(levels.items(), reverse=ours[0].side is Side.BUY))
 
 
 def is_beyond_limit(price: Decimal, limit: Decimal, side: Side) -> bool:

@@ -29,7 +29,7 @@ from trailingedge.simulator.faults import FaultInjector, Faults, FrameFaults, Re
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.payloads import ExchangeEvent, MarketEvent, UserEvent
-from trailingedge.simulator.stream_session import StreamSession, kline_interval
+from trailingedge.simulator.stream_session import StreamSession
 
 API_PATH: Final = "/ws-api/v3"
 LIFETIME_S: Final = 24 * 3600.0  # Binance ends every connection after 24 hours
@@ -341,14 +341,8 @@ class ConnectionHub:
             self.remove(client)
 
     def _on_subscribe(self, stream: str) -> None:
-        interval = kline_interval(stream)
-        if stream.split("@")[0] != self.exchange.spec.stream_prefix:
-            return
-        if interval is not None:
-            self.exchange.engine.publish_klines(stream, interval)
-        elif stream.endswith("@aggTrade"):
-            self.exchange.engine.publish_trades()
-        elif stream.endswith("@bookTicker"):
+        self.exchange.engine.streams.open(stream)
+        if stream == f"{self.exchange.spec.stream_prefix}@bookTicker":
             self._on_book_subscription()
 
 

@@ -33,19 +33,18 @@ The engine uses two clocks: orders, fills and events carry market time, which th
 counts and the audit log use the wall clock, since market time may run faster.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from itertools import count
+from itertools import count, groupby
 from typing import Final
 
 from trailingedge.core.clock import Clock
-from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.model.market import ZERO, BookTop, Kline, OrderStatus, Side, floor_to_step
 from trailingedge.simulator.accounts import AccountRegistry, SimAccount
 from trailingedge.simulator.audit_log import AuditLog
-from trailingedge.simulator.book import Book, TakerMatch
+from trailingedge.simulator.bars import bar_of_kline
+from trailingedge.simulator.book import Book, MakerFill, TakerMatch
 from trailingedge.simulator.errors import (
     CANCEL_RESTRICTED,
     DUPLICATE_ORDER,
@@ -62,7 +61,9 @@ from trailingedge.simulator.errors import (
 )
 from trailingedge.simulator.exchange_spec import ExchangeSpec, format_amount
 from trailingedge.simulator.feeds.ticks import Tick
-from trailingedge.simulator.klines import Interval, KlineFeed, Klines, bar_of_kline, kline_event_json
+from trailingedge.simulator.klines import Interval, kline_event_json
+from trailingedge.simulator.market_data import MarketData
+from trailingedge.simulator.market_streams import MarketStreams
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, SimOrder, SimTrade, TimeInForce
 from trailingedge.simulator.payloads import (
     ExchangeEvent,
@@ -70,8 +71,6 @@ from trailingedge.simulator.payloads import (
     MarketEvent,
     UserEvent,
     account_position,
-    agg_trade_json,
-    book_ticker_json,
     execution_report,
     fill_report,
     prevention_fields,
@@ -106,22 +105,14 @@ class Engine:
         self.market_ms = 0
         self.accounts = AccountRegistry(spec)
         self.book = Book(spec.tick_size)
-        self.klines = Klines(history)
-        self._kline_feeds: dict[str, KlineFeed] = {}  # by stream name
-        # Trades of the averaging window (time, quote volume, base volume) and their sums: adding and subtracting
-        # keeps the average exact in Decimal, without a pass over the window at each tick.
-        self._recent_trades: deque[tuple[int, Decimal, Decimal]] = deque()
-        self._recent_quote_volume = self._recent_base_volume = ZERO
+        self.market = MarketData(spec, history)
+        self.streams = MarketStreams(spec, self.market, self._emit)
         self._events: list[ExchangeEvent] = []
         self._changed_accounts: dict[str, SimAccount] = {}
-        self._published_top: BookTop | None = None
-        self._publishes_trades = False
         self.prices_known: Callable[[], bool] = lambda: True
-        # Order ids start far from trade and execution ids, so that a client that mixes them up fails its tests.
+        # Order ids start far from trade and execution ids, so that a client that mixes them up soon fails.
         self._order_ids = count(1001)
-        self._trade_ids = count(1)
         self._execution_ids = count(1)
-        self._agg_trade_ids = count(1)
 
     # The market
 
@@ -135,66 +126,37 @@ class Engine:
         if self.symbol_status != TRADING and self.book.is_open:
             # While the symbol does not trade, the source's trades did not happen here.
             tick = replace(tick, last_price=self.book.tick.last_price, traded=ZERO, aggressor=None)
-        for stream, feed in self._kline_feeds.items():
-            # Before this tick enters the klines: a closed kline must not contain the next interval's trade.
-            for bar in feed.closed_until(tick.time_ms):
-                self._publish_kline(
-                    stream, kline_event_json(bar, feed.interval, self.spec.symbol, tick.time_ms, closed=True)
-                )
+        self.streams.close_klines(tick.time_ms)
         self.market_ms = tick.time_ms
-        self.klines.on_tick(tick)
-        self._update_average(tick)
-        if self._publishes_trades and tick.traded:
-            stream = f"{self.spec.stream_prefix}@aggTrade"
-            self._events.append(MarketEvent(stream, agg_trade_json(tick, self.spec.symbol, next(self._agg_trade_ids))))
+        fills: list[MakerFill] = []
         if self.symbol_status == TRADING:
-            self._apply_to_book(tick)
+            fills = self.book.apply_tick(tick)
         else:
             self.book.set_tick(tick)
-        self._publish_positions()
-        for stream, feed in self._kline_feeds.items():
-            forming = feed.forming()
-            if forming is not None:
-                event = kline_event_json(forming, feed.interval, self.spec.symbol, self.market_ms, closed=False)
-                self._publish_kline(stream, event)
-        self._publish_top()
+        for fill, trade_id in zip(fills, self.market.record_tick(tick, fills), strict=True):
+            self._fill(fill.order, fill.order.price, fill.quantity, trade_id, maker=True)
+        self.publish_changes()
 
     def partial_fill(self, order: SimOrder, quantity: Decimal) -> None:
         """Fill a part of a resting order at its price, as if a market participant took it.
 
         Used by the fault `partial_fill` and by tests.
         """
-        self._fill(order, order.price, quantity, next(self._trade_ids), maker=True)
+        (trade_id,) = self.market.record_taken(self.market_ms, order.price, order.side.opposite, [quantity])
+        self._fill(order, order.price, quantity, trade_id, maker=True)
         self.publish_changes()
-
-    def publish_klines(self, stream: str, interval: Interval) -> None:
-        """Start publishing the klines of `interval` on `stream`, unless they are relayed from another exchange."""
-        if stream not in self._kline_feeds and not self.klines.is_relayed(interval):
-            self._kline_feeds[stream] = KlineFeed(interval, self.klines)
-
-    def publish_trades(self) -> None:
-        """Start publishing the market's trades as aggTrade events."""
-        self._publishes_trades = True
 
     def relay_kline(self, kline: Kline, interval: Interval, event_ms: int) -> None:
         """Store and publish a kline that another exchange published at `event_ms` (see `Klines.relay_interval`)."""
         self.market_ms = max(self.market_ms, event_ms)
-        self.klines.add_relayed(interval, kline)
+        self.market.klines.add_relayed(interval, kline)
         payload = kline_event_json(bar_of_kline(kline), interval, self.spec.symbol, event_ms, closed=kline.closed)
-        self._publish_kline(f"{self.spec.stream_prefix}@kline_{interval.name}", payload)
-
-    def average_price(self) -> Decimal:
-        """The volume-weighted price of the last `average_minutes`; the last price if nothing traded in them."""
-        return (
-            self._recent_quote_volume / self._recent_base_volume if self._recent_trades else self.book.tick.last_price
-        )
+        self._emit(MarketEvent(f"{self.spec.stream_prefix}@kline_{interval.name}", payload))
 
     def top(self) -> BookTop:
         """The published top of the book, with its update id. Raises ValueError before the first tick."""
-        self._publish_top()
-        if self._published_top is None:
-            raise ValueError("the market has not opened")
-        return self._published_top
+        self._publish_market()
+        return self.market.book.top
 
     def take_events(self) -> list[ExchangeEvent]:
         """Return and remove the events collected since the last call, in order."""
@@ -264,9 +226,9 @@ class Engine:
         self._events.append(UserEvent(account.name, report))
 
     def publish_changes(self) -> None:
-        """End an action: publish the balances of the accounts it touched, and the book's top if it changed."""
+        """End an action: publish the balances of the accounts it touched, and what changed in the market."""
         self._publish_positions()
-        self._publish_top()
+        self._publish_market()
 
     def transfer(self, account: SimAccount, asset: str, amount: Decimal) -> None:
         """Book and publish a deposit or, with a negative `amount`, a withdrawal.
@@ -296,7 +258,7 @@ class Engine:
         level.
         """
         if request.type is OrderType.MARKET:
-            return self.average_price()
+            return self.market.average_price()
         if request.peg is not None:
             if request.peg.levels is not None:
                 raise order_rejected(PEG_LIQUIDITY)
@@ -310,10 +272,6 @@ class Engine:
         return floor_to_step((request.quote_quantity or ZERO) / price, self.spec.step_size)
 
     # Matching
-
-    def _apply_to_book(self, tick: Tick) -> None:
-        for hit in self.book.apply_tick(tick):
-            self._fill(hit.order, hit.order.price, hit.quantity, next(self._trade_ids), maker=True)
 
     def _new_order(self, account: SimAccount, request: NewOrder, manual: bool) -> SimOrder:
         market = request.type is OrderType.MARKET
@@ -353,13 +311,17 @@ class Engine:
         if order.request.time_in_force is TimeInForce.FOK and found < order.quantity:
             return []
         trades = []
-        for take in takes:
-            trade_id = next(self._trade_ids)  # both sides of a trade between two accounts share it
-            trades.append(self._fill(order, take.price, take.quantity, trade_id, maker=False))
-            if take.resting_order is None:
-                self.book.consume_best(order.side, take.quantity)
-            else:
-                self._fill(take.resting_order, take.price, take.quantity, trade_id, maker=True)
+        for price, level in groupby(takes, key=lambda take: take.price):
+            matched = list(level)
+            quantities = [take.quantity for take in matched]
+            # Both sides of a trade between two accounts share its id.
+            trade_ids = self.market.record_taken(self.market_ms, price, order.side, quantities)
+            for take, trade_id in zip(matched, trade_ids, strict=True):
+                trades.append(self._fill(order, price, take.quantity, trade_id, maker=False))
+                if take.resting_order is None:
+                    self.book.consume_best(order.side, take.quantity)
+                else:
+                    self._fill(take.resting_order, price, take.quantity, trade_id, maker=True)
         return trades
 
     def _taker_matches(self, order: SimOrder) -> list[TakerMatch]:
@@ -424,19 +386,6 @@ class Engine:
     def _may_rest(self, order: SimOrder) -> bool:
         return order.request.type is not OrderType.MARKET and order.request.time_in_force is TimeInForce.GTC
 
-    def _update_average(self, tick: Tick) -> None:
-        if tick.traded:
-            quote = tick.last_price * tick.traded
-            self._recent_trades.append((tick.time_ms, quote, tick.traded))
-            self._recent_quote_volume += quote
-            self._recent_base_volume += tick.traded
-        # Remove the trades that are older than the averaging window. A quiet market empties the window, and the average
-        # is then the last price.
-        while self._recent_trades and self._recent_trades[0][0] <= tick.time_ms - self.spec.average_minutes * MINUTE_MS:
-            _, quote, base = self._recent_trades.popleft()
-            self._recent_quote_volume -= quote
-            self._recent_base_volume -= base
-
     # Publishing
 
     def _mark_changed(self, account: SimAccount) -> None:
@@ -462,25 +411,19 @@ class Engine:
             account.save_version(self.clock.unix_ms())
         self._changed_accounts = {}
 
-    def _publish_top(self) -> None:
-        """Publish bookTicker if a price or a quantity changed. A BREAK stops all market data.
+    def _publish_market(self) -> None:
+        """Publish the book if it has changed, and the streams that are due. A BREAK stops all market data.
 
-        The first top is an exception: it is recorded even in a BREAK, so that `top` can return it.
+        The first book is an exception: it is recorded even in a BREAK, so that `top` can return it.
         """
-        if not self.book.is_open or (self.symbol_status == BREAK and self._published_top is not None):
-            return
-        before, update_id = self._published_top, self._published_top.update_id if self._published_top else 0
-        top = self.book.published_top(update_id)  # with the old id, so that `!=` compares prices and quantities
-        if top != before:
-            self._published_top = self.book.published_top(update_id + 1)
-            # The update id grows by one per published change. A client orders its book by it across connections.
-            stream = f"{self.spec.stream_prefix}@bookTicker"
-            self._events.append(MarketEvent(stream, book_ticker_json(self._published_top, self.spec.symbol)))
+        published = self.market.book
+        if self.book.is_open and not (self.symbol_status == BREAK and published.is_open):
+            self.streams.publish(self.market_ms, top_changed=published.update(self.book.published_levels()))
 
-    def _publish_kline(self, stream: str, payload: Json) -> None:
-        if self.symbol_status in {BREAK, CANCEL_ONLY}:
-            return
-        self._events.append(MarketEvent(stream, payload))
+    def _emit(self, event: MarketEvent) -> None:
+        """Collect a market event. A BREAK stops all of them, CANCEL_ONLY the klines."""
+        if self.symbol_status != BREAK and (self.symbol_status != CANCEL_ONLY or "@kline_" not in event.stream):
+            self._events.append(event)
 
 
 def _open_by_session(account: SimAccount) -> int:

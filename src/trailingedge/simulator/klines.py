@@ -1,25 +1,26 @@
 """Klines of every interval, built from the ticks' trades, or from their prices if a source has no trades.
 
-Three stores hold bars of a second (26 hours of them), a minute (8 days) and an hour (400 days). A longer interval
-is merged from the coarsest store whose boundaries fit it. Bars in which nothing traded and the price stood
+Three stores hold bars of a second (26 hours of them), a minute (8 days) and an hour (400 days), see `bars`. A longer
+interval is merged from the coarsest store whose boundaries fit it. Bars in which nothing traded and the price stood
 still are not stored: a reader gets a flat kline there, made on request. This keeps memory bounded
 on a quiet market and each tick cheap, because a tick updates three bars and nothing else.
 
 A live market relays one interval's klines from the real exchange. Those are returned as they came, and nothing is
 built for that interval, since our ticks may lack trades that the real kline contains.
-Fills of the accounts do not enter the klines: a recorded market keeps its own klines.
+Fills of the accounts enter the klines only as a part of the tick's own trade: a recorded market keeps its own klines.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Final
 
 from trailingedge.core.time_units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
-from trailingedge.model.market import ZERO, Kline, Side
+from trailingedge.model.market import Kline
+from trailingedge.simulator.bars import BarStore, BarStores, TradedBar, bar_of_kline, bar_of_tick, flat_bar
 from trailingedge.simulator.exchange_spec import format_amount
 from trailingedge.simulator.feeds.ticks import Tick
 
@@ -43,84 +44,6 @@ INTERVALS: Final = {
     "1w": 7 * DAY_MS,
     "1M": 28 * DAY_MS,  # the shortest month; `Interval` follows the calendar
 }
-
-
-@dataclass(frozen=True, slots=True)
-class TradedBar:
-    """Prices and volumes of one span of time. `buy_*`: the part of the volume whose aggressor bought.
-
-    `observed`: a tick showed these prices; otherwise they are the previous close, carried on.
-    """
-
-    open_ms: int
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal = ZERO
-    quote_volume: Decimal = ZERO
-    trade_count: int = 0
-    buy_volume: Decimal = ZERO
-    buy_quote_volume: Decimal = ZERO
-    observed: bool = True
-
-    def merge(self, later: "TradedBar") -> "TradedBar":
-        """Return one bar made of this bar and the later bar, with this bar's opening time."""
-        if not later.observed:
-            return self
-        if not self.observed:  # a carried-on price is no trade: only the opening time is taken from it
-            return replace(later, open_ms=self.open_ms)
-        return TradedBar(
-            self.open_ms,
-            self.open,
-            max(self.high, later.high),
-            min(self.low, later.low),
-            later.close,
-            self.volume + later.volume,
-            self.quote_volume + later.quote_volume,
-            self.trade_count + later.trade_count,
-            self.buy_volume + later.buy_volume,
-            self.buy_quote_volume + later.buy_quote_volume,
-        )
-
-    def flat_at(self, open_ms: int) -> "TradedBar":
-        """Return a bar without trades that opens at `open_ms`; its price is this bar's close."""
-        return flat_bar(open_ms, self.close)
-
-
-def flat_bar(open_ms: int, price: Decimal) -> TradedBar:
-    """A bar in which nothing was observed and the price stayed at `price`."""
-    return TradedBar(open_ms, price, price, price, price, observed=False)
-
-
-def bar_of_tick(tick: Tick) -> TradedBar:
-    """Return a tick's trade as a bar. Without a trade, the bar has the tick's last price."""
-    price, volume = tick.last_price, tick.traded
-    if not volume:
-        return TradedBar(tick.time_ms, price, price, price, price)
-    bought = volume if tick.aggressor is Side.BUY else ZERO
-    return TradedBar(tick.time_ms, price, price, price, price, volume, volume * price, 1, bought, bought * price)
-
-
-def bar_of_kline(kline: Kline) -> TradedBar:
-    """Return a kline as a bar.
-
-    The kline lacks two volumes, which are estimated. The quote volume is the volume at the middle
-    of open and close, and half of the volume counts as bought.
-    """
-    quote = kline.volume * (kline.open + kline.close) / 2
-    return TradedBar(
-        kline.open_ms,
-        kline.open,
-        kline.high,
-        kline.low,
-        kline.close,
-        kline.volume,
-        quote,
-        1,
-        kline.volume / 2,
-        quote / 2,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,44 +72,6 @@ class Interval:
         if self.name == "1M":
             return self.start_ms(start_ms + 31 * DAY_MS)
         return start_ms + self.length_ms
-
-
-class BarStore:
-    """Bars of one length, oldest first, as far back as `span_ms`. Bars without an observation are not stored."""
-
-    def __init__(self, length_ms: int, span_ms: int) -> None:
-        self.length_ms = length_ms
-        self._span_ms = span_ms
-        self._bars: deque[TradedBar] = deque()
-
-    def add(self, bar: TradedBar) -> None:
-        """Add a bar that is no older than the newest one; a bar of the same span is merged."""
-        open_ms = bar.open_ms - bar.open_ms % self.length_ms
-        if self._bars and self._bars[-1].open_ms == open_ms:
-            self._bars[-1] = self._bars[-1].merge(bar)
-        elif bar.observed or not self._bars:
-            self._bars.append(replace(bar, open_ms=open_ms))
-        # The deque is bounded by time, not by count: on a quiet market it holds few bars and reaches as far back.
-        while self._bars[0].open_ms < open_ms - self._span_ms:
-            self._bars.popleft()
-
-    def bars_from(self, from_ms: int) -> Sequence[TradedBar]:
-        """Return the bars that open at `from_ms` or later, and before them the last earlier bar.
-
-        The close of the earlier bar is the price of flat klines up to the first bar of the span.
-        """
-        newest_first: list[TradedBar] = []
-        # From the newest end: clients mostly ask for recent klines, and the walk ends as soon as they are collected.
-        for bar in reversed(self._bars):
-            newest_first.append(bar)
-            if bar.open_ms < from_ms:
-                break
-        return newest_first[::-1]
-
-    @property
-    def first_ms(self) -> int | None:
-        """The opening time of the oldest bar; None if there is no bar."""
-        return self._bars[0].open_ms if self._bars else None
 
 
 class RelayedKlines:
@@ -222,27 +107,26 @@ class Klines:
     """All klines of one market up to its newest tick."""
 
     def __init__(self, history: Iterable[Kline] = ()) -> None:
-        self._seconds = BarStore(SECOND_MS, 26 * HOUR_MS)
-        self._minutes = BarStore(MINUTE_MS, 8 * DAY_MS)
-        self._hours = BarStore(HOUR_MS, 400 * DAY_MS)
+        self.stores = BarStores()
         self._relayed: dict[Interval, RelayedKlines] = {}
         self.time_ms = 0
         self._last_price: Decimal | None = None
         for kline in history:
-            self._minutes.add(bar_of_kline(kline))
-            self._hours.add(bar_of_kline(kline))
+            self.stores.add_past(bar_of_kline(kline))
             self.time_ms, self._last_price = kline.close_ms, kline.close
 
-    def on_tick(self, tick: Tick) -> None:
-        """Take in a tick: market time moves on, and its trade or its price enters the three stores."""
-        bar = bar_of_tick(tick)
+    def on_tick(self, tick: Tick, trade_ids: Sequence[int] = ()) -> None:
+        """Take in a tick: market time moves on, and its trade or its price enters the three stores.
+
+        `trade_ids` are the ids of the trades that make up the tick's trade.
+        """
+        bar = bar_of_tick(tick, trade_ids)
         # A tick without a trade or a new price moves time on and stores nothing. Sources without trades (bookTicker
         # files) still make klines, because a changed price counts as an observation.
         if not tick.traded and self._last_price in {None, tick.last_price}:
             bar = flat_bar(tick.time_ms, tick.last_price)
         self._last_price = tick.last_price
-        for store in (self._seconds, self._minutes, self._hours):
-            store.add(bar)
+        self.stores.add(bar)
         self.time_ms = tick.time_ms
 
     def relay_interval(self, interval: Interval, most: int) -> None:
@@ -289,10 +173,10 @@ class Klines:
 
     def _store(self, interval: Interval) -> BarStore:
         """Return the coarsest store whose bars fit into `interval`, so that few bars are merged."""
-        for store in (self._hours, self._minutes):
+        for store in (self.stores.hours, self.stores.minutes):
             if interval.length_ms % store.length_ms == 0 and interval.offset_ms % store.length_ms == 0:
                 return store
-        return self._seconds
+        return self.stores.seconds
 
     @staticmethod
     def _grouped(store: BarStore, interval: Interval, first_ms: int, newest_ms: int) -> Iterator[TradedBar]:
@@ -378,8 +262,8 @@ def kline_event_json(bar: TradedBar, interval: Interval, symbol: str, event_ms: 
             "T": interval.next_start_ms(bar.open_ms) - 1,
             "s": symbol,
             "i": interval.name,
-            "f": -1,
-            "L": -1,
+            "f": bar.first_id,
+            "L": bar.last_id,
             "o": format_amount(bar.open),
             "c": format_amount(bar.close),
             "h": format_amount(bar.high),

@@ -135,7 +135,7 @@ class Exchange:
         if not engine.book.is_open:
             return  # no price yet, so no average to compare with; the engine rejects: the market is closed
         price = engine.working_price(request)
-        check_filters(self.spec, request, price, engine.base_quantity(request, price), engine.average_price())
+        check_filters(self.spec, request, price, engine.base_quantity(request, price), engine.market.average_price())
 
     def place(self, account: SimAccount, request: NewOrder) -> tuple[SimOrder, list[SimTrade]]:
         """Place an order. Raises ExchangeError if the order is rejected.

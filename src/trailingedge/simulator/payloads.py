@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.model.market import ZERO, Balance, BookTop, OrderStatus, Side
+from trailingedge.model.market import ZERO, Balance, BookTop, OrderStatus
 from trailingedge.simulator.errors import INSUFFICIENT_BALANCE, WOULD_TAKE
 from trailingedge.simulator.exchange_spec import SELF_TRADE_MODE, format_amount
-from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.orders import NewOrder, OrderType, SimOrder, SimTrade
 
 Json = dict[str, object]
@@ -23,10 +22,14 @@ class UserEvent:
 
 @dataclass(frozen=True, slots=True)
 class MarketEvent:
-    """An event for the connections subscribed to `stream`."""
+    """An event for the connections subscribed to `stream`.
+
+    The streams of all symbols send an array, here with the one event of the one symbol.
+    """
 
     stream: str
     payload: Json
+    in_array: bool = False
 
 
 ExchangeEvent = UserEvent | MarketEvent
@@ -285,23 +288,6 @@ def book_ticker_json(top: BookTop, symbol: str) -> Json:
         "B": format_amount(top.bid_quantity),
         "a": format_amount(top.ask),
         "A": format_amount(top.ask_quantity),
-    }
-
-
-def agg_trade_json(tick: Tick, symbol: str, number: int) -> Json:
-    """An `aggTrade` event: the trade of `tick`."""
-    return {
-        "e": "aggTrade",
-        "E": tick.time_ms,
-        "s": symbol,
-        "a": number,
-        "p": format_amount(tick.last_price),
-        "q": format_amount(tick.traded),
-        "f": number,
-        "l": number,
-        "T": tick.time_ms,
-        "m": tick.aggressor is Side.SELL,
-        "M": True,
     }
 
 

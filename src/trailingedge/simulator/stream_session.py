@@ -10,23 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from trailingedge.core.time_units import HOUR_MS
 from trailingedge.simulator.api.session import ApiResponse, CloseConnection, to_frame
-from trailingedge.simulator.klines import INTERVALS, Interval
 from trailingedge.simulator.payloads import Json, MarketEvent
 
 MESSAGES_PER_SECOND: Final = 5
 MAX_STREAMS: Final = 1024
-KLINE_STREAM_PATTERN: Final = re.compile(r"(?P<symbol>[^@]+)@kline_(?P<interval>[^@]+)(?P<zone>@\+08:00)?")
-EIGHT_HOURS_MS: Final = 8 * HOUR_MS
-
-
-def kline_interval(stream: str) -> Interval | None:
-    """Return the kline interval in the name of a kline stream; None for other streams."""
-    named = KLINE_STREAM_PATTERN.fullmatch(stream)
-    if named is None or named["interval"] not in INTERVALS:
-        return None
-    return Interval(named["interval"], EIGHT_HOURS_MS if named["zone"] else 0)
 
 
 class StreamSession:
@@ -67,7 +55,8 @@ class StreamSession:
         """`event` as a frame for this connection; None if it did not subscribe to that stream."""
         if event.stream not in self._streams:
             return None
-        return to_frame({"stream": event.stream, "data": event.payload} if self._combined else event.payload)
+        data = [event.payload] if event.in_array else event.payload
+        return to_frame({"stream": event.stream, "data": data} if self._combined else data)
 
     def shutdown_frame(self, event_ms: int) -> str:
         """The `serverShutdown` event as a frame."""

@@ -10,7 +10,7 @@ GOOD: dict[str, Any] = {"side": "SELL", "type": "LIMIT_MAKER", "price": "100.10"
 
 
 def a_trader_with_fills() -> ApiClient:
-    """Orders 1001 to 1003: sold at 60 s, cancelled at 60 s, resting; trades 1 and 2 are the first order's."""
+    """Orders 1001 to 1003: sold at 60 s, cancelled at 60 s, resting; trades 1 and 3 are the first order's."""
     trader = a_trader()
     trader.order_request("order.place", **GOOD, newClientOrderId="first")
     trader.hub.on_tick(tick(at_s=30, last="100.10", traded="3.25", aggressor=Side.BUY))
@@ -129,16 +129,16 @@ def test_a_trade_row_is_one_fill() -> None:
         "isMaker": True,
         "isBestMatch": True,
     }
-    assert (second["id"], second["qty"]) == (2, "0.75000000")
+    assert (second["id"], second["qty"]) == (3, "0.75000000")
 
 
 @pytest.mark.parametrize(
     ("params", "found"),
     [
-        pytest.param({"orderId": 1001}, [1, 2], id="of an order"),
-        pytest.param({"orderId": 1001, "fromId": 2}, [2], id="of an order from a trade on"),
-        pytest.param({"fromId": 2}, [2], id="from a trade on"),
-        pytest.param({"limit": 1}, [2], id="the newest"),
+        pytest.param({"orderId": 1001}, [1, 3], id="of an order"),
+        pytest.param({"orderId": 1001, "fromId": 2}, [3], id="of an order from a trade on"),
+        pytest.param({"fromId": 2}, [3], id="from a trade on"),
+        pytest.param({"limit": 1}, [3], id="the newest"),
         pytest.param({"startTime": START_MS, "limit": 1}, [1], id="the oldest from a time on"),
         pytest.param({"startTime": START_MS, "endTime": START_MS + 30_000}, [1], id="between two times"),
     ],

@@ -22,7 +22,7 @@ class LiveTest:
     def __init__(self) -> None:
         self.hub: ConnectionHub = a_hub(an_exchange())
         self.exchange = self.hub.exchange
-        self.exchange.engine.klines.relay_interval(MINUTE, 3)
+        self.exchange.engine.market.klines.relay_interval(MINUTE, 3)
         self.connection = ListConnection()
         self.hub.connect(STREAMS, self.connection)
         self.live = LiveMarket(self.hub, MINUTE)
@@ -98,7 +98,7 @@ def test_relayed_klines_are_returned_not_those_built_from_trades() -> None:
         ("102.00000000", False, START_MS + 4000),
         ("103.00000000", True, START_MS + 60_001),
     ]
-    (row,) = test.exchange.engine.klines.rows(MINUTE, None, None, 10)
+    (row,) = test.exchange.engine.market.klines.rows(MINUTE, None, None, 10)
     assert kline_row_json(row, MINUTE)[:7] == [
         START_MS,
         *("100.00000000", "120.00000000", "90.00000000", "103.00000000", "7.00000000"),
@@ -119,7 +119,7 @@ def test_relayed_klines_are_returned_not_those_built_from_trades() -> None:
 def test_pages_of_relayed_klines_follow_the_times_given(
     start: int | None, end: int | None, limit: int, minutes: list[int]
 ) -> None:
-    klines = LiveTest().exchange.engine.klines
+    klines = LiveTest().exchange.engine.market.klines
     for minute in (1, 2, 3, 4, 5, 2):  # the last one is older than the newest and is dropped
         klines.add_relayed(MINUTE, kline(minute, "100"))
     page = klines.rows(
@@ -134,7 +134,7 @@ def test_pages_of_relayed_klines_follow_the_times_given(
 def test_other_intervals_are_built_from_the_trades() -> None:
     test = LiveTest()
     test.live.on_trade(D("300"), D(1), Side.BUY, START_MS + 5)
-    (row,) = test.exchange.engine.klines.rows(Interval("5m"), None, None, 10)
+    (row,) = test.exchange.engine.market.klines.rows(Interval("5m"), None, None, 10)
     assert row.close == 300
 
 

@@ -55,7 +55,7 @@ def klines(call: MethodCall) -> Result:
     parameters.check_all_read()
     if interval.name not in INTERVALS:
         raise ExchangeError(-1120, "Invalid interval.")
-    bars = call.exchange.engine.klines.rows(interval, start_ms, end_ms, limit)
+    bars = call.exchange.engine.market.klines.rows(interval, start_ms, end_ms, limit)
     return [kline_row_json(bar, interval) for bar in bars]
 
 
@@ -93,7 +93,7 @@ def average_price(call: MethodCall) -> Result:
     engine = call.exchange.engine
     return {
         "mins": call.exchange.spec.average_minutes,
-        "price": format_amount(engine.average_price()),
+        "price": format_amount(engine.market.average_price()),
         "closeTime": engine.market_ms,
     }
 

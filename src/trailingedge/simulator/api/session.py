@@ -342,7 +342,7 @@ class ClientSession:
         )
 
 
-def to_frame(body: Mapping[str, object]) -> str:
+def to_frame(body: object) -> str:
     """`body` as the text of one frame."""
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
 

@@ -1,0 +1,78 @@
+"""Price statistics: what happened in a rolling window, as the ticker methods and streams tell it.
+
+Prices are those of the klines, widened by the accounts' own trades; volumes, ids and the number of trades are those of
+the trade tape and of the klines before the market's first tick, whose trades have no ids and are not counted.
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
+
+from trailingedge.model.market import ZERO
+from trailingedge.simulator.bars import BarStores
+
+PERCENT_STEP: Final = Decimal("0.001")
+
+
+@dataclass(frozen=True, slots=True)
+class PriceStatistics:
+    """The prices and volumes of the time from `open_ms` to `close_ms`. Ids are -1 if nothing was traded."""
+
+    open_ms: int
+    close_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    last: Decimal
+    previous_close: Decimal
+    volume: Decimal = ZERO
+    quote_volume: Decimal = ZERO
+    first_id: int = -1
+    last_id: int = -1
+
+    @property
+    def trade_count(self) -> int:
+        return self.last_id - self.first_id + 1 if self.first_id >= 0 else 0
+
+    @property
+    def change(self) -> Decimal:
+        return self.last - self.open
+
+    @property
+    def change_percent(self) -> Decimal:
+        return (100 * self.change / self.open).quantize(PERCENT_STEP, ROUND_HALF_UP)
+
+    @property
+    def average(self) -> Decimal:
+        """The volume-weighted price; zero if nothing was traded."""
+        return self.quote_volume / self.volume if self.volume else ZERO
+
+
+def window_statistics(
+    market: BarStores, accounts: BarStores, open_ms: int, close_ms: int, last: Decimal
+) -> PriceStatistics:
+    """Compute the statistics since `open_ms`, from the market's bars and the bars of trades that these lack.
+
+    `last` is the market's last price. Raises nothing: a window in which nothing happened is flat at the price before.
+    """
+    bar, extra = market.merged_from(open_ms), accounts.merged_from(open_ms)
+    previous = market.close_before(open_ms)
+    if bar is None or not bar.observed:
+        flat = last if previous is None else previous
+        opened, high, low, volume, quote_volume = flat, max(flat, last), min(flat, last), ZERO, ZERO
+    else:
+        opened, high, low, volume, quote_volume = bar.open, bar.high, bar.low, bar.volume, bar.quote_volume
+    ids = [(each.first_id, each.last_id) for each in (bar, extra) if each is not None and each.first_id >= 0]
+    return PriceStatistics(
+        open_ms=open_ms,
+        close_ms=close_ms,
+        open=opened,
+        high=high if extra is None else max(high, extra.high),
+        low=low if extra is None else min(low, extra.low),
+        last=last,
+        previous_close=opened if previous is None else previous,
+        volume=volume + (ZERO if extra is None else extra.volume),
+        quote_volume=quote_volume + (ZERO if extra is None else extra.quote_volume),
+        first_id=min((first for first, _ in ids), default=-1),
+        last_id=max((newest for _, newest in ids), default=-1),
+    )
