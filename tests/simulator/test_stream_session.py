@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.simulator.exchange_builders import ApiClient, a_client, a_hub, tick
 
+from trailingedge.simulator.connection_hub import NotServed
 from trailingedge.simulator.klines import Interval
 from trailingedge.simulator.market_streams import kline_interval
 from trailingedge.simulator.stream_session import StreamSession
@@ -87,6 +88,18 @@ def test_an_unknown_stream_is_accepted_and_silent() -> None:
         "id": None,
     }
     assert received(client) == []
+
+
+@pytest.mark.parametrize("name", ["ethfdusd@blockTrade", "btcusdt@referencePrice"])
+def test_a_stream_that_is_not_offered_is_refused(name: str) -> None:
+    client = listener()
+    answer = reply(client, {"method": "SUBSCRIBE", "params": [TOP, name], "id": 7})
+    assert answer == {"code": 2, "msg": f"Invalid request: stream {name} is not offered", "id": 7}
+    assert reply(client, {"method": "LIST_SUBSCRIPTIONS", "id": 8})["result"] == []
+    for url in (f"/ws/{name}", f"/stream?streams={TOP}/{name}"):
+        with pytest.raises(NotServed, match=f"stream {name} is not offered") as refused:
+            listener(url)
+        assert refused.value.status == 404
 
 
 def test_the_combined_form_is_a_property() -> None:

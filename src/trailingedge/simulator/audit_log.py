@@ -26,7 +26,7 @@ class AuditEntry:
 
     unix_ms: int  # wall clock
     market_ms: int  # market time, which runs at another speed
-    # "request", "answered", "placed", "filled", "finished", "refused", "cancelled by another" or "moved"
+    # "request", "answered", "placed", "amended", "filled", "finished", "refused", "cancelled by another" or "moved"
     what: str
     account: str
     details: str
@@ -147,6 +147,11 @@ class AuditLog:
         self._append(
             AuditEntry(unix_ms, market_ms, what, order.account, f"{describe_order(order)} {order.status.value}")
         )
+
+    def record_amendment(self, unix_ms: int, market_ms: int, order: SimOrder, before: Decimal) -> None:
+        """Record that an order's quantity was reduced from `before`."""
+        details = f"{describe_order(order)}, before {before}"
+        self._append(AuditEntry(unix_ms, market_ms, "amended", order.account, details))
 
     def record_transfer(self, unix_ms: int, market_ms: int, account: str, asset: str, amount: Decimal) -> None:
         """Record a deposit, or with a negative `amount` a withdrawal."""

@@ -27,9 +27,10 @@ from trailingedge.simulator.engine import TRADING
 from trailingedge.simulator.errors import ExchangeError
 from trailingedge.simulator.faults import FaultInjector, Faults, FrameFaults, RequestFault
 from trailingedge.simulator.feeds.ticks import Tick
+from trailingedge.simulator.market_streams import is_missing_stream
 from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.payloads import ExchangeEvent, MarketEvent, UserEvent
-from trailingedge.simulator.stream_session import StreamSession
+from trailingedge.simulator.stream_session import StreamSession, named_streams
 
 API_PATH: Final = "/ws-api/v3"
 LIFETIME_S: Final = 24 * 3600.0  # Binance ends every connection after 24 hours
@@ -127,6 +128,9 @@ class ConnectionHub:
         """
         if not is_served(url):
             raise NotServed(f"nothing is served at {urlsplit(url).path}")
+        missing = [name for name in named_streams(url) if is_missing_stream(name)]
+        if missing:
+            raise NotServed(f"stream {missing[0]} is not offered")
         if self.refuses_connections:
             raise NotServed("the server is away", 503)
         now_ms, weights = self.exchange.clock.unix_ms(), self.exchange.weight_limiter

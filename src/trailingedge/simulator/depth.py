@@ -20,6 +20,7 @@ class PublishedBook:
     def __init__(self) -> None:
         self.update_id = 0
         self.levels = BookLevels((), ())
+        self._diff_streams: list[DiffDepthStream] = []
 
     @property
     def is_open(self) -> bool:
@@ -38,9 +39,17 @@ class PublishedBook:
         before = self.levels
         if levels == before:
             return False
+        for stream in self._diff_streams:
+            stream.note_change(before, levels)
         self.levels = levels
         self.update_id += 1
         return before.bids[:1] != levels.bids[:1] or before.asks[:1] != levels.asks[:1]
+
+    def open_diff_stream(self, symbol: str) -> "DiffDepthStream":
+        """Begin to collect the changes of the book for a diff stream."""
+        stream = DiffDepthStream(self, symbol)
+        self._diff_streams.append(stream)
+        return stream
 
     def snapshot_json(self, limit: int) -> Json:
         """The best `limit` levels of each side: the reply to `depth`, and the event of a partial depth stream."""
@@ -52,35 +61,42 @@ class PublishedBook:
 
 
 class DiffDepthStream:
-    """The changes of the book since the stream's last event, or since it was first subscribed to."""
+    """The changes of the book since the stream's last event, or since it was first subscribed to.
+
+    A level that appeared and went within that time is told, too: a snapshot taken in between has it.
+    """
 
     def __init__(self, book: PublishedBook, symbol: str) -> None:
         self._book = book
         self._symbol = symbol
         self._update_id = book.update_id
-        self._levels = book.levels
+        self._changed_bids: set[Decimal] = set()
+        self._changed_asks: set[Decimal] = set()
+
+    def note_change(self, before: BookLevels, after: BookLevels) -> None:
+        """Remember which levels an update of the book changes."""
+        self._changed_bids.update(price for price, _ in set(before.bids) ^ set(after.bids))
+        self._changed_asks.update(price for price, _ in set(before.asks) ^ set(after.asks))
 
     def event(self, event_ms: int) -> Json | None:
         """The next `depthUpdate`; None if the book has not changed. A level that is gone has quantity zero."""
-        before, after, first_id = self._levels, self._book.levels, self._update_id + 1
-        if self._book.update_id < first_id:
+        first_id, self._update_id = self._update_id + 1, self._book.update_id
+        if self._update_id < first_id:
             return None
-        self._update_id, self._levels = self._book.update_id, after
+        bids, asks = dict(self._book.levels.bids), dict(self._book.levels.asks)
+        changed_bids = {price: bids.get(price, ZERO) for price in sorted(self._changed_bids, reverse=True)}
+        changed_asks = {price: asks.get(price, ZERO) for price in sorted(self._changed_asks)}
+        self._changed_bids.clear()
+        self._changed_asks.clear()
         return {
             "e": "depthUpdate",
             "E": event_ms,
             "s": self._symbol,
             "U": first_id,
             "u": self._update_id,
-            "b": _rows(_changes(dict(before.bids), dict(after.bids)), keep_zero=True),
-            "a": _rows(_changes(dict(before.asks), dict(after.asks)), keep_zero=True),
+            "b": _rows(changed_bids, keep_zero=True),
+            "a": _rows(changed_asks, keep_zero=True),
         }
-
-
-def _changes(before: dict[Decimal, Decimal], after: dict[Decimal, Decimal]) -> dict[Decimal, Decimal]:
-    """The new quantities of the levels that differ: first those that stand, then those that are gone."""
-    standing = {price: quantity for price, quantity in after.items() if before.get(price) != quantity}
-    return standing | {price: ZERO for price in before if price not in after}
 
 
 def _rows(levels: dict[Decimal, Decimal], keep_zero: bool = False) -> list[list[str]]:

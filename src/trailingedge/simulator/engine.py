@@ -55,16 +55,28 @@ from trailingedge.simulator.errors import (
     UNKNOWN_ORDER,
     WOULD_TAKE,
     WRONG_PHASE,
+    amend_rejected,
     cancel_rejected,
     filter_failure,
     order_rejected,
 )
 from trailingedge.simulator.exchange_spec import ExchangeSpec, format_amount
 from trailingedge.simulator.feeds.ticks import Tick
+from trailingedge.simulator.filters import check_new_quantity
 from trailingedge.simulator.klines import Interval, kline_event_json
 from trailingedge.simulator.market_data import MarketData
 from trailingedge.simulator.market_streams import MarketStreams
-from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, SimOrder, SimTrade, TimeInForce
+from trailingedge.simulator.order_amendment import check_amendment, find_order_to_amend
+from trailingedge.simulator.orders import (
+    Amendment,
+    AmendOrder,
+    CancelOrder,
+    NewOrder,
+    OrderType,
+    SimOrder,
+    SimTrade,
+    TimeInForce,
+)
 from trailingedge.simulator.payloads import (
     ExchangeEvent,
     Json,
@@ -215,6 +227,30 @@ class Engine:
         self._end_order(account, order, OrderStatus.CANCELED, manual=manual)
         self._publish_report(order, "CANCELED", cancel_id=cancel_id)
         return order, cancel_id
+
+    def amend_order(self, account: SimAccount, request: AmendOrder) -> tuple[SimOrder, Amendment]:
+        """Reduce an open order's quantity; its place in the queue stays. Raises ExchangeError.
+
+        An order that is filled to its new quantity or beyond has nothing left: it expires.
+        """
+        if not self.book.is_open or self.symbol_status not in {TRADING, CANCEL_ONLY}:
+            raise amend_rejected(MARKET_CLOSED)
+        order = find_order_to_amend(account, request)
+        check_new_quantity(self.spec, order.price, request.new_quantity)
+        check_amendment(self.spec, account, order, request)
+        before_id, before, locked = order.client_order_id, order.quantity, order.locked
+        order.client_order_id = request.new_client_order_id or account.generate_client_order_id()
+        order.quantity = max(request.new_quantity, order.filled)
+        order.updated_ms = self.market_ms
+        account.release_locked(self._sold_asset(order.side), locked - order.locked)
+        self.audit_log.record_amendment(self.clock.unix_ms(), self.market_ms, order, before)
+        execution_id = self._publish_report(order, "REPLACED", previous_id=before_id)
+        amendment = Amendment(execution_id, before_id, order.client_order_id, before, order.quantity, self.market_ms)
+        order.amendments = (*order.amendments, amendment)
+        if not order.remaining:
+            self._end_order(account, order, OrderStatus.EXPIRED, manual=order.is_manual)
+            self._publish_report(order, "EXPIRED")
+        return order, amendment
 
     def publish_rejection(self, account: SimAccount, request: NewOrder, text: str) -> None:
         """Publish the REJECTED execution report of a cancel-replace whose new order was rejected.
@@ -393,13 +429,27 @@ class Engine:
         self._changed_accounts[account.name] = account
 
     def _publish_report(
-        self, order: SimOrder, execution: str, cancel_id: str | None = None, extra: Json | None = None
-    ) -> None:
+        self,
+        order: SimOrder,
+        execution: str,
+        cancel_id: str | None = None,
+        previous_id: str = "",
+        extra: Json | None = None,
+    ) -> int:
+        """Publish an execution report without a fill. Returns its execution id."""
         self._mark_changed(self.accounts.get(order.account))
+        execution_id = next(self._execution_ids)
         report = execution_report(
-            order, self.spec.symbol, execution, next(self._execution_ids), self.market_ms, cancel_id=cancel_id
+            order,
+            self.spec.symbol,
+            execution,
+            execution_id,
+            self.market_ms,
+            cancel_id=cancel_id,
+            previous_id=previous_id,
         )
         self._events.append(UserEvent(order.account, report | (extra or {})))
+        return execution_id
 
     def _publish_positions(self) -> None:
         assets = (self.spec.base_asset, self.spec.quote_asset)

@@ -22,9 +22,14 @@ PEG_FORBIDDEN: Final = "Pegged orders are not supported for this symbol."
 PEG_LIQUIDITY: Final = "Order book liquidity is too low for this pegged order."
 BAD_KEY: Final = "Invalid API-key, IP, or permissions for action."
 
+AMEND_FORBIDDEN: Final = "Order amend is not supported for this symbol."
+AMEND_INCREASE: Final = "Order amend (quantity increase) is not supported."
+AMEND_NO_CHANGE: Final = "The requested action would change no state; rejecting"
+
 FILTER_CODE: Final = -1013
 REJECTED_CODE: Final = -2010
 CANCEL_REJECTED_CODE: Final = -2011
+AMEND_REJECTED_CODE: Final = -2038
 
 
 class ExchangeError(RequestRefused):
@@ -51,6 +56,16 @@ def order_rejected(text: str) -> ExchangeError:
 def cancel_rejected(text: str) -> ExchangeError:
     """Return the error of a rejected cancel (−2011): no such open order, or the request's restriction forbids it."""
     return ExchangeError(CANCEL_REJECTED_CODE, text)
+
+
+def amend_rejected(text: str) -> ExchangeError:
+    """Return the error with which the matching engine rejects an amendment (−2038); the order stays as it was."""
+    return ExchangeError(AMEND_REJECTED_CODE, text)
+
+
+def wrong_client_order_id() -> ExchangeError:
+    """Return the error of a request whose two ids name different orders."""
+    return ExchangeError(-2039, "Client order ID is not correct for this order ID.")
 
 
 def filter_failure(name: str, code: int = FILTER_CODE) -> ExchangeError:

@@ -42,6 +42,8 @@ class ExchangeSpec:
     ask_multiplier_down: Decimal | None = None
     ask_multiplier_up: Decimal | None = None
     pegs_allowed: bool = True
+    amends_allowed: bool = True
+    max_amends: int = 10  # of one order
     average_minutes: int = 5
     max_open_orders: int = 200
     maker_fee: Decimal = Decimal(0)
@@ -150,7 +152,7 @@ class ExchangeSpec:
             "quoteOrderQtyMarketAllowed": True,
             "allowTrailingStop": False,
             "cancelReplaceAllowed": True,
-            "amendAllowed": False,
+            "amendAllowed": self.amends_allowed,
             "pegInstructionsAllowed": self.pegs_allowed,
             "isSpotTradingAllowed": True,
             "isMarginTradingAllowed": False,
@@ -215,7 +217,7 @@ class ExchangeSpec:
             {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": self.max_open_orders},
             {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20},
             {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
-            {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": 10},
+            {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": self.max_amends},
         ]
 
 

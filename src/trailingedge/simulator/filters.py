@@ -30,6 +30,13 @@ def check_filters(spec: ExchangeSpec, request: NewOrder, price: Decimal, quantit
         raise filter_failure("NOTIONAL")
 
 
+def check_new_quantity(spec: ExchangeSpec, price: Decimal, quantity: Decimal) -> None:
+    """Raise ExchangeError for the first filter that an order at `price` fails with its new, smaller quantity."""
+    check_lot(spec, quantity)
+    if price * quantity < spec.min_notional:
+        raise filter_failure("NOTIONAL")
+
+
 def check_price(spec: ExchangeSpec, side: Side, price: Decimal, average: Decimal) -> None:
     """Check a price: grid, range, and distance from the average. Raises ExchangeError."""
     if not spec.min_price <= price <= spec.max_price or price % spec.tick_size:

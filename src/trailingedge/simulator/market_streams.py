@@ -11,7 +11,6 @@ from functools import partial
 from typing import Final
 
 from trailingedge.core.time_units import DAY_MS, HOUR_MS, SECOND_MS
-from trailingedge.simulator.depth import DiffDepthStream
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.klines import INTERVALS, Interval, KlineFeed, kline_event_json
 from trailingedge.simulator.market_data import MarketData
@@ -149,7 +148,7 @@ class MarketStreams:
     def _depth_builder(self, levels: str | None) -> Build:
         book = self._market.book
         if levels is None:
-            return DiffDepthStream(book, self._spec.symbol).event
+            return book.open_diff_stream(self._spec.symbol).event
         return lambda _: book.snapshot_json(int(levels)) if book.is_open else None
 
     def _mini_statistics(self, market_ms: int) -> Json:

@@ -15,8 +15,7 @@ After that the cancel and the placement succeed or fail separately. The cancel a
 report come first.
 If the cancel fails, STOP_ON_FAILURE does not try the placement and ALLOW_FAILURE does.
 
-Not modelled: order lists, stop and iceberg orders, amendments, depth streams, microseconds. The trade stream has
-the market's trades only, not those of the accounts.
+Not modelled: order lists, stop and iceberg orders, microseconds.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,7 +35,7 @@ from trailingedge.simulator.errors import PEG_FORBIDDEN, ExchangeError, order_re
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.filters import check_filters
 from trailingedge.simulator.keys import KeyRing
-from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, SimOrder, SimTrade
+from trailingedge.simulator.orders import Amendment, AmendOrder, CancelOrder, NewOrder, OrderType, SimOrder, SimTrade
 from trailingedge.simulator.rate_limits import RequestWeightLimiter
 
 OWNER: Final = "owner"  # the account that exists from the start
@@ -154,6 +153,12 @@ class Exchange:
         cancelled = self.engine.cancel_order(account, target)
         self.engine.publish_changes()
         return cancelled
+
+    def amend(self, account: SimAccount, request: AmendOrder) -> tuple[SimOrder, Amendment]:
+        """Reduce an order's quantity. Returns the order and the amendment. Raises ExchangeError."""
+        amended = self.engine.amend_order(account, request)
+        self.engine.publish_changes()
+        return amended
 
     def cancel_all(self, account: SimAccount) -> list[tuple[SimOrder, str]]:
         """Cancel all open orders of the account, oldest first, manual ones included (as `openOrders.cancelAll`)."""

@@ -77,6 +77,28 @@ class CancelOrder:
     restriction: CancelRestriction | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AmendOrder:
+    """The parameters of an amendment. The order is named by either of its two ids or by both."""
+
+    new_quantity: Decimal
+    order_id: int | None = None
+    orig_client_order_id: str | None = None
+    new_client_order_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """One amendment of an order: what it changed, and the id of its execution report."""
+
+    execution_id: int
+    orig_client_order_id: str
+    new_client_order_id: str
+    orig_quantity: Decimal
+    new_quantity: Decimal
+    time_ms: int
+
+
 @dataclass(slots=True, eq=False)
 class SimOrder:
     """One order of one account, from its acceptance on.
@@ -102,6 +124,7 @@ class SimOrder:
     expiry_reason: str | None = None
     # Zero until the order rests; the book sets it when it joins the queue.
     queue_ahead: Decimal | None = ZERO
+    amendments: tuple[Amendment, ...] = ()  # oldest first
 
     @property
     def side(self) -> Side:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from trailingedge.model.market import ZERO, Balance, BookTop, OrderStatus
 from trailingedge.simulator.errors import INSUFFICIENT_BALANCE, WOULD_TAKE
 from trailingedge.simulator.exchange_spec import SELF_TRADE_MODE, format_amount
-from trailingedge.simulator.orders import NewOrder, OrderType, SimOrder, SimTrade
+from trailingedge.simulator.orders import Amendment, NewOrder, OrderType, SimOrder, SimTrade
 
 Json = dict[str, object]
 
@@ -111,6 +111,49 @@ def order_json(order: SimOrder, symbol: str) -> Json:
     )
 
 
+def amended_json(order: SimOrder, amendment: Amendment, symbol: str) -> Json:
+    """The reply to an amendment. Unlike other replies it says `qty`, and spells `cumulativeQuoteQty` with one m."""
+    request = order.request
+    amended: Json = {
+        "symbol": symbol,
+        "orderId": order.order_id,
+        "orderListId": -1,
+        "origClientOrderId": amendment.orig_client_order_id,
+        "clientOrderId": order.client_order_id,
+        "price": format_amount(request.price or ZERO),
+        "qty": format_amount(order.quantity),
+        "executedQty": format_amount(order.filled),
+        "preventedQty": format_amount(ZERO),
+        "quoteOrderQty": format_amount(request.quote_quantity or ZERO),
+        "cumulativeQuoteQty": format_amount(order.filled_quote),
+        "status": order.status.value,
+        "timeInForce": request.time_in_force.value,
+        "type": request.type.value,
+        "side": request.side.value,
+        "workingTime": order.working_ms,
+        "selfTradePreventionMode": SELF_TRADE_MODE,
+    }
+    return {
+        "transactTime": order.updated_ms,
+        "executionId": amendment.execution_id,
+        "amendedOrder": amended | optional_fields(order),
+    }
+
+
+def amendment_json(order: SimOrder, amendment: Amendment, symbol: str) -> Json:
+    """An amendment as a row of `order.amendments`."""
+    return {
+        "symbol": symbol,
+        "orderId": order.order_id,
+        "executionId": amendment.execution_id,
+        "origClientOrderId": amendment.orig_client_order_id,
+        "newClientOrderId": amendment.new_client_order_id,
+        "origQty": format_amount(amendment.orig_quantity),
+        "newQty": format_amount(amendment.new_quantity),
+        "time": amendment.time_ms,
+    }
+
+
 def amounts_json(order: SimOrder) -> Json:
     """The amounts and the status of an order, in every reply but ACK. (`cummulative` is Binance's spelling.)"""
     request = order.request
@@ -164,11 +207,19 @@ def my_trade_json(trade: SimTrade, symbol: str) -> Json:
 
 
 def execution_report(
-    order: SimOrder, symbol: str, execution: str, execution_id: int, event_ms: int, *, cancel_id: str | None = None
+    order: SimOrder,
+    symbol: str,
+    execution: str,
+    execution_id: int,
+    event_ms: int,
+    *,
+    cancel_id: str | None = None,
+    previous_id: str = "",
 ) -> Json:
     """An `executionReport` without a fill.
 
-    In a CANCELED report "c" is the cancel's client order id and "C" the order's own, as on the real exchange.
+    In a CANCELED report "c" is the cancel's client order id and "C" the order's own, as on the real exchange. In a
+    REPLACED report, "c" is the order's new client order id and "C" the one that it had: `previous_id`.
     """
     request = order.request
     # "w" says whether the order is on the book; a MARKET order never is.
@@ -188,7 +239,7 @@ def execution_report(
         "P": format_amount(ZERO),
         "F": format_amount(ZERO),
         "g": -1,
-        "C": "" if cancel_id is None else order.client_order_id,
+        "C": previous_id if cancel_id is None else order.client_order_id,
         "x": execution,
         "X": order.status.value,
         "r": "NONE",

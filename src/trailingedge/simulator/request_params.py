@@ -187,6 +187,13 @@ class RequestParameters:
             raise invalid_parameter("limit")
         return min(value, most)
 
+    def symbol_count(self) -> int | None:
+        """How many symbols the request names, by `symbol` or `symbols`; None if it names none."""
+        several = self._sent.get("symbols")
+        if isinstance(several, list):
+            return len(several)
+        return 1 if "symbol" in self._sent else None
+
     def text_list(self, name: str) -> list[str] | None:
         """Read a list of texts, which must not be empty."""
         self._read.add(name)

@@ -11,10 +11,21 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from trailingedge.simulator.api.session import ApiResponse, CloseConnection, to_frame
+from trailingedge.simulator.market_streams import is_missing_stream
 from trailingedge.simulator.payloads import Json, MarketEvent
 
 MESSAGES_PER_SECOND: Final = 5
 MAX_STREAMS: Final = 1024
+
+
+def named_streams(url: str) -> list[str]:
+    """Return the names of the streams in a URL: in the path after `/ws/`, or in `streams` after `/stream`."""
+    address = urlsplit(url)
+    if address.path.rstrip("/") == "/stream":
+        named = "/".join(parse_qs(address.query).get("streams", []))
+    else:
+        named = address.path.removeprefix("/ws").strip("/")
+    return [name for name in named.split("/") if name]
 
 
 class StreamSession:
@@ -31,11 +42,7 @@ class StreamSession:
         self._streams: dict[str, None] = {}  # in the order of their subscription
         # A sliding second, as documented ("5 incoming messages per second"), unlike the fixed windows of the API.
         self._message_times_ms: deque[int] = deque(maxlen=MESSAGES_PER_SECOND)
-        if self._combined:
-            named = "/".join(parse_qs(address.query).get("streams", []))
-        else:
-            named = address.path.removeprefix("/ws").strip("/")
-        self._subscribe(name for name in named.split("/") if name)
+        self._subscribe(named_streams(url))
 
     def on_message(self, text: str, now_ms: int) -> ApiResponse:
         """Return the reply to a control message that arrives at wall-clock time `now_ms`.
@@ -94,6 +101,9 @@ class StreamSession:
         if method == "SUBSCRIBE":
             if len(self._streams) + len(names) > MAX_STREAMS:
                 return _invalid("too many streams", request_id)
+            missing = [name for name in names if is_missing_stream(name)]
+            if missing:
+                return _invalid(f"stream {missing[0]} is not offered", request_id)
             self._subscribe(names)
         else:
             for name in names:
@@ -119,7 +129,10 @@ class StreamSession:
         return {"result": self._combined, "id": request_id}
 
     def _subscribe(self, names: Iterable[str]) -> None:
-        """Subscribe to streams. As on the real exchange, an unknown name is accepted and never delivers anything."""
+        """Subscribe to streams. As on the real exchange, an unknown name is accepted and never delivers anything.
+
+        Names of streams that only the real exchange has do not get here: they are refused.
+        """
         for name in names:
             self._streams[name] = None
             self._on_subscribe(name)

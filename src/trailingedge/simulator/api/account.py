@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.simulator.api.method_types import AccountMethod, RequestWeight, Result, SignedCall
-from trailingedge.simulator.errors import ExchangeError, bad_combination, missing_parameter
+from trailingedge.simulator.errors import ExchangeError, bad_combination, missing_parameter, wrong_client_order_id
 from trailingedge.simulator.exchange_spec import format_amount
 from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.payloads import Json, my_trade_json, order_json
@@ -91,7 +91,7 @@ def order_status(call: SignedCall) -> Result:
     if order is None:
         raise ExchangeError(-2013, "Order does not exist.")
     if client_order_id not in {None, order.client_order_id}:
-        raise ExchangeError(-2039, "Client order ID is not correct for this order ID.")
+        raise wrong_client_order_id()
     return order_json(order, symbol)
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.simulator.api.method_types import MarketMethod, MethodCall, RequestWeight, Result
+from trailingedge.simulator.engine import BREAK, HALT, TRADING
 from trailingedge.simulator.errors import ExchangeError, bad_combination, invalid_parameter, invalid_symbol
 from trailingedge.simulator.exchange_spec import format_amount
 from trailingedge.simulator.klines import INTERVALS, Interval, kline_row_json
@@ -26,7 +27,7 @@ def server_time(call: MethodCall) -> Result:
 
 
 def exchange_info(call: MethodCall) -> Result:
-    symbols = _symbols(call)
+    symbols = named_symbols(call)
     call.parameters.text_list("permissions")
     call.parameters.flag("showPermissionSets")
     status = call.parameters.text("symbolStatus")
@@ -48,7 +49,7 @@ def exchange_info(call: MethodCall) -> Result:
 def klines(call: MethodCall) -> Result:
     parameters = call.parameters
     call.symbol()
-    interval = Interval(parameters.required_text("interval"), _zone_ms(parameters.text("timeZone") or "0"))
+    interval = Interval(parameters.required_text("interval"), zone_ms(parameters.text("timeZone") or "0"))
     start_ms = parameters.market_time_ms("startTime", call.latest_ms)
     end_ms = parameters.market_time_ms("endTime", call.latest_ms)
     limit = parameters.limit(500)
@@ -60,10 +61,10 @@ def klines(call: MethodCall) -> Result:
 
 
 def book_ticker(call: MethodCall) -> Result:
-    symbols = _symbols(call)
+    symbols = named_symbols(call)
     call.parameters.text("symbolStatus")
     call.parameters.check_all_read()
-    _check_prices_known(call)
+    check_prices_known(call)
     top = call.exchange.engine.top()
     row: Json = {
         "symbol": call.exchange.spec.symbol,
@@ -76,10 +77,10 @@ def book_ticker(call: MethodCall) -> Result:
 
 
 def price_ticker(call: MethodCall) -> Result:
-    symbols = _symbols(call)
+    symbols = named_symbols(call)
     call.parameters.text("symbolStatus")
     call.parameters.check_all_read()
-    _check_prices_known(call)
+    check_prices_known(call)
     row: Json = {
         "symbol": call.exchange.spec.symbol,
         "price": format_amount(call.exchange.engine.book.tick.last_price),
@@ -94,17 +95,37 @@ def average_price(call: MethodCall) -> Result:
     return {
         "mins": call.exchange.spec.average_minutes,
         "price": format_amount(engine.market.average_price()),
-        "closeTime": engine.market_ms,
+        "closeTime": engine.market.last_trade_ms(engine.market_ms),
     }
 
 
-def _check_prices_known(call: MethodCall) -> None:
+def symbol_status(call: MethodCall) -> str | None:
+    """Read `symbolStatus`. Raises ExchangeError (−1122) for a value that is none."""
+    status = call.parameters.text("symbolStatus")
+    if status not in {None, TRADING, HALT, BREAK}:
+        raise ExchangeError(-1122, "Invalid symbolStatus.")
+    return status
+
+
+def is_listed(call: MethodCall, one: bool) -> bool:
+    """Whether our symbol has the status that the request asks for, if it asks for one.
+
+    Raises ExchangeError (−1220) if it has not and the request names it as its `one` symbol; from a list it is left out.
+    """
+    if symbol_status(call) in {None, call.exchange.engine.symbol_status}:
+        return True
+    if one:
+        raise ExchangeError(-1220, "The symbol's status does not match the requested symbolStatus.")
+    return False
+
+
+def check_prices_known(call: MethodCall) -> None:
     """Raise ExchangeError (−1001) while a live market's prices are not known."""
     if not call.exchange.engine.prices_known():
         raise ExchangeError(-1001, "Internal error; unable to process your request. Please try again.", status=500)
 
 
-def _symbols(call: MethodCall) -> str | None:
+def named_symbols(call: MethodCall) -> str | None:
     """Return how the request names our symbol: "one" (by `symbol`), "several" (by `symbols`) or None (not at all).
 
     The reply is an object for "one" and a list otherwise. Raises ExchangeError for any other symbol.
@@ -120,7 +141,7 @@ def _symbols(call: MethodCall) -> str | None:
     return None if named is None else "several" if one is None else "one"
 
 
-def _zone_ms(zone: str) -> int:
+def zone_ms(zone: str) -> int:
     """Convert a `timeZone` parameter such as "0", "-1:00", "05:45" or "+8" to milliseconds."""
     # Documented range: −12:00 to +14:00; hours alone, or hours and minutes.
     sign = -1 if zone.startswith("-") else 1

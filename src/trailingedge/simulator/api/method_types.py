@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from trailingedge.simulator.accounts import SimAccount
 from trailingedge.simulator.errors import invalid_symbol
@@ -47,6 +48,14 @@ class SignedCall(MethodCall):
         return self.account.as_of(self.now_ms - round(self.lag_s * 1000)) if self.lag_s else self.account
 
 
+class WeightRule(Protocol):
+    """Says what a request of a method costs."""
+
+    def for_parameters(self, parameters: RequestParameters) -> int:
+        """The weight of a request with these parameters."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RequestWeight:
     """The weight of a method: `alternative_weight` if a request has any of `alternative_parameters`, else `weight`."""
@@ -67,7 +76,7 @@ class MarketMethod:
     """Describes a method that needs no API key."""
 
     handler: Callable[[MethodCall], Result]
-    weight: RequestWeight
+    weight: WeightRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,12 @@ from typing import Final
 
 from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.simulator.api.account import ACCOUNT_METHODS
+from trailingedge.simulator.api.amendments import AMENDMENT_METHODS
+from trailingedge.simulator.api.book_and_trades import BOOK_AND_TRADE_METHODS
 from trailingedge.simulator.api.market import MARKET_METHODS
-from trailingedge.simulator.api.method_types import AccountMethod, MethodCall, SignedCall
+from trailingedge.simulator.api.method_types import AccountMethod, MarketMethod, MethodCall, SignedCall
 from trailingedge.simulator.api.orders import ORDER_METHODS
+from trailingedge.simulator.api.tickers import TICKER_METHODS
 from trailingedge.simulator.errors import ExchangeError, invalid_api_key, missing_parameter
 from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.payloads import Json, UserEvent
@@ -41,7 +44,8 @@ from trailingedge.simulator.request_params import (
     read_json,
 )
 
-METHODS: Final[Mapping[str, AccountMethod]] = {**ORDER_METHODS, **ACCOUNT_METHODS}
+METHODS: Final[Mapping[str, AccountMethod]] = {**ORDER_METHODS, **AMENDMENT_METHODS, **ACCOUNT_METHODS}
+PUBLIC_METHODS: Final[Mapping[str, MarketMethod]] = {**MARKET_METHODS, **BOOK_AND_TRADE_METHODS, **TICKER_METHODS}
 SESSION_WEIGHT: Final = 2
 CONNECT_WEIGHT: Final = 2
 MAX_MALFORMED_FRAMES: Final = 5  # then the connection is closed
@@ -195,8 +199,8 @@ class ClientSession:
     def _execute_public(self, request: ApiRequest, now_ms: int) -> tuple[object, tuple[str, ...]]:
         """Execute a market or session method. Returns its result, and the event frames that follow the reply."""
         spend = self._exchange.weight_limiter.charge
-        if request.method in MARKET_METHODS:
-            method = MARKET_METHODS[request.method]
+        if request.method in PUBLIC_METHODS:
+            method = PUBLIC_METHODS[request.method]
             spend(now_ms, method.weight.for_parameters(request.parameters))
             return method.handler(MethodCall(self._exchange, request.parameters, now_ms)), ()
         spend(now_ms, SESSION_WEIGHT)
