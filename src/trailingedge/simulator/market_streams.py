@@ -30,6 +30,8 @@ EIGHT_HOURS_MS: Final = 8 * HOUR_MS
 KLINE_STREAM: Final = re.compile(r"kline_(?P<interval>[^@]+)(?P<zone>@\+08:00)?")
 DEPTH_STREAM: Final = re.compile(r"depth(?P<levels>5|10|20)?(?:@(?P<speed_ms>100|1000)ms)?")
 WINDOW_STREAM: Final = re.compile(r"ticker_(?P<window>1h|4h|1d)")
+# Clients ask for the array of mini tickers with a pace, too, although the documentation names only one pace.
+ARRAY_STREAM: Final = re.compile(r"!(?P<name>miniTicker|ticker|ticker_1h|ticker_4h|ticker_1d)@arr(?:@[13]000ms)?")
 # Streams of the documentation that are not offered, of any symbol.
 MISSING_STREAM: Final = re.compile(r"[^!@]+@(?:blockTrade|referencePrice)")
 TIMES: Final = frozenset("ECO")  # the fields of a statistics event that change although nothing happened
@@ -75,8 +77,9 @@ class MarketStreams:
     def open(self, stream: str) -> None:
         """Start publishing a stream. Nothing happens if it is open already, or of an unknown name."""
         symbol, _, name = stream.partition("@")
-        if symbol.startswith("!") and name == "arr":
-            self._open_periodic(stream, symbol.removeprefix("!"), is_array=True)
+        array = ARRAY_STREAM.fullmatch(stream)
+        if array is not None:
+            self._open_periodic(stream, array["name"], is_array=True)
         elif symbol == self._spec.stream_prefix:
             interval = kline_interval(name)
             if interval is not None:

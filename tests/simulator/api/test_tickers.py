@@ -229,6 +229,11 @@ def test_the_streams_of_all_symbols_are_arrays_of_what_changed(name: str) -> Non
     assert [frame["stream"] for frame in client.connection.frames[2:]] == [f"ethfdusd@{name}"]
 
 
+def test_an_array_may_be_asked_for_with_a_pace() -> None:
+    (mini, *_) = frames_of("!miniTicker@arr@1000ms")
+    assert mini[0]["e"] == "24hrMiniTicker"
+
+
 def test_a_stream_and_the_method_tell_the_same() -> None:
     hub = a_hub()
     client, listener = a_client(hub), a_client(hub, "/ws/ethfdusd@ticker/ethfdusd@avgPrice")
