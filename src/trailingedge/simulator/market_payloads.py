@@ -6,10 +6,10 @@ from trailingedge.model.market import BookTop, Side
 from trailingedge.simulator.exchange_spec import format_amount
 from trailingedge.simulator.payloads import Json
 from trailingedge.simulator.price_statistics import PriceStatistics
-from trailingedge.simulator.trade_tape import AggregateTrade, PublicTrade
+from trailingedge.simulator.trade_tape import AggregateTrade, TapeTrade
 
 
-def trade_row(trade: PublicTrade) -> Json:
+def trade_row(trade: TapeTrade) -> Json:
     """A trade as `trades.recent` and `trades.historical` return it."""
     return {
         "id": trade.trade_id,
@@ -22,7 +22,7 @@ def trade_row(trade: PublicTrade) -> Json:
     }
 
 
-def trade_event(trade: PublicTrade, symbol: str) -> Json:
+def trade_event(trade: TapeTrade, symbol: str) -> Json:
     """A trade as the `trade` event of the stream."""
     return {
         "e": "trade",

@@ -20,7 +20,7 @@ MAX_AGGREGATES: Final = 10_000  # the newest aggregate trades are kept
 
 
 @dataclass(frozen=True, slots=True)
-class PublicTrade:
+class TapeTrade:
     """One trade as everybody sees it. `aggressor` is the side of its taker."""
 
     trade_id: int
@@ -39,7 +39,7 @@ class AggregateTrade:
     """The trades of one taker order at one time and price; their ids follow each other."""
 
     aggregate_id: int
-    trades: tuple[PublicTrade, ...]
+    trades: tuple[TapeTrade, ...]
 
     @property
     def time_ms(self) -> int:
@@ -60,7 +60,7 @@ class TradeTape:
         self._aggregate_ids = count(1)
 
     @property
-    def last_trade(self) -> PublicTrade | None:
+    def last_trade(self) -> TapeTrade | None:
         """The newest trade; None before the first."""
         return self.aggregates[-1].trades[-1] if self.aggregates else None
 
@@ -71,9 +71,7 @@ class TradeTape:
 
         `beyond_market` is the part of their volume that the klines lack.
         """
-        trades = tuple(
-            PublicTrade(next(self._trade_ids), price, quantity, time_ms, aggressor) for quantity in quantities
-        )
+        trades = tuple(TapeTrade(next(self._trade_ids), price, quantity, time_ms, aggressor) for quantity in quantities)
         aggregate = AggregateTrade(next(self._aggregate_ids), trades)
         self.aggregates.append(aggregate)
         if beyond_market:
@@ -90,10 +88,10 @@ class TradeTape:
             newest.append(aggregate)
         return newest[::-1]
 
-    def trades(self, from_id: int | None, limit: int) -> Sequence[PublicTrade]:
+    def trades(self, from_id: int | None, limit: int) -> Sequence[TapeTrade]:
         """The oldest `limit` trades from `from_id` on, or without it the newest `limit`; oldest first."""
         if from_id is None:
-            newest: list[PublicTrade] = []
+            newest: list[TapeTrade] = []
             for aggregate in reversed(self.aggregates):
                 newest.extend(reversed(aggregate.trades))
                 if len(newest) >= limit:
