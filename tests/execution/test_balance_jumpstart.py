@@ -34,6 +34,7 @@ class PaperAccount:
         self.on_place: Callable[[], None] = lambda: None
         self.on_cancel: Callable[[], None] = lambda: None
         self.asked_holds: dict[str, Decimal] = {}
+        self.asked_locked: dict[str, Decimal] = {}
 
     async def place(self, order: NewOrderRequest) -> OrderRecord:
         await self.clock.sleep(0.01)
@@ -56,8 +57,13 @@ class PaperAccount:
         return record(1)
 
     async def balances(self) -> AccountPosition:
-        held = self.held | self.asked_holds
-        return AccountPosition(tuple(Balance(asset, amount) for asset, amount in held.items() if amount), 2)
+        locked, held = self.asked_locked, self.held | self.asked_holds
+        balances = (
+            Balance(asset, amount - locked.get(asset, D(0)), locked.get(asset, D(0)))
+            for asset, amount in held.items()
+            if amount
+        )
+        return AccountPosition(tuple(balances), 2)
 
 
 class Bench:
@@ -102,19 +108,45 @@ def test_a_probe_buy_is_enough_where_there_is_cash() -> None:
     tell(story)
 
 
-def test_a_probe_sell_follows_where_the_buy_is_rejected() -> None:
+@pytest.mark.parametrize(
+    "quote", [pytest.param("0", id="no quote"), pytest.param("4.99", id="less quote than the smallest order")]
+)
+def test_where_only_base_is_held_no_buy_is_sent_that_must_be_rejected(quote: str) -> None:
     async def story(clock: VirtualClock) -> None:
-        bench = Bench(clock, quote="0")
+        bench = Bench(clock, quote=quote)
         assert (await bench.run()).pushed
         assert bench.told == [("placed", Side.SELL), ("cancelled", Side.SELL)]
+        (sent,) = bench.account.placed
+        assert (sent.side, sent.price) == (Side.SELL, D("2750.02"))  # 10 % above the ask, rounded away from it
 
     tell(story)
 
 
-def test_without_funds_for_either_the_account_is_asked() -> None:
+def test_funds_that_other_orders_lock_do_not_count() -> None:
+    async def story(clock: VirtualClock) -> None:
+        bench = Bench(clock)
+        bench.account.asked_locked = {"FDUSD": D("996")}
+        assert (await bench.run()).pushed
+        assert [sent.side for sent in bench.account.placed] == [Side.SELL]
+
+    tell(story)
+
+
+def test_the_other_side_is_tried_where_the_funds_went_before_the_order_came() -> None:
+    async def story(clock: VirtualClock) -> None:
+        bench = Bench(clock, quote="0")
+        bench.account.asked_holds = {"FDUSD": D(1000)}
+        assert (await bench.run()).pushed
+        assert [sent.side for sent in bench.account.placed] == [Side.BUY, Side.SELL]
+
+    tell(story)
+
+
+def test_without_funds_for_either_the_account_is_asked_and_no_order_sent() -> None:
     async def story(clock: VirtualClock) -> None:
         bench = Bench(clock, base="0", quote="2")
         assert await bench.run() == JumpstartResult(pushed=False, differs=())
+        assert bench.account.placed == []
         assert bench.snapshots.balances["FDUSD"].total == 2
         assert bench.snapshots.balances["ETH"].total == 0
 
@@ -154,7 +186,7 @@ def test_an_unanswered_placement_is_cancelled_all_the_same(silence: Exception) -
 
 def test_an_unanswered_placement_that_is_not_there_is_believed_only_once_it_cannot_come_any_more() -> None:
     async def story(clock: VirtualClock) -> None:
-        bench = Bench(clock, quote="0")
+        bench = Bench(clock)
 
         async def lost(order: NewOrderRequest) -> OrderRecord:
             bench.account.placed.append(order)

@@ -1,7 +1,9 @@
 """The jumpstart: makes the exchange push our balances before we trade.
 
 A probe order is placed and cancelled at once. Placing it moves funds from free to locked, so the user data stream
-pushes the balances. That proves the whole path from order to event before a real order needs it.
+pushes the balances. That proves the whole path from order to event before a real order needs it. The balances are read
+by request first: a probe is placed only on a side that has the funds for it. Where no side has them, the balances read
+are used.
 """
 
 import logging
@@ -11,7 +13,7 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock
-from trailingedge.execution.off_market_orders import ProbeAccount, ProbeOrder, ProbeOrders, probe_order
+from trailingedge.execution.off_market_orders import ProbeAccount, ProbeOrder, ProbeOrders, is_covered, probe_order
 from trailingedge.model.account_position import AccountPosition
 from trailingedge.model.client_order_ids import ClientOrderId
 from trailingedge.model.intent import ExitKind
@@ -68,16 +70,17 @@ class Jumpstart:
         return self._orders.maybe_open
 
     async def run(self, top: BookTop, number: int) -> JumpstartResult:
-        """Make the stream push the balances, and read them by request, too.
+        """Make the stream push the balances, and compare them with the balances read by request.
 
         Raises SessionLost, or OutcomeUnknown when a probe order may still be on the book.
         """
         await self.cancel_all()
-        # We do not know yet which asset we hold, so a probe on the wrong side is rejected for want of funds; the other
-        # side then works.
+        held = (await self._account.balances()).balances
         for offset, side in enumerate((Side.BUY, Side.SELL)):
             client_order_id = str(ClientOrderId(ExitKind.JUMPSTART, number + offset))
             probe = probe_order(side, top, self._rules)
+            if not is_covered(probe, held, self._rules):
+                continue
             breach = self._rules.failed_filter(probe.price, probe.quantity)
             if breach is not None:  # for example a maximum quantity below the minimum notional
                 logger.warning(

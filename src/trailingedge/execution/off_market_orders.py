@@ -5,14 +5,14 @@ any interruption we know which ones may still be on the book.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused
-from trailingedge.model.market import BookTop, OrderRecord, Side, SymbolRules, round_to_passive_tick
+from trailingedge.model.market import Balance, BookTop, OrderRecord, Side, SymbolRules, round_to_passive_tick
 from trailingedge.model.order_requests import NewOrderRequest
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,14 @@ def probe_order(side: Side, top: BookTop, rules: SymbolRules) -> ProbeOrder:
         price = round_to_passive_tick(min(bounds), Side.SELL, rules.tick_size)
     steps = (max(rules.min_quantity, rules.min_notional / price) / rules.step_size).to_integral_value(ROUND_CEILING)
     return ProbeOrder(side, price, max(steps, Decimal(1)) * rules.step_size)
+
+
+def is_covered(order: ProbeOrder, balances: Iterable[Balance], rules: SymbolRules) -> bool:
+    """Whether the free balances pay for `order`; if not, the exchange must reject it."""
+    selling = order.side is Side.SELL
+    asset = rules.base_asset if selling else rules.quote_asset
+    needed = order.quantity if selling else order.quantity * order.price
+    return any(balance.asset == asset and balance.free >= needed for balance in balances)
 
 
 @dataclass(slots=True)
@@ -121,7 +129,6 @@ class ProbeOrders:
             await self._account.place(NewOrderRequest(client_order_id, order.side, order.quantity, order.price))
         except RequestRefused as refused:
             del self._open[client_order_id]
-            # Usual where there are no funds for this side: the other one is tried next.
             logger.debug(
                 "probe order rejected side=%s client_order_id=%s: %s", order.side.value, client_order_id, refused
             )

@@ -19,16 +19,19 @@ def test_a_canary_may_be_tested_without_being_placed() -> None:
 
 
 def test_the_canary_sells_where_there_is_nothing_to_buy_with() -> None:
-    assert "SELL 0.0019 ETH" in run_online_checks()[0]["canary order"].text
+    found, exchange = run_online_checks()
+    assert "SELL 0.0019 ETH" in found["canary order"].text
+    assert exchange.audit_log.requests["order.place"] == 1  # no BUY that must be rejected
     assert "BUY 0.0023 ETH" in run_online_checks(balances=CASH)[0]["canary order"].text
 
 
 def test_without_funds_the_canary_fails_and_says_what_to_do() -> None:
-    found, _ = run_online_checks(balances={"ETH": D("0.0001")})
+    found, exchange = run_online_checks(balances={"ETH": D("0.0001")})
     assert found["funds"].status is CheckStatus.WARNING
     assert "too little for the smallest order" in found["funds"].text
     assert found["canary order"].status is CheckStatus.FAILED
     assert "see that the account has funds" in found["canary order"].remedy
+    assert exchange.audit_log.requests["order.place"] == 0
 
 
 @pytest.mark.parametrize("fate", ["lose_reply", "timeout_done", "late_reply"])

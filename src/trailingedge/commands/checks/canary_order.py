@@ -14,7 +14,7 @@ from typing import Final
 from trailingedge.commands.checks.result import CheckResult, failure, passed
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode, OutcomeUnknown, RequestRefused, SessionLost
-from trailingedge.execution.off_market_orders import ProbeOrder, ProbeOrders, probe_order
+from trailingedge.execution.off_market_orders import ProbeOrder, ProbeOrders, is_covered, probe_order
 from trailingedge.model.client_order_ids import ClientOrderId
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import BookTop, Side, SymbolRules
@@ -53,6 +53,7 @@ class CanaryOrder:
         self._server_clock = server_clock
         self._clock = clock
         self._recv_window_ms = recv_window_ms
+        self._account = account
         self._orders = ProbeOrders(account, clock, lambda _what, _own, _order: None, request_expires_s)
         self._reported = reported
 
@@ -73,14 +74,18 @@ class CanaryOrder:
         return passed(NAME, f"{self._shown(order)} would be accepted; {tested}")
 
     async def place(self, top: BookTop) -> CheckResult:
-        """Place a BUY and cancel it. If the BUY is rejected, do the same with a SELL.
+        """Place a BUY and cancel it; a SELL where there are not enough free funds to buy.
 
-        An account holds enough for one of the two. A lost connection becomes a failed result.
+        Raises as the account's queries do; a connection lost while the order is on its way becomes a failed result.
         """
-        # An account in either regime has funds for one of the two sides.
+        held = (await self._account.balances()).balances
         refusals = []
+        # An account in either regime has funds for one of the two sides.
         for side in (Side.BUY, Side.SELL):
             order = probe_order(side, top, self._rules)
+            if not is_covered(order, held, self._rules):
+                refusals.append(f"not enough free funds for {self._shown(order)}")
+                continue
             # Use the jumpstart's kind of id: a daemon knows from it that the order does not affect its state.
             own = str(ClientOrderId(ExitKind.JUMPSTART, self._server_clock.now_ms()))
             try:
