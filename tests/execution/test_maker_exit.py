@@ -207,8 +207,33 @@ def test_every_price_left_within_the_last_second_is_ours() -> None:
     assert harness.tick(1.6) == [Replace(3, 8, own(), SELL, D("100.01"), D("1"))]
     harness.reply(Accepted(record(8, "100.04", status=CANCELED)), Accepted(record(9, "100.01")))
     for stale_ask in ("100.09", "100.04"):
-        harness.book = top("99.90", stale_ask)
+        harness.book = top("99.90", stale_ask, ask_quantity="1")
         assert harness.tick(1.7) == []
+
+
+def test_a_market_that_comes_back_with_more_than_our_rest_is_followed_at_once() -> None:
+    harness = replacing()
+    harness.reply(Accepted(record(7, status=CANCELED)), Accepted(record(8, "100.04")))
+    harness.book = top("99.90", "100.09", ask_quantity="1.0001")
+    assert harness.tick(1.6) == [Replace(3, 8, own(), SELL, D("100.08"), D("1"))]
+
+
+def test_the_rest_of_a_part_filled_order_is_what_a_late_frame_may_show_of_it() -> None:
+    harness = partially_filled("0.4")
+    harness.book = LOWER
+    harness.tick(2.0)
+    harness.reply(Accepted(record(7, filled="0.4", status=CANCELED)))
+    harness.set_intent_funds("0.6")
+    harness.book = top("100.00", "100.09", ask_quantity="0.7")
+    assert harness.tick(2.1) == [Place(3, own(), SELL, D("100.08"), D("0.6"))]
+
+
+def test_an_order_that_filled_may_still_be_seen_with_what_it_had_before_its_last_fill() -> None:
+    harness = working()
+    harness.handle(report(7, filled="1", status=FILLED))
+    harness.set_intent_funds("0.5")
+    harness.book = top("100.00", "100.09", ask_quantity="1")
+    assert harness.tick(0.5) == [Place(2, own(), SELL, D("100.09"), D("0.5"))]
 
 
 def test_our_own_quantity_as_placed_explains_a_frame_older_than_our_fill() -> None:
@@ -221,7 +246,7 @@ def test_a_first_order_after_a_cancel_joins_the_price_it_left() -> None:
     harness = pending_cancel()
     harness.reply(Accepted(record(7, status=CANCELED)))
     harness.intent = order_intent()
-    harness.book = top("100.00", "100.09")
+    harness.book = top("100.00", "100.09", ask_quantity="1")
     assert harness.tick(1.6) == [Place(3, own(), SELL, D("100.09"), D("1"))]
 
 

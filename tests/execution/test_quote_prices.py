@@ -114,6 +114,22 @@ def test_a_reaction_is_what_the_tick_would_have_sent(
     assert by_the_beat == ([] if sent is None else [sent]) or (sent is None and stop_begins)
 
 
+@pytest.mark.parametrize(
+    ("ask_quantity", "price"),
+    [pytest.param("1", None, id="no more than we had there"), pytest.param("1.0001", "100.03", id="more: others")],
+)
+def test_a_price_that_we_left_is_followed_without_a_tick_where_others_are_there(
+    ask_quantity: str, price: str | None
+) -> None:
+    bench = resting(Bench())
+    for number, ask in enumerate(("100.05", "100.03")):
+        moved = react(bench, top("99.90", ask))
+        assert moved is not None
+        carry_out(bench, moved, 8 + number)  # the second one left 100.04
+    command = react(bench, top("99.90", "100.04", ask_quantity=ask_quantity))
+    assert (None if command is None else command.price) == (None if price is None else D(price))
+
+
 def test_a_price_at_which_a_stop_begins_takes_a_tick() -> None:
     bench = resting(Bench())
     assert react(bench, top("95.00", "95.10")) is None

@@ -53,8 +53,8 @@ def test_each_pricing_has_its_place_in_the_book(pricing: Pricing, side: Side, bo
 def test_no_order_ever_takes_and_each_sits_on_the_tick(
     data: st.DataObject, pricing: Pricing, side: Side, book: BookTop
 ) -> None:
-    left = data.draw(st.sets(near(book), max_size=3))
-    price = resting_price(pricing, side, book, TICK, own=None, left_prices=left)
+    left = [RestingOrder(price, D(5)) for price in data.draw(st.sets(near(book), max_size=3))]
+    price = resting_price(pricing, side, book, TICK, own=None, left_orders=left)
     assert price % TICK == 0
     assert price < book.ask if side is Side.BUY else price > book.bid
 
@@ -85,22 +85,49 @@ def test_a_book_off_the_tick_is_answered_on_the_tick_and_behind(pricing: Pricing
     assert price < book.ask if side is Side.BUY else price > book.bid
 
 
+def resting(price: str, quantity: str) -> RestingOrder:
+    return RestingOrder(D(price), D(quantity))
+
+
 @pytest.mark.parametrize(
     ("own", "left", "price"),
     [
-        pytest.param(RestingOrder(D("100.10"), D("5")), (), "100.10", id="the best is all ours"),
-        pytest.param(RestingOrder(D("100.10"), D("9")), (), "100.10", id="the frame came after a fill of ours"),
-        pytest.param(RestingOrder(D("100.10"), D("2")), (), "100.09", id="others joined us"),
-        pytest.param(RestingOrder(D("100.12"), D("2")), (), "100.09", id="others outbid us"),
-        pytest.param(RestingOrder(D("100.07"), D("2")), (D("100.10"),), "100.07", id="the frame shows where we were"),
+        pytest.param(resting("100.10", "5"), (), "100.10", id="the best is all ours"),
+        pytest.param(resting("100.10", "9"), (), "100.10", id="the frame came after a fill of ours"),
+        pytest.param(resting("100.10", "2"), (), "100.09", id="others joined us"),
+        pytest.param(resting("100.12", "2"), (), "100.09", id="others outbid us"),
+        pytest.param(resting("100.07", "5"), (resting("100.10", "5"),), "100.07", id="the frame shows where we were"),
+        pytest.param(resting("100.07", "5"), (resting("100.10", "9"),), "100.07", id="and a part of what we had there"),
         pytest.param(
-            RestingOrder(D("100.07"), D("2")), (D("100.20"), D("100.10")), "100.07", id="where we were two moves ago"
+            resting("100.07", "5"),
+            (resting("100.20", "5"), resting("100.10", "5")),
+            "100.07",
+            id="where we were two moves ago",
         ),
-        pytest.param(None, (D("100.10"),), "100.10", id="we have just gone from the best"),
-        pytest.param(None, (D("100.20"),), "100.09", id="we have just gone from elsewhere"),
+        pytest.param(None, (resting("100.10", "5"),), "100.10", id="we have just gone from the best"),
+        pytest.param(None, (resting("100.20", "5"),), "100.09", id="we have just gone from elsewhere"),
     ],
 )
-def test_we_never_outbid_ourselves(own: RestingOrder | None, left: tuple[Decimal, ...], price: str) -> None:
+def test_we_never_outbid_ourselves(own: RestingOrder | None, left: tuple[RestingOrder, ...], price: str) -> None:
+    assert resting_price(Pricing.IMPROVE, Side.SELL, WIDE, TICK, own, left) == D(price)
+
+
+@pytest.mark.parametrize(
+    ("own", "left", "price"),
+    [
+        pytest.param(resting("100.07", "4.9"), (resting("100.10", "4.9"),), "100.09", id="others are where we were"),
+        pytest.param(
+            resting("100.07", "4"),
+            (resting("100.10", "4"), resting("100.10", "3")),
+            "100.09",
+            id="where we were twice: the rests do not add up, for we had one order at a time",
+        ),
+        pytest.param(None, (resting("100.10", "4.9"),), "100.09", id="and we have just gone"),
+    ],
+)
+def test_more_than_our_rest_at_a_price_that_we_left_is_others(
+    own: RestingOrder | None, left: tuple[RestingOrder, ...], price: str
+) -> None:
     assert resting_price(Pricing.IMPROVE, Side.SELL, WIDE, TICK, own, left) == D(price)
 
 

@@ -215,7 +215,7 @@ class MakerExit:
             order.order_id,
             order.client_order_id,
             RestingOrder(order.price, order.quantity),
-            updates.left_prices_until(now_s),
+            updates.left_orders_until(now_s),
             self.rules,
             watches_stop=state.regime is Regime.BASE and intent.kind is not ExitKind.FLUSH,
             quantity=self._quantity(intent, order.price) if self._quantity_is_fixed(intent) else None,
@@ -397,7 +397,7 @@ class MakerExit:
         if order is not None and order.price is not None:
             own = RestingOrder(order.price, order.quantity)
         return resting_price(
-            intent.pricing, intent.side, top, self.rules.tick_size, own, self._updates.left_prices(now_s)
+            intent.pricing, intent.side, top, self.rules.tick_size, own, self._updates.left_orders(now_s)
         )
 
     def _pegged(self, intent: OrderIntent) -> bool:

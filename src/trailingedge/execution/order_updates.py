@@ -18,13 +18,13 @@ exchange cancels the old order before it tries the new one. If a cancel fails wi
 filled or was cancelled. Its execution report usually arrives within half a second, so the query waits that long.
 """
 
-from decimal import Decimal
 from typing import Final
 
 from trailingedge.execution.exit_order_set import ExitOrders
 from trailingedge.execution.order import Order, OrderState, OrderTrigger
 from trailingedge.execution.order_events import OrderEvent, OrderInDoubt, OrderRejected, UnknownOrderWithOurId
 from trailingedge.execution.pending_requests import PendingRequest, PendingRequests
+from trailingedge.execution.quote_prices import RestingOrder
 from trailingedge.execution.reject_policy import RejectBackoff
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import (
@@ -53,11 +53,11 @@ from trailingedge.reconciliation.exit_ledger import exit_id
 
 _QUERY_INTERVAL_S: Final = 1.0
 _REPORT_GRACE_S: Final = 0.5  # after "unknown order": the execution report is usually on the way
-_LEFT_PRICE_S: Final = 1.0  # market data may be this old: it still shows an order of ours that has left
+_LEFT_ORDER_S: Final = 1.0  # market data may be this old: it still shows an order of ours that has left
 
 
 class OrderUpdateHandler:
-    """Keeps the state of one exit: its orders, the prices that they left, the backoff, and the time of the next query.
+    """Keeps the state of one exit: its orders, those that have just left, the backoff, and the time of the next query.
 
     A request without a reply for `timeout_s` has timed out. A request older than `request_expires_s` can no longer be
     executed. `funds_changed_ms` is the exchange's time at which one of our orders last moved or freed funds.
@@ -82,26 +82,24 @@ class OrderUpdateHandler:
         self._timeout_s = timeout_s
         self._request_expires_s = request_expires_s
         self._query_at_s = float("-inf")
-        self._left_prices: list[tuple[Decimal, float]] = []
+        self._left_orders: list[tuple[RestingOrder, float]] = []  # each with the time until which it may be seen
 
     @property
     def idle(self) -> bool:
         """Whether no request is open and no order of ours is, or might be, on the book."""
         return self._requests.open is None and not self.orders.alive
 
-    def left_prices(self, now_s: float) -> frozenset[Decimal]:
-        """Return the prices that our orders have left within the last second.
+    def left_orders(self, now_s: float) -> list[RestingOrder]:
+        """Return our orders that have left the book within the last second.
 
-        Market data may still show one of them as the best price.
+        Market data may still show one of them at the best price.
         """
-        self._left_prices = [(price, left_s) for price, left_s in self._left_prices if now_s < left_s + _LEFT_PRICE_S]
-        return frozenset(price for price, _ in self._left_prices)
+        return [order for order, _ in self.left_orders_until(now_s)]
 
-    def left_prices_until(self, now_s: float) -> tuple[tuple[Decimal, float], ...]:
-        """Return what `left_prices` returns, each price with the time until which it counts."""
-        return tuple(
-            (price, left_s + _LEFT_PRICE_S) for price, left_s in self._left_prices if now_s < left_s + _LEFT_PRICE_S
-        )
+    def left_orders_until(self, now_s: float) -> tuple[tuple[RestingOrder, float], ...]:
+        """Return what `left_orders` returns, each order with the time until which it counts."""
+        self._left_orders = [(order, until_s) for order, until_s in self._left_orders if now_s < until_s]
+        return tuple(self._left_orders)
 
     def query_for(self, order: Order, now_s: float) -> OrderCommand | None:
         """Return the query that finds out the state of an UNKNOWN order; None while it is too early for another query.
@@ -328,7 +326,7 @@ class OrderUpdateHandler:
             self.funds_changed_ms = max(self.funds_changed_ms, record.time_ms)
 
     def _apply(self, order: Order, source: ExecutionReport | OrderRecord, now_s: float) -> None:
-        was_alive = order.alive
+        was_alive, rest = order.alive, order.remaining
         if isinstance(source, ExecutionReport):
             self.orders.apply(order, lambda: order.apply_report(source))
         else:
@@ -336,7 +334,7 @@ class OrderUpdateHandler:
         # Market data lags behind the account stream. For a second its best price may still be our own order that is
         # gone.
         if was_alive and not order.alive and order.price is not None:
-            self._left_prices.append((order.price, now_s))
+            self._left_orders.append((RestingOrder(order.price, rest), now_s + _LEFT_ORDER_S))
 
     def _mark_unknown(self, order: Order, reason: str, now_s: float) -> None:
         order.mark_unknown(now_s)

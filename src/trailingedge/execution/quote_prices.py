@@ -21,7 +21,11 @@ from trailingedge.strategy.hard_stop import is_breached
 
 @dataclass(frozen=True, slots=True)
 class RestingOrder:
-    """Our order on the book. `quantity` is as placed: market data may be older than a fill."""
+    """An order of ours as market data may show it.
+
+    A working order counts with its quantity as placed, because market data may be older than a fill. One that has left
+    counts with its rest before that.
+    """
 
     price: Decimal
     quantity: Decimal
@@ -33,12 +37,13 @@ def resting_price(
     top: BookTop,
     tick_size: Decimal,
     own: RestingOrder | None,
-    left_prices: Collection[Decimal] = (),
+    left_orders: Collection[RestingOrder] = (),
 ) -> Decimal:
     """Return the price at which a `side` order should rest: on a tick, without crossing the book.
 
-    `own` is our working order. `left_prices` are prices that our orders have just left. If market data still
-    shows one of them as the best price, that is our own old order, and we must not outbid it.
+    `own` is our working order. `left_orders` are orders of ours that have just left the book. If market data still
+    shows the price of one as the best price, with no more than its rest, that is our old order, and we must not outbid
+    it. A larger quantity is that of others.
     """
     step = tick_size if side is Side.BUY else -tick_size  # one tick towards the other side
     other_side = top.best(side.opposite)
@@ -46,11 +51,11 @@ def resting_price(
     # For an exit that must be quick: one tick from the other side, the most aggressive price that still rests.
     if pricing is Pricing.OPPOSITE:
         return nearest
-    best = top.best(side)
-    if own is not None and best == own.price and _quantity(top, side) <= own.quantity:
+    best, shown = top.best(side), _quantity(top, side)
+    if own is not None and best == own.price and shown <= own.quantity:
         return own.price  # no other order is at our price: with a better price we would only outbid ourselves
     # If we followed our own old price, our order would move back and forth between two ticks.
-    if best in left_prices:
+    if any(best == left.price and shown <= left.quantity for left in left_orders):
         return best if own is None else own.price
     if pricing is not Pricing.IMPROVE:
         return round_to_passive_tick(best, side, tick_size)
@@ -84,7 +89,7 @@ TargetQuote = tuple[Decimal, Decimal]
 class RequotePlan:
     """A resting order, and all inputs that decide its new price and quantity when the market price changes.
 
-    `left_prices` are earlier prices of our orders, each with the time until which market data may still show it.
+    `left_orders` have just left the book, each with the time until which market data may still show it.
     `watches_stop`: the plan gives no answer for a price beyond the hard stop, because the strategy must see that price.
     `quantity` is None if it depends on the price.
     """
@@ -94,7 +99,7 @@ class RequotePlan:
     order_id: int
     client_order_id: str
     resting: RestingOrder
-    left_prices: tuple[tuple[Decimal, float], ...]
+    left_orders: tuple[tuple[RestingOrder, float], ...]
     rules: SymbolRules
     watches_stop: bool
     quantity: Decimal | None  # where it is the same at any price
@@ -110,8 +115,8 @@ class RequotePlan:
         if self.watches_stop and is_breached(float(top.bid), self.decision.state.anchor, self.decision.stop_distance):
             return None
         intent, rules = self.intent, self.rules
-        left_prices = [price for price, until_s in self.left_prices if now_s < until_s]
-        price = resting_price(intent.pricing, intent.side, top, rules.tick_size, self.resting, left_prices)
+        left_orders = [order for order, until_s in self.left_orders if now_s < until_s]
+        price = resting_price(intent.pricing, intent.side, top, rules.tick_size, self.resting, left_orders)
         if price == self.resting.price:
             return None
         quantity = self.quantity or rules.affordable_quantity(intent.side, intent.funds, price)
