@@ -19,6 +19,7 @@ from trailingedge.execution.order import Order
 from trailingedge.live.exchange_client import ExchangeClient
 from trailingedge.live.node_components import NodeServices
 from trailingedge.live.startup import Startup
+from trailingedge.live.wake_up import wait_for_wake
 from trailingedge.model.market import ZERO, OrderRecord, Side
 from trailingedge.notifications import event_messages, order_messages
 from trailingedge.notifications.alert_sinks import Alerts
@@ -186,8 +187,7 @@ class Shutdown:
             if not core.maker_exit.idle:
                 with contextlib.suppress(TimeoutError):
                     async with within(self._clock, _POLL_S):
-                        await self._wake.wait()
-                self._wake.clear()
+                        await wait_for_wake(self._wake)
 
 
 def _of_another_instance(services: NodeServices) -> Callable[[OrderRecord], bool]:

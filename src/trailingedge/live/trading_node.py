@@ -31,6 +31,7 @@ from trailingedge.live.node_dependencies import InputGate, KeyCheck, Observer
 from trailingedge.live.slow_tick_monitor import SlowTickMonitor
 from trailingedge.live.startup import Startup, TradingTerms
 from trailingedge.live.stop_request import StopRequest
+from trailingedge.live.wake_up import wait_for_wake
 from trailingedge.model.market_state import MarketState
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.model.order_commands import Refresh
@@ -44,6 +45,8 @@ _LOGOUT_WITHIN_S: Final = 0.4
 _SAMPLE_EVERY_MS: Final = MINUTE_MS
 _CLOCK_GOOD_FOR_S: Final = 1800.0
 _JUST_AFTER_S: Final = 0.001
+_FOLLOW_UPS_AT_ONCE: Final = 20
+_SLOW_FOLLOW_UP_S: Final = 0.1
 _RULES_GOOD_FOR_S: Final = 60.0  # while the symbol does not trade
 
 
@@ -107,6 +110,8 @@ class TradingNode:
         self._ws_api_url = ws_api_url
         self._wake_every_s = wake_every_s
         self._sampled_ms = 0
+        self._follow_ups = 0  # ticks in a row that asked for another one
+        self._slow_follow_up: TimerHandle | None = None
         self._stop_confirmation: TimerHandle | None = None
 
     @property
@@ -208,7 +213,7 @@ class TradingNode:
         market_state.set_account_proven(proven=True)
         # Run ticks until trading begins: without the balances the core cannot judge the account and sends no orders.
         while not self._commands.trading:
-            await self._next_wake()
+            await wait_for_wake(self._wake)
             self._tick(services)
 
     def _announce_ready(self, services: NodeServices) -> None:
@@ -229,14 +234,9 @@ class TradingNode:
 
     async def _trade(self) -> None:
         while self._stop.reason is None and self.services is not None:
-            await self._next_wake()
+            await wait_for_wake(self._wake)
             if self._stop.reason is None:
                 self._tick(self.services)
-
-    async def _next_wake(self) -> None:
-        await self._wake.wait()
-        # Cleared before the tick reads anything: an event that arrives during the tick causes another one.
-        self._wake.clear()
 
     def _tick(self, services: NodeServices) -> None:
         """Execute operator commands, decide and send; publish only after that."""
@@ -268,14 +268,39 @@ class TradingNode:
         self._stop_for(core.risk.duplicate_instance)
         self._announce_ready(services)
         # If the core has more to decide, such as a second command, make another tick at once instead of a longer one.
-        if core.needs_another_tick:
-            self._router.request_tick()
+        self._follow_up(needed=core.needs_another_tick)
         self._schedule_stop_confirmation(core.stop_confirms_in_s())
         if view.market_ms - self._sampled_ms >= _SAMPLE_EVERY_MS:
             self._sampled_ms = view.market_ms
             services.record_sample()
         self._monitor.lap("publish")
         self._monitor.end()
+
+    def _follow_up(self, *, needed: bool) -> None:
+        """Request the next tick where this one asks for it: at once, but not without end.
+
+        Whatever makes each tick ask for another one is a mistake. It must not take all of the processor's time, nor
+        fill log and memory.
+        """
+        self._follow_ups = self._follow_ups + 1 if needed else 0
+        if not needed:
+            return
+        if self._follow_ups <= _FOLLOW_UPS_AT_ONCE:
+            self._router.request_tick()
+            return
+        if self._follow_ups == _FOLLOW_UPS_AT_ONCE + 1:
+            logger.warning(
+                "ticks slowed down: %d in a row asked for another one; the next ones are %.1f s apart",
+                self._follow_ups,
+                _SLOW_FOLLOW_UP_S,
+            )
+        # One timer at a time: ticks for other reasons must not each begin a row of their own.
+        if self._slow_follow_up is None:
+            self._slow_follow_up = self._clock.call_later(_SLOW_FOLLOW_UP_S, self._follow_up_slowly)
+
+    def _follow_up_slowly(self) -> None:
+        self._slow_follow_up = None
+        self._router.request_tick()
 
     def _schedule_stop_confirmation(self, in_s: float | None) -> None:
         """Schedule a tick for the hard stop's confirmation, because a silent market would send no frame to wake us."""

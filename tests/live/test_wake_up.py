@@ -1,0 +1,22 @@
+"""The wait between two ticks: no loop of ticks keeps the rest of the program from running."""
+
+import asyncio
+
+from trailingedge.live.wake_up import wait_for_wake
+
+
+async def test_a_tick_that_asks_for_another_one_lets_the_event_loop_run() -> None:
+    wake, heard = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().call_soon(heard.set)
+    for _ in range(3):
+        wake.set()
+        await wait_for_wake(wake)
+    assert heard.is_set()
+    assert not wake.is_set()
+
+
+async def test_it_waits_until_something_happens() -> None:
+    wake = asyncio.Event()
+    asyncio.get_running_loop().call_soon(wake.set)
+    await wait_for_wake(wake)
+    assert not wake.is_set()
