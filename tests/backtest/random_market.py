@@ -1,8 +1,10 @@
 """Random markets and settings, chosen so that much happens in little time."""
 
 import dataclasses
+from collections.abc import Mapping
 from decimal import Decimal
 from random import Random
+from types import MappingProxyType
 from typing import Final
 
 from trailingedge.backtest.columns import Columns, KlineColumns, TickColumns
@@ -15,6 +17,8 @@ from trailingedge.report.model import RunReport
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 
 START_MS: Final = 1_783_000_020_000  # a full minute
+BALANCES: Final = MappingProxyType({"ETH": Decimal(1), "FDUSD": Decimal("200.5")})
+NO_CHANGES: Final[Mapping[str, Decimal]] = MappingProxyType({})
 
 
 def klines(chance: Random, count: int, *, swing: float) -> list[Columns]:
@@ -103,17 +107,24 @@ def settings(chance: Random) -> Settings:
     )
 
 
-def standing(chosen: Settings) -> BacktestInputs:
-    """One ETH and some quote, at the fee of the settings."""
-    terms = dataclasses.replace(ExchangeSpec(), maker_fee=chosen.fee or Decimal(0))
-    return BacktestInputs(
-        backtest_params(settings_without_secrets(chosen)), terms, {"ETH": Decimal(1), "FDUSD": Decimal("200.5")}
-    )
+def standing(
+    chosen: Settings, balances: Mapping[str, Decimal] = BALANCES, limits: Mapping[str, Decimal] = NO_CHANGES
+) -> BacktestInputs:
+    """Those balances, at the fee of the settings; `limits` are changed fields of the exchange's specification."""
+    terms = dataclasses.replace(ExchangeSpec(), maker_fee=chosen.fee or Decimal(0), **limits)  # type: ignore[arg-type]  # names of amounts
+    return BacktestInputs(backtest_params(settings_without_secrets(chosen)), terms, dict(balances))
 
 
-def replayed(chosen: Settings, market: list[Columns], *, thorough: bool = False) -> tuple[RunReport, Backtest]:
+def replayed(
+    chosen: Settings,
+    market: list[Columns],
+    *,
+    thorough: bool = False,
+    balances: Mapping[str, Decimal] = BALANCES,
+    limits: Mapping[str, Decimal] = NO_CHANGES,
+) -> tuple[RunReport, Backtest]:
     """The report of a backtest on that market, and the backtest."""
-    replay = Backtest(standing(chosen), thorough=thorough)
+    replay = Backtest(standing(chosen, balances, limits), thorough=thorough)
     replay.run(market)
     assert replay.halt_reason is None
     return replay.recorder.build_report({}, ()), replay

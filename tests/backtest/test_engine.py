@@ -1,6 +1,7 @@
 """Tests of the backtest engine: skipping ticks and splitting results change nothing."""
 
 from dataclasses import replace
+from decimal import Decimal
 from itertools import pairwise
 from random import Random
 
@@ -28,6 +29,25 @@ def test_skipped_ticks_would_have_changed_nothing(kind: str, seed: int) -> None:
     slow, slowly = random_market.replayed(settings, told, thorough=True)
     assert swift == slow
     assert swiftly.cycles < slowly.cycles
+
+
+@pytest.mark.parametrize("kind", ["klines", "trades", "quotes"])
+@pytest.mark.parametrize("seed", range(4))
+def test_skipped_ticks_would_have_changed_nothing_at_the_edge_of_the_size_limits_either(kind: str, seed: int) -> None:
+    dice = Random(f"edge {kind} {seed}")
+    settings = replace(random_market.settings(dice), reserve_quote=Decimal(0), lot_size=None, start_paused=False)
+    told = market(kind, dice)
+    # Whether an order of about 5 FDUSD is possible changes with the price, and with the step that a BUY loses.
+    amount = dice.choice(
+        ({"ETH": Decimal("0.0020")}, {"FDUSD": Decimal("5.01")}, {"FDUSD": Decimal("5.26")}, {"ETH": Decimal("0.0021")})
+    )
+    limits = dice.choice(({}, {"max_quantity": Decimal("0.0020")}, {"max_notional": Decimal("5.2")}))
+    swift, swiftly = random_market.replayed(settings, told, balances=amount, limits=limits)
+    slow, _ = random_market.replayed(settings, told, balances=amount, limits=limits, thorough=True)
+    assert swift == slow
+    # No exit is armed that cannot place an order.
+    assert all(exit_.base for exit_ in swift.exits)
+    assert swiftly.cycles < 20_000
 
 
 def test_a_backtest_in_parts_gives_the_same_result_as_in_one() -> None:

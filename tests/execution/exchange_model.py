@@ -11,7 +11,16 @@ from decimal import Decimal
 
 from tests.execution.order_builders import RULES
 
-from trailingedge.model.market import ZERO, BookTop, ExecutionReport, ExecutionType, OrderRecord, OrderStatus, Side
+from trailingedge.model.market import (
+    ZERO,
+    BookTop,
+    ExecutionReport,
+    ExecutionType,
+    OrderRecord,
+    OrderStatus,
+    Side,
+    floor_to_step,
+)
 from trailingedge.model.order_commands import (
     Cancel,
     OrderCommand,
@@ -139,7 +148,7 @@ class ModelExchange:
             if through:
                 self._fill(order, order.rest)
             elif other == order.price:
-                self._fill(order, max(RULES.round_quantity(order.rest * share), RULES.step_size))
+                self._fill(order, max(floor_to_step(order.rest * share, RULES.step_size), RULES.step_size))
         self.others = others
         for order in self.open_orders:  # what is left of us stands in the way of the other side
             if order.takes(others):

@@ -109,7 +109,9 @@ def test_what_is_too_large_for_one_order_is_sold_in_several(rules: SymbolRules, 
 def test_an_exit_whose_funds_left_by_another_road_has_vanished(funds: str) -> None:
     harness = MakerExitHarness(order_intent(funds=funds))
     assert harness.tick() == []
-    assert progress_of(harness) == ExitProgress(NUMBER, D("0"), D("0"), True, ExitEndReason.FUNDS_GONE, False)
+    assert progress_of(harness) == ExitProgress(
+        NUMBER, D("0"), D("0"), idle=True, complete=ExitEndReason.FUNDS_GONE, rested=False, may_fill=False
+    )
     assert harness.tick(60.0) == []
 
 

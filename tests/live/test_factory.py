@@ -22,7 +22,8 @@ OF_THE_CHANNEL = {
     "DONCHIAN_SHIFT",
     "DONCHIAN_SOURCE",
 }
-IN_FORCE = {"fee", "min_quantity", "min_notional", "step_size"}  # as the exchange has them, not as they are set
+LIMITS = ("step_size", "min_quantity", "max_quantity", "min_notional", "max_notional")
+IN_FORCE = {"fee", *LIMITS}  # as the exchange has them, not as they are set
 
 
 def another(option: Option, number: int) -> object:
@@ -46,12 +47,10 @@ def test_every_parameter_of_the_strategy_is_the_setting_of_its_name_and_type() -
     copied = [field.name for field in dataclasses.fields(StrategyParams) if field.name not in IN_FORCE]
     assert [getattr(params, name) for name in copied] == [getattr(settings, name) for name in copied]
     assert [kinds[name] for name in copied] == [kinds_set[name] for name in copied]
-    assert (params.fee, params.min_quantity, params.min_notional, params.step_size) == (
-        0.00075,
-        RULES.min_quantity,
-        RULES.min_notional,
-        RULES.step_size,
-    )
+    assert params.fee == 0.00075
+    rules = dataclasses.replace(RULES, max_quantity=D(9), max_notional=D(10**6))
+    params = factory.strategy_params(settings, rules, fee=0.0)
+    assert [getattr(params, name) for name in LIMITS] == [getattr(rules, name) for name in LIMITS]
 
 
 def test_every_setting_of_the_strategy_reaches_it() -> None:

@@ -1,14 +1,15 @@
 """Trading node with unusual settings, and on an exchange that changes its rules."""
 
 import dataclasses
+from collections.abc import Mapping
+from decimal import Decimal
 
 import pytest
 from tests.daemon_harness import CASH, D, NodeHarness, run_scenario, with_settings
 from tests.test_main_logic import rally_and_turn, slump_and_recovery
 
-from trailingedge.core.errors import (
-    ExitCode,
-)
+from trailingedge.core.errors import ExitCode
+from trailingedge.execution.trading_core import TradingCore
 from trailingedge.model.market import Side
 from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.model.pricing_mode import Pricing
@@ -98,6 +99,50 @@ def test_funds_at_the_edge_of_the_least_notional_make_no_row_of_exits() -> None:
         assert len(it.alerts_starting_with("take-profit armed")) <= 2
 
     run_scenario(story, balances={"FDUSD": D("5.124")}, settings=with_settings(min_gain_trigger_frac_quote=0.001))
+
+
+@pytest.mark.parametrize(
+    "balances", [pytest.param({"ETH": D(1)}, id="base"), pytest.param({"FDUSD": D(2500)}, id="quote")]
+)
+def test_where_the_largest_order_is_below_the_least_notional_nothing_is_armed_and_the_reason_told(
+    balances: Mapping[str, Decimal],
+) -> None:
+    async def story(it: NodeHarness) -> None:
+        await it.ready()
+        it.submit(OperatorCommand.FLIP)
+        for price in ("2600", "2550", "2400", "2450", "2300"):
+            await it.price(price, wait_s=2)
+        assert it.alerts_starting_with("unfunded")
+        why = await it.node.submit(OperatorCommand.WHY)
+        assert "the largest order that the exchange allows (0.0010 ETH) is worth less" in why.text
+
+    end = run_scenario(story, balances=balances, terms=ExchangeSpec(max_quantity=D("0.001")))
+    assert end.code is ExitCode.OK
+    assert end.audit_log.requests["order.place"] == 0
+    assert not any(text.startswith("take-profit armed") for text in end.alert_texts)
+
+
+def test_ticks_that_ask_for_another_one_without_end_neither_block_the_daemon_nor_its_end() -> None:
+    async def story(it: NodeHarness) -> None:
+        await it.ready()
+        assert it.node.services is not None
+        it.node.services.core.__class__ = _NeverDone  # the node holds it already
+        before = it.node.ticks
+        it.node.wake()
+        await it.wait(10)
+        assert it.node.ticks - before < 200  # a tenth of a second apart, after the first few
+        assert (await it.node.submit(OperatorCommand.BALANCE)).text
+        it.node.stop("SIGTERM")
+
+    assert run_scenario(story).code is ExitCode.OK
+
+
+class _NeverDone(TradingCore):
+    """A core whose every tick asks for another one."""
+
+    @property
+    def needs_another_tick(self) -> bool:
+        return True
 
 
 @pytest.mark.parametrize("events_first", [False, True])

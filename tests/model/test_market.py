@@ -165,11 +165,6 @@ def test_the_first_filter_that_an_order_fails_is_named(price: str, quantity: str
     assert rules.failed_filter(D(price), D(quantity)) == breach
 
 
-def test_what_is_clipped_is_on_the_step_and_not_above_the_largest_quantity() -> None:
-    assert RULES.round_quantity(D("1.23456")) == D("1.2345")
-    assert replace(RULES, max_quantity=D("0.50005")).round_quantity(D("9")) == D("0.5000")
-
-
 def test_a_symbol_trades_only_while_its_status_says_so() -> None:
     assert RULES.trading
     assert not replace(RULES, status="CANCEL_ONLY").trading

@@ -151,6 +151,7 @@ class StrategyRun:
             idle=done,
             complete=ExitEndReason.FILLED if done else None,
             rested=True,
+            may_fill=not done,
         )
 
     def report(self, **changes: Any) -> None:
@@ -182,7 +183,9 @@ class StrategyRun:
             if self.progress is not None:
                 self.progress = None if self.state.exit is None else replace(self.progress, idle=True)
         elif self.progress is None or self.progress.number != intent.number:
-            self.progress = ExitProgress(intent.number, ZERO, ZERO, idle=False, complete=None, rested=False)
+            self.progress = ExitProgress(
+                intent.number, ZERO, ZERO, idle=False, complete=None, rested=False, may_fill=True
+            )
 
 
 def in_base(anchor: str = "2500", **given: Any) -> StrategyRun:

@@ -25,15 +25,34 @@ def test_base_is_tradable_from_the_minimum_notional_at_the_bid(base: str, enough
 @pytest.mark.parametrize(
     ("quote", "enough"),
     [
-        pytest.param("5.00", True, id="exactly the minimum notional"),
-        pytest.param("5.20", True, id="floored to the step, still enough"),
-        pytest.param("4.99", False, id="too little"),
+        pytest.param("5.25", True, id="an order at the ask, at the bid and between them"),
+        pytest.param("5.00", False, id="enough at the ask, where no order of ours can rest"),
+        pytest.param("5.20", False, id="also where it is floored to the step"),
+        pytest.param("4.99", False, id="too little at any price"),
         pytest.param("0", False, id="nothing"),
         pytest.param("-3", False, id="less than the reserve"),
     ],
 )
-def test_quote_is_tradable_from_the_minimum_notional_at_the_ask(quote: str, enough: bool) -> None:
+def test_quote_is_tradable_where_an_order_can_rest_anywhere_within_the_book(quote: str, enough: bool) -> None:
     assert is_tradable(Regime.QUOTE, held(quote=quote), top("2499.99", "2500"), params()) is enough
+
+
+def test_the_largest_order_may_be_below_the_least_notional() -> None:
+    limits = {"max_quantity": held("0.0019").base}
+    assert not is_tradable(Regime.BASE, held(base="1"), top("2500"), params(**limits))
+    assert not is_tradable(Regime.QUOTE, held(quote="5000"), top("2500"), params(**limits))
+    assert is_tradable(Regime.BASE, held(base="1"), top("2700"), params(**limits))
+
+
+def test_with_a_margin_the_book_may_move_by_it_either_way() -> None:
+    def tradable(base: str, quote: str, margin: str) -> tuple[bool, bool]:
+        both = (is_tradable(side, held(base, quote), top("2500"), params(), held(margin).base) for side in Regime)
+        base_side, quote_side = both
+        return base_side, quote_side
+
+    assert tradable("0.0020", "5.2501", "0") == (True, True)
+    assert tradable("0.0020", "5.2501", "0.01") == (False, False)
+    assert tradable("0.0021", "5.51", "0.01") == (True, True)
 
 
 def test_the_minimum_quantity_counts_by_itself() -> None:

@@ -32,7 +32,6 @@ A backtest starts without past candles, like a daemon that is started on the sam
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Final
 
 from trailingedge.backtest.backtest_exchange import BacktestExchange, symbol_rules_of
@@ -47,7 +46,7 @@ from trailingedge.backtest.fast_forward import (
     WhileOrderRests,
 )
 from trailingedge.backtest.inputs import BacktestInputs
-from trailingedge.backtest.no_action_bounds import BoundsInputs, funded_ask_limit, funded_bid_limit
+from trailingedge.backtest.no_action_bounds import BoundsInputs, funded_range
 from trailingedge.backtest.result_recorder import BacktestRecorder
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.core.time_units import DAY_MS
@@ -58,9 +57,10 @@ from trailingedge.execution.trading_core import TradingCore
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.intent import ExitKind, OrderIntent
-from trailingedge.model.market import ZERO, ExecutionReport, Kline, Regime, Side
+from trailingedge.model.market import ExecutionReport, Kline, Regime
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import OrderInput, Refresh
+from trailingedge.model.order_size import order_quantity
 from trailingedge.simulator.klines import INTERVALS
 from trailingedge.strategy.blocks import TIMED_BLOCKS, TradeBlock
 from trailingedge.strategy.closed_bar_catch_up import BarFold
@@ -385,16 +385,17 @@ class Backtest:
             return EveryTick(state.high)
         if state.stop_breach_since_ms is not None or self._timed_blocks():
             return EveryTick(state.high)
-        if decision.acted is not None:  # the next cycle evaluates the rules below the one that acted
+        # The next cycle evaluates the rules below the one that acted, or judges another book.
+        if decision.acted is not None or state.unorderable_book is not None:
             return EveryTick(state.high)
         if state.exit is not None:
             return self._while_order_rests(state, core.intent) or EveryTick(state.high)
         if not core.maker_exit.idle:
             return EveryTick(state.high)
         in_base = state.regime is Regime.BASE
-        limit = (funded_bid_limit if in_base else funded_ask_limit)(state.holdings, self._params, self._scale)
+        funded = funded_range(state.regime, state.holdings, self._params, self._scale)
         inputs = BoundsInputs(
-            state.anchor, self._channel.current, self._params, self._scale, limit, core.trading_paused
+            state.anchor, self._channel.current, self._params, self._scale, funded, core.trading_paused
         )
         if in_base:
             return WhileHoldingBase(state.high, inputs)
@@ -419,7 +420,9 @@ class Backtest:
         own = own_id(order.client_order_id)
         if own is None or own.kind is not intent.kind or self._may_escape:
             return None
-        if not order.partially_filled and order.remaining != self._quantity(intent, order.price):
+        if not order.partially_filled and order.remaining != order_quantity(
+            self.core.rules, intent.side, intent.funds, order.price
+        ):
             return None
         # While base is sold for another reason, the hard stop can still take over.
         stop_watches = state.regime is Regime.BASE and active.kind is not ExitKind.FLUSH
@@ -436,11 +439,3 @@ class Backtest:
             scale=self._scale,
         )
         return mode if mode.is_possible else None
-
-    def _quantity(self, intent: OrderIntent, price: Decimal) -> Decimal:
-        """The quantity that the maker exit would place for `intent`."""
-        rules = self.core.rules
-        base = intent.funds if intent.side is Side.SELL else intent.funds / price
-        if rules.max_notional is not None:
-            base = min(base, rules.max_notional / price)
-        return rules.round_quantity(max(base, ZERO))

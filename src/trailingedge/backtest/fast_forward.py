@@ -80,7 +80,7 @@ class WhileHoldingBase:
         self._best_bid = int(high * inputs.scale)
         self._inputs = inputs
         self._channel_free_bounds = channel_free_base_bounds(
-            inputs.anchor, inputs.params, inputs.scale, inputs.funded_limit
+            inputs.anchor, inputs.params, inputs.scale, inputs.funded.above_bid
         )
         self._cached_bounds: NoActionBounds | None = None
         self._channel = inputs.channel
@@ -91,6 +91,8 @@ class WhileHoldingBase:
 
     def skip_segment(self, segment: Segment) -> bool:
         # Try the bounds that hold for any channel first, then those of the present channel, then single ticks.
+        if segment.high_ask >= self._inputs.funded.below_ask:
+            return False
         low, high, bounds = segment.low_bid, segment.high_bid, self._channel_free_bounds
         if not (bounds.low < low and high < bounds.high and self._best_bid < bounds.high):
             cached = self._cached_bounds
@@ -103,7 +105,10 @@ class WhileHoldingBase:
 
     def find_tick(self, columns: TickColumns, begin: int, end: int) -> int:
         bids, index = columns.bids, begin
+        end = _first_beyond(columns.asks, begin, end, -1, self._inputs.funded.below_ask)
         while index < end:
+            if bids[index] <= self._inputs.funded.above_bid:
+                break  # before the high: the core does not raise it where too little is held to trade
             self._update_high(bids[index])
             bounds = self._bounds(bids[index])
             if bounds is None:
@@ -136,10 +141,10 @@ class WhileHoldingQuote:
         self._gate_shut = gate_shut
         self._inputs = inputs
         self._channel_free_bounds = channel_free_quote_bounds(
-            inputs.anchor, inputs.params, inputs.scale, inputs.funded_limit
+            inputs.anchor, inputs.params, inputs.scale, inputs.funded.below_ask
         )
         if gate_shut or inputs.paused_by_breaker:
-            self._channel_free_bounds = NoActionBounds(-1, inputs.funded_limit, high_may_move=True)
+            self._channel_free_bounds = NoActionBounds(-1, inputs.funded.below_ask, high_may_move=True)
         self._cached_bounds: NoActionBounds | None = None
         self._channel = inputs.channel
         self.quiet_close_below = -inf if gate_shut else quote_stop_close(inputs)
@@ -149,6 +154,8 @@ class WhileHoldingQuote:
         self._channel = channel
 
     def skip_segment(self, segment: Segment) -> bool:
+        if segment.low_bid <= self._inputs.funded.above_bid:
+            return False
         low, high, bounds = segment.low_ask, segment.high_ask, self._channel_free_bounds
         if not (bounds.low < low and high < bounds.high and bounds.low < self._best_ask):
             cached = self._cached_bounds
@@ -161,7 +168,10 @@ class WhileHoldingQuote:
 
     def find_tick(self, columns: TickColumns, begin: int, end: int) -> int:
         asks, index = columns.asks, begin
+        end = _first_beyond(columns.bids, begin, end, self._inputs.funded.above_bid, FAR)
         while index < end:
+            if asks[index] >= self._inputs.funded.below_ask:
+                break
             self._update_high(asks[index])
             bounds = self._bounds(asks[index])
             if bounds is None:
@@ -289,6 +299,12 @@ def _undisturbed_prices(
     if pricing in (Pricing.OPPOSITE, Pricing.IMPROVE):
         return ((price, price), (price + 1, price + 1)) if ask == price + 1 else nowhere
     return (price, price), (price + 1, FAR)
+
+
+def _first_beyond(prices: IntColumn, begin: int, end: int, low: int, high: int) -> int:
+    """Return what `_first_outside` does. Fast where all prices are within, which is nearly always so."""
+    within = begin >= end or (low < min(prices[begin:end]) and max(prices[begin:end]) < high)
+    return end if within else _first_outside(prices, begin, end, NoActionBounds(low, high, high_may_move=True))
 
 
 def _first_outside(prices: IntColumn, begin: int, end: int, bounds: NoActionBounds) -> int:

@@ -13,6 +13,7 @@ from trailingedge.core.errors import ConfigError
 from trailingedge.live import factory
 from trailingedge.live.node_params import BacktestParams, PairParams
 from trailingedge.model.market import ZERO, BookTop, format_plain
+from trailingedge.model.order_size import largest_order_is_too_small
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.historical import RecordedMarket, open_market
 from trailingedge.simulator.feeds.inspection import files_of_other_symbols, interval_name
@@ -104,6 +105,11 @@ def balance_shortage(inputs: BacktestInputs, price: Decimal) -> str | None:
     top = BookTop(price, price + spec.tick_size)
     if more_valuable_regime(spendable, top, params) is not None:
         return None
+    if largest_order_is_too_small(params, price):
+        return (
+            f"no order is possible at {format_plain(price)}: the largest one allowed is worth less than the smallest "
+            f"({format_plain(params.min_notional)} {spec.quote_asset}); lower MIN_NOTIONAL"
+        )
     steps = max(rules.min_quantity, rules.min_notional / price) / rules.step_size
     # Rounded up: the message must name an amount that suffices.
     least = steps.to_integral_value(ROUND_CEILING) * rules.step_size

@@ -10,7 +10,7 @@ from math import ceil, floor, sqrt
 from typing import Final, NamedTuple
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.model.market import Regime
+from trailingedge.model.market import ZERO, Regime, floor_to_step
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, StrategyParams
 from trailingedge.strategy.trailing_take_profit import Trail, compute_min_gain, compute_trail
@@ -30,20 +30,30 @@ class NoActionBounds(NamedTuple):
     high_may_move: bool
 
 
+class FundedRange(NamedTuple):
+    """The holdings are enough for an order while the bid is above `above_bid` and the ask below `below_ask`, in ticks.
+
+    At other prices they may be too small.
+    """
+
+    above_bid: int
+    below_ask: int
+
+
 class BoundsInputs(NamedTuple):
     """Holds the values, besides the high, from which the bounds are computed.
 
-    `scale` is the number of ticks in a price of 1 quote per base. At some prices the balance may be
-    too small for an order: in BASE at a bid of `funded_limit` or below, in QUOTE at an ask of
-    `funded_limit` or above. `paused_by_breaker` is True while a circuit breaker forbids taking
-    profit, but not the hard stop.
+    `scale` is the number of ticks in one quote per base. The bounds keep to one end of `funded`: to
+    `above_bid` in BASE, to `below_ask` in QUOTE. The fast-forward keeps to the other one.
+    `paused_by_breaker` is True while a circuit breaker forbids taking profit; the hard stop still
+    works then.
     """
 
     anchor: float
     channel: Channel | None
     params: StrategyParams
     scale: int
-    funded_limit: int
+    funded: FundedRange
     paused_by_breaker: bool
 
 
@@ -54,7 +64,7 @@ def base_bounds(high: float, best_bid: int, price: int, inputs: BoundsInputs) ->
     does not raise `high`.
     """
     anchor, params, scale = inputs.anchor, inputs.params, inputs.scale
-    stop = max(inputs.funded_limit, base_stop_bid(anchor, inputs.channel, params, scale))
+    stop = max(inputs.funded.above_bid, base_stop_bid(anchor, inputs.channel, params, scale))
     if price <= stop:
         return None
     if inputs.paused_by_breaker:
@@ -101,7 +111,7 @@ def quote_bounds(high: float, best_ask: int, price: int, inputs: BoundsInputs) -
     closes (`quote_stop_close`).
     """
     anchor, channel, params, scale = inputs.anchor, inputs.channel, inputs.params, inputs.scale
-    limit_ask = inputs.funded_limit
+    limit_ask = inputs.funded.below_ask
     if price >= limit_ask:
         return None
     if inputs.paused_by_breaker:
@@ -150,20 +160,23 @@ def quote_stop_close(inputs: BoundsInputs) -> float:
     return 1 / (inputs.anchor * (1 - nearest)) - 1 / inputs.scale
 
 
-def funded_ask_limit(holdings: Holdings, params: StrategyParams, scale: int) -> int:
-    """Return the lowest ask, in ticks, at which the quote balance may be too small for one order."""
-    # A step more than the minimum, because quantities are floored to the step.
-    least = float(max(params.min_quantity, params.step_size) + params.step_size)
-    spare = float((holdings.quote - params.min_notional) / params.step_size)
-    return min(FAR, max(0, floor(min(float(holdings.quote) / least, spare) * scale) - 1))
-
-
-def funded_bid_limit(holdings: Holdings, params: StrategyParams, scale: int) -> int:
-    """Return the highest bid in ticks at which the base balance may be too small for an order; FAR if it always is."""
-    steps = holdings.base // params.step_size * params.step_size
-    if steps <= 0 or steps < params.min_quantity:
-        return FAR
-    return floor(float(params.min_notional / steps) * scale) + 1
+def funded_range(regime: Regime, holdings: Holdings, params: StrategyParams, scale: int) -> FundedRange:
+    """Return the prices at which the holdings of `regime` are surely tradable: `can_order`, solved for the price."""
+    amount, selling = holdings.amount_in(regime), regime is Regime.BASE
+    in_base = [most for most in (params.max_quantity, amount if selling else None) if most is not None]
+    in_quote = [most for most in (params.max_notional, None if selling else amount) if most is not None]
+    above_bid, below_ask = -1, FAR
+    if in_base:
+        most = floor_to_step(max(ZERO, min(in_base)), params.step_size)
+        if most <= ZERO or most < params.min_quantity:
+            return FundedRange(FAR, 0)
+        above_bid = floor(float(params.min_notional / most) * scale) + 1
+    if in_quote:
+        # A step more than the minimum, because quantities are floored to the step.
+        least = float(max(params.min_quantity, params.step_size) + params.step_size)
+        spare = float((min(in_quote) - params.min_notional) / params.step_size)
+        below_ask = min(FAR, max(0, floor(min(float(min(in_quote)) / least, spare) * scale) - 1))
+    return FundedRange(above_bid, below_ask)
 
 
 def _trail(regime: Regime, high: float, ask: float, inputs: BoundsInputs) -> Trail:

@@ -47,6 +47,20 @@ class ExitOrders:
         """Whether any order of this exit is, or might be, on the book."""
         return any(order.alive for order in self._tracked())
 
+    @property
+    def may_fill(self) -> bool:
+        """Whether any order of this exit can still fill.
+
+        The new order of a cancel-replace cannot where the old order has filled: the exchange then refuses the cancel
+        and does not try the new order.
+        """
+        order = self.order
+        untried = self.successor if order is not None and order.state is OrderState.FILLED else None
+        return any(
+            candidate.alive and not (candidate is untried and candidate.without_order_id)
+            for candidate in self._tracked()
+        )
+
     def alive_orders(self) -> list[Order]:
         """All orders that are, or might be, on the book, the newest request first."""
         return [order for order in self._tracked() if order.alive]

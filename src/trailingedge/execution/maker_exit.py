@@ -35,6 +35,7 @@ from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, Ord
 from trailingedge.model.market import SIZE_FILTERS, ZERO, BookTop, Regime, Side, SymbolRules
 from trailingedge.model.order_commands import Cancel, ExecutionCommand, OrderCommand, OrderInput, Place, Replace
 from trailingedge.model.order_outcomes import RejectReason
+from trailingedge.model.order_size import order_quantity
 from trailingedge.model.pricing_mode import Pricing
 from trailingedge.reconciliation.history_types import HistoricalExit
 from trailingedge.strategy.decide import Decision
@@ -139,6 +140,7 @@ class MakerExit:
             idle=self.idle and self._balances_current,
             complete=self._end_reason,
             rested=self._updates.orders.rested,
+            may_fill=self._updates.orders.may_fill,
         )
 
     def adopt(self, exit_: HistoricalExit, now_s: float) -> None:
@@ -405,7 +407,7 @@ class MakerExit:
 
     def _quantity(self, intent: OrderIntent, price: Decimal) -> Decimal:
         """Return the largest quantity at `price` that the funds and the rules allow."""
-        return self.rules.affordable_quantity(intent.side, intent.funds, price)
+        return order_quantity(self.rules, intent.side, intent.funds, price)
 
     def _quantity_is_fixed(self, intent: OrderIntent) -> bool:
         return intent.side is Side.SELL and self.rules.max_notional is None

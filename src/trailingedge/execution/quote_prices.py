@@ -14,6 +14,7 @@ from trailingedge.model.intent import OrderIntent
 from trailingedge.model.market import BookTop, Side, SymbolRules, round_to_passive_tick
 from trailingedge.model.order_commands import Replace
 from trailingedge.model.order_requests import NewOrderRequest
+from trailingedge.model.order_size import order_quantity
 from trailingedge.model.pricing_mode import Pricing
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.hard_stop import is_breached
@@ -119,7 +120,7 @@ class RequotePlan:
         price = resting_price(intent.pricing, intent.side, top, rules.tick_size, self.resting, left_orders)
         if price == self.resting.price:
             return None
-        quantity = self.quantity or rules.affordable_quantity(intent.side, intent.funds, price)
+        quantity = self.quantity or order_quantity(rules, intent.side, intent.funds, price)
         if rules.failed_filter(price, quantity) is not None:
             return None
         # The pre-trade checks have the same limits, but they check a requote only after it was sent. So check here.

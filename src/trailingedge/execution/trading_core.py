@@ -28,10 +28,11 @@ from trailingedge.execution.trader_events import (
 )
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.client_order_ids import is_own
-from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
+from trailingedge.model.intent import ExitKind, ExitProgress, OrderIntent
 from trailingedge.model.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import ExecutionCommand, OrderInput, Refresh
+from trailingedge.model.order_size import size_limits_of
 from trailingedge.reconciliation.history_types import ExitHistory, HistoricalExit, is_open
 from trailingedge.risk.duplicate_instance import OrphanOrders, late_exits_of
 from trailingedge.risk.risk_engine import RiskEngine
@@ -43,7 +44,6 @@ from trailingedge.strategy.unit_value import is_tradable
 _BALANCES_LATE_S: Final = 1.0  # the balances usually follow a fill at once; after this time they are queried
 _FOREIGN_FILL_MS: Final = 10_000  # a foreign fill older than this did not cause a change seen now
 _ACCOUNT_AWAY_S: Final = 2.0  # a reconnect takes a second; report what takes longer
-_FUTILE_S: Final = 60.0  # pause after a buy that could not place an order
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,6 @@ class TradingCore:
         self._balances_late_since_s: float | None = None
         self._foreign_fill: tuple[int, Decimal] | None = None
         self._command_seen: tuple[int, float] = (0, 0.0)  # number of a manual exit, and when we first saw it
-        self._futile_buy: tuple[Decimal, float] = (ZERO, float("-inf"))  # funds too small to buy with, and until when
         self._aged_exit_number = 0
 
     @property
@@ -187,12 +186,7 @@ class TradingCore:
         """Use symbol rules that were read again: minimum sizes and filters may have changed."""
         self.invalidate_plan()
         self.maker_exit.update_rules(rules)
-        self._strategy = replace(
-            self._strategy,
-            min_quantity=rules.min_quantity,
-            min_notional=rules.min_notional,
-            step_size=rules.step_size,
-        )
+        self._strategy = replace(self._strategy, **size_limits_of(rules))
 
     def tick(self, view: StateView, server_ms: int) -> list[ExecutionCommand]:
         """Handle all new input, decide, and return the commands to send.
@@ -210,7 +204,6 @@ class TradingCore:
         top = self._trusted_top(view)
         balances_current, commands = self._check_balances(view)
         progress = self.maker_exit.progress()
-        self._remember_futile_buy(progress, view)
         self.risk.breakers.tick(view.market_ms)
         inputs = Inputs(
             market_ms=view.market_ms,
@@ -222,7 +215,7 @@ class TradingCore:
             closed_klines=tuple(self._pending_closes),
             channel=self._channel.current,
             command=self.operator_commands.popleft() if self.operator_commands else None,
-            trading_paused=self.trading_paused or self._buy_is_futile(view),
+            trading_paused=self.trading_paused,
             halted=self.halted,
             progress=progress,
             command_expired=self._manual_exit_expired(progress, view.now_s),
@@ -471,23 +464,6 @@ class TradingCore:
         if progress is not None and progress.number == exit_.number and progress.rested:
             return False
         return now_s - self._command_seen[1] >= self._params.manual_exit_ttl_s
-
-    def _remember_futile_buy(self, progress: ExitProgress | None, view: StateView) -> None:
-        """Remember that the funds are too small to buy with, so that no tick starts the buy again.
-
-        Funds near the minimum notional can be enough at the ask price, but too small at one tick
-        below it.
-        """
-        exit_ = self.state.exit
-        if exit_ is None or exit_.side is Side.SELL or progress is None or progress.number != exit_.number:
-            return
-        if progress.complete is ExitEndReason.FUNDS_GONE:
-            # The minute ends early when the funds change, because `_buy_is_futile` compares them.
-            self._futile_buy = (self.holdings(view).quote, view.now_s + _FUTILE_S)
-
-    def _buy_is_futile(self, view: StateView) -> bool:
-        funds, until_s = self._futile_buy
-        return view.now_s < until_s and self.holdings(view).quote == funds
 
     def _outside_price(self, market_ms: int) -> Decimal | None:
         if self._foreign_fill is None or market_ms - self._foreign_fill[0] > _FOREIGN_FILL_MS:

@@ -30,6 +30,7 @@ from trailingedge.live.node_params import (
     TermsPolicy,
 )
 from trailingedge.model.market import BookTop, SymbolRules
+from trailingedge.model.order_size import size_limits_of
 from trailingedge.reconciliation.backfill import BackfillSpec
 from trailingedge.reconciliation.recovery import RecoveryContext
 from trailingedge.risk.circuit_breakers import BreakerLimits
@@ -41,15 +42,10 @@ from trailingedge.strategy.inputs import StrategyParams
 def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> StrategyParams:
     """Return the strategy's parameters. Each has the value of the setting of the same name.
 
-    Only fee, minimums and lot come from the arguments: `rules` are the effective rules, `fee` is
+    Only fee and size limits come from the arguments: `rules` are the effective rules, `fee` is
     the maker fee in force. A test checks that names and types agree.
     """
-    in_force: dict[str, Any] = {
-        "fee": fee,
-        "min_quantity": rules.min_quantity,
-        "min_notional": rules.min_notional,
-        "step_size": rules.step_size,
-    }
+    in_force: dict[str, Any] = {"fee": fee} | size_limits_of(rules)
     named = {
         field.name: getattr(settings, field.name) for field in fields(StrategyParams) if field.name not in in_force
     }

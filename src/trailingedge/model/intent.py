@@ -30,7 +30,7 @@ class ExitEndReason(Enum):
     PAUSED = "held"  # a buy, by a pause or a breaker
     EXPIRED = "expired"  # a command whose first order could not rest in time
     HALTED = "halted"  # by a broken invariant
-    FUNDS_GONE = "vanished"  # the funds went elsewhere before anything was filled
+    FUNDS_GONE = "vanished"  # nothing was filled, and the funds are too small for an order (any more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ class OrderIntent:
 class ExitProgress:
     """The progress of one exit, which is named by `number`.
 
-    `filled_base` and `filled_quote` sum all fills of the exit. `idle` is true if no order of the
+    `filled_base` and `filled_quote` sum all fills of the exit. `may_fill` is true while an order of
+    the exit rests, or may rest or reach the book. `idle` is true if no order of the
     exit is open, unanswered or unknown, and the balances account for every fill. `complete` is None
     until nothing is left to sell; then it is FILLED, DUST or FUNDS_GONE, and `idle` is true.
     `rested` is true once an order of the exit has been on the book.
@@ -64,3 +65,4 @@ class ExitProgress:
     idle: bool
     complete: ExitEndReason | None
     rested: bool
+    may_fill: bool

@@ -176,27 +176,6 @@ class SymbolRules:
     def trading(self) -> bool:
         return self.status == "TRADING"
 
-    def round_quantity(self, quantity: Decimal) -> Decimal:
-        """Round `quantity` down to the step grid. The result is at most the exchange's maximum.
-
-        It is never rounded up, because more than we hold cannot be sold.
-        """
-        if self.max_quantity is not None:
-            quantity = min(quantity, self.max_quantity)
-        return floor_to_step(quantity, self.step_size)
-
-    def affordable_quantity(self, side: Side, funds: Decimal, price: Decimal) -> Decimal:
-        """Return the quantity of base that `funds` allow to sell or buy at `price`.
-
-        `funds` is base for a SELL and quote for a BUY. The quantity is rounded down to the step
-        grid. It respects the exchange's maximums, and is never negative.
-        """
-        # A BUY pays its fee out of what it brings, so that all of the quote funds can be spent.
-        base = funds if side is Side.SELL else funds / price
-        if self.max_notional is not None:
-            base = min(base, self.max_notional / price)
-        return self.round_quantity(max(base, ZERO))
-
     def failed_filter(self, price: Decimal, quantity: Decimal) -> str | None:
         """Return the first filter that an order of this price and quantity fails, else None."""
         if price < self.min_price or (self.max_price is not None and price > self.max_price) or price % self.tick_size:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from trailingedge.model.market import ZERO, Regime, SymbolRules, format_on_grid
+from trailingedge.model.order_size import largest_order_is_too_small
 from trailingedge.notifications.event_messages import AnyNumber, amounts, elapsed, held_asset, notional, price, quantity
 from trailingedge.strategy.strategy_events import Origin
 
@@ -26,12 +27,16 @@ def unfunded(
     reserve_base: Decimal = ZERO,
     reserve_quote: Decimal = ZERO,
     locked: Mapping[str, Decimal] = _NONE_LOCKED,
+    bid: Decimal | None = None,
 ) -> str:
     """Return the alert that neither asset suffices for an order. `base` and `quote` exclude the reserves.
 
-    `locked` is the amounts locked in orders that are not ours, by asset.
+    `locked` is the amounts locked in orders that are not ours, by asset. If not even the largest
+    order that the exchange allows is possible at `bid`, the alert says so instead.
     """
     free = f"{quantity(rules, base)} and {notional(rules, quote)}"
+    if bid is not None and largest_order_is_too_small(rules, bid):
+        return f"unfunded: {free} cannot be traded; {no_order_possible(rules, bid)}"
     reserves = [f"RESERVE_BASE {quantity(rules, reserve_base)}"] if reserve_base else []
     reserves += [f"RESERVE_QUOTE {notional(rules, reserve_quote)}"] if reserve_quote else []
     beside = f" (kept back: {', '.join(reserves)})" if reserves else ""
@@ -39,6 +44,18 @@ def unfunded(
     elsewhere = locked_elsewhere(rules, locked)
     waits = f"{elsewhere}; waiting until they are free, or for a deposit" if elsewhere else "waiting for a deposit"
     return f"unfunded: {free} are too little to trade{beside}; {needed}; {waits}"
+
+
+def no_order_possible(rules: SymbolRules, bid: Decimal) -> str:
+    """Return the text that the largest order allowed is smaller than the smallest one allowed at `bid`."""
+    by_lot = rules.max_quantity is not None and (
+        rules.max_notional is None or rules.max_quantity * bid <= rules.max_notional
+    )
+    most = quantity(rules, rules.max_quantity or ZERO) if by_lot else notional(rules, rules.max_notional or ZERO)
+    return (
+        f"the largest order that the exchange allows ({most}) is worth less than the smallest "
+        f"({notional(rules, rules.min_notional)}) at {price(rules, bid)}; waiting for another price"
+    )
 
 
 def locked_elsewhere(rules: SymbolRules, locked: Mapping[str, Decimal]) -> str:

@@ -237,7 +237,8 @@ class Announcer:
             case Unfunded():
                 view, holdings = self._view(), event.holdings
                 locked = {} if view is None else view.locked
-                text = account_messages.unfunded(rules, holdings.base, holdings.quote, *self._reserves, locked)
+                bid = None if view is None or view.top is None else view.top.bid
+                text = account_messages.unfunded(rules, holdings.base, holdings.quote, *self._reserves, locked, bid)
                 self._alerts.send(text, logging.WARNING)
             case Funded():
                 self._alerts.send(account_messages.funded(rules, event.regime))

@@ -36,7 +36,7 @@ END_REASONS: Final[Mapping[ExitEndReason, str]] = {
     ExitEndReason.PAUSED: "trading is paused",
     ExitEndReason.EXPIRED: "no order could be placed in time",
     ExitEndReason.HALTED: "trading is halted by a safety rule",
-    ExitEndReason.FUNDS_GONE: "the funds were moved outside this bot",
+    ExitEndReason.FUNDS_GONE: "the funds left are too small for an order",
 }
 
 # The strategy names its commands by the letters of the hotkeys; a text on a phone needs words instead.

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from trailingedge.model.market import Regime
-from trailingedge.notifications.account_messages import locked_elsewhere
+from trailingedge.model.order_size import largest_order_is_too_small
+from trailingedge.notifications.account_messages import locked_elsewhere, no_order_possible
 from trailingedge.notifications.event_messages import FLIP, RESUME, AnyNumber, elapsed, figure, price, quantity
 from trailingedge.notifications.risk_messages import breaker_until, measured
 from trailingedge.notifications.status import StatusView, a_close, gate_side, level, quote_stop
 from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.decide import Decision
+from trailingedge.strategy.evaluation_context import UNFUNDED_MARGIN
 from trailingedge.strategy.state import ShutBy
 
 
@@ -87,12 +89,18 @@ def _unfunded(view: StatusView, decision: Decision) -> list[str]:
     has = "nothing"
     if holdings is not None:
         has = f"{quantity(rules, holdings.base)} and {price(rules, holdings.quote)}"
+    if view.top is not None and largest_order_is_too_small(rules, view.top.bid):
+        return [f"Not trading: {no_order_possible(rules, view.top.bid)}."]
     sentence = f"Not trading: there are {has} to trade, and an order needs {price(rules, rules.min_notional)}"
     if rules.min_quantity:
         sentence += f" and {quantity(rules, rules.min_quantity)}"
     reserves, locked = _reserves(view), locked_elsewhere(rules, view.locked)
     others = [f"{reserves} kept back."] if reserves else []
     others += [f"{locked}."] if locked else []
+    if holdings is not None and view.top is not None:
+        worth = max(holdings.quote, holdings.base * view.top.bid)
+        if worth >= rules.min_notional:  # nearly enough: the sentence alone would look like a contradiction
+            sentence += f", and a little more at first (at least {UNFUNDED_MARGIN:.0%})"
     return [f"{sentence}.", *(others or ["It goes on after a deposit."])]
 
 

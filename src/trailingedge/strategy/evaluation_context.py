@@ -6,9 +6,10 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Final
 
 from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
-from trailingedge.model.market import ZERO, Regime, Side
+from trailingedge.model.market import ZERO, BookTop, Regime, Side
 from trailingedge.strategy.blocks import TradeBlock, exit_blocks
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
@@ -26,11 +27,16 @@ from trailingedge.strategy.strategy_events import (
 from trailingedge.strategy.trailing_take_profit import Trail, compute_min_gain, compute_trail
 from trailingedge.strategy.unit_value import is_tradable, more_valuable_regime, unit_value
 
+UNFUNDED_MARGIN: Final = Decimal(
+    "0.01"
+)  # a side becomes tradable if it stays so where the price moves by this fraction
+
 
 class Evaluation:
     """Working values of one call of `decide`.
 
     `unit_value` is None while the regime (BASE or QUOTE) is unknown or the book is not trusted.
+    `exit_was_filled` is true if this evaluation has ended an exit by its fills: then the side is new.
     """
 
     __slots__ = (
@@ -40,6 +46,7 @@ class Evaluation:
         "bid",
         "closed_klines_applied",
         "events",
+        "exit_was_filled",
         "inputs",
         "params",
         "state",
@@ -56,6 +63,7 @@ class Evaluation:
         self.stop_distance = stop_distance(inputs.channel, params)
         self.events: list[StrategySignal] = []
         self.closed_klines_applied = False
+        self.exit_was_filled = False
         self._trail: Trail | None = None
         self._trail_of: StrategyState | None = None
         self.unit_value = self._unit_value_in(state.regime)
@@ -161,17 +169,25 @@ class Evaluation:
         None means that no order is wanted: no exit is in progress, the exit is being cancelled, or
         no balances are known yet.
         """
-        exit_, holdings = self.state.exit, self.holdings
-        if exit_ is None or exit_.ending is not None or holdings is None:
+        exit_ = self.state.exit
+        funds = None if exit_ is None or exit_.ending is not None else self.unsold_amount(exit_)
+        if exit_ is None or funds is None:
             return None
-        funds = holdings.base if exit_.side is Side.SELL else holdings.quote
-        if self.inputs.holdings is None:
-            # Balances arrive later than the fills that changed them. Until then, subtract the amount that was filled
-            # since the last settled balances, or we would offer that amount a second time.
-            funds = max(ZERO, funds - (self.sold_amount(exit_) - exit_.accounted))
         # The hard stop has a pricing of its own, because a fall that lasts leaves a passive order behind.
         pricing = self.params.hard_stop_pricing if exit_.kind is ExitKind.FLUSH else self.params.exit_pricing
         return OrderIntent(exit_.side, funds, pricing, exit_.kind, exit_.number)
+
+    def unsold_amount(self, exit_: ActiveExit) -> Decimal | None:
+        """Return the amount that the exit has yet to sell, in the asset that it sells; None without known balances."""
+        holdings = self.holdings
+        if holdings is None:
+            return None
+        funds = holdings.base if exit_.side is Side.SELL else holdings.quote
+        if self.inputs.holdings is not None:
+            return funds
+        # Balances arrive later than the fills that changed them. Until then, subtract the amount that was filled
+        # since the last settled balances, or we would offer that amount a second time.
+        return max(ZERO, funds - (self.sold_amount(exit_) - exit_.accounted))
 
     def sold_amount(self, exit_: ActiveExit) -> Decimal:
         """Return the amount that the exit has sold so far, in the asset that it sells."""
@@ -209,12 +225,9 @@ def update_position_side(evaluation: Evaluation) -> None:
     if state.exit is not None or top is None or holdings is None:
         return
     held = state.regime
-    if held is None:
-        found = more_valuable_regime(holdings, top, evaluation.params)
-    elif is_tradable(held, holdings, top, evaluation.params):
-        found = held
-    else:
-        found = held.other if is_tradable(held.other, holdings, top, evaluation.params) else None
+    if state.unorderable_book not in (None, (top.bid, top.ask)):
+        state = evaluation.state = replace(state, unorderable_book=None)  # another book is judged afresh
+    found = _tradable_side(state, holdings, top, evaluation.params)
     if found is None:
         # The regime is kept: when the asset can be traded again, the anchor is still the price at which it was bought.
         if state.funded is not False:
@@ -227,6 +240,24 @@ def update_position_side(evaluation: Evaluation) -> None:
         evaluation.events.append(Funded(found, holdings))
     if not state.funded:
         evaluation.state = replace(evaluation.state, funded=True)
+
+
+def _tradable_side(state: StrategyState, holdings: Holdings, top: BookTop, params: StrategyParams) -> Regime | None:
+    """Return the side to hold: the present one while it can be traded, else the other; None if neither can.
+
+    A side that could not be traded a moment ago needs a margin. Without it, holdings at the edge of the minimum would
+    become tradable and untradable with every small move of the price.
+    """
+    first_time = state.funded is None
+    margin = ZERO if first_time else UNFUNDED_MARGIN
+    if state.regime is None:
+        return more_valuable_regime(holdings, top, params, margin)
+    # What an exit could not place on this book, the next one could not place either.
+    if state.unorderable_book is None and is_tradable(
+        state.regime, holdings, top, params, ZERO if state.funded else margin
+    ):
+        return state.regime
+    return state.regime.other if is_tradable(state.regime.other, holdings, top, params, margin) else None
 
 
 def _adopt_outside_change(evaluation: Evaluation, regime: Regime) -> None:

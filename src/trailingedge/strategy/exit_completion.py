@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from trailingedge.model.intent import ExitEndReason, ExitProgress
 from trailingedge.model.market import ZERO, Regime
+from trailingedge.model.order_size import can_order
 from trailingedge.strategy.evaluation_context import Evaluation
 from trailingedge.strategy.side_change import NewAnchor, after_filled_exit, after_partial_exit, side_after_partial_exit
 from trailingedge.strategy.state import ActiveExit
@@ -33,11 +34,34 @@ def finish_exit(evaluation: Evaluation) -> None:
             _finish_filled(evaluation, exit_, progress, progress.complete)
         else:
             _drop_exit(evaluation, exit_, progress.complete)
+            top = evaluation.inputs.top
+            if top is not None and not progress.rested:
+                # On this book no order could be placed, so the next exit would end in the same way.
+                evaluation.state = replace(evaluation.state, unorderable_book=(top.bid, top.ask))
     elif exit_.ending is not None and (progress is None or progress.idle):
         _finish_unfilled(evaluation, exit_, progress, exit_.ending)
 
 
+def is_sold_out(evaluation: Evaluation) -> bool:
+    """Whether the exit in progress has had its last fill, although execution has not settled it yet.
+
+    Then no order of it can fill any more, and what it has not sold is too small for another one.
+    """
+    exit_ = evaluation.state.exit
+    progress = None if exit_ is None else evaluation.progress_of(exit_)
+    if exit_ is None or progress is None or progress.may_fill or not progress.filled_base:
+        return False
+    unsold, top = evaluation.unsold_amount(exit_), evaluation.inputs.top
+    if unsold is None:
+        return False
+    # Without a trusted book, its own average is the nearest price.
+    average = progress.filled_quote / progress.filled_base
+    low, high = (average, average) if top is None else (top.bid, top.ask)
+    return not can_order(evaluation.params, exit_.side, unsold, low, high)
+
+
 def _finish_filled(evaluation: Evaluation, exit_: ActiveExit, progress: ExitProgress, cause: ExitEndReason) -> None:
+    evaluation.exit_was_filled = True
     average, inputs = progress.filled_quote / progress.filled_base, evaluation.inputs
     new = after_filled_exit(exit_.kind, exit_.side, average, inputs.market_ms)
     evaluation.state = replace(evaluation.state, exit=None)

@@ -23,9 +23,9 @@ class StrategyParams:
 
     `live.factory.strategy_params` copies a setting into the field with the same name and type. So a
     new strategy setting is declared in `config.Settings` and here, and nowhere else. `fee` (the
-    maker fee in force), `min_quantity`, `min_notional` and `step_size` come from the exchange. If
-    there are no trades to take an anchor from, `anchor_price` (quote per base) replaces the market
-    price.
+    maker fee in force) and the size limits, from `step_size` to `max_notional`, come from the
+    exchange. If there are no trades to take an anchor from, `anchor_price` (quote per base)
+    replaces the market price.
     """
 
     start_factor: float
@@ -46,9 +46,11 @@ class StrategyParams:
     breakout_exit: bool
     exit_pricing: Pricing
     hard_stop_pricing: Pricing
+    step_size: Decimal
     min_quantity: Decimal
     min_notional: Decimal
-    step_size: Decimal
+    max_quantity: Decimal | None
+    max_notional: Decimal | None
     anchor_price: Decimal | None = None
 
     def gain_scale_frac(self, regime: Regime) -> float:

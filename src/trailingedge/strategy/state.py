@@ -76,6 +76,8 @@ class StrategyState:
     without a trusted book: a kline that began at or before it may raise the high.
     `stop_breach_since_ms` is when the bid reached the hard stop, None while the bid is above it.
     `last_number` is the number of the last exit, `last_close` the close of the last closed kline.
+    `unorderable_book` is the bid and ask at which the last exit ended because it could place no
+    order; None once the book is another one.
     """
 
     # The defaults are those of a first start, before balances and prices are known.
@@ -94,6 +96,7 @@ class StrategyState:
     untrusted_book_ms: int = -1
     broken_out: Breakout | None = None
     squeezed: bool = False
+    unorderable_book: tuple[Decimal, Decimal] | None = None
 
     @property
     def phase(self) -> Phase:

@@ -6,7 +6,8 @@ the same calculation: a higher value is always better.
 
 from decimal import Decimal
 
-from trailingedge.model.market import ZERO, BookTop, Regime, floor_to_step
+from trailingedge.model.market import ZERO, BookTop, Regime
+from trailingedge.model.order_size import can_order
 from trailingedge.strategy.inputs import Holdings, StrategyParams
 
 
@@ -23,29 +24,31 @@ def price_at(regime: Regime, value: float) -> float:
     return value if regime is Regime.BASE else 1 / value
 
 
-def is_tradable(regime: Regime, holdings: Holdings, top: BookTop, params: StrategyParams) -> bool:
-    """Whether we hold enough of the asset of `regime` for one order that trades it."""
-    if regime is Regime.BASE:
-        return _enough(holdings.base, top.bid, params)
-    return _enough(holdings.quote / top.ask, top.ask, params)
+def is_tradable(
+    regime: Regime, holdings: Holdings, top: BookTop, params: StrategyParams, margin: Decimal = ZERO
+) -> bool:
+    """Whether we hold enough of the asset of `regime` for one order that trades it, wherever it rests within the book.
+
+    With a `margin`, also where the book moves by that fraction either way.
+    """
+    low, high = top.bid, top.ask
+    if margin:
+        low, high = low * (1 - margin), high * (1 + margin)
+    return can_order(params, regime.exit_side, holdings.amount_in(regime), low, high)
 
 
-def more_valuable_regime(holdings: Holdings, top: BookTop, params: StrategyParams) -> Regime | None:
+def more_valuable_regime(
+    holdings: Holdings, top: BookTop, params: StrategyParams, margin: Decimal = ZERO
+) -> Regime | None:
     """Return the regime whose asset is worth more and can be traded; None if neither can be traded.
 
-    The result is BASE if both are worth the same.
+    The result is BASE if both are worth the same. `margin` is that of `is_tradable`.
     """
-    base = is_tradable(Regime.BASE, holdings, top, params)
-    quote = is_tradable(Regime.QUOTE, holdings, top, params)
+    base = is_tradable(Regime.BASE, holdings, top, params, margin)
+    quote = is_tradable(Regime.QUOTE, holdings, top, params, margin)
     # Both: a part-filled exit, or an account that was never all on one side.
     if base and quote:
         return Regime.BASE if holdings.base * top.bid >= holdings.quote else Regime.QUOTE
     if base:
         return Regime.BASE
     return Regime.QUOTE if quote else None
-
-
-def _enough(quantity: Decimal, price: Decimal, params: StrategyParams) -> bool:
-    # By the exchange's filters for one order. What is below them is dust, which no order can sell.
-    clipped = floor_to_step(quantity, params.step_size)
-    return clipped > ZERO and clipped >= params.min_quantity and clipped * price >= params.min_notional

@@ -33,7 +33,9 @@ from trailingedge.live.start_queries import FeeResult, RulesResult, StartSteps
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import ZERO, BookTop, SymbolRules
 from trailingedge.model.market_state import MarketState
+from trailingedge.model.order_size import largest_order_is_too_small
 from trailingedge.notifications import event_messages
+from trailingedge.notifications.account_messages import no_order_possible
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.unit_value import more_valuable_regime
 from trailingedge.websocket import market_fetch
@@ -248,6 +250,8 @@ class OnlineChecks:
         text = f"{event_messages.quantity(rules, base)} and {event_messages.notional(rules, quote)} free, worth {value}"
         params = start.strategy_params(rules, float(self._fee.in_force))
         side_held = more_valuable_regime(Holdings(base - start.reserve_base, quote - start.reserve_quote), top, params)
+        if side_held is None and largest_order_is_too_small(rules, top.bid):
+            return warning("funds", f"{text}: {no_order_possible(rules, top.bid)}", "trade another symbol")
         if side_held is None:
             remedy = "fund the account, or lower RESERVE_BASE and RESERVE_QUOTE"
             return warning("funds", f"{text}: too little for the smallest order", remedy)

@@ -1,0 +1,86 @@
+"""Order sizes: the quantity that an amount of funds gives at a price, and whether the exchange accepts that quantity.
+
+This module alone judges it. The strategy asks whether an asset can be traded, the maker exit asks what to place, and
+the two agree for each price of the book: what the strategy calls tradable can be placed.
+"""
+
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+from trailingedge.model.market import ZERO, Side, floor_to_step
+
+_NAMES: Final = ("step_size", "min_quantity", "max_quantity", "min_notional", "max_notional")
+
+
+class SizeLimits(Protocol):
+    """The exchange's limits on quantity (base) and notional (quote) of one order. A maximum of None is no limit."""
+
+    @property
+    def step_size(self) -> Decimal: ...
+
+    @property
+    def min_quantity(self) -> Decimal: ...
+
+    @property
+    def max_quantity(self) -> Decimal | None: ...
+
+    @property
+    def min_notional(self) -> Decimal: ...
+
+    @property
+    def max_notional(self) -> Decimal | None: ...
+
+
+def size_limits_of(rules: SizeLimits) -> dict[str, Any]:
+    """Return the size limits of `rules` by name, for a value that keeps them among other fields."""
+    return {name: getattr(rules, name) for name in _NAMES}
+
+
+def order_quantity(limits: SizeLimits, side: Side, funds: Decimal, price: Decimal) -> Decimal:
+    """Return the quantity of base that `funds` allow to sell or buy at `price`.
+
+    `funds` is base for a SELL and quote for a BUY. The quantity is rounded down to the step grid. It respects the
+    exchange's maximums, and is never negative. It may be below the minimums.
+    """
+    # A BUY pays its fee out of what it brings, so that all of the quote funds can be spent.
+    quantity = max(ZERO, funds if side is Side.SELL else funds / price)
+    if limits.max_notional is not None:
+        quantity = min(quantity, limits.max_notional / price)
+    if limits.max_quantity is not None:
+        quantity = min(quantity, limits.max_quantity)
+    return floor_to_step(quantity, limits.step_size)
+
+
+def can_order(limits: SizeLimits, side: Side, funds: Decimal, low: Decimal, high: Decimal) -> bool:
+    """Whether an order of all `funds` passes the size limits at every price from `low` to `high`.
+
+    `funds` is base for a SELL and quote for a BUY.
+    """
+    least = order_quantity(limits, side, funds, high)
+    if least <= ZERO or least < limits.min_quantity:
+        return False
+    # Either is a proof. The first one is exact where an amount of base limits the quantity.
+    notional = max(least * low, _least_notional(limits, side, funds, low, high))
+    return notional >= limits.min_notional
+
+
+def _least_notional(limits: SizeLimits, side: Side, funds: Decimal, low: Decimal, high: Decimal) -> Decimal:
+    """Return a notional that no order from `low` to `high` is below.
+
+    A quantity that the amount of base limits is the same at each price, so its notional is least at `low`. A quantity
+    that an amount of quote limits is rounded down by less than a step, so its notional is at least that amount less
+    one step at `high`.
+    """
+    base, quote = (funds, None) if side is Side.SELL else (None, funds)
+    in_base = [amount for amount in (limits.max_quantity, base) if amount is not None]
+    in_quote = [amount for amount in (limits.max_notional, quote) if amount is not None]
+    bounds = [floor_to_step(min(in_base), limits.step_size) * low] if in_base else []
+    bounds += [min(in_quote) - limits.step_size * high] if in_quote else []
+    return min(bounds)
+
+
+def largest_order_is_too_small(limits: SizeLimits, price: Decimal) -> bool:
+    """Whether not even the largest order that the exchange allows reaches its minimum notional at `price`."""
+    # Funds for any order: what the minimums ask for, and more.
+    plenty = limits.min_quantity + limits.min_notional / price + 2 * limits.step_size
+    return not can_order(limits, Side.SELL, plenty, price, price)
