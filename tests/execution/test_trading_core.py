@@ -37,8 +37,16 @@ from trailingedge.model.market import (
     Side,
 )
 from trailingedge.model.market_state import StateView
-from trailingedge.model.order_commands import Cancel, ExecutionCommand, OrderReply, Place, Refresh
-from trailingedge.model.order_outcomes import Accepted, Rejected, RejectReason
+from trailingedge.model.order_commands import (
+    Cancel,
+    ExecutionCommand,
+    OrderReply,
+    Place,
+    Refresh,
+    Replace,
+    ReplaceReply,
+)
+from trailingedge.model.order_outcomes import Accepted, NotTried, Rejected, RejectReason, ReplaceOutcome
 from trailingedge.reconciliation.exit_ledger import ExitTotals
 from trailingedge.reconciliation.history_types import ExitHistory, group_into_exits
 from trailingedge.risk.circuit_breakers import BreakerLimits
@@ -46,7 +54,16 @@ from trailingedge.risk.pre_trade_checks import PreTradeChecks
 from trailingedge.risk.risk_engine import build_risk_engine
 from trailingedge.strategy.inputs import StrategyCommand, StrategyParams
 from trailingedge.strategy.state import Phase, StrategyState
-from trailingedge.strategy.strategy_events import CommandRefused, ExitEnded, ExitStarted, RegimeSet
+from trailingedge.strategy.strategy_events import (
+    CommandRefused,
+    ExitEnded,
+    ExitStarted,
+    Funded,
+    GateShut,
+    HardStopTriggered,
+    RegimeSet,
+    Unfunded,
+)
 
 FLIP = StrategyCommand.FLIP
 BOOK = top("100.00", "100.10")
@@ -390,19 +407,159 @@ def test_rules_that_were_read_again_hold_for_strategy_and_maker_exit() -> None:
     assert bench.trader.rules.min_notional == 10
 
 
-def test_a_buy_too_small_by_a_tick_is_not_begun_every_tick() -> None:
-    bench = Bench(base="0", quote="5.0134")
+def due_to_buy(quote: str, **limits: Any) -> Bench:
+    """A bench with quote whose buy-back is due at 98.20 / 98.30, under changed size limits."""
+    bench = Bench(base="0", quote=quote)
     bench.tick()
     bench.top = top("97.90", "98.00")
     bench.tick()
     bench.top = top("98.20", "98.30")
-    bench.trader.update_rules(replace(RULES, min_notional=D("5.0133"), step_size=D("0.001")))  # 0.051 at the ask
+    bench.trader.update_rules(replace(RULES, **limits))
+    return bench
+
+
+def test_a_buy_too_small_by_a_tick_is_not_begun() -> None:
+    # 0.051 pass at the ask of 98.30, and not at 98.21, where the order would rest.
+    bench = due_to_buy("5.0134", min_notional=D("5.0133"), step_size=D("0.001"))
     for _ in range(300):
         bench.tick()
-    assert len(bench.events_of(ExitStarted)) == 1
+    assert bench.events_of(ExitStarted) == []
+    assert len(bench.events_of(Unfunded)) == 1
     bench.set_balance("FDUSD", "50")
     bench.tick()
-    assert len(bench.events_of(ExitStarted)) == 2
+    assert len(bench.events_of(ExitStarted)) == 1
+
+
+@pytest.mark.parametrize(("base", "quote"), [("1", "0"), ("0", "1000")])
+def test_where_the_largest_order_is_below_the_least_notional_no_exit_begins(base: str, quote: str) -> None:
+    bench = Bench(base, quote)
+    bench.trader.update_rules(replace(RULES, max_quantity=D("0.04")))  # times 100 is less than 5
+    bench.tick()
+    bench.trader.operator_commands.append(FLIP)
+    for price in range(90, 110):
+        bench.top = top(f"{price}.00", f"{price}.10")
+        assert bench.tick() == []
+        assert not bench.trader.needs_another_tick
+    assert bench.events_of(ExitStarted) == []
+    assert len(bench.events_of(Unfunded)) == 1
+
+
+def test_funds_at_the_edge_do_not_come_and_go_with_the_price() -> None:
+    bench = Bench("0.05", "0")  # 5.00 at 100.00
+    for number in range(200):
+        bench.top = top("99.99", "100.09") if number % 2 else top("100.00", "100.10")
+        bench.tick()
+    assert len(bench.events_of(Unfunded)) == 1
+    assert bench.events_of(Funded) == []
+    bench.top = top("101.02", "101.03")
+    bench.tick()
+    assert len(bench.events_of(Funded)) == 1
+    bench.top = top("100.00", "100.10")
+    bench.tick()
+    assert len(bench.events_of(Unfunded)) == 1
+
+
+def test_an_exit_that_ended_before_any_order_is_not_armed_again_on_the_same_book() -> None:
+    bench = Bench()
+    bench.tick()
+    bench.trader.operator_commands.append(FLIP)
+    bench.trader.maker_exit.update_rules(replace(RULES, max_quantity=D("0.04")))  # execution alone knows of it
+    for _ in range(50):
+        bench.tick()
+        bench.trader.operator_commands.append(FLIP)
+    assert len(bench.events_of(ExitStarted)) == 1
+    assert [ended.cause for ended in bench.events_of(ExitEnded) if isinstance(ended, ExitEnded)] == [
+        ExitEndReason.FUNDS_GONE
+    ]
+    bench.top = top("100.00", "100.11")
+    bench.trader.maker_exit.update_rules(RULES)
+    bench.trader.operator_commands.clear()
+    bench.tick()
+    bench.trader.operator_commands.append(FLIP)
+    (placed,) = bench.tick()
+    assert isinstance(placed, Place)
+
+
+# --- The last fill ----------------------------------------------------------------------------
+
+
+def stop_is_near(bench: Bench) -> Place:
+    """A take-profit rests; then the bid has been at the hard stop for nearly as long as it takes to confirm it."""
+    bench.tick()
+    bench.top = top("103.00", "103.10")
+    bench.tick()
+    bench.top = top("102.50", "102.60")
+    (placed,) = bench.tick()
+    assert isinstance(placed, Place)
+    assert placed.client_order_id.startswith("TE-t-")
+    bench.rest(placed)
+    bench.tick()
+    # 20 % below the anchor: confirmed after a second. Our order is alone at the ask.
+    bench.top = top("80.00", str(placed.price), ask_quantity="1")
+    bench.tick()
+    assert bench.trader.decision is not None
+    assert bench.trader.decision.stop_breach_ms == 0
+    return placed
+
+
+@pytest.mark.parametrize("balances_come", ["with the fill", "later"])
+@pytest.mark.parametrize("replacing", [False, True], ids=["at rest", "being replaced"])
+def test_a_stop_confirmed_with_the_last_fill_neither_renames_the_exit_nor_shuts_the_gate(
+    balances_come: str, replacing: bool
+) -> None:
+    bench = Bench()
+    placed = stop_is_near(bench)
+    sent: list[ExecutionCommand] = []
+    if replacing:
+        bench.top = top("80.00", "110.00")
+        sent = bench.tick(0.5)
+        assert isinstance(sent[0], Replace)
+    filled(bench, placed, bench.balances_ms)
+    if balances_come == "with the fill":
+        bench.balances |= {"ETH": Balance("ETH", D(0)), "FDUSD": Balance("FDUSD", D("100.09"))}
+        bench.pushes += 1
+    bench.tick(2.0)
+    bench.balances |= {"ETH": Balance("ETH", D(0)), "FDUSD": Balance("FDUSD", D("100.09"))}
+    bench.pushes += 1
+    if replacing:
+        gone = Rejected(RejectReason.UNKNOWN_ORDER, -2011, "Unknown order sent.")
+        bench.trader.inbox.append(ReplaceReply(sent[0].tag, ReplaceOutcome(gone, NotTried())))  # type: ignore[union-attr]  # a Replace
+    for _ in range(12):
+        bench.tick()
+    (ended,) = bench.events_of(ExitEnded)
+    assert isinstance(ended, ExitEnded)
+    assert (ended.kind, ended.cause) == (ExitKind.TAKE_PROFIT, ExitEndReason.FILLED)
+    assert bench.events_of(HardStopTriggered) == bench.events_of(GateShut) == []
+    assert bench.trader.state.regime is Regime.QUOTE
+    assert bench.trader.state.gate is None
+
+
+def test_what_a_fill_left_to_sell_is_still_stopped() -> None:
+    bench = Bench()
+    placed = stop_is_near(bench)
+    part = report(
+        7, str(placed.price), "1", "0.4", status=OrderStatus.PARTIALLY_FILLED, client_order_id=placed.client_order_id
+    )
+    bench.trader.on_report(part, bench.pushes)
+    bench.tick(2.0)
+    assert len(bench.events_of(HardStopTriggered)) == 1
+
+
+def test_a_command_heard_with_the_last_fill_is_not_carried_out_on_the_new_side() -> None:
+    bench = Bench()
+    placed = bench.flip()
+    bench.rest(placed)
+    filled(bench, placed, bench.balances_ms)
+    bench.balances |= {"ETH": Balance("ETH", D(0)), "FDUSD": Balance("FDUSD", D("100.09"))}
+    bench.pushes += 1
+    bench.trader.operator_commands.append(FLIP)
+    for _ in range(5):
+        bench.tick()
+    assert bench.events_of(CommandRefused) == [CommandRefused(FLIP, "the exit has just been filled")]
+    assert len(bench.events_of(ExitStarted)) == 1
+
+
+# --- Candles, and the end ---------------------------------------------------------------------
 
 
 def test_candles_of_a_tick_that_breaks_come_with_the_next() -> None:

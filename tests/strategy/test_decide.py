@@ -123,6 +123,7 @@ def test_each_change_of_phase(
 
 def test_the_table_is_asked_in_this_order() -> None:
     assert [rule for rule, _ in RULES] == [
+        Rule.SOLD_OUT,
         Rule.HALT,
         Rule.CANCEL,
         Rule.BASE_STOP,

@@ -1,5 +1,6 @@
 """Each rule of the table alone: when it acts, and when it does not."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from trailingedge.strategy.decide import Rule
 from trailingedge.strategy.inputs import StrategyCommand
 from trailingedge.strategy.state import Phase
 from trailingedge.strategy.strategy_events import (
+    BrokeOut,
     CommandRefused,
     ExitEnding,
     ExitRelabelled,
@@ -366,3 +368,38 @@ def test_no_breakout_buy_under_a_shut_gate() -> None:
     assert run.gate() is not None
     assert run.close(2530).intent is None
     assert run.regime() is Regime.QUOTE
+
+
+# The last fill, and what is heard with it
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_the_quote_stop_does_not_end_a_buy_that_has_had_its_last_fill(settled: bool) -> None:
+    run = in_quote("2500")
+    run.tick("2400")
+    run.tick("2430")
+    before = run.exit()
+    assert before is not None
+    assert before.kind is ExitKind.TAKE_PROFIT
+    run.report(filled_base=Decimal(1), filled_quote=Decimal(2500), may_fill=False, rested=True)
+    if settled:
+        run.holdings = held("1.0", "0")
+    step = run.close("2800", settled=settled)  # a loss of more than 10 %
+    assert step.decision.acted is Rule.SOLD_OUT
+    assert run.exit() == replace(before, accounted=Decimal(2500) if settled else before.accounted)
+    assert run.gate() is None
+    assert run.state.last_close == 2800.0
+
+
+def test_a_close_heard_with_the_end_of_an_exit_is_not_judged_for_the_new_side() -> None:
+    run = in_base("2500", settings=params(breakout_entry=True))
+    for _ in range(5):
+        run.close("2500")
+    run.flip("2500")
+    run.fill("2500")
+    run.close("2520")  # beyond the channel, and a loss since the sale at 2500
+    assert run.regime() is Regime.QUOTE
+    assert run.exit() is None
+    assert run.gate() is None
+    assert len(run.signals(BrokeOut)) == 1
+    assert run.close("2560").decision.acted is Rule.CLOSED_KLINES  # the next close is judged

@@ -57,6 +57,13 @@ def on_bar_close(
     return state, of_gate + of_channel
 
 
+def pass_bar_close(state: StrategyState, closed: ClosedKline) -> BarCloseResult:
+    """Store one closed kline without judging gate, stop or high by it. Returns the new state and the signals."""
+    if closed.kline.close_ms <= state.last_close_ms:
+        return state, ()
+    return remember_close(state, float(closed.kline.close), closed.kline.close_ms, closed.channel)
+
+
 def raise_high_to_kline(state: StrategyState, kline: Kline) -> StrategyState:
     """Return `state` with its high raised to the best unit value within the kline, if higher.
 

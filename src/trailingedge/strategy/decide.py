@@ -29,6 +29,7 @@ from trailingedge.strategy.unit_value import price_at
 class Rule(Enum):
     """The rules, in the order in which they are applied. The values stand in session records."""
 
+    SOLD_OUT = "last fill"
     HALT = "invariant halt"
     CANCEL = "withdrawn by the operator"
     BASE_STOP = "hard stop"
@@ -139,8 +140,10 @@ class Decision:
 
 
 # The first rule that matches acts, and the rules below it are not checked in this tick. The order is the precedence:
-# a halt before a command, a cancel before the hard stop, the hard stop before all rules that seek profit.
+# the last fill of an exit before anything else, a halt before a command, a cancel before the hard stop, the hard stop
+# before all rules that seek profit.
 RULES: Final[tuple[tuple[Rule, Callable[[Evaluation], bool]], ...]] = (
+    (Rule.SOLD_OUT, decision_rules.await_end_of_sold_exit),
     (Rule.HALT, decision_rules.halt),
     (Rule.CANCEL, decision_rules.cancel_exit),
     (Rule.BASE_STOP, decision_rules.hard_stop_in_base),

@@ -5,13 +5,15 @@ refused a command.
 """
 
 from dataclasses import replace
+from typing import Final
 
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side
-from trailingedge.strategy.bar_close import on_bar_close
+from trailingedge.strategy.bar_close import on_bar_close, pass_bar_close
 from trailingedge.strategy.blocks import REFUSALS, TradeBlock, flip_block, stop_blocks
 from trailingedge.strategy.evaluation_context import Evaluation
+from trailingedge.strategy.exit_completion import is_sold_out
 from trailingedge.strategy.hard_stop import is_breached, is_confirmed
 from trailingedge.strategy.inputs import StrategyCommand
 from trailingedge.strategy.state import ActiveExit, StrategyState
@@ -24,6 +26,30 @@ from trailingedge.strategy.strategy_events import (
     Squeezed,
 )
 from trailingedge.strategy.unit_value import price_at
+
+_JUST_FILLED: Final = "the exit has just been filled"
+
+
+def await_end_of_sold_exit(evaluation: Evaluation) -> bool:
+    """Let an exit that has had its last fill end as what it was, before anything else is judged.
+
+    A stop must not take it over and shut the gate, a command must not relabel it, and a close that
+    comes with the fill belongs neither to the side that is sold nor to the new one.
+    """
+    if not is_sold_out(evaluation):
+        return False
+    evaluation.refuse_command(_JUST_FILLED)
+    _clear_breach(evaluation)
+    _pass_closed_klines(evaluation)
+    return True
+
+
+def _pass_closed_klines(evaluation: Evaluation) -> None:
+    evaluation.closed_klines_applied = True
+    for closed in evaluation.inputs.closed_klines:
+        evaluation.state, signals = pass_bar_close(evaluation.state, closed)
+        evaluation.events.extend(signals)
+    _update_squeeze(evaluation)
 
 
 def halt(evaluation: Evaluation) -> bool:
@@ -120,6 +146,10 @@ def manual_flip(evaluation: Evaluation) -> bool:
     state, inputs = evaluation.state, evaluation.inputs
     if inputs.command is not StrategyCommand.FLIP:
         return False
+    if evaluation.exit_was_filled:
+        # The operator has not seen the fill: this command would undo it.
+        evaluation.refuse_command(_JUST_FILLED)
+        return False
     block = flip_block(
         state,
         halted=inputs.halted,
@@ -187,19 +217,23 @@ def apply_closed_klines(evaluation: Evaluation) -> bool:
     """
     # Gate and stop are updated even while trading is paused or an exit is in progress: they follow the market, and only
     # later orders depend on them.
+    if evaluation.exit_was_filled:
+        _pass_closed_klines(evaluation)  # they closed before the side changed
+        return False
     evaluation.closed_klines_applied = True
     moved = False
     for closed in evaluation.inputs.closed_klines:
         evaluation.state, signals = on_bar_close(evaluation.state, closed, evaluation.params)
         evaluation.events.extend(signals)
         moved = moved or any(isinstance(event, GateShut | GateOpened) for event in signals)
-    if evaluation.inputs.closed_klines:
-        _update_squeeze(evaluation)
+    _update_squeeze(evaluation)
     return moved
 
 
 def _update_squeeze(evaluation: Evaluation) -> None:
-    """Signal that a squeeze begins: the channel is now narrow compared with its recent widths."""
+    """Signal that a squeeze begins with these closes: the channel is now narrow compared with its recent widths."""
+    if not evaluation.inputs.closed_klines:
+        return
     # Kept in the state, so that a squeeze of many klines is signalled once.
     channel = evaluation.inputs.channel
     squeezed = channel is not None and channel.squeezed(evaluation.params.donchian_squeeze_frac)
@@ -228,7 +262,7 @@ def breakout(evaluation: Evaluation) -> bool:
     In QUOTE an upward breakout starts a buy if BREAKOUT_ENTRY is set. In BASE a downward breakout
     starts a sale if BREAKOUT_EXIT is set.
     """
-    if not evaluation.inputs.closed_klines or evaluation.exit_blocks():
+    if not evaluation.inputs.closed_klines or evaluation.exit_was_filled or evaluation.exit_blocks():
         return False
     newest = evaluation.inputs.closed_klines[-1]
     direction = None if newest.channel is None else newest.channel.breakout(float(newest.kline.close))
