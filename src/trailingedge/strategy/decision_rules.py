@@ -146,7 +146,7 @@ def manual_flip(evaluation: Evaluation) -> bool:
     state, inputs = evaluation.state, evaluation.inputs
     if inputs.command is not StrategyCommand.FLIP:
         return False
-    if evaluation.exit_was_filled:
+    if evaluation.side_is_new:
         # The operator has not seen the fill: this command would undo it.
         evaluation.refuse_command(_JUST_FILLED)
         return False
@@ -217,7 +217,7 @@ def apply_closed_klines(evaluation: Evaluation) -> bool:
     """
     # Gate and stop are updated even while trading is paused or an exit is in progress: they follow the market, and only
     # later orders depend on them.
-    if evaluation.exit_was_filled:
+    if evaluation.side_is_new:
         _pass_closed_klines(evaluation)  # they closed before the side changed
         return False
     evaluation.closed_klines_applied = True
@@ -262,7 +262,7 @@ def breakout(evaluation: Evaluation) -> bool:
     In QUOTE an upward breakout starts a buy if BREAKOUT_ENTRY is set. In BASE a downward breakout
     starts a sale if BREAKOUT_EXIT is set.
     """
-    if not evaluation.inputs.closed_klines or evaluation.exit_was_filled or evaluation.exit_blocks():
+    if not evaluation.inputs.closed_klines or evaluation.side_is_new or evaluation.exit_blocks():
         return False
     newest = evaluation.inputs.closed_klines[-1]
     direction = None if newest.channel is None else newest.channel.breakout(float(newest.kline.close))

@@ -27,16 +27,15 @@ from trailingedge.strategy.strategy_events import (
 from trailingedge.strategy.trailing_take_profit import Trail, compute_min_gain, compute_trail
 from trailingedge.strategy.unit_value import is_tradable, more_valuable_regime, unit_value
 
-UNFUNDED_MARGIN: Final = Decimal(
-    "0.01"
-)  # a side becomes tradable if it stays so where the price moves by this fraction
+# A side that could not be traded can be again if it still could where the price moves by this fraction.
+UNFUNDED_MARGIN: Final = Decimal("0.01")
 
 
 class Evaluation:
     """Working values of one call of `decide`.
 
     `unit_value` is None while the regime (BASE or QUOTE) is unknown or the book is not trusted.
-    `exit_was_filled` is true if this evaluation has ended an exit by its fills: then the side is new.
+    `side_is_new` is true if this evaluation has ended an exit whose fills changed the side.
     """
 
     __slots__ = (
@@ -46,9 +45,9 @@ class Evaluation:
         "bid",
         "closed_klines_applied",
         "events",
-        "exit_was_filled",
         "inputs",
         "params",
+        "side_is_new",
         "state",
         "stop_distance",
         "unit_value",
@@ -63,7 +62,7 @@ class Evaluation:
         self.stop_distance = stop_distance(inputs.channel, params)
         self.events: list[StrategySignal] = []
         self.closed_klines_applied = False
-        self.exit_was_filled = False
+        self.side_is_new = False
         self._trail: Trail | None = None
         self._trail_of: StrategyState | None = None
         self.unit_value = self._unit_value_in(state.regime)

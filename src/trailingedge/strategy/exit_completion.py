@@ -61,7 +61,7 @@ def is_sold_out(evaluation: Evaluation) -> bool:
 
 
 def _finish_filled(evaluation: Evaluation, exit_: ActiveExit, progress: ExitProgress, cause: ExitEndReason) -> None:
-    evaluation.exit_was_filled = True
+    evaluation.side_is_new = True
     average, inputs = progress.filled_quote / progress.filled_base, evaluation.inputs
     new = after_filled_exit(exit_.kind, exit_.side, average, inputs.market_ms)
     evaluation.state = replace(evaluation.state, exit=None)
@@ -86,6 +86,7 @@ def _finish_unfilled(
     if top is None or holdings is None or held is None:
         return  # to compare the sides we need a price and balances: wait, nothing is on the book
     regime, market_ms = side_after_partial_exit(held, holdings, top, evaluation.params), evaluation.inputs.market_ms
+    evaluation.side_is_new = regime is not held
     evaluation.state = replace(evaluation.state, exit=None)
     _signal_end(evaluation, exit_, progress, cause, regime, holdings.amount_in(regime.other) if filled else None)
     if cause is ExitEndReason.CANCELLED:
