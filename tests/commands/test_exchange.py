@@ -107,7 +107,7 @@ def test_the_private_key_is_written_to_a_new_file_only(tmp_path: Path, capsys: p
     [
         pytest.param(["--register-key", "{tmp}/none.pem"], "No such file", id="no such key file"),
         pytest.param(["--register-key", "{tmp}/text.pem"], "not a public key", id="a file that is no key"),
-        pytest.param(["--register-key", "{tmp}/ec.pem"], "not an Ed25519 key", id="a key of another kind"),
+        pytest.param(["--register-key", "{tmp}/ec.pem"], "neither an Ed25519 nor an RSA", id="a key of another kind"),
         pytest.param(["--register-key", "{tmp}/pub.pem", "--private-key-out", "x"], "no key is made", id="both keys"),
         pytest.param(["--register-key", "{tmp}/pub.pem", "--api-key", "a b"], "--api-key", id="an impossible name"),
         pytest.param(["--symbol", "NOSUCH"], "--balance ABC=1,XYZ=0", id="a symbol without known assets"),

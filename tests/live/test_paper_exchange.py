@@ -25,6 +25,7 @@ from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.simulator.bars import TradedBar
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import Faults, FrameFaults
+from trailingedge.simulator.feeds.live import LiveMarket
 from trailingedge.simulator.klines import Interval
 from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.orders import SimOrder
@@ -141,10 +142,19 @@ def on_paper(
         ) as real:
             doors = FaultyNetwork(real)
             opened = paper_exchange(
-                paper_feed_params(settings), URL, doors.dial, clock, Random(2), listen=False, on_step=notes.show_step
+                paper_feed_params(settings),
+                URL,
+                doors.dial,
+                clock,
+                Random(2),
+                listen=False,
+                on_step=notes.show_step,
+                alert=notes.send,
             )
             async with opened as paper:
-                surroundings = Runtime(URL, paper.keys, paper.loopback.connect, clock, Random(3))
+                surroundings = Runtime(
+                    URL, paper.keys, paper.loopback.connect, clock, Random(3), feed_reconnects=paper.reconnects
+                )
                 daemon = build_node(node_params(settings), surroundings, notes, notes)
                 stage = Stage(clock, real, doors, paper, notes, daemon)
                 if trading:
@@ -202,16 +212,51 @@ def test_rules_and_limits_are_the_real_ones() -> None:
         ours, theirs = it.exchange.spec, it.real.exchange.spec
         assert ours.symbol_json("TRADING") == theirs.symbol_json("TRADING")
         assert ours.limits_json() == theirs.limits_json()
-        assert ours.maker_fee == 0
 
     on_paper(story, terms=real)
 
 
-def test_a_fee_that_is_set_is_charged() -> None:
+@pytest.mark.parametrize("fee", ["0", "0.00075"])
+def test_a_fee_that_is_set_is_charged(fee: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def story(it: Stage) -> None:
+        assert it.exchange.spec.maker_fee == D(fee)
+
+    on_paper(story, settings=dataclasses.replace(SETTINGS, fee=D(fee)))
+    assert "FEE" not in caplog.text
+
+
+def test_a_fee_that_cannot_be_known_is_assumed_and_told(caplog: pytest.LogCaptureFixture) -> None:
     async def story(it: Stage) -> None:
         assert it.exchange.spec.maker_fee == D("0.001")
 
-    on_paper(story, settings=dataclasses.replace(SETTINGS, fee=D("0.001")))
+    on_paper(story)
+    assert "maker fee assumed fee=0.001: set FEE" in caplog.text
+
+
+def test_a_trade_from_before_our_order_fills_nothing() -> None:
+    async def story(it: Stage) -> None:
+        await it.price("2500.00", "2500.10")
+        before_ms = it.market_ms
+        await it.wait(1.0)
+        order = await it.flip()
+        through = order.price + TICK
+        LiveMarket(it.paper.loopback.hub, Interval("1m")).on_trade(through, D(5), Side.BUY, it.market_ms, before_ms)
+        assert order.filled == 0
+        await it.trade(through, "5", Side.BUY)
+        assert order.filled == order.quantity
+
+    on_paper(story, trading=True)
+
+
+def test_reconnects_to_the_real_market_are_counted() -> None:
+    async def story(it: Stage) -> None:
+        assert it.paper.reconnects() == 0
+        it.real.hub.disconnect()  # requests, prices and trades
+        await it.wait(30.0)
+        assert it.paper.reconnects() == 3
+        assert it.daemon.client.reconnects == 3
+
+    on_paper(story)
 
 
 def test_the_candles_are_the_real_ones_also_those_missed() -> None:
@@ -239,14 +284,17 @@ def test_the_candles_are_the_real_ones_also_those_missed() -> None:
     on_paper(story)
 
 
-def test_the_exchange_on_paper_stops_when_the_real_one_does() -> None:
+def test_the_exchange_on_paper_stops_when_the_real_one_does_and_tells() -> None:
     async def story(it: Stage) -> None:
         it.real.exchange.engine.symbol_status = "HALT"
         await it.wait(61.0)
         assert it.exchange.engine.symbol_status == "HALT"
+        stopped = "ETHFDUSD is not trading on the real market (HALT): paper fills no order until it trades again"
+        assert it.said == [stopped]
         it.real.exchange.engine.symbol_status = "TRADING"
-        await it.wait(61.0)
+        await it.wait(121.0)
         assert it.exchange.engine.symbol_status == "TRADING"
+        assert it.said == [stopped, "ETHFDUSD is trading again on the real market"]
 
     on_paper(story)
 
@@ -313,7 +361,7 @@ def test_the_daemon_goes_there_and_back_at_real_prices() -> None:
         assert it.holds("ETH") > D("1.04")
         assert it.exchange.audit_log.taker_fills == 0
 
-    end = on_paper(story, trading=True)
+    end = on_paper(story, trading=True, settings=dataclasses.replace(SETTINGS, fee=D(0)))
     assert "candles: 100 of 1440, 1m each" in end.notes.lines
     assert "real market: 100 candles, prices from ws://memory" in end.notes.lines
 

@@ -1,9 +1,9 @@
+import json
 from decimal import Decimal
 
 import pytest
 from tests.simulator.exchange_builders import (
     ApiClient,
-    ListConnection,
     ManualScheduler,
     a_client,
     a_hub,
@@ -12,8 +12,9 @@ from tests.simulator.exchange_builders import (
     tick,
 )
 
+from trailingedge.core.clock import ManualClock
 from trailingedge.model.market import Side
-from trailingedge.simulator.connection_hub import ConnectionHub, NotServed, is_served
+from trailingedge.simulator.connection_hub import NotServed, is_served
 
 
 @pytest.mark.parametrize(
@@ -38,11 +39,6 @@ def test_only_api_and_streams_are_served(address: str, served: bool) -> None:
     else:
         with pytest.raises(NotServed):
             hub.check_admission(address)
-
-
-def test_microseconds_are_not_offered() -> None:
-    with pytest.raises(NotServed, match="microseconds"):
-        a_hub().connect("/ws-api/v3?timeUnit=MICROSECOND", ListConnection())
 
 
 def test_a_banned_address_cannot_connect() -> None:
@@ -78,14 +74,35 @@ def test_a_tick_that_changes_nothing_is_not_published() -> None:
     assert hub.on_tick(tick("99.00", "99.10", at_s=2))
 
 
-def test_a_subscription_to_the_book_is_reported() -> None:
-    announced: list[bool] = []
-    hub = ConnectionHub(an_exchange(), on_book_subscription=lambda: announced.append(True))
-    for stream in ("ethfdusd@kline_1m", "btcusdt@bookTicker"):
-        a_client(hub, f"/ws/{stream}")
-    assert announced == []
-    a_client(hub, "/ws").send({"method": "SUBSCRIBE", "params": ["ethfdusd@bookTicker"], "id": 1})
-    assert announced == [True]
+def test_the_connections_of_five_minutes_are_limited_for_each_service() -> None:
+    clock = ManualClock(unix_ms=1_783_000_200_000)  # a multiple of five minutes
+    hub = a_hub(an_exchange(clock=clock, connections_per_5_min=2))
+    for _ in range(2):
+        hub.check_admission("/ws-api/v3")
+    with pytest.raises(NotServed) as refused:
+        hub.check_admission("/ws-api/v3")
+    assert (refused.value.status, refused.value.retry_after_s) == (429, 300.0)
+    assert json.loads(str(refused.value))["code"] == -1034
+    hub.check_admission("/ws")  # the streams are another service
+
+
+async def test_after_five_minutes_connections_are_accepted_again() -> None:
+    clock = ManualClock()
+    hub = a_hub(an_exchange(clock=clock, connections_per_5_min=1))
+    hub.check_admission("/ws")
+    await clock.advance(300.0)
+    hub.check_admission("/ws")
+
+
+@pytest.mark.parametrize("path", ["/ws-api/v3", "/ws", "/stream"])
+def test_an_unknown_time_unit_is_refused_with_1194(path: str) -> None:
+    with pytest.raises(NotServed) as refused:
+        a_hub().check_admission(f"{path}?timeUnit=SECOND")
+    assert refused.value.status == 400
+    assert json.loads(str(refused.value)) == {
+        "code": -1194,
+        "msg": "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.",
+    }
 
 
 def test_connections_of_each_kind_can_be_dropped() -> None:

@@ -11,7 +11,15 @@ from trailingedge.simulator.engine import Engine
 from trailingedge.simulator.errors import ExchangeError
 from trailingedge.simulator.klines import Interval
 from trailingedge.simulator.order_entry import Exchange
-from trailingedge.simulator.orders import CancelOrder, CancelRestriction, NewOrder, OrderType, Peg, TimeInForce
+from trailingedge.simulator.orders import (
+    CancelOrder,
+    CancelRestriction,
+    NewOrder,
+    OrderType,
+    Peg,
+    SelfTradeMode,
+    TimeInForce,
+)
 from trailingedge.simulator.payloads import MarketEvent, UserEvent
 
 POSITION = ("outboundAccountPosition", "")
@@ -264,6 +272,82 @@ def test_an_order_never_trades_with_its_own_account() -> None:
     assert own.status is OrderStatus.EXPIRED_IN_MATCH
     assert take_user_events(exchange)[:2] == [("NEW", "NEW"), ("TRADE_PREVENTION", "EXPIRED_IN_MATCH")]
     assert exchange.audit_log.taker_fills == 0
+
+
+def prevented(report: dict[str, Any]) -> dict[str, Any]:
+    return {name: report[name] for name in ("X", "v", "A", "B", "u", "U", "Cs", "pl", "pL", "pY")}
+
+
+@pytest.mark.parametrize(
+    ("mode", "maker_left", "taker_left", "lost"),
+    [
+        pytest.param(SelfTradeMode.EXPIRE_TAKER, "3", None, {"taker": "2"}, id="the taker expires"),
+        pytest.param(SelfTradeMode.EXPIRE_MAKER, None, "2", {"maker": "3"}, id="the maker expires"),
+        pytest.param(SelfTradeMode.EXPIRE_BOTH, None, None, {"maker": "3", "taker": "2"}, id="both expire"),
+        pytest.param(SelfTradeMode.DECREMENT, "1", None, {"maker": "2", "taker": "2"}, id="both are lowered"),
+        pytest.param(SelfTradeMode.TRANSFER, "1", None, {"maker": "2", "taker": "2"}, id="one account: lowered, too"),
+    ],
+)
+def test_the_takers_mode_says_what_a_prevented_self_trade_costs(
+    mode: SelfTradeMode, maker_left: str | None, taker_left: str | None, lost: dict[str, str]
+) -> None:
+    exchange = an_exchange()
+    maker, _ = exchange.place(exchange.account(), sell("100.05", "3"))
+    exchange.engine.take_events()
+    taker, trades = exchange.place(exchange.account(), limit(Side.BUY, "100.05", "2", self_trade_mode=mode))
+    orders = {"maker": maker, "taker": taker}
+    assert trades == []
+    assert {name: str(order.prevented) for name, order in orders.items() if order.prevented} == lost
+    for order, left in ((maker, maker_left), (taker, taker_left)):
+        assert order.status is (OrderStatus.EXPIRED_IN_MATCH if left is None else OrderStatus.NEW)
+        assert order.remaining == Decimal(left or 0)
+    reports = {each["i"]: each for each in payloads(exchange.engine) if each.get("x") == "TRADE_PREVENTION"}
+    assert set(reports) == {orders[name].order_id for name in lost}
+    for name, quantity in lost.items():
+        amount = f"{Decimal(quantity):.8f}"
+        assert prevented(reports[orders[name].order_id]) == {
+            "X": orders[name].status.value,
+            "v": 1,
+            "A": amount,
+            "B": amount,
+            "u": -1,
+            "U": (taker if name == "maker" else maker).order_id,
+            "Cs": "ETHFDUSD",
+            "pl": "2.00000000",
+            "pL": "100.05000000",
+            "pY": "200.10000000",
+        }
+    # What is locked is what the two orders could still trade.
+    account = exchange.account()
+    assert account.balance("ETH").locked == Decimal(maker_left or 0)
+    assert account.balance("FDUSD").locked == Decimal(taker_left or 0) * Decimal("100.05")
+
+
+def test_a_taker_trades_with_others_before_and_after_its_own_order() -> None:
+    exchange = an_exchange()
+    exchange.engine.on_tick(tick("100.00", "100.05", at_s=1, ask_quantity="1"))
+    own, _ = exchange.place(exchange.account(), sell("100.06", "1"))
+    other = exchange.open_account("other", {"ETH": Decimal(9)})
+    exchange.place(other, sell("100.07", "5"))
+    taker, trades = exchange.place(exchange.account(), limit(Side.BUY, "100.07", "3"))
+    assert [(str(trade.price), str(trade.quantity)) for trade in trades] == [("100.05", "1"), ("100.07", "2")]
+    assert (own.status, taker.status) == (OrderStatus.EXPIRED_IN_MATCH, OrderStatus.FILLED)
+
+
+def test_an_order_to_be_filled_at_once_is_judged_by_what_others_offer() -> None:
+    exchange = an_exchange()
+    own, _ = exchange.place(exchange.account(), sell("100.05", "2"))
+    killed, trades = exchange.place(exchange.account(), limit(Side.BUY, "100.10", "4", TimeInForce.FOK))
+    assert (killed.status, trades, own.status) == (OrderStatus.EXPIRED, [], OrderStatus.NEW)
+    filled, _ = exchange.place(exchange.account(), limit(Side.BUY, "100.10", "3", TimeInForce.FOK))
+    assert (filled.status, own.status) == (OrderStatus.FILLED, OrderStatus.EXPIRED_IN_MATCH)
+
+
+def test_a_market_buy_must_be_able_to_pay_for_what_is_behind_its_own_order() -> None:
+    exchange = an_exchange(base="10", quote="100.06")
+    exchange.place(exchange.account(), sell("100.05", "1"))
+    with pytest.raises(ExchangeError, match="insufficient balance"):  # others ask 100.10
+        exchange.place(exchange.account(), NewOrder(Side.BUY, OrderType.MARKET, Decimal(1)))
 
 
 def test_the_top_is_published_only_when_it_changes() -> None:

@@ -1,8 +1,13 @@
+from base64 import b64encode
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from trailingedge.simulator.errors import ExchangeError
-from trailingedge.simulator.keys import KeyRing
+from trailingedge.simulator.keys import HmacSecret, KeyRing
 
 # The key and the signatures of the fact sheet's own test vectors (seed of RFC 8032, test 1).
 VECTOR_KEY = Ed25519PrivateKey.from_private_bytes(
@@ -61,3 +66,41 @@ def test_an_api_key_is_by_default_a_hash_of_the_public_key() -> None:
     name = ring.register(VECTOR_KEY.public_key(), "owner")
     assert name == KeyRing().register(VECTOR_KEY.public_key(), "owner")
     assert len(name) == 64
+
+
+# The HMAC example of the exchange's documentation: key, payload and signature.
+HMAC_SECRET = HmacSecret(b"NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j")
+HMAC_PAYLOAD = (
+    "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
+)
+HMAC_SIGNATURE = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71"
+
+
+def test_a_secret_signs_in_hexadecimal_of_either_case() -> None:
+    ring = KeyRing()
+    name = ring.register(HMAC_SECRET, "owner")
+    ring.verify(name, HMAC_PAYLOAD, HMAC_SIGNATURE)
+    ring.verify(name, HMAC_PAYLOAD, HMAC_SIGNATURE.upper())
+    for wrong in (HMAC_SIGNATURE[:-1], "", "ä", " " + HMAC_SIGNATURE):
+        with pytest.raises(ExchangeError, match="-1022"):
+            ring.verify(name, HMAC_PAYLOAD, wrong)
+
+
+def test_an_rsa_key_signs_in_base64() -> None:
+    ring, private_key = KeyRing(), generate_private_key(65537, 2048)
+    name = ring.register(private_key.public_key(), "owner")
+    signature = b64encode(private_key.sign(PAYLOAD.encode(), PKCS1v15(), SHA256())).decode()
+    ring.verify(name, PAYLOAD, signature)
+    with pytest.raises(ExchangeError, match="-1022"):
+        ring.verify(name, PAYLOAD + "0", signature)
+    with pytest.raises(ExchangeError, match="RSA API key is not supported"):
+        ring.check_can_log_on(name)
+
+
+def test_only_ed25519_can_log_on() -> None:
+    ring = a_ring()
+    ring.check_can_log_on("TESTKEY")
+    ring.register(HMAC_SECRET, "owner", "SHARED")
+    with pytest.raises(ExchangeError, match="HMAC-SHA-256 API key is not supported") as refusal:
+        ring.check_can_log_on("SHARED")
+    assert refusal.value.code == -2028

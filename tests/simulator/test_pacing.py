@@ -30,7 +30,7 @@ async def run(clock: ManualClock, client: SlowClient, speed: float, seconds: lis
     pacer = Pacer(clock, speed, client.on_tick, client.settled)
     async with asyncio.TaskGroup() as group:
         group.create_task(pacer.run(START_MS, iter([tick(at_s=at_s) for at_s in seconds])))
-        await clock.advance(100.0)
+        await clock.advance(1000.0)
     return client.played_s
 
 
@@ -61,8 +61,23 @@ async def test_a_little_delay_is_made_up_for() -> None:
 
 async def test_a_market_far_behind_moves_its_schedule_instead_of_catching_up() -> None:
     clock = ManualClock()
-    played = await run(clock, SlowClient(clock, processing_s=3.0), 1.0, [1, 2, 12])
-    assert played == [1.0, 4.0, 14.0]  # ten seconds after the tick before, as in the source
+    played = await run(clock, SlowClient(clock, processing_s=40.0), 1.0, [1, 2, 52])
+    assert played == [1.0, 41.0, 91.0]  # fifty seconds after the tick before, as in the source
+
+
+async def test_a_market_at_real_speed_makes_up_for_seconds() -> None:
+    clock = ManualClock()
+    assert await run(clock, SlowClient(clock, processing_s=5.0), 1.0, [1, 2, 12]) == [1.0, 6.0, 12.0]
+
+
+async def test_ticks_of_a_time_that_has_passed_are_played_at_once() -> None:
+    clock = ManualClock()
+    client = SlowClient(clock, processing_s=9.0)
+    pacer = Pacer(clock, 1.0, client.on_tick, client.settled)
+    rest = await pacer.skip_to(START_MS + 3000, iter([tick(at_s=at_s) for at_s in (1, 3, 4)]))
+    assert client.played_s == [0.0, 0.0]
+    assert [each.time_ms for each in rest] == [START_MS + 4000]
+    assert list(await pacer.skip_to(START_MS, iter([]))) == []
 
 
 def test_a_speed_must_be_above_zero() -> None:

@@ -35,6 +35,7 @@ def test_one_order_too_many_in_ten_seconds_is_rejected_until_the_next_ten() -> N
     assert refusal is not None
     assert (refusal.code, refusal.status) == (-1015, 429)
     assert refusal.text == "Too many new orders; current limit is 2 orders per 10 SECOND."
+    assert refusal.data == {"serverTime": NOON_MS, "retryAfter": NOON_MS + 10_000}
     assert counted.limit_error(NOON_MS + 10_000) is None
 
 
@@ -46,6 +47,7 @@ def test_the_short_window_stops_rising_once_the_day_is_used_up() -> None:
     refusal = counted.limit_error(NOON_MS)
     assert refusal is not None
     assert refusal.text == "Too many new orders; current limit is 2 orders per 1 DAY."
+    assert refusal.data == {"serverTime": NOON_MS, "retryAfter": NOON_MS + DAY_MS // 2}
 
 
 def test_a_first_fill_lowers_the_windows_that_are_current_when_it_is_due() -> None:

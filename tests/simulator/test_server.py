@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.limits import PATIENCE_S
 from tests.simulator.exchange_builders import KEY, START_MS, ListSource, an_exchange, signed, tick
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from trailingedge.core.clock import Clock, ManualClock, RealClock
 from trailingedge.core.errors import ConfigError, SessionLost
+from trailingedge.simulator import keepalive
 from trailingedge.simulator.faults import Faults
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.server import LoopbackExchange
@@ -21,6 +21,12 @@ from trailingedge.simulator.transports import MemorySocket
 
 TAPE = ListSource([tick(f"{100 + n}.00", f"{100 + n}.10", at_s=n * 20) for n in range(8)])
 SELL: dict[str, Any] = {"symbol": "ETHFDUSD", "side": "SELL", "type": "LIMIT_MAKER", "quantity": "1"}
+
+
+@pytest.fixture(autouse=True)
+def no_pings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pings: the clock is wound faster than a client can answer them."""
+    monkeypatch.setattr(keepalive, "PING_INTERVAL_S", 1e9)
 
 
 def a_loopback(clock: Clock | None = None, **options: Any) -> LoopbackExchange:
@@ -48,10 +54,16 @@ async def log_on(connection: ClientConnection | MemorySocket, clock: Clock) -> N
     assert (await request(connection, "userDataStream.subscribe"))["result"] == {"subscriptionId": 0}
 
 
+async def play(loopback: LoopbackExchange, clock: ManualClock) -> None:
+    """Let time pass until the market is over. Its clients read over real sockets in between."""
+    while not loopback.ended.is_set():
+        await clock.advance(1.0)
+
+
 async def test_a_real_client_logs_on_trades_and_receives_its_events() -> None:
-    clock = RealClock()
+    clock = ManualClock()
     async with (
-        a_loopback(clock, speed=1000.0) as loopback,
+        a_loopback(clock) as loopback,
         connect(loopback.ws_api_url) as api,
         connect(f"{loopback.ws_stream_url}/stream?streams=ethfdusd@kline_1m") as market,
     ):
@@ -60,10 +72,11 @@ async def test_a_real_client_logs_on_trades_and_receives_its_events() -> None:
         assert placed["status"] == 200
         assert [(await receive(api))["event"]["e"] for _ in range(2)] == ["executionReport", "outboundAccountPosition"]
         await market.send('{"method":"SUBSCRIBE","params":["ethfdusd@bookTicker"],"id":1}')
+        frames = [await receive(market)]
+        await play(loopback, clock)
         filled = await receive(api)
         assert (filled["event"]["x"], filled["event"]["m"], filled["event"]["L"]) == ("TRADE", True, "102.50000000")
-        await asyncio.wait_for(loopback.ended.wait(), PATIENCE_S)
-        frames = [json.loads(await market.recv()) for _ in range(15)]
+        frames += [await receive(market) for _ in range(14)]
     assert {"result": None, "id": 1} in frames
     data = [frame["data"] for frame in frames if "data" in frame]
     closed = [each["k"]["t"] for each in data if each.get("k", {}).get("x")]
@@ -72,15 +85,28 @@ async def test_a_real_client_logs_on_trades_and_receives_its_events() -> None:
     assert tops == [f"{101 + n}.00000000" for n in range(len(tops))]
 
 
-async def test_the_market_waits_for_the_first_book_subscription() -> None:
-    async with a_loopback(speed=1000.0) as loopback, connect(loopback.ws_api_url) as api:
-        top = await request(api, "ticker.book", symbol="ETHFDUSD")
-        assert top["result"]["bidPrice"] == "100.00000000"
-        assert not loopback.ended.is_set()
+@pytest.mark.parametrize("address", ["/ws-api/v3", "/ws", "/ws/ethfdusd@kline_1m", "/stream?streams=ethfdusd@aggTrade"])
+async def test_the_market_waits_for_its_first_client_whatever_that_asks_for(address: str) -> None:
+    clock = ManualClock()
+    async with a_loopback(clock, listen=False) as loopback:
+        await clock.advance(3600.0)
         assert loopback.exchange.engine.market_ms == START_MS
-        async with connect(f"{loopback.ws_stream_url}/ws/ethfdusd@bookTicker"):
-            await asyncio.wait_for(loopback.ended.wait(), PATIENCE_S)
-        assert loopback.exchange.engine.market_ms == START_MS + 140_000
+        await loopback.connect(f"ws://127.0.0.1{address}")
+        await clock.advance(40.0)
+        assert loopback.exchange.engine.market_ms == START_MS + 40_000
+        await clock.advance(100.0)
+        assert loopback.ended.is_set()
+
+
+async def test_a_market_of_now_has_the_time_of_the_wall_when_its_first_client_comes() -> None:
+    clock = ManualClock(unix_ms=START_MS + 500)  # less than a minute after the first tick
+    async with a_loopback(clock, listen=False) as loopback:
+        await clock.advance(59.0)
+        market = await loopback.connect(f"{loopback.ws_stream_url}/ws/ethfdusd@bookTicker")
+        assert loopback.exchange.engine.market_ms == START_MS + 40_000
+        await clock.advance(0.5)  # the wall is a minute after the first tick, and so is the market
+        assert loopback.exchange.engine.market_ms == START_MS + 60_000
+        assert (await receive(market))["b"] == "103.00000000"  # and nothing from before
 
 
 @pytest.mark.parametrize("address", ["ws_api_url", "ws_stream_url"])
@@ -126,7 +152,9 @@ async def test_other_addresses_are_not_found() -> None:
 async def test_a_disconnected_client_gets_the_close_code() -> None:
     async with a_loopback() as loopback:
         async with connect(loopback.ws_api_url) as api:
-            await api.send('{"method":"ping"}')
+            for _ in range(5):
+                await api.send('{"method":"ping"}')
+                assert (await receive(api))["error"]["code"] == -1135
             with pytest.raises(ConnectionClosed) as ended:
                 await api.recv()
             assert ended.value.rcvd is not None

@@ -72,6 +72,28 @@ def test_a_kline_stream_publishes_the_forming_and_the_closed_kline() -> None:
     assert set(minute["k"]) == set("tTsifLochlvnxqVQB")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/stream?streams=ethfdusd@kline_1m@+08:00",
+        "/stream?streams=ethfdusd@kline_1m%40%2B08%3A00",
+        "/ws/ethfdusd@kline_1m@+08:00",
+        "/ws/ethfdusd%40kline_1m%40%2B08:00",
+    ],
+)
+def test_a_time_zone_in_the_url_is_read_with_its_plus_sign(url: str) -> None:
+    (kline,) = received(listener(url), at_s=2.0)
+    assert kline.get("data", kline)["k"]["i"] == "1m"
+    assert kline.get("stream", "ethfdusd@kline_1m@+08:00") == "ethfdusd@kline_1m@+08:00"
+
+
+def test_a_subscription_without_an_id_has_the_documented_error() -> None:
+    assert reply(listener(), {"method": "SUBSCRIBE", "params": [TOP]}) == {
+        "code": 2,
+        "msg": "Invalid request: request ID must be an unsigned integer",
+    }
+
+
 def test_streams_are_subscribed_listed_and_unsubscribed() -> None:
     client = listener()
     assert reply(client, {"method": "SUBSCRIBE", "params": [TOP, TOP], "id": 1}) == {"result": None, "id": 1}
@@ -128,6 +150,7 @@ def test_the_combined_form_is_a_property() -> None:
         pytest.param({"method": "SUBSCRIBE", "params": ["x"] * 1025, "id": 1}, 2, id="too many streams"),
         pytest.param({"method": "LIST_SUBSCRIPTIONS", "id": 1.5}, 2, id="a fraction as id"),
         pytest.param({"method": "LIST_SUBSCRIPTIONS", "id": True}, 2, id="a boolean as id"),
+        pytest.param({"method": "SUBSCRIBE", "params": [TOP]}, 2, id="no id"),
         pytest.param([1], 2, id="a list"),
         pytest.param("{", 3, id="no JSON"),
     ],

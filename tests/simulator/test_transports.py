@@ -77,15 +77,16 @@ async def test_a_frame_too_large_to_read_ends_the_connection() -> None:
         await socket.recv()
 
 
-async def test_a_flush_marker_is_done_after_the_frames_before_it() -> None:
+async def test_a_queue_counts_what_its_connection_has_not_taken() -> None:
     clock = ManualClock()
     queue, socket = OutgoingQueue(clock), MemorySocket(clock)
     queue.send("frame")
-    marker = queue.flush_marker()
+    assert (queue.queued, queue.unsent) == (1, 1)
+    writer = asyncio.create_task(write_to_memory(queue, socket, Delay(clock, lambda: 0.0)))
+    assert await socket.recv() == "frame"
+    assert (queue.queued, queue.unsent) == (1, 0)
     queue.close(1000, "")
-    assert not marker.done()
-    await write_to_memory(queue, socket, Delay(clock, lambda: 0.0))
-    assert marker.done()
+    await writer
 
 
 async def test_a_client_that_reads_too_slowly_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:

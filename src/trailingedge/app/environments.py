@@ -24,7 +24,8 @@ StepPrinter = Callable[[str, str], None]
 class TradingEnvironment:
     """An exchange to trade on. `shown` holds the addresses for display; in paper mode they differ from `endpoints`.
 
-    `ended` is set when its market has ended; `why_ended` gives the reason. `gaps` describe missing market data.
+    `ended` is set when its market has ended; `why_ended` gives the reason. `gaps` describe missing market data,
+    `reconnects` counts lost connections to the market behind the endpoints that were replaced.
     """
 
     endpoints: Endpoints
@@ -33,6 +34,7 @@ class TradingEnvironment:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     why_ended: str = ""
     gaps: Iterable[str] = ()
+    reconnects: Callable[[], int] = lambda: 0
 
 
 def load_keys(settings: Settings) -> KeyManager:
@@ -47,8 +49,10 @@ async def open_environment(
     clock: Clock,
     random: Random,
     on_step: StepPrinter = lambda _name, _result: None,
+    alert: Callable[[str], None] = lambda _text: None,
 ) -> AsyncIterator[TradingEnvironment]:
-    """Open the environment of these settings; it is closed after the block. `on_step` receives the opening's steps.
+    """Open the environment of these settings; it is closed after the block. `on_step` receives the opening's steps,
+    `alert` what a person should know of the market later.
 
     Raises ConfigError, and in paper mode also StartFailed or ExchangeUnreachable if the real market cannot be reached.
     """
@@ -56,7 +60,7 @@ async def open_environment(
         async with _simulation(settings, simulation, clock) as environment:
             yield environment
     elif settings.trading_mode is TradingMode.PAPER:
-        async with _paper(settings, clock, random, on_step) as environment:
+        async with _paper(settings, clock, random, on_step, alert) as environment:
             yield environment
     else:
         # Testnet or live: the addresses follow from the mode, unless the settings name others.
@@ -88,7 +92,7 @@ async def _simulation(
 
 @contextlib.asynccontextmanager
 async def _paper(
-    settings: Settings, clock: Clock, random: Random, on_step: StepPrinter
+    settings: Settings, clock: Clock, random: Random, on_step: StepPrinter, alert: Callable[[str], None]
 ) -> AsyncIterator[TradingEnvironment]:
     """Open the embedded exchange, which here trades at the real market's prices."""
     from trailingedge.live.factory import paper_feed_params
@@ -98,7 +102,10 @@ async def _paper(
     if sources is None:
         raise ConfigError(["TRADING_MODE is paper: there are no endpoints to take prices from"])
     on_step("paper", f"PAPER: no real orders; prices from {sources.ws_stream_url}")
-    async with paper_exchange(paper_feed_params(settings), sources, dial, clock, random, on_step=on_step) as paper:
+    opened = paper_exchange(paper_feed_params(settings), sources, dial, clock, random, on_step=on_step, alert=alert)
+    async with opened as paper:
         at = Endpoints(paper.loopback.ws_api_url, paper.loopback.ws_stream_url)
         shown = Endpoints(at.ws_api_url, sources.ws_stream_url)  # orders go here, prices come from there
-        yield TradingEnvironment(at, shown, paper.keys, paper.ended, "the real market is out of reach", paper.gaps)
+        yield TradingEnvironment(
+            at, shown, paper.keys, paper.ended, "the real market is out of reach", paper.gaps, paper.reconnects
+        )

@@ -144,12 +144,18 @@ class Runner:
     async def _trade(self, alerts: Alerts) -> ExitCode:
         random = Random(self._options.seed)
         async with contextlib.AsyncExitStack() as stack:
-            environment = await self._open(stack, random)
+            environment = await self._open(stack, random, alerts)
             if environment is None:
                 return self._report_early_stop(alerts)
             alerts.send(self._banner(environment))
             runtime = Runtime(
-                environment.endpoints, environment.keys, self._dial, self._clock, random, self._save_frames
+                environment.endpoints,
+                environment.keys,
+                self._dial,
+                self._clock,
+                random,
+                self._save_frames,
+                feed_reconnects=environment.reconnects,
             )
             with open_record(
                 self._log.file,
@@ -179,7 +185,9 @@ class Runner:
             self._print_summary(node, environment.gaps)
             return code
 
-    async def _open(self, stack: contextlib.AsyncExitStack, random: Random) -> TradingEnvironment | None:
+    async def _open(
+        self, stack: contextlib.AsyncExitStack, random: Random, alerts: Alerts
+    ) -> TradingEnvironment | None:
         """Open the exchange. Returns None if the session is stopped first.
 
         In paper mode the opening can take long: it waits for the end of an outage.
@@ -189,7 +197,12 @@ class Runner:
                 if self._stopped is not None:
                     return None
                 opening = open_environment(
-                    self._settings, self._options.simulation, self._clock, random, self._show_step
+                    self._settings,
+                    self._options.simulation,
+                    self._clock,
+                    random,
+                    self._show_step,
+                    partial(alerts.send, level=logging.WARNING),
                 )
                 return await stack.enter_async_context(opening)
         except TimeoutError:

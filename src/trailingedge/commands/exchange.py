@@ -1,6 +1,7 @@
 """Command `trailing-edge exchange`: runs the embedded exchange by itself, for a bot or any other client.
 
-The first line on stdout is JSON: `ws_api_url`, `ws_stream_url` and `api_key`. Without `--register-key` the command
+The first line on stdout is JSON: `ws_api_url`, `ws_stream_url` and `api_key`; with `--hmac-secret` also
+`hmac_api_key`, the API key of that secret. Without `--register-key` the command
 makes a key pair. Then that line also has `private_key_path`, the file with the private key. This is
 the file given by `--private-key-out`, else a file in a temporary directory that is removed when the
 exchange stops. The exchange runs until SIGTERM or SIGINT, also after its market has ended.
@@ -26,6 +27,7 @@ from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -42,6 +44,7 @@ from trailingedge.simulator.faults import REQUEST_FAULTS, Faults
 from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.feeds.historical import open_market, split_symbol
 from trailingedge.simulator.feeds.ticks import TickSource
+from trailingedge.simulator.keys import HmacSecret
 from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 
@@ -74,8 +77,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fee", type=parse_fraction, default=Decimal(0), metavar="F", help="maker fee as a fraction (default 0)"
     )
-    parser.add_argument("--register-key", type=Path, metavar="PUB.pem", help="Ed25519 public key that may log on")
+    parser.add_argument(
+        "--register-key",
+        type=Path,
+        metavar="PUB.pem",
+        help="public key of the account: Ed25519, which may log on, or RSA, which signs each request",
+    )
     parser.add_argument("--api-key", metavar="NAME", help="API key that names it (default: a hash of the key)")
+    parser.add_argument(
+        "--hmac-secret",
+        metavar="TEXT",
+        help="secret that signs requests of the account by HMAC-SHA-256; the first line names its API key",
+    )
     parser.add_argument(
         "--private-key-out",
         type=Path,
@@ -135,7 +148,7 @@ async def _serve(
     args: argparse.Namespace,
     clock: Clock,
     source: TickSource,
-    public_key: Ed25519PublicKey,
+    public_key: Ed25519PublicKey | RSAPublicKey,
     private_key_path: Path | None,
 ) -> None:
     spec = replace(ExchangeSpec().for_source(source), maker_fee=args.fee)
@@ -166,6 +179,8 @@ async def _serve(
     with _journal_file(exchange.audit_log, args.journal), _stop_on_signal(stopped, clock):
         async with loopback:
             line = {"ws_api_url": loopback.ws_api_url, "ws_stream_url": loopback.ws_stream_url, "api_key": api_key}
+            if args.hmac_secret:
+                line["hmac_api_key"] = exchange.register_key(HmacSecret(args.hmac_secret.encode()))
             if private_key_path is not None:
                 line["private_key_path"] = str(private_key_path)
             # Flushed, because a script waits for this line on a pipe before it starts its client.
@@ -225,8 +240,10 @@ def _stop_on_signal(stopped: asyncio.Event, clock: Clock) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _key_pair(register: Path | None, private_key_out: Path | None) -> Iterator[tuple[Ed25519PublicKey, Path | None]]:
-    """Yield the public key that may log on, and the path of its private key.
+def _key_pair(
+    register: Path | None, private_key_out: Path | None
+) -> Iterator[tuple[Ed25519PublicKey | RSAPublicKey, Path | None]]:
+    """Yield the account's public key, and the path of its private key.
 
     The path is None if --register-key gave the public key; otherwise the pair is made here.
     """
@@ -245,16 +262,15 @@ def _key_pair(register: Path | None, private_key_out: Path | None) -> Iterator[t
         yield private_key.public_key(), path
 
 
-def _public_key(path: Path) -> Ed25519PublicKey:
+def _public_key(path: Path) -> Ed25519PublicKey | RSAPublicKey:
     try:
         key = load_pem_public_key(path.read_bytes())
     except OSError as error:
         raise ConfigError([f"--register-key {path}: {error.strerror}"]) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigError([f"--register-key {path}: not a public key in PEM"]) from error
-    # RSA and HMAC keys exist on the real exchange, but cannot log on to a WebSocket session.
-    if not isinstance(key, Ed25519PublicKey):
-        raise ConfigError([f"--register-key {path}: not an Ed25519 key; no other can log on"])
+    if not isinstance(key, Ed25519PublicKey | RSAPublicKey):
+        raise ConfigError([f"--register-key {path}: neither an Ed25519 nor an RSA key; the exchange takes no other"])
     return key
 
 

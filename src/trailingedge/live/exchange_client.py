@@ -132,6 +132,7 @@ class ExchangeClient:
             server_ms=server_clock.now_ms,
             tap=partial(note, "api"),
         )
+        self._feed_reconnects = runtime.feed_reconnects
         self.account = self._account_over(self.api)
         self.orders = OrderApi(self.api, server_clock, params.symbol, params.recv_window_ms)
         self.market = MarketStream(
@@ -151,8 +152,8 @@ class ExchangeClient:
 
     @property
     def reconnects(self) -> int:
-        """Number of reconnects of the API connection and the market stream together."""
-        return self.api.reconnects + self.market.reconnects
+        """Number of reconnects: of our two connections, and of those behind the endpoints."""
+        return self.api.reconnects + self.market.reconnects + self._feed_reconnects()
 
     async def measure_clock(self) -> None:
         """Measure the offset of the exchange's clock again."""

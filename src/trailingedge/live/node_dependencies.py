@@ -50,7 +50,8 @@ class Runtime:
     """What a node needs from its surroundings.
 
     `stopwatch` measures our own processing time. It is needed if `clock` stands still between two
-    inputs, as a recorder's clock does.
+    inputs, as a recorder's clock does. `feed_reconnects` counts reconnects behind the endpoints: in
+    paper mode those to the real market.
     """
 
     endpoints: Endpoints
@@ -62,3 +63,4 @@ class Runtime:
     stopwatch: Clock | None = None
     input_gate: InputGate = _pass_at_once
     observer: Observer | None = None
+    feed_reconnects: Callable[[], int] = lambda: 0

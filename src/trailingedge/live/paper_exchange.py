@@ -7,7 +7,9 @@ data arrives from the real market, the embedded market stands still and answers 
 prices. The daemon then finds its data stale, as it would on the real exchange.
 
 Paper mode is easier than the real exchange in two ways: our orders rest at once, and no other trader reacts to them.
-`simulator.book` decides when they fill. A trade that we did not receive fills nothing. Each start opens a new account.
+`simulator.book` decides when they fill. A trade that we did not receive fills nothing, nor does one from before our
+order was accepted. Each start opens a new account. Its fee on the real exchange cannot be known without a key: FEE
+says it, else 0.1 % is assumed.
 """
 
 import asyncio
@@ -37,9 +39,10 @@ from trailingedge.core.errors import (
     most_severe,
 )
 from trailingedge.live.node_params import PaperFeedParams
-from trailingedge.model.market import ZERO, BookTop, Kline, RateLimit, SymbolRules
+from trailingedge.model.market import BookTop, Kline, RateLimit, SymbolRules
 from trailingedge.model.market_state import MarketState
-from trailingedge.simulator.engine import BREAK
+from trailingedge.notifications import event_messages
+from trailingedge.simulator.engine import BREAK, TRADING
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.live import LiveMarket, OpeningTick
 from trailingedge.simulator.klines import Interval
@@ -61,6 +64,7 @@ _SEEN_FOR_S: Final = 4.0  # how long prices stay visible after they were last re
 _RULES_GOOD_FOR_S: Final = 60.0
 _GAPS_KEPT: Final = 100
 _SPARE_KLINES: Final = 200  # kept in addition to those that the bot keeps, for its requests after a loss
+ASSUMED_FEE: Final = Decimal("0.001")  # what most accounts pay on most pairs
 _LEAST_ORDERS: Final = 10  # the account must have enough for so many orders of the smallest size
 
 
@@ -68,14 +72,15 @@ _LEAST_ORDERS: Final = 10  # the account must have enough for so many orders of 
 class PaperExchange:
     """An embedded exchange at real prices, and the keys of its only account.
 
-    `gaps` describes each missed part of the real market. `ended` is set when the connection to the
-    real market is lost and not tried again.
+    `gaps` describes each missed part of the real market. `reconnects` returns the number of reconnects
+    to it. `ended` is set when the connection to the real market is lost and not tried again.
     """
 
     loopback: LoopbackExchange
     keys: KeyManager
     gaps: Iterable[str]
     ended: asyncio.Event
+    reconnects: Callable[[], int]
 
 
 @contextlib.asynccontextmanager
@@ -88,17 +93,19 @@ async def paper_exchange(
     *,
     listen: bool = True,
     on_step: Callable[[str, str], None] = lambda _name, _result: None,
+    alert: Callable[[str], None] = lambda _text: None,
 ) -> AsyncIterator[PaperExchange]:
     """Open the exchange and feed it from `sources` during the `with` block.
 
-    `on_step` receives the name and the result of each step of the opening. If `listen` is False,
-    the exchange can be reached in memory only. The account starts with one unit of the base asset,
-    or more if one unit is too little to trade. It pays the fee of the setting FEE, or none.
+    `on_step` receives the name and the result of each step of the opening. `alert` receives a text
+    when the pair stops or resumes trading on the real market. If `listen` is False, the exchange can
+    be reached in memory only. The account starts with one unit of the base asset, or more if one unit
+    is too little to trade. It pays the fee of the setting FEE, or `ASSUMED_FEE` if that is not set.
 
     Raises ConfigError for an unlisted symbol, and StartFailed. Raises ExchangeUnreachable once the
     reconnects are used up: at once while opening, otherwise after the block.
     """
-    feed = PaperMarketFeed(params, sources, dial, clock, random)
+    feed = PaperMarketFeed(params, sources, dial, clock, random, alert)
     try:
         async with asyncio.TaskGroup() as tasks:
             connection = tasks.create_task(feed.run_connection())
@@ -107,10 +114,17 @@ async def paper_exchange(
                 on_step("real market", f"{len(market.klines)} candles, prices from {sources.ws_stream_url}")
                 exchange = _exchange(params, market, clock)
                 exchange.engine.prices_known = feed.in_sight
+                exchange.engine.market_now = feed.market_ms
+                if params.fee is None:
+                    logger.warning(
+                        "maker fee assumed fee=%s: set FEE to the maker fee of your account, such as FEE=0", ASSUMED_FEE
+                    )
                 async with LoopbackExchange(exchange, _opening(market), clock, listen=listen) as loopback:
                     feeding = tasks.create_task(feed.run(LiveMarket(loopback.hub, _interval(params))))
                     try:
-                        yield PaperExchange(loopback, _account_key(exchange), feed.gaps, feed.ended)
+                        yield PaperExchange(
+                            loopback, _account_key(exchange), feed.gaps, feed.ended, lambda: feed.reconnects
+                        )
                     finally:
                         feeding.cancel()  # before the exchange closes, which could not take a price any more
             finally:
@@ -143,7 +157,7 @@ def _interval(params: PaperFeedParams) -> Interval:
 
 def _exchange(params: PaperFeedParams, market: MarketSnapshot, clock: Clock) -> Exchange:
     """Build the embedded exchange with the rules and klines of the real exchange."""
-    maker_fee = ZERO if params.fee is None else params.fee
+    maker_fee = ASSUMED_FEE if params.fee is None else params.fee
     spec = dataclasses.replace(ExchangeSpec().for_rules(market.rules, market.limits), maker_fee=maker_fee)
     exchange = Exchange(spec, clock, {spec.base_asset: _opening_balance(market)})
     exchange.engine.symbol_status = market.rules.status
@@ -182,11 +196,20 @@ class PaperMarketFeed:
     Call `fetch_snapshot` first, then `run`.
     """
 
-    def __init__(self, params: PaperFeedParams, sources: Endpoints, dial: Dial, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        params: PaperFeedParams,
+        sources: Endpoints,
+        dial: Dial,
+        clock: Clock,
+        random: Random,
+        alert: Callable[[str], None],
+    ) -> None:
         self.ended = asyncio.Event()
         self.given_up: ExchangeUnreachable | None = None
         self._params = params
         self._clock = clock
+        self._alert = alert
         self._rules: SymbolRules | None = None
         self._prices = PaperPrices(params.klines_maxlen, min(_SEEN_FOR_S, params.stale_after_s))
 
@@ -216,9 +239,18 @@ class PaperMarketFeed:
         """Descriptions of missed parts of the market, oldest first. Only the last 100 are kept."""
         return self._prices.gaps
 
+    @property
+    def reconnects(self) -> int:
+        """How many lost connections to the real market were replaced."""
+        return self._api.reconnects + self._market.reconnects + self._trades.reconnects
+
     def in_sight(self) -> bool:
         """Whether the best prices are current."""
         return self._prices.in_sight(self._clock.now_s())
+
+    def market_ms(self) -> int:
+        """The real market's time now."""
+        return self._prices.market_ms(self._clock.now_s())
 
     async def run_connection(self) -> None:
         """Keep the connection for requests open until cancelled.
@@ -291,15 +323,26 @@ class PaperMarketFeed:
             try:
                 rules, _ = await market_fetch.exchange_info(self._api, self._params.symbol)
             except ConfigError:  # the symbol was listed when we started
-                market.on_symbol_status(BREAK)
+                self._follow_status(market, BREAK)
                 continue
             except _TRANSIENT as error:
                 logger.debug("! trading status not read, trying again in a minute reason=%s", error)
                 continue
-            market.on_symbol_status(rules.status)
+            self._follow_status(market, rules.status)
             if self._rules is not None and rules != dataclasses.replace(self._rules, status=rules.status):
                 logger.warning("the exchange has changed its rules; paper keeps the old ones until it is restarted")
                 self._rules = rules
+
+    def _follow_status(self, market: LiveMarket, status: str) -> None:
+        """Give the embedded market the real one's trading status, and tell when trading stops or resumes."""
+        before = market.on_symbol_status(status)
+        if status == before:
+            return
+        symbol = self._params.symbol
+        if status == TRADING:
+            self._alert(event_messages.real_market_trades(symbol))
+        else:
+            self._alert(event_messages.real_market_stopped(symbol, status))
 
 
 def _follows(kline: Kline, klines: Sequence[Kline]) -> bool:
@@ -369,7 +412,7 @@ class PaperPrices(MarketState):
         """
         self.on_event_time(trade.time_ms, now_s)
         if self._market is not None and self.in_sight(now_s):
-            self._market.on_trade(trade.price, trade.quantity, trade.aggressor, self.market_ms(now_s))
+            self._market.on_trade(trade.price, trade.quantity, trade.aggressor, self.market_ms(now_s), trade.time_ms)
 
     def _note_visible(self, now_s: float) -> None:
         missed_s = 0.0 if self._seen_s is None else now_s - self._seen_s

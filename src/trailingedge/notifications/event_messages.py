@@ -369,6 +369,16 @@ def trading_again(symbol: str) -> str:
     return f"{symbol} is trading again"
 
 
+def real_market_stopped(symbol: str, status: str) -> str:
+    """The real market that the paper exchange follows has stopped trading in the pair."""
+    return f"{symbol} is not trading on the real market ({status}): paper fills no order until it trades again"
+
+
+def real_market_trades(symbol: str) -> str:
+    """The real market that the paper exchange follows trades the pair again."""
+    return f"{symbol} is trading again on the real market"
+
+
 def halted(reason: str) -> str:
     """Return the alert that a safety rule was broken. Only a person ends a halt."""
     return (

@@ -174,15 +174,19 @@ class Book:
         # behind the same market volume, so the queue of the second order shrinks by as much as that of the first.
         passed = ZERO
         for order in self._resting_orders(side):
+            # A trade from before the order was accepted could not have met it: of that tick only the quotes count.
+            is_late = tick.traded_ms is not None and tick.traded_ms < order.created_ms
             # Rule 1: the price went through the order, by a quote or by a trade.
-            if self._is_traded_through(order, touching) or self._is_traded_through(order, printed):
+            if self._is_traded_through(order, touching if is_late else printed) or self._is_traded_through(
+                order, touching
+            ):
                 yield MakerFill(order, order.remaining)
             elif order.queue_ahead is None:
                 # The order learns its queue at the first tick with the market's best at its price. The trade of that
                 # tick counts as taken from the queue.
                 order.queue_ahead = self._queue_ahead_at(side, order.price)
             # Rule 2: a trade at the order's price takes from the queue ahead, then from the order.
-            elif volume > ZERO and order.price == tick.last_price:
+            elif volume > ZERO and not is_late and order.price == tick.last_price:
                 before = min(volume, max(ZERO, order.queue_ahead - passed))
                 passed += before
                 volume -= before

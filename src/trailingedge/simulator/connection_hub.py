@@ -15,12 +15,13 @@ later goes through `call_later`, which the server implements with its clock. A d
 its client is still connected, because the connection may have ended in between.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Final, Protocol
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from trailingedge.simulator.api.session import CONNECT_WEIGHT, ApiRequest, ApiResponse, ClientSession, CloseConnection
 from trailingedge.simulator.engine import TRADING
@@ -30,7 +31,10 @@ from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.market_streams import is_missing_stream
 from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.payloads import ExchangeEvent, MarketEvent, UserEvent
-from trailingedge.simulator.stream_session import StreamSession, named_streams
+from trailingedge.simulator.rate_limits import ConnectionLimiter
+from trailingedge.simulator.stream_session import StreamSession
+from trailingedge.simulator.time_unit import wants_microseconds
+from trailingedge.simulator.url_options import query_option, stream_names
 
 API_PATH: Final = "/ws-api/v3"
 LIFETIME_S: Final = 24 * 3600.0  # Binance ends every connection after 24 hours
@@ -55,7 +59,7 @@ class ClientConnection(Protocol):
 
 
 class NotServed(ValueError):
-    """Raised when a connection is refused: unknown path, banned address, or server away.
+    """Raised when a connection is refused: unknown path or option, too many connections, a ban, or server away.
 
     `status` is the HTTP status of the reply to the WebSocket upgrade. `retry_after_s` is its
     Retry-After header, or 0 if unknown.
@@ -92,7 +96,7 @@ def run_immediately(_: float, act: Callable[[], None]) -> None:
 
 
 class ConnectionHub:
-    """Connects all clients to the exchange. `on_book_subscription` is called at each subscription to bookTicker.
+    """Connects all clients to the exchange.
 
     `events_first`: events are sent before the reply to the request that caused them. The real exchange promises
     no order between a reply and its events, so tests run both ways.
@@ -106,7 +110,6 @@ class ConnectionHub:
         faults: Faults | None = None,
         chance: Random | None = None,
         events_first: bool = False,
-        on_book_subscription: Callable[[], None] = lambda: None,
         call_later: CallLater = run_immediately,
     ) -> None:
         self.exchange = exchange
@@ -115,49 +118,48 @@ class ConnectionHub:
         self.streams_muted = False
         self.account_muted = False
         self._events_first = events_first
-        self._on_book_subscription = on_book_subscription
         self._call_later = call_later
         self._clients: list[HubClient] = []  # in order of arrival
+        # API and streams are two services, each with its limit.
+        self._connection_limits = {to_api: ConnectionLimiter(exchange.spec) for to_api in (True, False)}
 
     # Connections
 
     def check_admission(self, url: str) -> None:
         """Raise NotServed if a connection to `url` is refused.
 
-        A connection to the WebSocket API is charged its request weight.
+        A connection counts against the limit of its service. One to the WebSocket API is charged its request weight.
         """
         if not is_served(url):
             raise NotServed(f"nothing is served at {urlsplit(url).path}")
-        missing = [name for name in named_streams(url) if is_missing_stream(name)]
+        missing = [name for name in stream_names(urlsplit(url)) if is_missing_stream(name)]
         if missing:
             raise NotServed(f"stream {missing[0]} is not offered")
         if self.refuses_connections:
             raise NotServed("the server is away", 503)
         now_ms, weights = self.exchange.clock.unix_ms(), self.exchange.weight_limiter
+        to_api = _is_api(url)
         try:
-            if urlsplit(url).path.rstrip("/") == API_PATH:
+            wants_microseconds(urlsplit(url))
+            self._connection_limits[to_api].charge(now_ms)
+            if to_api:
                 weights.charge(now_ms, CONNECT_WEIGHT)
             else:
                 weights.check_ban(now_ms)
         except ExchangeError as refusal:
-            # Like the real exchange over HTTP: the ban's end becomes a Retry-After header, in seconds.
+            # Like the real exchange over HTTP: the end of a limit becomes a Retry-After header, in seconds.
             ends_ms = (refusal.data or {}).get("retryAfter", now_ms)
             wait_s = max(0.0, (int(str(ends_ms)) - now_ms) / 1000)
-            raise NotServed(refusal.text, refusal.status, wait_s) from refusal
+            text = json.dumps({"code": refusal.code, "msg": refusal.text})
+            raise NotServed(text, refusal.status, wait_s) from refusal
 
     def connect(self, url: str, connection: ClientConnection) -> HubClient:
-        """Register a client that `check_admission` let in.
-
-        Only path and query of `url` matter. Raises NotServed for an unsupported query option.
-        """
+        """Register a client that `check_admission` let in. Only path and query of `url` matter."""
         address = urlsplit(url)
         client: HubClient
-        if address.path.rstrip("/") == API_PATH:
-            options = parse_qs(address.query)
-            if options.get("timeUnit", ["MILLISECOND"])[0].upper() != "MILLISECOND":
-                raise NotServed("microseconds are not offered")
-            show_limits = options.get("returnRateLimits", ["true"])[0] != "false"
-            client = ApiHubClient(connection, ClientSession(self.exchange, show_limits))
+        if _is_api(url):
+            show_limits = query_option(address, "returnRateLimits") != "false"
+            client = ApiHubClient(connection, ClientSession(self.exchange, show_limits, wants_microseconds(address)))
         else:
             client = StreamHubClient(connection, StreamSession(url, self._on_subscribe))
         self._clients.append(client)
@@ -346,8 +348,10 @@ class ConnectionHub:
 
     def _on_subscribe(self, stream: str) -> None:
         self.exchange.engine.streams.open(stream)
-        if stream == f"{self.exchange.spec.stream_prefix}@bookTicker":
-            self._on_book_subscription()
+
+
+def _is_api(address: str) -> bool:
+    return urlsplit(address).path.rstrip("/") == API_PATH
 
 
 def is_served(address: str) -> bool:

@@ -8,12 +8,13 @@ A resting SELL at price P fills as follows, and a BUY mirrors it:
 2. By a trade at exactly P whose aggressor buys: the trade first takes the volume ahead in the
    queue. The rest of the trade fills the order, wholly or in part.
 3. Never by touch: a market that bids exactly P does not fill the order.
+4. Never by a trade from before the order was accepted, which a live market may report late.
 
 The queue ahead is what the market offered at P when the order joined; it is empty if the order improved the
 best price. The queue of an order behind the best price becomes known when the market's best price
 first stands at P.
 A taker matches the market's best level and the accounts' orders, the market first at equal prices; an order always
-fills at the resting price. A resting order that a new order of its own account would match expires (EXPIRE_MAKER).
+fills at the resting price. Two orders of one account never trade with each other; see `self_trade`.
 
 Harsher than the real exchange:
 - a market bid at P does not fill an order at P, though on a real book the two would have matched;
@@ -36,7 +37,7 @@ counts and the audit log use the wall clock, since market time may run faster.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from itertools import count, groupby
+from itertools import count, takewhile
 from typing import Final
 
 from trailingedge.core.clock import Clock
@@ -88,6 +89,7 @@ from trailingedge.simulator.payloads import (
     prevention_fields,
     rejection_report,
 )
+from trailingedge.simulator.self_trade import is_self_trade, prevent, without_self_trades
 
 TRADING: Final = "TRADING"
 HALT: Final = "HALT"
@@ -106,7 +108,8 @@ class Engine:
     `symbol_status` may be set from outside. Orders are accepted and fill only while it is TRADING; they can be
     cancelled under every status. A BREAK stops all market data, CANCEL_ONLY stops the klines.
     `prices_known` is for a live market that may become stale: while it returns False, requests for prices
-    are answered with an error instead of the prices seen last.
+    are answered with an error instead of the prices seen last. `market_now` tells the time of a live market between
+    two of its ticks, so that an order carries the time at which it was accepted.
     """
 
     def __init__(self, spec: ExchangeSpec, clock: Clock, audit_log: AuditLog, history: Iterable[Kline] = ()) -> None:
@@ -122,9 +125,11 @@ class Engine:
         self._events: list[ExchangeEvent] = []
         self._changed_accounts: dict[str, SimAccount] = {}
         self.prices_known: Callable[[], bool] = lambda: True
+        self.market_now: Callable[[], int] = lambda: self.market_ms
         # Order ids start far from trade and execution ids, so that a client that mixes them up soon fails.
         self._order_ids = count(1001)
         self._execution_ids = count(1)
+        self._prevented_match_ids = count(1)
 
     # The market
 
@@ -184,6 +189,7 @@ class Engine:
 
         All checks run before any order or balance changes, so the error is the only effect of a rejected order.
         """
+        self._advance_time()
         self.check_accepts(account, request)
         order = self._new_order(account, request, manual)
         # Post-only is checked before the balance. If an order fails both checks, its error says that it would match.
@@ -194,7 +200,7 @@ class Engine:
         # The placement is recorded before any fill, so that the log shows both in the order in which they happened.
         self.audit_log.record_placement(self.clock.unix_ms(), self.market_ms, order, _open_by_session(account))
         self._publish_report(order, "NEW")
-        trades = self._match_taker(account, order)
+        trades = self._match_taker(order)
         if order.remaining and self._may_rest(order):
             self.book.add(order)
         elif order.remaining:
@@ -220,6 +226,7 @@ class Engine:
 
     def cancel_order(self, account: SimAccount, target: CancelOrder, manual: bool = False) -> tuple[SimOrder, str]:
         """Cancel an open order. Returns it and the cancel's client order id. Raises ExchangeError."""
+        self._advance_time()
         order = self._find_open_order(account, target)
         if target.restriction is not None and not target.restriction.allows(order.status):
             raise cancel_rejected(CANCEL_RESTRICTED)
@@ -233,6 +240,7 @@ class Engine:
 
         An order that is filled to its new quantity or beyond has nothing left: it expires.
         """
+        self._advance_time()
         if not self.book.is_open or self.symbol_status not in {TRADING, CANCEL_ONLY}:
             raise amend_rejected(MARKET_CLOSED)
         order = find_order_to_amend(account, request)
@@ -240,7 +248,7 @@ class Engine:
         check_amendment(self.spec, account, order, request)
         before_id, before, locked = order.client_order_id, order.quantity, order.locked
         order.client_order_id = request.new_client_order_id or account.generate_client_order_id()
-        order.quantity = max(request.new_quantity, order.filled)
+        order.quantity = max(request.new_quantity, order.filled + order.prevented)
         order.updated_ms = self.market_ms
         account.release_locked(self._sold_asset(order.side), locked - order.locked)
         self.audit_log.record_amendment(self.clock.unix_ms(), self.market_ms, order, before)
@@ -309,6 +317,9 @@ class Engine:
 
     # Matching
 
+    def _advance_time(self) -> None:
+        self.market_ms = max(self.market_ms, self.market_now())
+
     def _new_order(self, account: SimAccount, request: NewOrder, manual: bool) -> SimOrder:
         market = request.type is OrderType.MARKET
         return SimOrder(
@@ -328,41 +339,71 @@ class Engine:
         """Lock the asset that the order sells. A MARKET BUY locks nothing, but the free balance must cover its cost."""
         if order.request.type is OrderType.MARKET and order.side is Side.BUY:
             # It has no price of its own to lock; its fills are paid within the same call.
-            cost = sum((take.price * take.quantity for take in self._taker_matches(order)), ZERO)
+            cost = sum((take.price * take.quantity for take in self._trades_with_others(order)), ZERO)
             if cost > account.balance(self.spec.quote_asset).free:
                 raise order_rejected(INSUFFICIENT_BALANCE)
             return
         account.lock_funds(self._sold_asset(order.side), order.locked)
 
-    def _match_taker(self, account: SimAccount, order: SimOrder) -> list[SimTrade]:
-        """Fill what the order matches. Resting orders of its own account expire instead of filling (EXPIRE_MAKER)."""
-        while (own := _own_in(self._taker_matches(order), account)) is not None:
-            prevented = own.remaining
-            self._end_order(account, own, OrderStatus.EXPIRED_IN_MATCH, manual=order.is_manual)
-            self._publish_report(
-                own, "TRADE_PREVENTION", extra=prevention_fields(order, own, prevented, self.spec.symbol)
-            )
-        takes = self._taker_matches(order)
-        found = sum((take.quantity for take in takes), ZERO)
-        if order.request.time_in_force is TimeInForce.FOK and found < order.quantity:
+    def _match_taker(self, order: SimOrder) -> list[SimTrade]:
+        """Fill what the order matches, but never from an order of its own account; see `self_trade`."""
+        if order.request.time_in_force is TimeInForce.FOK and self._tradable(order) < order.quantity:
             return []
         trades = []
-        for price, level in groupby(takes, key=lambda take: take.price):
-            matched = list(level)
-            quantities = [take.quantity for take in matched]
-            # Both sides of a trade between two accounts share its id.
-            trade_ids = self.market.record_taken(self.market_ms, price, order.side, quantities)
-            for take, trade_id in zip(matched, trade_ids, strict=True):
-                trades.append(self._fill(order, price, take.quantity, trade_id, maker=False))
-                if take.resting_order is None:
-                    self.book.consume_best(order.side, take.quantity)
-                else:
-                    self._fill(take.resting_order, price, take.quantity, trade_id, maker=True)
+        # Level by level: what a prevented self-trade leaves of the two orders decides what the taker meets next.
+        while takes := self._taker_matches(order):
+            best = takes[0]
+            if best.resting_order is not None and is_self_trade(best, order):
+                self._prevent_self_trade(order, best.resting_order)
+                continue
+            level = takewhile(lambda take: take.price == best.price and not is_self_trade(take, order), takes)  # noqa: B023 - used up here
+            trades.extend(self._take_level(order, list(level)))
         return trades
 
-    def _taker_matches(self, order: SimOrder) -> list[TakerMatch]:
+    def _take_level(self, order: SimOrder, level: Sequence[TakerMatch]) -> list[SimTrade]:
+        """Fill the order with what it matches at one price."""
+        price, trades = level[0].price, []
+        quantities = [take.quantity for take in level]
+        # Both sides of a trade between two accounts share its id.
+        trade_ids = self.market.record_taken(self.market_ms, price, order.side, quantities)
+        for take, trade_id in zip(level, trade_ids, strict=True):
+            trades.append(self._fill(order, price, take.quantity, trade_id, maker=False))
+            if take.resting_order is None:
+                self.book.consume_best(order.side, take.quantity)
+            else:
+                self._fill(take.resting_order, price, take.quantity, trade_id, maker=True)
+        return trades
+
+    def _taker_matches(self, order: SimOrder, beyond: Decimal = ZERO) -> list[TakerMatch]:
+        """What the order meets on the book, up to its own quantity and `beyond` that."""
         limit = None if order.request.type is OrderType.MARKET else order.price
-        return self.book.match_taker(order.side, limit, order.remaining)
+        return self.book.match_taker(order.side, limit, order.remaining + beyond)
+
+    def _trades_with_others(self, order: SimOrder) -> list[TakerMatch]:
+        """What the order would trade if it were matched now."""
+        own = sum((each.remaining for each in self.accounts.get(order.account).open_orders()), ZERO)
+        return without_self_trades(self._taker_matches(order, beyond=own), order)
+
+    def _tradable(self, order: SimOrder) -> Decimal:
+        return sum((take.quantity for take in self._trades_with_others(order)), ZERO)
+
+    def _prevent_self_trade(self, taker: SimOrder, maker: SimOrder) -> None:
+        """Take from both orders what self-trade prevention takes, and publish a report for each that loses."""
+        match = prevent(next(self._prevented_match_ids), taker, maker, self.market_ms)
+        taker.prevented_as_taker.append(match)
+        for order, quantity in ((maker, match.maker_quantity), (taker, match.taker_quantity)):
+            if quantity is None:
+                continue
+            account = self.accounts.get(order.account)
+            # Part of an order may be prevented, so the lock is lowered by that part alone.
+            locked = order.locked
+            order.prevented += quantity
+            account.release_locked(self._sold_asset(order.side), locked - order.locked)
+            order.prevented_match_id = match.match_id
+            order.updated_ms = self.market_ms
+            if not order.remaining:
+                self._close_order(account, order, OrderStatus.EXPIRED_IN_MATCH, manual=taker.is_manual)
+            self._publish_report(order, "TRADE_PREVENTION", extra=prevention_fields(match, order, self.spec.symbol))
 
     def _fill(self, order: SimOrder, price: Decimal, quantity: Decimal, trade_id: int, maker: bool) -> SimTrade:
         """Apply one fill to balances, order, account and audit log, and publish its report."""
@@ -393,8 +434,12 @@ class Engine:
         return trade
 
     def _end_order(self, account: SimAccount, order: SimOrder, status: OrderStatus, manual: bool) -> None:
-        """End an order that has a remainder: cancelled, expired, or expired to prevent a self-trade."""
+        """End an order that has a remainder: cancelled or expired."""
         account.release_locked(self._sold_asset(order.side), order.locked)
+        self._close_order(account, order, status, manual)
+
+    def _close_order(self, account: SimAccount, order: SimOrder, status: OrderStatus, manual: bool) -> None:
+        """Take an order that locks nothing any more off the book."""
         self.book.remove(order)
         account.close_order(order)
         order.status = status
@@ -478,11 +523,3 @@ class Engine:
 
 def _open_by_session(account: SimAccount) -> int:
     return sum(not order.is_manual for order in account.open_orders())
-
-
-def _own_in(takes: Sequence[TakerMatch], account: SimAccount) -> SimOrder | None:
-    """Return the first resting order in `takes` that belongs to `account`, or None."""
-    return next(
-        (each.resting_order for each in takes if each.resting_order and each.resting_order.account == account.name),
-        None,
-    )

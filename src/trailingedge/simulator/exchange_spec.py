@@ -7,12 +7,12 @@ from typing import Final
 
 from trailingedge.model.market import RateLimit, Side, SymbolRules
 from trailingedge.simulator.feeds.ticks import TickSource
+from trailingedge.simulator.orders import DEFAULT_SELF_TRADE_MODE, SelfTradeMode
 
 PRECISION: Final = 8  # decimals of every amount on the wire
 SMALLEST_AMOUNT: Final = Decimal(1).scaleb(-PRECISION)
 # Minimum notional by quote asset. For all other quote assets it is five units, as for the dollar coins.
 MIN_NOTIONALS: Final = {"BTC": Decimal("0.0001"), "ETH": Decimal("0.001"), "BNB": Decimal("0.01")}
-SELF_TRADE_MODE: Final = "EXPIRE_MAKER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class ExchangeSpec:
     pegs_allowed: bool = True
     amends_allowed: bool = True
     max_amends: int = 10  # of one order
+    permissions: frozenset[str] = frozenset({"SPOT"})
     average_minutes: int = 5
     max_open_orders: int = 200
     maker_fee: Decimal = Decimal(0)
@@ -158,9 +159,9 @@ class ExchangeSpec:
             "isMarginTradingAllowed": False,
             "filters": self.filters_json(),
             "permissions": [],
-            "permissionSets": [["SPOT"]],
-            "defaultSelfTradePreventionMode": SELF_TRADE_MODE,
-            "allowedSelfTradePreventionModes": [SELF_TRADE_MODE],
+            "permissionSets": [sorted(self.permissions)],
+            "defaultSelfTradePreventionMode": DEFAULT_SELF_TRADE_MODE.value,
+            "allowedSelfTradePreventionModes": [mode.value for mode in SelfTradeMode],
         }
 
     def filters_json(self) -> list[dict[str, object]]:

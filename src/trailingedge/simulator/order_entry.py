@@ -15,7 +15,7 @@ After that the cancel and the placement succeed or fail separately. The cancel a
 report come first.
 If the cancel fails, STOP_ON_FAILURE does not try the placement and ALLOW_FAILURE does.
 
-Not modelled: order lists, stop and iceberg orders, microseconds.
+Not modelled: order lists, stop and iceberg orders.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,8 +23,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Final
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from trailingedge.core.clock import Clock
 from trailingedge.model.market import Kline, Side
@@ -34,7 +32,7 @@ from trailingedge.simulator.engine import Engine
 from trailingedge.simulator.errors import PEG_FORBIDDEN, ExchangeError, order_rejected
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.filters import check_filters
-from trailingedge.simulator.keys import KeyRing
+from trailingedge.simulator.keys import KeyRing, SigningKey
 from trailingedge.simulator.orders import Amendment, AmendOrder, CancelOrder, NewOrder, OrderType, SimOrder, SimTrade
 from trailingedge.simulator.rate_limits import RequestWeightLimiter
 
@@ -118,9 +116,9 @@ class Exchange:
     def account(self, name: str = OWNER) -> SimAccount:
         return self.engine.accounts.get(name)
 
-    def register_key(self, public_key: Ed25519PublicKey, account: str = OWNER, api_key: str | None = None) -> str:
-        """Register a public key for `account`. Returns the API key that names it in requests."""
-        return self.keys.register(public_key, account, api_key)
+    def register_key(self, key: SigningKey, account: str = OWNER, api_key: str | None = None) -> str:
+        """Register a key that may sign for `account`. Returns the API key that names it in requests."""
+        return self.keys.register(key, account, api_key)
 
     def manual_trader(self, account: str = OWNER) -> "ManualTrader":
         """A trader who acts on the account outside any session, as its owner would in the exchange's app."""

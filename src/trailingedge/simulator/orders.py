@@ -1,8 +1,9 @@
 """Orders and trades of the simulated exchange: the requests to place and cancel, and the records kept of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
+from typing import Final
 
 from trailingedge.model.market import ZERO, OrderStatus, Side
 
@@ -21,6 +22,34 @@ class TimeInForce(Enum):
     GTC = "GTC"  # good till cancelled
     IOC = "IOC"  # immediate or cancel: the remainder expires
     FOK = "FOK"  # fill or kill: in full at once, or not at all
+
+
+class SelfTradeMode(Enum):
+    """`selfTradePreventionMode`: what happens in place of a trade between two orders of one account.
+
+    The taker's mode decides. Live symbols list these five, in this order; NONE is not among them.
+    """
+
+    EXPIRE_TAKER = "EXPIRE_TAKER"
+    EXPIRE_MAKER = "EXPIRE_MAKER"
+    EXPIRE_BOTH = "EXPIRE_BOTH"
+    DECREMENT = "DECREMENT"  # both lose what they would have traded; the one with nothing left expires
+    TRANSFER = "TRANSFER"  # DECREMENT, unless the accounts differ and belong to one trade group
+
+    @property
+    def expires_taker(self) -> bool:
+        return self in {SelfTradeMode.EXPIRE_TAKER, SelfTradeMode.EXPIRE_BOTH}
+
+    @property
+    def expires_maker(self) -> bool:
+        return self in {SelfTradeMode.EXPIRE_MAKER, SelfTradeMode.EXPIRE_BOTH}
+
+    @property
+    def decrements(self) -> bool:
+        return self in {SelfTradeMode.DECREMENT, SelfTradeMode.TRANSFER}
+
+
+DEFAULT_SELF_TRADE_MODE: Final = SelfTradeMode.EXPIRE_MAKER
 
 
 class CancelRestriction(Enum):
@@ -61,6 +90,7 @@ class NewOrder:
     peg: Peg | None = None
     strategy_id: int | None = None
     strategy_type: int | None = None
+    self_trade_mode: SelfTradeMode = DEFAULT_SELF_TRADE_MODE
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +129,32 @@ class Amendment:
     time_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class PreventedMatch:
+    """A trade between two orders of one account that was prevented.
+
+    `taker_quantity` and `maker_quantity` are what each order lost by it; None for an order that lost nothing.
+    """
+
+    match_id: int
+    taker_order_id: int
+    maker_order_id: int
+    price: Decimal
+    quantity: Decimal  # that would have been traded
+    taker_quantity: Decimal | None
+    maker_quantity: Decimal | None
+    mode: SelfTradeMode
+    time_ms: int
+
+
 @dataclass(slots=True, eq=False)
 class SimOrder:
     """One order of one account, from its acceptance on.
 
     `queue_ahead` is the market's volume ahead of the order at its price. It is None (unknown) until
     the market's best price has stood at that price. `is_manual` means that the account's owner
-    placed the order (`ManualTrader`), not a session.
+    placed the order (`ManualTrader`), not a session. `prevented` is the quantity lost to self-trade prevention, as
+    the taker (`prevented_as_taker` lists these matches) or as the maker.
     """
 
     order_id: int
@@ -122,6 +171,9 @@ class SimOrder:
     working_ms: int = -1
     updated_ms: int = 0
     expiry_reason: str | None = None
+    prevented: Decimal = ZERO
+    prevented_match_id: int | None = None  # of the newest
+    prevented_as_taker: list[PreventedMatch] = field(default_factory=list)
     # Zero until the order rests; the book sets it when it joins the queue.
     queue_ahead: Decimal | None = ZERO
     amendments: tuple[Amendment, ...] = ()  # oldest first
@@ -132,7 +184,7 @@ class SimOrder:
 
     @property
     def remaining(self) -> Decimal:
-        return self.quantity - self.filled
+        return self.quantity - self.filled - self.prevented
 
     @property
     def locked(self) -> Decimal:

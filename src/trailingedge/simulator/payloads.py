@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from typing import Final
 
 from trailingedge.model.market import ZERO, Balance, BookTop, OrderStatus
 from trailingedge.simulator.errors import INSUFFICIENT_BALANCE, WOULD_TAKE
-from trailingedge.simulator.exchange_spec import SELF_TRADE_MODE, format_amount
-from trailingedge.simulator.orders import Amendment, NewOrder, OrderType, SimOrder, SimTrade
+from trailingedge.simulator.exchange_spec import format_amount
+from trailingedge.simulator.orders import Amendment, NewOrder, OrderType, PreventedMatch, SimOrder, SimTrade
 
 Json = dict[str, object]
+
+NO_TRADE_GROUP: Final = -1  # the trade group of an account that belongs to none
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,9 @@ def result_json(order: SimOrder, symbol: str) -> Json:
     return (
         ack_json(order, symbol)
         | amounts_json(order)
-        | {"workingTime": order.working_ms, "selfTradePreventionMode": SELF_TRADE_MODE}
+        | {"workingTime": order.working_ms, "selfTradePreventionMode": order.request.self_trade_mode.value}
         | optional_fields(order)
+        | _prevented_in_placement(order)
     )
 
 
@@ -83,8 +86,9 @@ def cancel_json(order: SimOrder, cancel_id: str, symbol: str) -> Json:
             "transactTime": order.updated_ms,
         }
         | amounts_json(order)
-        | {"selfTradePreventionMode": SELF_TRADE_MODE}
+        | {"selfTradePreventionMode": order.request.self_trade_mode.value}
         | optional_fields(order)
+        | _prevented_in_record(order)
     )
 
 
@@ -105,9 +109,10 @@ def order_json(order: SimOrder, symbol: str) -> Json:
             "updateTime": order.updated_ms,
             "isWorking": order.working_ms >= 0,
             "workingTime": order.working_ms,
-            "selfTradePreventionMode": SELF_TRADE_MODE,
+            "selfTradePreventionMode": order.request.self_trade_mode.value,
         }
         | optional_fields(order)
+        | _prevented_in_record(order)
     )
 
 
@@ -123,7 +128,7 @@ def amended_json(order: SimOrder, amendment: Amendment, symbol: str) -> Json:
         "price": format_amount(request.price or ZERO),
         "qty": format_amount(order.quantity),
         "executedQty": format_amount(order.filled),
-        "preventedQty": format_amount(ZERO),
+        "preventedQty": format_amount(order.prevented),
         "quoteOrderQty": format_amount(request.quote_quantity or ZERO),
         "cumulativeQuoteQty": format_amount(order.filled_quote),
         "status": order.status.value,
@@ -131,7 +136,7 @@ def amended_json(order: SimOrder, amendment: Amendment, symbol: str) -> Json:
         "type": request.type.value,
         "side": request.side.value,
         "workingTime": order.working_ms,
-        "selfTradePreventionMode": SELF_TRADE_MODE,
+        "selfTradePreventionMode": request.self_trade_mode.value,
     }
     return {
         "transactTime": order.updated_ms,
@@ -259,7 +264,7 @@ def execution_report(
         "Z": format_amount(order.filled_quote),
         "Y": format_amount(ZERO),
         "Q": format_amount(request.quote_quantity or ZERO),
-        "V": SELF_TRADE_MODE,
+        "V": request.self_trade_mode.value,
     }
     # "W" is absent where the order is not or no longer on the book.
     if order.working_ms >= 0 and order.status is not OrderStatus.CANCELED:
@@ -342,18 +347,67 @@ def book_ticker_json(top: BookTop, symbol: str) -> Json:
     }
 
 
-def prevention_fields(taker: SimOrder, own: SimOrder, prevented: Decimal, symbol: str) -> Json:
-    """Return the extra fields of the execution report of a prevented self-trade.
+def prevention_fields(match: PreventedMatch, order: SimOrder, symbol: str) -> Json:
+    """Return the extra fields of a report about a prevented self-trade; in it "x" is TRADE_PREVENTION.
 
-    In that report "x" is TRADE_PREVENTION.
+    `order` is the one of its two orders that the report is about.
     """
+    is_taker = order.order_id == match.taker_order_id
     return {
-        "A": format_amount(prevented),
-        "B": format_amount(prevented),
-        "u": taker.order_id,
-        "U": taker.order_id,
+        "v": match.match_id,
+        "A": format_amount(order.prevented),
+        "B": format_amount((match.taker_quantity if is_taker else match.maker_quantity) or ZERO),
+        "u": NO_TRADE_GROUP,
+        "U": match.maker_order_id if is_taker else match.taker_order_id,
         "Cs": symbol,
-        "pl": format_amount(prevented),
-        "pL": format_amount(own.price),
-        "pY": format_amount(prevented * own.price),
+        "pl": format_amount(match.quantity),
+        "pL": format_amount(match.price),
+        "pY": format_amount(match.quantity * match.price),
     }
+
+
+def prevented_match_json(match: PreventedMatch, symbol: str) -> Json:
+    """A prevented self-trade as a row of `myPreventedMatches`."""
+    return (
+        {
+            "symbol": symbol,
+            "preventedMatchId": match.match_id,
+            "takerOrderId": match.taker_order_id,
+            "makerSymbol": symbol,
+            "makerOrderId": match.maker_order_id,
+            "tradeGroupId": NO_TRADE_GROUP,
+            "selfTradePreventionMode": match.mode.value,
+            "price": format_amount(match.price),
+        }
+        | _prevented_quantities(match)
+        | {"transactTime": match.time_ms}
+    )
+
+
+def _prevented_in_record(order: SimOrder) -> Json:
+    """What self-trade prevention took from an order, as queries and cancels return it."""
+    if order.prevented_match_id is None:
+        return {}
+    return {"preventedMatchId": order.prevented_match_id, "preventedQuantity": format_amount(order.prevented)}
+
+
+def _prevented_in_placement(order: SimOrder) -> Json:
+    """The self-trades that a placement would have made, for its reply, and what they took from the order."""
+    if not order.prevented_as_taker:
+        return {}
+    matches = [
+        {
+            "preventedMatchId": match.match_id,
+            "makerOrderId": match.maker_order_id,
+            "price": format_amount(match.price),
+        }
+        | _prevented_quantities(match)
+        for match in order.prevented_as_taker
+    ]
+    taken = {"preventedQuantity": format_amount(order.prevented)} if order.prevented else {}
+    return {"preventedMatches": matches, **taken}
+
+
+def _prevented_quantities(match: PreventedMatch) -> Json:
+    quantities = {"takerPreventedQuantity": match.taker_quantity, "makerPreventedQuantity": match.maker_quantity}
+    return {name: format_amount(quantity) for name, quantity in quantities.items() if quantity is not None}

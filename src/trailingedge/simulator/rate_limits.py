@@ -1,4 +1,4 @@
-"""Rate limits of the simulated exchange: request weight, unfilled orders and bans.
+"""Rate limits of the simulated exchange: request weight, unfilled orders, new connections and bans.
 
 Limits are fixed windows aligned to the wall clock, as on the real exchange, never sliding ones: a full count drops
 to zero when the minute turns. Request weight is counted per address, and all clients of the loopback share
@@ -62,7 +62,7 @@ class OrderCounts:
         for window, words in ((self._ten_seconds, "10 SECOND"), (self._day, "1 DAY")):
             if window.is_full(now_ms):
                 text = f"Too many new orders; current limit is {window.limit} orders per {words}."
-                return ExchangeError(-1015, text, status=429)
+                return ExchangeError(-1015, text, status=429, data=_retry_after(now_ms, window.end_ms(now_ms)))
         return None
 
     def add(self, now_ms: int) -> None:
@@ -131,7 +131,7 @@ class RequestWeightLimiter:
             f"Too much request weight used; current limit is {self._window.limit} request weight per 1 MINUTE. "
             "Please use WebSocket Streams for live updates to avoid polling the API.",
             status=429,
-            data={"serverTime": now_ms, "retryAfter": self._window.end_ms(now_ms)},
+            data=_retry_after(now_ms, self._window.end_ms(now_ms)),
         )
 
     def check_ban(self, now_ms: int) -> None:
@@ -173,5 +173,24 @@ class RequestWeightLimiter:
             f"Way too much request weight used; IP banned until {self._banned_until_ms}. "
             "Please use WebSocket Streams for live updates to avoid bans.",
             status=418,
-            data={"serverTime": now_ms, "retryAfter": self._banned_until_ms},
+            data=_retry_after(now_ms, self._banned_until_ms),
         )
+
+
+class ConnectionLimiter:
+    """Limits the new connections to one service of the exchange; all clients share one address."""
+
+    def __init__(self, spec: ExchangeSpec) -> None:
+        self._window = RateWindow(5 * MINUTE_MS, spec.connections_per_5_min)
+
+    def charge(self, now_ms: int) -> None:
+        """Count an attempt to connect. Raises ExchangeError (429) over the limit."""
+        if self._window.is_full(now_ms):
+            text = f"Too many connection attempts; current limit is {self._window.limit} per 5 MINUTE."
+            raise ExchangeError(-1034, text, status=429, data=_retry_after(now_ms, self._window.end_ms(now_ms)))
+        self._window.add(now_ms, 1)
+
+
+def _retry_after(now_ms: int, until_ms: int) -> dict[str, object]:
+    """The `data` of an error that says when the next request may succeed."""
+    return {"serverTime": now_ms, "retryAfter": until_ms}

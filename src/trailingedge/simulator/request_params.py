@@ -194,6 +194,10 @@ class RequestParameters:
             return len(several)
         return 1 if "symbol" in self._sent else None
 
+    def one_or_more(self, name: str) -> list[str] | None:
+        """Read one text, or a list of them."""
+        return [self.required_text(name)] if isinstance(self._sent.get(name), str) else self.text_list(name)
+
     def text_list(self, name: str) -> list[str] | None:
         """Read a list of texts, which must not be empty."""
         self._read.add(name)

@@ -1,8 +1,9 @@
 """Server of the simulated exchange: serves clients on the loopback or in memory, plays the market.
 
-The market opens with the source's first tick and then waits for the first subscription to
-bookTicker, so that no further tick is played while the daemon starts. `ended` is set after the
-source's last tick.
+The market opens with the source's first tick. It plays on from the first connection of a client, so that a recorded
+market is not over before its client has come. Where market time is that of the wall (a generated market that begins
+now), it is brought up to the wall's time then: the time without a client has passed on the market, too. `ended` is set
+after the source's last tick.
 """
 
 import asyncio
@@ -13,25 +14,27 @@ from random import Random
 from types import TracebackType
 from typing import Any, Final, Self
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ConfigError, SessionLost
+from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.simulator.connection_hub import (
     API_PATH,
     LIFETIME_S,
     ConnectionHub,
     HubClient,
     NotServed,
-    StreamHubClient,
 )
 from trailingedge.simulator.faults import Faults
 from trailingedge.simulator.feeds.ticks import Tick, TickSource
+from trailingedge.simulator.keepalive import keep_alive
+from trailingedge.simulator.keys import SigningKey
 from trailingedge.simulator.order_entry import OWNER, Exchange
 from trailingedge.simulator.pacing import Pacer
+from trailingedge.simulator.read_progress import ReadProgress
 from trailingedge.simulator.transports import (
     Delay,
     MemorySocket,
@@ -42,9 +45,7 @@ from trailingedge.simulator.transports import (
 )
 
 HOST: Final = "127.0.0.1"
-PING_INTERVAL_S: Final = 20.0
-PONG_DEADLINE_S: Final = 60.0
-ANSWER_TIMEOUT_S: Final = 1.0  # for a client's pong after a batch of frames, and for its close frame
+CLOSE_TIMEOUT_S: Final = 1.0  # for a client's close frame
 
 
 class LoopbackExchange:
@@ -79,20 +80,20 @@ class LoopbackExchange:
         self._latency_s = latency_s
         self._chance = chance or Random(0)
         self._ticks = iter(source)
-        self._book_subscribed = asyncio.Event()
+        self._client_connected = asyncio.Event()
+        self._market_plays = asyncio.Event()
         self._lifetime_s = lifetime_s
         self.hub = ConnectionHub(
             exchange,
             faults,
             self._chance,
             events_first,
-            on_book_subscription=self._book_subscribed.set,
             call_later=self._call_later,
         )
-        self._pacer = Pacer(clock, speed, self.hub.on_tick, self.wait_until_processed)
+        self._progress = ReadProgress()
+        self._pacer = Pacer(clock, speed, self.hub.on_tick, self._progress.wait)
         self._group = asyncio.TaskGroup()
         self._tasks: list[asyncio.Task[None]] = []
-        self._websocket_queues: dict[OutgoingQueue, bool] = {}  # True: a stream connection, False: an API one
         self._server: Server | None = None
 
     @property
@@ -105,9 +106,9 @@ class LoopbackExchange:
         """Base URL of the market streams; the client appends `/ws…` or `/stream…`."""
         return f"ws://{HOST}:{self._port}"
 
-    def register_key(self, public_key: Ed25519PublicKey, account: str = OWNER, api_key: str | None = None) -> str:
-        """Register a public key for `account`. Returns the API key that names it in requests."""
-        return self.exchange.register_key(public_key, account, api_key)
+    def register_key(self, key: SigningKey, account: str = OWNER, api_key: str | None = None) -> str:
+        """Register a key that may sign for `account`. Returns the API key that names it in requests."""
+        return self.exchange.register_key(key, account, api_key)
 
     async def __aenter__(self) -> Self:
         # The market has a price before the first client connects, so that no request finds it closed.
@@ -126,6 +127,7 @@ class LoopbackExchange:
             self._server.close()
             # Connections close first, with a close frame; then the tasks that wait for something later are cancelled.
             await self._server.wait_closed()
+        self._progress.close()
         for task in list(self._tasks):
             task.cancel()
         # A cancellation may come from the task group itself (one of its tasks failed), so the group must see it. Other
@@ -141,9 +143,9 @@ class LoopbackExchange:
         queue = OutgoingQueue(self._clock)
         try:
             self.hub.check_admission(url)
-            client = self._connect_client(url, queue)
         except NotServed as exc:
             raise SessionLost(f"HTTP {exc.status}: {exc}", exc.retry_after_s) from exc
+        client = await self._connect_client(url, queue)
         self._start(write_to_memory(queue, socket, self._delay()))
 
         async def read() -> None:
@@ -155,22 +157,18 @@ class LoopbackExchange:
         return socket
 
     async def wait_until_processed(self) -> None:
-        """Return when the clients have processed everything sent: streams first, then API connections.
-
-        A ping follows the frames, and its pong shows that the client's library has read them. Waits at most
-        `ANSWER_TIMEOUT_S` for each kind, so that a stuck client does not stop the market.
-        Clients in memory are not waited for: under the virtual loop, time stands still until they have acted.
-        """
-        # Streams first: a client acts on a price by a request, and the reply to that is what the second round waits
-        # for.
-        for streams in (True, False):
-            marks = [queue.flush_marker() for queue, listens in self._websocket_queues.items() if listens is streams]
-            if marks:
-                await asyncio.wait(marks, timeout=ANSWER_TIMEOUT_S)
+        """Return when the clients have processed everything sent; see `read_progress`."""
+        await self._progress.wait()
 
     async def _run(self, first: Tick) -> None:
-        await self._book_subscribed.wait()
-        await self._pacer.run(first.time_ms, self._ticks)
+        keeps_wall_time = abs(self._clock.unix_ms() - first.time_ms) < MINUTE_MS
+        await self._client_connected.wait()
+        market_ms = max(first.time_ms, self._clock.unix_ms()) if keeps_wall_time else first.time_ms
+        try:
+            ticks = await self._pacer.skip_to(market_ms, self._ticks)
+        finally:
+            self._market_plays.set()
+        await self._pacer.run(market_ms, ticks)
         self.ended.set()
 
     async def _open_port(self) -> None:
@@ -181,9 +179,8 @@ class LoopbackExchange:
                 self._port,
                 process_request=self._check_upgrade,
                 compression=None,
-                ping_interval=PING_INTERVAL_S,
-                ping_timeout=PONG_DEADLINE_S,
-                close_timeout=ANSWER_TIMEOUT_S,
+                ping_interval=None,  # `keep_alive` pings
+                close_timeout=CLOSE_TIMEOUT_S,
             )
         except OSError as exc:
             raise ConfigError([f"port {self._port} of {HOST} cannot be opened: {exc.strerror}"]) from exc
@@ -203,27 +200,29 @@ class LoopbackExchange:
     async def _serve(self, websocket: ServerConnection) -> None:
         """Serve one WebSocket connection until it closes."""
         queue = OutgoingQueue(self._clock)
-        address = websocket.request.path if websocket.request else ""
-        try:
-            client = self._connect_client(address, queue)
-        except NotServed as exc:
-            # A close reason may be at most 123 bytes (RFC 6455, 5.5).
-            await websocket.close(1008, str(exc)[:100])
-            return
-        self._websocket_queues[queue] = isinstance(client, StreamHubClient)
-        writer = self._start(write_to_websocket(queue, websocket, self._delay()))
+        client = await self._connect_client(websocket.request.path if websocket.request else "", queue)
+        self._progress.add(queue, websocket)
+        tasks = [
+            self._start(write_to_websocket(queue, websocket, self._delay())),
+            self._start(keep_alive(websocket, self._clock)),
+        ]
         try:
             async for message in websocket:
+                self._progress.note_frame()
                 # A binary frame is not part of the protocol; it is handled as a frame that is not JSON.
                 self.hub.on_message(client, message if isinstance(message, str) else "")
         except ConnectionClosed:
             pass  # a normal end, whichever side closed
         finally:
             self.hub.remove(client)
-            del self._websocket_queues[queue]
-            writer.cancel()
+            self._progress.remove(queue)
+            for task in tasks:
+                task.cancel()
 
-    def _connect_client(self, address: str, queue: OutgoingQueue) -> HubClient:
+    async def _connect_client(self, address: str, queue: OutgoingQueue) -> HubClient:
+        # The first client waits until market time is that of the wall: it is sent nothing of the time before it came.
+        self._client_connected.set()
+        await self._market_plays.wait()
         client = self.hub.connect(address, queue)
         self._call_later(self._lifetime_s, lambda: self.hub.end_lifetime(client))
         return client

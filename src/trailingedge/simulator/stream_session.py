@@ -8,31 +8,25 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from trailingedge.simulator.api.session import ApiResponse, CloseConnection, to_frame
 from trailingedge.simulator.market_streams import is_missing_stream
 from trailingedge.simulator.payloads import Json, MarketEvent
+from trailingedge.simulator.time_unit import event_in_microseconds, wants_microseconds
+from trailingedge.simulator.url_options import stream_names
 
 MESSAGES_PER_SECOND: Final = 5
 MAX_STREAMS: Final = 1024
-
-
-def named_streams(url: str) -> list[str]:
-    """Return the names of the streams in a URL: in the path after `/ws/`, or in `streams` after `/stream`."""
-    address = urlsplit(url)
-    if address.path.rstrip("/") == "/stream":
-        named = "/".join(parse_qs(address.query).get("streams", []))
-    else:
-        named = address.path.removeprefix("/ws").strip("/")
-    return [name for name in named.split("/") if name]
+BAD_ID: Final = "Invalid request: request ID must be an unsigned integer"  # also for an id that is missing
 
 
 class StreamSession:
     """One connection to the market streams. `on_subscribe` is called with each stream it subscribes to.
 
     The URL names the first subscriptions: `/ws/NAME/…` delivers bare payloads, `/stream?streams=NAME/…` wraps each
-    one with its stream's name ("combined").
+    one with its stream's name ("combined"). `timeUnit=MICROSECOND` sets the unit of all times in the payloads.
+    Raises ExchangeError for an unknown time unit.
     """
 
     def __init__(self, url: str, on_subscribe: Callable[[str], None]) -> None:
@@ -42,7 +36,8 @@ class StreamSession:
         self._streams: dict[str, None] = {}  # in the order of their subscription
         # A sliding second, as documented ("5 incoming messages per second"), unlike the fixed windows of the API.
         self._message_times_ms: deque[int] = deque(maxlen=MESSAGES_PER_SECOND)
-        self._subscribe(named_streams(url))
+        self._microseconds = wants_microseconds(address)
+        self._subscribe(stream_names(address))
 
     def on_message(self, text: str, now_ms: int) -> ApiResponse:
         """Return the reply to a control message that arrives at wall-clock time `now_ms`.
@@ -62,19 +57,22 @@ class StreamSession:
         """`event` as a frame for this connection; None if it did not subscribe to that stream."""
         if event.stream not in self._streams:
             return None
-        data = [event.payload] if event.in_array else event.payload
-        return to_frame({"stream": event.stream, "data": data} if self._combined else data)
+        return self._event_frame(event.stream, event.payload, event.in_array)
 
     def shutdown_frame(self, event_ms: int) -> str:
         """The `serverShutdown` event as a frame."""
-        event = {"e": "serverShutdown", "E": event_ms}
-        return to_frame({"stream": "!serverShutdown", "data": event} if self._combined else event)
+        return self._event_frame("!serverShutdown", {"e": "serverShutdown", "E": event_ms})
+
+    def _event_frame(self, stream: str, payload: Json, in_array: bool = False) -> str:
+        payload = event_in_microseconds(payload) if self._microseconds else payload
+        data = [payload] if in_array else payload
+        return to_frame({"stream": stream, "data": data} if self._combined else data)
 
     def _reply_to(self, raw: object) -> Json:
         if not isinstance(raw, dict):
             return {"code": 2, "msg": "Invalid request: expected an object"}
-        if "id" in raw and not _legal_id(raw["id"]):
-            return {"code": 2, "msg": "Invalid request: request ID must be an unsigned integer, a string or null"}
+        if "id" not in raw or not _legal_id(raw["id"]):
+            return {"code": 2, "msg": BAD_ID}
         request_id = raw.get("id")
         match raw.get("method"):
             case "SUBSCRIBE" | "UNSUBSCRIBE" as method:

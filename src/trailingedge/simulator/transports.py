@@ -5,7 +5,7 @@ the hub's call, where it could send a request while the hub is still publishing 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from websockets.asyncio.server import ServerConnection
@@ -19,15 +19,20 @@ MAX_QUEUED_FRAMES: Final = 50_000  # a client that falls further behind is disco
 MAX_FRAME_CHARS: Final = 16 * 1024 * 1024
 ABNORMAL_CLOSURE: Final = 1006  # RFC 6455: never sent; the TCP connection just ends
 
-Item = str | CloseConnection | asyncio.Future[None]
+Item = str | CloseConnection
 
 
 class OutgoingQueue:
-    """The frames to be sent to one client, in order, each with the time at which it was queued."""
+    """The frames to be sent to one client, in order, each with the time at which it was queued.
+
+    `queued` counts the frames so far; `unsent` those that the connection has not taken yet.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._items: asyncio.Queue[tuple[float, Item]] = asyncio.Queue()
+        self.queued = 0
+        self.unsent = 0
 
     def send(self, text: str) -> None:
         """Queue a frame. If the queue is full, queue the close instead, once, and drop all further frames."""
@@ -41,20 +46,17 @@ class OutgoingQueue:
         """Queue the end of the connection."""
         self._put(CloseConnection(code, reason))
 
-    def flush_marker(self) -> asyncio.Future[None]:
-        """Return a future that is done once the client has processed everything queued so far.
-
-        It is also done if the client is gone.
-        """
-        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._put(answered)
-        return answered
-
     async def take(self) -> tuple[float, Item]:
         """Wait for the next item. Returns the time at which it was queued, and the item."""
         return await self._items.get()
 
+    def note_sent(self) -> None:
+        """The connection has taken the item that `take` returned last."""
+        self.unsent -= 1
+
     def _put(self, item: Item) -> None:
+        self.queued += 1
+        self.unsent += 1
         self._items.put_nowait((self._clock.now_s(), item))
 
 
@@ -66,9 +68,7 @@ async def write_to_websocket(queue: OutgoingQueue, websocket: ServerConnection, 
             await delay.wait(queued_s)
             if isinstance(item, str):
                 await websocket.send(item)
-            elif isinstance(item, asyncio.Future):
-                # Not awaited here: the frames behind the ping must not wait for its pong.
-                _when_answered(await websocket.ping(), item)
+                queue.note_sent()
             elif item.code == ABNORMAL_CLOSURE:
                 websocket.transport.abort()
                 return
@@ -77,18 +77,6 @@ async def write_to_websocket(queue: OutgoingQueue, websocket: ServerConnection, 
                 return
     except ConnectionClosed:
         return
-
-
-def _when_answered(pong: Awaitable[float], answered: asyncio.Future[None]) -> None:
-    """Complete `answered` when the pong arrives or the connection ends."""
-
-    def resolve(done: asyncio.Future[float]) -> None:
-        if not done.cancelled():
-            done.exception()  # retrieved, or asyncio logs "exception was never retrieved" for a lost connection
-        if not answered.done():
-            answered.set_result(None)
-
-    asyncio.ensure_future(pong).add_done_callback(resolve)
 
 
 class MemorySocket:
@@ -188,8 +176,7 @@ async def write_to_memory(queue: OutgoingQueue, socket: MemorySocket, delay: Del
         await delay.wait(queued_s)
         if isinstance(item, str):
             socket.deliver(item)
-        elif isinstance(item, asyncio.Future):
-            item.set_result(None)
+            queue.note_sent()
         else:
             socket.disconnect()
             return

@@ -75,6 +75,11 @@ class TradeStream:
             "trades", url, self._make_handler, dial=dial, clock=clock, backoff=backoff
         )
 
+    @property
+    def reconnects(self) -> int:
+        """How often a lost connection was replaced."""
+        return self._supervisor.reconnects
+
     def stop_reconnecting(self) -> None:
         """Open no further connection; `run` returns when the active one has ended."""
         self._supervisor.stop_reconnecting()

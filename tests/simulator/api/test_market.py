@@ -45,9 +45,40 @@ def test_exchange_info_can_be_filtered_by_status() -> None:
     assert client.request("exchangeInfo", symbolStatus="HALT")["result"]["symbols"][0]["status"] == "HALT"
 
 
+@pytest.mark.parametrize(("permissions", "listed"), [("SPOT", 1), (["MARGIN", "SPOT"], 1), ("MARGIN", 0), (["X"], 0)])
+def test_exchange_info_can_be_filtered_by_one_permission_or_several(permissions: object, listed: int) -> None:
+    assert len(a_visitor().request("exchangeInfo", permissions=permissions)["result"]["symbols"]) == listed
+
+
+def test_exchange_info_lists_the_self_trade_modes_of_live_symbols() -> None:
+    (symbol,) = a_visitor().request("exchangeInfo")["result"]["symbols"]
+    assert symbol["defaultSelfTradePreventionMode"] == "EXPIRE_MAKER"
+    assert symbol["allowedSelfTradePreventionModes"] == [
+        *("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER")
+    ]
+
+
+@pytest.mark.parametrize("method", ["ticker.book", "ticker.price"])
+def test_prices_are_those_of_symbols_with_the_status_asked_for(method: str) -> None:
+    client = a_visitor()
+    assert len(client.request(method, symbolStatus="TRADING")["result"]) == 1
+    assert client.request(method, symbolStatus="HALT")["result"] == []
+    assert client.request(method, symbols=["ETHFDUSD"], symbolStatus="BREAK")["result"] == []
+    assert client.request(method, symbol="ETHFDUSD", symbolStatus="TRADING")["status"] == 200
+    refused = client.request(method, symbol="ETHFDUSD", symbolStatus="HALT")
+    assert refused["error"] == {
+        "code": -1220,
+        "msg": "The symbol's status does not match the requested symbolStatus.",
+    }
+
+
 @pytest.mark.parametrize(
     ("method", "params", "code"),
     [
+        pytest.param("exchangeInfo", {"symbolStatus": "ASLEEP"}, -1122, id="rules by a status that is none"),
+        pytest.param("ticker.book", {"symbolStatus": "ASLEEP"}, -1122, id="prices by a status that is none"),
+        pytest.param("ticker.price", {"symbolStatus": ""}, -1105, id="prices by an empty status"),
+        pytest.param("exchangeInfo", {"symbol": "ETHFDUSD", "permissions": "SPOT"}, -1128, id="symbol and permission"),
         pytest.param("exchangeInfo", {"symbol": "ETHBTC"}, -1121, id="rules of another symbol"),
         pytest.param("exchangeInfo", {"symbols": ["ETHFDUSD", "ETHFDUSD"]}, -1151, id="a symbol twice"),
         pytest.param("exchangeInfo", {"symbol": "ETHFDUSD", "symbols": ["ETHFDUSD"]}, -1128, id="one and several"),

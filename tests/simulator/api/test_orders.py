@@ -77,7 +77,19 @@ def test_a_taker_sees_its_fills() -> None:
         pytest.param({"symbol": "ETHBTC"}, -1121, "Invalid symbol.", id="another symbol"),
         pytest.param({"side": None}, -1102, NO_NAME.format("side"), id="no side"),
         pytest.param({"side": "sell"}, -1117, "Invalid side.", id="a side in small letters"),
-        pytest.param({"type": "STOP_LOSS"}, -1116, "Invalid orderType.", id="a type not offered"),
+        pytest.param({"type": "STOP"}, -1116, "Invalid orderType.", id="no such type"),
+        *(
+            pytest.param({"type": type_, **more}, -1013, f"{kind} orders are not supported for this symbol.", id=kind)
+            for type_, more, kind in (
+                ("STOP_LOSS", {"stopPrice": "99"}, "Stop loss"),
+                ("STOP_LOSS_LIMIT", {"stopPrice": "99", "timeInForce": "GTC"}, "Stop loss limit"),
+                ("TAKE_PROFIT", {"stopPrice": "101"}, "Take profit"),
+                ("TAKE_PROFIT_LIMIT", {"stopPrice": "101", "timeInForce": "GTC"}, "Take profit limit"),
+                ("STOP_LOSS", {"trailingDelta": 100}, "Trailing stop"),
+                ("LIMIT_MAKER", {"icebergQty": "0.1"}, "Iceberg"),
+            )
+        ),
+        pytest.param({"stopPrice": "99"}, -1106, "Parameter 'stopPrice' sent when not required.", id="a stop price"),
         pytest.param({"price": None}, -1102, NO_NAME.format("price"), id="no price"),
         pytest.param({"quantity": None}, -1102, NO_NAME.format("quantity"), id="no quantity"),
         pytest.param(

@@ -63,16 +63,30 @@ def test_best_prices_are_published() -> None:
 def test_a_trade_is_published_and_fills_a_resting_order() -> None:
     test = LiveTest()
     order, _ = test.exchange.place(test.exchange.account(), sell("100.05", "1"))
-    test.live.on_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 5)
+    test.live.on_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 5, START_MS + 5)
     assert order.filled == D("0.4")
     (event,) = test.events("aggTrade")
     assert (event["p"], event["q"], event["m"], event["T"]) == ("100.05000000", "0.40000000", False, START_MS + 5)
 
 
+@pytest.mark.parametrize("price", ["100.05", "100.06"], ids=["at its price", "through its price"])
+def test_a_trade_from_before_an_orders_acceptance_fills_nothing(price: str) -> None:
+    test = LiveTest()
+    test.exchange.engine.market_now = lambda: START_MS + 700
+    order, _ = test.exchange.place(test.exchange.account(), sell("100.05", "1"))
+    assert (order.created_ms, test.exchange.engine.market_ms) == (START_MS + 700, START_MS + 700)
+    test.live.on_trade(D(price), D("0.4"), Side.BUY, START_MS + 900, START_MS + 699)
+    assert order.filled == 0
+    (event,) = test.events("aggTrade")  # it is published all the same
+    assert event["p"] == f"{price}000000"
+    test.live.on_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 901, START_MS + 700)
+    assert order.filled == D("0.4")
+
+
 def test_best_prices_alone_repeat_no_trade() -> None:
     test = LiveTest()
     order, _ = test.exchange.place(test.exchange.account(), sell("100.05", "1"))
-    test.live.on_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 5)
+    test.live.on_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 5, START_MS + 5)
     test.live.on_top(top("100.00", "100.20"), START_MS + 6)
     assert order.filled == D("0.4")
 
@@ -88,7 +102,7 @@ def test_time_is_the_other_exchanges_and_never_goes_back() -> None:
 
 def test_relayed_klines_are_returned_not_those_built_from_trades() -> None:
     test = LiveTest()
-    test.live.on_trade(D("300"), D(1), Side.BUY, START_MS + 5)
+    test.live.on_trade(D("300"), D(1), Side.BUY, START_MS + 5, START_MS + 5)
     test.live.on_kline(kline(0, "101", closed=False), START_MS + 2000)
     test.live.on_kline(kline(0, "102", closed=False), START_MS + 4000)
     test.live.on_kline(kline(0, "103"), START_MS + 60_001)
@@ -133,7 +147,7 @@ def test_pages_of_relayed_klines_follow_the_times_given(
 
 def test_other_intervals_are_built_from_the_trades() -> None:
     test = LiveTest()
-    test.live.on_trade(D("300"), D(1), Side.BUY, START_MS + 5)
+    test.live.on_trade(D("300"), D(1), Side.BUY, START_MS + 5, START_MS + 5)
     (row,) = test.exchange.engine.market.klines.rows(Interval("5m"), None, None, 10)
     assert row.close == 300
 
@@ -142,7 +156,7 @@ def test_a_symbol_that_stops_trading_fills_no_order() -> None:
     test = LiveTest()
     order, _ = test.exchange.place(test.exchange.account(), sell("100.05", "1"))
     test.live.on_symbol_status("HALT")
-    test.live.on_trade(D("100.06"), D(9), Side.BUY, START_MS + 5)
+    test.live.on_trade(D("100.06"), D(9), Side.BUY, START_MS + 5, START_MS + 5)
     assert order.filled == 0
     test.live.on_symbol_status("TRADING")
     test.live.on_top(top("100.06", "100.20"), START_MS + 6)

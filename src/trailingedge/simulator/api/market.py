@@ -28,21 +28,26 @@ def server_time(call: MethodCall) -> Result:
 
 def exchange_info(call: MethodCall) -> Result:
     symbols = named_symbols(call)
-    call.parameters.text_list("permissions")
-    call.parameters.flag("showPermissionSets")
-    status = call.parameters.text("symbolStatus")
+    permissions = call.parameters.one_or_more("permissions")
+    show_permissions = call.parameters.flag("showPermissionSets")
+    status = symbol_status(call)
     call.parameters.check_all_read()
     spec, engine = call.exchange.spec, call.exchange.engine
-    if status is not None and symbols is not None:
+    if symbols is not None and (status is not None or permissions is not None):
         raise bad_combination()
-    # If `symbolStatus` differs from the symbol's status, the reply leaves the symbol out; an empty list is no error.
-    shown = status is None or status == engine.symbol_status
+    # A symbol that has another status or none of the permissions is left out; an empty list is no error.
+    shown = status in {None, engine.symbol_status} and (
+        permissions is None or bool(spec.permissions.intersection(permissions))
+    )
+    described = spec.symbol_json(engine.symbol_status)
+    if show_permissions is False:
+        described["permissionSets"] = []
     return {
         "timezone": "UTC",
         "serverTime": call.now_ms,
         "rateLimits": spec.limits_json(),
         "exchangeFilters": [],
-        "symbols": [spec.symbol_json(engine.symbol_status)] if shown else [],
+        "symbols": [described] if shown else [],
     }
 
 
@@ -62,7 +67,7 @@ def klines(call: MethodCall) -> Result:
 
 def book_ticker(call: MethodCall) -> Result:
     symbols = named_symbols(call)
-    call.parameters.text("symbolStatus")
+    listed = is_listed(call, symbols == "one")
     call.parameters.check_all_read()
     check_prices_known(call)
     top = call.exchange.engine.top()
@@ -73,19 +78,19 @@ def book_ticker(call: MethodCall) -> Result:
         "askPrice": format_amount(top.ask),
         "askQty": format_amount(top.ask_quantity),
     }
-    return row if symbols == "one" else [row]
+    return row if symbols == "one" else [row] if listed else []
 
 
 def price_ticker(call: MethodCall) -> Result:
     symbols = named_symbols(call)
-    call.parameters.text("symbolStatus")
+    listed = is_listed(call, symbols == "one")
     call.parameters.check_all_read()
     check_prices_known(call)
     row: Json = {
         "symbol": call.exchange.spec.symbol,
         "price": format_amount(call.exchange.engine.book.tick.last_price),
     }
-    return row if symbols == "one" else [row]
+    return row if symbols == "one" else [row] if listed else []
 
 
 def average_price(call: MethodCall) -> Result:

@@ -20,7 +20,6 @@ from trailingedge.simulator.errors import (
     order_rejected,
     parameter_not_required,
 )
-from trailingedge.simulator.exchange_spec import SELF_TRADE_MODE
 from trailingedge.simulator.order_entry import (
     FAILURE,
     NOT_ATTEMPTED,
@@ -31,17 +30,27 @@ from trailingedge.simulator.order_entry import (
     ReplaceMode,
 )
 from trailingedge.simulator.orders import (
+    DEFAULT_SELF_TRADE_MODE,
     CancelOrder,
     CancelRestriction,
     NewOrder,
     OrderType,
     Peg,
+    SelfTradeMode,
     SimOrder,
     SimTrade,
     TimeInForce,
 )
 from trailingedge.simulator.payloads import Json, ack_json, cancel_json, full_json, result_json
 from trailingedge.simulator.request_params import RequestParameters
+
+# Order types of the real exchange that our symbol does not list, as its errors call them.
+UNSUPPORTED_TYPES: Final = {
+    "STOP_LOSS": "Stop loss",
+    "STOP_LOSS_LIMIT": "Stop loss limit",
+    "TAKE_PROFIT": "Take profit",
+    "TAKE_PROFIT_LIMIT": "Take profit limit",
+}
 
 
 class ResponseType(Enum):
@@ -133,7 +142,7 @@ def new_order(parameters: RequestParameters) -> NewOrder:
     Raises ExchangeError for the first wrong parameter.
     """
     side = parameters.required_choice("side", Side, ExchangeError(-1117, "Invalid side."))
-    type_ = parameters.required_choice("type", OrderType, ExchangeError(-1116, "Invalid orderType."))
+    type_ = _order_type(parameters)
     # If a request has several mistakes, the order of these checks decides which error the client sees.
     peg = _peg(parameters, type_)
     time_in_force = _time_in_force(parameters, type_)
@@ -145,9 +154,8 @@ def new_order(parameters: RequestParameters) -> NewOrder:
     if type_ is not OrderType.MARKET and price is None and peg is None:
         raise missing_parameter("price")
     quantity, quote_quantity = _quantities(parameters, type_)
-    # exchangeInfo lists EXPIRE_MAKER as the only allowed mode.
-    if parameters.text("selfTradePreventionMode") not in {None, SELF_TRADE_MODE}:
-        raise ExchangeError(FILTER_CODE, "This symbol does not allow the specified self-trade prevention mode.")
+    not_allowed = ExchangeError(FILTER_CODE, "This symbol does not allow the specified self-trade prevention mode.")
+    self_trade_mode = parameters.choice("selfTradePreventionMode", SelfTradeMode, not_allowed)
     strategy_type = parameters.integer("strategyType")
     if strategy_type is not None and strategy_type < 1_000_000:
         raise ExchangeError(-1134, "Strategy type was less than 1000000.")
@@ -162,7 +170,28 @@ def new_order(parameters: RequestParameters) -> NewOrder:
         peg=peg,
         strategy_id=parameters.integer("strategyId"),
         strategy_type=strategy_type,
+        self_trade_mode=self_trade_mode or DEFAULT_SELF_TRADE_MODE,
     )
+
+
+def _order_type(parameters: RequestParameters) -> OrderType:
+    """Read `type`. Raises ExchangeError for stop, trailing and iceberg orders, which the symbol does not support."""
+    named = parameters.text("type")
+    if named in UNSUPPORTED_TYPES:
+        kind = "Trailing stop" if "trailingDelta" in parameters else UNSUPPORTED_TYPES[named]
+        raise _unsupported(kind)
+    type_ = parameters.required_choice("type", OrderType, ExchangeError(-1116, "Invalid orderType."))
+    for name in ("stopPrice", "trailingDelta"):
+        if name in parameters:
+            raise parameter_not_required(name)
+    if "icebergQty" in parameters:
+        raise parameter_not_required("icebergQty") if type_ is OrderType.MARKET else _unsupported("Iceberg")
+    return type_
+
+
+def _unsupported(kind: str) -> ExchangeError:
+    # The real exchange refuses these before the matching engine: −1013, not −2010.
+    return ExchangeError(FILTER_CODE, f"{kind} orders are not supported for this symbol.")
 
 
 def _quantities(parameters: RequestParameters, type_: OrderType) -> tuple[Decimal | None, Decimal | None]:
@@ -244,7 +273,8 @@ def _halves(outcome: CancelReplaceResult, response_type: ResponseType, symbol: s
     if outcome.place is None:
         place_half, place_result = None, NOT_ATTEMPTED
     elif isinstance(outcome.place, ExchangeError):
-        place_half, place_result = outcome.place.as_json(), FAILURE
+        # Without its `data`: that of the whole reply holds these halves.
+        place_half, place_result = {"code": outcome.place.code, "msg": outcome.place.text}, FAILURE
     else:
         place_half, place_result = response_type.reply_json(*outcome.place, symbol), SUCCESS
     return {

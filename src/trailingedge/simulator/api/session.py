@@ -14,8 +14,8 @@ much weight it is charged:
 A connection has at most one logon. Subscriptions made under it (`userDataStream.subscribe`) end with the logon; those
 made with a signature of their own last as long as the connection.
 
-Frames that cannot be read are answered with −1135. The connection is closed after five of them, and at once after a
-request without an `id`.
+Frames that cannot be read, and requests without an `id`, are answered with −1135. The connection is closed after five
+of them.
 """
 
 import json
@@ -31,6 +31,7 @@ from trailingedge.simulator.api.book_and_trades import BOOK_AND_TRADE_METHODS
 from trailingedge.simulator.api.market import MARKET_METHODS
 from trailingedge.simulator.api.method_types import AccountMethod, MarketMethod, MethodCall, SignedCall
 from trailingedge.simulator.api.orders import ORDER_METHODS
+from trailingedge.simulator.api.prevented_matches import PREVENTED_MATCH_METHODS
 from trailingedge.simulator.api.tickers import TICKER_METHODS
 from trailingedge.simulator.errors import ExchangeError, invalid_api_key, missing_parameter
 from trailingedge.simulator.order_entry import Exchange
@@ -43,8 +44,14 @@ from trailingedge.simulator.request_params import (
     plain_json,
     read_json,
 )
+from trailingedge.simulator.time_unit import event_in_microseconds, reply_in_microseconds
 
-METHODS: Final[Mapping[str, AccountMethod]] = {**ORDER_METHODS, **AMENDMENT_METHODS, **ACCOUNT_METHODS}
+METHODS: Final[Mapping[str, AccountMethod]] = {
+    **ORDER_METHODS,
+    **AMENDMENT_METHODS,
+    **ACCOUNT_METHODS,
+    **PREVENTED_MATCH_METHODS,
+}
 PUBLIC_METHODS: Final[Mapping[str, MarketMethod]] = {**MARKET_METHODS, **BOOK_AND_TRADE_METHODS, **TICKER_METHODS}
 SESSION_WEIGHT: Final = 2
 CONNECT_WEIGHT: Final = 2
@@ -95,12 +102,14 @@ class Logon:
 class ClientSession:
     """One connection to the WebSocket API.
 
-    `show_limits`: replies carry `rateLimits` unless the request says otherwise.
+    `show_limits`: replies carry `rateLimits` unless the request says otherwise. `microseconds`: the unit of all times
+    that the connection receives.
     """
 
-    def __init__(self, exchange: Exchange, show_limits: bool = True) -> None:
+    def __init__(self, exchange: Exchange, show_limits: bool = True, microseconds: bool = False) -> None:
         self._exchange = exchange
         self._show_limits = show_limits
+        self._microseconds = microseconds
         self._connected_ms = exchange.clock.unix_ms()
         self._logon: Logon | None = None
         self._subscriptions: dict[int, str] = {}  # account by subscription id
@@ -116,10 +125,7 @@ class ClientSession:
             return self._malformed_reply("Invalid JSON.")
         if not isinstance(raw, dict):
             return self._malformed_reply("Invalid JSON request; expected an object.")
-        # A request without an id is the only malformed one without a reply: a client could not match the reply to it.
-        if "id" not in raw:
-            return ApiResponse(close=CloseConnection(1008, "disconnected"))
-        if not _legal_id(raw["id"]):
+        if "id" not in raw or not _legal_id(raw["id"]):
             return self._malformed_reply(BAD_ID)
         request_id = plain_json(raw["id"])
         sent, method = raw.get("params"), raw.get("method")
@@ -175,6 +181,9 @@ class ClientSession:
             self._exchange.record_error(account, refusal)
             body = {"id": request.id, "status": refusal.status, "error": refusal.as_json()}
             close = CloseConnection(1008, "disconnected") if refusal.status == 418 else None
+        if self._microseconds:
+            for part in body.keys() & {"result", "error"}:
+                body[part] = reply_in_microseconds(body[part], request.method)
         if show:
             body["rateLimits"] = [*limits, self._exchange.weight_limiter.limit_json(now_ms)]
         return ApiResponse((to_frame(body), *ended), close)
@@ -183,7 +192,7 @@ class ClientSession:
         """Return `event` as a frame, or None if this connection has no subscription to the event's account."""
         for subscription_id, account in self._subscriptions.items():
             if account == event.account:
-                return to_frame({"subscriptionId": subscription_id, "event": event.payload})
+                return self._event_frame(event.payload, subscriptionId=subscription_id)
         return None
 
     def terminate_subscriptions(self) -> tuple[str, ...]:
@@ -192,7 +201,10 @@ class ClientSession:
 
     def shutdown_frame(self) -> str:
         """The `serverShutdown` event as a frame."""
-        return to_frame({"event": {"e": "serverShutdown", "E": self._exchange.engine.market_ms}})
+        return self._event_frame({"e": "serverShutdown", "E": self._exchange.engine.market_ms})
+
+    def _event_frame(self, event: Json, **envelope: object) -> str:
+        return to_frame({**envelope, "event": event_in_microseconds(event) if self._microseconds else event})
 
     # Execution
 
@@ -233,7 +245,7 @@ class ClientSession:
                 raise ExchangeError(-1020, "This operation is not supported.")
 
     def _log_on(self, request: ApiRequest, now_ms: int) -> Json:
-        api_key, account = self._verify_signature(request.parameters, now_ms)
+        api_key, account = self._verify_signature(request.parameters, now_ms, for_logon=True)
         request.parameters.check_all_read()
         self._logon = Logon(api_key, account, now_ms)
         return self._status(now_ms)
@@ -263,10 +275,12 @@ class ClientSession:
             raise missing_parameter("apiKey")
         return SignedCall(self._exchange, parameters, now_ms, self._exchange.account(account), lag_s)
 
-    def _verify_signature(self, parameters: RequestParameters, now_ms: int) -> tuple[str, str]:
+    def _verify_signature(self, parameters: RequestParameters, now_ms: int, for_logon: bool = False) -> tuple[str, str]:
         """Check key, time and signature. Returns the API key and its account."""
         api_key = parameters.required_text("apiKey")
         account = self._exchange.keys.account_of(api_key)
+        if for_logon:
+            self._exchange.keys.check_can_log_on(api_key)
         signature = parameters.required_text("signature")
         self._check_time(parameters, now_ms)
         self._exchange.keys.verify(api_key, parameters.signed_payload(), signature)
@@ -316,11 +330,11 @@ class ClientSession:
 
     def _unsubscribe(self, subscription_ids: list[int]) -> tuple[str, ...]:
         """End these subscriptions. Returns the `eventStreamTerminated` frames, to be sent after the reply."""
-        ended = {"e": "eventStreamTerminated", "E": self._exchange.engine.market_ms}
+        ended: Json = {"e": "eventStreamTerminated", "E": self._exchange.engine.market_ms}
         for subscription_id in subscription_ids:
             del self._subscriptions[subscription_id]
             self._session_subscriptions.discard(subscription_id)
-        return tuple(to_frame({"subscriptionId": each, "event": ended}) for each in subscription_ids)
+        return tuple(self._event_frame(ended, subscriptionId=each) for each in subscription_ids)
 
     def _key_is_valid(self, logon: Logon) -> bool:
         try:

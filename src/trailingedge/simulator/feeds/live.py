@@ -66,12 +66,18 @@ class LiveMarket:
             traded=ZERO,
             # A book update must not repeat the last trade: it would fill orders a second time.
             aggressor=None,
+            traded_ms=None,
         )
         self._on_tick(tick, market_ms)
 
-    def on_trade(self, price: Decimal, quantity: Decimal, aggressor: Side, market_ms: int) -> None:
-        """Play a trade at the best prices known so far."""
-        tick = replace(self._engine.book.tick, last_price=price, traded=quantity, aggressor=aggressor)
+    def on_trade(self, price: Decimal, quantity: Decimal, aggressor: Side, market_ms: int, traded_ms: int) -> None:
+        """Play a trade at the best prices known so far. It was made at `traded_ms` and is reported at `market_ms`.
+
+        Orders that were accepted in between it does not fill.
+        """
+        tick = replace(
+            self._engine.book.tick, last_price=price, traded=quantity, aggressor=aggressor, traded_ms=traded_ms
+        )
         self._on_tick(tick, market_ms)
 
     def on_kline(self, kline: Kline, market_ms: int) -> None:
@@ -79,9 +85,10 @@ class LiveMarket:
         self._engine.relay_kline(kline, self._interval, market_ms)
         self._hub.publish_events()
 
-    def on_symbol_status(self, status: str) -> None:
-        """Set the symbol's status to `status`, a value of `exchangeInfo` such as "TRADING"."""
-        self._engine.symbol_status = status
+    def on_symbol_status(self, status: str) -> str:
+        """Set the symbol's status to `status`, a value of `exchangeInfo` such as "TRADING". Returns the one before."""
+        before, self._engine.symbol_status = self._engine.symbol_status, status
+        return before
 
     def _on_tick(self, tick: Tick, market_ms: int) -> None:
         self._hub.on_tick(replace(tick, time_ms=max(market_ms, self._engine.market_ms)))

@@ -16,7 +16,8 @@ class Tick:
     """The market's best prices at one time, and the trade that led to them, if any.
 
     `aggressor` is the side of that trade's taker; without a trade it is None and `traded` is zero.
-    0 < bid < ask. Times are market time and never go back.
+    0 < bid < ask. Times are market time and never go back. `traded_ms` is set for a trade that was made before
+    `time_ms`: a live market learns of trades late.
     """
 
     time_ms: int
@@ -27,6 +28,7 @@ class Tick:
     last_price: Decimal
     traded: Decimal
     aggressor: Side | None
+    traded_ms: int | None = None
 
 
 class TickSource(Protocol):

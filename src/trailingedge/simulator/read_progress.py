@@ -1,0 +1,92 @@
+"""Read progress of the clients: whether each has read what was sent to it, so that the market can wait for them.
+
+Theory of operation. A fast market must not outrun the bot that trades on it: the pacer plays the next tick only after
+the clients have read the frames of the last one. The exchange could ask with a ping after each tick. It does not: the
+real one sends a ping every 20 seconds, a client need not answer at once, and one that never answers would slow the
+market for all. Instead the kernel is asked how much of what was sent still lies in the client's socket
+(`socket_diagnostics`). That needs no help from the client, and tells what a pong would: that its library has read.
+
+A batch counts as processed when every client has read all frames and the exchange has then neither received nor sent
+a frame for `QUIET_S`: a bot that acts on a price sends its request within that time, and gets the reply before the
+next price. So a bot is at most the batch that it works on behind, and one in its socket.
+
+A client that has not read within `READ_TIMEOUT_S` is not waited for again until it has read everything. It slows the
+market once, not at every tick. Where the kernel does not tell, a batch counts as read when it has left this process:
+a bot in the same process still reads it at once, another program may lag by what its socket buffers.
+"""
+
+import asyncio
+from typing import Final
+
+from websockets.asyncio.server import ServerConnection
+
+from trailingedge.simulator.socket_diagnostics import SocketDiagnostics
+from trailingedge.simulator.transports import OutgoingQueue
+
+READ_TIMEOUT_S: Final = 1.0
+QUIET_S: Final = 0.001
+EAGER_LOOKS: Final = 20  # at every turn of the event loop, which is enough for a client in this process
+LOOK_INTERVAL_S: Final = 0.0005
+
+
+class ReadProgress:
+    """Knows which clients have read everything. `note_frame` is called for each frame that a client sends."""
+
+    def __init__(self) -> None:
+        self._diagnostics = SocketDiagnostics()
+        self._clients: dict[OutgoingQueue, ServerConnection] = {}
+        self._late: set[OutgoingQueue] = set()
+        self._frames_received = 0
+
+    def add(self, queue: OutgoingQueue, websocket: ServerConnection) -> None:
+        """Wait for this client from now on."""
+        self._diagnostics.open()
+        self._clients[queue] = websocket
+
+    def remove(self, queue: OutgoingQueue) -> None:
+        self._clients.pop(queue, None)
+        self._late.discard(queue)
+
+    def close(self) -> None:
+        """Free what the questions to the kernel need."""
+        self._diagnostics.close()
+
+    def note_frame(self) -> None:
+        """A client has sent a frame."""
+        self._frames_received += 1
+
+    async def wait(self) -> None:
+        """Return when the clients have processed what was sent; see the top of the module."""
+        if not self._clients:
+            return  # clients in memory: under the virtual loop, time stands still until they have acted
+        # Real sockets, so real time: neither the market's speed nor a clock wound by hand says when a program reads.
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + READ_TIMEOUT_S
+        while True:
+            await self._wait_until_read(deadline_s)
+            before = self._traffic()
+            await asyncio.sleep(QUIET_S)
+            if self._traffic() == before or loop.time() >= deadline_s:
+                return
+
+    async def _wait_until_read(self, deadline_s: float) -> None:
+        looks = 0
+        while unread := [queue for queue in self._clients if not self._has_read(queue) and queue not in self._late]:
+            if asyncio.get_running_loop().time() >= deadline_s:
+                self._late.update(unread)
+                return
+            looks += 1
+            await asyncio.sleep(0 if looks <= EAGER_LOOKS else LOOK_INTERVAL_S)
+
+    def _has_read(self, queue: OutgoingQueue) -> bool:
+        transport = self._clients[queue].transport
+        read = not queue.unsent and not transport.get_write_buffer_size()
+        if read and not transport.is_closing():
+            client, server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+            read = not self._diagnostics.unread_bytes(client, server)
+        if read:
+            self._late.discard(queue)
+        return read
+
+    def _traffic(self) -> tuple[int, int]:
+        return self._frames_received, sum(queue.queued for queue in self._clients)
