@@ -59,9 +59,8 @@ def can_order(limits: SizeLimits, side: Side, funds: Decimal, low: Decimal, high
     least = order_quantity(limits, side, funds, high)
     if least <= ZERO or least < limits.min_quantity:
         return False
-    # Either is a proof. The first one is exact where an amount of base limits the quantity.
-    notional = max(least * low, _least_notional(limits, side, funds, low, high))
-    return notional >= limits.min_notional
+    # Either is a proof. The first one is exact where an amount of base limits the quantity, and nearly always enough.
+    return least * low >= limits.min_notional or _least_notional(limits, side, funds, low, high) >= limits.min_notional
 
 
 def _least_notional(limits: SizeLimits, side: Side, funds: Decimal, low: Decimal, high: Decimal) -> Decimal:
