@@ -126,6 +126,14 @@ def test_an_unreadable_reply_is_an_error(response: httpx.Response, trouble: type
         asked(lambda _: response)
 
 
+async def test_a_redirect_of_the_query_is_refused_and_names_the_host() -> None:
+    async with Http(GOOD) as other, Http({}, f"302 Found\r\nLocation: {other.url}/stolen") as exchange:
+        with pytest.raises(ProtocolViolation, match=r"HTTP 302: a redirect to host 127\.0\.0\.1 is not followed"):
+            await fetch_permissions(KEYS, exchange.url, NOW_MS)
+        assert "X-MBX-APIKEY" in exchange.request
+        assert other.request == ""
+
+
 @given(status=st.sampled_from([200, 400, 500]), body=st.binary() | st.text().map(json.dumps).map(str.encode))
 def test_any_reply_is_read_or_refused(status: int, body: bytes) -> None:
     with pytest.raises((RequestRefused, ProtocolViolation)):
@@ -218,9 +226,10 @@ def test_only_the_live_exchange_is_queried(mode: str, ws_api_url: str | None, ex
 class Http:
     """Loopback HTTP server that sends one response to every request and keeps the request."""
 
-    def __init__(self, answer: object) -> None:
+    def __init__(self, answer: object, status: str = "200 OK") -> None:
         self.request = ""
         self.url = ""
+        self._status = status
         self._body = json.dumps(answer).encode()
 
     async def __aenter__(self) -> "Http":
@@ -233,7 +242,7 @@ class Http:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.request = (await reader.readuntil(b"\r\n\r\n")).decode()
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(self._body)}\r\nConnection: close\r\n\r\n"
+        head = f"HTTP/1.1 {self._status}\r\nContent-Length: {len(self._body)}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode() + self._body)
         writer.close()
 

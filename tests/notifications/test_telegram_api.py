@@ -136,6 +136,22 @@ async def test_an_address_that_cannot_be_one_does_not_tell_the_token() -> None:
     assert unreachable.value.__cause__ is None
 
 
+async def test_a_redirect_is_refused_and_names_the_host_without_the_token() -> None:
+    asked: list[str] = []
+
+    async def connect() -> httpx.AsyncClient:
+        def handle(request: httpx.Request) -> httpx.Response:
+            asked.append(request.url.host)
+            return httpx.Response(307, headers={"Location": f"https://evil.example{request.url.path}"})
+
+        return httpx.AsyncClient(transport=httpx.MockTransport(handle), trust_env=False)
+
+    with pytest.raises(BotUnreachable, match=r"HTTP 307: a redirect to host evil\.example is not followed") as refused:
+        await BotApiClient("https://telegram.test", TOKEN, connect).call("getMe", {}, 1.0)
+    assert asked == ["telegram.test"]
+    assert TOKEN not in str(refused.value)
+
+
 # Over real sockets
 
 

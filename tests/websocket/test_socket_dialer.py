@@ -26,11 +26,12 @@ class Top(Random):
 async def test_certificates_are_loaded_once_and_always_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     contexts: list[ssl.SSLContext | None] = []
 
-    async def connect(_: str, **options: Any) -> None:
-        contexts.append(options["ssl"])
-        raise OSError("nobody is there")
+    class Connect:
+        def __init__(self, _: str, **options: Any) -> None:
+            contexts.append(options["ssl"])
+            raise OSError("nobody is there")
 
-    monkeypatch.setattr(socket_dialer, "connect", connect)
+    monkeypatch.setattr(socket_dialer, "_ConnectWithoutRedirects", Connect)
     for url in ("wss://stream.example/ws", "wss://api.example/ws-api/v3", "ws://127.0.0.1:9"):
         with pytest.raises(SessionLost, match="nobody is there"):
             await dial(url)
@@ -230,3 +231,42 @@ async def test_a_refused_handshake_raises_session_lost_with_the_wait(answer: str
         with pytest.raises(SessionLost) as lost:
             await dial(f"ws://127.0.0.1:{port}/ws")
     assert lost.value.wait_s == wait_s
+
+
+@asynccontextmanager
+async def redirecting_server(status: int, location: str) -> AsyncIterator[str]:
+    """Server that answers every handshake with a redirect."""
+
+    async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode())
+        writer.close()
+
+    server = await asyncio.start_server(redirect, "127.0.0.1", 0)
+    async with server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws-api/v3"
+
+
+@pytest.mark.parametrize("low_latency", [True, False], ids=["low latency", "library"])
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
+async def test_a_redirected_handshake_is_refused_and_its_target_is_never_dialled(
+    status: int, low_latency: bool
+) -> None:
+    dialled: list[str] = []
+
+    async def note(connection: ServerConnection) -> None:
+        dialled.append(connection.request.path if connection.request else "")
+
+    async with serve(note, "127.0.0.1", 0) as other:
+        port = next(iter(other.sockets)).getsockname()[1]
+        async with redirecting_server(status, f"ws://localhost:{port}/stolen") as url:
+            with pytest.raises(SessionLost, match=rf"HTTP {status}.* host localhost is not followed"):
+                await dial(url, low_latency=low_latency)
+    assert dialled == []
+
+
+async def test_a_redirect_from_an_encrypted_to_a_plain_address_names_the_host_too() -> None:
+    async with redirecting_server(302, "http://evil.example/ws") as url:
+        with pytest.raises(SessionLost, match=r"HTTP 302: .* host evil\.example is not followed"):
+            await dial(url)

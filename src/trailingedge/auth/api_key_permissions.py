@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.core.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.core.redirects import redirect_refusal
 
 if TYPE_CHECKING:
     import httpx
@@ -129,7 +130,10 @@ async def fetch_permissions(
         raise OutcomeUnknown(str(failed)) from failed
     address = f"{url.rstrip('/')}{PATH}?{query}&signature={signature}"
     try:
-        async with asyncio.timeout(timeout_s), httpx.AsyncClient(transport=transport, timeout=timeout_s) as client:
+        async with (
+            asyncio.timeout(timeout_s),
+            httpx.AsyncClient(transport=transport, timeout=timeout_s, follow_redirects=False) as client,
+        ):
             reply = await client.get(address, headers={"X-MBX-APIKEY": keys.api_key})
     except (TimeoutError, httpx.TimeoutException):
         failure = f"no reply within {timeout_s:g} s"
@@ -138,6 +142,9 @@ async def fetch_permissions(
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
         failure = type(error).__name__  # its text may quote the header with the API key
     else:
+        redirect = redirect_refusal(reply.status_code, url, reply.headers.get("Location"))
+        if redirect is not None:
+            raise ProtocolViolation(redirect)
         return read_permissions(reply.status_code, reply.content)
     raise OutcomeUnknown(failure)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from trailingedge.core.errors import TrailingEdgeError
+from trailingedge.core.redirects import redirect_refusal
 from trailingedge.websocket.socket_dialer import is_loopback_url
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Connector:
             # The library loads half of its modules with the first connection, which would block the event loop:
             # make one here, in the thread, to a port that cannot answer.
             asyncio.run(_fail_to_connect(httpx.AsyncClient(verify=self._context, trust_env=False)))
-        return httpx.AsyncClient(verify=self._context, trust_env=self._trust_env)
+        return httpx.AsyncClient(verify=self._context, trust_env=self._trust_env, follow_redirects=False)
 
 
 async def _fail_to_connect(client: "httpx.AsyncClient") -> None:
@@ -106,6 +107,7 @@ class BotApiClient:
     def __init__(self, base_url: str, token: str, connect: Connect) -> None:
         self.server_time_s: float | None = None  # Telegram's time at its last reply, in seconds since 1970
         self._token = token
+        self._base_url = base_url
         self._address = f"{base_url.rstrip('/')}/bot{quote(token, safe=':')}/"
         self._connect = connect
         self._client: httpx.AsyncClient | None = None
@@ -148,6 +150,10 @@ class BotApiClient:
         except Exception as failure:  # noqa: BLE001 - sockets, TLS, proxies, name lookup: all are handled alike
             # `from None` drops the cause, because its request contains the URL with the token.
             raise BotUnreachable(self._reason(failure)) from None
+        # The base URL is the reference, since the whole address contains the token.
+        redirect = redirect_refusal(response.status_code, self._base_url, response.headers.get("location"))
+        if redirect is not None:
+            raise BotUnreachable(redirect)
         self.server_time_s = _date(response) or self.server_time_s
         return _result(response.status_code, body)
 

@@ -26,6 +26,7 @@ from websockets.version import version as library_version
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ProtocolViolation, SessionLost, most_severe
 from trailingedge.core.printable import frame_text
 from trailingedge.core.redaction import ELLIPSIS, redact
+from trailingedge.core.redirects import redirect_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +149,14 @@ def _tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+class _ConnectWithoutRedirects(connect):
+    """The library's `connect`, without its default to follow a redirect of the handshake to any host."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Return the error of the handshake, so that the library raises it."""
+        return exc
+
+
 async def dial(url: str, *, low_latency: bool | None = None) -> Socket:
     """Open a connection. Raises SessionLost if that fails, ConfigError if a proxy cannot be used.
 
@@ -158,7 +167,7 @@ async def dial(url: str, *, low_latency: bool | None = None) -> Socket:
         low_latency = is_tested_version(library_version)
     connection_type = _low_latency_type() if low_latency else None
     try:
-        connection = await connect(
+        connection = await _ConnectWithoutRedirects(
             url,
             compression=None,
             proxy=None if is_loopback_url(url) else True,
@@ -173,7 +182,9 @@ async def dial(url: str, *, low_latency: bool | None = None) -> Socket:
             create_connection=connection_type,
         )
     except InvalidStatus as refused:  # the handshake got an HTTP status; 429 and 418 carry a Retry-After header
-        raise SessionLost(_reason_of(refused), _retry_after_s(refused)) from refused
+        response = refused.response
+        redirect = redirect_refusal(response.status_code, url, response.headers.get("Location"))
+        raise SessionLost(redirect or _reason_of(refused), _retry_after_s(refused)) from refused
     except (OSError, TimeoutError, WebSocketException, ValueError) as error:
         raise SessionLost(_reason_of(error)) from error
     except ImportError as error:  # for SOCKS proxies the library needs the package python-socks

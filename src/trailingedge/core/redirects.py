@@ -1,0 +1,33 @@
+"""HTTP redirects: none is followed, because the checks made at the start hold for the configured host only.
+
+A redirect could lead a logon, a signature or a bot's token to another host, past the checks that `ws://` reaches only
+this machine and that a test network does not lead to real money. Each HTTP client of ours treats it as a refusal whose
+reason comes from here.
+"""
+
+import re
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+
+_HOST: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}")
+
+
+def redirect_refusal(status: int, url: str, location: str | None) -> str | None:
+    """Return the reason for refusing a redirect, with the host that it names; None if the answer is no redirect.
+
+    `status` is the HTTP status of the answer from `url`, `location` its Location header.
+    """
+    if not 300 <= status < 400:
+        return None
+    return f"HTTP {status}: a redirect to {_host_of(url, location)} is not followed; correct the configured address"
+
+
+def _host_of(url: str, location: str | None) -> str:
+    if location is None:
+        return "an unnamed address"
+    try:
+        host = urlsplit(urljoin(url, location)).hostname or ""
+    except ValueError:
+        host = ""
+    # The header is foreign text: only what can be a host name or an address is shown.
+    return f"host {host}" if _HOST.fullmatch(host) else "an unreadable address"
