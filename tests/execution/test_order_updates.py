@@ -26,6 +26,7 @@ from trailingedge.execution.order_events import (
     OrderInDoubt,
     OrderPlaced,
     OrderRejected,
+    UnknownOrderWithOurId,
 )
 from trailingedge.model.market import BookTop, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import (
@@ -269,9 +270,55 @@ def test_a_duplicate_means_an_order_of_this_id_is_open_so_it_is_looked_for() -> 
     harness.reply(rejection(RejectReason.DUPLICATE))
     assert harness.state() is OrderState.UNKNOWN
     assert harness.tick(0.1) == [QueryOrder(2, None, own())]
+    # No request of ours can have led to the order that is found, so it is another instance's and not touched.
     harness.reply(Accepted(record(7)))
+    assert harness.maker_exit.events[-1] == UnknownOrderWithOurId(own(), 7)
+    assert harness.maker_exit.idle
+    harness.intent = None
     assert harness.tick(0.2) == []
-    assert harness.state() is OrderState.WORKING
+
+
+def test_a_duplicate_after_an_unanswered_placement_leads_to_the_order_of_that_placement() -> None:
+    harness = unanswered(pending_new())
+    for now_s in (4.0, 6.0):
+        harness.reply(ABSENT)
+        harness.tick(now_s)
+    harness.reply(ABSENT)
+    assert [type(command) for command in harness.tick(7.0)] == [Place]
+    harness.reply(rejection(RejectReason.DUPLICATE))
+    assert [type(command) for command in harness.tick(7.1)] == [QueryOrder]
+    harness.reply(Accepted(record(7)))
+    assert harness.tick(7.2) == []
+    assert (harness.state(), harness.maker_exit.owns(7)) == (OrderState.WORKING, True)
+    assert not [event for event in harness.maker_exit.events if isinstance(event, UnknownOrderWithOurId)]
+
+
+@pytest.mark.parametrize("refusal", [RejectReason.DUPLICATE, RejectReason.INSUFFICIENT_BALANCE, RejectReason.BUSY])
+def test_an_order_that_was_reported_while_our_placement_was_refused_is_another_instances(refusal: RejectReason) -> None:
+    harness = pending_new()
+    harness.handle(report(7))  # as if it were the order that we have just sent
+    harness.reply(rejection(refusal))
+    assert harness.maker_exit.events[-1 if refusal is RejectReason.DUPLICATE else -2] == UnknownOrderWithOurId(own(), 7)
+    assert not harness.maker_exit.owns(7)
+    assert harness.maker_exit.idle
+
+
+def test_of_two_orders_with_our_id_the_one_that_our_reply_names_is_ours() -> None:
+    harness = pending_new()
+    harness.handle(report(7))
+    harness.reply(Accepted(record(8)))
+    assert harness.maker_exit.events[-2] == UnknownOrderWithOurId(own(), 7)
+    assert (harness.maker_exit.owns(7), harness.maker_exit.owns(8)) == (False, True)
+    harness.intent = None
+    assert [command.order_id for command in harness.tick(0.1) if isinstance(command, Cancel)] == [8]
+
+
+def test_a_report_after_a_refused_placement_is_another_instances_and_told_once() -> None:
+    harness = pending_new()
+    harness.reply(rejection(RejectReason.WOULD_TAKE))
+    harness.handle(report(7), report(7, status=CANCELED), report(8))
+    found = [event for event in harness.maker_exit.events if isinstance(event, UnknownOrderWithOurId)]
+    assert found == [UnknownOrderWithOurId(own(), 7)]
 
 
 # A cancel and its answer ---------------------------------------------------------------------------

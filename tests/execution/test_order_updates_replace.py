@@ -266,14 +266,17 @@ def test_a_list_that_does_not_come_is_asked_for_again(found: Rejected | Unanswer
     assert harness.tick(harness.now_s + 1.0) == [QueryOrdersFrom(5, 7, own())]
 
 
-def test_a_list_of_more_than_was_expected_is_entered_whole() -> None:
+def test_of_a_list_of_more_orders_than_requests_the_newest_is_ours_and_the_others_are_another_instances() -> None:
     harness = replace_unanswered(CANCEL_DONE)
     harness.tick(harness.now_s + 1.0)
     between = record(8, "100.04", filled="0.2", status=CANCELED)
     harness.handle(OrdersListed(4, (record(7, status=CANCELED), between, record(9, "100.04", "0.8"))))
     progress = harness.maker_exit.progress()
     assert progress is not None
-    assert progress.filled_base == D("0.2")
+    assert progress.filled_base == D("0")
+    assert [event for event in harness.maker_exit.events if isinstance(event, UnknownOrderWithOurId)] == [
+        UnknownOrderWithOurId(own(), 8)
+    ]
     assert harness.maker_exit.order is not None
     assert (harness.maker_exit.order.order_id, harness.state()) == (9, OrderState.WORKING)
 

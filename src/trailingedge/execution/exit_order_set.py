@@ -81,6 +81,14 @@ class ExitOrders:
             if order.without_order_id and order.state is OrderState.UNKNOWN and order.client_order_id == client_order_id
         ]
 
+    def unanswered_requests(self, client_order_id: str, besides: Order | None = None) -> list[Order]:
+        """The orders, other than `besides`, whose request may have led to an order id that is not known yet."""
+        return [
+            order
+            for order in self._tracked()
+            if order.may_get_order_id and order is not besides and order.client_order_id == client_order_id
+        ]
+
     @property
     def duplicate(self) -> Order | None:
         """A second order that rests beside the current one and must be cancelled; None if there is none."""
@@ -129,8 +137,8 @@ class ExitOrders:
         if known is not None:
             return known
         # The newest request comes first: while it has no order id, a new order id is most likely its own.
-        unidentified = (order for order in self._tracked() if order.without_order_id and order.side is report.side)
-        return next((order for order in unidentified if order.client_order_id == report.client_order_id), None)
+        requests = self.unanswered_requests(report.client_order_id)
+        return next((order for order in requests if order.side is report.side), None)
 
     def find_answered(self, order: Order, record: OrderRecord) -> Order:
         """Find the order that `record` describes. `record` answers a request about `order`.
@@ -145,6 +153,7 @@ class ExitOrders:
         if known is not None:
             if order.without_order_id:
                 self.confirm_rejected(order)
+            known.answered = True
             return known
         if order.without_order_id or record.order_id < 0:
             if order not in self._tracked():
@@ -234,9 +243,19 @@ class ExitOrders:
     def confirm_rejected(self, order: Order) -> None:
         """Mark `order` as rejected: the exchange confirmed that it was never accepted."""
         order.apply(OrderTrigger.REJECTED)
+        order.refused = True
         if order in self._presumed_dead:
             self._presumed_dead.remove(order)
             self._filled = None
+
+    def disown(self, order: Order) -> None:
+        """Take the order id away from `order`: it belongs to another instance's order."""
+        if order.order_id is not None and order.order_id in self._finished:
+            self._forget_finished(order.order_id)
+        order.disown()
+        if order in self._presumed_dead:
+            self._presumed_dead.remove(order)
+        self._filled = None
 
     def on_cancelled_by(self, order: Order, successor: Order | None) -> None:
         """Mark the pending replacements of the cancelled `order` as rejected, except `successor`.
@@ -264,9 +283,11 @@ class ExitOrders:
 
     def _reject_other_successors(self) -> None:
         """If one of several requests replaced an order, confirm the rival requests for the same order as rejected."""
-        taken = {order.replaces_order_id for order in self._tracked() if not order.without_order_id}
+        taken = {order.replaces_order_id: order for order in self._tracked() if not order.without_order_id}
         for rival in self._tracked():
             if rival.without_order_id and rival.replaces_order_id is not None and rival.replaces_order_id in taken:
+                # A report does not say which request led to its order: it may have been the rival.
+                taken[rival.replaces_order_id].had_rival = True
                 self.confirm_rejected(rival)
 
     def _presume_untried_rejected(self) -> None:

@@ -128,6 +128,10 @@ class MakerExit:
             return ZERO
         return orders.max_locked(in_quote=side is Side.BUY)
 
+    def owns(self, order_id: int) -> bool:
+        """Whether a request of the current exit led to this order."""
+        return self._updates.orders.by_order_id(order_id) is not None
+
     def progress(self) -> ExitProgress | None:
         """Return fills and state of the current exit; None before the first exit."""
         if not self.number:

@@ -182,16 +182,19 @@ class Order:
     """
 
     __slots__ = (
+        "answered",
         "cancel_published",
         "cancel_restricted",
         "client_order_id",
         "filled_quantity",
         "filled_quote",
+        "had_rival",
         "not_found_count",
         "order_id",
         "placed_published",
         "price",
         "quantity",
+        "refused",
         "reopened",
         "replaces_order_id",
         "replaces_price",
@@ -227,6 +230,9 @@ class Order:
         )
         self.unknown_since_s = sent_s
         self.not_found_count = 0  # how often in a row a query did not find it
+        self.answered = False  # a reply to a request of ours had its order id
+        self.had_rival = False  # its order id, known by a report, may answer another request for the same replace
+        self.refused = False  # the exchange refused the request: no order id can be its own
         self.reopened = False  # presumed rejected and then UNKNOWN once more: at most once per order
         self.placed_published = False  # OrderPlaced or OrderReplaced was published
         self.cancel_published = False  # OrderCancelled was published
@@ -257,9 +263,22 @@ class Order:
         """Whether the exchange has not reported an order id yet."""
         return self.order_id is None
 
+    @property
+    def may_get_order_id(self) -> bool:
+        """Whether the request may have led to an order whose id the exchange has not reported yet."""
+        return self.order_id is None and not self.refused
+
     def apply(self, trigger: OrderTrigger) -> None:
         """Move to the state that follows `trigger`. Raises BrokenInvariant like `next_state`."""
         self.state = next_state(self.state, trigger)
+
+    def disown(self) -> None:
+        """Take back the order id and the fills: reports of another instance's order were taken for this order's own."""
+        self.order_id = None
+        self.refused = True
+        self.filled_quantity = self.filled_quote = ZERO
+        self.placed_published = False
+        self.state = OrderState.REJECTED
 
     def mark_unknown(self, now_s: float) -> None:
         """Make the order UNKNOWN unless it is final: no reply came, or the connection was lost."""

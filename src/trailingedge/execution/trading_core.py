@@ -199,6 +199,7 @@ class TradingCore:
         self.risk.instance_check.tick(server_ms)
         while self.inbox:
             self._handle(self.inbox.popleft(), view.now_s)
+        self._note_duplicate()
         # Replies and reports first: the decision below has to see every fill that is known by now.
         self._handle_late_orders(view.now_s)
         top = self._trusted_top(view)
@@ -223,7 +224,9 @@ class TradingCore:
         )
         decided = decide(inputs, self.state, self._strategy)
         self._pending_closes.clear()
-        self.state, self._intent, self.decision = decided.state, decided.intent, decided.decision
+        # Beside another instance on the account our exit only cancels; the node stops after this tick.
+        intent = decided.intent if self.risk.duplicate_instance is None else None
+        self.state, self._intent, self.decision = decided.state, intent, decided.decision
         self.events += decided.events
         self.risk.on_decision(decided.state, decided.events)
         self._check_exit_age(view, top, progress)
@@ -236,7 +239,7 @@ class TradingCore:
         # sent.
         if view.account_proven and not self._orphans.any_open(self.risk.checks.orders.open):
             commands += self.maker_exit.commands_for(
-                decided.intent,
+                intent,
                 top,
                 view.now_s,
                 server_ms=server_ms,
@@ -248,8 +251,8 @@ class TradingCore:
             commands += [] if command is None else [command]
         self._collect_events()
         self.risk.checks.approve(commands, view, self.decision, self.rules)
-        if not commands and decided.intent is not None and top is not None and view.account_proven:
-            plan = self.maker_exit.plan_requote(decided.intent, decided.decision, view.now_s, server_ms)
+        if not commands and intent is not None and top is not None and view.account_proven:
+            plan = self.maker_exit.plan_requote(intent, decided.decision, view.now_s, server_ms)
             if plan is not None and self.risk.checks.orders.open <= {
                 plan.order_id
             }:  # else another order must be cancelled first
@@ -289,6 +292,7 @@ class TradingCore:
         self.risk.instance_check.tick(server_ms)
         while self.inbox:
             self._handle(self.inbox.popleft(), view.now_s)
+        self._note_duplicate()
         commands = (
             self.maker_exit.commands_for(None, None, view.now_s, server_ms=server_ms) if view.account_proven else []
         )
@@ -372,10 +376,13 @@ class TradingCore:
         self._adopt_exit(old_exit, now_s)
         return True
 
-    def _collect_events(self) -> None:
+    def _note_duplicate(self) -> None:
+        """Tell the risk engine of an order that has our client order id and answers no request of ours."""
         for event in self.maker_exit.events:
             if isinstance(event, UnknownOrderWithOurId):
                 self.risk.report_duplicate(event.client_order_id, event.order_id)
+
+    def _collect_events(self) -> None:
         self.events += self.maker_exit.events
         self.maker_exit.events.clear()
         self.events += self.risk.breakers.events

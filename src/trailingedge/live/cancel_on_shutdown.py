@@ -192,7 +192,15 @@ class Shutdown:
 
 def _of_another_instance(services: NodeServices) -> Callable[[OrderRecord], bool]:
     """Return a test for orders that have our client-order-id prefix but belong to another instance: we keep them."""
-    return lambda record: services.core.risk.instance_check.classify(record, busy=False) is UnexpectedOrderAction.STOP
+    core = services.core
+
+    def is_foreign(record: OrderRecord) -> bool:
+        # Beside another instance with our exit's number only the order id tells its orders from ours.
+        if core.risk.duplicate_instance is not None and not core.maker_exit.owns(record.order_id):
+            return True
+        return core.risk.instance_check.classify(record, busy=False) is UnexpectedOrderAction.STOP
+
+    return is_foreign
 
 
 def _is_among(order: Order, swept: Iterable[OrderRecord]) -> bool:
