@@ -93,6 +93,31 @@ def test_a_connection_is_healthy_after_a_minute(lived_s: float, healthy: bool, n
     assert backoff.next_delay_s(0.0, "") == next_s
 
 
+@pytest.mark.parametrize("lived_s", [600.0, 86_400.0])
+def test_after_ten_healthy_minutes_the_first_pauses_stay_short_and_are_no_retries(lived_s: float) -> None:
+    backoff = Backoff(1.0, 60.0, 3, Top())
+    assert backoff.next_delay_s(lived_s, "") == 2.0
+    assert [backoff.next_delay_s(0.0, "") for _ in range(29)] == [2.0] * 29
+    assert [backoff.next_delay_s(0.0, "") for _ in range(3)] == [1, 2, 4]
+    with pytest.raises(ExchangeUnreachable):
+        backoff.next_delay_s(0.0, "")
+
+
+def test_short_pauses_are_at_most_the_longest_pause() -> None:
+    assert Backoff(1.0, 1.5, 0, Top()).next_delay_s(600.0, "") == 1.5
+
+
+def test_a_connection_of_less_than_ten_minutes_earns_no_short_pauses() -> None:
+    backoff = Backoff(1.0, 60.0, 0, Top())
+    assert [backoff.next_delay_s(599.9, ""), *(backoff.next_delay_s(0.0, "") for _ in range(3))] == [1, 2, 4, 8]
+
+
+def test_a_short_life_does_not_take_the_short_pauses_away() -> None:
+    backoff = Backoff(1.0, 60.0, 0, Top())
+    backoff.next_delay_s(600.0, "")
+    assert [backoff.next_delay_s(5.0, "") for _ in range(5)] == [2.0] * 5
+
+
 def test_twenty_unreadable_frames_within_a_minute_lose_the_session() -> None:
     count = ViolationCount()
     for second in range(19):

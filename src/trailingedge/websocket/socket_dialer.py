@@ -39,6 +39,8 @@ _CLOSE_TIMEOUT_S: Final = 0.5  # a shutdown has five seconds for everything
 # Our pings detect a dead peer within 40 s. They count against the limit of 5 incoming messages a second per connection
 # (web-socket-streams.md, "Websocket Limits"), and so do the pongs that the library sends.
 _PING_INTERVAL_S: Final = 20.0
+_LONG_HEALTHY_S: Final = 600.0
+_SHORT_PAUSES: Final = 30  # half a minute at the default of RECONNECT_BASE_SEC; the exchange allows 60 attempts a minute
 _MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 _MAX_QUEUED_FRAMES: Final = 256
 _TESTED_MAJORS: Final = range(15, 18)
@@ -213,7 +215,9 @@ def _low_latency_type() -> type[ClientConnection]:
 class Backoff:
     """Computes the pauses between connection attempts: exponential with full jitter.
 
-    A connection that lived for `healthy_after_s` resets the count of failures. `max_retries` 0 means no limit.
+    A connection that lived for `healthy_after_s` resets the count of failures. `max_retries` 0 means no limit. After a
+    connection that lived for ten minutes the first pauses stay short and do not count as retries: most outages are
+    over within half a minute, and the exchange should not be back for long before we notice.
     """
 
     # Jitter: the exchange drops all clients of a server at the same time, and without it they would all come back at
@@ -229,12 +233,15 @@ class Backoff:
         self._random = random
         self._healthy_after_s = healthy_after_s
         self._failures = 0
+        self._short_pauses = 0
 
     def reset_if_healthy(self, lived_s: float) -> bool:
         """Reset the count after a connection that lived long enough. Returns whether it did."""
         if lived_s < self._healthy_after_s:
             return False
         self._failures = 0
+        if lived_s >= _LONG_HEALTHY_S:
+            self._short_pauses = _SHORT_PAUSES
         return True
 
     def next_delay_s(self, lived_s: float, reason: str, *, unlimited: bool = False) -> float:
@@ -244,6 +251,9 @@ class Backoff:
         ExchangeUnreachable when the retries are used up, unless `unlimited`.
         """
         self.reset_if_healthy(lived_s)
+        if self._short_pauses:
+            self._short_pauses -= 1
+            return self._random.uniform(0.0, min(self._max_s, self._base_s * 2.0))
         self._failures += 1
         if self._max_retries and self._failures > self._max_retries and not unlimited:
             raise ExchangeUnreachable(f"{reason}; given up after {attempts_text(self._max_retries)} to reconnect")
