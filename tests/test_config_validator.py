@@ -17,6 +17,7 @@ from trailingedge.config_validator import (
     problems_with_exchange,
     warnings,
     warnings_with_exchange,
+    warnings_with_price,
 )
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import SymbolRules
@@ -445,6 +446,32 @@ def test_a_kept_gain_is_judged_by_the_fee_of_the_exchange_where_none_is_set() ->
     assert warnings_with_exchange(Settings(), Decimal(0)) == []
     assert len(warnings_with_exchange(Settings(), Decimal("0.005"))) == 2
     assert warnings_with_exchange(Settings(fee=Decimal("0.005")), Decimal("0.005")) == []
+
+
+def test_a_fee_with_the_discount_is_warned_of_because_it_needs_the_discounts_asset() -> None:
+    discounted = Settings(fee=Decimal("0.00075"))
+    assert problems_with_exchange(discounted, RULES, Decimal("0.00075")) == []
+    (warning,) = warnings_with_exchange(discounted, Decimal("0.001"))
+    assert all(word in warning for word in ("FEE is 0.00075", "0.001", "BNB"))
+    assert warnings_with_exchange(Settings(fee=Decimal("0.001")), Decimal("0.001")) == []
+
+
+@pytest.mark.parametrize(
+    ("price", "changes", "words"),
+    [
+        pytest.param("0.12", {}, ["0.01", "0.12", "0.0833", "0.08 ", "HARD_STOP_THRESHOLD_FRAC"], id="larger"),
+        pytest.param("0.125", {}, ["0.08"], id="as large"),
+        pytest.param("0.13", {}, [], id="smaller"),
+        pytest.param("2500", {}, [], id="an ordinary pair"),
+        pytest.param("0.2", {"hard_stop_max_frac": 0.04}, ["0.05", "0.04"], id="the largest distance counts, too"),
+        pytest.param("0.12", {"hard_stop_threshold_frac": 0.09}, [], id="a wider stop"),
+    ],
+)
+def test_a_tick_larger_than_the_hard_stop_is_warned_of(price: str, changes: dict[str, Any], words: list[str]) -> None:
+    settings = dataclasses.replace(Settings(hard_stop_threshold_frac=0.08, hard_stop_max_frac=0.15), **changes)
+    warnings = warnings_with_price(settings, RULES, Decimal(price))
+    assert len(warnings) == bool(words)
+    assert all(word in text for text in warnings for word in words)
 
 
 @pytest.mark.parametrize(

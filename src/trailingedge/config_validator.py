@@ -99,15 +99,17 @@ def warnings(settings: Settings) -> list[str]:
     ]
 
 
-def problems_with_exchange(settings: Settings, rules: "SymbolRules", maker_fee: Decimal) -> list[str]:
+def problems_with_exchange(settings: Settings, rules: "SymbolRules", lowest_fee: Decimal) -> list[str]:
     """Return the problems with the exchange's rules: a setting may be stricter than a rule, never looser.
+
+    `lowest_fee` is the account's maker fee, less the discount for fees paid in BNB where the account has it.
 
     Call it after each reading of the exchange's rules, because they may change while we run.
     """
     problem = [*_assets(settings, rules), *_grids(settings, rules), *_bounds(settings, rules)]
-    if settings.fee is not None and settings.fee < maker_fee:
+    if settings.fee is not None and settings.fee < lowest_fee:
         problem.append(
-            f"FEE is {settings.fee}: it must not be below the exchange's maker fee of {_plain(maker_fee)}; "
+            f"FEE is {settings.fee}: it must not be below the exchange's maker fee of {_plain(lowest_fee)}; "
             f"raise it, or leave FEE empty to use the exchange's"
         )
     for name, pricing in (("EXIT_PRICING", settings.exit_pricing), ("HARD_STOP_PRICING", settings.hard_stop_pricing)):
@@ -126,8 +128,30 @@ def problems_with_exchange(settings: Settings, rules: "SymbolRules", maker_fee: 
 
 
 def warnings_with_exchange(settings: Settings, maker_fee: Decimal) -> list[str]:
-    """The warnings that depend on the exchange's fee."""
-    return _kept_gain(settings, maker_fee) if settings.fee is None and maker_fee > 0 else []
+    """Return the warnings that depend on the account's maker fee without discount."""
+    if settings.fee is None:
+        return _kept_gain(settings, maker_fee) if maker_fee > 0 else []
+    if settings.fee < maker_fee:
+        discounted = (
+            f"FEE is {settings.fee}, the maker fee with the discount for fees paid in BNB: without enough BNB in the "
+            f"account it is {_plain(maker_fee)}; keep BNB, or leave FEE empty to use the full fee"
+        )
+        return [discounted]
+    return []
+
+
+def warnings_with_price(settings: Settings, rules: "SymbolRules", price: Decimal) -> list[str]:
+    """Return the warnings that depend on the symbol's price."""
+    stop_frac = min(settings.hard_stop_threshold_frac, settings.hard_stop_max_frac)
+    tick_frac = float(rules.tick_size / price)
+    if tick_frac < stop_frac:
+        return []
+    warning = (
+        f"one tick of {_plain(rules.tick_size)} is {tick_frac:.3g} of the price {_plain(price)}, and the hard stop may "
+        f"be only {stop_frac:.3g} of the anchor away: a single tick may trigger the hard stop; raise "
+        f"HARD_STOP_THRESHOLD_FRAC and HARD_STOP_MAX_FRAC above {tick_frac:.3g}, or choose a pair with a finer grid"
+    )
+    return [warning]
 
 
 def effective_rules(settings: Settings, rules: "SymbolRules") -> "SymbolRules":

@@ -270,6 +270,13 @@ def test_the_title_gives_way_to_an_alarm(width: int, head: list[str]) -> None:
     assert as_lines(ALARMED, width)[: len(head)] == head
 
 
+def test_a_rejected_order_is_shown_with_the_reason_of_the_exchange() -> None:
+    selling = ExitView(ExitKind.FLUSH, Side.SELL, 5.0, obstacle=QuoteObstacle.REFUSED, reject_text="-2010 No.")
+    for view in (replace(IN_BASE, active_exit=selling), replace(IN_BASE, reject_text="-2010 No.")):
+        text = "\n".join(as_lines(view, 120))
+        assert "the exchange rejected the last order (-2010 No)" in text
+
+
 def test_what_is_wrong_stands_out() -> None:
     tones = {
         span.style

@@ -79,6 +79,14 @@ def test_the_fee_is_the_exchanges_unless_it_is_set_higher() -> None:
     assert "0.00075" in str(cheaper.error)
 
 
+def test_a_tick_larger_than_the_hard_stop_is_warned_of_at_the_start() -> None:
+    settings = with_settings(hard_stop_threshold_frac=0.000001)
+    end = run_scenario(only_start, settings=settings)
+    assert end.code is ExitCode.OK
+    (warned,) = [text for text in end.alert_texts if "a single tick may trigger the hard stop" in text]
+    assert "0.01" in warned
+
+
 def test_a_stricter_rule_of_ours_is_in_force() -> None:
     async def story(it: NodeHarness) -> None:
         await it.ready()

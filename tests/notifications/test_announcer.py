@@ -309,9 +309,10 @@ def test_an_idle_remainder_is_given_in_its_own_asset(regime: Regime, rest: str) 
             id="rejected",
         ),
         pytest.param(
-            OrderRejected(OWN, RejectReason.NOT_TRADING, -2010, "Market is closed.", 2),
+            OrderRejected(OWN, RejectReason.WOULD_TAKE, -2010, "Order would immediately match and take.", 2),
             logging.DEBUG,
-            f"order rejected by the exchange: -2010 Market is closed; it is tried again ({OWN})",
+            f"order rejected by the exchange, 2 times in a row: -2010 Order would immediately match and take; "
+            f"it is tried again ({OWN})",
             id="rejected again",
         ),
         pytest.param(
@@ -440,6 +441,40 @@ def test_repeated_breakouts_make_one_alert_an_hour(
 
 
 REFUSED = OrderRejected(OWN, RejectReason.WOULD_TAKE, -2010, "Would take.", 1)
+FORBIDDEN = OrderRejected(OWN, RejectReason.NOT_TRADING, -2010, "This action is disabled.", 1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "alerts_at_min"),
+    [
+        pytest.param(RejectReason.NOT_TRADING, [0, 60, 120], id="a person must act"),
+        pytest.param(RejectReason.UNAUTHORIZED, [0, 60, 120], id="the key is gone"),
+        pytest.param(RejectReason.WOULD_TAKE, [], id="heals by itself"),
+    ],
+)
+def test_an_order_that_is_refused_for_good_is_announced_again_every_hour(
+    reason: RejectReason, alerts_at_min: list[int]
+) -> None:
+    sink, now_ms = Sink(), 0
+    announcer = Announcer(RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: now_ms)
+    alerted_at = []
+    for minute in range(130):
+        now_ms = minute * 60_000
+        before = len(sink.alerts)
+        announcer.announce(OrderRejected(OWN, reason, -2010, "No.", minute + 1))
+        alerted_at += [minute] * (len(sink.alerts) - before)
+    assert alerted_at == alerts_at_min
+    if alerts_at_min:
+        assert "61 times in a row" in sink.alerts[1][1]
+
+
+def test_a_refusal_after_an_accepted_order_is_announced_at_once() -> None:
+    sink = Sink()
+    announcer = Announcer(RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: 0)
+    events: list[TraderEvent] = [FORBIDDEN, OrderPlaced(OWN, 7, Side.SELL, D(2553), D(1)), FORBIDDEN]
+    for event in events:
+        announcer.announce(event)
+    assert len(sink.alerts) == 2
 
 
 @pytest.mark.parametrize(
@@ -451,6 +486,10 @@ REFUSED = OrderRejected(OWN, RejectReason.WOULD_TAKE, -2010, "Would take.", 1)
         ),
         pytest.param([REFUSED, OrderPlaced(OWN, 7, Side.SELL, D(2553), D(1))], None, id="then placed"),
         pytest.param([REFUSED, ended(ExitEndReason.CANCELLED)], None, id="then over"),
+        pytest.param(
+            [FORBIDDEN, ended(ExitEndReason.CANCELLED)], "-2010 This action is disabled.", id="refused for good, over"
+        ),
+        pytest.param([FORBIDDEN, OrderPlaced(OWN, 7, Side.SELL, D(2553), D(1))], None, id="refused, then placed"),
     ],
 )
 def test_the_last_reject_is_kept_until_an_order_is_accepted(news: list[TraderEvent], refusal: str | None) -> None:

@@ -333,7 +333,7 @@ HEAD = "Selling to take profit for 12 s, 0.1000 ETH filled so far: "
                 SELLING, price=None, remaining=None, obstacle=QuoteObstacle.REFUSED, reject_text="-2010 Would take."
             ),
             "2500.05",
-            f"{HEAD}no order is on the book, the exchange rejected the last order (-2010 Would take.). {TAKES_OVER}",
+            f"{HEAD}no order is on the book, the exchange rejected the last order (-2010 Would take). {TAKES_OVER}",
             id="refused",
         ),
         pytest.param(
@@ -444,6 +444,15 @@ def test_an_exit_that_meets_the_stop_says_so() -> None:
     said = why(view_of(life, "2487", active_exit=SELLING))
     assert said.startswith(HEAD)
     assert "About to sell everything" in said
+
+
+def test_a_refusal_outlives_its_exit() -> None:
+    life = watching(in_base, "2500")
+    view = view_of(life, "2500", reject_text="-2010 This account may not place or cancel orders.")
+    assert why(view).endswith(
+        "Mind that the exchange rejected the last order (-2010 This account may not place or cancel orders): "
+        "the next one may be rejected as well."
+    )
 
 
 def test_before_the_first_judgement_there_is_no_reason() -> None:

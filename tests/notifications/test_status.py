@@ -76,6 +76,16 @@ def test_it_fits_a_phone() -> None:
         ),
         pytest.param(replace(IN_BASE, reconnects=3), " | reconnects 3", id="reconnects"),
         pytest.param(
+            replace(IN_BASE, active_exit=replace(SELLING, price=None), reject_text="-2010 No."),
+            ", 12 s | the exchange rejected the last order (-2010 No)",
+            id="order refused",
+        ),
+        pytest.param(
+            replace(IN_BASE, reject_text="-2010 No."),
+            " | the exchange rejected the last order (-2010 No)",
+            id="order refused, exit over",
+        ),
+        pytest.param(
             replace(IN_BASE, active_exit=SELLING),
             " | SELL 0.9000 ETH at 2500.12 (best 2510.01), 0.1000 ETH filled, 12 s",
             id="selling",
@@ -148,6 +158,7 @@ def test_the_data_is_plain_json_with_amounts_on_the_grid_as_strings() -> None:
         "breakers": [],
         "halted": False,
         "halt_reason": None,
+        "refusal": None,
         "data_age_s": 0.1,
         "account_connected": True,
         "reconnects": 0,

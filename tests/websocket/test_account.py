@@ -217,7 +217,7 @@ async def test_balances_and_commission_are_typed() -> None:
     rates = {"standardCommission": {"maker": "0.001", "taker": "0.001", "buyer": "0", "seller": "0"}}
     api = PaperExchange(account_status=first(balances), account_commission=first(rates))
     assert await session(api).balances() == AccountPosition((Balance("BTC", Decimal(1)),), 7)
-    assert await session(api).commission() == Commission(Decimal("0.001"), Decimal("0.001"))
+    assert await session(api).commission() == Commission(Decimal("0.001"), Decimal("0.001"), Decimal("0.001"))
     assert api.requests[0][1] == STAMP
     assert api.requests[1][1] == {"symbol": "BTCUSDT"} | STAMP
 

@@ -209,12 +209,43 @@ def test_commission_is_the_sum_of_all_kinds_and_the_worse_of_both_sides() -> Non
         "taxCommission": {"maker": "0.01", "taker": "0.02", "buyer": "0", "seller": "0"},
         "discount": {"enabledForAccount": True, "discount": "0.75"},
     }
-    assert read_commission(result) == Commission(Decimal("0.0145"), Decimal("0.0256"))
+    assert read_commission(result) == Commission(Decimal("0.0145"), Decimal("0.0256"), Decimal("0.0145"))
+
+
+@pytest.mark.parametrize(
+    ("discount", "lowest"),
+    [
+        pytest.param(
+            {"enabledForAccount": True, "enabledForSymbol": True, "discount": "0.75"}, "0.00275", id="in force"
+        ),
+        pytest.param({"enabledForAccount": True, "enabledForSymbol": False, "discount": "0.75"}, "0.003", id="symbol"),
+        pytest.param({"enabledForAccount": False, "enabledForSymbol": True, "discount": "0.75"}, "0.003", id="account"),
+        pytest.param({"enabledForAccount": True, "enabledForSymbol": True}, "0.003", id="no rate"),
+        pytest.param(
+            {"enabledForAccount": True, "enabledForSymbol": True, "discount": "1.5"}, "0.003", id="no discount"
+        ),
+        pytest.param({"enabledForAccount": True, "enabledForSymbol": True, "discount": "-1"}, "0.003", id="negative"),
+        pytest.param({"enabledForAccount": "yes", "enabledForSymbol": 1, "discount": "0.75"}, "0.003", id="odd flags"),
+        pytest.param([], "0.003", id="no block"),
+        pytest.param(None, "0.003", id="null"),
+    ],
+)
+def test_the_discount_lowers_the_standard_commission_where_account_and_symbol_have_it(
+    discount: object, lowest: str
+) -> None:
+    result = {
+        "standardCommission": {"maker": "0.001", "taker": "0.001", "buyer": "0", "seller": "0"},
+        "specialCommission": {"maker": "0.002", "taker": "0.002", "buyer": "0", "seller": "0"},
+        "discount": discount,
+    }
+    found = read_commission(result)
+    assert (found.maker, found.lowest_maker) == (Decimal("0.003"), Decimal(lowest))
 
 
 def test_commission_may_lack_a_kind() -> None:
     standard = {"maker": "0.001", "taker": "0.002", "buyer": "0", "seller": "0"}
-    assert read_commission({"standardCommission": standard}) == Commission(Decimal("0.001"), Decimal("0.002"))
+    rates = Commission(Decimal("0.001"), Decimal("0.002"), Decimal("0.001"))
+    assert read_commission({"standardCommission": standard}) == rates
 
 
 CANCELED = PLACED | {"origClientOrderId": "mm-1", "clientOrderId": "c-1", "status": "CANCELED", "executedQty": "0.0005"}

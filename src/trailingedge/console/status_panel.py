@@ -21,6 +21,7 @@ from trailingedge.notifications.status import (
     level,
     position,
     quote_stop,
+    rejection,
 )
 from trailingedge.notifications.trade_block_texts import brief_reason
 
@@ -256,7 +257,11 @@ def _pauses(view: StatusView) -> list[PanelRow]:
     """Return rows on an order's obstacle, a halt, a pause and breakers; usually there are none."""
     found: list[PanelRow] = []
     if view.active_exit is not None and view.active_exit.obstacle is not None:
-        found.append(_cell("waits", view.active_exit.obstacle.value, TextStyle.WARNING))
+        refused = view.active_exit.reject_text
+        obstacle = view.active_exit.obstacle.value if refused is None else rejection(refused)
+        found.append(_cell("waits", obstacle, TextStyle.WARNING))
+    elif view.reject_text is not None:
+        found.append(_cell("rejected", rejection(view.reject_text), TextStyle.WARNING))
     if view.halted:
         found.append(
             _cell("HALTED", f"{view.halt_reason or 'by a safety rule'}; no hard stop, r resumes", TextStyle.BAD)

@@ -12,7 +12,13 @@ from typing import Any
 
 from trailingedge.auth import api_key_permissions
 from trailingedge.config import OnExit, Settings, settings_from_values, shareable_settings
-from trailingedge.config_validator import effective_rules, problems, problems_with_exchange, warnings_with_exchange
+from trailingedge.config_validator import (
+    effective_rules,
+    problems,
+    problems_with_exchange,
+    warnings_with_exchange,
+    warnings_with_price,
+)
 from trailingedge.execution.maker_exit import MakerExitParams
 from trailingedge.execution.trading_core import TradingParams
 from trailingedge.indicators.donchian import Breakout, DonchianChannel
@@ -166,6 +172,7 @@ def terms_policy(settings: Settings) -> TermsPolicy:
     return TermsPolicy(
         problems=partial(problems_with_exchange, settings),
         warnings=partial(warnings_with_exchange, settings),
+        price_warnings=partial(warnings_with_price, settings),
         effective_rules=partial(effective_rules, settings),
         fee=settings.fee,
     )

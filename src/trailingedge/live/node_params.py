@@ -60,12 +60,13 @@ class PaperFeedParams:
 class TermsPolicy:
     """Checks the exchange's rules and fee against the settings. `fee`, if set, replaces the exchange's maker fee.
 
-    `problems` takes rules and maker fee, `warnings` the maker fee. `effective_rules` takes the exchange's rules and
-    returns them with our stricter limits applied.
+    `problems` takes rules and the lowest maker fee, `warnings` the maker fee without discount, `price_warnings` rules
+    and a price. `effective_rules` takes the exchange's rules and returns them with our stricter limits applied.
     """
 
     problems: Callable[[SymbolRules, Decimal], list[str]]
     warnings: Callable[[Decimal], list[str]]
+    price_warnings: Callable[[SymbolRules, Decimal], list[str]]
     effective_rules: Callable[[SymbolRules], SymbolRules]
     fee: Decimal | None
 

@@ -84,13 +84,19 @@ class StartSteps:
         """Request the account's fees."""
         policy = self._params.terms
         commission = await self._account.commission()
+        problems = tuple(policy.problems(rules.listed, commission.lowest_maker))
         return FeeResult(
             commission.maker,
             commission.taker,
             policy.fee_in_force(commission.maker),
-            tuple(policy.problems(rules.listed, commission.maker)),
-            tuple(policy.warnings(commission.maker)),
+            problems,
+            # With a problem nothing starts, so there is nothing to warn of.
+            () if problems else tuple(policy.warnings(commission.maker)),
         )
+
+    def price_warnings(self, rules: RulesResult, top: BookTop) -> tuple[str, ...]:
+        """Return the warnings that depend on the symbol's price."""
+        return tuple(self._params.terms.price_warnings(rules.listed, top.bid))
 
     async def klines(self) -> KlinesResult:
         """Request the newest closed klines, without a gap.

@@ -18,7 +18,7 @@ from trailingedge.execution.off_market_orders import ProbeOrder
 from trailingedge.live.exchange_client import ExchangeClient
 from trailingedge.live.node_components import query_balances
 from trailingedge.live.node_params import StartParams
-from trailingedge.live.start_queries import StartSteps, prices_text
+from trailingedge.live.start_queries import RulesResult, StartSteps, prices_text
 from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord, RateLimit, Side, SymbolRules
 from trailingedge.notifications import event_messages, recovery_messages
 from trailingedge.notifications.alert_sinks import Alerts
@@ -55,6 +55,7 @@ class Startup:
         self._alerts = alerts
         self._steps = StartSteps(params, client.api, client.account)
         self._retry = Retry(client.api, clock, client.server_clock.now_ms, "the exchange")
+        self._rules: RulesResult | None = None  # None until the exchange has sent them
         self._jumpstart: Jumpstart | None = None
         # For the shutdown of a start that is stopped: orders of an earlier session may still be on the book.
         self.recovery_due = False  # logged on, and recovery is not complete
@@ -82,6 +83,7 @@ class Startup:
         escape_after_s = self._params.escape_after_s
         if escape_after_s > 0:
             self._ui.show_step("taker escape", f"after {escape_after_s:g} s, fee {event_messages.rate(fee.taker)}")
+        self._rules = rules
         return TradingTerms(rules.effective, fee.in_force, rules.limits)
 
     async def load_klines(self) -> None:
@@ -100,6 +102,8 @@ class Startup:
             top = self._fresh_top()
             if top is not None and (market_state.klines or market_state.forming is not None):
                 self._ui.show_step("market streams", prices_text(rules, top))
+                for warning in [] if self._rules is None else self._steps.price_warnings(self._rules, top):
+                    self._alerts.send(warning, logging.WARNING)
                 return top
             await self._clock.sleep(_POLL_S)
         missing = "candle" if self._fresh_top() else "best bid and ask"

@@ -96,6 +96,7 @@ class Announcer:
     ) -> None:
         self.rules = rules
         self.reject_text: str | None = None
+        self._needs_person = False  # a person must act, or the exchange will go on rejecting orders
         self._reserves = (reserve_base, reserve_quote)
         self._view = view
         self._followed = followed
@@ -134,10 +135,21 @@ class Announcer:
         match event:
             case OrderRejected():
                 self.reject_text = f"{event.code} {event.text}" if event.code else event.text
-            case OrderPlaced() | OrderReplaced() | OrderFilled() | ExitEnded():
-                self.reject_text = None
+                self._needs_person = event.reject_reason in _FOR_A_PERSON
+            case OrderPlaced() | OrderReplaced() | OrderFilled():
+                self._forget_reject()
+            # What needs a person is likely to meet the next exit, too.
+            case ExitEnded() if not self._needs_person:
+                self._forget_reject()
             case _:
                 pass
+
+    def _forget_reject(self) -> None:
+        """Forget the last reject, so that the next one is announced at once."""
+        self.reject_text = None
+        self._needs_person = False
+        for reason in _FOR_A_PERSON:
+            self._sent_ms.pop(reason, None)
 
     def _announce_escape(self, event: OrderPlaced | OrderReplaced | OrderFilled | OrderCancelled) -> None:
         """Send an alert at the first event of a taker order; the first event can already be the fill."""
@@ -150,14 +162,12 @@ class Announcer:
         self._alerts.send(text, logging.WARNING)
 
     def _announce_reject(self, event: OrderRejected) -> None:
-        """Announce the first of several rejects in a row: by an alert if a person may have to act, else in the log."""
-        text = order_messages.order_rejected(event.client_order_id, event.code, event.text)
-        if event.in_a_row > 1:
-            logger.debug("%s", text)
-        elif event.reject_reason in _FOR_A_PERSON:
-            self._alerts.send(text, logging.WARNING)
+        """Announce a reject in the log; by an alert at once and every hour if a person may have to act."""
+        text = order_messages.order_rejected(event.client_order_id, event.code, event.text, event.in_a_row)
+        if event.reject_reason in _FOR_A_PERSON:
+            self._send_once_an_hour(event.reject_reason, text, logging.WARNING)
         else:
-            logger.warning("%s", text)
+            logger.log(logging.DEBUG if event.in_a_row > 1 else logging.WARNING, "%s", text)
 
     def _order_text(self, event: OrderPlaced | OrderReplaced | OrderFilled | OrderCancelled) -> str:
         rules, own = self.rules, event.client_order_id
@@ -296,7 +306,7 @@ class Announcer:
             return refused.reason
         return risk_messages.refusal_reason(refused.reason, view.trips, paused=view.paused)
 
-    def _send_once_an_hour(self, topic: object, text: str) -> None:
+    def _send_once_an_hour(self, topic: object, text: str, level: int = logging.INFO) -> None:
         """Send `text` as an alert at most once an hour for each topic; in between, log it as a DEBUG line."""
         now_ms = self._market_ms()
         sent_ms = self._sent_ms.get(topic)
@@ -304,4 +314,4 @@ class Announcer:
             logger.debug("%s", text)
             return
         self._sent_ms[topic] = now_ms
-        self._alerts.send(text)
+        self._alerts.send(text, level)

@@ -52,6 +52,7 @@ def build_status(
         kline_interval=kline_interval,
         halted=trader.halted,
         halt_reason=halt_reason if trader.halted else None,
+        reject_text=reject_text,
     )
     # Before the first tick there is no decision; a halt can come earlier.
     if decision is None:

@@ -11,7 +11,7 @@ from typing import Final
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
 from trailingedge.notifications.event_messages import END_REASONS, EXIT_NAMES, duration, order, percent, price, quantity
-from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView, a_close, gain_asset, level
+from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView, a_close, gain_asset, level, rejection
 from trailingedge.notifications.trade_block_texts import BLOCK_TEXTS, bare_price, direction_words, stop_sentence
 from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.decide import Decision
@@ -36,7 +36,10 @@ def why(view: StatusView) -> str:
     decision = view.decision
     if decision is None or decision.state.funded is None:
         return "Not trading yet: the bot is still starting."
-    return " ".join(_blocked(view, decision) or _watching(view, decision))
+    sentences = _blocked(view, decision) or _watching(view, decision)
+    if view.reject_text is not None and view.active_exit is None:
+        sentences = [*sentences, f"Mind that {rejection(view.reject_text)}: the next one may be rejected as well."]
+    return " ".join(sentences)
 
 
 def _blocked(view: StatusView, decision: Decision) -> list[str]:
@@ -171,7 +174,7 @@ def _order(view: StatusView, active: ExitView) -> str:
     rules, obstacle = view.rules, active.obstacle
     trouble = "" if obstacle is None else obstacle.value
     if obstacle is QuoteObstacle.REFUSED and active.reject_text:
-        trouble = f"{trouble} ({active.reject_text})"
+        trouble = rejection(active.reject_text)
     if active.price is None or active.remaining is None:
         return f"no order is on the book, {trouble or 'one is about to be placed'}"
     resting = f"the order for {quantity(rules, active.remaining)} is at {price(rules, active.price)}"

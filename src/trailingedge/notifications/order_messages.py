@@ -42,13 +42,14 @@ def order_cancelled(rules: SymbolRules, side: Side, remaining: Decimal, at: Deci
     return f"order cancelled: {order(rules, side, remaining, at)} ({client_order_id})"
 
 
-def order_rejected(client_order_id: str, code: int, reason: str) -> str:
-    """Return the text that the exchange rejected an order.
+def order_rejected(client_order_id: str, code: int, reason: str, in_a_row: int = 1) -> str:
+    """Return the text that the exchange rejected an order, for the `in_a_row`-th time in a row.
 
     The order is tried again after a pause, which grows with each reject.
     """
     coded = (f"{code} {reason}" if code else reason).rstrip(".")
-    return f"order rejected by the exchange: {coded}; it is tried again ({client_order_id})"
+    times = f", {in_a_row} times in a row" if in_a_row > 1 else ""
+    return f"order rejected by the exchange{times}: {coded}; it is tried again ({client_order_id})"
 
 
 def order_in_doubt(client_order_id: str, reason: str) -> str:

@@ -125,6 +125,7 @@ class StatusView:
     halted: bool = False
     halt_reason: str | None = None
     decision: Decision | None = None
+    reject_text: str | None = None  # the exchange's reason if it rejected the last order
 
     @property
     def data_is_known(self) -> bool:
@@ -189,6 +190,8 @@ def status(view: StatusView) -> str:
     parts += triggers(view)
     if view.active_exit is not None:
         parts.append(exit_summary(rules, view.active_exit, view.top))
+    if view.reject_text is not None:
+        parts.append(rejection(view.reject_text))
     if view.data_age_s is not None and not view.data_is_known:
         parts.append("no market data")
     elif view.data_age_s is not None and view.data_age_s >= SHOW_AGE_FROM_S:
@@ -199,6 +202,11 @@ def status(view: StatusView) -> str:
     if view.reconnects:
         parts.append(f"reconnects {view.reconnects}")
     return " | ".join(parts)
+
+
+def rejection(reject_text: str) -> str:
+    """Return the words for an order that the exchange rejected, with its reason."""
+    return f"{QuoteObstacle.REFUSED.value} ({reject_text.rstrip('.')})"
 
 
 def position(view: StatusView) -> str:
@@ -338,6 +346,7 @@ def as_data(view: StatusView) -> dict[str, object]:
         "breakers": [trip.breaker.value for trip in view.trips],
         "halted": view.halted,
         "halt_reason": view.halt_reason,
+        "refusal": view.reject_text,
         "data_age_s": round(view.data_age_s or 0.0, 3) if view.data_is_known else None,
         "account_connected": view.account_proven,
         "reconnects": view.reconnects,

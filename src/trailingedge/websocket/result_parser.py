@@ -41,10 +41,14 @@ _DEFAULT_PRECISION: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Commission:
-    """Commission rates as fractions of a fill's proceeds: the higher of buying and selling, without BNB discount."""
+    """Commission rates as fractions of a fill's proceeds: the higher of buying and selling.
+
+    `maker` and `taker` are without the discount for fees paid in BNB, `lowest_maker` is with it where it is enabled.
+    """
 
     maker: Decimal
     taker: Decimal
+    lowest_maker: Decimal
 
 
 def read_server_time(result: object) -> int:
@@ -126,7 +130,7 @@ def read_account(result: object) -> AccountPosition:
 def read_commission(result: object) -> Commission:
     """Return the rates of `account.commission`: the sum of standard, special and tax commission."""
     account = fields(result)
-    maker = taker = ZERO
+    maker = taker = lowest_maker = ZERO
     for name in ("standardCommission", "specialCommission", "taxCommission"):
         if account.get(name) is None:
             continue
@@ -134,7 +138,21 @@ def read_commission(result: object) -> Commission:
         worse = max(amount_or(rates, "buyer", ZERO), amount_or(rates, "seller", ZERO))
         maker += amount(rates, "maker") + worse
         taker += amount(rates, "taker") + worse
-    return Commission(maker, taker)
+        # Only the standard commission has a discount (faqs/commission_faq.md).
+        remaining = _remaining_after_discount(account.get("discount")) if name == "standardCommission" else Decimal(1)
+        lowest_maker += (amount(rates, "maker") + worse) * remaining
+    return Commission(maker, taker, lowest_maker)
+
+
+def _remaining_after_discount(discount: object) -> Decimal:
+    """Return the share of the standard commission that is left after the discount; 1 where there is none.
+
+    The documentation multiplies the commission by the field `discount`: "0.75000000" means a quarter less.
+    """
+    block = discount if isinstance(discount, dict) else {}
+    enabled = block.get("enabledForAccount") is True and block.get("enabledForSymbol") is True
+    remaining = amount_or(block, "discount", Decimal(1)) if enabled else Decimal(1)
+    return remaining if ZERO <= remaining <= 1 else Decimal(1)
 
 
 def read_order(result: object) -> OrderRecord:

@@ -40,7 +40,9 @@ _CLOSE_TIMEOUT_S: Final = 0.5  # a shutdown has five seconds for everything
 # (web-socket-streams.md, "Websocket Limits"), and so do the pongs that the library sends.
 _PING_INTERVAL_S: Final = 20.0
 _LONG_HEALTHY_S: Final = 600.0
-_SHORT_PAUSES: Final = 30  # half a minute at the default of RECONNECT_BASE_SEC; the exchange allows 60 attempts a minute
+_SHORT_PAUSES: Final = (
+    30  # half a minute at the default of RECONNECT_BASE_SEC; the exchange allows 60 attempts a minute
+)
 _MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 _MAX_QUEUED_FRAMES: Final = 256
 _TESTED_MAJORS: Final = range(15, 18)

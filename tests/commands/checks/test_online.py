@@ -86,6 +86,13 @@ def test_a_fee_that_eats_the_gain_is_warned_of() -> None:
     assert found["fee"].status is CheckStatus.WARNING
 
 
+def test_a_tick_larger_than_the_hard_stop_is_warned_of() -> None:
+    found, _ = run_online_checks(settings=with_settings(hard_stop_threshold_frac=0.000001))
+    assert found["tick size"].status is CheckStatus.WARNING
+    assert "a single tick may trigger the hard stop" in found["tick size"].text
+    assert found["funds"].status is CheckStatus.OK
+
+
 def test_what_is_reserved_does_not_count() -> None:
     found, _ = run_online_checks(settings=with_settings(reserve_base=D(1)))
     assert found["funds"].status is CheckStatus.WARNING

@@ -240,7 +240,7 @@ class OnlineChecks:
             passed("fee", f"maker {event_messages.rate(fee.maker)}, taker {event_messages.rate(fee.taker)}")
         ]
 
-    async def _check_funds(self) -> CheckResult:
+    async def _check_funds(self) -> Sequence[CheckResult]:
         start, rules = self._params.start, self._rules.effective
         # Only free amounts: what is locked belongs to open orders, of which a start would keep its own.
         free = {balance.asset: balance.free for balance in (await self._account.balances()).balances}
@@ -254,8 +254,10 @@ class OnlineChecks:
             return warning("funds", f"{text}: {no_order_possible(rules, top.bid)}", "trade another symbol")
         if side_held is None:
             remedy = "fund the account, or lower RESERVE_BASE and RESERVE_QUOTE"
-            return warning("funds", f"{text}: too little for the smallest order", remedy)
-        return passed("funds", f"{text}: it would start with {event_messages.held_asset(rules, side_held)}")
+            found = warning("funds", f"{text}: too little for the smallest order", remedy)
+        else:
+            found = passed("funds", f"{text}: it would start with {event_messages.held_asset(rules, side_held)}")
+        return [found, *(warning("tick size", text) for text in self._requests.price_warnings(self._rules, top))]
 
     async def _check_open_orders(self) -> CheckResult:
         found = await self._account.open_orders()
