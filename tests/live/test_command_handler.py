@@ -61,7 +61,7 @@ def test_in_the_start_there_is_nothing_to_tell_yet() -> None:
     async def story(it: NodeHarness) -> None:
         for question in (OperatorCommand.STATUS, OperatorCommand.WHY, OperatorCommand.BALANCE, OperatorCommand.TODAY):
             (answer,) = ask(it, question)
-            assert (answer.done, answer.text) == (False, "starting, not trading yet")
+            assert (answer.done, answer.text) == (False, "starting, not trading yet: connect and log on, attempt 1")
 
     run_scenario(story)
 

@@ -107,6 +107,18 @@ def test_the_status_is_one_line_and_told_now_and_then(manager: ServiceManager, e
     assert len(long[0]) < 1100
 
 
+def test_every_step_and_attempt_of_a_start_is_the_status_at_once(manager: ServiceManager, ear: Ear) -> None:
+    manager.starting("candles, attempt 1")
+    manager.starting("candles, attempt 2; attempt 1 failed: timed\nout")
+    manager.ready("ready")
+    manager.starting("too late")
+    assert ear.heard() == [
+        ["STATUS=starting: candles, attempt 1"],
+        ["STATUS=starting: candles, attempt 2; attempt 1 failed: timed out"],
+        ["READY=1", "STATUS=ready"],
+    ]
+
+
 def test_a_name_in_the_abstract_space_is_understood() -> None:
     if sys.platform != "linux":
         pytest.skip("has no abstract space")
@@ -323,10 +335,10 @@ class Shown:
 
 def test_what_the_ui_shows_is_sent_to_the_manager_in_one_line(manager: ServiceManager, ear: Ear) -> None:
     shown = Shown()
-    face = NotifyingUi(shown, manager, ManualClock(now_s=1.0), URL)
+    face = NotifyingUi(shown, manager, URL)
     face.print_line("order placed")
     face.show_step("klines", "1440 candles")
     face.show_status(view(), 10.0)
     face.close()
     assert shown.said == ["order placed", "klines: 1440 candles", "10: watching", "closed"]
-    assert ear.heard() == [["STATUS=starting: klines: 1440 candles"], [f"STATUS={status_line(view(), URL)}"]]
+    assert ear.heard() == [[f"STATUS={status_line(view(), URL)}"]]

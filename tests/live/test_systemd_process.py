@@ -1,5 +1,6 @@
 """A whole run under a service manager: the messages that it receives from start to end."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -65,3 +66,37 @@ def test_a_service_is_ready_lives_reloads_and_stops(tmp_path: Path, ear: Ear, pr
     assert process.returncode == ExitCode.OK, said
     assert "SYMBOL changed, which needs a restart" in said
     assert " DEBUG " in (tmp_path / "logs" / "latest.log").read_text()
+
+
+def test_a_start_that_waits_for_the_exchange_tells_the_manager_the_operator_and_the_log_why(
+    tmp_path: Path, ear: Ear
+) -> None:
+    nowhere = {"BINANCE_WS_API_URL": "ws://127.0.0.1:1/ws-api/v3", "BINANCE_WS_STREAM_URL": "ws://127.0.0.1:1"}
+    environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "TRADING_MODE": "paper", "RECONNECT_BASE_SEC": "0.1"}
+    with processes.started(
+        [sys.executable, "-m", "trailingedge.main", "--plain"],
+        cwd=tmp_path,
+        env=processes.environment(environ | nowhere),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        waits = re.compile(
+            r"real market, attempt 3; attempt 2 failed: ws://127\.0\.0\.1:1/ws-api/v3: .*Connect call failed"
+        )
+        while not waits.match((status := ear.hear()[-1]).removeprefix("STATUS=starting: ")):
+            assert not status.startswith("READY")
+        for question in ("status", "why"):
+            answer = processes.run(
+                [sys.executable, "-m", "trailingedge.main", question, "--socket", tmp_path / "logs" / "ETHFDUSD.sock"],
+                cwd=tmp_path,
+                text=True,
+            )
+            assert "starting, not trading yet: real market, attempt" in answer.stderr
+            assert "Connect call failed" in answer.stderr
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == ExitCode.OK, said
+    for attempt in (1, 2):
+        assert said.count(f"start waits step='real market' attempt={attempt} failed reason=") == 1

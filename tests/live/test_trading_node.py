@@ -129,7 +129,7 @@ def test_operators_keys_in_the_start() -> None:
                 it.submit(instruction)
         assert it.alerts_starting_with("flip refused: still starting")
         assert it.alerts_starting_with("cancel refused: still starting")
-        assert "starting, not trading yet" in it.output.lines
+        assert any(line.startswith("starting, not trading yet: connect and log on") for line in it.output.lines)
         it.submit(OperatorCommand.PAUSE)
         await it.ready()
         await it.price("2560")

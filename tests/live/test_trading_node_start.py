@@ -1,5 +1,6 @@
 """Trading node during its start: market events lost, repeated or late while the account connects."""
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
@@ -10,6 +11,7 @@ from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
 from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.live import factory
+from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.simulator.faults import RequestFault
 
 # Each candle closes elsewhere, so that one too many or one too few shows in the channel.
@@ -53,6 +55,45 @@ def test_a_start_at_a_market_that_stands_still_takes_no_longer_than_its_question
         assert it.clock.now_s() < 1.0
 
     assert run_scenario(story).code is ExitCode.OK
+
+
+def test_a_start_that_waits_says_which_step_which_attempt_and_why() -> None:
+    async def story(it: NodeHarness) -> None:
+        await it.until(lambda: it.network.dials > 5)
+        for command in (OperatorCommand.STATUS, OperatorCommand.WHY):
+            it.submit(command)
+            answer = it.output.lines[-1]
+            assert re.match(
+                r"starting, not trading yet: connect and log on, attempt [4-9]; attempt [3-9] failed: "
+                r"ws://memory/ws-api/v3: connection refused; pause \d+ s$",
+                answer,
+            ), answer
+        it.network.blocked.clear()
+        await it.until(lambda: it.alerts_starting_with("ready:"), within_s=120)
+
+    assert run_scenario(story, shut=NO_ACCOUNT).code is ExitCode.OK
+
+
+def test_a_step_that_is_refused_says_so_while_it_waits() -> None:
+    async def story(it: NodeHarness) -> None:
+        for _ in range(3):
+            it.faults.schedule("klines", "busy")
+        await it.until(lambda: "klines" in it.node.submit(OperatorCommand.STATUS).result().text)
+        text = it.node.submit(OperatorCommand.WHY).result().text
+        assert text.startswith("starting, not trading yet: candles, attempt 2; attempt 1 failed: ")
+        assert "overloaded" in text
+        await it.ready()
+
+    assert run_scenario(story).code is ExitCode.OK
+
+
+def test_a_market_that_cannot_be_reached_ends_the_start_with_its_reason() -> None:
+    async def story(it: NodeHarness) -> None:
+        await it.wait(60)
+
+    end = run_scenario(story, shut=NO_MARKET)
+    assert isinstance(end.error, StartFailed)
+    assert "connection refused" in str(end.error)
 
 
 def test_the_market_is_heard_while_the_account_is_out_of_reach() -> None:

@@ -32,7 +32,10 @@ class Bench:
         self.errors = list(errors)
         self.sent_s: list[float] = []
         api = cast("ApiClient", AlwaysReady())
-        self.retry = Retry(api, self.clock, self.clock.unix_ms, "the exchange")
+        self.failed: list[tuple[str, float]] = []
+        self.retry = Retry(
+            api, self.clock, self.clock.unix_ms, "the exchange", lambda reason, s: self.failed.append((reason, s))
+        )
 
     async def request(self) -> str:
         self.sent_s.append(self.clock.now_s())
@@ -61,6 +64,12 @@ async def test_the_request_is_repeated_after_a_pause(errors: Sequence[TrailingEd
     bench = Bench(*errors)
     assert await bench.run() == "a result"
     assert bench.sent_s == sent_s
+
+
+async def test_each_failed_attempt_is_reported_with_its_reason_and_the_pause_after_it() -> None:
+    bench = Bench(OutcomeUnknown("silence"), RetryLater("banned", 30.0), SessionLost("gone"))
+    await bench.run()
+    assert bench.failed == [("silence", 1.0), ("banned", 31.0), ("gone", 2.0)]
 
 
 async def test_it_fails_after_five_attempts() -> None:

@@ -15,6 +15,7 @@ from trailingedge.commands.checks.check_target import CheckTarget
 from trailingedge.config import Endpoints, Settings, TradingMode, endpoints
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError
+from trailingedge.live.start_progress import StartProgress
 from trailingedge.websocket.socket_dialer import dial
 
 StepPrinter = Callable[[str, str], None]
@@ -50,9 +51,12 @@ async def open_environment(
     random: Random,
     on_step: StepPrinter = lambda _name, _result: None,
     alert: Callable[[str], None] = lambda _text: None,
+    progress: StartProgress | None = None,
 ) -> AsyncIterator[TradingEnvironment]:
     """Open the environment of these settings; it is closed after the block. `on_step` receives the opening's steps,
     `alert` what a person should know of the market later.
+
+    `progress` receives the failed attempts of the opening.
 
     Raises ConfigError, and in paper mode also StartFailed or ExchangeUnreachable if the real market cannot be reached.
     """
@@ -60,7 +64,7 @@ async def open_environment(
         async with _simulation(settings, simulation, clock) as environment:
             yield environment
     elif settings.trading_mode is TradingMode.PAPER:
-        async with _paper(settings, clock, random, on_step, alert) as environment:
+        async with _paper(settings, clock, random, on_step, alert, progress) as environment:
             yield environment
     else:
         # Testnet or live: the addresses follow from the mode, unless the settings name others.
@@ -92,7 +96,12 @@ async def _simulation(
 
 @contextlib.asynccontextmanager
 async def _paper(
-    settings: Settings, clock: Clock, random: Random, on_step: StepPrinter, alert: Callable[[str], None]
+    settings: Settings,
+    clock: Clock,
+    random: Random,
+    on_step: StepPrinter,
+    alert: Callable[[str], None],
+    progress: StartProgress | None,
 ) -> AsyncIterator[TradingEnvironment]:
     """Open the embedded exchange, which here trades at the real market's prices."""
     from trailingedge.live.factory import paper_feed_params
@@ -102,7 +111,8 @@ async def _paper(
     if sources is None:
         raise ConfigError(["TRADING_MODE is paper: there are no endpoints to take prices from"])
     on_step("paper", f"PAPER: no real orders; prices from {sources.ws_stream_url}")
-    opened = paper_exchange(paper_feed_params(settings), sources, dial, clock, random, on_step=on_step, alert=alert)
+    params = paper_feed_params(settings)
+    opened = paper_exchange(params, sources, dial, clock, random, on_step=on_step, alert=alert, progress=progress)
     async with opened as paper:
         at = Endpoints(paper.loopback.ws_api_url, paper.loopback.ws_stream_url)
         shown = Endpoints(at.ws_api_url, sources.ws_stream_url)  # orders go here, prices come from there

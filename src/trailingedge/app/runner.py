@@ -38,6 +38,7 @@ from trailingedge.live.factory import node_params
 from trailingedge.live.node_builder import build_node
 from trailingedge.live.node_dependencies import Runtime
 from trailingedge.live.process_signals import sighup_reloads, stop_on_signals
+from trailingedge.live.start_progress import StartProgress
 from trailingedge.live.systemd import NotifyingUi, ServiceManager, Watchdog, service_manager, watchdog_interval_s
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.logging_config import Logging
@@ -74,6 +75,7 @@ class Runner:
             chance=SystemRandom(),  # draws the confirmation codes, which must not be predictable
         )
         self._configure_telegram(self._settings)
+        self._progress = StartProgress(self._manager.starting)
         self._node: TradingNode | None = None
         self._opening: asyncio.Timeout | None = None
         self._stopped: tuple[str, ExitCode] | None = None  # a stop before there was a node
@@ -175,11 +177,12 @@ class Runner:
                 node = self._node = build_node(
                     node_params(self._settings),
                     session.runtime,
-                    NotifyingUi(self._ui, self._manager, self._clock, environment.shown),
+                    NotifyingUi(self._ui, self._manager, environment.shown),
                     session.wrap_alerts(alerts),
                     on_ready=self._on_ready,
                     on_stop=self._manager.stopping,
                     verify_key=None if check is None else session.wrap_key_check(check),
+                    progress=self._progress,
                 )
                 code = await self._run_node(node, session, environment, alerts)
             self._print_summary(node, environment.gaps)
@@ -201,8 +204,9 @@ class Runner:
                     self._options.simulation,
                     self._clock,
                     random,
-                    self._show_step,
+                    self._ui.show_step,
                     partial(alerts.send, level=logging.WARNING),
+                    self._progress,
                 )
                 return await stack.enter_async_context(opening)
         except TimeoutError:
@@ -211,10 +215,6 @@ class Runner:
             return None
         finally:
             self._opening = None
-
-    def _show_step(self, name: str, result: str) -> None:
-        self._ui.show_step(name, result)
-        self._manager.status(f"starting: {name}: {result}", self._clock.now_s())
 
     def _report_early_stop(self, alerts: Alerts) -> ExitCode:
         reason, code = self._stopped or ("stopped", ExitCode.OK)
@@ -327,7 +327,7 @@ class Runner:
         if command is OperatorCommand.QUIT:
             self.stop("quit")
             return _answered(CommandResult("ending: the order is cancelled first"))
-        return _answered(CommandResult("starting, not trading yet", done=False))
+        return _answered(self._progress.answer())
 
     def _submit_remote(self, source: str, command: OperatorCommand) -> Reply:
         """Submit a command from the phone or the control socket.

@@ -20,11 +20,10 @@ from trailingedge.commands import setting_flags
 from trailingedge.commands.checks import local
 from trailingedge.commands.checks.check_target import OpenCheckTarget
 from trailingedge.commands.checks.local import LocalProblems
-from trailingedge.commands.checks.online import OnlineChecks
+from trailingedge.commands.checks.online_run import run_online_checks
 from trailingedge.commands.checks.result import CheckResult, exit_code, quiet_log
 from trailingedge.config import OPTIONS, LoadedSettings, env_example, settings_table
 from trailingedge.core.errors import ExitCode
-from trailingedge.live.factory import check_params
 
 _NARROWEST: Final = 80  # columns of the table of settings
 _WIDEST: Final = 120
@@ -57,7 +56,7 @@ def run(
     online: list[CheckResult] = []
     if arguments.online and not local_problems.prevents_connecting:
         with quiet_log(setting_flags.secret_values(loaded.settings)):
-            online = asyncio.run(_run_online_checks(loaded, open_target))
+            online = asyncio.run(_online_results(loaded, open_target))
     code = ExitCode.CONFIG if local_problems.problems else exit_code(online)
     if arguments.json:
         print(json.dumps(_as_json(loaded, local_problems, online, code), ensure_ascii=False))
@@ -79,10 +78,9 @@ def _describe(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-async def _run_online_checks(loaded: LoadedSettings, open_target: OpenCheckTarget) -> list[CheckResult]:
+async def _online_results(loaded: LoadedSettings, open_target: OpenCheckTarget) -> list[CheckResult]:
     results: list[CheckResult] = []
-    async with open_target(loaded.settings) as target:
-        await OnlineChecks(check_params(loaded.settings), target, results.append, thorough=False).run()
+    await run_online_checks(loaded.settings, open_target, results.append, thorough=False)
     return results
 
 

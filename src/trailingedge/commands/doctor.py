@@ -17,7 +17,8 @@ from typing import Final
 from trailingedge.commands import setting_flags
 from trailingedge.commands.checks import local
 from trailingedge.commands.checks.check_target import OpenCheckTarget, TelegramCheck
-from trailingedge.commands.checks.online import OnlineChecks, ResultCallback
+from trailingedge.commands.checks.online import ResultCallback
+from trailingedge.commands.checks.online_run import run_online_checks
 from trailingedge.commands.checks.result import (
     CheckResult,
     exit_code,
@@ -28,9 +29,8 @@ from trailingedge.commands.checks.result import (
     summary_line,
 )
 from trailingedge.config import LoadedSettings, TradingMode
-from trailingedge.core.errors import ConfigError, ExitCode
+from trailingedge.core.errors import ExitCode
 from trailingedge.live.control_socket import socket_path
-from trailingedge.live.factory import check_params
 
 _TELEGRAM: Final = "Telegram"
 _REFUSED: Final = re.compile(r"4\d\d ")
@@ -107,14 +107,7 @@ async def run_checks(
         on_result(skipped("the exchange", "correct the settings first"))
         return
     why_not = why_not_placed(settings.trading_mode, asked_for=order, running=running)
-    try:
-        # Opening fails in paper mode without the real market, and for a key file that changed since `validate`.
-        async with open_target(settings) as target:
-            params = check_params(settings)
-            await OnlineChecks(params, target, on_result, place=not why_not, why_not=why_not).run()
-    except ConfigError as wrong:
-        for problem in wrong.problems:
-            on_result(failure("the exchange", problem))
+    await run_online_checks(settings, open_target, on_result, place=not why_not, why_not=why_not)
 
 
 def why_not_placed(mode: TradingMode, *, asked_for: bool, running: bool) -> str:

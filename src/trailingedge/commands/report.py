@@ -22,6 +22,7 @@ from trailingedge.commands.checks import local
 from trailingedge.commands.checks.check_target import CheckTarget, CheckTools, OpenCheckTarget
 from trailingedge.commands.checks.result import quiet_log
 from trailingedge.commands.cli_errors import STDOUT
+from trailingedge.core.background_threads import DaemonThreadExecutor
 from trailingedge.core.errors import (
     ConfigError,
     ExchangeUnreachable,
@@ -201,6 +202,8 @@ async def _read(
     time_range: TimeRange,
     tools: CheckTools,
 ) -> RunReport:
+    # A name lookup that hangs keeps its thread; the end of the command must not wait for it.
+    asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
     async with opening as target:
         return build_report(await read_account(params, target, time_range, _progress, tools))
 

@@ -14,6 +14,7 @@ from typing import Final
 from trailingedge.console.hotkeys import HELP
 from trailingedge.execution.trader_events import TraderEvent
 from trailingedge.live.node_components import NodeServices
+from trailingedge.live.start_progress import StartProgress
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.notifications import event_messages, risk_messages
@@ -40,7 +41,7 @@ class CommandHandler:
     """Executes operator commands.
 
     `stop` ends the session, `read_balances` requests the balances after a halt, `reconnects` counts connections that
-    were opened again.
+    were opened again, `progress` answers questions during the start.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class CommandHandler:
         stop: Callable[[str], None],
         read_balances: Callable[[], None],
         reconnects: Callable[[], int],
+        progress: StartProgress,
     ) -> None:
         self._paused = paused
         self._flip_timeout_s = flip_timeout_s
@@ -61,6 +63,7 @@ class CommandHandler:
         self._stop = stop
         self._read_balances = read_balances
         self._reconnects = reconnects
+        self._progress = progress
         self._queue: deque[tuple[OperatorCommand, Reply]] = deque()
         self._sent_to_strategy: deque[tuple[StrategyCommand, Reply]] = deque()  # without an answer yet
 
@@ -77,6 +80,7 @@ class CommandHandler:
 
     def start_trading(self) -> None:
         """Leave the execution of commands to the main loop from now on. Called when the start is over."""
+        self._progress.finish()
         self._trading = True
 
     def submit(self, command: OperatorCommand, reply: Reply) -> None:
@@ -161,7 +165,7 @@ class CommandHandler:
     def _query(self, question: OperatorCommand) -> CommandResult:
         services = self._services
         if services is None or not self._trading:
-            return CommandResult("starting, not trading yet", done=False)
+            return self._progress.answer()
         match question:
             case OperatorCommand.WHY:
                 return services.queries.why(self._reconnects())

@@ -80,7 +80,7 @@ class ExchangeClient:
 
     `events` receives their reports. `note` is called with all frames that are sent or received: the
     channel ("api" or "market"), the direction (">" sent, "<" received), and the frames that came
-    together.
+    together. `on_retry` is called after each failed attempt to open the API connection, see `ConnectionSupervisor`.
     """
 
     def __init__(
@@ -91,6 +91,7 @@ class ExchangeClient:
         server_clock: ServerClock,
         events: ExchangeEvents,
         note: Callable[[str, str, Sequence[str | bytes]], None] = lambda _channel, _direction, _frames: None,
+        on_retry: Callable[[str, float], bool] = lambda _reason, _pause_s: False,
     ) -> None:
         clock, dial, keys = runtime.clock, runtime.dial, runtime.keys
 
@@ -129,6 +130,7 @@ class ExchangeClient:
             on_watch=self._watch,
             on_limits=events.on_limits,
             on_down=self._on_account_lost,
+            on_retry=on_retry,
             server_ms=server_clock.now_ms,
             tap=partial(note, "api"),
         )

@@ -30,6 +30,7 @@ from trailingedge.live.node_params import NodeParams, ServicesParams
 from trailingedge.live.operator_queries import OperatorQueries, StatusSource
 from trailingedge.live.rules_refresh import RulesRefresh
 from trailingedge.live.slow_tick_monitor import SlowTickMonitor
+from trailingedge.live.start_progress import StartProgress
 from trailingedge.live.startup import Startup, TradingTerms
 from trailingedge.live.stop_request import StopRequest
 from trailingedge.live.trading_node import TradingNode
@@ -142,6 +143,7 @@ def build_node(
     on_ready: Callable[[str], None] = lambda _: None,
     on_stop: Callable[[str], None] = lambda _: None,
     verify_key: KeyCheck | None = None,
+    progress: StartProgress | None = None,
 ) -> TradingNode:
     """Build a node that trades on `runtime.endpoints`. Its `run` may be called only once.
 
@@ -159,7 +161,10 @@ def build_node(
     stop = StopRequest(on_stop, router.request_tick)
     # The exchange's side: market state and router receive its reports, the client sends our requests.
     market_state = MarketState(params.klines_maxlen, router.request_tick, router.on_book)
-    client = ExchangeClient(params.client, runtime, market_state, server_clock, router, frames.add)
+    progress = progress or StartProgress()
+    client = ExchangeClient(
+        params.client, runtime, market_state, server_clock, router, frames.add, progress.on_attempt_failed
+    )
     rules_refresh = RulesRefresh(params.start, client, budget, router)
     refreshes: dict[Refresh, RefreshCall] = {
         Refresh.BALANCES: partial(router.read_balances, client.account),
@@ -169,7 +174,7 @@ def build_node(
     # The sending side: the gateway sends the core's commands, the requoter sends requotes between two ticks.
     gateway = Gateway(client.orders, router.deliver, refreshes, clock)
     requoter = FastRequoter(client.orders, gateway.replace_reply_handler, server_clock.now_ms)
-    startup = Startup(params.start, client, clock, ui, alerts)
+    startup = Startup(params.start, client, clock, ui, alerts, progress)
     return TradingNode(
         clock=clock,
         ui=ui,
@@ -189,6 +194,7 @@ def build_node(
             stop=stop.request,
             read_balances=partial(gateway.refresh, Refresh.BALANCES),
             reconnects=lambda: client.reconnects,
+            progress=progress,
         ),
         startup=startup,
         services_builder=ServicesBuilder(params.services, client, budget, router, stop, runtime, alerts).build,

@@ -39,6 +39,7 @@ from trailingedge.core.errors import (
     most_severe,
 )
 from trailingedge.live.node_params import PaperFeedParams
+from trailingedge.live.start_progress import StartProgress
 from trailingedge.model.market import BookTop, Kline, RateLimit, SymbolRules
 from trailingedge.model.market_state import MarketState
 from trailingedge.notifications import event_messages
@@ -94,6 +95,7 @@ async def paper_exchange(
     listen: bool = True,
     on_step: Callable[[str, str], None] = lambda _name, _result: None,
     alert: Callable[[str], None] = lambda _text: None,
+    progress: StartProgress | None = None,
 ) -> AsyncIterator[PaperExchange]:
     """Open the exchange and feed it from `sources` during the `with` block.
 
@@ -105,7 +107,9 @@ async def paper_exchange(
     Raises ConfigError for an unlisted symbol, and StartFailed. Raises ExchangeUnreachable once the
     reconnects are used up: at once while opening, otherwise after the block.
     """
-    feed = PaperMarketFeed(params, sources, dial, clock, random, alert)
+    progress = progress or StartProgress()
+    feed = PaperMarketFeed(params, sources, dial, clock, random, alert, progress)
+    progress.begin("real market")
     try:
         async with asyncio.TaskGroup() as tasks:
             connection = tasks.create_task(feed.run_connection())
@@ -204,6 +208,7 @@ class PaperMarketFeed:
         clock: Clock,
         random: Random,
         alert: Callable[[str], None],
+        progress: StartProgress,
     ) -> None:
         self.ended = asyncio.Event()
         self.given_up: ExchangeUnreachable | None = None
@@ -216,8 +221,15 @@ class PaperMarketFeed:
         def backoff() -> Backoff:
             return params.reconnect.backoff(random)
 
-        self._api = ApiClient(sources.ws_api_url, dial=dial, clock=clock, backoff=backoff(), on_open=_without_logon)
-        self._retry = Retry(self._api, clock, clock.unix_ms, "the real market")
+        self._api = ApiClient(
+            sources.ws_api_url,
+            dial=dial,
+            clock=clock,
+            backoff=backoff(),
+            on_open=_without_logon,
+            on_retry=lambda reason, pause_s: not self._prices.feeding and progress.on_attempt_failed(reason, pause_s),
+        )
+        self._retry = Retry(self._api, clock, clock.unix_ms, "the real market", progress.on_attempt_failed)
         self._market = MarketStream(
             sources.ws_stream_url,
             params.symbol,

@@ -17,7 +17,9 @@ from trailingedge.execution.balance_jumpstart import Jumpstart
 from trailingedge.execution.off_market_orders import ProbeOrder
 from trailingedge.live.exchange_client import ExchangeClient
 from trailingedge.live.node_components import query_balances
+from trailingedge.live.node_dependencies import KeyCheck
 from trailingedge.live.node_params import StartParams
+from trailingedge.live.start_progress import StartProgress
 from trailingedge.live.start_queries import RulesResult, StartSteps, prices_text
 from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord, RateLimit, Side, SymbolRules
 from trailingedge.notifications import event_messages, recovery_messages
@@ -45,7 +47,13 @@ class Startup:
     """The steps of a start, in the order of the methods; each is awaited once the ones before it are done."""
 
     def __init__(
-        self, params: StartParams, client: ExchangeClient, clock: Clock, ui: OperatorUi, alerts: Alerts
+        self,
+        params: StartParams,
+        client: ExchangeClient,
+        clock: Clock,
+        ui: OperatorUi,
+        alerts: Alerts,
+        progress: StartProgress,
     ) -> None:
         self._params = params
         self._client = client
@@ -54,7 +62,8 @@ class Startup:
         self._ui = ui
         self._alerts = alerts
         self._steps = StartSteps(params, client.api, client.account)
-        self._retry = Retry(client.api, clock, client.server_clock.now_ms, "the exchange")
+        self._progress = progress
+        self._retry = Retry(client.api, clock, client.server_clock.now_ms, "the exchange", progress.on_attempt_failed)
         self._rules: RulesResult | None = None  # None until the exchange has sent them
         self._jumpstart: Jumpstart | None = None
         # For the shutdown of a start that is stopped: orders of an earlier session may still be on the book.
@@ -63,6 +72,7 @@ class Startup:
 
     async def connect(self) -> None:
         """Wait until `ExchangeClient` has measured the clock, logged on and subscribed to the account's events."""
+        self._progress.begin("connect and log on")
         began_s = self._clock.now_s()
         await self._client.api.wait_ready()
         took_ms = (self._clock.now_s() - began_s) * 1000
@@ -70,8 +80,14 @@ class Startup:
         self._ui.show_step("connect and log on", f"ok, {took_ms:.0f} ms, clock offset {offset_ms:+d} ms")
         self.recovery_due = True
 
+    async def check_key(self, verify: KeyCheck) -> None:
+        """Check the permissions of the key. Raises ConfigError for a key that must not be used."""
+        self._progress.begin("key permissions")
+        await verify(self._client.server_clock.now_ms())
+
     async def agree_on_terms(self) -> TradingTerms:
         """Request rules and fee. Raises ConfigError with every setting that the exchange does not allow."""
+        self._progress.begin("rules and fee")
         rules = await self._retry.run(self._steps.rules)
         fee = await self._retry.run(lambda: self._steps.fee(rules))
         # All problems in one list: a person should have to correct the settings once.
@@ -88,6 +104,7 @@ class Startup:
 
     async def load_klines(self) -> None:
         """Load the kline history."""
+        self._progress.begin("candles")
         found = await self._retry.run(self._steps.klines)
         self._market_state.load_klines(found.klines)
         if found.klines:  # until an event carries the market's time, the newest close does
@@ -96,6 +113,7 @@ class Startup:
 
     async def first_book(self, rules: SymbolRules) -> BookTop:
         """Wait for best prices and a kline from the stream. Raises StartFailed after ten seconds."""
+        self._progress.begin("market streams")
         market_state = self._market_state
         deadline_s = self._clock.now_s() + _BOOK_WITHIN_S
         while self._clock.now_s() < deadline_s:
@@ -107,8 +125,10 @@ class Startup:
                 return top
             await self._clock.sleep(_POLL_S)
         missing = "candle" if self._fresh_top() else "best bid and ask"
+        failure = self._client.market.last_failure
+        reason = f" ({failure})" if failure else ""
         raise StartFailed(
-            f"no {missing} of {rules.symbol} within {_BOOK_WITHIN_S:.0f} s: see whether the symbol is trading "
+            f"no {missing} of {rules.symbol} within {_BOOK_WITHIN_S:.0f} s{reason}: see whether the symbol is trading "
             f"(status {rules.status}) and whether BINANCE_WS_STREAM_URL is right"
         )
 
@@ -122,6 +142,7 @@ class Startup:
 
     async def recover(self, terms: TradingTerms, top: BookTop) -> RecoveredState:
         """Recover the state of the last session: its exit order is adopted, its other orders are cancelled."""
+        self._progress.begin("own open orders")
         rules, market_state = terms.rules, self._market_state
         # Recovery works by the market's time, which is known only to a candle until the stream's next frame.
         await self._retry.run(self._measure_market_time)
@@ -157,6 +178,7 @@ class Startup:
         Usually a jumpstart order makes the stream push the balances, which proves that the stream works. The balances
         are queried instead if an exit is in progress, which that order could disturb, or if the symbol is not trading.
         """
+        self._progress.begin("balances")
         if recovered.active_exit is not None:
             settled_ms = recovered.active_exit.ended_ms
             await self._retry.run(lambda: self._query_balances(settled_ms))

@@ -59,6 +59,11 @@ class ServiceManager:
             self._last_status = status
             self._send("READY=1", _status(status))
 
+    def starting(self, progress: str) -> None:
+        """Set the status line during the start, at once: a start has few steps and attempts."""
+        if not (self.is_ready or self._stopping):
+            self._send(_status(f"starting: {progress}"), keep=False)
+
     def status(self, text: str, now_s: float) -> None:
         """Set the line that `systemctl status` shows.
 
@@ -185,12 +190,11 @@ class Watchdog:
 
 
 class NotifyingUi:
-    """An operator UI that also sends steps and status to the service manager, in one line each."""
+    """An operator UI that also sends the status to the service manager, in one line."""
 
-    def __init__(self, ui: OperatorUi, manager: ServiceManager, clock: Clock, endpoints: Endpoints) -> None:
+    def __init__(self, ui: OperatorUi, manager: ServiceManager, endpoints: Endpoints) -> None:
         self._ui = ui
         self._manager = manager
-        self._clock = clock
         self._endpoints = endpoints
 
     def print_line(self, text: str) -> None:
@@ -200,7 +204,6 @@ class NotifyingUi:
     def show_step(self, name: str, result: str) -> None:
         """Show a step of the start."""
         self._ui.show_step(name, result)
-        self._manager.status(f"starting: {name}: {result}", self._clock.now_s())
 
     def show_status(self, view: StatusView, now_s: float) -> None:
         """Show the status."""

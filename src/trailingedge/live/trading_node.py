@@ -192,7 +192,7 @@ class TradingNode:
         await startup.connect()
         # A key that may withdraw ends the start before the first request about trading.
         if self._verify_key is not None:
-            await self._verify_key(self.client.server_clock.now_ms())
+            await startup.check_key(self._verify_key)
         terms = await startup.agree_on_terms()
         self._budget.update_limits(terms.limits, self.client.server_clock.now_ms())
         await startup.load_klines()

@@ -58,7 +58,8 @@ class ApiClient:
     """Sends requests over a connection that reconnects by itself.
 
     `on_open` is awaited with each new session, `on_watch` runs while it is active. `on_down` is
-    called once per loss, after every pending request got NoResponse. `server_ms` returns the
+    called once per loss, after every pending request got NoResponse. `on_retry` is that of the
+    supervisor. `server_ms` returns the
     exchange's time, from which the rest of a ban is computed. `tap` gets all frames.
     """
 
@@ -73,6 +74,7 @@ class ApiClient:
         on_watch: Callable[[ApiSession], Awaitable[None]] = _watch_nothing,
         on_limits: Callable[[tuple[RateLimit, ...]], None] = lambda _: None,
         on_down: Callable[[str], None] = lambda _: None,
+        on_retry: Callable[[str, float], bool] = lambda _reason, _pause_s: False,
         server_ms: Callable[[], int] | None = None,
         tap: FrameTap = lambda _direction, _frames: None,
         rotate_after_s: float = ROTATE_AFTER_S,
@@ -97,6 +99,7 @@ class ApiClient:
             clock=clock,
             backoff=backoff,
             on_down=on_down,
+            on_retry=on_retry,
             rotate_after_s=rotate_after_s,
         )
 

@@ -107,7 +107,8 @@ class ConnectionSupervisor(Generic[L]):
     """Keeps one handler active. `make_handler` gets a new socket and the callback that requests a rotation.
 
     `on_down` gets the reason whenever the active connection is lost, and whenever an attempt fails while none is
-    active. It is not called for a rotation.
+    active. It is not called for a rotation. `on_retry` gets the reason of each failure and the pause before the next
+    attempt; it returns whether it has reported them, so that they need no warning here.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class ConnectionSupervisor(Generic[L]):
         clock: Clock,
         backoff: Backoff,
         on_down: Callable[[str], None] = lambda _: None,
+        on_retry: Callable[[str, float], bool] = lambda _reason, _pause_s: False,
         rotate_after_s: float = ROTATE_AFTER_S,
     ) -> None:
         self.name = name
@@ -127,6 +129,7 @@ class ConnectionSupervisor(Generic[L]):
         self.connects = 0
         self.rotations = 0
         self.is_stopping = False
+        self.last_failure = ""  # why the last connection or attempt ended; "" while a connection is active
         self.active: L | None = None
         self._connection: _ActiveConnection[L] | None = None  # that of `active`
         self._has_active = asyncio.Event()
@@ -135,6 +138,7 @@ class ConnectionSupervisor(Generic[L]):
         self._clock = clock
         self._backoff = backoff
         self._on_down = on_down
+        self._on_retry = on_retry
         self._rotate_after_s = rotate_after_s
         self._logged_s = float("-inf")
         self._quick_retries = asyncio.Event()
@@ -205,7 +209,11 @@ class ConnectionSupervisor(Generic[L]):
     async def _wait_before_retry(self, failure: SessionLost, lived_s: float) -> None:
         delay_s = self._retry_delay_s(failure, lived_s)
         event = "connection lost" if self._connection is None else "connection rotation failed"
-        level = logging.WARNING if lived_s or self._may_log_warning() else logging.DEBUG
+        if self._connection is None:
+            self.last_failure = f"{self.url}: {failure}"
+        reported = self._on_retry(f"{self.url}: {failure}", delay_s)
+        warns = not reported and (lived_s or self._may_log_warning())
+        level = logging.WARNING if warns else logging.DEBUG
         logger.log(level, "%s, trying again name=%s reason=%r pause_s=%.1f", event, self.name, str(failure), delay_s)
         if failure.wait_s or self._quick_retries.is_set():
             await self._clock.sleep(delay_s)
@@ -264,6 +272,7 @@ class ConnectionSupervisor(Generic[L]):
         """Make this connection the active one. There is no await, so no task sees two active connections or none."""
         predecessor, self._connection, self.active = self._connection, connection, handler
         self.connects += 1
+        self.last_failure = ""
         if predecessor is not None:
             self.rotations += 1
             predecessor.on_replaced()

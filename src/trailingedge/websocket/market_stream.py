@@ -118,6 +118,11 @@ class MarketStream:
         """How many connections became active after a loss."""
         return self._supervisor.reconnects
 
+    @property
+    def last_failure(self) -> str:
+        """Why the last attempt to connect failed; "" while connected."""
+        return self._supervisor.last_failure
+
     def stop_reconnecting(self) -> None:
         """Open no further connection; `run` returns when the active one has ended."""
         self._supervisor.stop_reconnecting()

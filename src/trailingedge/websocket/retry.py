@@ -1,14 +1,11 @@
 """Retry: repeats one request of a start until it succeeds, because the start cannot go on without the result."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, StartFailed
 from trailingedge.websocket.api_client import ApiClient
-
-logger = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 5
 _PAUSE_S: Final = 1.0
@@ -19,10 +16,19 @@ T = TypeVar("T")
 class Retry:
     """Repeats failed requests over `api`.
 
-    `peer` is the name of the exchange in messages; `server_ms` returns the exchange's time.
+    `peer` is the name of the exchange in messages; `server_ms` returns the exchange's time. `on_failed` is called with
+    the reason of each failed attempt and the pause before the next one, and reports them.
     """
 
-    def __init__(self, api: ApiClient, clock: Clock, server_ms: Callable[[], int], peer: str) -> None:
+    def __init__(
+        self,
+        api: ApiClient,
+        clock: Clock,
+        server_ms: Callable[[], int],
+        peer: str,
+        on_failed: Callable[[str, float], object],
+    ) -> None:
+        self._on_failed = on_failed
         self._api = api
         self._clock = clock
         self._server_ms = server_ms
@@ -42,20 +48,15 @@ class Retry:
             except (SessionLost, OutcomeUnknown, RequestRefused, ProtocolViolation) as error:
                 reason, wait_s = str(error), self._requested_wait_s(error)
             if wait_s:
-                logger.warning(
-                    "start-up request failed, exchange demands a pause peer=%r reason=%r wait_s=%.0f",
-                    self._peer,
-                    reason,
-                    wait_s,
-                )
+                self._on_failed(reason, wait_s + _PAUSE_S)
                 await self._clock.sleep(wait_s + _PAUSE_S)
                 continue
             attempt += 1
             if attempt == _ATTEMPTS:
                 raise StartFailed(f"{self._peer} did not answer as needed, {_ATTEMPTS} times in a row: {reason}")
-            logger.warning("start-up request failed, trying again peer=%r reason=%r", self._peer, reason)
-            # 1, 2, 4 and 8 s.
-            await self._clock.sleep(_PAUSE_S * 2.0 ** (attempt - 1))
+            pause_s = _PAUSE_S * 2.0 ** (attempt - 1)  # 1, 2, 4 and 8 s
+            self._on_failed(reason, pause_s)
+            await self._clock.sleep(pause_s)
 
     def _requested_wait_s(self, error: Exception) -> float:
         """Return the pause that the exchange asks for; 0 if it asks for none."""

@@ -251,7 +251,7 @@ class OnlineChecks:
         params = start.strategy_params(rules, float(self._fee.in_force))
         side_held = more_valuable_regime(Holdings(base - start.reserve_base, quote - start.reserve_quote), top, params)
         if side_held is None and largest_order_is_too_small(rules, top.bid):
-            return warning("funds", f"{text}: {no_order_possible(rules, top.bid)}", "trade another symbol")
+            return [warning("funds", f"{text}: {no_order_possible(rules, top.bid)}", "trade another symbol")]
         if side_held is None:
             remedy = "fund the account, or lower RESERVE_BASE and RESERVE_QUOTE"
             found = warning("funds", f"{text}: too little for the smallest order", remedy)
