@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
+from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.live.factory import node_params
 from trailingedge.live.node_builder import build_node
@@ -297,6 +298,8 @@ def run_scenario(
     events_first: bool = False,
     shut: frozenset[str] = frozenset(),
     prepare: Callable[[Exchange], None] = lambda _: None,
+    stopwatch: Clock | None = None,
+    before_ready: Callable[[], None] = lambda: None,
 ) -> ScenarioResult:
     """Run a scenario beside a node, and stop the node after it unless it has ended before."""
 
@@ -322,8 +325,8 @@ def run_scenario(
         ) as loopback:
             network = FaultyNetwork(loopback)
             network.blocked |= shut
-            runtime = Runtime(URL, keys, network.dial, clock, Random(2))
-            daemon = build_node(node_params(settings or Settings()), runtime, output, output)
+            runtime = Runtime(URL, keys, network.dial, clock, Random(2), stopwatch=stopwatch)
+            daemon = build_node(node_params(settings or Settings()), runtime, output, output, before_ready=before_ready)
             harness = NodeHarness(clock, loopback, daemon, network, output)
             try:
                 return await _perform(scenario, harness, daemon)

@@ -1,13 +1,16 @@
 """Trading node during its start: market events lost, repeated or late while the account connects."""
 
+import logging
 import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+import pytest
 from tests.daemon_harness import START_MS, D, NodeHarness, only_start, run_scenario, with_settings
 
 from trailingedge.config import Settings
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
 from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.live import factory
@@ -55,6 +58,51 @@ def test_a_start_at_a_market_that_stands_still_takes_no_longer_than_its_question
         assert it.clock.now_s() < 1.0
 
     assert run_scenario(story).code is ExitCode.OK
+
+
+class Stopwatch(ManualClock):
+    """A clock that a test moves, and that moves by `step_s` with each reading."""
+
+    def __init__(self, step_s: float = 0.0) -> None:
+        super().__init__()
+        self.reading_s = 0.0
+        self._step_s = step_s
+
+    def now_s(self) -> float:
+        self.reading_s += self._step_s
+        return self.reading_s
+
+
+def test_slow_work_is_done_before_trading_begins_and_outside_any_tick(caplog: pytest.LogCaptureFixture) -> None:
+    stopwatch = Stopwatch()
+    ready_before: list[bool] = []
+    harness: list[NodeHarness] = []
+
+    def collect_garbage() -> None:
+        stopwatch.reading_s += 1.0
+        ready_before.append(bool(harness[0].alerts_starting_with("ready:")))
+
+    async def story(it: NodeHarness) -> None:
+        harness.append(it)
+        await it.ready()
+        await it.wait(5)
+
+    with caplog.at_level(logging.WARNING):
+        assert run_scenario(story, stopwatch=stopwatch, before_ready=collect_garbage).code is ExitCode.OK
+    assert ready_before == [False]
+    assert caplog.messages == []
+
+
+def test_a_slow_tick_is_warned_of_only_after_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    async def story(it: NodeHarness) -> None:
+        await it.until(lambda: it.alerts_starting_with("ready:"))
+        assert it.node.ticks > 0
+        assert not caplog.messages
+        await it.wait(2)
+        assert "slow tick" in caplog.text
+
+    with caplog.at_level(logging.WARNING):
+        assert run_scenario(story, stopwatch=Stopwatch(step_s=0.1)).code is ExitCode.OK
 
 
 def test_a_start_that_waits_says_which_step_which_attempt_and_why() -> None:

@@ -179,7 +179,8 @@ class Runner:
                     session.runtime,
                     NotifyingUi(self._ui, self._manager, environment.shown),
                     session.wrap_alerts(alerts),
-                    on_ready=self._on_ready,
+                    before_ready=_exempt_from_garbage_collection,
+                    on_ready=self._manager.ready,
                     on_stop=self._manager.stopping,
                     verify_key=None if check is None else session.wrap_key_check(check),
                     progress=self._progress,
@@ -259,16 +260,6 @@ class Runner:
                 alerts.send(warning, logging.WARNING)
 
         return check
-
-    def _on_ready(self, text: str) -> None:
-        """Report the end of the start, and exempt all loaded objects from garbage collection.
-
-        Without that, a full collection walks through all modules and takes 20 ms. In this time no
-        tick and no order can happen.
-        """
-        self._manager.ready(text)
-        gc.collect()
-        gc.freeze()
 
     async def _save_frames(self, lines: list[str]) -> Path:
         return await asyncio.to_thread(save, lines, self._settings.log_dir, datetime.now(UTC))
@@ -392,6 +383,15 @@ def _answered(result: CommandResult) -> Reply:
     reply: Reply = asyncio.get_running_loop().create_future()
     reply.set_result(result)
     return reply
+
+
+def _exempt_from_garbage_collection() -> None:
+    """Exempt from garbage collection what the start has loaded.
+
+    A full collection walks through all modules. That takes 20 ms, in which no tick and no order can happen.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _ungrouped(failure: Exception) -> BaseException:

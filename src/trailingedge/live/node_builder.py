@@ -140,6 +140,7 @@ def build_node(
     ui: OperatorUi,
     alerts: Alerts,
     *,
+    before_ready: Callable[[], None] = lambda: None,
     on_ready: Callable[[str], None] = lambda _: None,
     on_stop: Callable[[str], None] = lambda _: None,
     verify_key: KeyCheck | None = None,
@@ -147,7 +148,8 @@ def build_node(
 ) -> TradingNode:
     """Build a node that trades on `runtime.endpoints`. Its `run` may be called only once.
 
-    `on_ready` is called once, when recovery is done and trading begins; `on_stop` receives the
+    `before_ready` is called just before trading begins, for work that may be slow. `on_ready` is called once, when
+    recovery is done and trading begins; `on_stop` receives the
     reason of a stop. `verify_key` checks the key's permissions after the logon.
     """
     clock = runtime.clock
@@ -212,6 +214,7 @@ def build_node(
         input_gate=runtime.input_gate,
         observer=runtime.observer,
         verify_key=verify_key,
+        before_ready=before_ready,
         on_ready=on_ready,
         mode=params.services.mode,
         ws_api_url=runtime.endpoints.ws_api_url,

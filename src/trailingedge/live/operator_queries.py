@@ -86,6 +86,13 @@ class OperatorQueries:
         self._daily_results = daily_results
         self._mode = mode
 
+    def warm_up(self) -> None:
+        """Build every answer once: the first text of each kind takes longer than a tick may wait."""
+        for answer in (self.status, self.why):
+            answer(0)
+        self.balance()
+        self.today()
+
     def view(self, reconnects: int) -> StatusView:
         """Return the current status, with the reason if the last order was rejected."""
         return self._source.view(reconnects, self._announcer.reject_text)

@@ -79,6 +79,7 @@ class TradingNode:
         input_gate: InputGate,
         observer: Observer | None,
         verify_key: KeyCheck | None,
+        before_ready: Callable[[], None],
         on_ready: Callable[[str], None],
         mode: str,
         ws_api_url: str,
@@ -105,6 +106,7 @@ class TradingNode:
         self._input_gate = input_gate
         self._observer = observer
         self._verify_key = verify_key
+        self._before_ready = before_ready
         self._on_ready = on_ready
         self._mode = mode
         self._ws_api_url = ws_api_url
@@ -215,12 +217,16 @@ class TradingNode:
         while not self._commands.trading:
             await wait_for_wake(self._wake)
             self._tick(services)
+            self._announce_ready(services)
 
     def _announce_ready(self, services: NodeServices) -> None:
         """Announce once that trading begins, after the first tick that had the balances."""
         decision = services.core.decision
         if self._commands.trading or decision is None or decision.state.funded is None:
             return
+        # What is slow only once is done now, because from here on each tick may have to send an order.
+        services.queries.warm_up()
+        self._before_ready()
         self._commands.start_trading()
         text = event_messages.ready(
             services.rules, self._mode, decision.regime, decision.anchor_price, services.fee, self._ws_api_url
@@ -266,7 +272,6 @@ class TradingNode:
         self._commands.end_tick()
         services.publish_events()
         self._stop_for(core.risk.duplicate_instance)
-        self._announce_ready(services)
         # If the core has more to decide, such as a second command, make another tick at once instead of a longer one.
         self._follow_up(needed=core.needs_another_tick)
         self._schedule_stop_confirmation(core.stop_confirms_in_s())
@@ -274,7 +279,9 @@ class TradingNode:
             self._sampled_ms = view.market_ms
             services.record_sample()
         self._monitor.lap("publish")
-        self._monitor.end()
+        # The first tick runs code for the first time and is always slow; it belongs to the start.
+        if self._commands.trading:
+            self._monitor.end()
 
     def _follow_up(self, *, needed: bool) -> None:
         """Request the next tick where this one asks for it: at once, but not without end.
