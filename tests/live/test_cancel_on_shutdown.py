@@ -33,7 +33,7 @@ def test_one_cancel_that_goes_wrong_is_made_good(fate: str) -> None:
     assert (end.code, end.left_orders) == (ExitCode.OK, [])
 
 
-@pytest.mark.parametrize("out_s", [0.0, 0.5, 1.0, 1.2, 1.4])
+@pytest.mark.parametrize("out_s", [0.0, 0.5, 1.0, 1.2, 1.4, 2.0, 2.5])
 def test_a_connection_that_dies_with_the_session_is_followed_by_another_in_time(out_s: float) -> None:
     async def story(it: NodeHarness) -> None:
         await rally_and_turn(it)
@@ -43,6 +43,32 @@ def test_a_connection_that_dies_with_the_session_is_followed_by_another_in_time(
 
     end = run_scenario(story)
     assert (end.code, end.left_orders) == (ExitCode.OK, [])
+    assert end.shutdown_s < 5
+
+
+@pytest.mark.parametrize("cancel_sent", [False, True])
+def test_a_connection_that_carries_nothing_any_more_is_replaced_in_time(cancel_sent: bool) -> None:
+    async def story(it: NodeHarness) -> None:
+        await rally_and_turn(it)
+        if cancel_sent:  # and its reply is the first thing that is missing
+            it.clock.call_later(0.005, lambda: it.loopback.hub.half_open(streams=False))
+        else:
+            it.loopback.hub.half_open(streams=False)
+
+    end = run_scenario(story)
+    assert (end.code, end.left_orders) == (ExitCode.OK, [])
+    assert end.shutdown_s < 4
+
+
+def test_an_order_that_arrives_while_we_wait_is_cancelled() -> None:
+    async def story(it: NodeHarness) -> None:
+        await it.ready()
+        await it.price("2560")
+        it.faults.schedule("order.place", RequestFault(replied=False, execution_delay_s=1.7))
+        await it.price("2553", wait_s=0.1)
+
+    end = run_scenario(story)
+    assert end.left_orders == []
     assert end.shutdown_s < 5
 
 

@@ -197,9 +197,7 @@ class TradingCore:
         # A view shows each closed kline once. Take them first: if anything below raises, the next tick has them.
         self._pending_closes += (self._closed_kline(kline) for kline in view.closed_klines)
         self.risk.instance_check.tick(server_ms)
-        while self.inbox:
-            self._handle(self.inbox.popleft(), view.now_s)
-        self._note_duplicate()
+        self.take_in(view.now_s)
         # Replies and reports first: the decision below has to see every fill that is known by now.
         self._handle_late_orders(view.now_s)
         top = self._trusted_top(view)
@@ -290,15 +288,19 @@ class TradingCore:
         """The tick of a shutdown: decide nothing, only cancel what is on the book."""
         self.requote_plan = None
         self.risk.instance_check.tick(server_ms)
-        while self.inbox:
-            self._handle(self.inbox.popleft(), view.now_s)
-        self._note_duplicate()
+        self.take_in(view.now_s)
         commands = (
             self.maker_exit.commands_for(None, None, view.now_s, server_ms=server_ms) if view.account_proven else []
         )
         self._collect_events()
         self.risk.checks.approve(commands, view, None, self.rules)
         return commands
+
+    def take_in(self, now_s: float) -> None:
+        """Apply all replies and reports of the inbox, without deciding anything."""
+        while self.inbox:
+            self._handle(self.inbox.popleft(), now_s)
+        self._note_duplicate()
 
     def pause(self) -> None:
         """Pause trading: until `resume`, only the hard stop may start an exit."""

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from trailingedge.core.clock import Clock, within
@@ -30,11 +31,14 @@ logger = logging.getLogger(__name__)
 
 # The whole shutdown, logout and closing of the sockets included, is to take less than five seconds: a service
 # manager or a closing terminal may not wait much longer.
-_CANCEL_WITHIN_S: Final = 1.3
-_SWEEP_WITHIN_S: Final = 1.3
-_MARKER_WITHIN_S: Final = 0.7
+# All cancels share these seconds; the others are for the logout (0.4 s), the sockets (0.5 s) and the last alerts (1 s).
+_CANCEL_WITHIN_S: Final = 3.0
+_TICKS_WITHIN_S: Final = 1.3  # while the account is connected
+_SILENT_AFTER_S: Final = 1.0  # a connection without a single frame for so long after our request is replaced
+_REPLACE_WITHIN_S: Final = 1.2
 _POLL_S: Final = 0.1
 _SHORT_POLL_S: Final = 0.02
+_RETRY_S: Final = 0.2
 
 _NOT_CONFIRMED: Final = (
     TimeoutError,
@@ -69,6 +73,7 @@ class Shutdown:
         self._wake = wake
         self._leave = leave
         self._request_expires_s = request_expires_s
+        self._deadline_s = float("inf")
 
     async def cancel_orders(self, services: NodeServices | None, *, stopped: bool = False) -> bool:
         """Cancel our orders. Returns False if one may still be on the book; raises no TrailingEdgeError.
@@ -77,6 +82,7 @@ class Shutdown:
         an earlier session are cancelled too, even if recovery has not looked at them yet.
         """
         self._client.api.retry_quickly()  # a reconnect must not wait out its backoff now
+        self._deadline_s = self._clock.now_s() + _CANCEL_WITHIN_S
         # A start that fails by itself leaves orders that recovery has not judged: the next start can adopt them.
         leftovers = self._startup.recovering or (stopped and self._startup.recovery_due)
         cancelled = await self._cancel_all(services, leftovers=leftovers)
@@ -84,7 +90,7 @@ class Shutdown:
             return cancelled
         markers = services.anchor_markers
         with contextlib.suppress(TimeoutError):
-            async with within(self._clock, _MARKER_WITHIN_S):
+            async with self._until_deadline():
                 while markers.maybe_open:  # the marker writer cancels its order itself
                     await self._clock.sleep(_SHORT_POLL_S)
         for client_order_id, order in markers.maybe_open.items():
@@ -95,10 +101,10 @@ class Shutdown:
     async def _cancel_all(self, services: NodeServices | None, *, leftovers: bool) -> bool:
         try:
             if self._startup.left:
-                async with within(self._clock, _SWEEP_WITHIN_S):
+                async with self._until_deadline():
                     await self._until_done(self._startup.cancel_left)
             if leftovers and not self._leave:
-                async with within(self._clock, _SWEEP_WITHIN_S):
+                async with self._until_deadline():
                     await self._until_done(lambda: cancel_leftovers(self._client.account, self._clock, lambda _: None))
             if services is not None and self._leave:
                 self.name_orders(services, logging.WARNING)
@@ -128,7 +134,7 @@ class Shutdown:
     async def _cancel_exit(self, services: NodeServices) -> None:
         """Cancel the exit order by ticks, or else by a sweep. Raises if that is not confirmed."""
         try:
-            async with within(self._clock, _CANCEL_WITHIN_S):
+            async with self._until_deadline():
                 await self._tick_until_idle(services)
             return
         except (TimeoutError, BrokenInvariant) as error:
@@ -137,18 +143,42 @@ class Shutdown:
                 str(error) or "not confirmed yet",
             )
         swept: list[OrderRecord] = []
-        async with within(self._clock, _SWEEP_WITHIN_S):
+        async with self._until_deadline():
+            await self._replace_if_silent()
             await self._until_done(lambda: self._sweep(services, swept))
 
+    def _until_deadline(self) -> AbstractAsyncContextManager[None]:
+        """Return a block that raises TimeoutError once the time for all cancels is over."""
+        return within(self._clock, max(0.0, self._deadline_s - self._clock.now_s()))
+
+    def _is_silent(self) -> bool:
+        """Whether the open connection has delivered no frame for a while: its socket may be dead."""
+        session = self._client.api.active
+        return session is not None and self._clock.now_s() - session.received_s >= _SILENT_AFTER_S
+
+    async def _replace_if_silent(self) -> None:
+        """Open another connection in place of one that may be dead; return when it is active, or after a second."""
+        session = self._client.api.active
+        if session is None or not self._is_silent():
+            return
+        session.request_rotation("no reply during the shutdown")
+        with contextlib.suppress(TimeoutError):
+            async with within(self._clock, _REPLACE_WITHIN_S):
+                while self._client.api.active is session:
+                    await self._clock.sleep(_SHORT_POLL_S)
+
     async def _until_done(self, cancel: Callable[[], Awaitable[object]]) -> None:
-        """Run `cancel`; after each lost connection, run it again on the next one. The caller limits the time."""
+        """Run `cancel` until it succeeds, on the next connection after a loss. The caller limits the time."""
+        reason = ""
         while True:
             await self._client.api.wait_ready()
             try:
                 await cancel()
-            except SessionLost as lost:
-                logger.warning("shutdown: connection lost, cancel is repeated reason=%s", lost)
-                await self._clock.sleep(_SHORT_POLL_S)
+            except (SessionLost, OutcomeUnknown, RequestRefused) as failure:
+                level = logging.DEBUG if str(failure) == reason else logging.WARNING
+                reason = str(failure)
+                logger.log(level, "shutdown: cancel not done yet, it is repeated reason=%s", reason)
+                await self._clock.sleep(_RETRY_S)
             else:
                 return
 
@@ -165,6 +195,7 @@ class Shutdown:
             logger.info("%s", order_messages.order_cancelled(services.rules, side, gone.remaining, gone.price, own))
 
         await cancel_leftovers(self._client.account, self._clock, on_cancelled, _of_another_instance(services))
+        services.core.take_in(self._clock.now_s())  # replies that came after the last tick
         for order in services.core.maker_exit.alive:
             if not (_is_among(order, swept) or await self._is_final(order)):
                 raise OutcomeUnknown(f"{order.client_order_id} may be on the book, or still reach it")
@@ -179,8 +210,16 @@ class Shutdown:
     async def _tick_until_idle(self, services: NodeServices) -> None:
         """Run ticks that only cancel, until no order of the exit is on the book, in flight or unknown."""
         core = services.core
+        connected_s: float | None = None
         while not core.maker_exit.idle:
             view = self._client.market_state.view(self._clock.now_s())
+            # Only the time with a connection counts: without one there is nothing to do but to wait for the next.
+            if not view.account_proven:
+                connected_s = None
+            elif connected_s is None:
+                connected_s = view.now_s
+            elif view.now_s - connected_s >= (_SILENT_AFTER_S if self._is_silent() else _TICKS_WITHIN_S):
+                raise TimeoutError
             for command in core.shutdown_tick(view, self._client.server_clock.now_ms()):
                 self._gateway.send(command)
             services.publish_events()

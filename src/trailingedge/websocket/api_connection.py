@@ -81,6 +81,7 @@ class ApiSession:
     ) -> None:
         self.on_event: Callable[[AccountEvent], None] = lambda _: None
         self.request_rotation = request_rotation
+        self.received_s = clock.now_s()  # when the last frame came
         self._socket = socket
         self._clock = clock
         self._on_open = on_open
@@ -236,6 +237,7 @@ class ApiSession:
 
     def _on_frames(self, frames: Sequence[str | bytes]) -> None:
         """Handle all frames of one read. Raises SessionLost."""
+        self.received_s = self._clock.now_s()
         self._tap("<", frames)
         for frame in frames:
             try:
