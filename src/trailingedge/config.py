@@ -173,7 +173,7 @@ class Settings:
 
     fee: Decimal | None = option(
         None,
-        "Fraction: maker fee, not below the exchange's; empty = the exchange's",
+        "Fraction: maker fee, not below the exchange's (with BNB discount if enabled); empty = the exchange's",
         FRACTION,
         heading="Fees",
         shareable=True,
@@ -354,7 +354,10 @@ class Settings:
         5000, "Milliseconds after which the exchange drops a request that arrives late", RECV_WINDOW, shareable=False
     )
     reconnect_base_sec: float = option(
-        1.0, "Seconds before the first reconnect; doubled each time", PATIENCE_S, shareable=False
+        1.0,
+        "Seconds before the first reconnect; doubled each time, after ten healthy minutes from the 31st on",
+        PATIENCE_S,
+        shareable=False,
     )
     reconnect_max_sec: float = option(60.0, "Seconds between two reconnects at most", PATIENCE_S, shareable=False)
     reconnect_max_retries: int = option(

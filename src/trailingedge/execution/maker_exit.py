@@ -151,7 +151,7 @@ class MakerExit:
         """Continue an exit of an earlier session, whether an order of it is on the book or not."""
         self._start_exit(exit_.number, funds_changed_ms=max(self.funds_changed_ms, exit_.ended_ms))
         self._updates.orders.adopt(exit_, now_s)
-        self._updates.inherits_until_s = now_s + self._params.request_expires_s
+        self._updates.foreign.inherits_until_s = now_s + self._params.request_expires_s
 
     def handle(self, event: OrderInput, now_s: float) -> None:
         """Apply a reply (even a late one) or an execution report. Ignore those of other exits."""

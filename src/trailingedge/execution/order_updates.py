@@ -21,8 +21,9 @@ filled or was cancelled. Its execution report usually arrives within half a seco
 from typing import Final
 
 from trailingedge.execution.exit_order_set import ExitOrders
+from trailingedge.execution.foreign_orders import ForeignOrders
 from trailingedge.execution.order import Order, OrderState, OrderTrigger
-from trailingedge.execution.order_events import OrderEvent, OrderInDoubt, OrderRejected, UnknownOrderWithOurId
+from trailingedge.execution.order_events import OrderEvent, OrderInDoubt, OrderRejected
 from trailingedge.execution.pending_requests import PendingRequest, PendingRequests
 from trailingedge.execution.quote_prices import RestingOrder
 from trailingedge.execution.reject_policy import RejectBackoff
@@ -61,7 +62,7 @@ class OrderUpdateHandler:
 
     A request without a reply for `timeout_s` has timed out. A request older than `request_expires_s` can no longer be
     executed. `funds_changed_ms` is the exchange's time at which one of our orders last moved or freed funds.
-    Until `inherits_until_s`, a request of an earlier session may still be executed.
+    `foreign` tells orders of another instance from ours.
     """
 
     def __init__(
@@ -74,14 +75,13 @@ class OrderUpdateHandler:
         funds_changed_ms: int = 0,
     ) -> None:
         self.orders = ExitOrders(number, events)
+        self.foreign = ForeignOrders(self.orders, events)
         self.backoff = RejectBackoff()
         self.funds_changed_ms = funds_changed_ms
-        self.inherits_until_s = float("-inf")  # until then a request of an earlier session may still be carried out
         self._requests = requests
         self._events = events
         self._timeout_s = timeout_s
         self._request_expires_s = request_expires_s
-        self._foreign_published = False
         self._query_at_s = float("-inf")
         self._left_orders: list[tuple[RestingOrder, float]] = []  # each with the time until which it may be seen
 
@@ -189,54 +189,11 @@ class OrderUpdateHandler:
         order = self.orders.find_reported(source)
         # Just after a restart, a request of the last session may still be executed. Later, an order with our id that we
         # did not send can only be another instance's.
-        if order is None and source.side is not None and now_s < self.inherits_until_s:
+        if order is None and source.side is not None and self.foreign.inherits(now_s):
             return self.orders.add_inherited(source, source.side, now_s)
         if order is None and source.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
-            self._publish_foreign(source.client_order_id, source.order_id)
+            self.foreign.publish(source.client_order_id, source.order_id)
         return order
-
-    # Orders of another instance ------------------------------------------------------------------
-    #
-    # Two instances that start an exit in the same millisecond give their orders the same client order id. The exchange
-    # refuses the second open order with that id, but its reports of the first reach both. Each order id must therefore
-    # answer one request of ours: a request that was accepted has the order id of its reply, a refused one has none, and
-    # one without a reply may have any. An order id beyond these is another instance's.
-
-    def _publish_foreign(self, client_order_id: str, order_id: int) -> None:
-        """Publish the first order of another instance; the node stops after it."""
-        if not self._foreign_published:
-            self._foreign_published = True
-            self._events.append(UnknownOrderWithOurId(client_order_id, order_id))
-
-    def _on_wrong_order_id(self, order: Order, now_s: float) -> None:
-        """Handle a reply that proves that the order id which a report gave to `order` is not its own."""
-        if order.state is OrderState.REJECTED or order.order_id is None:
-            return  # a report of the rejection had the id
-        if order.answered or order.had_rival:
-            order.had_rival, order.answered = False, True
-            return  # another request of ours led to it
-        requests = self.orders.unanswered_requests(order.client_order_id, besides=order)
-        if requests:
-            # An earlier request without a reply led to it. `order` stands for that order from now on.
-            self.orders.confirm_rejected(requests[0])
-            order.answered = True
-        elif now_s >= self.inherits_until_s:
-            self._publish_foreign(order.client_order_id, order.order_id)
-            self.orders.disown(order)
-
-    def _owner_of_answer(self, order: Order, record: OrderRecord, now_s: float) -> Order | None:
-        """Return the order that `record` describes, the answer to a query of `order`; None if it is not ours."""
-        if not order.refused or self.orders.by_order_id(record.order_id) is not None:
-            return self.orders.find_answered(order, record)
-        # The exchange refused `order` because an order with its client order id is open. `record` is that order.
-        requests = self.orders.unanswered_requests(order.client_order_id)
-        if not requests and now_s < self.inherits_until_s:
-            return self.orders.find_answered(order, record)
-        self.orders.confirm_rejected(order)
-        if requests:
-            return requests[0]
-        self._publish_foreign(record.client_order_id or order.client_order_id, record.order_id)
-        return None
 
     def _on_reply(self, request: PendingRequest, outcome: OrderOutcome, now_s: float) -> None:
         match request.command:
@@ -251,7 +208,7 @@ class OrderUpdateHandler:
         match outcome:
             case Accepted(record):
                 if record.order_id >= 0 and order.order_id not in (None, record.order_id):
-                    self._on_wrong_order_id(order, now_s)
+                    self.foreign.on_wrong_order_id(order, now_s)
                 owner = self.orders.find_answered(order, record)
                 owner.answered = True
                 self._apply_record(owner, record, now_s)
@@ -277,7 +234,7 @@ class OrderUpdateHandler:
         if order.without_order_id:
             self.orders.confirm_rejected(order)
         else:
-            self._on_wrong_order_id(order, now_s)
+            self.foreign.on_wrong_order_id(order, now_s)
 
     def _on_cancel_outcome(self, request: PendingRequest, outcome: OrderOutcome, now_s: float) -> None:
         order = request.order
@@ -319,7 +276,7 @@ class OrderUpdateHandler:
         self._query_at_s = now_s + _QUERY_INTERVAL_S
         match outcome:
             case Accepted(record):
-                owner = self._owner_of_answer(order, record, now_s)
+                owner = self.foreign.owner_of_answer(order, record, now_s)
                 if owner is not None:
                     self._apply_record(owner, record, now_s)
             case Rejected(reason=RejectReason.UNKNOWN_ORDER):
@@ -349,17 +306,11 @@ class OrderUpdateHandler:
                 self._apply_record(known, record, now_s)
         # These orders of ours are listed but not known here. The last one is most likely the queried order, because the
         # request for that order was the newest.
-        surplus = len(unknown) - len(self.orders.unanswered_requests(queried.client_order_id))
-        if surplus > 0 and now_s >= self.inherits_until_s:
-            self._publish_foreign(unknown[0].client_order_id, unknown[0].order_id)
-            unknown = unknown[surplus:]
-            # What the exchange refused as a duplicate has been found.
-            if queried.refused:
-                self.orders.confirm_rejected(queried)
+        unknown = self.foreign.drop_foreign(unknown, queried, now_s)
         for record in unknown[:-1]:
             self._apply_record(self.orders.add_found(record, queried), record, now_s)
         for record in unknown[-1:]:
-            owner = self._owner_of_answer(queried, record, now_s)
+            owner = self.foreign.owner_of_answer(queried, record, now_s)
             if owner is not None:
                 self._apply_record(owner, record, now_s)
         # Nothing came after the highest known order id, so none of the requests without an order id has been executed
