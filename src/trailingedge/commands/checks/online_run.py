@@ -4,32 +4,30 @@ A daemon tries for ever to reach an exchange. A check tries a few times and then
 """
 
 import asyncio
-from dataclasses import replace
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
-from trailingedge.commands.checks.check_target import OpenCheckTarget
+from trailingedge.commands.checks.check_target import CheckTarget
 from trailingedge.commands.checks.online import OnlineChecks, ResultCallback
 from trailingedge.commands.checks.result import failure
-from trailingedge.config import Settings
 from trailingedge.core.background_threads import DaemonThreadExecutor
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, StartFailed
-from trailingedge.live.factory import check_params
+from trailingedge.live.node_params import CheckParams
 
-_RETRIES: Final = 1
 _NAME: Final = "the exchange"
 _REMEDY: Final = "see that this machine is online and the address is right, and try again"
 
 
 async def run_online_checks(
-    settings: Settings,
-    open_target: OpenCheckTarget,
+    params: CheckParams,
+    opening: AbstractAsyncContextManager[CheckTarget],
     on_result: ResultCallback,
     *,
     thorough: bool = True,
     place: bool = False,
     why_not: str = "",
 ) -> None:
-    """Run the online checks; an exchange that cannot be opened is a result like any other.
+    """Run the online checks on the exchange that `opening` opens. If that fails, the reason is a result like any other.
 
     The arguments after `on_result` are those of `OnlineChecks`.
     """
@@ -37,11 +35,8 @@ async def run_online_checks(
     asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
     try:
         # In paper mode the real market must be reached before there is an exchange to check.
-        async with open_target(replace(settings, reconnect_max_retries=_RETRIES)) as target:
-            checks = OnlineChecks(
-                check_params(settings), target, on_result, thorough=thorough, place=place, why_not=why_not
-            )
-            await checks.run()
+        async with opening as target:
+            await OnlineChecks(params, target, on_result, thorough=thorough, place=place, why_not=why_not).run()
     except ConfigError as wrong:  # a key file that has changed since the settings were validated
         for problem in wrong.problems:
             on_result(failure(_NAME, problem))
