@@ -6,8 +6,9 @@ The embedded exchange is imported where it is opened, so that a daemon with real
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
+from typing import Final
 
 from trailingedge.app.run_options import SimulationOptions
 from trailingedge.auth.manager import KeyManager
@@ -17,6 +18,8 @@ from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError
 from trailingedge.live.start_progress import StartProgress
 from trailingedge.websocket.socket_dialer import dial
+
+_COMMAND_RETRIES: Final = 1
 
 StepPrinter = Callable[[str, str], None]
 
@@ -76,7 +79,11 @@ async def open_environment(
 
 @contextlib.asynccontextmanager
 async def open_check_target(settings: Settings) -> AsyncIterator[CheckTarget]:
-    """Open the environment for a command that checks it. Raises as `open_environment` does."""
+    """Open the environment for a command that checks it. Raises as `open_environment` does.
+
+    A daemon tries for ever to reach an exchange; a command soon gives up and shows the reason.
+    """
+    settings = replace(settings, reconnect_max_retries=_COMMAND_RETRIES)
     async with open_environment(settings, None, RealClock(), Random()) as environment:
         yield CheckTarget(environment.endpoints, environment.keys)
 

@@ -24,6 +24,7 @@ from trailingedge.commands.checks.online_run import run_online_checks
 from trailingedge.commands.checks.result import CheckResult, exit_code, quiet_log
 from trailingedge.config import OPTIONS, LoadedSettings, env_example, settings_table
 from trailingedge.core.errors import ExitCode
+from trailingedge.live.factory import check_params
 
 _NARROWEST: Final = 80  # columns of the table of settings
 _WIDEST: Final = 120
@@ -80,7 +81,7 @@ def _describe(arguments: argparse.Namespace) -> ExitCode:
 
 async def _online_results(loaded: LoadedSettings, open_target: OpenCheckTarget) -> list[CheckResult]:
     results: list[CheckResult] = []
-    await run_online_checks(loaded.settings, open_target, results.append, thorough=False)
+    await run_online_checks(check_params(loaded.settings), open_target(loaded.settings), results.append, thorough=False)
     return results
 
 

@@ -31,6 +31,7 @@ from trailingedge.commands.checks.result import (
 from trailingedge.config import LoadedSettings, TradingMode
 from trailingedge.core.errors import ExitCode
 from trailingedge.live.control_socket import socket_path
+from trailingedge.live.factory import check_params
 
 _TELEGRAM: Final = "Telegram"
 _REFUSED: Final = re.compile(r"4\d\d ")
@@ -107,7 +108,8 @@ async def run_checks(
         on_result(skipped("the exchange", "correct the settings first"))
         return
     why_not = why_not_placed(settings.trading_mode, asked_for=order, running=running)
-    await run_online_checks(settings, open_target, on_result, place=not why_not, why_not=why_not)
+    params, opening = check_params(settings), open_target(settings)
+    await run_online_checks(params, opening, on_result, place=not why_not, why_not=why_not)
 
 
 def why_not_placed(mode: TradingMode, *, asked_for: bool, running: bool) -> str:

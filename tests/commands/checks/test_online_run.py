@@ -12,6 +12,7 @@ from trailingedge.commands.checks.online_run import run_online_checks
 from trailingedge.commands.checks.result import CheckResult
 from trailingedge.config import Settings, TradingMode
 from trailingedge.core.errors import ExitCode
+from trailingedge.live.factory import check_params
 
 NOWHERE = "ws://127.0.0.1:1"
 AWAY = Settings(
@@ -24,7 +25,7 @@ AWAY = Settings(
 
 async def test_a_market_that_cannot_be_reached_is_a_finding_with_its_reason() -> None:
     found: list[CheckResult] = []
-    await run_online_checks(AWAY, open_check_target, found.append)
+    await run_online_checks(check_params(AWAY), open_check_target(AWAY), found.append)
     (result,) = found
     assert (result.name, result.code) == ("the exchange", ExitCode.UNREACHABLE)
     assert "ws://127.0.0.1:1/ws-api/v3" in result.text
@@ -48,7 +49,7 @@ def test_a_name_lookup_that_hangs_does_not_keep_the_command() -> None:
     executors: list[str] = []
 
     async def run() -> None:
-        await run_online_checks(AWAY, open_check_target, lambda _: None)
+        await run_online_checks(check_params(AWAY), open_check_target(AWAY), lambda _: None)
         executors.append(type(asyncio.get_running_loop()._default_executor).__name__)  # type: ignore[attr-defined]
 
     asyncio.run(run())

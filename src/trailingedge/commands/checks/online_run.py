@@ -1,6 +1,6 @@
 """Online run: opens the exchange of the settings and runs the online checks on it, for `check --online` and `doctor`.
 
-A daemon tries for ever to reach an exchange. A check tries a few times and then reports why it could not.
+An exchange that cannot be reached, a closed port or a name that does not resolve, is a finding with its reason.
 """
 
 import asyncio
