@@ -102,6 +102,7 @@ COMMANDS: Final[Mapping[str, Subcommand]] = {
     "cancel": _remote_command("cancel", "make it cancel the sale or buy-back in progress"),
     "pause": _remote_command("pause", "make it buy nothing and take no profit; the hard stop stays active"),
     "resume": _remote_command("resume", "end a pause or a halt"),
+    "reload": _remote_command("reload", "make it read its settings again; say whether it took them"),
     "report": Subcommand(
         "show the results of a session, a backtest or the account: text, JSON, CSV, page",
         "trailingedge.commands.report",

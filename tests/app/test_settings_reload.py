@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests.limits import PATIENCE_S
 from tests.notify_socket import Ear
 
 from trailingedge.app.settings_reload import RELOADABLE, Reloader, change
@@ -118,11 +120,38 @@ async def test_settings_that_are_wrong_leave_everything_as_it_was(
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(reloader.run())
         _, (ready, status) = await reload(reloader, ear)
+        result = await reloader.request()
         running.cancel()
+    assert (result.done, result.text) == (False, status.removeprefix("STATUS="))
     assert ready == "READY=1"
     assert status.startswith("STATUS=not reloaded: FEE is 'abc'")
     assert (source.applied, reloader.settings) == ([], Settings())
     assert [record.getMessage() for record in caplog.records] == [
         "settings not reloaded reason=FEE is 'abc': this is not a number",
         "settings not reloaded reason=LOOP_SLEEP_SEC is 0",
-    ]
+    ] * 2
+
+
+async def test_each_request_learns_the_result_of_the_reload_that_came_after_it() -> None:
+    reading, go_on = threading.Event(), threading.Event()
+    source = Source()
+
+    def slow() -> Settings:
+        reading.set()
+        go_on.wait(PATIENCE_S)
+        return source.read()
+
+    reloader = Reloader(Settings(), slow, source.applied.append, ServiceManager(), ManualClock())
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(reloader.run())
+        first, gone = reloader.request(), reloader.request()
+        gone.cancel()  # its client has disconnected
+        await asyncio.to_thread(reading.wait, PATIENCE_S)
+        second = reloader.request()  # after the first has begun to read
+        go_on.set()
+        assert (await first).text == "reloaded: nothing has changed"
+        source.next = replace(Settings(), log_level_file="INFO")
+        assert (await second).text.startswith("reloaded: ")
+        assert (await reloader.request()).done
+        running.cancel()
+    assert source.applied == [source.next]

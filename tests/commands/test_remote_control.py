@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -165,6 +166,19 @@ def test_a_place_that_is_closed_to_us_does_not_end_the_search(tmp_path: Path) ->
 def test_settings_that_cannot_be_read_name_no_daemon(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.env does not exist.*--socket"):
         remote_control.run("flip", in_logs(tmp_path, "--env-file", "nowhere.env"), {})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs SO_PEERCRED")
+def test_a_daemon_by_its_process_id_needs_no_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The env file that a reload shall read may name another symbol by now, or be wrong."""
+    words, environ = ("--env-file", "nowhere.env", "--pid"), {"RUNTIME_DIRECTORY": str(tmp_path)}
+    with daemon(tmp_path / "ANY.sock", CommandResult("not reloaded: FEE is 'abc'", done=False)) as heard:
+        assert remote_control.run("reload", parsed(*words, str(os.getpid())), environ) is ExitCode.UNEXPECTED
+        assert remote_control.run("reload", parsed(*words, str(os.getppid())), environ) is ExitCode.UNREACHABLE
+    assert heard == [OperatorCommand.RELOAD]
+    refused, none = capsys.readouterr().err.splitlines()
+    assert refused == "not reloaded: FEE is 'abc'"
+    assert none.startswith(f"process {os.getppid()} has no control socket in {tmp_path}, ")
 
 
 def test_a_socket_by_its_name_needs_no_settings(tmp_path: Path) -> None:

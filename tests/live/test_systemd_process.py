@@ -30,7 +30,11 @@ def ear(tmp_path: Path) -> Iterator[Ear]:
 @pytest.fixture
 def process(tmp_path: Path, ear: Ear) -> Iterator[subprocess.Popen[str]]:  # noqa: ARG001 - who listens comes first
     (tmp_path / "settings.env").write_text("LOG_LEVEL_FILE=INFO\n")
-    environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"}
+    environ = {
+        "NOTIFY_SOCKET": str(tmp_path / "notify"),
+        "WATCHDOG_USEC": "1000000",
+        "RUNTIME_DIRECTORY": str(tmp_path),
+    }
     with processes.started(
         ["/bin/sh", "-c", PROGRAM],
         cwd=tmp_path,
@@ -59,6 +63,14 @@ def test_a_service_is_ready_lives_reloads_and_stops(tmp_path: Path, ear: Ear, pr
     _, status = ear.hear_until("READY=1")
     assert status == "STATUS=reloaded: LOG_LEVEL_FILE applied; SYMBOL changed, which needs a restart"
     ear.hear_until("WATCHDOG=1")
+
+    (tmp_path / "settings.env").write_text("FEE=abc\n")
+    words = [sys.executable, "-m", "trailingedge.main", "reload", "--pid", str(process.pid)]
+    asked = processes.run(words, env=processes.environment({"RUNTIME_DIRECTORY": str(tmp_path)}), text=True)
+    assert asked.returncode == ExitCode.UNEXPECTED
+    assert asked.stderr.startswith("not reloaded: FEE is 'abc'")
+    _, status = ear.hear_until("READY=1")
+    assert status.startswith("STATUS=not reloaded: FEE is 'abc'")
 
     process.send_signal(signal.SIGTERM)
     assert ear.hear_until("STOPPING=1") == ["STOPPING=1", "STATUS=ending: SIGTERM"]

@@ -121,7 +121,7 @@ class Runner:
         reloader = Reloader(self._settings, self._options.reread_settings, self._apply, self._manager, self._clock)
         control = ControlSocket(
             socket_path(self._settings.symbol, os.environ, self._settings.log_dir),
-            partial(self._submit_remote, "socket"),
+            partial(self._submit_from_socket, reloader),
             account=self._fingerprint(),
         )
         # All of these run from the beginning, also while a paper exchange opens or a start waits for an outage.
@@ -329,6 +329,9 @@ class Runner:
             self.stop("stopped by phone or control socket", ExitCode.HALTED)
             return _answered(CommandResult("ending: the order is cancelled first; start it again where it runs"))
         return self._submit(source, command)
+
+    def _submit_from_socket(self, reloader: Reloader, command: OperatorCommand) -> Reply:
+        return reloader.request() if command is OperatorCommand.RELOAD else self._submit_remote("socket", command)
 
     def _submit_from_telegram(self, command: OperatorCommand, answer: Callable[[CommandResult], None]) -> None:
         self._submit_remote("phone", command).add_done_callback(lambda reply: answer(reply.result()))

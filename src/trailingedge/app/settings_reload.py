@@ -10,6 +10,7 @@ from trailingedge.config import OPTIONS, Settings
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ConfigError
 from trailingedge.live.systemd import ServiceManager
+from trailingedge.model.operator_commands import CommandResult
 
 logger = logging.getLogger(__name__)
 
@@ -78,30 +79,39 @@ class Reloader:
         self._manager = manager
         self._clock = clock
         self._requested = asyncio.Event()
+        self._waiting: list[asyncio.Future[CommandResult]] = []
 
-    def request(self) -> None:
-        """Request a reload, from a signal handler. Several requests in a row are one."""
+    def request(self) -> asyncio.Future[CommandResult]:
+        """Request a reload, and return its result to come. Requests made before a reload begins share it."""
+        reply: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
+        self._waiting.append(reply)
         self._requested.set()
+        return reply
 
     async def run(self) -> None:
         """Reload on request, until cancelled."""
         while True:
             await self._requested.wait()
-            # Cleared first: a signal that arrives during the reload causes another one, with the newest files.
+            # Cleared first: a request that arrives during the reload causes another one, with the newest files.
             self._requested.clear()
+            waiting, self._waiting = self._waiting, []
             self._manager.reloading(self._clock.now_s())
-            self._manager.reloaded(await self._reload())
+            result = await self._reload()
+            self._manager.reloaded(result.text)
+            for reply in waiting:
+                if not reply.done():  # a client that has gone away cancels its own
+                    reply.set_result(result)
 
-    async def _reload(self) -> str:
+    async def _reload(self) -> CommandResult:
         try:
             # The env file may lie on a slow disk; a thread reads it, so that no tick waits.
             found = change(self.settings, await asyncio.to_thread(self._read))
         except ConfigError as wrong:
             for problem in wrong.problems:
                 logger.error("settings not reloaded reason=%s", problem)
-            return f"not reloaded: {'; '.join(wrong.problems)}"
+            return CommandResult(f"not reloaded: {'; '.join(wrong.problems)}", done=False)
         self.settings = found.settings
         if found.applied:
             self._apply(found.settings)
         logger.log(logging.WARNING if found.needs_restart else logging.INFO, "%s", found.text)
-        return found.text
+        return CommandResult(found.text)

@@ -1,9 +1,9 @@
 """Remote control of a running daemon: `trailing-edge status`, `why`, `flip`, `cancel`, `pause`, `resume` and so on.
 
 The control socket is searched in the order in which a daemon chooses its place: by symbol in the runtime folders of
-this environment, then in LOG_DIR, then where the system service keeps it. The answer goes to stdout. Exit codes: 0
-done, 1 the daemon refused (stderr says why), 4 no daemon answers, 78 this user may not open a
-socket that was found, or the settings cannot be read.
+this environment, then in LOG_DIR, then where the system service keeps it; or by the daemon's process id. The answer
+goes to stdout. Exit codes: 0 done, 1 the daemon refused (stderr says why), 4 no daemon answers, 78 this user may not
+open a socket that was found, or the settings cannot be read.
 """
 
 import argparse
@@ -17,20 +17,23 @@ from pathlib import Path
 from trailingedge.commands import setting_flags
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.live.control_socket import CONTROL_VERSION, NoRunningDaemon, request, socket_candidates
+from trailingedge.live.daemon_of_process import sockets_of_process
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options, which are the same for each of these commands."""
     setting_flags.add_arguments(parser)
     parser.add_argument("--socket", type=Path, metavar="FILE", help="path of its control socket (from the settings)")
+    parser.add_argument(
+        "--pid", type=int, metavar="PID", help="find the daemon by its process id, and read no settings (Linux)"
+    )
     parser.add_argument("--json", action="store_true", help="print the answer as one line of JSON")
 
 
 def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
     """Send the command and print the answer. Raises ConfigError if the settings cannot be read."""
-    places = [arguments.socket] if arguments.socket else _socket_candidates(arguments, environ)
     try:
-        answer = asyncio.run(_ask_first_that_answers(places, command))
+        answer = asyncio.run(_ask_first_that_answers(_socket_candidates(arguments, environ), command))
     except NoRunningDaemon as no_daemon:
         answer = {"version": CONTROL_VERSION, "ok": False, "text": str(no_daemon)}
         code = ExitCode.CONFIG if no_daemon.forbidden else ExitCode.UNREACHABLE
@@ -44,13 +47,18 @@ def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] 
 
 
 def _socket_candidates(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[Path]:
-    """Return the sockets where the daemon with these settings may listen.
+    """Return the sockets where the daemon that is meant may listen.
 
-    Raises ConfigError if the settings have problems, because a guess might reach another daemon.
+    Raises ConfigError if the settings have problems, because a guess might reach another daemon, and
+    NoRunningDaemon if the process with the id given does not listen.
     """
+    if arguments.socket:
+        return [arguments.socket]
+    if arguments.pid is not None:
+        return sockets_of_process(arguments.pid, environ)
     reading = setting_flags.load_settings(arguments, environ)
     if reading.problems:
-        raise ConfigError([*reading.problems, "--socket FILE would reach the daemon without any settings"])
+        raise ConfigError([*reading.problems, "--socket FILE or --pid PID would reach the daemon without any settings"])
     return socket_candidates(reading.settings.symbol, environ, reading.settings.log_dir)
 
 

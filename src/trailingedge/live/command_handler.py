@@ -156,6 +156,8 @@ class CommandHandler:
                 return self._resume()
             case OperatorCommand.HELP:
                 return CommandResult(HELP)
+            case OperatorCommand.RELOAD:
+                return CommandResult("reload refused: ask for it with trailing-edge reload", done=False)
             case OperatorCommand.QUIT:
                 self._stop("quit")
                 return CommandResult("ending: the order is cancelled first")

@@ -36,6 +36,7 @@ COMMANDS: Final[Mapping[str, OperatorCommand]] = MappingProxyType(
         "pause": OperatorCommand.PAUSE,
         "resume": OperatorCommand.RESUME,
         "stop": OperatorCommand.QUIT,
+        "reload": OperatorCommand.RELOAD,
     }
 )
 ALIASES: Final[Mapping[str, str]] = MappingProxyType({"withdraw": "cancel"})  # what scripts of older versions send
@@ -75,10 +76,16 @@ def socket_path(symbol: str, environ: Mapping[str, str], log_dir: Path) -> Path:
 
 def socket_candidates(symbol: str, environ: Mapping[str, str], log_dir: Path) -> list[Path]:
     """Paths where a daemon of `symbol` may listen, most likely first: its environment may differ from ours."""
+    *own, service = runtime_folders(environ)
+    return list(dict.fromkeys(folder / f"{symbol}.sock" for folder in (*own, log_dir, service)))
+
+
+def runtime_folders(environ: Mapping[str, str]) -> list[Path]:
+    """Folders for run-time files where a daemon may listen, most likely first; the last is the system service's."""
     given, personal = environ.get("RUNTIME_DIRECTORY", ""), environ.get("XDG_RUNTIME_DIR", "")
     folders = [Path(given.split(":")[0])] if given else []  # a unit may have several, the first is its own
     folders += [Path(personal, "trailing-edge")] if personal else []
-    return list(dict.fromkeys(folder / f"{symbol}.sock" for folder in (*folders, log_dir, SERVICE_FOLDER)))
+    return [*folders, SERVICE_FOLDER]
 
 
 def parse_request(line: bytes) -> OperatorCommand:

@@ -18,7 +18,7 @@ _SIGHUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)  # not o
 
 
 @contextlib.contextmanager
-def stop_on_signals(stop: Callable[[str], None], reload: Callable[[], None] | None = None) -> Iterator[None]:
+def stop_on_signals(stop: Callable[[str], None], reload: Callable[[], object] | None = None) -> Iterator[None]:
     """Call `stop` on SIGINT, SIGTERM or SIGHUP. A further signal more than one second later exits at once.
 
     If `reload` is given, SIGHUP calls it instead of `stop`. After the block these signals stay ignored, because a

@@ -19,6 +19,7 @@ class OperatorCommand(Enum):
     TODAY = "today"
     HELP = "help"
     QUIT = "quit"
+    RELOAD = "reload"  # of the settings; by the control socket only
 
 
 @dataclass(frozen=True, slots=True)
