@@ -207,6 +207,18 @@ def test_what_was_not_handed_over_is_looked_for_at_its_path(path: str, tmp_path:
     assert reading.sources["BINANCE_ED25519_PRIV_PATH"] == "environment"
 
 
+@pytest.mark.parametrize("path", ["", "keys/ed25519-priv.pem"], ids=["at its usual path", "at another"])
+def test_a_service_that_needs_a_key_and_has_none_misses_the_credential(path: str, tmp_path: Path) -> None:
+    service = {"CREDENTIALS_DIRECTORY": str(tmp_path), "BINANCE_ED25519_PRIV_PATH": path}
+    reading = read_settings({"TRADING_MODE": "testnet"}, service, NOWHERE)
+    assert reading.settings.binance_ed25519_priv_path == tmp_path / "ed25519-priv.pem"
+    assert reading.sources["BINANCE_ED25519_PRIV_PATH"] == CREDENTIAL
+    there = tmp_path / "mine.pem"
+    there.touch()
+    reading = read_settings({"TRADING_MODE": "testnet"}, service | {"BINANCE_ED25519_PRIV_PATH": str(there)}, NOWHERE)
+    assert reading.settings.binance_ed25519_priv_path == there
+
+
 def test_an_unknown_name_on_the_command_line_is_a_problem() -> None:
     (problem,) = read_settings({"SYMBL": "X"}, {}, NOWHERE).problems
     assert "did you mean SYMBOL?" in problem

@@ -169,6 +169,13 @@ def test_a_key_that_was_handed_over_may_have_any_mode(key: Path) -> None:
     assert problems(keyed(key), {"BINANCE_ED25519_PRIV_PATH": "credential"}) == []
 
 
+def test_a_key_that_was_not_handed_over_names_the_place_where_the_service_looks_for_it(tmp_path: Path) -> None:
+    (problem,) = problems(keyed(tmp_path / "ed25519-priv.pem"), {"BINANCE_ED25519_PRIV_PATH": "credential"})
+    assert problem.startswith("BINANCE_ED25519_PRIV_PATH is ")
+    assert "at /etc/credstore/trailing-edge.ed25519-priv.pem with mode 0600" in problem
+    assert "secrets/" not in problem
+
+
 @pytest.mark.parametrize("mode", [TradingMode.SIM, TradingMode.PAPER])
 def test_a_mode_without_a_key_does_not_look_at_the_file(mode: TradingMode, key: Path) -> None:
     key.chmod(0o644)

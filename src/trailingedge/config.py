@@ -478,6 +478,7 @@ def _choices(kind: Any) -> Mapping[str, object]:
 
 
 CREDENTIAL: Final = "credential"  # the source of a file that systemd provides (LoadCredential=)
+CREDENTIALS_FOLDER: Final = "CREDENTIALS_DIRECTORY"  # set by systemd for a service with LoadCredential=, even if empty
 
 OPTIONS: Final[Mapping[str, Option]] = MappingProxyType({option.name: option for option in _options()})
 
@@ -506,7 +507,8 @@ def read_settings(
 
     An empty value counts as not set. Unknown names are reported for the file and the command line only: the
     environment belongs to other programs too. A missing file is a problem only if it is needed. A private key that
-    systemd provides (`LoadCredential=`, under the same file name) takes precedence over the path.
+    systemd provides (`LoadCredential=`, under the same file name) takes precedence over the path. If a mode needs the
+    key and a service has neither, its path is the one of the credential, because that is what is missing.
     Never raises.
     """
     filed, problems, warnings = _read_file(env_file, file_needed)
@@ -528,7 +530,7 @@ def read_settings(
                 problems.append(f"{name} is {'' if option.secret else repr(text)} ({source}): {wrong}")
             break
     settings = Settings(**values)  # type: ignore[arg-type]  # each value was read by its field's own type
-    handed = _handed_over(environ, settings.binance_ed25519_priv_path)
+    handed = _handed_over(environ, settings.binance_ed25519_priv_path, needed=settings.trading_mode.needs_key)
     if handed is not None:
         settings = replace(settings, binance_ed25519_priv_path=handed)
         sources["BINANCE_ED25519_PRIV_PATH"] = CREDENTIAL
@@ -574,16 +576,17 @@ def changed_settings(settings: Settings, values: Mapping[str, str]) -> Settings:
     return replace(settings, **changes)  # type: ignore[arg-type]  # each was read by its field's own type
 
 
-def _handed_over(environ: Mapping[str, str], path: Path) -> Path | None:
-    """Return the file with the name of `path` among systemd's credentials; None if there is none.
+def _handed_over(environ: Mapping[str, str], path: Path, *, needed: bool) -> Path | None:
+    """Return the file with the name of `path` among systemd's credentials, which only this service can read.
 
-    Only this service can read these files.
+    None if there is no such file, unless it is `needed` and there is none at `path` either.
     """
-    folder = environ.get("CREDENTIALS_DIRECTORY")
+    folder = environ.get(CREDENTIALS_FOLDER)
     if not folder:
         return None
     handed = Path(folder, path.name)
-    return handed if os.path.isfile(handed) else None  # never raises, unlike Path.is_file
+    # Functions of os.path never raise, unlike Path.is_file.
+    return handed if os.path.isfile(handed) or (needed and not os.path.exists(path)) else None
 
 
 def assignment(text: str) -> tuple[str, str]:

@@ -33,6 +33,7 @@ from trailingedge.model.pricing_mode import Pricing
 if TYPE_CHECKING:
     from trailingedge.model.market import SymbolRules
 
+CREDENTIAL_STORE: Final = "/etc/credstore/trailing-edge.ed25519-priv.pem"  # where the units look for the key
 LIVE_DOMAIN: Final = "binance.com"
 API_EXAMPLE: Final = "wss://host/ws-api/v3"
 STREAM_EXAMPLE: Final = "wss://host:9443"
@@ -336,7 +337,13 @@ def _keys(settings: Settings, handed_over: bool) -> Iterator[str]:
         fault = "this is not a file"
     elif not os.access(path, os.R_OK):
         fault = "this user may not read it"
-    if fault:
+    if fault and handed_over:
+        yield (
+            f"BINANCE_ED25519_PRIV_PATH is {path}, a credential that systemd did not provide: {fault}; as root, put "
+            f"the private key, a PKCS#8 PEM file, at {CREDENTIAL_STORE} with mode 0600, and start the service again; "
+            f"make one with trailing-edge keygen"
+        )
+    elif fault:
         yield (
             f"BINANCE_ED25519_PRIV_PATH is {path}: {fault}; it must be the private key, a PKCS#8 PEM file; "
             f"make one with trailing-edge keygen"

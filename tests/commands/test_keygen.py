@@ -104,6 +104,19 @@ def test_a_key_handed_over_by_systemd_stays_as_it_is(folder: Path) -> None:
     (credentials / "ed25519-priv.pem").write_text("precious")
     keygen.run(parsed(), {"CREDENTIALS_DIRECTORY": str(credentials)})
     assert (folder / "secrets" / "ed25519-priv.pem").is_file()
+    assert (credentials / "ed25519-priv.pem").read_text() == "precious"
+
+
+def test_as_a_service_without_a_key_it_makes_one_where_the_settings_say(folder: Path) -> None:
+    (folder / "credentials").mkdir()
+    environ = {
+        "CREDENTIALS_DIRECTORY": "credentials",
+        "TRADING_MODE": "live",
+        "BINANCE_ED25519_PRIV_PATH": "keys/a.pem",
+    }
+    keygen.run(parsed(), environ)
+    assert (folder / "keys" / "a.pem").is_file()
+    assert not list((folder / "credentials").iterdir())
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from trailingedge.commands import setting_flags
-from trailingedge.config import CREDENTIAL, OPTIONS
+from trailingedge.config import CREDENTIALS_FOLDER, OPTIONS
 from trailingedge.core.errors import ConfigError, ExitCode
 
 _SETTING: Final = "BINANCE_ED25519_PRIV_PATH"
@@ -43,12 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
     """Make the pair. Raises ConfigError if a file exists or cannot be written, or a setting is unknown."""
-    reading = setting_flags.load_settings(arguments, environ)
+    # A credential of systemd is a read-only copy of an existing key: a new one goes where the settings say.
+    reading = setting_flags.load_settings(arguments, {**environ, CREDENTIALS_FOLDER: ""})
     if setting_flags.has_unknown_setting(arguments):
         raise ConfigError(reading.problems)
     set_path = reading.settings.binance_ed25519_priv_path
-    if reading.sources[_SETTING] == CREDENTIAL:  # systemd's read-only copy of an existing key
-        set_path = OPTIONS[_SETTING].default
     private_path: Path = arguments.out or set_path
     public_path = public_key_path(private_path)
     public = make_pair(private_path, public_path)
