@@ -13,6 +13,8 @@ usage: sudo /opt/trailing-edge/as-service [-i PAIR] COMMAND [FLAG…]
 END
 }
 
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+program=$here/.venv/bin/trailing-edge
 instance=''
 case ${1:-} in
 -h | --help) usage; exit 0 ;;
@@ -27,9 +29,24 @@ case ${1:-} in
 esac
 word=$1
 shift
+# Not every command has settings; its help says whether it has.
+help=$("$program" "$word" --help 2>/dev/null || :)
+case $help in
+*--env-file*) set -- --env-file "/etc/trailing-edge/${instance:-trailing-edge}.env" "$@" ;;
+esac
+
+# systemd-run would end at a Ctrl-C and leave the command running: a signal goes to the command, whose end it awaits.
+unit=trailing-edge-as-service-$$.service
+pass_on() {
+    signalled=yes
+    systemctl kill --signal="$1" "$unit"
+}
+signalled=no
+trap 'pass_on INT' INT
+trap 'pass_on TERM' TERM HUP
 
 # The manager's own properties, as in the units. The folder of the sockets belongs to running daemons as well.
-exec systemd-run --quiet --collect --wait --pipe \
+systemd-run --quiet --collect --wait --pipe --unit="$unit" \
     --property=User=trailing-edge \
     --property=StateDirectory="trailing-edge${instance:+/$instance}" \
     --property=StateDirectoryMode=0700 \
@@ -47,5 +64,10 @@ exec systemd-run --quiet --collect --wait --pipe \
     --property=ProtectHome=yes \
     --property=ProtectSystem=strict \
     --property=NoNewPrivileges=yes \
-    /opt/trailing-edge/.venv/bin/trailing-edge "$word" \
-    --env-file "/etc/trailing-edge/${instance:-trailing-edge}.env" "$@"
+    "$program" "$word" "$@" <&0 &
+while :; do
+    code=0
+    wait $! || code=$?
+    [ $signalled = yes ] || exit $code
+    signalled=no # the wait was interrupted: the command is still ending
+done

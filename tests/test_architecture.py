@@ -80,6 +80,7 @@ CONNECTING: Final = {  # market data and orders go through the first two
     "websocket.low_latency_transport",
     "auth.api_key_permissions",
     "live.systemd",
+    "live.daemon_of_process",  # Unix sockets only
 }
 # Where `Settings` are read, checked or turned into parameters. Every other module takes a small params value, or
 # settings by name and as text. A command gives what it has loaded to the factory, or to what opens its exchange.
@@ -97,7 +98,7 @@ SEES_SETTINGS: Final = {
     "commands.setting_flags",  # reads them from flags
     "commands.checks.check_target",  # the types of the functions of `app` that open an exchange or try Telegram
 }
-OF_THE_WHOLE: Final = {"simulation", "benchmarks"}  # folders of tests that mirror no folder of the source
+OF_THE_WHOLE: Final = {"simulation", "benchmarks", "deploy"}  # folders of tests that mirror no folder of the source
 TOP_LEVEL: Final = {
     "src",
     "tests",

@@ -3,33 +3,22 @@
 import configparser
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from tests import processes
+from tests.deploy.installing import DEPLOY, ENV_FILE, PROGRAM, UNITS, executable, install, install_with_environment
+from tests.limits import PATIENCE_S
 
 from trailingedge.config import env_example, read_settings
-from trailingedge.config_validator import checked_settings
+from trailingedge.config_validator import CREDENTIAL_STORE, checked_settings
 from trailingedge.core.errors import ExitCode
-
-ROOT = Path(__file__).parent.parent
-DEPLOY = ROOT / "deploy"
-UNITS = Path("etc/systemd/system")
-ENV_FILE = Path("etc/trailing-edge/trailing-edge.env")
-PROGRAM = Path("opt/trailing-edge/.venv/bin/trailing-edge")
-AS_SERVICE = Path("opt/trailing-edge/as-service")
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell script for systemd")
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
-
-
-def install(
-    *words: str | Path, home: Path | None = None, script: Path = DEPLOY / "install.sh"
-) -> subprocess.CompletedProcess[str]:
-    environ = {"PATH": os.environ["PATH"], "HOME": str(home or "/nowhere")}
-    return processes.run(["/bin/sh", script, *words], text=True, env=environ)
 
 
 @pytest.fixture(scope="module")
@@ -56,135 +45,6 @@ def directives(path: Path) -> list[tuple[str, str]]:
     ]
 
 
-# --- The script -------------------------------------------------------------------------------
-
-
-def test_it_writes_units_and_settings_and_nothing_else(image: Path) -> None:
-    written = {str(path.relative_to(image)) for path in image.rglob("*") if path.is_file()}
-    names = ("trailing-edge.service", "trailing-edge@.service", "trailing-edge.slice")
-    assert written == {
-        *(str(UNITS / name) for name in names),
-        str(ENV_FILE),
-        "opt/trailing-edge/README.md",
-        str(AS_SERVICE),
-    }
-    assert (image / ENV_FILE).stat().st_mode & 0o777 == 0o640
-    assert (image / "etc/trailing-edge").stat().st_mode & 0o777 == 0o750
-    assert (image / "etc/credstore").stat().st_mode & 0o777 == 0o700
-
-
-def test_a_second_time_changes_no_setting_and_renews_the_units(tmp_path: Path) -> None:
-    words = ("--root", tmp_path, "--systemd", "252", "--no-environment")
-    install(*words)
-    (tmp_path / ENV_FILE).write_text("SYMBOL=BTCFDUSD\n")
-    (tmp_path / UNITS / "trailing-edge.service").write_text("old\n")
-    done = install(*words)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "kept" in done.stdout
-    assert (tmp_path / ENV_FILE).read_text() == "SYMBOL=BTCFDUSD\n"
-    assert "Type=notify" in (tmp_path / UNITS / "trailing-edge.service").read_text()
-
-
-def test_younger_directives_are_added_where_they_are_known_and_taken_away_where_not(tmp_path: Path) -> None:
-    drop_ins = [tmp_path / UNITS / f"trailing-edge{kind}.service.d/newer.conf" for kind in ("", "@")]
-    for version, there in (("254", True), ("252", False), ("257", True)):
-        install("--root", tmp_path, "--systemd", version, "--no-environment")
-        assert [path.exists() for path in drop_ins] == [there, there], version
-    settings = dict(directives(drop_ins[0]))
-    assert settings["RestartMaxDelaySec"] == "5min"
-    assert int(settings["RestartSteps"]) > 1
-
-
-def test_an_installation_into_a_home_is_a_users_own(tmp_path: Path) -> None:
-    done = install(
-        "--user", "--root", tmp_path / "root", "--systemd", "252", "--no-environment", home=Path("/home/ann")
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    home = tmp_path / "root/home/ann"
-    assert (home / ".config/systemd/user/trailing-edge.service").exists()
-    assert (home / ".config/trailing-edge/trailing-edge.env").exists()
-    assert (home / ".local/share/trailing-edge").stat().st_mode & 0o777 == 0o700
-    assert not (tmp_path / "root/etc").exists()
-
-
-def python_below_a_home(folder: Path) -> Path:
-    """A Python that says it lives where a service cannot see it."""
-    python = folder / "python3"
-    python.write_text("#!/bin/sh\necho /home/ann/.pyenv/versions/3.12.1\n")
-    python.chmod(0o755)
-    return python
-
-
-def test_a_python_below_a_home_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    done = install("--root", tmp_path / "root", "--python", python_below_a_home(tmp_path))
-    assert done.returncode == 1
-    assert "no Python 3.11 or newer under a system path" in done.stderr
-    assert "UV_PYTHON_INSTALL_DIR=/opt/python uv python install" in done.stderr
-
-
-@pytest.mark.parametrize("words", [["--sudo"], ["--root"], ["trailing-edge"]], ids=" ".join)
-def test_what_it_does_not_know_is_a_fault_of_usage(words: list[str]) -> None:
-    done = install(*words)
-    assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
-    assert "usage: " in done.stderr
-
-
-def test_help_is_no_fault() -> None:
-    done = install("--help")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "--root DIR" in done.stdout
-
-
-def test_it_is_found_from_anywhere_and_may_be_run(tmp_path: Path) -> None:
-    assert os.access(DEPLOY / "install.sh", os.X_OK)
-    done = processes.run([DEPLOY / "install.sh", "--root", "image", "--no-environment"], cwd=tmp_path)
-    assert done.returncode == 0
-    assert (tmp_path / "image" / UNITS / "trailing-edge.service").exists()
-
-
-def install_with_environment(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """With stand-ins for uv, since a test has no network: what matters is where it ends up and what it is called."""
-    tools = folder / "tools"
-    tools.mkdir(exist_ok=True)
-    uv = ["#!/bin/sh", "for last; do :; done", 'case $1 in venv) mkdir -p "$last/bin" ;;']
-    uv += [f'sync) echo "$*" > {folder}/synced ;; esac', ""]
-    (tools / "uv").write_text("\n".join(uv))
-    (tools / "python3").write_text("#!/bin/sh\necho /usr\n")
-    for tool in tools.iterdir():
-        tool.chmod(0o755)
-    return processes.run(
-        ["/bin/sh", DEPLOY / "install.sh", "--root", folder / "root", "--python", tools / "python3", *words],
-        env={"PATH": f"{tools}:{os.environ['PATH']}", "HOME": "/home/ann"},
-        text=True,
-    )
-
-
-def test_a_program_of_that_name_that_is_not_ours_stays(tmp_path: Path) -> None:
-    theirs = tmp_path / "root/home/ann/.local/bin/trailing-edge"
-    theirs.parent.mkdir(parents=True)
-    theirs.write_text("theirs\n")
-    done = install_with_environment(tmp_path, "--user")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert theirs.read_text() == "theirs\n"
-    assert "which is not ours" in done.stdout
-    theirs.unlink()
-    for _ in range(2):
-        assert install_with_environment(tmp_path, "--user").returncode == 0
-        assert theirs.readlink() == Path("/home/ann/.local/share/trailing-edge/.venv/bin/trailing-edge")
-
-
-def test_the_environment_it_builds_starts_by_itself(tmp_path: Path) -> None:
-    done = install_with_environment(tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    launcher = tmp_path / "root" / PROGRAM
-    assert launcher.read_text().startswith("#!/opt/trailing-edge/.venv/bin/python\n")
-    assert os.access(launcher, os.X_OK)
-    assert (tmp_path / "root/usr/local/bin/trailing-edge").readlink() == Path("/") / PROGRAM
-    for word in ("--frozen", "--no-dev", "--no-editable"):
-        assert word in (tmp_path / "synced").read_text()
-    assert not (launcher.parent.parent.parent / ".venv.new").exists()
-
-
 # --- The units --------------------------------------------------------------------------------
 
 SERVICES = ["trailing-edge.service", "trailing-edge@.service"]
@@ -194,11 +54,23 @@ SERVICES = ["trailing-edge.service", "trailing-edge@.service"]
 def test_a_service_says_what_its_life_needs(path: Path) -> None:
     service = unit(path)["Service"]
     assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
-    assert (service["Restart"], service["RestartPreventExitStatus"]) == ("always", "2 3 78")
+    assert (service["Restart"], service["RestartPreventExitStatus"]) == ("always", "2 3 78 203")
     assert unit(path)["Unit"]["StartLimitIntervalSec"] == "0"
     assert service["ExecStart"].split()[0].endswith("/.venv/bin/trailing-edge")
     assert int(service["WatchdogSec"]) >= 30
     assert int(service["TimeoutStopSec"]) >= 10
+    # Not ignored with a leading "-": the answer of the daemon is the result of the reload.
+    assert service["ExecReload"] == f"{service['ExecStart'].split()[0]} reload --pid $MAINPID"
+
+
+def test_the_pause_before_a_restart_grows_to_half_a_minute_at_most() -> None:
+    """systemd counts all restarts since the last start by hand: after weeks of health the longest pause is the next."""
+    base = float(unit(DEPLOY / SERVICES[0])["Service"]["RestartSec"])
+    newer = dict(directives(DEPLOY / "newer.conf"))
+    assert set(newer) == {"RestartSteps", "RestartMaxDelaySec"}
+    longest, steps = float(newer["RestartMaxDelaySec"]), int(newer["RestartSteps"])
+    pauses = [base * (longest / base) ** (min(restart, steps) / steps) for restart in range(6)]
+    assert [round(pause) for pause in pauses] == [5, 9, 17, 30, 30, 30]
 
 
 def test_an_instance_differs_from_the_service_by_its_name_alone() -> None:
@@ -219,7 +91,7 @@ def test_an_instance_differs_from_the_service_by_its_name_alone() -> None:
 def test_the_key_is_handed_over_under_the_name_that_is_looked_for(tmp_path: Path) -> None:
     for name in SERVICES:
         credential, _, source = unit(DEPLOY / name)["Service"]["LoadCredential"].partition(":")
-        assert "/" not in source  # from the credential store: it may be missing, as sim needs no key
+        assert f"/etc/credstore/{source}" == CREDENTIAL_STORE  # it may be missing, as sim needs no key
         (tmp_path / credential).touch()
     read = read_settings({}, {"CREDENTIALS_DIRECTORY": str(tmp_path)}, tmp_path / "none")
     assert read.settings.binance_ed25519_priv_path == tmp_path / "ed25519-priv.pem"
@@ -244,11 +116,13 @@ def test_the_settings_of_a_first_start_are_the_template_and_in_order(image: Path
 
 
 def as_service(folder: Path, *words: str) -> tuple[int, list[str]]:
-    """The exit code, and what a stand-in for systemd-run is given."""
+    """The exit code, and what a stand-in for systemd-run is given. The program lies beside the script, as installed."""
     asked = folder / "asked"
-    (folder / "systemd-run").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {asked}\n')
-    (folder / "systemd-run").chmod(0o755)
-    done = processes.run(["/bin/sh", DEPLOY / "as-service.sh", *words], env={"PATH": f"{folder}:{os.environ['PATH']}"})
+    executable(folder / "systemd-run", f'#!/bin/sh\nprintf "%s\\n" "$@" > {asked}\n')
+    executable(folder / ".venv/bin/trailing-edge", f'#!/bin/sh\nexec {sys.executable} -m trailingedge "$@"\n')
+    shutil.copy(DEPLOY / "as-service.sh", folder / "as-service")
+    environ = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    done = processes.run(["/bin/sh", folder / "as-service", *words], env=environ)
     return done.returncode, asked.read_text().splitlines() if asked.exists() else []
 
 
@@ -264,13 +138,39 @@ def test_a_command_can_be_run_as_the_service_would_be(
 ) -> None:
     code, asked = as_service(tmp_path, *words, "doctor", "--order")
     assert code == 0
-    program = ["/opt/trailing-edge/.venv/bin/trailing-edge", "doctor"]
+    program = [str(tmp_path / ".venv/bin/trailing-edge"), "doctor"]
     assert asked[-5:] == [*program, "--env-file", f"/etc/trailing-edge/{env_file}.env", "--order"]
     properties = [word.removeprefix("--property=") for word in asked if word.startswith("--property=")]
     service = {f"{key}={value.replace('%i', env_file)}" for key, value in directives(DEPLOY / name)}
     assert set(properties) <= service
     for key in ("User", "LoadCredential", "Environment", "RuntimeDirectory", "RuntimeDirectoryPreserve"):
         assert [each for each in properties if each.startswith(f"{key}=")], key
+
+
+@pytest.mark.parametrize(("name", "has_settings"), [("reload", True), ("exchange", False)])
+def test_only_a_command_that_has_settings_gets_those_of_the_service(
+    name: str, has_settings: bool, tmp_path: Path
+) -> None:
+    """An option that a command does not have would be a fault of usage."""
+    _, asked = as_service(tmp_path, name, "--seed", "1")
+    settings = ["--env-file", "/etc/trailing-edge/trailing-edge.env"] if has_settings else []
+    assert asked[asked.index(name) :] == [name, *settings, "--seed", "1"]
+
+
+def test_a_signal_goes_to_the_command_whose_end_is_awaited(tmp_path: Path) -> None:
+    """systemd-run ends at a Ctrl-C and leaves the command running, an exchange for instance."""
+    os.mkfifo(tmp_path / "ended")
+    executable(tmp_path / "systemd-run", f"#!/bin/sh\ntouch {tmp_path}/runs\nread code <{tmp_path}/ended\nexit $code\n")
+    executable(tmp_path / "systemctl", f'#!/bin/sh\necho "$*" >{tmp_path}/asked\necho 7 >{tmp_path}/ended\n')
+    shutil.copy(DEPLOY / "as-service.sh", tmp_path / "as-service")
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with processes.started(["/bin/sh", tmp_path / "as-service", "exchange"], env=environ) as process:
+        processes.wait_until((tmp_path / "runs").exists)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_S) == 7
+    words = (tmp_path / "asked").read_text().split()
+    assert words[:2] == ["kill", "--signal=INT"]
+    assert words[2].startswith("trailing-edge-as-service-")
 
 
 @pytest.mark.parametrize("words", [[], ["--order"], ["-i"], ["-i", "BTCFDUSD"]], ids=" ".join)
@@ -284,13 +184,6 @@ def test_without_a_command_nothing_is_run_as_the_service(words: list[str], tmp_p
 def analyze(*words: str | Path, home: Path | None = None) -> subprocess.CompletedProcess[str]:
     environ = {"PATH": os.environ["PATH"], "HOME": str(home or "/nowhere"), "XDG_RUNTIME_DIR": str(home or "/nowhere")}
     return processes.run(["systemd-analyze", *words], text=True, env=environ)
-
-
-def stub(path: Path) -> None:
-    """Something that can be executed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("#!/bin/sh\n")
-    path.chmod(0o755)
 
 
 @needs_systemd
@@ -354,9 +247,15 @@ def test_the_service_is_exposed_to_little(name: str, image: Path) -> None:
 def test_the_users_service_is_in_order_and_hardened_as_far_as_users_can(tmp_path: Path) -> None:
     install("--user", "--root", tmp_path, "--systemd", "252", "--no-environment", home=Path("/home/ann"))
     home = tmp_path / "home/ann"
-    stub(home / ".local/share" / PROGRAM.relative_to("opt"))
+    executable(home / ".local/share" / PROGRAM.relative_to("opt"), "#!/bin/sh\n")
     path = home / ".config/systemd/user/trailing-edge.service"
     done = analyze("--user", "verify", path, home=home)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    sandboxed = (path.parent / "trailing-edge.service.d/sandbox.conf").exists()
-    assert exposure("--user", "security", "--offline=true", path, home=home) <= (2.0 if sandboxed else 6.5)
+    drop_in = path.parent / "trailing-edge.service.d/sandbox.conf"
+    assert not drop_in.exists()  # it is added where it has been tried, which is not below a root
+    assert exposure("--user", "security", "--offline=true", path, home=home) <= 6.5
+    drop_in.parent.mkdir()
+    shutil.copy(DEPLOY / "user/sandbox.conf", drop_in)
+    done = analyze("--user", "verify", path, home=home)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert exposure("--user", "security", "--offline=true", path, home=home) <= 2.0
