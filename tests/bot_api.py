@@ -65,11 +65,12 @@ class Reply:
 
 @dataclass(frozen=True)
 class Received:
-    """A message as the chat shows it, and the mode in which it came ("HTML" or "")."""
+    """A message as the chat shows it, the mode in which it came ("HTML" or ""), and its topic."""
 
     text: str
     parse_mode: str
     at_ms: int
+    topic: int | None = None
 
 
 @dataclass
@@ -84,6 +85,9 @@ class BotApi:
     reads_html: bool = True  # False: it finds fault with any mark-up
     holds: bool = True  # False: getUpdates is answered at once
     foreign_poller: bool = False
+    webhook: bool = False  # one is set: getUpdates is refused until deleteWebhook
+    webhook_returns: bool = False  # another program sets it again at once
+    forgets: bool = True  # False: confirmed updates are told again
     refusals: dict[str, Reply] = field(default_factory=dict)
     received: defaultdict[str, list[Received]] = field(default_factory=lambda: defaultdict(list))
     calls: list[str] = field(default_factory=list)
@@ -111,8 +115,16 @@ class BotApi:
             "from": {"id": chat_id if sender_id is None else sender_id, "is_bot": False, "first_name": "Somebody"},
             "text": text,
         }
-        self._updates.append({"update_id": self._update_id, "message": message})
+        self.update({"message": message})
+
+    def update(self, content: dict[str, Any]) -> None:
+        """An update of any kind."""
+        self._updates.append({"update_id": self._update_id, **content})
         self._said.set()
+
+    def restart_ids(self, at: int) -> None:
+        """After a quiet week the next id is random, and may be lower than all before."""
+        self._update_id = at - 1
 
     async def asked_for(self, method: str) -> None:
         """Wait until the bot has asked for `method`."""
@@ -168,6 +180,9 @@ class BotApi:
             case "setMyCommands":
                 self.menu = fields["commands"]
                 return result(True)
+            case "deleteWebhook":
+                self.webhook = self.webhook_returns
+                return result(True)
             case "getMe":
                 return result({"id": int(token.partition(":")[0]), "is_bot": True, "username": "stand_in_bot"})
         return refusal(404, "Not Found")
@@ -186,7 +201,7 @@ class BotApi:
             return refusal(400, "Bad Request: message is too long")
         if self.strict and (wait_s := self._too_fast_by_s(chat)) > 0:
             return too_many_requests(int(wait_s) + 1)
-        self.received[chat].append(Received(text, mode, self.unix_ms()))
+        self.received[chat].append(Received(text, mode, self.unix_ms(), fields.get("message_thread_id")))
         return result({"message_id": len(self.received[chat]), "date": self.unix_ms() // 1000, "text": text})
 
     def _read(self, text: str, mode: str) -> str:
@@ -208,10 +223,17 @@ class BotApi:
         conflict = refusal(409, "Conflict: terminated by other getUpdates request; only one may run")
         if self.foreign_poller:
             return conflict
+        if self.webhook:
+            return refusal(
+                409,
+                "Conflict: can't use getUpdates method while webhook is active; "
+                "use deleteWebhook to delete the webhook first",
+            )
         self._polls += 1
         this = self._polls
         self._said.set()  # requests that are held look again
-        self._forget(int(fields.get("offset", 0)))
+        if self.forgets:
+            self._forget(int(fields.get("offset", 0)))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(float(fields.get("timeout", 0)) if self.holds else 0.0):
                 while not self._updates and this == self._polls:

@@ -330,7 +330,9 @@ class Settings:
     telegram_chat_id: str | None = option(
         None, "Chat of the owner: gets every alert and may give commands", shareable=False
     )
-    telegram_group_chat_id_1: str | None = option(None, "Group that gets the alerts too", shareable=False)
+    telegram_group_chat_id_1: str | None = option(
+        None, "Group that gets the alerts too; GROUP:42 = its topic 42", shareable=False
+    )
     telegram_group_chat_id_2: str | None = option(None, "Second group that gets the alerts too", shareable=False)
     telegram_api_url: str | None = option(None, "URL of the Bot API; empty = Telegram's own", shareable=False)
 

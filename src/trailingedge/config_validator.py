@@ -41,7 +41,8 @@ TELEGRAM_EXAMPLE: Final = "https://api.telegram.org"
 CHATS: Final = ("TELEGRAM_CHAT_ID", "TELEGRAM_GROUP_CHAT_ID_1", "TELEGRAM_GROUP_CHAT_ID_2")
 TOKEN: Final = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}", re.ASCII)
 PAIR: Final = re.compile(r"([A-Za-z0-9]+)[/_:. -]?([A-Za-z0-9]+)", re.ASCII)  # as others write ETHFDUSD
-CHAT: Final = re.compile(r"-?[0-9]{1,19}|@[A-Za-z][A-Za-z0-9_]{3,31}", re.ASCII)
+# A chat, and after a colon the number of a topic, which the Bot API calls message_thread_id.
+CHAT: Final = re.compile(r"(?:-?[0-9]{1,19}|@[A-Za-z][A-Za-z0-9_]{3,31})(?::[1-9][0-9]{0,9})?", re.ASCII)
 
 # The settings that a problem concerns, and its text.
 SettingProblem = tuple[tuple[str, ...], str]
@@ -293,7 +294,10 @@ def _telegram(settings: Settings) -> Iterator[SettingProblem]:
         chat = OPTIONS[name].of(settings)
         if chat is not None and CHAT.fullmatch(chat) is None:
             problem = f"{_is(settings, name)}: it must be a chat's number or the @name of a public one"
-            yield (name,), f"{problem}; write it like 123456789, -1001234567890 or @channel"
+            remedy = (
+                "write it like 123456789, -1001234567890 or @channel, for a topic of a group like -1001234567890:42"
+            )
+            yield (name,), f"{problem}; {remedy}"
 
 
 def _odd_secrets(settings: Settings) -> Iterator[str]:

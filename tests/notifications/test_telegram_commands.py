@@ -1,5 +1,6 @@
 """Tests of the owner's commands and their confirmation codes."""
 
+import secrets
 from collections.abc import Callable
 from random import Random
 
@@ -10,11 +11,11 @@ from hypothesis import strategies as st
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.notifications.telegram_commands import (
     ACTIONS,
+    CODE_TRIES,
     CODE_VALID_S,
     HELP,
     ConfirmationCodes,
     OwnerCommands,
-    read_message,
 )
 
 
@@ -24,7 +25,7 @@ class Owner:
     def __init__(self) -> None:
         self.done: list[OperatorCommand] = []
         self.told: list[str] = []
-        self.commands = OwnerCommands(self.obey, Random(7), self.told.append)
+        self.commands = OwnerCommands(self.obey, self.told.append, "Trailing_Bot")
 
     def obey(self, instruction: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
         self.done.append(instruction)
@@ -110,6 +111,52 @@ def test_a_slip_of_the_thumb_does_not_cost_the_code() -> None:
     assert owner.done == [OperatorCommand.FLIP]
 
 
+def test_a_code_has_six_digits_that_no_seed_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+
+    def draw(below: int) -> int:
+        drawn.append(below)
+        return 42
+
+    monkeypatch.setattr(secrets, "randbelow", draw)
+    assert Owner().line_for("/flip") == "/flip 000042"
+    assert drawn == [1_000_000]
+
+
+def test_after_five_wrong_tries_a_code_is_void_and_a_new_one_works() -> None:
+    owner = Owner()
+    line = owner.line_for("/flip")
+    for _ in range(CODE_TRIES):
+        assert "wrong or has expired" in owner.say("/flip 12345678")
+    assert "wrong or has expired" in owner.say(line)
+    assert owner.done == []
+    owner.say(owner.line_for("/flip"))
+    assert owner.done == [OperatorCommand.FLIP]
+
+
+def test_the_fifth_try_may_be_the_right_one() -> None:
+    owner = Owner()
+    line = owner.line_for("/flip")
+    for wrong in ("é", "٤٢", "\ud800", "0"):
+        owner.say(f"/flip {wrong}")
+    owner.say(line)
+    assert owner.done == [OperatorCommand.FLIP]
+
+
+@pytest.mark.parametrize("text", ["/pause@other_bot", "/pause@", "/status@trailing_bot2", "/help@other_bot", "/x@y"])
+def test_a_command_for_another_bot_is_ignored(text: str) -> None:
+    owner = Owner()
+    owner.commands.handle(text, 0.0)
+    assert (owner.told, owner.done) == ([], [])
+
+
+def test_the_code_of_one_bot_confirms_nothing_at_another() -> None:
+    owner = Owner()
+    code = owner.line_for("/stop@trailing_bot").split()[1]
+    owner.commands.handle(f"/stop@other_bot {code}", 0.0)
+    assert owner.done == []
+
+
 def test_asking_again_replaces_the_code() -> None:
     owner = Owner()
     first, second = owner.line_for("/flip"), owner.line_for("/flip")
@@ -135,7 +182,7 @@ def test_an_unknown_command_does_nothing_and_gets_the_list(text: str) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(ACTIONS)), st.integers(0, 200)), max_size=12), st.randoms())
 def test_no_code_is_used_twice_or_late_or_for_another_command(asked: list[tuple[str, int]], chance: Random) -> None:
-    codes = ConfirmationCodes(Random(1))
+    codes = ConfirmationCodes()
     given_s: dict[tuple[str, str], int] = {}
     now_s = 0
     for command, passes_s in asked:
@@ -146,30 +193,3 @@ def test_no_code_is_used_twice_or_late_or_for_another_command(asked: list[tuple[
         if codes.redeem(*tried, now_s):
             assert now_s - given_s.pop(tried) <= CODE_VALID_S
             assert not codes.redeem(*tried, now_s)
-
-
-MESSAGE = {"date": 5, "chat": {"id": 1, "type": "private"}, "from": {"id": 1}, "text": "/why"}
-
-
-@pytest.mark.parametrize(
-    "update",
-    [
-        pytest.param(None, id="nothing"),
-        pytest.param([], id="a list"),
-        pytest.param({"update_id": 1}, id="an update of another kind"),
-        pytest.param({"edited_message": MESSAGE}, id="an edited message"),
-        pytest.param({"message": "text"}, id="a message that is none"),
-        pytest.param({"message": MESSAGE | {"text": None}}, id="no text"),
-        pytest.param({"message": MESSAGE | {"date": "now"}}, id="no date"),
-        pytest.param({"message": {k: v for k, v in MESSAGE.items() if k != "from"}}, id="no sender"),
-        pytest.param({"message": MESSAGE | {"chat": {"id": -5, "type": "supergroup"}}}, id="a group"),
-    ],
-)
-def test_what_is_no_private_text_message_is_none(update: object) -> None:
-    assert read_message(update) is None
-
-
-def test_a_private_text_message_is_read() -> None:
-    said = read_message({"update_id": 9, "message": MESSAGE})
-    assert said is not None
-    assert (said.chat_id, said.sender_id, said.date_s, said.text) == (1, 1, 5, "/why")

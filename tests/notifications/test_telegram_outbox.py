@@ -87,8 +87,8 @@ def test_an_alert_that_comes_late_tells_its_time(age_s: int, said: str) -> None:
 
 
 def test_a_line_to_send_back_can_be_copied_with_a_tap() -> None:
-    told = message(("flip? Send:\n/flip 4821", logging.INFO)).text("X", NOON_MS, marked_up=True)
-    assert told == "<b>X</b> · flip? Send:\n<code>/flip 4821</code>"
+    told = message(("flip? Send:\n/flip 482113", logging.INFO)).text("X", NOON_MS, marked_up=True)
+    assert told == "<b>X</b> · flip? Send:\n<code>/flip 482113</code>"
 
 
 @given(title=ANYTHING, texts=st.lists(ANYTHING | MARK_UP, min_size=1, max_size=4), level=LEVELS)

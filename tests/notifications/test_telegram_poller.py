@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 import pytest
-from tests.bot_api import OWNER, TOKEN, Behaviour
+from tests.bot_api import OWNER, TOKEN, Behaviour, refusal
 from tests.notifications.telegram_harness import START_MS, Stage, on_stage, warnings
 
 from trailingedge.model.operator_commands import OperatorCommand
@@ -147,3 +147,83 @@ async def test_a_server_that_answers_at_once_is_not_flooded(stage: Stage) -> Non
     async with stage.running():
         await asyncio.sleep(60.0)
     assert len(stage.api.calls) < 150
+
+
+@on_stage
+async def test_each_command_is_carried_out_once_when_the_ids_start_again_lower(stage: Stage) -> None:
+    async with stage.running():
+        await stage.converse("/why")
+        await asyncio.sleep(8 * 86_400.0)
+        stage.api.restart_ids(5)
+        await stage.converse("/status", "/balance")
+        await asyncio.sleep(120.0)
+    assert stage.asked == [OperatorCommand.WHY, OperatorCommand.STATUS, OperatorCommand.BALANCE]
+
+
+@on_stage
+async def test_a_server_that_repeats_its_updates_is_neither_obeyed_again_nor_flooded(stage: Stage) -> None:
+    stage.api.forgets = False
+    async with stage.running():
+        await stage.converse("/why", "/status")
+        before = len(stage.api.calls)
+        await asyncio.sleep(60.0)
+        assert len(stage.api.calls) - before < 150
+    assert stage.asked == [OperatorCommand.WHY, OperatorCommand.STATUS]
+
+
+@pytest.mark.parametrize(
+    ("code", "description"),
+    [(403, "Forbidden: bot was blocked by the user"), (400, "Bad Request: chat not found")],
+    ids=["blocked", "not found"],
+)
+def test_an_owner_who_writes_is_answered_at_once_although_his_chat_refused(code: int, description: str) -> None:
+    async def play(clock: VirtualClock) -> None:
+        stage = Stage(clock)
+        stage.api.refusals[str(OWNER)] = refusal(code, description)
+        async with stage.running() as telegram:
+            telegram.send("ready")
+            await asyncio.sleep(60.0)
+            stage.api.refusals.clear()
+            [answer] = await stage.converse("/why")
+            assert "ready" in answer
+            assert "why <done>" in answer
+
+    run_virtual(play, start_unix_ms=START_MS)
+
+
+@on_stage
+async def test_a_group_that_adds_the_bot_gets_its_alerts_at_once(stage: Stage) -> None:
+    stage.api.refusals[str(GROUP)] = refusal(403, "Forbidden: bot is not a member of the supergroup chat")
+    async with stage.running(groups=[str(GROUP)]) as telegram:
+        telegram.send("ready")
+        await asyncio.sleep(60.0)
+        stage.api.refusals.clear()
+        stage.api.update({"my_chat_member": {"chat": {"id": GROUP}, "new_chat_member": {"status": "member"}}})
+        await asyncio.sleep(1.0)
+        assert len(stage.api.texts(GROUP)) == 1
+
+
+@pytest.mark.parametrize("returns", [False, True], ids=["once", "set again by another program"])
+def test_a_webhook_is_removed_once_and_said(returns: bool, caplog: pytest.LogCaptureFixture) -> None:
+    async def play(clock: VirtualClock) -> None:
+        stage = Stage(clock)
+        stage.api.webhook, stage.api.webhook_returns = True, returns
+        async with stage.running():
+            answers = await stage.converse("/why")
+            assert answers == ([""] if returns else ["why <done>"])
+            await asyncio.sleep(600.0)
+        assert stage.api.calls.count("deleteWebhook") == 1
+
+    with caplog.at_level(logging.INFO):
+        run_virtual(play, start_unix_ms=START_MS)
+    removed, *rest = warnings(caplog.records)
+    assert "webhook of this bot removed" in removed
+    assert ["call the Bot API's deleteWebhook" in warning for warning in rest] == [True] * returns
+    assert TOKEN not in caplog.text
+
+
+@on_stage
+async def test_a_command_for_another_bot_is_ignored(stage: Stage) -> None:
+    async with stage.running():
+        assert await stage.converse("/why@other_bot", "/why@Stand_In_Bot") == ["", "why <done>"]
+    assert stage.asked == [OperatorCommand.WHY]

@@ -11,7 +11,7 @@ from tests.bot_api import OWNER, Behaviour, refusal
 from tests.notifications.telegram_harness import START_MS, TITLE, Stage, on_stage, warnings
 
 from trailingedge.notifications.telegram_api import BotRefused
-from trailingedge.notifications.telegram_outbox import MAX_WAITING_ALERTS
+from trailingedge.notifications.telegram_outbox import MAX_WAITING_ALERTS, SendRateLimit
 from trailingedge.notifications.telegram_sender import UNUSABLE_RETRY_S, Chat, TelegramReachability
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 
@@ -20,7 +20,8 @@ GROUP = "-100500"
 
 @contextlib.asynccontextmanager
 async def open_chat(stage: Stage, chat_id: str = str(OWNER), seed: int = 0) -> AsyncIterator[Chat]:
-    chat = Chat(chat_id, stage.line(), TITLE, TelegramReachability(), stage.clock, Random(seed))
+    limit = SendRateLimit(group=chat_id.startswith(("-", "@")))
+    chat = Chat(chat_id, stage.line(), TITLE, TelegramReachability(), limit, stage.clock, Random(seed))
     task = asyncio.create_task(chat.run())
     try:
         yield chat
@@ -158,6 +159,51 @@ async def test_a_group_that_became_a_supergroup_is_followed(stage: Stage) -> Non
     assert stage.api.texts(-10055) == ["PAPER ETHFDUSD · ready"]
 
 
+@pytest.mark.parametrize("behaviour", [None, Behaviour.DOWN], ids=["blocked", "unreachable"])
+@pytest.mark.parametrize(("chat_id", "names"), [("4711", ("4711",)), ("@our_Group", ("-1005", "@our_group"))])
+def test_a_back_off_ends_when_the_chat_writes(
+    behaviour: Behaviour | None, chat_id: str, names: tuple[str, ...]
+) -> None:
+    async def play(clock: VirtualClock) -> None:
+        stage = Stage(clock)
+        stage.api.refusals[chat_id] = refusal(403, "Forbidden: bot was blocked by the user")
+        if behaviour is not None:
+            stage.api.misbehave(behaviour, seconds=900)
+        async with open_chat(stage, chat_id) as chat:
+            chat.send("hard stop", logging.ERROR)
+            await asyncio.sleep(900.0 if behaviour is not None else 1.0)
+            del stage.api.refusals[chat_id]
+            chat.on_activity(("666", "@others"))
+            await asyncio.sleep(0.0)
+            before = len(stage.api.calls)
+            chat.on_activity(names)
+            await asyncio.sleep(0.01)
+            assert len(stage.api.calls) == before + 1
+            assert chat.waiting == 0
+
+    run_virtual(play, start_unix_ms=START_MS)
+
+
+@on_stage
+async def test_good_news_does_not_shorten_telegrams_own_pause(stage: Stage) -> None:
+    stage.api.retry_after = 60
+    stage.api.misbehave(Behaviour.FLOOD, seconds=60)
+    async with open_chat(stage) as chat:
+        chat.send("first", logging.ERROR)
+        await asyncio.sleep(1.0)
+        chat.on_activity((str(OWNER),))
+        await asyncio.sleep(58.0)
+        assert stage.api.calls == ["sendMessage"]
+
+
+@on_stage
+async def test_a_message_for_a_topic_names_it(stage: Stage) -> None:
+    async with open_chat(stage, "-1001:42") as chat:
+        chat.send("ready", logging.INFO)
+        await asyncio.sleep(1.0)
+    assert [message.topic for message in stage.api.received["-1001"]] == [42]
+
+
 @on_stage
 async def test_a_message_that_telegram_refuses_delays_no_other(stage: Stage) -> None:
     stage.api.refusals[str(OWNER)] = refusal(400, "Bad Request: message is too long")
@@ -172,7 +218,8 @@ async def test_a_message_that_telegram_refuses_delays_no_other(stage: Stage) -> 
 
 @on_stage
 async def test_a_wrong_token_is_raised_to_the_caller(stage: Stage) -> None:
-    chat = Chat(str(OWNER), stage.line("1:wrong"), TITLE, TelegramReachability(), stage.clock, Random(0))
+    line, limit = stage.line("1:wrong"), SendRateLimit(group=False)
+    chat = Chat(str(OWNER), line, TITLE, TelegramReachability(), limit, stage.clock, Random(0))
     chat.send("ready", logging.INFO)
     with pytest.raises(BotRefused):
         await chat.run()

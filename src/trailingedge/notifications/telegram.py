@@ -15,8 +15,10 @@ from typing import Final
 
 from trailingedge.core.clock import Clock
 from trailingedge.model.operator_commands import CommandSink
+from trailingedge.notifications.telegram_address import ChatAddress
 from trailingedge.notifications.telegram_api import BOT_API, BotApiClient, BotRefused, Connect, Connector
 from trailingedge.notifications.telegram_commands import OwnerCommands
+from trailingedge.notifications.telegram_outbox import SendRateLimit
 from trailingedge.notifications.telegram_poller import UpdatePoller
 from trailingedge.notifications.telegram_sender import Chat, TelegramReachability
 
@@ -30,10 +32,10 @@ Job = Callable[[], Awaitable[None]]
 class Telegram:
     """An alert sink that sends to the owner's chat and to groups.
 
-    Each message begins with `title` ("PAPER ETHFDUSD"). A chat is given by its id as text, or by
-    its @name. Commands are accepted only from the owner's chat, and only if it is a private chat;
-    they are passed to `obey`. Without a token or a chat nothing is sent. `connect` makes an opener
-    of HTTP clients for a base URL; tests pass a substitute that opens no sockets.
+    Each message begins with `title` ("PAPER ETHFDUSD"). A chat is given by its id as text, or by its @name; `:topic`
+    after it names a topic of a forum group. Commands are accepted only from the owner's chat, and only if it is a
+    private chat; they are passed to `obey`. Without a token or a chat nothing is sent. `connect` makes an opener of
+    HTTP clients for a base URL; tests pass a substitute that opens no sockets.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Telegram:
         self._reachability = TelegramReachability()
         self._changed = asyncio.Event()
         self._settings: tuple[object, ...] = ()
+        self._rate_limits: dict[str, SendRateLimit] = {}
         self._chats: dict[str, Chat] = {}
         self._owner: Chat | None = None
         self._jobs: list[Job] = []
@@ -96,7 +99,9 @@ class Telegram:
         self._changed.set()
 
     def _open_chat(self, chat_id: str, before: Chat | None, line: BotApiClient) -> None:
-        chat = before or Chat(chat_id, line, self._title, self._reachability, self._clock, self._rng)
+        address = ChatAddress.parse(chat_id)
+        limit = self._rate_limits.setdefault(address.chat, SendRateLimit(group=address.is_group))
+        chat = before or Chat(chat_id, line, self._title, self._reachability, limit, self._clock, self._rng)
         chat.client = line
         self._chats[chat_id] = chat
         self._jobs.append(chat.run)
@@ -104,17 +109,23 @@ class Telegram:
 
     def _listen_to(self, owner: str, line: BotApiClient) -> None:
         # In a private chat the chat's id is the person's id, a positive number. In a group anyone could give commands.
-        if not owner.isdecimal():
+        number = ChatAddress.parse(owner).chat
+        if not number.isdecimal():
             logger.info("telegram commands off: TELEGRAM_CHAT_ID is not a private chat")
             return
-        commands = OwnerCommands(self._submit, self._rng, self._answer)
-        self._jobs.append(UpdatePoller(line, int(owner), commands, self._clock, self._rng).run)
+        commands = OwnerCommands(self._submit, self._answer)
+        poller = UpdatePoller(line, int(number), commands, self._clock, self._rng, self._on_activity)
+        self._jobs.append(poller.run)
         self._clients.append(line)
 
     def send(self, text: str, level: int = logging.INFO) -> None:
         """Queue `text` for every chat and return at once."""
         for chat in self._chats.values():
             chat.send(text, level)
+
+    def _on_activity(self, names: tuple[str, ...]) -> None:
+        for chat in self._chats.values():
+            chat.on_activity(names)
 
     def _answer(self, text: str) -> None:
         if self._owner is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from trailingedge.notifications.telegram_address import ChatAddress
 from trailingedge.notifications.telegram_api import (
     BOT_API,
     BotApiClient,
@@ -33,7 +34,9 @@ async def send_test_message(
     try:
         problems["the bot"] = await _problem(client, "getMe", {})
         for chat in dict.fromkeys(chats):
-            problems[f"chat {chat}"] = await _problem(client, "sendMessage", {"chat_id": chat, "text": text})
+            problems[f"chat {chat}"] = await _problem(
+                client, "sendMessage", ChatAddress.parse(chat).fields() | {"text": text}
+            )
     finally:
         await client.close()
     return problems

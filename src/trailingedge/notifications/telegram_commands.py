@@ -1,17 +1,19 @@
 """The owner's commands on Telegram, and the one-time codes that protect against an accidental tap.
 
 A question is answered at once. A command that acts needs a confirmation: the bot answers with the exact line to
-send back. The code in that line is valid for one minute, for one use and for that command only.
+send back. The code in that line is valid for one minute, for one use, for five tries and for that command only.
 """
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from random import Random
 from typing import Final
 
 from trailingedge.model.operator_commands import CommandResult, CommandSink, OperatorCommand
 
 CODE_VALID_S: Final = 60.0
+CODE_DIGITS: Final = 6
+CODE_TRIES: Final = 5
 
 QUESTIONS: Final[Mapping[str, tuple[OperatorCommand, str]]] = {
     "status": (OperatorCommand.STATUS, "position, price, next levels and order"),
@@ -35,67 +37,57 @@ HELP: Final = "\n".join(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class OwnerMessage:
-    """A text message to the bot. `date_s` is Telegram's time, in seconds since 1970."""
-
-    chat_id: int
-    sender_id: int
-    date_s: int
-    text: str
-
-
-def read_message(update: object) -> OwnerMessage | None:
-    """Return the text message in an update from a private chat; None for any other update."""
-    match update:
-        case {
-            "message": {
-                "chat": {"id": int(chat_id), "type": "private"},
-                "from": {"id": int(sender_id)},
-                "date": int(date_s),
-                "text": str(text),
-            }
-        }:
-            return OwnerMessage(chat_id, sender_id, date_s, text)
-    return None
+@dataclass(slots=True)
+class _IssuedCode:
+    code: str
+    valid_until_s: float
+    tries_left: int = CODE_TRIES
 
 
 class ConfirmationCodes:
     """Issues and checks confirmation codes. Each command has at most one valid code."""
 
-    def __init__(self, rng: Random) -> None:
-        self._rng = rng
-        self._valid: dict[str, tuple[str, float]] = {}
+    def __init__(self) -> None:
+        self._issued: dict[str, _IssuedCode] = {}
 
     def issue(self, command: str, now_s: float) -> str:
         """Return a new code for `command`. The code issued for `command` before becomes invalid."""
-        # Four digits protect against an accidental tap. Strangers never get a code: only the owner's chat reaches this.
-        code = str(self._rng.randrange(1000, 10_000))
-        self._valid[command] = (code, now_s + CODE_VALID_S)
+        code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
+        self._issued[command] = _IssuedCode(code, now_s + CODE_VALID_S)
         return code
 
     def redeem(self, command: str, code: str, now_s: float) -> bool:
         """Return whether `code` is valid for `command`. A valid code can be redeemed only once."""
-        valid, until_s = self._valid.get(command, ("", 0.0))
-        # A wrong code does not invalidate the right one: a typing error can be corrected within the minute.
-        if code != valid or now_s > until_s:
+        issued = self._issued.get(command)
+        if issued is None:
             return False
-        del self._valid[command]
-        return True
+        is_right = secrets.compare_digest(code.encode(errors="replace"), issued.code.encode())
+        # A wrong code does not invalidate the right one at once: a typing error can be corrected. But it must not be
+        # found by trying.
+        issued.tries_left -= 1
+        if is_right or not issued.tries_left:
+            del self._issued[command]
+        return is_right and now_s <= issued.valid_until_s
 
 
 class OwnerCommands:
-    """Executes the owner's messages through `submit`, and sends the replies with `answer`."""
+    """Executes the owner's messages through `submit`, and sends the replies with `answer`.
 
-    def __init__(self, submit: CommandSink, rng: Random, answer: Callable[[str], None]) -> None:
+    `username` is the bot's own name, without @. A command that names another bot is ignored.
+    """
+
+    def __init__(self, submit: CommandSink, answer: Callable[[str], None], username: str = "") -> None:
+        self.username = username
         self._submit = submit
-        self._codes = ConfirmationCodes(rng)
+        self._codes = ConfirmationCodes()
         self._answer = answer
 
     def handle(self, text: str, now_s: float) -> None:
         """Execute one message, or answer with the confirmation line or the help."""
         first, *rest = text.split() or [""]
-        name = first.removeprefix("/").partition("@")[0].lower()  # "/flip@our_bot" is how groups address one of many
+        name, addressed, username = first.removeprefix("/").lower().partition("@")
+        if first.startswith("/") and addressed and username != self.username.lower():
+            return  # "/flip@other_bot" addresses one of several bots
         if not first.startswith("/") or name not in MENU:
             self._answer(HELP if name in ("start", "help") else f"unknown command; {HELP}")
         elif name in QUESTIONS:

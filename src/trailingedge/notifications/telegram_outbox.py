@@ -26,7 +26,7 @@ SHOW_TIME_AFTER_MS: Final = MINUTE_MS  # an older alert shows its time: an old "
 _DUPLICATE_WITHIN_MS: Final = 1000
 _SEPARATOR: Final = "\n\n"
 _RESERVE_UNITS: Final = 64  # for the note on dropped alerts
-_CONFIRMATION_LINE: Final = re.compile(r"/[a-z]+ \d{4}")
+_CONFIRMATION_LINE: Final = re.compile(r"/[a-z]+ \d{6}", re.ASCII)
 
 _GROUP_WINDOW_S: Final = 60.0
 _GROUP_MESSAGES: Final = 20

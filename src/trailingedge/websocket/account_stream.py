@@ -22,12 +22,12 @@ balances are in doubt until a query.
 """
 
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Final
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import SessionLost
+from trailingedge.core.recent_ids import RecentIds
 from trailingedge.model.market import ExecutionReport, ExecutionType
 from trailingedge.model.market_state import MarketState
 from trailingedge.websocket.event_parser import (
@@ -67,9 +67,9 @@ class AccountStream:
         self._clock = clock
         self._on_report = on_report
         self._on_outside_change = on_outside_change
-        self._executions = _RecentIds(_MAX_REMEMBERED_IDS)
-        self._trades = _RecentIds(_MAX_REMEMBERED_IDS)
-        self._changes = _RecentIds(_MAX_REMEMBERED_IDS)
+        self._executions = RecentIds(_MAX_REMEMBERED_IDS)
+        self._trades = RecentIds(_MAX_REMEMBERED_IDS)
+        self._changes = RecentIds(_MAX_REMEMBERED_IDS)
         self._balance_source: EventBuffer | None = None
 
     def open_buffer(self, on_end: Callable[[str], None]) -> "EventBuffer":
@@ -187,28 +187,3 @@ class EventBuffer:
         for event in held:
             if not (isinstance(event, AccountPosition) and event.account_ms < balances_ms):
                 self._forward(event, self)
-
-
-class _RecentIds:
-    """Set of the newest `max_length` ids."""
-
-    def __init__(self, max_length: int) -> None:
-        self._max_length = max_length
-        self._ids: OrderedDict[Hashable, None] = OrderedDict()
-
-    def __contains__(self, id_: Hashable) -> bool:
-        return id_ in self._ids
-
-    @property
-    def oldest(self) -> Hashable:
-        """Return the oldest id if the set is full; None if it is not, because then no id has been dropped."""
-        return next(iter(self._ids)) if len(self._ids) == self._max_length else None
-
-    def add(self, id_: Hashable) -> bool:
-        """Add an id. Returns False if it is in the set already."""
-        if id_ in self._ids:
-            return False
-        self._ids[id_] = None
-        if len(self._ids) > self._max_length:
-            self._ids.popitem(last=False)
-        return True
