@@ -272,6 +272,13 @@ async def test_klines_reach_the_market_state() -> None:
         assert bench.api.methods() == ["ticker.book"]
 
 
+async def test_a_kline_dated_far_ahead_does_not_make_every_later_one_look_old() -> None:
+    async with running() as bench:
+        await bench.deliver({**kline_frame(3, closed=False), "E": 1000 * MINUTE_MS})
+        await bench.deliver(kline_frame(4, closed=True), kline_frame(5, closed=True))
+        assert bench.closed_minutes() == [1, 2, 3, 4, 5]
+
+
 async def test_klines_of_another_interval_are_ignored() -> None:
     async with running() as bench:
         frame = kline_frame(3, closed=True)

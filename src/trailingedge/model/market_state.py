@@ -45,7 +45,7 @@ class StateView:
 
 # Klines arrive every two seconds, but a fast simulated market may run this far ahead of its last one.
 _FURTHEST_AHEAD_MS: Final = 120_000
-_CLOSE_LAG_MS: Final = 10_000  # the last message of a kline arrives at most this long after its close
+CLOSE_LAG_MS: Final = 10_000  # the last message of a kline arrives at most this long after its close
 
 
 class MarketState:
@@ -130,7 +130,7 @@ class MarketState:
         """Handle a kline frame. A closed kline joins the history once; a repeated or older one is ignored."""
         # The market's time only moves forward. One frame with a time far in the future would make every later one
         # look old, so its time counts only as far as its own kline explains it.
-        self.on_event_time(min(event_ms, kline.close_ms + _CLOSE_LAG_MS), now_s)
+        self.on_event_time(min(event_ms, kline.close_ms + CLOSE_LAG_MS), now_s)
         self.kline_received_s = now_s
         if not kline.closed:
             self.forming = kline

@@ -26,7 +26,7 @@ from typing import Final
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.model.market import BookTop, Kline
-from trailingedge.model.market_state import MarketState
+from trailingedge.model.market_state import CLOSE_LAG_MS, MarketState
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.api_client import RequestCaller
 from trailingedge.websocket.api_connection import FrameTap
@@ -226,7 +226,8 @@ class MarketStream:
                 self.on_book(message, feed)
             case KlineUpdate(symbol=self._symbol, interval=self._interval):
                 if message.event_ms >= self._kline_event_ms:  # else the other connection was ahead
-                    self._kline_event_ms = message.event_ms
+                    # One frame with a time far in the future must not make every later one look old.
+                    self._kline_event_ms = min(message.event_ms, message.kline.close_ms + CLOSE_LAG_MS)
                     self._on_kline(message)
             case KlineUpdate():
                 pass  # of another symbol or interval
