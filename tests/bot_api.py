@@ -87,6 +87,7 @@ class BotApi:
     foreign_poller: bool = False
     webhook: bool = False  # one is set: getUpdates is refused until deleteWebhook
     webhook_returns: bool = False  # another program sets it again at once
+    confirms_future: bool = True  # False: an offset above all ids counts as none
     forgets: bool = True  # False: confirmed updates are told again
     refusals: dict[str, Reply] = field(default_factory=dict)
     received: defaultdict[str, list[Received]] = field(default_factory=lambda: defaultdict(list))
@@ -232,14 +233,20 @@ class BotApi:
         self._polls += 1
         this = self._polls
         self._said.set()  # requests that are held look again
+        offset = int(fields.get("offset", 0))
+        if not self.confirms_future and offset > self._update_id + 1:
+            offset = 0
         if self.forgets:
-            self._forget(int(fields.get("offset", 0)))
+            self._forget(offset)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(float(fields.get("timeout", 0)) if self.holds else 0.0):
-                while not self._updates and this == self._polls:
+                while not self._pending(offset) and this == self._polls:
                     self._said.clear()
                     await self._said.wait()
-        return result(list(self._updates)[: int(fields.get("limit", 100))]) if this == self._polls else conflict
+        return result(self._pending(offset)[: int(fields.get("limit", 100))]) if this == self._polls else conflict
+
+    def _pending(self, offset: int) -> list[dict[str, Any]]:
+        return [update for update in self._updates if offset < 0 or not self.forgets or update["update_id"] >= offset]
 
     def _forget(self, offset: int) -> None:
         """What is confirmed by an offset is never told again; a negative one counts from the end."""

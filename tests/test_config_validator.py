@@ -15,6 +15,8 @@ from trailingedge.config_validator import (
     effective_rules,
     problems,
     problems_with_exchange,
+    proxy_problems,
+    telegram_proxy_warnings,
     warnings,
     warnings_with_exchange,
     warnings_with_price,
@@ -555,3 +557,55 @@ def test_a_misspelt_name_stands_in_the_same_list_as_what_it_may_have_caused(tmp_
         checked_settings({}, {}, file)
     assert [said for said in wrong.value.problems if "unknown setting TRADING_MOD" in said]
     assert [said for said in wrong.value.problems if said.startswith("FEE is 2")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "judged"), [("sim", False), ("paper", True), ("testnet", True), ("demo", True), ("live", True)]
+)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NO_PROXY", "[::1]"),
+        ("no_proxy", "fd00::/8"),
+        ("HTTPS_PROXY", "10.1.1.1:3128"),
+        ("all_proxy", "socks5://10.1.1.1:1080"),
+    ],
+)
+def test_a_wrong_proxy_stops_a_start_where_the_exchange_is_behind_it(
+    mode: str, judged: bool, name: str, value: str
+) -> None:
+    settings = dataclasses.replace(Settings(), trading_mode=TradingMode(mode))
+    found = proxy_problems(settings, {name: value})
+    assert [problem.startswith(f"{name} ") and value in problem for problem in found] == [True] * judged
+    if judged:
+        with pytest.raises(ConfigError, match=name):
+            check({"TRADING_MODE": mode, name: value})
+
+
+def test_an_exchange_on_this_machine_is_behind_no_proxy() -> None:
+    settings = dataclasses.replace(
+        Settings(),
+        trading_mode=TradingMode.TESTNET,
+        binance_ws_api_url="ws://127.0.0.1:1/ws-api/v3",
+        binance_ws_stream_url="ws://[::1]:2",
+    )
+    assert proxy_problems(settings, {"all_proxy": "x", "no_proxy": "[::1]"}) == []
+
+
+def test_a_wrong_proxy_for_telegram_is_a_warning() -> None:
+    settings = dataclasses.replace(Settings(), telegram_bot_token="123456:x")
+    [warning] = telegram_proxy_warnings(settings, {"HTTPS_PROXY": "proxy:3128"})
+    assert "HTTPS_PROXY is proxy:3128" in warning
+    assert "alerts on the phone are off" in warning
+    assert telegram_proxy_warnings(Settings(), {"HTTPS_PROXY": "proxy:3128"}) == []
+
+
+@pytest.mark.parametrize("chat", ["-1001:42", "@forum:7", "4711:3"])
+def test_a_topic_of_a_chat_can_be_named(chat: str) -> None:
+    assert problems(dataclasses.replace(Settings(), telegram_group_chat_id_1=chat)) == []
+
+
+@pytest.mark.parametrize("chat", ["-1001:", "-1001:0", "-1001:x", "-1001:-4", ":5", "-1001:4:5"])
+def test_a_topic_that_is_none_is_a_problem(chat: str) -> None:
+    [problem] = problems(dataclasses.replace(Settings(), telegram_group_chat_id_2=chat))
+    assert "for a topic of a group like -1001234567890:42" in problem

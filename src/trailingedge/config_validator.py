@@ -5,13 +5,12 @@ remedy. What depends on the exchange is checked once its rules are known.
 """
 
 import dataclasses
-import ipaddress
 import math
 import os
 import re
 import shlex
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,6 +27,7 @@ from trailingedge.config import (
     read_settings,
 )
 from trailingedge.core.errors import ConfigError
+from trailingedge.core.proxy_environment import HTTPX, WEBSOCKETS, ProxyClient, find_proxy, is_loopback
 from trailingedge.model.pricing_mode import Pricing
 
 if TYPE_CHECKING:
@@ -63,7 +63,11 @@ def checked_settings(
     """
     reading = read_settings(command_line, environ, env_file, file_needed=file_needed)
     settings = reading.settings
-    wrong = [*reading.problems, *problems(settings, reading.sources, reading.unread)]
+    wrong = [
+        *reading.problems,
+        *problems(settings, reading.sources, reading.unread),
+        *proxy_problems(settings, environ),
+    ]
     if ask is not None and settings.confirm_live is None and wrong and wrong == _consent(settings):
         settings = dataclasses.replace(settings, confirm_live=_answer(ask))
         wrong = _consent(settings)
@@ -88,6 +92,21 @@ def problems(
     if settings.trading_mode.needs_key:
         problem += _keys(settings, handed_over=(sources or {}).get("BINANCE_ED25519_PRIV_PATH") == CREDENTIAL)
     return problem + _consent(settings)
+
+
+def proxy_problems(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    """Return the problems with the proxies in the environment through which the exchange would be reached."""
+    at = endpoints(settings)
+    urls = () if at is None else (at.ws_api_url, at.ws_stream_url)
+    return list(dict.fromkeys(problem for url in urls for problem in _proxy_faults(url, WEBSOCKETS, environ)))
+
+
+def telegram_proxy_warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    """Return a warning for each problem with the proxy through which Telegram would be reached."""
+    if settings.telegram_bot_token is None:
+        return []
+    faults = _proxy_faults(settings.telegram_api_url or TELEGRAM_EXAMPLE, HTTPX, environ)
+    return [f"{fault}; until then alerts on the phone are off" for fault in faults]
 
 
 def warnings(settings: Settings) -> list[str]:
@@ -254,27 +273,28 @@ def _split(url: str) -> SplitResult | None:
         return None
 
 
+def _proxy_faults(url: str, client: ProxyClient, environ: Mapping[str, str]) -> Sequence[str]:
+    if _split(url) is None:  # reported as a problem of its setting
+        return ()
+    try:
+        find_proxy(url, client, environ)
+    except ConfigError as wrong:
+        return wrong.problems
+    return ()
+
+
 def _address_fault(
     parts: SplitResult | None, encrypted: str = "wss", plain: str = "ws", *, ends_at_port: bool = False
 ) -> str | None:
     if parts is None or parts.scheme not in (encrypted, plain):
         return f"it must be {encrypted}:// and a host"
-    if parts.scheme == plain and not _is_loopback(parts.hostname or ""):
+    if parts.scheme == plain and not is_loopback(parts.hostname or ""):
         return "only this machine itself may be reached without encryption"
     if parts.username is not None or parts.query or parts.fragment:
         return "it must have no user, query or fragment"
     if ends_at_port and parts.path not in ("", "/"):
         return "it must end after host and port"
     return None
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _leads_to_live(parts: SplitResult | None) -> bool:

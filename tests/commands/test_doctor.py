@@ -11,7 +11,7 @@ from tests.commands.fast_exchange import arena
 
 from trailingedge.commands import doctor
 from trailingedge.config import Settings, TradingMode
-from trailingedge.core.errors import ExitCode
+from trailingedge.core.errors import ConfigError, ExitCode
 
 TOKEN = "123456:token"
 
@@ -163,3 +163,14 @@ def test_a_canary_is_placed_where_it_does_no_harm(mode: str, order: bool, runnin
 def test_no_socket_is_tried_under_a_name_that_leads_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
     assert examined("--json", "--symbol", "../x") is ExitCode.CONFIG
     assert report(capsys)["control socket"] == "left out"
+
+
+def test_a_wrong_proxy_in_front_of_telegram_needs_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    async def refuse(_: Settings, __: str) -> Mapping[str, str | None]:
+        raise ConfigError(["HTTPS_PROXY is proxy:1: it has no scheme"])
+
+    parser = argparse.ArgumentParser()
+    doctor.add_arguments(parser)
+    code = doctor.run(parser.parse_args([]), arena, refuse, {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": "7"})
+    assert code is ExitCode.CONFIG
+    assert "failed    Telegram          HTTPS_PROXY is proxy:1: it has no scheme" in capsys.readouterr().out

@@ -156,14 +156,14 @@ def test_an_exchange_that_cannot_be_reached_is_named(
 def _settle(monkeypatch: pytest.MonkeyPatch) -> None:
     """The arena brings its own key; whether the settings name one is judged elsewhere."""
     nothing_wrong = LocalProblems((), (), (), ())
-    monkeypatch.setattr(local, "validate", lambda _: nothing_wrong)
+    monkeypatch.setattr(local, "validate", lambda *_: nothing_wrong)
 
 
 def test_consent_to_trade_real_money_is_not_needed_to_read(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wants_consent = LocalProblems((), (), ("CONFIRM_LIVE is missing",), ())
-    monkeypatch.setattr(local, "validate", lambda _: wants_consent)
+    monkeypatch.setattr(local, "validate", lambda *_: wants_consent)
     assert told("--account", "--mode", "live", "--days", "1") is ExitCode.OK
     assert "CONFIRM_LIVE" not in capsys.readouterr().err
 

@@ -16,6 +16,7 @@ from trailingedge.core.clock import RealClock
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.notifications.alert_sinks import Alerts
 from trailingedge.notifications.telegram import Telegram
+from trailingedge.notifications.telegram_api import Connector
 from trailingedge.notifications.telegram_outbox import MAX_WAITING_ALERTS
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 
@@ -270,3 +271,38 @@ async def test_over_loopback_alerts_arrive_and_commands_are_answered() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
     assert "\n\n".join(api.texts()) == "PAPER ETHFDUSD · ready <now>\n\nPAPER ETHFDUSD · status: fine"
+
+
+@on_stage
+async def test_one_message_rate_holds_for_all_topics_of_a_group(stage: Stage) -> None:
+    stage.api.strict = True
+    async with stage.running(groups=["-1001:5", "-1001:6"]) as telegram:
+        for number in range(3):
+            telegram.send(f"alert {number}")
+            await asyncio.sleep(3.0)
+    assert sorted(message.topic or 0 for message in stage.api.received["-1001"]) == [5, 5, 5, 6, 6, 6]
+
+
+def test_a_wrong_proxy_switches_alerts_off_with_one_error(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "localhost,[::1]")
+
+    async def play(clock: VirtualClock) -> None:
+        telegram = Telegram(
+            TOKEN, str(OWNER), title=TITLE, obey=lambda *_: None, clock=clock, chance=Random(1), connect=Connector
+        )
+        running = asyncio.create_task(telegram.run())
+        for _ in range(10):
+            telegram.send("hard stop", logging.ERROR)
+            await asyncio.sleep(100.0)
+        assert (telegram.on, telegram.waiting) == (False, 0)
+        telegram.reconfigure(TOKEN, str(OWNER), base_url="http://127.0.0.1:9")
+        assert telegram.on
+        running.cancel()
+
+    run_virtual(play, start_unix_ms=START_MS)
+    [error] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "NO_PROXY has the entry [::1]" in error
+    assert "alerts on the phone are off" in error
+    assert TOKEN not in caplog.text

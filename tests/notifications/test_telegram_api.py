@@ -8,8 +8,10 @@ import traceback
 import httpx
 import pytest
 from tests.bot_api import TOKEN, Behaviour, BotApi, Reply, refusal, result, serve
+from tests.core.connect_proxy import refusing_proxy
 from tests.notifications.telegram_harness import START_MS, Stage, on_stage
 
+from trailingedge.core.errors import ConfigError
 from trailingedge.notifications.telegram_api import BotApiClient, BotRefused, BotUnreachable, Connector
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 
@@ -218,3 +220,28 @@ async def test_a_compressed_reply_is_not_decompressed() -> None:
 
     with pytest.raises(BotUnreachable, match="compressed"):
         await BotApiClient("https://telegram.test", TOKEN, connect).call("getMe", {}, 1.0)
+
+
+async def test_requests_go_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with refusing_proxy() as (proxy, requests):
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        line = BotApiClient("https://telegram.example", TOKEN, Connector("https://telegram.example"))
+        with pytest.raises(BotUnreachable, match="403"):
+            await line.call("getMe", {}, 5.0)
+    assert requests == ["CONNECT telegram.example:443 HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NO_PROXY", "localhost,[::1]"),
+        ("no_proxy", "fd00::/8"),
+        ("all_proxy", "proxy:1"),
+        ("ALL_PROXY", "socks5://p:1"),
+    ],
+)
+def test_a_wrong_proxy_is_a_problem_at_once(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=name):
+        Connector("https://api.telegram.org")
+    Connector("http://127.0.0.1:8081")  # on this machine no proxy is used

@@ -149,15 +149,22 @@ async def test_a_server_that_answers_at_once_is_not_flooded(stage: Stage) -> Non
     assert len(stage.api.calls) < 150
 
 
-@on_stage
-async def test_each_command_is_carried_out_once_when_the_ids_start_again_lower(stage: Stage) -> None:
-    async with stage.running():
-        await stage.converse("/why")
-        await asyncio.sleep(8 * 86_400.0)
-        stage.api.restart_ids(5)
-        await stage.converse("/status", "/balance")
-        await asyncio.sleep(120.0)
-    assert stage.asked == [OperatorCommand.WHY, OperatorCommand.STATUS, OperatorCommand.BALANCE]
+@pytest.mark.parametrize("confirms_future", [True, False], ids=["offset as documented", "offset above all ids ignored"])
+def test_each_command_is_carried_out_once_when_the_ids_start_again_lower(confirms_future: bool) -> None:
+    async def play(clock: VirtualClock) -> None:
+        stage = Stage(clock)
+        stage.api.confirms_future = confirms_future
+        async with stage.running():
+            await stage.converse("/why")
+            await asyncio.sleep(120.0)  # a long poll without an update
+            stage.api.restart_ids(5)
+            await stage.converse("/status", "/balance")
+            before = len(stage.api.calls)
+            await asyncio.sleep(120.0)
+            assert len(stage.api.calls) - before < 300
+        assert stage.asked == [OperatorCommand.WHY, OperatorCommand.STATUS, OperatorCommand.BALANCE]
+
+    run_virtual(play, start_unix_ms=START_MS)
 
 
 @on_stage

@@ -8,10 +8,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from tests.core.connect_proxy import refusing_proxy
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import InvalidProxy
 from websockets.version import version as library_version
 
-from trailingedge.core.errors import ExchangeUnreachable, LogonRefused, ProtocolViolation, SessionLost
+from trailingedge.core.errors import ConfigError, ExchangeUnreachable, LogonRefused, ProtocolViolation, SessionLost
 from trailingedge.websocket import socket_dialer
 from trailingedge.websocket.socket_dialer import Backoff, ViolationCount, dial, is_tested_version, run_together, shown
 
@@ -295,3 +297,45 @@ async def test_a_redirect_from_an_encrypted_to_a_plain_address_names_the_host_to
     async with redirecting_server(302, "http://evil.example/ws") as url:
         with pytest.raises(SessionLost, match=r"HTTP 302: .* host evil\.example is not followed"):
             await dial(url)
+
+
+@pytest.mark.parametrize("low_latency", [True, False])
+async def test_a_connection_goes_through_the_proxy_of_the_environment(
+    low_latency: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with refusing_proxy() as (proxy, requests):
+        monkeypatch.setenv("ALL_PROXY", proxy)
+        with pytest.raises(SessionLost, match="403"):
+            await dial("wss://exchange.example/ws", low_latency=low_latency)
+    assert requests == ["CONNECT exchange.example:443 HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("https_proxy", "me:pa55word@10.1.1.1:3128", "https_proxy is ***@10.1.1.1:3128: it has no scheme"),
+        ("ALL_PROXY", "socks5://10.1.1.1:1080", "ALL_PROXY is socks5://10.1.1.1:1080: a SOCKS proxy needs the package"),
+        ("NO_PROXY", "[::1]", "NO_PROXY has the entry [::1]"),
+    ],
+)
+async def test_a_wrong_proxy_is_no_lost_connection(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as wrong:
+        await dial("wss://exchange.example/ws")
+    assert said in str(wrong.value)
+    assert "pa55word" not in str(wrong.value)
+
+
+@pytest.mark.parametrize("error", [ImportError("no such module"), InvalidProxy("http://me:pa55word@x", "odd")])
+async def test_a_proxy_that_the_library_refuses_is_a_problem_without_its_password(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def connect(_: str, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(socket_dialer, "_ConnectWithoutRedirects", connect)
+    with pytest.raises(ConfigError, match=r"the proxy for wss://exchange\.example cannot be used") as wrong:
+        await dial("wss://exchange.example")
+    assert "pa55word" not in str(wrong.value)

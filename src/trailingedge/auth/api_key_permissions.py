@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.core.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.core.proxy_environment import HTTPX, find_proxy
 from trailingedge.core.redirects import redirect_refusal
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ async def fetch_permissions(
     """Query the permissions at the exchange whose base URL is `url`.
 
     Raises RequestRefused if the exchange refuses, OutcomeUnknown if no reply comes, and
-    ProtocolViolation if the reply is unreadable. No error text and no log line contains the key or
+    ProtocolViolation if the reply is unreadable. Raises ConfigError if the environment names a proxy
+    that cannot be used. No error text and no log line contains the key or
     the signature.
     """
     import httpx  # not above: its import takes longer than that of our whole package, and most modes never need it
@@ -129,10 +131,18 @@ async def fetch_permissions(
     except SessionLost as failed:
         raise OutcomeUnknown(str(failed)) from failed
     address = f"{url.rstrip('/')}{PATH}?{query}&signature={signature}"
+    proxy = find_proxy(url, HTTPX)
     try:
         async with (
             asyncio.timeout(timeout_s),
-            httpx.AsyncClient(transport=transport, timeout=timeout_s, follow_redirects=False) as client,
+            httpx.AsyncClient(
+                transport=transport,
+                timeout=timeout_s,
+                verify=httpx.create_ssl_context(),
+                proxy=proxy,
+                trust_env=False,
+                follow_redirects=False,
+            ) as client,
         ):
             reply = await client.get(address, headers={"X-MBX-APIKEY": keys.api_key})
     except (TimeoutError, httpx.TimeoutException):

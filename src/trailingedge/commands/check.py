@@ -53,7 +53,7 @@ def run(
     if arguments.explain or arguments.example:
         return _describe(arguments)
     loaded = setting_flags.load_settings(arguments, environ)
-    local_problems = local.validate(loaded)
+    local_problems = local.validate(loaded, environ)
     online: list[CheckResult] = []
     if arguments.online and not local_problems.prevents_connecting:
         with quiet_log(setting_flags.secret_values(loaded.settings)):

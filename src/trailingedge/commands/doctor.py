@@ -29,7 +29,7 @@ from trailingedge.commands.checks.result import (
     summary_line,
 )
 from trailingedge.config import LoadedSettings, TradingMode
-from trailingedge.core.errors import ExitCode
+from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.live.control_socket import socket_path
 from trailingedge.live.factory import check_params
 
@@ -91,7 +91,7 @@ async def run_checks(
     order: bool,
 ) -> None:
     """Run every check. In live mode, the canary order is placed only if `order` is True."""
-    settings, problems = reading.settings, local.validate(reading)
+    settings, problems = reading.settings, local.validate(reading, environ)
     for result in (*local.settings(reading, problems), *local.private_key(reading, problems)):
         on_result(result)
     on_result(local.log_folder(settings.log_dir))
@@ -128,7 +128,10 @@ def why_not_placed(mode: TradingMode, *, asked_for: bool, running: bool) -> str:
 async def _telegram(reading: LoadedSettings, check_telegram: TelegramCheck) -> list[CheckResult]:
     if reading.settings.telegram_bot_token is None:
         return [skipped(_TELEGRAM, "no token, no alerts on the phone")]
-    errors = await check_telegram(reading.settings, _MESSAGE)
+    try:
+        errors = await check_telegram(reading.settings, _MESSAGE)
+    except ConfigError as wrong:
+        return [failure(_TELEGRAM, problem) for problem in wrong.problems]
     server = reading.settings.telegram_api_url
     return [
         _not_delivered(f"{part}: {error}", error, server) if error else passed(_TELEGRAM, f"{part}: reached")

@@ -185,7 +185,7 @@ def _from_account(
     arguments: argparse.Namespace, open_target: OpenCheckTarget, environ: Mapping[str, str], tools: CheckTools | None
 ) -> RunReport:
     reading = setting_flags.load_settings(arguments, environ)
-    settings, judgement = reading.settings, local.validate(reading)
+    settings, judgement = reading.settings, local.validate(reading, environ)
     if judgement.prevents_connecting:  # consent to trade is not needed to read
         raise ConfigError([*judgement.settings, *judgement.key])
     if settings.trading_mode.embedded:

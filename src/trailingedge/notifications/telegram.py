@@ -2,8 +2,8 @@
 
 Nothing here can delay a tick or end the daemon. `send` puts a text into a bounded outbox and
 returns. Each chat has a task that sends; one more task polls for commands. A task tries again after
-a failure of the network, of its chat or of Telegram. A wrong token is not tried again: alerts stay
-off until `reconfigure`.
+a failure of the network, of its chat or of Telegram. A wrong token or proxy is not tried again:
+alerts stay off until `reconfigure`.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from random import Random
 from typing import Final
 
 from trailingedge.core.clock import Clock
+from trailingedge.core.errors import ConfigError
 from trailingedge.model.operator_commands import CommandSink
 from trailingedge.notifications.telegram_address import ChatAddress
 from trailingedge.notifications.telegram_api import BOT_API, BotApiClient, BotRefused, Connect, Connector
@@ -87,8 +88,8 @@ class Telegram:
         self._settings = settings
         self._jobs, self._clients = [], []
         before, self._chats, self._owner = self._chats, {}, None
-        if token:
-            connect = self._connect(base_url)
+        connect = self._connector(base_url) if token else None
+        if token and connect is not None:
             # One client for each chat, because a client sends one request at a time: a request that hangs for its
             # time-out would hold up the other chats.
             for chat_id in dict.fromkeys(filter(None, (owner, *groups))):
@@ -97,6 +98,15 @@ class Telegram:
                 self._owner = self._chats[owner]
                 self._listen_to(owner, BotApiClient(base_url, token, connect))
         self._changed.set()
+
+    def _connector(self, base_url: str) -> Connect | None:
+        """Return what opens connections to Telegram; None if the environment names a proxy that cannot be used."""
+        try:
+            return self._connect(base_url)
+        except ConfigError as wrong:
+            for problem in wrong.problems:
+                logger.error("telegram cannot be reached: %s; until then alerts on the phone are off", problem)
+            return None
 
     def _open_chat(self, chat_id: str, before: Chat | None, line: BotApiClient) -> None:
         address = ChatAddress.parse(chat_id)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from trailingedge.core.errors import TrailingEdgeError
+from trailingedge.core.proxy_environment import HTTPX, find_proxy
 from trailingedge.core.redirects import redirect_refusal
-from trailingedge.websocket.socket_dialer import is_loopback_url
 
 if TYPE_CHECKING:
     import ssl
@@ -70,11 +70,10 @@ class BotUnreachable(TrailingEdgeError):
 
 
 class Connector:
-    """Opens HTTP clients for one base URL."""
+    """Opens HTTP clients for one base URL. Raises ConfigError if the environment names a proxy that cannot be used."""
 
     def __init__(self, base_url: str) -> None:
-        # A proxy from the environment cannot reach this machine's loopback.
-        self._trust_env = not is_loopback_url(base_url)
+        self._proxy = find_proxy(base_url, HTTPX)
         self._context: ssl.SSLContext | None = None
         self._opening = asyncio.Lock()
 
@@ -87,11 +86,11 @@ class Connector:
         import httpx
 
         if self._context is None:
-            self._context = httpx.create_ssl_context(trust_env=self._trust_env)
+            self._context = httpx.create_ssl_context()
             # The library loads half of its modules with the first connection, which would block the event loop:
             # make one here, in the thread, to a port that cannot answer.
             asyncio.run(_fail_to_connect(httpx.AsyncClient(verify=self._context, trust_env=False)))
-        return httpx.AsyncClient(verify=self._context, trust_env=self._trust_env, follow_redirects=False)
+        return httpx.AsyncClient(verify=self._context, proxy=self._proxy, trust_env=False, follow_redirects=False)
 
 
 async def _fail_to_connect(client: "httpx.AsyncClient") -> None:

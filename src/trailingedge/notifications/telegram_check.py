@@ -27,7 +27,8 @@ async def send_test_message(
     """Request the bot's name, and send `text` to every chat.
 
     Return the problem of each step, by the step's name. None means that the step succeeded. A
-    network failure is returned as a problem and not raised. No problem contains the token.
+    network failure is returned as a problem and not raised. No problem contains the token. Raises
+    ConfigError if the environment names a proxy that cannot be used.
     """
     client = BotApiClient(base_url, token, connect(base_url))
     problems: dict[str, str | None] = {}

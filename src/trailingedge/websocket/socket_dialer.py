@@ -9,7 +9,6 @@ every TCP socket.
 """
 
 import asyncio
-import ipaddress
 import logging
 import ssl
 from collections import deque
@@ -20,11 +19,12 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus, WebSocketException
 from websockets.version import version as library_version
 
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ProtocolViolation, SessionLost, most_severe
 from trailingedge.core.printable import frame_text
+from trailingedge.core.proxy_environment import WEBSOCKETS, find_proxy
 from trailingedge.core.redaction import ELLIPSIS, redact
 from trailingedge.core.redirects import redirect_refusal
 
@@ -170,11 +170,12 @@ async def dial(url: str, *, low_latency: bool | None = None) -> Socket:
     if low_latency is None:
         low_latency = is_tested_version(library_version)
     connection_type = _low_latency_type() if low_latency else None
+    proxy = find_proxy(url, WEBSOCKETS)
     try:
         connection = await _ConnectWithoutRedirects(
             url,
             compression=None,
-            proxy=None if is_loopback_url(url) else True,
+            proxy=proxy,
             ssl=_tls_context() if urlsplit(url).scheme == "wss" else None,
             open_timeout=_OPEN_TIMEOUT_S,
             close_timeout=_CLOSE_TIMEOUT_S,
@@ -189,10 +190,11 @@ async def dial(url: str, *, low_latency: bool | None = None) -> Socket:
         response = refused.response
         redirect = redirect_refusal(response.status_code, url, response.headers.get("Location"))
         raise SessionLost(redirect or _reason_of(refused), _retry_after_s(refused)) from refused
+    except (InvalidProxy, ImportError) as error:  # a package for SOCKS that is installed and broken, for example
+        # Only `msg`: the whole text of InvalidProxy quotes the proxy with its password.
+        raise ConfigError([f"the proxy for {url} cannot be used: {error.msg}; use an http:// proxy"]) from None
     except (OSError, TimeoutError, WebSocketException, ValueError) as error:
         raise SessionLost(_reason_of(error)) from error
-    except ImportError as error:  # for SOCKS proxies the library needs the package python-socks
-        raise ConfigError([f"proxy for {url}: {error}; use an HTTP proxy or unset ALL_PROXY"]) from error
     return _LowLatencySocket(connection) if low_latency else _LibrarySocket(connection)
 
 
@@ -300,17 +302,6 @@ async def run_together(*jobs: Coroutine[Any, Any, None]) -> None:
 def shown(frame: str | bytes) -> str:
     """Return the text of a frame for the log: shortened, without API key and signature."""
     return redact(frame_text(frame, _SHOWN), ELLIPSIS)
-
-
-def is_loopback_url(url: str) -> bool:
-    """Return whether the host of `url` is this machine: such connections bypass a configured proxy."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _retry_after_s(refused: InvalidStatus) -> float:

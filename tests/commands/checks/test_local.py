@@ -42,7 +42,7 @@ def with_key(folder: Path, pem: bytes | None = PRIVATE, mode: int = 0o600, **giv
 def looked_at(
     look: Callable[[LoadedSettings, local.LocalProblems], list[CheckResult]], reading: LoadedSettings
 ) -> list[CheckResult]:
-    return look(reading, local.validate(reading))
+    return look(reading, local.validate(reading, {}))
 
 
 def test_the_defaults_are_fine(folder: Path) -> None:
@@ -53,7 +53,7 @@ def test_the_defaults_are_fine(folder: Path) -> None:
 
 def test_everything_wrong_is_listed_by_what_it_is_about(folder: Path) -> None:
     reading = with_key(folder, pem=None, FEE="two", MIN_FACTOR="0.9")
-    judgement = local.validate(reading)
+    judgement = local.validate(reading, {})
     assert [problem.split()[0] for problem in judgement.settings] == ["FEE", "MIN_FACTOR"]
     assert [problem.split()[0] for problem in judgement.key] == ["BINANCE_ED25519_PRIV_PATH"]
     assert judgement.prevents_connecting
@@ -64,9 +64,9 @@ def test_everything_wrong_is_listed_by_what_it_is_about(folder: Path) -> None:
 def test_missing_consent_stops_a_start_but_not_a_look(folder: Path) -> None:
     reading = with_key(folder, TELEGRAM_CHAT_ID="7")
     live = read_settings({"TRADING_MODE": "live"}, {"BINANCE_ED25519_API_KEY": "k"}, folder / "none.env")
-    judgement = local.validate(live)
+    judgement = local.validate(live, {})
     assert [problem.split()[0] for problem in judgement.consent] == ["CONFIRM_LIVE"]
-    assert local.validate(reading).problems == ()
+    assert local.validate(reading, {}).problems == ()
     (consent,) = (each for each in local.settings(live, judgement) if "CONFIRM_LIVE" in each.text)
     assert consent.status is CheckStatus.WARNING
     assert RISK_PHRASE in consent.text

@@ -26,7 +26,7 @@ TelegramCheck = Callable[[Settings, str], Awaitable[Mapping[str, str | None]]]
 """Sends a text to every chat. Returns for the bot and for each chat what went wrong there, or None.
 
 A rejection by Telegram itself begins with its code. Network failures are returned too, not raised, and no text
-contains the token.
+contains the token. Raises ConfigError if the environment names a proxy that cannot be used.
 """
 
 

@@ -44,8 +44,8 @@ class LocalProblems:
         return self.settings + self.key + self.consent
 
 
-def validate(reading: LoadedSettings) -> LocalProblems:
-    """Find every problem that ends a start before it connects, also inside the key file."""
+def validate(reading: LoadedSettings, environ: Mapping[str, str]) -> LocalProblems:
+    """Find every problem that ends a start before it connects, also in the key file and in the proxies of `environ`."""
     settings = reading.settings
     wrong, consent, key = list(reading.problems), list[str](), list[str]()
     if settings.trading_mode.needs_key:
@@ -53,8 +53,10 @@ def validate(reading: LoadedSettings) -> LocalProblems:
     for problem in config_validator.problems(settings, reading.sources, reading.unread):
         name = problem.partition(" ")[0]  # each problem begins with the name of its setting
         {KEY_FILE: key, "CONFIRM_LIVE": consent}.get(name, wrong).append(problem)
+    wrong += config_validator.proxy_problems(settings, environ)
     # A warning compares several settings, which means little while one of them is wrong.
     warnings = [*reading.warnings, *([] if wrong else config_validator.warnings(settings))]
+    warnings += config_validator.telegram_proxy_warnings(settings, environ)
     return LocalProblems(tuple(wrong), tuple(key), tuple(consent), tuple(warnings))
 
 
