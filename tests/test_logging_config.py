@@ -127,14 +127,28 @@ def test_the_journal_gets_the_level_of_each_line(install: Install) -> None:
     shown: list[str] = []
     logs = install(None, NOW, console=shown.append, console_level="DEBUG", console_times=False, console_journal=True)
     for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
-        logger.log(level, "one\ntwo")
+        logger.log(level, "one\ntwo", exc_info=ValueError("bad"))
     logs.close()
     assert [line.split("\n") for line in shown] == [
-        ["<7>one", "<7>two"],
-        ["<6>one", "<6>two"],
-        ["<4>WARNING one", "<4>two"],
-        ["<3>ERROR one", "<3>two"],
+        ["<7>one\\ntwo", "<7>  ValueError: bad"],
+        ["<6>one\\ntwo", "<6>  ValueError: bad"],
+        ["<4>WARNING one\\ntwo", "<4>  ValueError: bad"],
+        ["<3>ERROR one\\ntwo", "<3>  ValueError: bad"],
     ]
+
+
+def test_a_text_from_outside_makes_no_line_of_its_own(tmp_path: Path, install: Install) -> None:
+    shown: list[str] = []
+    hostile = "\x1b[2J\x07\u202e\x9b\r\n2025-06-01 12:30:15.000 INFO    trailingedge.live: order filled"
+    logs = install(tmp_path, NOW, console=shown.append)
+    logger.warning("request refused reason=%s", hostile)
+    logger.warning("request failed", exc_info=ValueError(hostile))
+    logs.close()
+    assert logs.file is not None
+    for line in (*logs.file.read_text().splitlines(), *(line for text in shown for line in text.splitlines())):
+        assert line.isprintable()
+        assert not line.startswith("2025-06-01 12:30:15.000 INFO")
+    assert len([line for line in logs.file.read_text().splitlines() if line.startswith("20")]) == 2
 
 
 def test_levels_and_secrets_can_change_while_it_runs(tmp_path: Path, install: Install) -> None:

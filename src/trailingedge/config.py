@@ -23,6 +23,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from trailingedge.core.printable import printable
+from trailingedge.core.redaction import looks_like_private_key, looks_secret
 from trailingedge.model.pricing_mode import Pricing
 
 RISK_PHRASE: Final = "I-UNDERSTAND-THE-RISK"
@@ -410,7 +412,11 @@ class Option:
         return str(value.value) if isinstance(value, Enum) else str(value).removesuffix(".0")
 
     def read(self, text: str) -> object:
-        """Parse `text` and return the value. Raises ValueError, which names the fault and the remedy."""
+        """Parse `text` and return the value.
+
+        Raises ValueError, which names the fault and the remedy; UnshownValueError if `text` must not be shown.
+        """
+        self._refuse_misplaced_secret(text)
         if self.choices:
             return self._choose(text)
         if self.kind is str:
@@ -426,6 +432,20 @@ class Option:
             raise ValueError(f"this is not a whole number; write one, such as {self.shown(self.default)}")
         return int(number)
 
+    def _refuse_misplaced_secret(self, text: str) -> None:
+        """Raise UnshownValueError for text that cannot be printed, or is a secret that does not belong here."""
+        if not text.isprintable():
+            raise UnshownValueError(
+                "the value has a character that cannot be printed, such as a line break; type it again"
+            )
+        if looks_like_private_key(text):
+            raise UnshownValueError(f"the value looks like the text of a private key, {_NOT_SHOWN}; {_KEY_PLACE}")
+        if self.secret:
+            if self.name != _TOKEN_NAME and _TOKEN.fullmatch(text):
+                raise UnshownValueError(f"the value looks like the token of a bot, {_NOT_SHOWN}; set {_TOKEN_NAME} to it")
+        elif looks_secret(text):
+            raise UnshownValueError(f"the value looks like a key, a token or a password, {_NOT_SHOWN}; {_PLACES}")
+
     def _choose(self, text: str) -> object:
         # Upper and lower case are the same except in an interval: 1m is a minute and 1M a month.
         wanted = text if text[0].isdigit() and self.kind is not bool else _SYNONYMS.get(text.lower(), text.lower())
@@ -435,8 +455,36 @@ class Option:
         raise ValueError(f"it must be one of {', '.join(self.choices)}")
 
 
+class UnshownValueError(ValueError):
+    """The text of a setting is wrong and may be a secret: no message may quote it."""
+
+
+_API_KEY_NAME: Final = "BINANCE_ED25519_API_KEY"
+_TOKEN_NAME: Final = "TELEGRAM_BOT_TOKEN"
+_TOKEN: Final = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}", re.ASCII)
+_NOT_SHOWN: Final = "and is not shown here"
+_KEY_PLACE: Final = "put it into a file of mode 0600 and set BINANCE_ED25519_PRIV_PATH to its path"
+_PLACES: Final = (
+    f"an API key belongs in {_API_KEY_NAME}, a token in {_TOKEN_NAME}, a private key in the file that "
+    f"BINANCE_ED25519_PRIV_PATH names"
+)
+_LONGEST_QUOTED: Final = 40  # characters; a longer value may be anything, and no setting that can be misread is so long
+_SETTING_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,39}|[a-z][a-z0-9_]{0,39}", re.ASCII)
+
 _SYNONYMS: Final = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
+
+
+def _quoted(text: str) -> str:
+    """Return `text` in quotes for an error message, or only its length if it is long."""
+    return repr(text) if len(text) <= _LONGEST_QUOTED else f"a text of {len(text)} characters"
+
+
+def _unknown_setting(name: str) -> str:
+    """Return "unknown setting NAME"; without the name if it may be a part of a secret."""
+    if did_you_mean(name) or (_SETTING_NAME.fullmatch(name) and not looks_secret(name)):
+        return f"unknown setting {name}"
+    return "unknown setting, whose name is not shown because it may be a part of a secret"
 
 
 def _number(text: str) -> Decimal:
@@ -514,7 +562,7 @@ def read_settings(
     Never raises.
     """
     filed, problems, warnings = _read_file(env_file, file_needed)
-    problems += [f"unknown setting {name}{did_you_mean(name)}" for name in command_line if name not in OPTIONS]
+    problems += [f"{_unknown_setting(name)}{did_you_mean(name)}" for name in command_line if name not in OPTIONS]
     places = (("command line", command_line), ("environment", environ), (str(env_file), filed))
     values: dict[str, object] = {}
     sources = dict.fromkeys(OPTIONS, "default")
@@ -527,9 +575,12 @@ def read_settings(
             sources[name] = source
             try:
                 values[name.lower()] = option.read(text)
+            except UnshownValueError as wrong:
+                unread.add(name)
+                problems.append(f"{name} ({source}): {wrong}")
             except ValueError as wrong:
                 unread.add(name)
-                problems.append(f"{name} is {'' if option.secret else repr(text)} ({source}): {wrong}")
+                problems.append(f"{name} is {_quoted(text)} ({source}): {wrong}")
             break
     settings = Settings(**values)  # type: ignore[arg-type]  # each value was read by its field's own type
     handed = _handed_over(environ, settings.binance_ed25519_priv_path, needed=settings.trading_mode.needs_key)
@@ -540,8 +591,8 @@ def read_settings(
         settings=settings,
         sources=MappingProxyType(sources),
         unread=frozenset(unread),
-        problems=tuple(problems),
-        warnings=tuple(warnings),
+        problems=tuple(map(printable, problems)),
+        warnings=tuple(map(printable, warnings)),
     )
 
 
@@ -595,7 +646,8 @@ def assignment(text: str) -> tuple[str, str]:
     """Parse `NAME=VALUE`, for argparse. Unknown names pass: `read_settings` reports them."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+        # Without the text: it may be a token or a key that was pasted in the wrong place.
+        raise ArgumentTypeError("this is not NAME=VALUE; write it like FEE=0.001")
     return name, value
 
 
@@ -617,12 +669,21 @@ def _read_file(env_file: Path, needed: bool) -> tuple[dict[str, str], list[str],
         if line.error:
             problems.append(f"{env_file}, line {line.original.line}: this is not NAME=VALUE; correct it or remove it")
         elif line.key is not None and line.key not in OPTIONS:
-            warnings.append(f"{env_file}: unknown setting {line.key}, ignored{did_you_mean(line.key)}")
+            _report_unknown(env_file, line.original.line, line.key, problems, warnings)
         elif line.key is not None:
             if line.key in values:
                 warnings.append(f"{env_file}: {line.key} is set twice; the last one counts")
             values[line.key] = line.value or ""
     return values, problems, warnings
+
+
+def _report_unknown(env_file: Path, line: int, name: str, problems: list[str], warnings: list[str]) -> None:
+    """Add a warning about an unknown setting of the file, or a problem if its name looks like a secret."""
+    if looks_secret(name) or looks_like_private_key(name):
+        where = f"{env_file}, line {line}"
+        problems.append(f"{where}: the name looks like a key or a token, {_NOT_SHOWN}; remove the line. {_PLACES}")
+    else:
+        warnings.append(f"{env_file}, line {line}: {_unknown_setting(name)}, ignored{did_you_mean(name)}")
 
 
 def did_you_mean(name: str) -> str:

@@ -390,7 +390,8 @@ def _within_reach(path: Path) -> Iterator[str]:
 def _consent(settings: Settings) -> list[str]:
     if settings.trading_mode is not TradingMode.LIVE or settings.confirm_live == RISK_PHRASE:
         return []
-    problem = "is not set" if settings.confirm_live is None else f"is {settings.confirm_live}"
+    # What was typed instead may be a password, and is not shown.
+    problem = "is not set" if settings.confirm_live is None else "is not the phrase"
     return [f"CONFIRM_LIVE {problem}: TRADING_MODE=live trades real money; set CONFIRM_LIVE={RISK_PHRASE} to allow it"]
 
 

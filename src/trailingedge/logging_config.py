@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, Final, TextIO
+from typing import Any, BinaryIO, Final, TextIO
 
 from trailingedge.core.background_threads import BatchWriter, Sink
 from trailingedge.core.errors import ConfigError
+from trailingedge.core.printable import printable
 from trailingedge.core.redaction import Redactor
 
 LATEST: Final = "latest.log"
@@ -43,7 +44,36 @@ def _utc(unix_s: float) -> datetime:
     return datetime.fromtimestamp(unix_s, UTC)
 
 
-class _TerminalLine(logging.Formatter):
+class _RecordFormatter(logging.Formatter):
+    """Formats a record as one printable line, followed by the traceback with each of its lines indented.
+
+    So a text from outside cannot look like a line of ours, and cannot control a terminal.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        # Another handler may have put the traceback there as it found it, and logging would use that.
+        cached, record.exc_text = record.exc_text, None
+        try:
+            return super().format(record)
+        finally:
+            record.exc_text = cached
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        return _indented(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
+        return _indented(super().formatStack(stack_info))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {printable(line)}" for line in text.split("\n"))
+
+
+class _TerminalLine(_RecordFormatter):
     """Formats a line for the terminal: time of day, level from WARNING on, and message.
 
     The systemd journal adds the time itself. For the journal, a line begins with its level instead:
@@ -114,7 +144,7 @@ class _FileHandler(logging.Handler):
     def __init__(self, writer: "_LogWriter") -> None:
         super().__init__()
         self._writer = writer
-        self.setFormatter(logging.Formatter("%(levelname)-7s %(name)s: %(message)s"))
+        self.setFormatter(_RecordFormatter("%(levelname)-7s %(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

@@ -2,11 +2,14 @@
 
 import json
 import os
+import time
 from typing import Final
+from urllib.parse import quote
 
 import pytest
 
-from trailingedge.core.redaction import ELLIPSIS, REDACTED, Redactor, redact, redact_bytes
+from trailingedge.core.printable import printable
+from trailingedge.core.redaction import ELLIPSIS, REDACTED, Redactor, looks_secret, redact, redact_bytes
 
 PEM: Final = "-----BEGIN PRIVATE KEY-----\nMC4CAQhushhush\n-----END PRIVATE KEY-----"
 TOKEN: Final = "123456789:AAhush-abcdefghijklmnopqrstuvwxyz_12"
@@ -24,7 +27,47 @@ SECRETS: Final = [
     pytest.param(PEM[:-20], id="half a PEM"),
     pytest.param(PEM.lower(), id="PEM in small letters"),
     pytest.param(f"POST https://host/bot{TOKEN}/sendMessage", id="bot token"),
+    pytest.param(f"https://host/?next=bot{TOKEN.replace(':', '%3A')}", id="percent-encoded bot token"),
+    pytest.param(f"https://host/?next=bot{TOKEN.replace(':', '%253a')}", id="bot token encoded twice"),
+    pytest.param(TOKEN.replace(":", r"\u003A"), id="bot token with a JSON escape"),
+    pytest.param(json.dumps(json.dumps(json.dumps({"apiKey": "hush", "n": "quote\""}))), id="JSON three times"),
+    pytest.param(json.dumps(json.dumps(json.dumps(json.dumps({"signature": "hush+/=="})))), id="JSON four times"),
+    pytest.param("NAME_API_KEY=hush", id="environment"),
+    pytest.param("export BINANCE_ED25519_API_KEY='hush'", id="shell"),
+    pytest.param("TELEGRAM_BOT_TOKEN=hush", id="token in the environment"),
+    pytest.param("?next=%2Fa%3FapiKey%3Dhush%26signature%3Dhush", id="query in a query"),
+    pytest.param("%7B%22apiKey%22%3A%22hush%22%7D", id="percent-encoded JSON"),
+    pytest.param('{"secretKey":"hush","password":"hush"}', id="other names"),
 ]
+
+KEY: Final = "hushAbCdEfGhIjKlMnOpQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWx"
+# What is struck out of a text for people, and not of the frames of a record.
+IN_TEXT: Final = [
+    pytest.param(f"unknown setting {KEY}", id="API key"),
+    pytest.param("MC4CAQAwBQYDK2VwBCIEIhush+hush/hush", id="private key without BEGIN"),
+    pytest.param("proxy http://me:hush@10.0.0.1:3128 refused", id="password of a proxy"),
+]
+
+
+@pytest.mark.parametrize("text", IN_TEXT)
+def test_a_key_is_known_by_its_look(text: str) -> None:
+    assert "hush" not in redact(text)
+    assert looks_secret(text)
+
+
+@pytest.mark.parametrize("text", ["ab-" * 50_000, "apikey" * 30_000, 'apikey"' * 30_000, "://" * 50_000, "A1b" * 50_000])
+def test_a_long_text_takes_little_time(text: str) -> None:
+    began_s = time.process_time()
+    redact(text)
+    looks_secret(text)
+    assert time.process_time() - began_s < 5
+
+
+def test_a_known_secret_is_struck_out_in_every_form() -> None:
+    secret = "p4ss: wörd/\udcff"
+    redactor = Redactor([secret])
+    for form in (secret, printable(secret), quote(secret, safe="", errors="surrogateescape")):
+        assert redactor.redact(f"a {form} b") == f"a {REDACTED} b"
 
 
 @pytest.mark.parametrize("text", SECRETS)
@@ -45,6 +88,10 @@ def test_what_looks_like_a_secret_is_struck_out_of_text_and_of_bytes(text: str) 
         pytest.param('{"id":3,"status":200,"result":{"apiKey":null,"authorizedSince":null}}', id="no key"),
         pytest.param("2026-07-02 13:46:40.123 api connected url=wss://ws-api.binance.com:443/ws-api/v3", id="address"),
         pytest.param("api_key must be set", id="a word about a key"),
+        pytest.param("Telegram refuses the token: 401 Unauthorized", id="a word about a token"),
+        pytest.param("private key: no such file secrets/ed25519-priv.pem", id="a word about a private key"),
+        pytest.param(f"fingerprint {'0123456789abcdef' * 4} {'x' * 80}", id="a hash"),
+        pytest.param("wss://host:9443/stream?streams=ethfdusd@bookTicker/ethfdusd@kline_1m", id="streams"),
     ],
 )
 def test_what_is_not_secret_stays(text: str) -> None:

@@ -8,9 +8,17 @@ library is called. On the order path, functions return an outcome as a value (se
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
+from trailingedge.core.printable import printable
+
 
 class TrailingEdgeError(Exception):
-    """The base of all errors that this package raises on purpose; any other exception is a mistake of ours."""
+    """The base of all errors that this package raises on purpose; any other exception is a mistake of ours.
+
+    Its text is one printable line, because it quotes what files, settings and other hosts say.
+    """
+
+    def __init__(self, *texts: str) -> None:
+        super().__init__(*map(printable, texts))
 
 
 class ConfigError(TrailingEdgeError):
@@ -18,7 +26,7 @@ class ConfigError(TrailingEdgeError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
-        self.problems = tuple(problems)
+        self.problems = tuple(map(printable, problems))
 
 
 class UsageError(ConfigError):
@@ -63,7 +71,7 @@ class RequestRefused(TrailingEdgeError):
     def __init__(self, code: int, text: str, retry_at_ms: int | None = None, refused_at_ms: int | None = None) -> None:
         super().__init__(f"{code} {text}")
         self.code = code
-        self.text = text
+        self.text = printable(text)
         self.retry_at_ms = retry_at_ms
         self.refused_at_ms = refused_at_ms
 

@@ -66,7 +66,7 @@ def save(lines: list[str], log_dir: Path, now: datetime) -> Path:
 
 
 def _text(frame: str | bytes) -> str:
-    return redact(frame_text(frame).replace("\n", " "), ELLIPSIS)
+    return redact(frame_text(frame), ELLIPSIS)
 
 
 def _time(unix_ms: int) -> str:
