@@ -442,7 +442,9 @@ class Option:
             raise UnshownValueError(f"the value looks like the text of a private key, {_NOT_SHOWN}; {_KEY_PLACE}")
         if self.secret:
             if self.name != _TOKEN_NAME and _TOKEN.fullmatch(text):
-                raise UnshownValueError(f"the value looks like the token of a bot, {_NOT_SHOWN}; set {_TOKEN_NAME} to it")
+                raise UnshownValueError(
+                    f"the value looks like the token of a bot, {_NOT_SHOWN}; set {_TOKEN_NAME} to it"
+                )
         elif looks_secret(text):
             raise UnshownValueError(f"the value looks like a key, a token or a password, {_NOT_SHOWN}; {_PLACES}")
 

@@ -27,6 +27,7 @@ from trailingedge.config import (
     read_settings,
 )
 from trailingedge.core.errors import ConfigError
+from trailingedge.core.market_names import is_market_name
 from trailingedge.core.proxy_environment import HTTPX, WEBSOCKETS, ProxyClient, find_proxy, is_loopback
 from trailingedge.model.pricing_mode import Pricing
 
@@ -40,7 +41,7 @@ STREAM_EXAMPLE: Final = "wss://host:9443"
 TELEGRAM_EXAMPLE: Final = "https://api.telegram.org"
 CHATS: Final = ("TELEGRAM_CHAT_ID", "TELEGRAM_GROUP_CHAT_ID_1", "TELEGRAM_GROUP_CHAT_ID_2")
 TOKEN: Final = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}", re.ASCII)
-PAIR: Final = re.compile(r"([A-Za-z0-9]+)[/_:. -]?([A-Za-z0-9]+)", re.ASCII)  # as others write ETHFDUSD
+_BETWEEN_ASSETS: Final = re.compile(r"[/_:. -]")
 # A chat, and after a colon the number of a topic, which the Bot API calls message_thread_id.
 CHAT: Final = re.compile(r"(?:-?[0-9]{1,19}|@[A-Za-z][A-Za-z0-9_]{3,31})(?::[1-9][0-9]{0,9})?", re.ASCII)
 
@@ -236,11 +237,24 @@ def _contradictions(settings: Settings) -> Iterator[SettingProblem]:
             ("DONCHIAN_WINDOW", "DONCHIAN_SHIFT", "ROLLING_KLINES_MAXLEN"),
             f"{problem}; keep more candles or look back less",
         )
-    written = PAIR.fullmatch(settings.symbol)
-    plain_symbol = "".join(written.groups()).upper() if written else None
+    plain_symbol = _plain_symbol(settings.symbol)
     if settings.symbol != plain_symbol:
         problem = f"{_is(settings, 'SYMBOL')}: it must be capitals and digits alone"
         yield ("SYMBOL",), f"{problem}; write {plain_symbol or 'it like ETHFDUSD'}"
+    for name in ("BASE_ASSET", "QUOTE_ASSET"):
+        asset = OPTIONS[name].of(settings)
+        if asset is not None and (not is_market_name(asset) or asset != asset.upper()):
+            yield (name,), f"{_is(settings, name)}: it must be capitals and digits alone; write it like ETH"
+
+
+def _plain_symbol(written: str) -> str | None:
+    """Return a symbol as the exchange writes it; None if `written` is no symbol.
+
+    Letters may be of any script. One sign between the assets is left out, as others write ETH/FDUSD.
+    """
+    parts = _BETWEEN_ASSETS.split(written)
+    symbol = "".join(parts).upper()
+    return symbol if len(parts) <= 2 and all(parts) and is_market_name(symbol) else None
 
 
 def _above(settings: Settings, lower: str, upper: str) -> Iterator[SettingProblem]:

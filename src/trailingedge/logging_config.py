@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final, TextIO
 
 from trailingedge.core.background_threads import BatchWriter, Sink
 from trailingedge.core.errors import ConfigError
-from trailingedge.core.printable import printable
+from trailingedge.core.printable import printable, printable_lines
 from trailingedge.core.redaction import Redactor
 
 LATEST: Final = "latest.log"
@@ -70,7 +70,7 @@ class _RecordFormatter(logging.Formatter):
 
 
 def _indented(text: str) -> str:
-    return "\n".join(f"  {printable(line)}" for line in text.split("\n"))
+    return "\n".join(f"  {line}" for line in printable_lines(text).split("\n"))
 
 
 class _TerminalLine(_RecordFormatter):

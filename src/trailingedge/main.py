@@ -22,6 +22,7 @@ from typing import Any, Final, TextIO
 from trailingedge import DISTRIBUTION, VERSION
 from trailingedge.app.run_options import SIM_SPEED, RunOptions, SimulationOptions
 from trailingedge.commands import setting_flags
+from trailingedge.commands.argument_parser import CommandLineParser
 from trailingedge.config import Settings, TradingMode
 from trailingedge.config_validator import checked_settings
 from trailingedge.console.plain_ui import InteractiveUi
@@ -162,7 +163,7 @@ def _interrupted(words: Sequence[str]) -> ExitCode:
 def run_parser() -> argparse.ArgumentParser:
     """Return the parser of the daemon's options. Usage errors exit with 2."""
     listed = "".join(f"\n  {name:<10} {command.purpose}" for name, command in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = CommandLineParser(
         prog=DISTRIBUTION,
         description="Trade one Binance spot pair with post-only orders, everything in one asset or the other.\n"
         "Without settings it trades on the embedded exchange, without money.",
@@ -212,7 +213,7 @@ def _run_command(word: str, words: Sequence[str]) -> int:
 def command_parser(word: str) -> argparse.ArgumentParser:
     """Return the parser of the options of one command."""
     command = COMMANDS[word]
-    parser = argparse.ArgumentParser(prog=f"{DISTRIBUTION} {word}", description=command.purpose, allow_abbrev=False)
+    parser = CommandLineParser(prog=f"{DISTRIBUTION} {word}", description=command.purpose, allow_abbrev=False)
     import_module(command.module).add_arguments(parser)
     return parser
 

@@ -27,7 +27,7 @@ def test_lines_come_in_the_order_of_the_frames() -> None:
     assert frames.lines() == [
         '2026-07-02 12:34:56.001 api > {"id":1}',
         '2026-07-02 12:34:56.002 market < {"u":2}',
-        '2026-07-02 12:34:56.003 api < {"id":1, "status":200}',
+        '2026-07-02 12:34:56.003 api < {"id":1,\\n"status":200}',
     ]
 
 

@@ -13,6 +13,7 @@ from trailingedge.app.run_options import SimulationOptions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock, RealClock
+from trailingedge.core.printable import printable
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.feeds.historical import open_market, split_symbol
@@ -47,7 +48,7 @@ def recorded_market(settings: Settings, files: Sequence[Path], symbol: str | Non
 def relabelling_warnings(files: Sequence[Path], symbol: str) -> list[str]:
     """Return a warning for each file whose name contains a symbol other than `symbol`."""
     return [
-        f"{path} is {other} by its name: its prices are played as those of {symbol}, which is what SYMBOL says"
+        printable(f"{path} is {other} by its name: its prices are played as those of {symbol}, as SYMBOL says")
         for other, path in files_of_other_symbols(files, symbol).items()
     ]
 

@@ -36,7 +36,7 @@ class BacktestInputs:
 def open_market_files(files: Sequence[Path], pair: PairParams, *, symbol: str | None) -> RecordedMarket:
     """Open the market in these files. Raises ConfigError if they cannot be used.
 
-    If `symbol` is None, the file names give the symbol. `pair` splits it into its two assets. If
+    If `symbol` is None, the file names give the symbol. The assets of `pair` count if they make up the symbol. If
     `symbol` is given, files are refused that have another symbol in their Binance file name: the
     results would be those of the other symbol.
     """
@@ -45,10 +45,6 @@ def open_market_files(files: Sequence[Path], pair: PairParams, *, symbol: str | 
         if mismatches := files_of_other_symbols(files, symbol):
             raise ConfigError([_wrong_symbol(symbol, other, path) for other, path in mismatches.items()])
         return open_market(files, symbol, pair.base_asset, pair.quote_asset)
-    market = open_market(files)
-    if market.symbol != pair.symbol:  # BASE_ASSET and QUOTE_ASSET are set for another pair
-        return market
-    # The settings know how to split the symbol into its two assets, where the name alone is ambiguous.
     return open_market(files, None, pair.base_asset, pair.quote_asset)
 
 

@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Final, Protocol, TextIO
 
 from trailingedge.console.terminal import SafeStream
+from trailingedge.core.printable import printable_lines
 
 if TYPE_CHECKING:
     from trailingedge.notifications.status import StatusView
@@ -92,4 +93,4 @@ class PlainUi:
 
     def _write(self) -> None:
         while (text := self._waiting.get()) is not None:
-            self._stream.write(f"{text}\n")
+            self._stream.write(f"{printable_lines(text)}\n")

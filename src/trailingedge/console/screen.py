@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from trailingedge.console.status_panel import PanelRow, StyledText, TextStyle, columns, fit
+from trailingedge.core.printable import printable_lines
 
 MAX_REPLAYED_LINES: Final = 200  # shown again after the terminal has changed its size
 MIN_LOG_ROWS: Final = 4
@@ -35,7 +36,6 @@ _TONES: Final = {
     TextStyle.WARNING: f"{_ESC}[33m",
     TextStyle.BAD: f"{_ESC}[31m",
 }
-_CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160)), "?") | {ord("\t"): " "}
 
 
 class Screen:
@@ -148,12 +148,7 @@ def painted(row: PanelRow) -> str:
 
 
 def _cleaned(lines: Sequence[str]) -> list[str]:
-    return [clean(part) for line in lines for part in line.split("\n")]
-
-
-def clean(text: str) -> str:
-    """Replace the control characters in `text`, because parts of it come from outside."""
-    return text.translate(_CONTROLS)
+    return [part for line in lines for part in printable_lines(line).split("\n")]
 
 
 def _wrapped(lines: Iterable[str], width: int) -> list[str]:

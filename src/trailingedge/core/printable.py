@@ -27,6 +27,11 @@ def printable(text: str, longest: int | None = None) -> str:
     return "".join(character if character.isprintable() else _escape(character) for character in text)
 
 
+def printable_lines(text: str) -> str:
+    """Return `text` with each of its lines printable. Only line feeds separate lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def _escape(character: str) -> str:
     # Only separators are blanks. A tab is a control character, but common in honest text and of no harm as a space.
     if character == "\t" or (character.isspace() and character not in _LINE_BREAKS):

@@ -62,7 +62,7 @@ _PEM_LINE: Final = r"-----\s*(?:BEGIN|END)|(?:BEGIN|END) [A-Z ]*PRIVATE KEY"
 # In a setting less is suspect: a part of PEM text or of a token, a shorter run, hexadecimal digits that are no folder of
 # a path, and base64 alone.
 _SUSPECT: Final = (
-    rf"{_PEM_LINE}|(?<!\d)\d{6,}(?::|%(?:25)*3[Aa])[\w-]{10,}"
+    rf"{_PEM_LINE}|(?<!\d)\d{(6,)}(?::|%(?:25)*3[Aa])[\w-]{(10,)}"
     rf"|(?<![A-Za-z0-9]){_MIXED}[A-Za-z0-9]{{24,}}"
     r"|(?<![A-Za-z0-9/])(?=[0-9]*[A-Fa-f])[0-9A-Fa-f]{32,256}(?![A-Za-z0-9/])"
     rf"|\A(?=[A-Za-z0-9+/_-]{{40,}}={{0,2}}\Z)(?:.*[+/_-])?{_MIXED}[A-Za-z0-9]{{16,}}"

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Final
 
 from trailingedge.core.errors import TrailingEdgeError
+from trailingedge.core.printable import printable_lines
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand, SubmitCommand
 
 logger = logging.getLogger(__name__)
@@ -356,6 +357,6 @@ def _parse_response(line: bytes) -> Mapping[str, object]:
     except ValueError:
         response = None
     if isinstance(response, dict) and isinstance(response.get("text"), str) and isinstance(response.get("ok"), bool):
-        return response
+        return {**response, "text": printable_lines(response["text"])}
     reason = "another program answers there" if line else "it ended before it answered"
     raise NoRunningDaemon(reason, command_sent=True)

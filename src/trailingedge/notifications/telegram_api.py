@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from trailingedge.core.errors import TrailingEdgeError
+from trailingedge.core.printable import printable
 from trailingedge.core.proxy_environment import HTTPX, find_proxy
 from trailingedge.core.redirects import redirect_refusal
 
@@ -46,7 +47,7 @@ class BotRefused(TrailingEdgeError):
     def __init__(self, code: int, text: str, *, wait_s: float = 0.0, moved_to: int | None = None) -> None:
         super().__init__(f"{code} {text}")
         self.code = code
-        self.text = text
+        self.text = printable(text)
         self.wait_s = wait_s
         self.moved_to = moved_to
 
@@ -189,7 +190,7 @@ def _result(status: int, answer: bytes) -> Any:
     if body["ok"]:
         return body.get("result")
     code = _whole(body.get("error_code")) or status
-    text = str(body.get("description", "no description"))[:_MAX_TEXT]
+    text = printable(str(body.get("description", "no description")), _MAX_TEXT)
     # A server error says nothing about the chat or the message.
     if code >= 500:
         raise BotUnreachable(f"{code} {text}")

@@ -17,6 +17,8 @@ from typing import Any, Final
 from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError
+from trailingedge.core.market_names import is_market_name
+from trailingedge.core.printable import LONGEST_MESSAGE, printable
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side, format_plain
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
@@ -25,6 +27,7 @@ FORMAT: Final = "trailing-edge story"
 REPORT_VERSION: Final = 1
 SUFFIX: Final = ".story.json.gz"
 _GZIP: Final = b"\x1f\x8b"
+_LONGEST_QUOTED: Final = 200  # characters of a damaged file in an error message
 
 _CANDLE: Final = ("open_ms", "open", "high", "low", "close")
 _MOMENT: Final = (
@@ -81,12 +84,13 @@ def load(path: Path) -> RunReport:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ConfigError([f"{path}: not a saved report; name a recorded session, or a file written by replay --save"])
     if data.get("version") != REPORT_VERSION:
-        mine = f"version {data.get('version')}, this program reads {REPORT_VERSION}"
+        mine = f"version {printable(str(data.get('version')), _LONGEST_QUOTED)}, this program reads {REPORT_VERSION}"
         raise ConfigError([f"{path}: {mine}; {remedy} of this program, or use the one that wrote it"])
     try:
         return _decode_report(data)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-        raise ConfigError([f"{path}: incomplete report ({type(error).__name__}: {error}); {remedy}"]) from error
+        what = printable(f"{type(error).__name__}: {error}", _LONGEST_QUOTED)
+        raise ConfigError([f"{path}: incomplete report ({what}); {remedy}"]) from error
 
 
 def _gzip_problem(path: Path) -> str:
@@ -125,9 +129,9 @@ def _encode_report(report: RunReport) -> dict[str, object]:
 
 def _decode_report(data: Mapping[str, Any]) -> RunReport:
     return RunReport(
-        symbol=_text(data["symbol"]),
-        base_asset=_text(data["base_asset"]),
-        quote_asset=_text(data["quote_asset"]),
+        symbol=_market_name(data["symbol"]),
+        base_asset=_market_name(data["base_asset"]),
+        quote_asset=_market_name(data["quote_asset"]),
         tick_size=_amount(data["tick_size"]),
         from_ms=int(data["from_ms"]),
         to_ms=int(data["to_ms"]),
@@ -226,7 +230,7 @@ def _decode_exit(data: Mapping[str, Any]) -> FinishedExit:
         base=_amount(data["base"]),
         quote=_amount(data["quote"]),
         replaces=int(data["replaces"]),
-        fees={_text(asset): _amount(fee) for asset, fee in data["fees"].items()},
+        fees={_market_name(asset): _amount(fee) for asset, fee in data["fees"].items()},
         slippage_frac=_fraction(data["slippage_frac"]),
         result_frac=_fraction(data["result_frac"]),
     )
@@ -261,7 +265,7 @@ def _decode_fill(data: Mapping[str, Any]) -> Fill:
         quantity=_amount(data["quantity"]),
         quote=_amount(data["quote"]),
         commission=_amount(data["commission"]),
-        commission_asset=_text(data["commission_asset"]),
+        commission_asset=_market_name(data["commission_asset"]) if data["commission_asset"] else "",
         is_maker=bool(data["is_maker"]),
     )
 
@@ -304,6 +308,18 @@ def _fraction(value: float | None) -> float | None:
 
 
 def _text(value: object) -> str:
+    """Return a text from the file, which anybody may have written, as printable text."""
     if not isinstance(value, str):
         raise TypeError(f"no text: {value!r}")
-    return value
+    return printable(value, LONGEST_MESSAGE)
+
+
+def _market_name(value: object) -> str:
+    """Return the name of a symbol or an asset.
+
+    Other text is refused: in the CSV ledger it might be a formula.
+    """
+    name = _text(value)
+    if not is_market_name(name):
+        raise ValueError(f"no name of a symbol or an asset: {name!r}")
+    return name

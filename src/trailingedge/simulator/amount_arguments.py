@@ -3,14 +3,16 @@
 import argparse
 from decimal import Decimal, InvalidOperation
 
+from trailingedge.core.market_names import is_market_name
+
 
 def parse_balances(text: str) -> dict[str, Decimal]:
     """Parse text such as `ETH=1,FDUSD=0` into amounts by asset. Raises ArgumentTypeError if the text is malformed."""
     parse_balances = {}
     for part in text.split(","):
         asset, equals, value = part.partition("=")
-        if not asset.strip() or not equals:
-            raise argparse.ArgumentTypeError(f"{part!r} is not ASSET=AMOUNT")
+        if not is_market_name(asset.strip()) or not equals:
+            raise argparse.ArgumentTypeError(f"{part!r} is not ASSET=AMOUNT; write it like ETH=1")
         parse_balances[asset.strip()] = parse_amount(value.strip())
     return parse_balances
 

@@ -5,6 +5,7 @@ values without notice. So unknown fields are ignored, unknown event types become
 unknown enum values UNRECOGNIZED. The results of replies are read in `result_parser`.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from trailingedge.core.errors import ProtocolViolation
+from trailingedge.core.market_names import is_market_name
 from trailingedge.model.account_position import AccountPosition as AccountPosition
 from trailingedge.model.market import (
     ZERO,
@@ -28,12 +30,14 @@ from trailingedge.websocket.json_fields import (
     Fields,
     amount,
     amount_or,
+    asset,
     decode,
     fields,
     flag,
     integer,
     integer_or,
     items,
+    message_or,
     text,
     text_or,
 )
@@ -178,11 +182,11 @@ def read_stream_frame(frame: str | bytes) -> StreamMessage:
     if kind == "serverShutdown":
         return ServerShutdown(integer(message, "E"))
     if isinstance(kind, str):
-        return Unrecognized(kind)
+        return Unrecognized(text(message, "e"))
     if "b" in message and "a" in message:  # a bookTicker is the only stream without an event type `e`
         return _read_top(message)
     if "code" in message:
-        return StreamError(integer(message, "code"), text_or(message, "msg", ""))
+        return StreamError(integer(message, "code"), message_or(message, "msg", ""))
     if "result" in message:
         return _read_control(message)
     raise ProtocolViolation("unknown kind of stream message")
@@ -241,7 +245,7 @@ def _read_reply(message: Fields) -> ParsedReply:
             status=integer(message, "status"),
             result=message.get("result"),
             code=integer(error_fields, "code") if error_fields else 0,
-            text=text_or(error_fields, "msg", ""),
+            text=message_or(error_fields, "msg", ""),
             data=error_fields.get("data"),
             limits=_limits_if_readable(message.get("rateLimits")),
         ),
@@ -264,9 +268,8 @@ def _read_event(event: Fields) -> AccountEvent:
 
 def _read_report(event: Fields) -> ExecutionReport:
     execution_type = _read_execution_type(event)
-    asset = event.get("N")
     return ExecutionReport(
-        symbol=text(event, "s"),
+        symbol=asset(event, "s"),
         side=read_side(event, "S"),
         order_type=text(event, "o"),
         client_order_id=_order_client_id(event, execution_type),
@@ -286,7 +289,7 @@ def _read_report(event: Fields) -> ExecutionReport:
         last_quantity=amount_or(event, "l", ZERO),
         last_quote=amount_or(event, "Y", ZERO),
         commission=amount_or(event, "n", ZERO) if event.get("n") is not None else ZERO,
-        commission_asset=asset if isinstance(asset, str) else None,
+        commission_asset=asset(event, "N") if isinstance(event.get("N"), str) else None,
         is_maker=flag(event, "m") if "m" in event else False,
         reject_reason=text_or(event, "r", "NONE"),
     )
@@ -300,20 +303,31 @@ def _order_client_id(event: Fields, execution_type: ExecutionType) -> str:
 
 
 def _read_position(event: Fields) -> AccountPosition:
-    balances = []
-    for entry in items(event.get("B"), "B"):
-        balance = fields(entry, "B")
-        balances.append(Balance(text(balance, "a"), amount(balance, "f"), amount(balance, "l")))
+    balances = read_balances(event.get("B"), "B", ("a", "f", "l"))
     # `u` is the time of the last account update and may be older than the event that carries it.
-    return AccountPosition(tuple(balances), max(integer(event, "u"), integer(event, "E")))
+    return AccountPosition(balances, max(integer(event, "u"), integer(event, "E")))
+
+
+def read_balances(raw: object, what: str, names: tuple[str, str, str]) -> tuple[Balance, ...]:
+    """Return the balances in the array `raw`; `names` are those of the fields for asset, free and locked amount.
+
+    A balance whose asset has an impossible name is left out: it is none of the pair's, whose names were checked when
+    the exchange's rules were read, and it must not hide the others.
+    """
+    balances = []
+    for entry in items(raw, what):
+        balance = fields(entry, what)
+        if is_market_name(text(balance, names[0])):
+            balances.append(Balance(text(balance, names[0]), amount(balance, names[1]), amount(balance, names[2])))
+    return tuple(balances)
 
 
 def _read_balance_update(event: Fields) -> BalanceUpdate:
-    return BalanceUpdate(text(event, "a"), amount(event, "d"), integer(event, "E"))
+    return BalanceUpdate(asset(event, "a"), amount(event, "d"), integer(event, "E"))
 
 
 def _read_external_lock(event: Fields) -> ExternalLockUpdate:
-    return ExternalLockUpdate(text(event, "a"), amount(event, "d"), integer(event, "E"))
+    return ExternalLockUpdate(asset(event, "a"), amount(event, "d"), integer(event, "E"))
 
 
 def _read_terminated(event: Fields) -> StreamTerminated:
@@ -335,7 +349,7 @@ _EVENTS: Final[Mapping[str, Callable[[dict[str, Any]], AccountEvent]]] = {
 
 
 def _read_top(message: Fields) -> BookUpdate | InvalidBook:
-    symbol = text(message, "s")
+    symbol = asset(message, "s")
     bid, ask = amount(message, "b"), amount(message, "a")
     bid_quantity, ask_quantity = amount(message, "B"), amount(message, "A")
     try:
@@ -359,7 +373,7 @@ def _read_kline(message: Fields) -> KlineUpdate:
         )
     except ValueError as error:
         raise ProtocolViolation(str(error)) from error
-    return KlineUpdate(text(message, "s"), text(k, "i"), kline, integer(message, "E"))
+    return KlineUpdate(asset(message, "s"), text(k, "i"), kline, integer(message, "E"))
 
 
 def _read_control(message: Fields) -> ControlReply:
@@ -409,7 +423,10 @@ class BookFrames:
 
     def __init__(self, symbol: str) -> None:
         self._symbol = symbol
-        self._beginning = re.compile(rb'\{\s*"stream"\s*:\s*"' + symbol.lower().encode() + rb'@bookTicker"\s*,')
+        # A server may write letters of other scripts as they are, or as JSON escapes.
+        written = symbol.lower().encode(), json.dumps(symbol.lower())[1:-1].encode()
+        names = b"|".join(map(re.escape, written))
+        self._beginning = re.compile(rb'\{\s*"stream"\s*:\s*"(?:' + names + rb')@bookTicker"\s*,')
 
     def is_book(self, frame: str | bytes) -> bool:
         """Return whether `frame` begins like a bookTicker frame. Its rest may be unreadable."""

@@ -6,10 +6,13 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from trailingedge.core.errors import ProtocolViolation
+from trailingedge.core.market_names import is_market_name
+from trailingedge.core.printable import LONGEST_MESSAGE, printable
 
 # Amounts of the exchange have at most 20 digits on either side of the point. Neither exponents nor NaN pass.
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)
 _INT64: Final = 1 << 63
+_LONGEST_TEXT: Final = 200  # characters; the words and ids of the exchange have at most 50
 
 Fields = dict[str, Any]
 
@@ -38,11 +41,27 @@ def items(raw: object, what: str) -> list[Any]:
 
 
 def text(raw: Fields, name: str) -> str:
-    """Return the text called `name`."""
+    """Return the text called `name`: a word or an id, which is printable and not long."""
     value = raw.get(name)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_TEXT:
         raise ProtocolViolation(f"{name}: expected text, got {_shown(value)}")
     return value
+
+
+def asset(raw: Fields, name: str) -> str:
+    """Return the name of an asset or of a symbol called `name`."""
+    value = raw.get(name)
+    if not isinstance(value, str) or not is_market_name(value):
+        raise ProtocolViolation(f"{name}: expected the name of an asset or a symbol, got {_shown(value)}")
+    return value
+
+
+def message_or(raw: Fields, name: str, otherwise: str) -> str:
+    """Return the sentence for people called `name` as printable text, or `otherwise` if it is missing."""
+    value = raw.get(name, otherwise)
+    if not isinstance(value, str):
+        raise ProtocolViolation(f"{name}: expected text, got {_shown(value)}")
+    return printable(value, LONGEST_MESSAGE)
 
 
 def flag(raw: Fields, name: str) -> bool:

@@ -12,7 +12,6 @@ from trailingedge.core.errors import ProtocolViolation
 from trailingedge.model.market import (
     ZERO,
     AccountTrade,
-    Balance,
     BookTop,
     Kline,
     OrderRecord,
@@ -20,13 +19,20 @@ from trailingedge.model.market import (
     Side,
     SymbolRules,
 )
-from trailingedge.websocket.event_parser import AccountPosition, read_order_status, read_rate_limits, read_side
+from trailingedge.websocket.event_parser import (
+    AccountPosition,
+    read_balances,
+    read_order_status,
+    read_rate_limits,
+    read_side,
+)
 from trailingedge.websocket.json_fields import (
     Fields,
     amount,
     amount_or,
     as_amount,
     as_integer,
+    asset,
     fields,
     flag,
     integer,
@@ -120,11 +126,8 @@ def read_book(result: object) -> BookTop:
 def read_account(result: object) -> AccountPosition:
     """Return all balances of `account.status`."""
     account = fields(result)
-    balances = []
-    for entry in items(account.get("balances"), "balances"):
-        balance = fields(entry, "balances")
-        balances.append(Balance(text(balance, "asset"), amount(balance, "free"), amount(balance, "locked")))
-    return AccountPosition(tuple(balances), integer(account, "updateTime"))
+    balances = read_balances(account.get("balances"), "balances", ("asset", "free", "locked"))
+    return AccountPosition(balances, integer(account, "updateTime"))
 
 
 def read_commission(result: object) -> Commission:
@@ -199,9 +202,9 @@ def _read_symbol(listed: Fields) -> SymbolRules:
     notionals = (_filter(filters, "NOTIONAL"), _filter(filters, "MIN_NOTIONAL"))
     percent, by_side = _filter(filters, "PERCENT_PRICE"), _filter(filters, "PERCENT_PRICE_BY_SIDE")
     return SymbolRules(
-        symbol=text(listed, "symbol"),
-        base_asset=text(listed, "baseAsset"),
-        quote_asset=text(listed, "quoteAsset"),
+        symbol=asset(listed, "symbol"),
+        base_asset=asset(listed, "baseAsset"),
+        quote_asset=asset(listed, "quoteAsset"),
         tick_size=_limit(price, "tickSize") or _grid(listed, "quoteAssetPrecision"),
         step_size=_limit(lot, "stepSize") or _grid(listed, "baseAssetPrecision"),
         min_quantity=_limit(lot, "minQty") or ZERO,
@@ -257,7 +260,7 @@ def _read_trade(trade: Fields) -> AccountTrade:
         quantity=amount(trade, "qty"),
         quote_quantity=amount(trade, "quoteQty"),
         commission=amount(trade, "commission"),
-        commission_asset=text(trade, "commissionAsset"),
+        commission_asset=asset(trade, "commissionAsset"),
         time_ms=integer(trade, "time"),
         is_maker=flag(trade, "isMaker"),
     )

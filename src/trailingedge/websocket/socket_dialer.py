@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus,
 from websockets.version import version as library_version
 
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ProtocolViolation, SessionLost, most_severe
-from trailingedge.core.printable import frame_text
+from trailingedge.core.printable import LONGEST_MESSAGE, frame_text, printable
 from trailingedge.core.proxy_environment import WEBSOCKETS, find_proxy
 from trailingedge.core.redaction import ELLIPSIS, redact
 from trailingedge.core.redirects import redirect_refusal
@@ -317,5 +317,7 @@ def _reason_of(error: Exception) -> str:
     """Return one line for the log: close code and reason of the peer, or the text of the network error."""
     if isinstance(error, ConnectionClosed):
         frame = error.rcvd or error.sent
-        return "closed without a close frame" if frame is None else f"closed {frame.code} {frame.reason}".rstrip()
-    return str(error) or type(error).__name__
+        said = "closed without a close frame" if frame is None else f"closed {frame.code} {frame.reason}".rstrip()
+        return printable(said)
+    # A refused handshake quotes headers of the other side.
+    return printable(str(error), LONGEST_MESSAGE) or type(error).__name__

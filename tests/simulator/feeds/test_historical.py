@@ -189,6 +189,10 @@ def test_a_market_played_under_another_symbol_is_reported(tmp_path: Path) -> Non
         pytest.param("BTCTRY", ("BTC", "TRY"), id="lira"),
         pytest.param("BNBEUR", ("BNB", "EUR"), id="euro"),
         pytest.param("1000SATSUSDC", ("1000SATS", "USDC"), id="digits first"),
+        pytest.param("1INCHUSDT", ("1INCH", "USDT"), id="a digit first"),
+        pytest.param("币安人生USDT", ("币安人生", "USDT"), id="another script"),
+        pytest.param("BTCTUSD", ("BTC", "TUSD"), id="TUSD is not USD"),
+        pytest.param("SHIBUSD", ("SHIB", "USD"), id="one reading"),
     ],
 )
 def test_assets_are_read_from_the_symbol(symbol: str, assets: tuple[str, str]) -> None:
@@ -208,9 +212,42 @@ def test_unknown_assets_must_be_set() -> None:
         split_symbol("ABCXYZ")
 
 
+def test_of_two_readings_none_is_guessed_and_both_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"XYZTUSD can be XYZ and TUSD, or XYZT and USD; set BASE_ASSET and QUOTE"):
+        split_symbol("XYZTUSD")
+    for pair in (("XYZ", "TUSD"), ("XYZT", "USD")):
+        assert split_symbol("XYZTUSD", *pair) == split_symbol("XYZTUSD", pair[0]) == pair
+        assert split_symbol("XYZTUSD", None, pair[1]) == pair
+
+
+@pytest.mark.parametrize(("base_asset", "quote_asset"), [("BTC", "EUR"), ("BTC", None), (None, "EUR"), ("ETH", "BTC")])
+def test_assets_that_do_not_make_up_the_symbol_are_refused(base_asset: str | None, quote_asset: str | None) -> None:
+    with pytest.raises(ConfigError, match=r"ETHUSDT is not made of that; correct it or leave it empty"):
+        split_symbol("ETHUSDT", base_asset, quote_asset)
+
+
+def test_the_assets_of_a_file_are_those_set_if_they_make_up_its_symbol(tmp_path: Path) -> None:
+    path = saved(tmp_path / "ABCXYZ-1m-2025-06-01.csv", minutes(range(2)))
+    with pytest.raises(ConfigError, match="set BASE_ASSET and QUOTE_ASSET"):
+        open_market([path])
+    market = open_market([path], None, "ABC", "XYZ")
+    assert (market.symbol, market.base_asset, market.quote_asset) == ("ABCXYZ", "ABC", "XYZ")
+    other = saved(tmp_path / "ETHUSDT-1m-2025-06-01.csv", minutes(range(2)))
+    assert open_market([other], None, "ABC", "XYZ").quote_asset == "USDT"
+
+
+@pytest.mark.parametrize("symbol", ["币安人生USDT", "1INCHUSDT", "1000SATSUSDT"])
+def test_a_file_name_gives_any_symbol(tmp_path: Path, symbol: str) -> None:
+    path = saved(tmp_path / f"{symbol}-1m-2025-06-01.csv", minutes(range(2)))
+    assert open_market([path]).symbol == symbol
+    assert open_market([path], symbol).gaps == ()
+    (gap,) = open_market([path], "ETHUSDT").gaps
+    assert f"is {symbol} by its name" in gap
+
+
 def test_a_file_name_without_a_symbol_is_an_error(tmp_path: Path) -> None:
     path = saved(tmp_path / "market.csv", minutes(range(2)))
-    with pytest.raises(ConfigError, match=r"market.csv: no symbol in the file name; .* set SYMBOL"):
+    with pytest.raises(ConfigError, match=r"market.csv: no symbol in the file name; .* name it with --symbol"):
         open_market([path])
     assert open_market([path], symbol="ETHUSDT").base_asset == "ETH"
 

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final
 
 from trailingedge.core.errors import ExitCode
+from trailingedge.core.printable import printable
 from trailingedge.logging_config import setup
 
 _WIDEST_NAME: Final = 16  # "key permissions", with a space to spare
@@ -35,10 +36,15 @@ class CheckResult:
     remedy: str = ""
     code: ExitCode = ExitCode.OK
 
+    def __post_init__(self) -> None:
+        # Findings quote paths, the environment and what the exchange says.
+        for name in ("name", "text", "remedy"):
+            object.__setattr__(self, name, printable(" ".join(getattr(self, name).split())))
+
     def __str__(self) -> str:
         text = f"{self.text}; {self.remedy}" if self.remedy else self.text
         status = "skipped" if self.status is CheckStatus.SKIPPED else self.status.value
-        return f"{status:<8}  {self.name:<{_WIDEST_NAME}}  {' '.join(text.split())}"
+        return f"{status:<8}  {self.name:<{_WIDEST_NAME}}  {text}"
 
     def as_json(self) -> dict[str, str]:
         """The finding as `doctor --json` prints it."""

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.core.errors import ConfigError
+from trailingedge.core.market_names import is_market_name
+from trailingedge.core.printable import printable
 from trailingedge.model.market import ZERO, Kline, Side, floor_to_step, round_to_passive_tick
 from trailingedge.simulator.feeds.candle_path import CandlePath
 from trailingedge.simulator.feeds.csv_files import CsvFile
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema, QuoteRow, TradeRow
 from trailingedge.simulator.feeds.inspection import (
+    FileInspection,
     files_of_other_symbols,
     find_mismatches,
     grid_of_decimals,
@@ -49,8 +52,8 @@ def open_market(
 ) -> "RecordedMarket":
     """Open the market recorded in these files.
 
-    If no symbol is given, the file names decide (`ETHUSDT-1m-…`). If no assets are given, the
-    symbol decides. A given symbol overrides the file names, and the difference is listed in the
+    If no symbol is given, the file names decide (`ETHUSDT-1m-…`), and given assets count only if they make up that
+    symbol. If no assets are given, the symbol decides (`split_symbol`). A given symbol overrides the file names, and the difference is listed in the
     market's `gaps`. Tick size and step size follow from the number of decimals in prices and
     quantities. All klines are read and checked here; trades and quotes are checked at the beginning
     of each file only. Raises one ConfigError that lists everything wrong with the files, with line
@@ -62,9 +65,11 @@ def open_market(
     problems += find_mismatches(inspections)
     if problems:
         raise ConfigError(problems)
-    symbol = symbol or inspections[0].symbol
+    named = inspections[0].symbol
     if symbol is None:
-        raise inspections[0].file.error("no symbol in the file name; rename the file to ETHUSDT-1m-….csv or set SYMBOL")
+        symbol = _named_symbol(inspections[0])
+        if not _make_up(symbol, base_asset, quote_asset):  # they are set for another pair
+            base_asset = quote_asset = None
     base_asset, quote_asset = split_symbol(symbol, base_asset, quote_asset)
     return RecordedMarket(
         symbol,
@@ -79,6 +84,13 @@ def open_market(
     )
 
 
+def _named_symbol(inspection: FileInspection) -> str:
+    if inspection.symbol is None:
+        what = "no symbol in the file name; rename the file to ETHUSDT-1m-….csv, or name it with --symbol ETHUSDT"
+        raise inspection.file.error(what)
+    return inspection.symbol
+
+
 def _relabelled(paths: Sequence[str | Path], symbol: str) -> list[str]:
     return [
         f"the market of {symbol}: {path.name} is {other} by its name, whose prices are played as those of {symbol}"
@@ -87,20 +99,37 @@ def _relabelled(paths: Sequence[str | Path], symbol: str) -> list[str]:
 
 
 def split_symbol(symbol: str, base_asset: str | None = None, quote_asset: str | None = None) -> tuple[str, str]:
-    """Return base and quote asset of `symbol`.
+    """Return base and quote asset of `symbol`, which both stand in it.
 
-    An asset that is not given follows from the longest known quote asset at the end of `symbol`.
-    Raises ConfigError if the symbol ends in no known quote asset.
+    The assets given decide, and one of them determines the other. Without them, the symbol decides if it ends in a
+    known quote asset and can be read in one way only. Of several ways, one whose base asset is known as well is the
+    right one: ETHFDUSD is ETH and FDUSD, and not ETHFD and USD. Raises ConfigError where this settles nothing.
     """
+    if base_asset or quote_asset:
+        if not _make_up(symbol, base_asset, quote_asset):
+            given = {"BASE_ASSET": base_asset, "QUOTE_ASSET": quote_asset}
+            stated = " and ".join(f"{name} is {asset}" for name, asset in given.items() if asset)
+            raise ConfigError([f"{stated}: {symbol} is not made of that; correct it or leave it empty"])
+        base = base_asset or symbol.removesuffix(quote_asset or "")
+        return base, symbol.removeprefix(base)
+    readings = [(symbol.removesuffix(known), known) for known in QUOTE_ASSETS if symbol.endswith(known)]
+    readings = [reading for reading in readings if is_market_name(reading[0])]
+    sure = [reading for reading in readings if reading[0] in QUOTE_ASSETS]
+    if len(readings) == 1 or len(sure) == 1:
+        return (sure or readings)[0]
+    what = "are not known by its name"
+    if readings:
+        what = f"can be {', or '.join(f'{base} and {quote}' for base, quote in readings)}"
+    raise ConfigError([f"the assets of {symbol} {what}; set BASE_ASSET and QUOTE_ASSET"])
+
+
+def _make_up(symbol: str, base_asset: str | None, quote_asset: str | None) -> bool:
+    """Return whether `symbol` is the two assets one after the other; one that is None may be any."""
     if base_asset and quote_asset:
-        return base_asset, quote_asset
-    # The base asset alone determines the quote asset: it is the rest of the symbol.
-    if base_asset and symbol.startswith(base_asset) and symbol != base_asset:
-        return base_asset, symbol.removeprefix(base_asset)
-    for known in (quote_asset,) if quote_asset else QUOTE_ASSETS:
-        if symbol.endswith(known) and symbol != known:
-            return base_asset or symbol.removesuffix(known), known
-    raise ConfigError([f"the assets of {symbol} are not known by its name; set BASE_ASSET and QUOTE_ASSET"])
+        return symbol == base_asset + quote_asset
+    known = base_asset or quote_asset or ""
+    fits = symbol.startswith(known) if base_asset else symbol.endswith(known)
+    return fits and len(known) < len(symbol)
 
 
 class RecordedMarket:
@@ -131,7 +160,7 @@ class RecordedMarket:
         self.tick_size = tick_size
         self.step_size = step_size
         self.history: Sequence[Kline] = ()
-        self.gaps: Sequence[str] = tuple(gaps)
+        self.gaps: Sequence[str] = tuple(map(printable, gaps))
         self.schema = schema
         self.files = tuple(files)
 

@@ -32,9 +32,10 @@ _BATCH_ROWS: Final = 512  # klines read at a time
 _USUAL_PLACES: Final = 8  # decimals to which Binance pads every number
 _AT_THE_POINT: Final = itemgetter(slice(-_USUAL_PLACES - 1, -_USUAL_PLACES))
 
-_SYMBOL_IN_NAME: Final = re.compile(r"([A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*)-")
+# Letters and digits of any script, among them a letter.
+_SYMBOL_IN_NAME: Final = re.compile(r"([^\W_]*[^\W\d_][^\W_]*)-")
 # Names as Binance publishes them, such as ETHUSDT-1m-2025-06-01.zip. The start of any other name may be no symbol.
-_PUBLISHED: Final = re.compile(r"([A-Z0-9]+)-(?:[0-9]+[smhdw]o?|trades|aggTrades|bookTicker)-[0-9]{4}-[0-9]{2}")
+_PUBLISHED: Final = re.compile(r"([^\Wa-z_]+)-(?:[0-9]+[smhdw]o?|trades|aggTrades|bookTicker)-[0-9]{4}-[0-9]{2}")
 _UNITS: Final = ((DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "m"), (SECOND_MS, "s"))
 
 
