@@ -434,12 +434,12 @@ class Option:
 
     def _refuse_misplaced_secret(self, text: str) -> None:
         """Raise UnshownValueError for text that cannot be printed, or is a secret that does not belong here."""
+        if looks_like_private_key(text):
+            raise UnshownValueError(f"the value looks like the text of a private key, {_NOT_SHOWN}; {_KEY_PLACE}")
         if not text.isprintable():
             raise UnshownValueError(
                 "the value has a character that cannot be printed, such as a line break; type it again"
             )
-        if looks_like_private_key(text):
-            raise UnshownValueError(f"the value looks like the text of a private key, {_NOT_SHOWN}; {_KEY_PLACE}")
         if self.secret:
             if self.name != _TOKEN_NAME and _TOKEN.fullmatch(text):
                 raise UnshownValueError(
@@ -666,7 +666,8 @@ def _read_file(env_file: Path, needed: bool) -> tuple[dict[str, str], list[str],
     from dotenv.parser import parse_stream  # imported late: a service has its settings in the environment
 
     values: dict[str, str] = {}
-    problems, warnings = [], []
+    problems: list[str] = []
+    warnings: list[str] = []
     for line in parse_stream(io.StringIO(text)):
         if line.error:
             problems.append(f"{env_file}, line {line.original.line}: this is not NAME=VALUE; correct it or remove it")

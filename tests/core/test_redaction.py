@@ -55,10 +55,9 @@ def test_a_key_is_known_by_its_look(text: str) -> None:
     assert looks_secret(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["ab-" * 50_000, "apikey" * 30_000, 'apikey"' * 30_000, "://" * 50_000, "A1b" * 50_000]
-)
-def test_a_long_text_takes_little_time(text: str) -> None:
+@pytest.mark.parametrize("part", ["ab-", "apikey", 'apikey"', "://", "A1b", "MIA", "123456:"])
+def test_a_long_text_takes_little_time(part: str) -> None:
+    text = part * 20_000
     began_s = time.process_time()
     redact(text)
     looks_secret(text)

@@ -4,7 +4,7 @@ import argparse
 from typing import NoReturn
 
 from trailingedge.core.printable import printable
-from trailingedge.core.redaction import redact
+from trailingedge.core.redaction import redact_words
 
 
 class CommandLineParser(argparse.ArgumentParser):
@@ -12,4 +12,4 @@ class CommandLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print usage and message to stderr and exit with code 2."""
-        super().error(redact(printable(message)))
+        super().error(redact_words(printable(message)))

@@ -37,6 +37,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError
+from trailingedge.core.market_names import is_market_name
 from trailingedge.simulator.amount_arguments import parse_amount, parse_balances, parse_fraction
 from trailingedge.simulator.audit_log import AuditLog
 from trailingedge.simulator.exchange_spec import ExchangeSpec
@@ -65,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speed", type=_speed, default=1.0, metavar="N", help="market time per real time, at most (default 1)"
     )
-    parser.add_argument("--symbol", metavar="X", help=f"symbol (default {DEFAULT_SYMBOL}, or the market files' own)")
+    parser.add_argument(
+        "--symbol", type=_symbol, metavar="X", help=f"symbol (default {DEFAULT_SYMBOL}, or the market files' own)"
+    )
     parser.add_argument("--market", nargs="+", metavar="FILE", help="use recorded files instead of a generated market")
     parser.add_argument(
         "--balance",
@@ -282,6 +285,12 @@ def _write_private_key(private_key: Ed25519PrivateKey, path: Path) -> None:
             file.write(pem)
     except OSError as error:
         raise ConfigError([f"--private-key-out {path}: {error.strerror}"]) from error
+
+
+def _symbol(text: str) -> str:
+    if not is_market_name(text):
+        raise argparse.ArgumentTypeError("this is no symbol; write it like ETHFDUSD")
+    return text
 
 
 def _port(text: str) -> int:

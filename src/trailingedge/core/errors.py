@@ -9,16 +9,21 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from trailingedge.core.printable import printable
+from trailingedge.core.redaction import redact, redact_words
 
 
 class TrailingEdgeError(Exception):
     """The base of all errors that this package raises on purpose; any other exception is a mistake of ours.
 
-    Its text is one printable line, because it quotes what files, settings and other hosts say.
+    Its text is one printable line without secrets, because it quotes files, settings and what other hosts say.
     """
 
     def __init__(self, *texts: str) -> None:
-        super().__init__(*map(printable, texts))
+        super().__init__(*map(_safe, texts))
+
+
+def _safe(text: str) -> str:
+    return redact(printable(text))
 
 
 class ConfigError(TrailingEdgeError):
@@ -26,11 +31,17 @@ class ConfigError(TrailingEdgeError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
-        self.problems = tuple(map(printable, problems))
+        self.problems = tuple(map(_safe, problems))
 
 
 class UsageError(ConfigError):
-    """The command line is wrong, no matter which settings and files exist."""
+    """The command line is wrong, no matter which settings and files exist.
+
+    A word of it that looks like a secret is not shown.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__([redact_words(problem) for problem in problems])
 
 
 class LogonRefused(TrailingEdgeError):
@@ -71,7 +82,7 @@ class RequestRefused(TrailingEdgeError):
     def __init__(self, code: int, text: str, retry_at_ms: int | None = None, refused_at_ms: int | None = None) -> None:
         super().__init__(f"{code} {text}")
         self.code = code
-        self.text = printable(text)
+        self.text = _safe(text)
         self.retry_at_ms = retry_at_ms
         self.refused_at_ms = refused_at_ms
 

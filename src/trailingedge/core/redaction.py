@@ -49,23 +49,30 @@ _BOT_TOKEN: Final = r"(?<!\d)\d{6,}(?::|%(?:25)*3A|\\+u003a)[\w-]{30,}"
 # A colon before thirty such characters. It begins with a literal, so that the search takes a quarter of the time.
 _TOKEN_HINT: Final = r":[\w-]{30}"
 # User and password in an address, such as that of a proxy.
-_PASSWORD: Final = r"(?<=://)[^\s/?#@\"']*:[^\s/?#@\"']+(?=@)"
+# A path keeps only one of the two slashes.
+_PASSWORD: Final = r"(?<=:/)/?[^\s/?#@\"']*:[^\s/?#@\"']+(?=@)"
 
 # What looks like a key without any name beside it: a long run of capitals, small letters and digits, such as an API
 # key of Binance (64 of them). A hash in hexadecimal digits has no capitals, a client order id has 36 characters.
 _MIXED: Final = r"(?=[A-Za-z]*[0-9])(?=[A-Z0-9]*[a-z])(?=[a-z0-9]*[A-Z])"
 _KEY: Final = rf"(?<![A-Za-z0-9]){_MIXED}[A-Za-z0-9]{{40,}}"
-_KEY_HINT: Final = r"[A-Za-z0-9]{20}[A-Za-z0-9]{20}"
+# The same in base64, where a few other signs lie between the letters and digits. In a path the runs between them are
+# shorter, or are words.
+_BASE64: Final = (
+    rf"(?<![A-Za-z0-9+/_-])(?=[A-Za-z0-9+/_-]*?(?<![A-Za-z0-9]){_MIXED}[A-Za-z0-9]{{12}})[A-Za-z0-9+/_-]{{40,}}={{0,2}}"
+)
+_KEY_HINT: Final = r"[A-Za-z0-9+/_-]{20}[A-Za-z0-9+/_-]{20}"
 # The body of a private key in PKCS#8, PKCS#1 or SEC 1, without its BEGIN line: DER in base64 begins so.
-_KEY_BODY: Final = r"(?<![A-Za-z0-9+/])(?:MC4CAQ|MFECAQ|MH[a-z]CAQ|MI[A-Z][A-Za-z0-9+/]{2}[A-Z]IBA|MIG[A-Za-z0-9]AgEA)[A-Za-z0-9+/=_-]*"
+_DER: Final = r"(?:MC4CAQ|MFECAQ|MH[a-z]CAQ|MI[A-Z][A-Za-z0-9+/]{2}[A-Z]IBA|MIG[A-Za-z0-9]AgEA)"
+_KEY_BODY: Final = rf"(?<![A-Za-z0-9+/]){_DER}[A-Za-z0-9+/=_-]*"
 _PEM_LINE: Final = r"-----\s*(?:BEGIN|END)|(?:BEGIN|END) [A-Z ]*PRIVATE KEY"
-# In a setting less is suspect: a part of PEM text or of a token, a shorter run, hexadecimal digits that are no folder of
-# a path, and base64 alone.
+# In a setting less is suspect: a part of PEM text or of a token, a shorter run, hexadecimal digits that are no folder
+# of a path, and base64 with its padding.
 _SUSPECT: Final = (
-    rf"{_PEM_LINE}|(?<!\d)\d{(6,)}(?::|%(?:25)*3[Aa])[\w-]{(10,)}"
+    rf"{_PEM_LINE}|(?<!\d)\d{{6,}}(?::|%(?:25)*3[Aa])[\w-]{{10,}}"
     rf"|(?<![A-Za-z0-9]){_MIXED}[A-Za-z0-9]{{24,}}"
     r"|(?<![A-Za-z0-9/])(?=[0-9]*[A-Fa-f])[0-9A-Fa-f]{32,256}(?![A-Za-z0-9/])"
-    rf"|\A(?=[A-Za-z0-9+/_-]{{40,}}={{0,2}}\Z)(?:.*[+/_-])?{_MIXED}[A-Za-z0-9]{{16,}}"
+    r"|\A[A-Za-z0-9+/_-]{40,}={1,2}\Z"
 )
 
 _LONG: Final = 65_536  # characters; longer texts are redacted in steps
@@ -78,7 +85,7 @@ _PATTERNS_IN_BYTES: Final = tuple(
 )
 _TOKEN_IN_BYTES: Final = re.compile(_BOT_TOKEN.encode(), re.IGNORECASE)
 _HINT_IN_BYTES: Final = re.compile(_TOKEN_HINT.encode())
-_KEYS: Final = (re.compile(_KEY), re.compile(_KEY_BODY), re.compile(_PASSWORD))
+_KEYS: Final = tuple(map(re.compile, (_KEY, _BASE64, _KEY_BODY, _PASSWORD)))
 _MAY_BE_KEY: Final = re.compile(_KEY_HINT)
 _LOOKS: Final = (*_KEYS, _TOKEN, re.compile(_SUSPECT))
 _KEY_TEXT: Final = tuple(map(re.compile, (_KEY_BODY, _PEM_LINE)))
@@ -135,7 +142,7 @@ def redact(text: str, mark: str = REDACTED) -> str:
         text = _replace(parameter, rf"\1{mark}", text)
     if _HINT.search(text) or "%3a" in lowered or "%253a" in lowered or "u003a" in lowered:
         text = _TOKEN.sub(mark, text)
-    if "://" in text or "MC4" in text or "MI" in text or _MAY_BE_KEY.search(text):
+    if ":/" in text or "MC4" in text or "MI" in text or _MAY_BE_KEY.search(text):
         for pattern in _KEYS:
             text = _replace(pattern, mark, text)
     return text
@@ -165,6 +172,11 @@ def looks_secret(text: str) -> bool:
     person is asked to write it in another way.
     """
     return any(pattern.search(text) for pattern in _LOOKS)
+
+
+def redact_words(text: str) -> str:
+    """Return `text` without the words that look secret by the strict rule of `looks_secret`."""
+    return " ".join(REDACTED if looks_secret(word) else word for word in redact(text).split(" "))
 
 
 def looks_like_private_key(text: str) -> bool:

@@ -42,7 +42,7 @@ from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.api_client import RequestSender
 from trailingedge.websocket.error_codes import REPLACE_FAILED, REPLACE_PARTIALLY_FAILED, classify_error
 from trailingedge.websocket.event_parser import Reply
-from trailingedge.websocket.json_fields import Fields, fields, integer, text, text_or
+from trailingedge.websocket.json_fields import Fields, fields, integer, message_or, text
 from trailingedge.websocket.prepared_request import PreparedRequest, SentRequest
 from trailingedge.websocket.request_tracker import NoResponse, NotSent, RequestOutcome
 from trailingedge.websocket.result_parser import read_order, read_orders
@@ -197,7 +197,7 @@ def _read_half(halves: Fields, result_name: str, response_name: str) -> OrderOut
             return Accepted(read_order(response))
         if result == "FAILURE":
             return classify_error(
-                Reply(_HALF_FAILED, code=integer(response, "code"), text=text_or(response, "msg", ""))
+                Reply(_HALF_FAILED, code=integer(response, "code"), text=message_or(response, "msg", ""))
             )
     except ProtocolViolation as violation:
         return Unanswered(f"unreadable half: {violation}")

@@ -52,12 +52,12 @@ def open_market(
 ) -> "RecordedMarket":
     """Open the market recorded in these files.
 
-    If no symbol is given, the file names decide (`ETHUSDT-1m-…`), and given assets count only if they make up that
-    symbol. If no assets are given, the symbol decides (`split_symbol`). A given symbol overrides the file names, and the difference is listed in the
-    market's `gaps`. Tick size and step size follow from the number of decimals in prices and
-    quantities. All klines are read and checked here; trades and quotes are checked at the beginning
-    of each file only. Raises one ConfigError that lists everything wrong with the files, with line
-    and remedy.
+    If no symbol is given, the file names decide (`ETHUSDT-1m-…`), and given assets count only if
+    they make up that symbol. If no assets are given, the symbol decides (see `split_symbol`). A
+    given symbol overrides the file names, and the difference is listed in the market's `gaps`. Tick
+    size and step size follow from the number of decimals in prices and quantities. All klines are
+    read and checked here; trades and quotes are checked at the beginning of each file only. Raises
+    one ConfigError that lists everything wrong with the files, with line and remedy.
     """
     inspections, problems = inspect_files(Path(path) for path in paths)
     if not inspections and not problems:
@@ -65,7 +65,6 @@ def open_market(
     problems += find_mismatches(inspections)
     if problems:
         raise ConfigError(problems)
-    named = inspections[0].symbol
     if symbol is None:
         symbol = _named_symbol(inspections[0])
         if not _make_up(symbol, base_asset, quote_asset):  # they are set for another pair
