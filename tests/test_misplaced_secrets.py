@@ -154,8 +154,7 @@ def test_a_secret_in_place_of_a_name_is_not_shown(
         ["--speed", secret],
         ["replay", "x.csv", "--fee", secret],
     ):
-        words = [word.replace("SECRET", secret) for word in words]
-        code, shown = said_by(words, capsys)
+        code, shown = said_by([word.replace("SECRET", secret) for word in words], capsys)
         assert code in (ExitCode.USAGE, ExitCode.CONFIG), words
         assert_nothing_of(secret, shown)
     assert not list(tmp_path.iterdir())
