@@ -423,14 +423,32 @@ class Option:
             return text
         if self.kind is Path:
             return _path(text)
-        number = _number(text)
+        number = self._number(text)
         if self.kind is Decimal:
             return number
         if self.kind is float:
-            return _finite(float(number))
+            if not math.isfinite(float(number)):
+                raise ValueError(f"this is too large; write a plain number, such as {self.example}")
+            return float(number)
         if number != number.to_integral_value():
-            raise ValueError(f"this is not a whole number; write one, such as {self.shown(self.default)}")
+            raise ValueError(f"this is not a whole number; write one, such as {self.example}")
         return int(number)
+
+    @property
+    def example(self) -> str:
+        """A valid value of a setting that is a number, for an error message."""
+        return "0.01" if self.default is None else self.shown(self.default)
+
+    def _number(self, text: str) -> Decimal:
+        if _NUMBER.fullmatch(text):
+            return Decimal(text)
+        if text.endswith("%") and self.limit in (FRACTION, INNER_FRACTION):
+            example = Decimal(self.example) or Decimal("0.01")
+            percent = f"{(example * 100).normalize():f}"
+            raise ValueError(f"this is a percentage; write a fraction, such as {example} for {percent} percent")
+        if "," in text:
+            raise ValueError(f"this has a comma; write a plain number with a point, such as {self.example}")
+        raise ValueError(f"this is not a number; write a plain one, such as {self.example}")
 
     def _refuse_misplaced_secret(self, text: str) -> None:
         """Raise UnshownValueError for text that cannot be printed, or is a secret that does not belong here."""
@@ -482,21 +500,11 @@ def _quoted(text: str) -> str:
     return repr(text) if len(text) <= _LONGEST_QUOTED else f"a text of {len(text)} characters"
 
 
-def _unknown_setting(name: str) -> str:
+def unknown_setting(name: str) -> str:
     """Return "unknown setting NAME"; without the name if it may be a part of a secret."""
     if did_you_mean(name) or (_SETTING_NAME.fullmatch(name) and not looks_secret(name)):
         return f"unknown setting {name}"
     return "unknown setting, whose name is not shown because it may be a part of a secret"
-
-
-def _number(text: str) -> Decimal:
-    if _NUMBER.fullmatch(text):
-        return Decimal(text)
-    if text.endswith("%"):
-        raise ValueError("this is a percentage; write a fraction, such as 0.01 for one percent")
-    if "," in text:
-        raise ValueError("this has a comma; write a plain number with a point, such as 0.01")
-    raise ValueError("this is not a number; write a plain one, such as 0.01")
 
 
 def _path(text: str) -> Path:
@@ -504,12 +512,6 @@ def _path(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError as unknown:
         raise ValueError("this begins with ~ and the name of an unknown user; write the whole path") from unknown
-
-
-def _finite(number: float) -> float:
-    if not math.isfinite(number):
-        raise ValueError("this is too large; write a plain number, such as 0.01")
-    return number
 
 
 def _options() -> Iterator[Option]:
@@ -564,7 +566,7 @@ def read_settings(
     Never raises.
     """
     filed, problems, warnings = _read_file(env_file, file_needed)
-    problems += [f"{_unknown_setting(name)}{did_you_mean(name)}" for name in command_line if name not in OPTIONS]
+    problems += [f"{unknown_setting(name)}{did_you_mean(name)}" for name in command_line if name not in OPTIONS]
     places = (("command line", command_line), ("environment", environ), (str(env_file), filed))
     values: dict[str, object] = {}
     sources = dict.fromkeys(OPTIONS, "default")
@@ -686,7 +688,7 @@ def _report_unknown(env_file: Path, line: int, name: str, problems: list[str], w
         where = f"{env_file}, line {line}"
         problems.append(f"{where}: the name looks like a key or a token, {_NOT_SHOWN}; remove the line. {_PLACES}")
     else:
-        warnings.append(f"{env_file}, line {line}: {_unknown_setting(name)}, ignored{did_you_mean(name)}")
+        warnings.append(f"{env_file}, line {line}: {unknown_setting(name)}, ignored{did_you_mean(name)}")
 
 
 def did_you_mean(name: str) -> str:

@@ -471,9 +471,11 @@ def _kept_gain(settings: Settings, fee: Decimal) -> list[str]:
         factor = settings.min_factor + (settings.start_factor - settings.min_factor) * math.exp(-gain / scale)
         kept = gain * (1 - factor)
         if kept < needed:
+            # With the smallest gain allowed, no factor keeps enough.
+            lower = ", or lower START_FACTOR" if gain * (1 - settings.min_factor) >= needed else ""
             problem.append(
                 f"MIN_GAIN_TRIGGER_FRAC_{asset} is {trigger}: the smallest take-profit keeps {kept:.6f}, below "
-                f"2·FEE + BUFFER = {needed:.6f}; raise it, or lower START_FACTOR"
+                f"2·FEE + BUFFER = {needed:.6f}; raise it{lower}"
             )
     return problem
 

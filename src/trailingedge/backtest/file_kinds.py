@@ -5,6 +5,7 @@ command; errors inside a file of the right kind are reported by its reader.
 """
 
 import os
+import shlex
 import zlib
 from collections.abc import Iterable
 from enum import Enum
@@ -76,13 +77,21 @@ def require_market_files(paths: Iterable[Path]) -> None:
     for path in paths:
         match detect_kind(path):
             case FileKind.REPORT:
-                errors.append(f"{path}: a saved report, not a market file; print it with trailing-edge report {path}")
+                errors.append(
+                    f"{path}: a saved report, not a market file; print it with trailing-edge report {_word(path)}"
+                )
             case FileKind.SESSION:
-                errors.append(f"{path}: a recorded session, not a market file; use trailing-edge replay {path}")
+                errors.append(f"{path}: a recorded session, not a market file; use trailing-edge replay {_word(path)}")
             case FileKind.OTHER if _first_bytes(path).startswith(_GZIP):
                 errors.append(f"{path}: {FileKind.OTHER.value}; unpack it if it contains klines or trades")
     if errors:
         raise ConfigError(errors)
+
+
+def _word(path: Path) -> str:
+    """Return a path as a word of a shell command."""
+    name = str(path)
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)
 
 
 def report_source_kind(path: Path) -> FileKind:
@@ -92,7 +101,7 @@ def report_source_kind(path: Path) -> FileKind:
     """
     kind = detect_kind(path)
     if kind is FileKind.MARKET and os.path.exists(path):
-        raise ConfigError([f"{path}: a market file, without trades of ours; use trailing-edge replay {path}"])
+        raise ConfigError([f"{path}: a market file, without trades of ours; use trailing-edge replay {_word(path)}"])
     if kind is FileKind.FOLDER:
         raise ConfigError([f"{path}: a folder; name a recorded session (*{SESSION_SUFFIX}) or a saved report in it"])
     if kind is FileKind.OTHER and os.path.exists(path):

@@ -9,6 +9,7 @@ from typing import Final
 
 from trailingedge.backtest.backtest_exchange import symbol_rules_of
 from trailingedge.backtest.file_kinds import require_market_files
+from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError
 from trailingedge.live import factory
 from trailingedge.live.node_params import BacktestParams, PairParams
@@ -58,7 +59,11 @@ def data_warnings(market: RecordedMarket, kline_interval: str) -> list[str]:
         return []
     name, ours = interval_name(market.interval_ms), kline_interval
     warning = f"{name} klines do not contain {ours} candles: the prices within them are made up, and so is the result"
-    return [f"{warning}; set KLINE_INTERVAL={name}, or give finer files"]
+    # Candles that consist of whole klines of the files.
+    choices = OPTIONS["KLINE_INTERVAL"].choices
+    fitting = (choice for choice in choices if INTERVALS[choice] % market.interval_ms == 0)
+    longer = next(fitting, None)
+    return [f"{warning}; {f'set KLINE_INTERVAL={longer}, or ' if longer else ''}give finer files"]
 
 
 def build_inputs(

@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
     """Make the pair. Raises ConfigError if a file exists or cannot be written, or a setting is unknown."""
     # A credential of systemd is a read-only copy of an existing key: a new one goes where the settings say.
     reading = setting_flags.load_settings(arguments, {**environ, CREDENTIALS_FOLDER: ""})
-    if setting_flags.has_unknown_setting(arguments):
+    # Without the path that was meant, the key would be written to another place.
+    if setting_flags.has_unknown_setting(arguments) or _SETTING in reading.unread:
         raise ConfigError(reading.problems)
     set_path = reading.settings.binance_ed25519_priv_path
     private_path: Path = arguments.out or set_path

@@ -9,7 +9,14 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-from trailingedge.config import OPTIONS, Option, changed_settings, did_you_mean, settings_from_values
+from trailingedge.config import (
+    OPTIONS,
+    Option,
+    changed_settings,
+    did_you_mean,
+    settings_from_values,
+    unknown_setting,
+)
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, UsageError
 
@@ -136,7 +143,7 @@ def _check(axes: Sequence[Axis], draws: int | None) -> None:
         option = OPTIONS.get(each.name)
         if option is None:
             errors.append(
-                f"--vary {each.name}: unknown setting (trailing-edge check --explain lists all)"
+                f"--vary: {unknown_setting(each.name)} (trailing-edge check --explain lists all)"
                 f"{did_you_mean(each.name)}"
             )
         elif option.secret or option.name in _FIXED:
