@@ -27,8 +27,8 @@ from trailingedge.config import (
     read_settings,
 )
 from trailingedge.core.errors import ConfigError
-from trailingedge.core.market_names import is_market_name
 from trailingedge.core.proxy_environment import HTTPX, WEBSOCKETS, ProxyClient, find_proxy, is_loopback
+from trailingedge.model.market_names import is_market_name
 from trailingedge.model.pricing_mode import Pricing
 
 if TYPE_CHECKING:

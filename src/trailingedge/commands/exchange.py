@@ -37,7 +37,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError
-from trailingedge.core.market_names import is_market_name
+from trailingedge.model.market_names import is_market_name
 from trailingedge.simulator.amount_arguments import parse_amount, parse_balances, parse_fraction
 from trailingedge.simulator.audit_log import AuditLog
 from trailingedge.simulator.exchange_spec import ExchangeSpec

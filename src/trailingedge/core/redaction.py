@@ -10,7 +10,6 @@ setting that holds no secret must not have such a value.
 import re
 from collections.abc import Iterable
 from typing import AnyStr, Final
-from urllib.parse import quote
 
 from trailingedge.core.printable import printable
 
@@ -185,6 +184,8 @@ def looks_like_private_key(text: str) -> bool:
 
 
 def _percent_encoded(secret: str) -> str:
+    from urllib.parse import quote  # imported late: a command without a secret does not need it
+
     return quote(secret, safe="", errors="surrogateescape")
 
 

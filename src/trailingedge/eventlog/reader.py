@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from trailingedge.core.errors import ConfigError
+from trailingedge.core.printable import LONGEST_MESSAGE, printable
 from trailingedge.eventlog.format import FORMAT, RECORD_VERSION
 from trailingedge.eventlog.retention import list_parts
 
@@ -180,16 +181,18 @@ def _parse_header(path: Path, line: bytes, incomplete_reason: str | None) -> Rec
     except (ValueError, LookupError, TypeError) as error:
         raise ConfigError([f"{path}: not a recorded session; {remedy}"]) from error
     if kind == "part":
-        raise ConfigError([f"{path}: part {head} of a session; {remedy}, which has no part in its name"])
+        part = printable(str(head), LONGEST_MESSAGE)
+        raise ConfigError([f"{path}: part {part} of a session; {remedy}, which has no part in its name"])
     if kind != "session" or not isinstance(head, dict) or head.get("format") != FORMAT:
         raise ConfigError([f"{path}: not a recorded session; {remedy}"])
     if head.get("version") != RECORD_VERSION:
-        raise ConfigError([f"{path}: record format {head.get('version')}; this program reads format {RECORD_VERSION}"])
+        theirs = printable(str(head.get("version")), LONGEST_MESSAGE)
+        raise ConfigError([f"{path}: record format {theirs}; this program reads format {RECORD_VERSION}"])
     try:
         return RecordHeader(
-            program=head["program"],
-            python=head["python"],
-            settings=head["settings"],
+            program=printable(str(head["program"]), LONGEST_MESSAGE),
+            python=printable(str(head["python"]), LONGEST_MESSAGE),
+            settings={str(name): str(value) for name, value in dict(head["settings"]).items()},
             fingerprint=head["fingerprint"],
             endpoints=(head["endpoints"][0], head["endpoints"][1]),
             seed=head["seed"],
@@ -198,5 +201,5 @@ def _parse_header(path: Path, line: bytes, incomplete_reason: str | None) -> Rec
             checks_key=head["checks_key"],
             saves_frames=head["saves_frames"],
         )
-    except (LookupError, TypeError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise ConfigError([f"{path}: the first line is incomplete ({error})"]) from error

@@ -17,10 +17,10 @@ from typing import Any, Final
 from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError
-from trailingedge.core.market_names import is_market_name
 from trailingedge.core.printable import LONGEST_MESSAGE, printable
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side, format_plain
+from trailingedge.model.market_names import is_market_name
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 
 FORMAT: Final = "trailing-edge story"

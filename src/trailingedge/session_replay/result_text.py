@@ -9,6 +9,7 @@ from itertools import islice
 from textwrap import fill
 from typing import Final
 
+from trailingedge.core.printable import printable, printable_lines
 from trailingedge.notifications.event_messages import counted, figure
 from trailingedge.session_replay.explain_divergence import Divergence
 from trailingedge.session_replay.formatting import describe_line, field_differences
@@ -136,7 +137,7 @@ def _paragraph_at(replayed: ReplayResult, at_ns: int, text: str) -> str:
 
 
 def _wrap(text: str, head: str, indent: str) -> str:
-    one_line = " ".join(text.split())
+    one_line = printable(" ".join(text.split()))
     shown = one_line if len(one_line) <= _MAX_TEXT else f"{one_line[: _MAX_TEXT - 1]}…"
     return fill(
         shown, _WIDTH, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
@@ -200,10 +201,17 @@ def _difference_json(replayed: ReplayResult, difference: Difference) -> dict[str
         "after_s": difference.at_ns / 1e9,
         "bid": None if divergence.top is None else str(divergence.top.bid),
         "ask": None if divergence.top is None else str(divergence.top.ask),
-        "recorded": None if difference.recorded is None else difference.recorded.decode(errors="replace"),
-        "now": None if difference.replayed is None else difference.replayed.decode(errors="replace"),
-        "before": [line.decode(errors="replace") for line in difference.preceding],
-        "recorded_in_words": list(divergence.recorded),
-        "now_in_words": list(divergence.replayed),
-        "sequel": [{"at": _iso_at(replayed, at_ns), "alert": text} for at_ns, text in divergence.later_alerts],
+        "recorded": None if difference.recorded is None else _line_text(difference.recorded),
+        "now": None if difference.replayed is None else _line_text(difference.replayed),
+        "before": list(map(_line_text, difference.preceding)),
+        "recorded_in_words": list(map(printable, divergence.recorded)),
+        "now_in_words": list(map(printable, divergence.replayed)),
+        "sequel": [
+            {"at": _iso_at(replayed, at_ns), "alert": printable_lines(text)} for at_ns, text in divergence.later_alerts
+        ],
     }
+
+
+def _line_text(line: bytes) -> str:
+    """Return a line of a record as text. Anybody may have written the record."""
+    return printable(line.decode(errors="replace"))

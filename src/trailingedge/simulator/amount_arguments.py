@@ -3,7 +3,7 @@
 import argparse
 from decimal import Decimal, InvalidOperation
 
-from trailingedge.core.market_names import is_market_name
+from trailingedge.model.market_names import is_market_name
 
 
 def parse_balances(text: str) -> dict[str, Decimal]:

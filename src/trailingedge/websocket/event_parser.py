@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.core.market_names import is_market_name
 from trailingedge.model.account_position import AccountPosition as AccountPosition
 from trailingedge.model.market import (
     ZERO,
@@ -26,6 +25,7 @@ from trailingedge.model.market import (
     RateLimit,
     Side,
 )
+from trailingedge.model.market_names import is_market_name
 from trailingedge.websocket.json_fields import (
     Fields,
     amount,

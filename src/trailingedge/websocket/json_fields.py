@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.core.market_names import is_market_name
 from trailingedge.core.printable import LONGEST_MESSAGE, printable
+from trailingedge.model.market_names import is_market_name
 
 # Amounts of the exchange have at most 20 digits on either side of the point. Neither exponents nor NaN pass.
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.core.market_names import is_market_name
 from trailingedge.core.printable import printable
 from trailingedge.model.market import ZERO, Kline, Side, floor_to_step, round_to_passive_tick
+from trailingedge.model.market_names import is_market_name
 from trailingedge.simulator.feeds.candle_path import CandlePath
 from trailingedge.simulator.feeds.csv_files import CsvFile
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema, QuoteRow, TradeRow
