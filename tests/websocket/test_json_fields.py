@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.websocket.json_fields import amount, decode, integer
+from trailingedge.websocket.json_fields import amount, decode, id_number, id_or_none, integer, time_ms
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,25 @@ def test_other_values_are_no_amount(value: object) -> None:
 def test_other_values_are_no_integer(value: object) -> None:
     with pytest.raises(ProtocolViolation, match="i: expected"):
         integer({"i": value}, "i")
+
+
+@pytest.mark.parametrize("value", [-2, -(1 << 62), True, "7", 7.0, None, 1 << 63])
+def test_other_values_are_no_id(value: object) -> None:
+    for read in (id_number, id_or_none):
+        with pytest.raises(ProtocolViolation, match="i: expected an id"):
+            read({"i": value}, "i")
+
+
+def test_minus_one_is_an_id_only_where_there_may_be_none() -> None:
+    assert id_or_none({"i": -1}, "i") == -1
+    with pytest.raises(ProtocolViolation, match="i: expected an id, got -1"):
+        id_number({"i": -1}, "i")
+
+
+@pytest.mark.parametrize("value", [-2, 4_102_444_800_000, 1 << 62, "1700000000000", 1.7e12, None, True])
+def test_other_values_are_no_time(value: object) -> None:
+    with pytest.raises(ProtocolViolation, match="T: expected a time in milliseconds"):
+        time_ms({"T": value}, "T")
 
 
 def test_a_fraction_never_passes_through_a_float() -> None:

@@ -9,6 +9,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import Enum
 from typing import Final
 
+from trailingedge.core.time_units import DAY_MS
+
 ZERO: Final = Decimal(0)
 SIZE_FILTERS: Final = ("LOT_SIZE", "NOTIONAL")  # the filters that a remainder too small to trade fails
 
@@ -113,6 +115,9 @@ class BookTop:
         return self.bid if side is Side.BUY else self.ask
 
 
+LONGEST_KLINE_MS: Final = 31 * DAY_MS  # the exchange's longest interval is a month
+
+
 @dataclass(frozen=True, slots=True)
 class Kline:
     """Open, high, low, close and volume of one interval. Raises ValueError when they contradict each other."""
@@ -129,7 +134,7 @@ class Kline:
     def __post_init__(self) -> None:
         if not (ZERO < self.low <= min(self.open, self.close) <= max(self.open, self.close) <= self.high):
             raise ValueError(f"not a kline: o {self.open} h {self.high} l {self.low} c {self.close}")
-        if not self.open_ms <= self.close_ms:
+        if not self.open_ms <= self.close_ms < self.open_ms + LONGEST_KLINE_MS:
             raise ValueError(f"not a kline: opens {self.open_ms}, closes {self.close_ms}")
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from trailingedge.core.errors import ProtocolViolation
 from trailingedge.model.order_outcomes import Rejected, RejectReason, Unanswered
 from trailingedge.websocket.event_parser import Reply
-from trailingedge.websocket.json_fields import fields, integer
+from trailingedge.websocket.json_fields import fields, time_ms
 
 TIMESTAMP_OUTSIDE_WINDOW: Final = -1021  # not executed: measure the clock and send again
 ALREADY_SUBSCRIBED: Final = -2035
@@ -152,6 +152,6 @@ def _reject_reason(reply: Reply) -> RejectReason:
 
 def _time_ms(data: object, name: str) -> int | None:
     try:
-        return integer(fields(data), name)
+        return time_ms(fields(data), name)
     except ProtocolViolation:
         return None  # the field is optional, and without it `wait_s` is 0: the retry policy decides

@@ -34,12 +34,13 @@ from trailingedge.websocket.json_fields import (
     decode,
     fields,
     flag,
+    id_or_none,
     integer,
-    integer_or,
     items,
     message_or,
     text,
     text_or,
+    time_ms,
 )
 
 _INTERVALS_S: Final = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
@@ -180,7 +181,7 @@ def read_stream_frame(frame: str | bytes) -> StreamMessage:
     if kind == "kline":
         return _read_kline(message)
     if kind == "serverShutdown":
-        return ServerShutdown(integer(message, "E"))
+        return ServerShutdown(time_ms(message, "E"))
     if isinstance(kind, str):
         return Unrecognized(text(message, "e"))
     if "b" in message and "a" in message:  # a bookTicker is the only stream without an event type `e`
@@ -273,7 +274,7 @@ def _read_report(event: Fields) -> ExecutionReport:
         side=read_side(event, "S"),
         order_type=text(event, "o"),
         client_order_id=_order_client_id(event, execution_type),
-        order_id=integer(event, "i"),
+        order_id=id_or_none(event, "i"),
         execution_type=execution_type,
         status=read_order_status(event, "X"),
         # A pegged order has "0.00000000" in `p`, and the price at which it rests in `gp`.
@@ -281,10 +282,10 @@ def _read_report(event: Fields) -> ExecutionReport:
         quantity=amount(event, "q"),
         filled_quantity=amount(event, "z"),
         filled_quote=amount(event, "Z"),
-        time_ms=integer(event, "T"),
-        event_ms=integer(event, "E"),
+        time_ms=time_ms(event, "T"),
+        event_ms=time_ms(event, "E"),
         execution_id=integer(event, "I"),
-        trade_id=integer_or(event, "t", -1),
+        trade_id=id_or_none(event, "t") if "t" in event else -1,
         last_price=amount_or(event, "L", ZERO),
         last_quantity=amount_or(event, "l", ZERO),
         last_quote=amount_or(event, "Y", ZERO),
@@ -305,7 +306,7 @@ def _order_client_id(event: Fields, execution_type: ExecutionType) -> str:
 def _read_position(event: Fields) -> AccountPosition:
     balances = read_balances(event.get("B"), "B", ("a", "f", "l"))
     # `u` is the time of the last account update and may be older than the event that carries it.
-    return AccountPosition(balances, max(integer(event, "u"), integer(event, "E")))
+    return AccountPosition(balances, max(time_ms(event, "u"), time_ms(event, "E")))
 
 
 def read_balances(raw: object, what: str, names: tuple[str, str, str]) -> tuple[Balance, ...]:
@@ -323,19 +324,19 @@ def read_balances(raw: object, what: str, names: tuple[str, str, str]) -> tuple[
 
 
 def _read_balance_update(event: Fields) -> BalanceUpdate:
-    return BalanceUpdate(asset(event, "a"), amount(event, "d"), integer(event, "E"))
+    return BalanceUpdate(asset(event, "a"), amount(event, "d"), time_ms(event, "E"))
 
 
 def _read_external_lock(event: Fields) -> ExternalLockUpdate:
-    return ExternalLockUpdate(asset(event, "a"), amount(event, "d"), integer(event, "E"))
+    return ExternalLockUpdate(asset(event, "a"), amount(event, "d"), time_ms(event, "E"))
 
 
 def _read_terminated(event: Fields) -> StreamTerminated:
-    return StreamTerminated(integer(event, "E"))
+    return StreamTerminated(time_ms(event, "E"))
 
 
 def _read_shutdown(event: Fields) -> ServerShutdown:
-    return ServerShutdown(integer(event, "E"))
+    return ServerShutdown(time_ms(event, "E"))
 
 
 _EVENTS: Final[Mapping[str, Callable[[dict[str, Any]], AccountEvent]]] = {
@@ -362,8 +363,8 @@ def _read_kline(message: Fields) -> KlineUpdate:
     k = fields(message.get("k"), "k")
     try:
         kline = Kline(
-            open_ms=integer(k, "t"),
-            close_ms=integer(k, "T"),
+            open_ms=time_ms(k, "t"),
+            close_ms=time_ms(k, "T"),
             open=amount(k, "o"),
             high=amount(k, "h"),
             low=amount(k, "l"),
@@ -373,7 +374,7 @@ def _read_kline(message: Fields) -> KlineUpdate:
         )
     except ValueError as error:
         raise ProtocolViolation(str(error)) from error
-    return KlineUpdate(asset(message, "s"), text(k, "i"), kline, integer(message, "E"))
+    return KlineUpdate(asset(message, "s"), text(k, "i"), kline, time_ms(message, "E"))
 
 
 def _read_control(message: Fields) -> ControlReply:

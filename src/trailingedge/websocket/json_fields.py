@@ -1,17 +1,16 @@
 """JSON field readers: each returns a value of the type in its name, or raises ProtocolViolation."""
 
 import json
-import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
+from trailingedge.core import number_text
 from trailingedge.core.errors import ProtocolViolation
+from trailingedge.core.number_text import shown as _shown
 from trailingedge.core.printable import LONGEST_MESSAGE, printable
 from trailingedge.model.market_names import is_market_name
 
-# Amounts of the exchange have at most 20 digits on either side of the point. Neither exponents nor NaN pass.
-_AMOUNT: Final = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)
-_INT64: Final = 1 << 63
 _LONGEST_TEXT: Final = 200  # characters; the words and ids of the exchange have at most 50
 
 Fields = dict[str, Any]
@@ -77,6 +76,28 @@ def integer(raw: Fields, name: str) -> int:
     return as_integer(raw.get(name), name)
 
 
+def id_number(raw: Fields, name: str) -> int:
+    """Return the number called `name` that the exchange gave an order or a trade."""
+    return _id(raw, name, number_text.id_number)
+
+
+def id_or_none(raw: Fields, name: str) -> int:
+    """Return the id called `name`; -1 if the order or trade has none."""
+    return _id(raw, name, number_text.id_or_none)
+
+
+def _id(raw: Fields, name: str, read: Callable[[object], int]) -> int:
+    try:
+        return read(raw.get(name))
+    except ValueError as error:
+        raise ProtocolViolation(f"{name}: expected an id, got {_shown(raw.get(name))}") from error
+
+
+def time_ms(raw: Fields, name: str) -> int:
+    """Return the time called `name`, in milliseconds."""
+    return as_time_ms(raw.get(name), name)
+
+
 def amount(raw: Fields, name: str) -> Decimal:
     """Return the amount called `name`."""
     return as_amount(raw.get(name), name)
@@ -99,23 +120,28 @@ def integer_or(raw: Fields, name: str, otherwise: int) -> int:
 
 def as_integer(value: object, name: str) -> int:
     """Return a 64-bit integer; JSON's `true` is not one, though Python's `bool` is an `int`."""
-    if not isinstance(value, int) or isinstance(value, bool) or not -_INT64 <= value < _INT64:
-        raise ProtocolViolation(f"{name}: expected an integer, got {_shown(value)}")
-    return value
+    try:
+        return number_text.integer(value)
+    except ValueError as error:
+        raise ProtocolViolation(f"{name}: expected an integer, got {_shown(value)}") from error
+
+
+def as_time_ms(value: object, name: str) -> int:
+    """Return a time in milliseconds before the year 2100; -1 means no time."""
+    try:
+        return number_text.time_ms(value)
+    except ValueError as error:
+        raise ProtocolViolation(f"{name}: expected a time in milliseconds, got {_shown(value)}") from error
 
 
 def as_amount(value: object, name: str) -> Decimal:
     """Return a finite decimal, from a string or a number."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Decimal(as_integer(value, name))
-    if not isinstance(value, str) or _AMOUNT.fullmatch(value) is None:
-        raise ProtocolViolation(f"{name}: expected an amount, got {_shown(value)}")
-    return Decimal(value)
-
-
-def _shown(value: object) -> str:
-    """Return a value as text for an error message; for an object or array only its type."""
-    return type(value).__name__ if isinstance(value, list | dict) else ascii(value)[:80]
+    try:
+        if isinstance(value, str):
+            return number_text.parse_amount(value)
+        return Decimal(number_text.integer(value))
+    except ValueError as error:
+        raise ProtocolViolation(f"{name}: expected an amount, got {_shown(value)}") from error
 
 
 def _refuse(constant: str) -> NoReturn:

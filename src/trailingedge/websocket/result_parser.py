@@ -31,15 +31,16 @@ from trailingedge.websocket.json_fields import (
     amount,
     amount_or,
     as_amount,
-    as_integer,
+    as_time_ms,
     asset,
     fields,
     flag,
-    integer,
+    id_number,
     integer_or,
     items,
     text,
     text_or,
+    time_ms,
 )
 
 _DEFAULT_PRECISION: Final = 8
@@ -59,7 +60,7 @@ class Commission:
 
 def read_server_time(result: object) -> int:
     """Return the server time in a result of `time`, in milliseconds since 1970."""
-    return integer(fields(result), "serverTime")
+    return time_ms(fields(result), "serverTime")
 
 
 def read_exchange_info(result: object, symbol: str) -> tuple[SymbolRules | None, tuple[RateLimit, ...]]:
@@ -87,8 +88,8 @@ def read_klines(result: object) -> tuple[Kline, ...]:
         try:
             klines.append(
                 Kline(
-                    as_integer(row[0], "open time"),
-                    as_integer(row[6], "close time"),
+                    as_time_ms(row[0], "open time"),
+                    as_time_ms(row[6], "close time"),
                     open_price,
                     high,
                     low,
@@ -127,7 +128,7 @@ def read_account(result: object) -> AccountPosition:
     """Return all balances of `account.status`."""
     account = fields(result)
     balances = read_balances(account.get("balances"), "balances", ("asset", "free", "locked"))
-    return AccountPosition(balances, integer(account, "updateTime"))
+    return AccountPosition(balances, time_ms(account, "updateTime"))
 
 
 def read_commission(result: object) -> Commission:
@@ -165,7 +166,7 @@ def read_order(result: object) -> OrderRecord:
     amended = answer.get("amendedOrder")
     order = answer if amended is None else fields(amended, "amendedOrder")
     return OrderRecord(
-        order_id=integer(order, "orderId"),
+        order_id=id_number(order, "orderId"),
         client_order_id=text_or(order, _own_id_name(order, amended is not None), ""),
         side=read_side(order, "side") if "side" in order else None,
         status=read_order_status(order, "status") if "status" in order else None,
@@ -176,7 +177,7 @@ def read_order(result: object) -> OrderRecord:
         time_ms=_time_ms(answer),
         order_type=text_or(order, "type", ""),
         pegged_price=amount(order, "peggedPrice") if "peggedPrice" in order else None,
-        created_ms=integer(order, "time") if "time" in order else None,
+        created_ms=time_ms(order, "time") if "time" in order else None,
     )
 
 
@@ -253,15 +254,15 @@ def _most(limits: Iterable[Decimal | None]) -> Decimal | None:
 
 def _read_trade(trade: Fields) -> AccountTrade:
     return AccountTrade(
-        trade_id=integer(trade, "id"),
-        order_id=integer(trade, "orderId"),
+        trade_id=id_number(trade, "id"),
+        order_id=id_number(trade, "orderId"),
         side=Side.BUY if flag(trade, "isBuyer") else Side.SELL,
         price=amount(trade, "price"),
         quantity=amount(trade, "qty"),
         quote_quantity=amount(trade, "quoteQty"),
         commission=amount(trade, "commission"),
         commission_asset=asset(trade, "commissionAsset"),
-        time_ms=integer(trade, "time"),
+        time_ms=time_ms(trade, "time"),
         is_maker=flag(trade, "isMaker"),
     )
 
@@ -290,5 +291,5 @@ def _time_ms(order: Fields) -> int:
     # Placements and cancels have `transactTime`; queries have `updateTime`, and `time` is the creation of the order.
     for name in ("transactTime", "updateTime", "time"):
         if name in order:
-            return integer(order, name)
+            return time_ms(order, name)
     return 0

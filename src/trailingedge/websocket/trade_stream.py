@@ -15,7 +15,7 @@ from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ProtocolViolation, SessionLost
 from trailingedge.model.market import ZERO, Side
 from trailingedge.websocket.connection_supervisor import ConnectionSupervisor, RotationCallback
-from trailingedge.websocket.json_fields import amount, decode, fields, flag, integer
+from trailingedge.websocket.json_fields import amount, decode, fields, flag, id_number, time_ms
 from trailingedge.websocket.socket_dialer import Backoff, Dial, Socket, ViolationCount, shown
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def read_trade(frame: str | bytes, symbol: str) -> PublicTrade | str | None:
     if not (price > ZERO and quantity > ZERO):
         raise ProtocolViolation(f"not a trade: {quantity} at {price}")
     aggressor = Side.SELL if flag(message, "m") else Side.BUY  # `m`: the buyer is the maker
-    return PublicTrade(integer(message, "a"), price, quantity, aggressor, integer(message, "T"))
+    return PublicTrade(id_number(message, "a"), price, quantity, aggressor, time_ms(message, "T"))
 
 
 class TradeStream:

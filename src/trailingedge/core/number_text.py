@@ -1,0 +1,79 @@
+"""Numbers in foreign text: the same bounds for a frame of the exchange, a market file, a record and a saved report.
+
+A reader returns a value that the program can calculate with, or raises ValueError. Neither exponents, `NaN`, spaces,
+underscores nor digits of other scripts pass, although `int`, `float` and `Decimal` accept them.
+"""
+
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+# Amounts of the exchange have at most 20 digits on either side of the point.
+_AMOUNT: Final = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)
+# What we have calculated from amounts has more decimals, at most those of `Decimal` behind leading zeros.
+_CALCULATED: Final = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,60})?", re.ASCII)
+# Amounts of a whole column, joined by commas and with one at its end. `++` does not go back to try again.
+_AMOUNTS: Final = re.compile(r"(?:[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+,)*+", re.ASCII)
+_INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_INT64: Final = 1 << 63
+LATEST_MS: Final = 4_102_444_800_000  # the year 2100: a later time is a mistake, and so is all that follows from it
+LARGEST: Final = 10**20  # an amount is smaller
+_SHOWN: Final = 80
+
+
+def parse_amount(text: str) -> Decimal:
+    """Return the decimal number in `text`. Raises ValueError for anything but digits, one point and a sign."""
+    if _AMOUNT.fullmatch(text) is None:
+        raise ValueError(f"{shown(text)} is no number with at most 20 digits on either side of the point")
+    return Decimal(text)
+
+
+def parse_calculated(text: str) -> Decimal:
+    """Return the decimal number in `text`, which we have calculated and saved. Raises ValueError."""
+    if _CALCULATED.fullmatch(text) is None:
+        raise ValueError(f"{shown(text)} is no number with at most 20 digits before the point")
+    return Decimal(text)
+
+
+def are_amounts(texts: Iterable[str]) -> bool:
+    """Whether each of `texts` is a number for `parse_amount` and not negative; one call for a whole column."""
+    return _AMOUNTS.fullmatch(",".join([*texts, ""])) is not None
+
+
+def parse_integer(text: str) -> int:
+    """Return the 64-bit integer in `text`. Raises ValueError."""
+    if _INTEGER.fullmatch(text) is None:
+        raise ValueError(f"{shown(text)} is no whole number")
+    return integer(int(text))
+
+
+def integer(value: object) -> int:
+    """Return `value` if it is a 64-bit integer. `True` is none, though Python's `bool` is an `int`."""
+    if not isinstance(value, int) or isinstance(value, bool) or not -_INT64 <= value < _INT64:
+        raise ValueError(f"{shown(value)} is no whole number of 64 bits")
+    return value
+
+
+def id_number(value: object) -> int:
+    """Return `value` if it is a number that the exchange gives an order or a trade: whole and not negative."""
+    if integer(value) < 0:
+        raise ValueError(f"{shown(value)} is no id: it is negative")
+    return integer(value)
+
+
+def id_or_none(value: object) -> int:
+    """Return `value` if it is an id or -1, which stands for none: a rejected order has no number."""
+    return -1 if integer(value) == -1 else id_number(value)
+
+
+def time_ms(value: object) -> int:
+    """Return `value` if it is a time in milliseconds since 1970, before the year 2100; -1 means no time."""
+    if not -1 <= integer(value) < LATEST_MS:
+        raise ValueError(f"{shown(value)} is no time in milliseconds between 1970 and 2100")
+    return integer(value)
+
+
+def shown(value: object) -> str:
+    """Return a value as text for an error message, cut to 80 characters; of an object or array only its type."""
+    return type(value).__name__ if isinstance(value, list | dict) else ascii(value)[:_SHOWN]
