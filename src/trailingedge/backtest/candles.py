@@ -5,11 +5,15 @@ nothing traded and no price changed is flat: its four prices are the previous cl
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
 from trailingedge.backtest.candle_segments import Segment
 from trailingedge.backtest.columns import PriceGrid
+from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import Kline
+
+MOST_CANDLES_IN_A_GAP: Final = 1_000_000  # of 400 bytes each; almost two years of minutes
 
 
 class TickCandle(NamedTuple):
@@ -48,7 +52,10 @@ class CandleBuilder:
         self._last_close = 0
 
     def closed_by(self, segment: Segment) -> Sequence[TickCandle]:
-        """Close and return the candles that end before `segment`, oldest first."""
+        """Close and return the candles that end before `segment`, oldest first.
+
+        Raises ConfigError if the market paused for too many candles.
+        """
         if self.open_ms < 0:
             self.open_ms, self._last_close = segment.open_ms, segment.bid
         closed, interval_ms, open_ms = [], self._interval_ms, self.open_ms
@@ -57,6 +64,8 @@ class CandleBuilder:
             self._last_close = prices[3]
             return (TickCandle(open_ms, open_ms + interval_ms - 1, *prices),)
         # After a gap: the candle that was forming, then flat ones up to the segment, as the exchange publishes them.
+        if (segment.open_ms - self.open_ms) // interval_ms > MOST_CANDLES_IN_A_GAP:
+            raise ConfigError([_too_long(self.open_ms, segment.open_ms, interval_ms)])
         while self.open_ms < segment.open_ms:
             prices, open_ms = self._prices or (self._last_close,) * 4, self.open_ms
             self.open_ms, self._last_close, self._prices = open_ms + interval_ms, prices[3], None
@@ -79,3 +88,13 @@ class CandleBuilder:
         if self._prices is None:
             return None
         return TickCandle(self.open_ms, self.open_ms + self._interval_ms - 1, *self._prices)
+
+
+def _too_long(from_ms: int, to_ms: int, interval_ms: int) -> str:
+    span = " to ".join(f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M}" for time_ms in (from_ms, to_ms))
+    count = (to_ms - from_ms) // interval_ms
+    return (
+        f"the files have no prices from {span} UTC, which is {count} candles of KLINE_INTERVAL, and at most "
+        f"{MOST_CANDLES_IN_A_GAP} are filled in; replay the files before and after apart, or set a longer "
+        f"KLINE_INTERVAL"
+    )

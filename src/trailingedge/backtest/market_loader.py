@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from trailingedge.backtest.columns import Columns, KlineColumns, PriceGrid, TickColumns
+from trailingedge.core.number_text import are_amounts, shown
 from trailingedge.model.market import Side, floor_to_step, round_to_passive_tick
 from trailingedge.simulator.feeds.csv_files import CsvFile
 from trailingedge.simulator.feeds.csv_schemas import (
@@ -21,10 +22,12 @@ from trailingedge.simulator.feeds.csv_schemas import (
     QuoteRow,
     TradeRow,
     decimal_places,
+    parse_id,
     parse_time_ms,
     parse_times_ms,
 )
 from trailingedge.simulator.feeds.historical import RecordedMarket
+from trailingedge.simulator.feeds.inspection import LONGEST_GAP_MS, MOST_UNITS, check_gap, check_units
 
 _ROWS_PER_PIECE: Final = 4096  # almost three days of minutes
 _EMPTY_ROW: Final = [""]
@@ -87,7 +90,7 @@ class _CellCache(dict[str, int]):
     """Converts the text of CSV cells to integers on a grid with `places` decimals, and caches them.
 
     The cache pays because the same few texts occur again and again. A look-up raises ValueError for
-    text that is not a plain number, is negative, or is finer than the grid.
+    text that is not a plain number, is negative, is finer than the grid, or is too large for a column.
     """
 
     def __init__(self, places: int) -> None:
@@ -95,13 +98,15 @@ class _CellCache(dict[str, int]):
         self._places = places
 
     def __missing__(self, cell: str) -> int:
+        if not are_amounts((cell,)):
+            raise ValueError(f"{shown(cell)} is no price or quantity")
         whole, _, fraction = cell.partition(".")
         places = self._places
         if len(fraction) > places and fraction[places:].strip("0"):
             raise ValueError(f"{cell} is finer than {places} decimals")
         number = int(whole + fraction[:places].ljust(places, "0"))
-        if number < 0:
-            raise ValueError(f"{cell} is negative")
+        if number >= MOST_UNITS:
+            raise ValueError(f"{cell} is too large for {places} decimals")
         if len(self) >= _CELLS_KEPT:  # simpler than an LRU cache, and as good for prices that wander
             self.clear()
         self[cell] = number
@@ -128,12 +133,12 @@ def _klines(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Klin
             columns.lows.extend(tick(cells[3]))
             columns.closes.extend(tick(cells[4]))
             columns.volumes.extend(step(cells[5]))
-        except (ValueError, IndexError) as exc:
+        except (ValueError, IndexError, ArithmeticError) as exc:
             raise file.error(f"{exc}; the file has changed since it was opened", line) from exc
-        except OverflowError as exc:
-            raise file.error("no price or volume can be so large; repair or remove the line", line) from exc
         columns = columns.starting_after(end_ms)
         if columns:
+            if end_ms >= 0 and columns.open_ms[0] - end_ms > LONGEST_GAP_MS:
+                check_gap(file, line, end_ms, columns.open_ms[0])
             end_ms = columns.close_ms[-1]
             yield columns
 
@@ -161,7 +166,7 @@ def _trades(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
         columns = TickColumns()
         for line, row in piece:
             try:
-                trade_id, time_ms = int(row[0]), parse_time_ms(row[time_column])
+                trade_id, time_ms = parse_id(row[0]), parse_time_ms(row[time_column])
                 price, traded, maker = prices[row[1]], quantities[row[2]], _BOOLEANS[row[maker_column]]
                 if not price:
                     raise ValueError("a trade at a price of zero")
@@ -169,6 +174,8 @@ def _trades(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
                 trade_id, time_ms, price, traded, maker = _parse_trade(market, file, line, row)
             if trade_id <= last_id:
                 continue
+            if last_ms and time_ms - last_ms > LONGEST_GAP_MS:
+                check_gap(file, line, last_ms, time_ms)
             last_id, last_ms = trade_id, max(last_ms, time_ms)
             # Trades do not contain the book. The best prices are assumed to be one tick apart, one of them at the price
             # of this trade, on the side that its aggressor hit, with the largest recent trade as their quantity.
@@ -183,6 +190,8 @@ def _parse_trade(market: RecordedMarket, file: CsvFile, line: int, row: CsvRow) 
     trade = _parse_row(market.schema, file, line, row)
     if not isinstance(trade, TradeRow):
         raise file.error("this row is not a trade; repair or remove the line", line)
+    check_units(file, line, trade.price, market.tick_size)
+    check_units(file, line, trade.quantity, market.step_size)
     whole = (trade.price / market.tick_size).to_integral_value(rounding=ROUND_HALF_EVEN)
     traded = int(floor_to_step(trade.quantity, market.step_size) / market.step_size)
     return trade.trade_id, trade.time_ms, max(1, int(whole)), traded, trade.aggressor is Side.SELL
@@ -206,6 +215,8 @@ def _quotes(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
                 time_ms, bid, bid_steps, ask, ask_steps = _parse_quote(market, file, line, row)
             if time_ms < last_ms or not 0 < bid < ask:  # a quote that is late, one-sided or crossed
                 continue
+            if last_ms and time_ms - last_ms > LONGEST_GAP_MS:
+                check_gap(file, line, last_ms, time_ms)
             last_ms = time_ms
             columns.add(last_ms, bid, bid_steps, ask, ask_steps, bid, 0, bought=False)
         yield columns
@@ -215,6 +226,8 @@ def _parse_quote(market: RecordedMarket, file: CsvFile, line: int, row: CsvRow) 
     quote, tick, step = _parse_row(market.schema, file, line, row), market.tick_size, market.step_size
     if not isinstance(quote, QuoteRow):
         raise file.error("this row is not a quote; repair or remove the line", line)
+    check_units(file, line, max(quote.bid, quote.ask), tick)
+    check_units(file, line, max(quote.bid_quantity, quote.ask_quantity), step)
     if not 0 < quote.bid < quote.ask:
         return quote.time_ms, 0, 0, 0, 0
     bid = max(1, int(round_to_passive_tick(quote.bid, Side.BUY, tick) / tick))

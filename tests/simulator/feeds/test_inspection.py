@@ -43,13 +43,13 @@ def test_an_inspection_finds_schema_symbol_interval_and_grid(write: Write) -> No
     (inspection,), problems = inspect_files([write("ethusdt-1h-2021.csv", hours(0, 1))])
     assert problems == []
     assert (inspection.schema, inspection.symbol, inspection.interval_ms) == (CsvSchema.KLINES, "ETHUSDT", HOUR_MS)
-    assert (inspection.price_decimals, inspection.quantity_decimals) == (2, 1)
+    assert (inspection.prices.decimals, inspection.quantities.decimals) == (2, 1)
 
 
 def test_the_grid_is_the_finest_seen_anywhere(write: Write) -> None:
     text = hours(0, 1, 2) + hour(3, prices="10.5,11,10.125,10.75", volume="0.00010")
     (inspection,), _ = inspect_files([write("X.csv", text)])
-    assert (inspection.price_decimals, inspection.quantity_decimals) == (3, 4)
+    assert (inspection.prices.decimals, inspection.quantities.decimals) == (3, 4)
 
 
 def test_files_are_put_in_order_of_time(write: Write) -> None:

@@ -1,18 +1,22 @@
 """CSV files of market data: plain or in a zip archive, read as rows with their line numbers.
 
-Everything that can be wrong with a file becomes a `ConfigError` that names the file, the line and the remedy.
+Everything that can be wrong with a file becomes a `ConfigError` that names the file, the line and the remedy. No
+length in a file is believed: a line is read up to `LONGEST_LINE`, so that a batch of lines has a limit, too, however
+much an archive unpacks to.
 """
 
 import csv
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import Final, TextIO, TypeVar
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import Kline
@@ -27,6 +31,28 @@ from trailingedge.simulator.feeds.csv_schemas import (
 )
 
 Said = TypeVar("Said")
+
+LONGEST_LINE: Final = 4096  # characters; Binance's own lines have at most some 200
+# Binance's archives are deflated. The module unpacks other methods without a limit.
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What `zipfile` raises on damaged, encrypted and too new archives.
+_ARCHIVE_ERRORS: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+    OverflowError,
+)
+# A Mac packs a second file `__MACOSX/._NAME.csv` beside each file, which holds no rows but what Finder knows about it.
+_MAC_FOLDER: Final = "__MACOSX/"
+_MAC_PREFIX: Final = "._"
+
+
+class _UnreadableLine(Exception):
+    """A line is no line of a market file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +75,7 @@ class CsvFile:
                 return self.path.stat().st_size
             with zipfile.ZipFile(self.path) as archive:
                 return archive.getinfo(self.member).file_size
-        except (OSError, zipfile.BadZipFile, KeyError):
+        except (OSError, KeyError, *_ARCHIVE_ERRORS):
             return 0  # the size only serves a progress bar; reading the file raises the error
 
     def error(self, what: str, line: int | None = None) -> ConfigError:
@@ -63,7 +89,7 @@ class CsvFile:
         """Yield line number and cells of each row, but not the header and empty lines."""
         line = 0
         with self._located_errors(lambda: line + 1), self._open() as text:
-            reader = csv.reader(text)
+            reader = csv.reader(_checked(text))
             for row in reader:
                 line = reader.line_num
                 if row and not (line == 1 and is_header(row)):
@@ -78,7 +104,12 @@ class CsvFile:
         """
         line = 1
         with self._located_errors(lambda: line), self._open() as text:
-            while lines := list(islice(text, count)):
+            pieces = iter(partial(text.readline, LONGEST_LINE), "")
+            while lines := list(islice(pieces, count)):
+                if max(map(len, lines)) >= LONGEST_LINE or not all(map(str.isascii, lines)):
+                    for each in lines:
+                        _check_line(each)
+                        line += 1
                 rows: list[CsvRow] = _split(lines, cells)
                 # The header becomes an empty row instead of being removed, so that line numbers stay right.
                 if line == 1 and is_header(rows[0]):
@@ -91,9 +122,9 @@ class CsvFile:
         """Turn errors of text, archive and disk into a ConfigError; `line` returns the line being read."""
         try:
             yield
-        except (UnicodeDecodeError, csv.Error) as exc:
+        except (UnicodeDecodeError, csv.Error, _UnreadableLine) as exc:
             raise self.error(f"is no CSV text ({exc}); download it again", line()) from exc
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as exc:
+        except _ARCHIVE_ERRORS as exc:
             raise self.error(f"cannot be unpacked ({exc}); download it again") from exc
         except OSError as exc:
             raise self.error(f"cannot be read ({exc.strerror or exc}); check path and permissions") from exc
@@ -105,6 +136,8 @@ class CsvFile:
                 yield text
         else:
             with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as data:
+                if archive.getinfo(self.member).compress_type not in _METHODS:
+                    raise NotImplementedError("packed by another method than deflate")
                 yield io.TextIOWrapper(data, encoding="utf-8-sig", newline="")
 
     def detect_schema(self) -> CsvSchema:
@@ -118,14 +151,14 @@ class CsvFile:
             return schema
         raise self.error("holds no rows; leave it out or download it again")
 
-    def values(self, schema: CsvSchema) -> Iterator[tuple[CsvRow, Kline | TradeRow | QuoteRow]]:
-        """Yield each row together with its parsed value.
+    def values(self, schema: CsvSchema) -> Iterator[tuple[int, CsvRow, Kline | TradeRow | QuoteRow]]:
+        """Yield line number, cells and parsed value of each row.
 
         Raises ConfigError at the first row that cannot be parsed.
         """
         parse = PARSERS[schema]
         for line, row in self.rows():
-            yield row, self.parse_row(parse, line, row)
+            yield line, row, self.parse_row(parse, line, row)
 
     def parse_row(self, parse: Callable[[CsvRow], Said], line: int, row: CsvRow) -> Said:
         """Return `parse(row)`. Raises ConfigError with the line number if that fails."""
@@ -135,6 +168,20 @@ class CsvFile:
             raise self.error(f"only {len(row)} columns; repair or remove the line", line) from exc
         except ValueError as exc:
             raise self.error(f"{exc}; repair or remove the line", line) from exc
+
+
+def _checked(text: TextIO) -> Iterator[str]:
+    """Yield the lines. Raises _UnreadableLine at one that is too long or holds other characters than ASCII."""
+    while line := text.readline(LONGEST_LINE):
+        _check_line(line)
+        yield line
+
+
+def _check_line(line: str) -> None:
+    if len(line) >= LONGEST_LINE:
+        raise _UnreadableLine(f"the line has more than {LONGEST_LINE} characters")
+    if not line.isascii():
+        raise _UnreadableLine("the line has characters that no number has")
 
 
 def _split(lines: Sequence[str], cells: int) -> list[CsvRow]:
@@ -158,11 +205,18 @@ def csv_files(path: Path) -> list[CsvFile]:
         return [CsvFile(path)]
     try:
         with zipfile.ZipFile(path) as archive:
-            members = sorted(name for name in archive.namelist() if name.lower().endswith(".csv"))
-    except zipfile.BadZipFile as exc:
-        raise CsvFile(path).error("is no zip archive; download it again") from exc
+            members = sorted(filter(_is_market_file, archive.namelist()))
+    except _ARCHIVE_ERRORS as exc:
+        why = "" if isinstance(exc, zipfile.BadZipFile) else f" that can be read ({exc})"
+        raise CsvFile(path).error(f"is no zip archive{why}; download it again") from exc
     except OSError as exc:
         raise CsvFile(path).error(f"cannot be read ({exc.strerror or exc}); check path and permissions") from exc
     if not members:
         raise CsvFile(path).error("holds no CSV file; download it again")
     return [CsvFile(path, member) for member in members]
+
+
+def _is_market_file(member: str) -> bool:
+    """Whether a member of an archive is a CSV file, and not what a Mac packs beside it."""
+    of_mac = member.startswith(_MAC_FOLDER) or member.rpartition("/")[2].startswith(_MAC_PREFIX)
+    return member.lower().endswith(".csv") and not of_mac

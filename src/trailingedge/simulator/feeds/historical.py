@@ -21,7 +21,10 @@ from trailingedge.simulator.feeds.csv_files import CsvFile
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema, QuoteRow, TradeRow
 from trailingedge.simulator.feeds.inspection import (
     FileInspection,
+    check_gap,
+    check_units,
     files_of_other_symbols,
+    find_absurd_numbers,
     find_mismatches,
     grid_of_decimals,
     inspect_files,
@@ -62,7 +65,7 @@ def open_market(
     inspections, problems = inspect_files(Path(path) for path in paths)
     if not inspections and not problems:
         problems.append("no market file was named; name CSV or ZIP files of Binance's public data")
-    problems += find_mismatches(inspections)
+    problems += [*find_mismatches(inspections), *find_absurd_numbers(inspections)]
     if problems:
         raise ConfigError(problems)
     if symbol is None:
@@ -74,8 +77,8 @@ def open_market(
         symbol,
         base_asset,
         quote_asset,
-        tick_size=grid_of_decimals(max(inspection.price_decimals for inspection in inspections)),
-        step_size=grid_of_decimals(max(inspection.quantity_decimals for inspection in inspections)),
+        tick_size=grid_of_decimals(max(inspection.prices.decimals for inspection in inspections)),
+        step_size=grid_of_decimals(max(inspection.quantities.decimals for inspection in inspections)),
         schema=inspections[0].schema,
         files=[inspection.file for inspection in inspections],
         gaps=[*_relabelled(paths, symbol), *missing_klines(inspections)],
@@ -171,9 +174,27 @@ class RecordedMarket:
         return self._from_trades()
 
     def _values(self) -> Iterator[Kline | TradeRow | QuoteRow]:
+        last_ms = 0
         for file in self.files:
-            for _, value in file.values(self.schema):
+            for line, _, value in file.values(self.schema):
+                time_ms = value.open_ms if isinstance(value, Kline) else value.time_ms
+                if last_ms:
+                    check_gap(file, line, last_ms, time_ms)
+                last_ms = max(last_ms, time_ms)
+                self._check_units(file, line, value)
                 yield value
+
+    def _check_units(self, file: CsvFile, line: int, value: Kline | TradeRow | QuoteRow) -> None:
+        """Raise ConfigError at a number that is too large, which a row may hold that was not inspected."""
+        match value:
+            case Kline():
+                return  # all klines were inspected
+            case TradeRow():
+                price, quantity = value.price, value.quantity
+            case QuoteRow():
+                price, quantity = max(value.bid, value.ask), max(value.bid_quantity, value.ask_quantity)
+        check_units(file, line, price, self.tick_size)
+        check_units(file, line, quantity, self.step_size)
 
     def _from_klines(self) -> Iterator[Tick]:
         path = CandlePath(self.tick_size, self.step_size)
