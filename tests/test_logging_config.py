@@ -14,6 +14,7 @@ from tests.limits import PATIENCE_S
 from trailingedge.core.background_threads import CLOSE_TIMEOUT_S
 from trailingedge.core.errors import ConfigError
 from trailingedge.core.redaction import REDACTED
+from trailingedge.core.session_log import LONGEST_RECORD
 from trailingedge.logging_config import (
     QUIET,
     Logging,
@@ -75,8 +76,8 @@ def test_latest_is_a_copy_where_links_fail(tmp_path: Path, install: Install) -> 
     def refuse(new: Path, target: Path) -> None:
         raise OSError(f"no link {new} to {target}")
 
-    install(tmp_path, NOW, link=refuse).close()
-    logs = install(tmp_path, NOW + timedelta(seconds=1), link=refuse)
+    install(tmp_path, NOW, link_to=refuse).close()
+    logs = install(tmp_path, NOW + timedelta(seconds=1), link_to=refuse)
     logger.info("copied")
     logs.close()
     latest = tmp_path / "latest.log"
@@ -244,7 +245,7 @@ def test_what_a_full_disk_refuses_is_written_once_there_is_room(tmp_path: Path, 
 @pytest.fixture
 def most_waiting(monkeypatch: pytest.MonkeyPatch) -> int:
     """As many records as may wait, which are fewer here than they are."""
-    monkeypatch.setattr("trailingedge.logging_config.MOST_WAITING", 1000)
+    monkeypatch.setattr("trailingedge.core.session_log.MOST_WAITING", 1000)
     return 1000
 
 
@@ -350,6 +351,108 @@ def test_the_journal_is_known_by_its_stream(tmp_path: Path) -> None:
         assert not under_journald({"JOURNAL_STREAM": "8:1"}, stream)
         assert not under_journald({}, stream)
     assert not under_journald({"JOURNAL_STREAM": "8:1"}, stream)  # closed
+
+
+# --- Size, modes and links --------------------------------------------------------------------
+
+
+def log_sizes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in folder.glob("trailingedge_*")}
+
+
+def test_a_flood_goes_on_in_parts_that_keep_to_the_limit_and_say_so(
+    tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trailingedge.core.session_log.MEGABYTE", 400_000)
+    older = tmp_path / "trailingedge_2025-05-31_00-00-00.log"
+    older.write_bytes(b"x" * 200_000)
+    logs = install(tmp_path, NOW, max_mb=1)
+    for number in range(10_000):
+        logger.debug("flood %d %s", number, "x" * 100)
+    logs.close()
+    assert logs.file is not None
+    sizes = log_sizes(tmp_path)
+    latest = (tmp_path / "latest.log").readlink().name
+    assert older.name not in sizes
+    assert {logs.file.name, latest} <= sizes.keys()
+    assert "part" in latest
+    assert sum(sizes.values()) <= 400_000 + 100_000  # and one batch
+    begins = (tmp_path / latest).read_text().splitlines()[:2]
+    assert begins[0].startswith("part ")
+    assert begins[0].endswith("had reached a quarter of LOG_MAX_MB")
+    assert "older log files deleted, because all logs together exceed LOG_MAX_MB: trailingedge_2025-06-01" in begins[1]
+    assert (tmp_path / latest).read_text().splitlines()[-1].split(": ")[1].startswith("flood 9999 ")
+    assert "flood 0 " in logs.file.read_text()
+
+
+def test_logs_of_earlier_sessions_beyond_the_limit_are_deleted_at_the_start(tmp_path: Path, install: Install) -> None:
+    for day in (1, 2, 3):
+        (tmp_path / f"trailingedge_2025-05-0{day}_00-00-00.log").write_bytes(b"x" * 400_000)
+    logs = install(tmp_path, NOW, max_mb=1)
+    logs.close()
+    assert logs.file is not None
+    assert log_sizes(tmp_path).keys() == {"trailingedge_2025-05-03_00-00-00.log", logs.file.name}
+    assert "2 older log files deleted" in logs.file.read_text()
+
+
+def test_a_record_of_megabytes_is_cut_in_file_and_terminal(tmp_path: Path, install: Install) -> None:
+    shown: list[str] = []
+    logs = install(tmp_path, NOW, console=shown.append, console_times=False, secrets=["K3y-configured"])
+    logger.info("frame %sK3y-configured%s", "x" * (LONGEST_RECORD - 50), "y" * (16 << 20))
+    logs.close()
+    assert logs.file is not None
+    for text in (shown[0], logs.file.read_text()):
+        assert len(text) < LONGEST_RECORD + 200
+        assert "K3y" not in text
+        assert "… (cut off: the record has 167" in text
+
+
+def test_long_records_wait_for_a_slow_disk_only_up_to_a_limit(
+    tmp_path: Path, install: Install, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trailingedge.core.session_log.MOST_WAITING_CHARACTERS", 100_000)
+    logs = install(tmp_path, NOW, open_file=lambda _: disk)
+    disk.answers.clear()
+    logger.warning("the disk hangs on this one")
+    assert disk.asked.wait(PATIENCE_S)
+    for _ in range(20):
+        logger.info("x" * 9_000)
+    disk.bite = 10**9
+    disk.answers.set()
+    logs.close()
+    assert disk.data.decode().splitlines()[-1] == "9 records are missing here: the disk did not keep up"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files have no such modes there")
+def test_log_and_folder_belong_to_their_user_alone_whatever_the_umask(tmp_path: Path, install: Install) -> None:
+    def refuse(new: Path, target: Path) -> None:
+        raise OSError(f"no link {new} to {target}")
+
+    before = os.umask(0)
+    try:
+        logs = install(tmp_path / "a" / "logs", NOW, link_to=refuse)
+    finally:
+        os.umask(before)
+    logs.close()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "a").rglob("*")}
+    assert logs.file is not None
+    assert modes == {"logs": 0o700, logs.file.name: 0o600, "latest.log": 0o600}
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_link_in_the_place_of_the_log_is_not_followed(tmp_path: Path, install: Install) -> None:
+    logs_dir, other = tmp_path / "logs", tmp_path / "other"
+    logs_dir.mkdir()
+    other.write_text("kept")
+    (logs_dir / "trailingedge_2025-06-01_12-30-15.log").symlink_to(other)
+    (logs_dir / "trailingedge_2025-06-01_12-30-16.log").symlink_to(tmp_path / "nowhere")
+    (logs_dir / "latest.log").symlink_to(other)
+    logs = install(logs_dir, NOW)
+    logger.info("said")
+    logs.close()
+    assert logs.file == logs_dir / "trailingedge_2025-06-01_12-30-17.log"
+    assert (other.read_text(), (tmp_path / "nowhere").exists()) == ("kept", False)
+    assert "said" in (logs_dir / "latest.log").read_text()
 
 
 def test_sessions_of_the_same_second_do_not_share_a_file(tmp_path: Path) -> None:

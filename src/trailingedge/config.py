@@ -23,11 +23,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from trailingedge.core import bounded_files
 from trailingedge.core.printable import printable
 from trailingedge.core.redaction import looks_like_private_key, looks_secret
 from trailingedge.model.pricing_mode import Pricing
 
 RISK_PHRASE: Final = "I-UNDERSTAND-THE-RISK"
+_LARGEST_FILE_BYTES: Final = 1 << 20
 SHORTEST_SECRET: Final = 6  # characters; a shorter one is found in ordinary words, and is not struck out of them
 
 Interval = Literal["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d"]
@@ -374,6 +376,12 @@ class Settings:
     log_retention_days: int = option(
         30, "Days after which a session's log and record are deleted; 0 = never", DAYS, shareable=False
     )
+    log_max_mb: int = option(
+        500,
+        "Megabytes that all session logs together may take; the oldest are deleted first",
+        MEGABYTES,
+        shareable=False,
+    )
     record: bool = option(True, "Record each session beside its log, so that it can be replayed", shareable=False)
     record_max_mb: int = option(
         500, "Megabytes that all records together may take; the oldest are deleted first", MEGABYTES, shareable=False
@@ -658,9 +666,12 @@ def assignment(text: str) -> tuple[str, str]:
 def _read_file(env_file: Path, needed: bool) -> tuple[dict[str, str], list[str], list[str]]:
     """Names and values in the file, the problems that make it unreadable, and the warnings about likely typos."""
     try:
-        text = env_file.read_text(encoding="utf-8-sig")  # some editors on Windows write a byte order mark
+        # Some editors on Windows write a byte order mark.
+        text = bounded_files.read(env_file, _LARGEST_FILE_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         return {}, [f"{env_file} does not exist; name another --env-file"] if needed else [], []
+    except bounded_files.TooLarge as wrong:
+        return {}, [f"{env_file} is {wrong}, so it is no file of settings; name another --env-file"], []
     except (OSError, UnicodeDecodeError) as wrong:
         if isinstance(wrong, PermissionError) and not needed and not os.access(env_file.parent, os.X_OK):
             return {}, [], [f"{env_file}: this user may not look into its folder; no settings are read from it"]

@@ -335,6 +335,7 @@ def _open_log(settings: Settings, ui: InteractiveUi, out: TextIO) -> Logging:
         datetime.now(UTC),
         file_level=settings.log_level_file,
         retention_days=settings.log_retention_days,
+        max_mb=settings.log_max_mb,
         console=ui.print_line,
         console_level=settings.log_level_console,
         console_times=not journald,

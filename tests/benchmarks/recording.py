@@ -21,12 +21,11 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings, settings_without_secrets
 from trailingedge.core.clock import RealClock
 from trailingedge.core.errors import SessionLost
-from trailingedge.eventlog.format import FrameSink, RecordEntry, decode, encode
+from trailingedge.eventlog.format import SUFFIX, FrameSink, RecordEntry, decode, encode
 from trailingedge.eventlog.io_interface import BoundarySocket
 from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.eventlog.recording_start import start_recording
-from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.eventlog.writer import MemoryRecord, RecordFolder, RecordWriter
+from trailingedge.eventlog.writer import MemoryRecord, RecordWriter, open_record_file
 from trailingedge.live.node_dependencies import Runtime
 from trailingedge.websocket.socket_dialer import Socket
 
@@ -137,7 +136,7 @@ async def _reading(folder: Path, rounds: int, lines: int, chance: Random) -> str
 
 
 async def _cost(folder: Path, rounds: int) -> str:
-    writer = RecordWriter(RecordFolder(folder / f"costs{SUFFIX}", 1000, datetime.now(UTC), 0))
+    writer = RecordWriter(open_record_file(folder / f"costs{SUFFIX}", 1000, datetime.now(UTC), 0))
     recording_costs = RecordingCosts(writer)
     await asyncio.sleep(0)  # the listening task starts
     found: dict[str, list[tuple[float, float]]] = {}

@@ -13,7 +13,7 @@ from tests.report.report_builders import a_story
 from tests.session_replay.golden_sessions import path_of
 
 from trailingedge.core.errors import ExitCode
-from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.format import SUFFIX
 from trailingedge.main import command_parser, run
 from trailingedge.report.file_format import save
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from trailingedge.eventlog.format import FORMAT, RECORD_VERSION, RecordEntry
-from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.format import FORMAT, RECORD_VERSION, SUFFIX, RecordEntry
 from trailingedge.eventlog.writer import GzipPacker, MemoryRecord
 
 NAME = f"trailingedge_2026-07-02_14-47-00{SUFFIX}"

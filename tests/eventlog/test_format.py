@@ -42,10 +42,45 @@ def test_each_output_is_one_line(entry: tuple[object, ...]) -> None:
     assert json.loads(line) == list(entry)
 
 
-@pytest.mark.parametrize("kind", ["begin", "told", "ring", "tick", "obey", "stop", "stir"])
-def test_an_input_carries_the_time_since_the_start(kind: str) -> None:
-    (line,) = lines(encode((kind, 5_000_000_123, 7, "more"), zero_ns=5_000_000_000))
-    assert decode(line) == (kind, 123, 7, "more")
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("begin", ()),
+        ("told", (3, "done")),
+        ("ring", (4, -7)),
+        ("tick", ()),
+        ("obey", ("flip", "socket")),
+        ("stop", ("q", 0)),
+        ("stir", ()),
+    ],
+)
+def test_an_input_carries_the_time_since_the_start(kind: str, more: tuple[object, ...]) -> None:
+    (line,) = lines(encode((kind, 5_000_000_123, 7, *more), zero_ns=5_000_000_000))
+    assert decode(line) == (kind, 123, 7, *more)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(b'["<",-5,0,1,{}]', id="before the start"),
+        pytest.param(b'["<",1_0,0,1,{}]', id="an underscore"),
+        pytest.param(b'["<",5,0,99999999999999999999,{}]', id="a number of more than 64 bits"),
+        pytest.param(b'["tick",-1,0]', id="a negative time"),
+        pytest.param(b'["told",1,0,-3,null]', id="a negative number"),
+        pytest.param(b'["told",1,0,3]', id="without an outcome"),
+        pytest.param(b'["told",1,0,3,null,4]', id="with one field too many"),
+        pytest.param(b'["obey",1,0,["flip"],"key"]', id="a list for a command"),
+        pytest.param(b'["ring",1,0,4,1e300]', id="a clock moved by a float"),
+        pytest.param(b'["stop",1,0,"q",true]', id="a flag for a code"),
+        pytest.param(b"[" * 100_000, id="nested deeply"),
+        pytest.param(b'["<",1,0,1,"' + b"[" * 10, id="a frame without an end"),
+        pytest.param(b'[["tick"],1,0]', id="a list for a kind"),
+        pytest.param(b"[]", id="nothing"),
+    ],
+)
+def test_a_line_with_a_wrong_field_is_refused(line: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        decode(line)
 
 
 @given(st.lists(st.one_of(st.binary(), st.text()), min_size=1, max_size=3))

@@ -1,12 +1,14 @@
 """Tests of the record reader: it returns what is intact and says where a record ends early."""
 
+import zlib
 from pathlib import Path
 
 import pytest
 from tests.eventlog.record_builders import HEAD, NAME, frames, packed, written
+from tests.peak_memory import peak_memory_mb
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.eventlog.format import decode, encode
+from trailingedge.eventlog.format import MAX_BATCH_BYTES, decode, encode
 from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.eventlog.writer import GzipPacker
 
@@ -84,8 +86,9 @@ def test_a_missing_part_is_a_gap(tmp_path: Path, there: int, missing: str) -> No
         pytest.param(packed([[("part", 2)]]), "part 2 of a session", id="a later part"),
         pytest.param(packed([[("alert", 20, "hello")]]), "not a recorded session", id="something else"),
         pytest.param(packed([[("session", HEAD | {"version": 9})]]), "record format 9", id="of another version"),
-        pytest.param(packed([[("session", {**HEAD, "seed": None})]]), None, id="odd, but a head"),
-        pytest.param(packed([[("session", {**HEAD, "settings": 3})]]), "first line is incomplete", id="no settings"),
+        pytest.param(packed([[("session", {**HEAD, "seed": None})]]), "line 1: incomplete", id="no seed"),
+        pytest.param(packed([[("session", {**HEAD, "settings": 3})]]), "line 1: incomplete", id="no settings"),
+        pytest.param(packed([[("session", {**HEAD, "unix_ns": 1 << 63})]]), "line 1: incomplete", id="far future"),
         pytest.param(
             packed([[("session", {key: value for key, value in HEAD.items() if key != "seed"})]]),
             "incomplete",
@@ -93,15 +96,48 @@ def test_a_missing_part_is_a_gap(tmp_path: Path, there: int, missing: str) -> No
         ),
     ],
 )
-def test_a_file_that_is_no_record_is_refused_with_its_name(tmp_path: Path, content: bytes, told: str | None) -> None:
+def test_a_file_that_is_no_record_is_refused_with_its_name(tmp_path: Path, content: bytes, told: str) -> None:
     path = tmp_path / NAME
     path.write_bytes(content)
-    if told is None:
-        SessionRecord(path)
-        return
     with pytest.raises(ConfigError, match=told) as caught:
         SessionRecord(path)
     assert NAME in str(caught.value)
+
+
+def bomb(kind: str) -> bytes:
+    """A small file that unpacks to 200 MB: one line, one batch of many lines, or many batches."""
+    packer = zlib.compressobj(9, wbits=31)
+    head = packed([[("session", HEAD)]])
+    if kind == "a line":
+        pieces = [b"1" * (1 << 20)] * 200
+    elif kind == "a batch":
+        pieces = [b'["tick",1,0]\n' * 80_000] * 200
+    else:
+        batch = b'["tick",1,0]\n' * 80_000
+        pieces = [batch + b'["sum",%d]\n' % zlib.crc32(batch)] * 200
+    return head + b"".join(map(packer.compress, pieces)) + packer.flush()
+
+
+@pytest.mark.parametrize("kind", ["a line", "a batch", "batches"])
+def test_a_small_file_that_unpacks_to_gigabytes_is_refused_in_little_memory(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(bomb(kind))
+    peak_mb, refused = peak_memory_mb(lambda: [None for _ in SessionRecord(path).batches()], ConfigError)
+    assert str(refused).startswith(f"{path}, after line ")
+    assert peak_mb < 150
+
+
+def test_a_line_too_large_for_a_reader_leaves_a_hole(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(packed([[("session", HEAD), ("alert", 20, "x" * (MAX_BATCH_BYTES + 1)), ("alert", 20, "y")]]))
+    assert read(path)[0] == [("hole", 1), ("alert", 20, "y")]
+
+
+def test_a_batch_is_cut_where_a_reader_would_refuse_it(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    long = "".join(map(str, range(3_000_000)))
+    path.write_bytes(packed([[("session", HEAD), *[("alert", 20, long)] * 3]]))
+    assert read(path) == ([("alert", 20, long)] * 3, None)
 
 
 def test_a_missing_file_is_reported(tmp_path: Path) -> None:

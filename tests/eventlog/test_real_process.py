@@ -11,7 +11,7 @@ from tests import processes
 from tests.benchmarks.exchange_process import BenchmarkExchange
 from tests.test_main import key_file
 
-from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.format import SUFFIX
 from trailingedge.session_replay.run import replay_session
 
 REQUESTS: Final = 24  # those of the start, of the order that notes the anchor, and the first one after that
@@ -27,6 +27,7 @@ async def run(place: Path) -> None:
             stdout=PIPE,
             stderr=STDOUT,
             cwd=place,
+            umask=0,
             env=processes.environment(venue.settings(key_file(place / "key.pem"))),
         ) as process,
     ):
@@ -43,6 +44,9 @@ def test_a_daemon_that_waits_for_io_waits_at_the_boundary(tmp_path: Path) -> Non
     """If this fails, the daemon awaits something that does not go through the I/O boundary."""
     asyncio.run(run(tmp_path))
     (path,) = (tmp_path / "logs").glob(f"*{SUFFIX}")
+    files = [each for each in (tmp_path / "logs").iterdir() if not each.is_symlink()]
+    assert {each.stat().st_mode & 0o777 for each in files} == {0o600}
+    assert (tmp_path / "logs").stat().st_mode & 0o777 == 0o700
     replayed = replay_session(path)
     assert replayed.difference is None
     assert replayed.incomplete_reason is None

@@ -12,10 +12,9 @@ from tests.limits import PATIENCE_S
 from trailingedge.core import background_threads
 from trailingedge.core.background_threads import Sink
 from trailingedge.eventlog import writer as module
-from trailingedge.eventlog.format import FrameBatch, decode
+from trailingedge.eventlog.format import RECORD_FILES, SUFFIX, FrameBatch, decode
 from trailingedge.eventlog.reader import SessionRecord
-from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.eventlog.writer import GzipPacker, MemoryRecord, RecordFolder, RecordWriter
+from trailingedge.eventlog.writer import GzipPacker, MemoryRecord, RecordWriter, open_record_file
 
 NOW = datetime(2026, 7, 2, 14, 47, tzinfo=UTC)
 LONG_AGO = f"trailingedge_2026-01-01_00-00-00{SUFFIX}"
@@ -58,11 +57,11 @@ def open_disk(tmp_path: Path) -> tuple[RecordWriter, Disk]:
         disks.append(Disk(path))
         return disks[-1]
 
-    return RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 0, opened)), disks[0]
+    return RecordWriter(open_record_file(tmp_path / NAME, 100, NOW, 0, opened)), disks[0]
 
 
 def test_entries_are_in_the_file_in_order(tmp_path: Path) -> None:
-    taking = RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 0))
+    taking = RecordWriter(open_record_file(tmp_path / NAME, 100, NOW, 0))
     for entry in [("session", HEAD), *frames(5000)]:
         taking.add(entry)
     taking.close()
@@ -73,13 +72,13 @@ def test_entries_are_in_the_file_in_order(tmp_path: Path) -> None:
 
 def test_a_flood_faster_than_compression_leaves_a_hole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCH_EVERY_S", 60.0)
-    taking = RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 0))
+    taking = RecordWriter(open_record_file(tmp_path / NAME, 100, NOW, 0))
     taking.add(("session", HEAD))
     page = FrameBatch([b"x" * 10_486] * 100)
     room = module.MOST_HEAVY // page.size_bytes
     for _ in range(room + 2):
-        taking.add_batch(("<", 5, 0, 1, page))
-    taking.add(("<", 6, 0, 1, [b"y"]))
+        taking.add_batch(("<", 5_000_000_005, 0, 1, page))
+    taking.add(("<", 5_000_000_006, 0, 1, [b"y"]))
     monkeypatch.setattr(background_threads, "CLOSE_TIMEOUT_S", 10.0)
     taking.close()
     kinds = [str(entry[0]) for entry in read(tmp_path / NAME)[0]]
@@ -87,8 +86,28 @@ def test_a_flood_faster_than_compression_leaves_a_hole(tmp_path: Path, monkeypat
 
 
 def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
-    RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 0)).close()
+    RecordWriter(open_record_file(tmp_path / NAME, 100, NOW, 0)).close()
     assert (tmp_path / NAME).stat().st_mode & 0o077 == 0
+
+
+def test_a_link_in_the_place_of_a_record_or_its_part_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MEGABYTE", 4000)
+    monkeypatch.setattr(module, "_BATCH", 20)
+    other = tmp_path / "other"
+    other.write_text("kept")
+    second = RECORD_FILES.part_path(tmp_path / NAME, 2)
+    second.symlink_to(other)
+    taking = RecordWriter(open_record_file(tmp_path / NAME, 1, NOW, 0))
+    for entry in [("session", HEAD), *noisy(100)]:
+        taking.add(entry)
+    taking.close()
+    third = RECORD_FILES.part_path(tmp_path / NAME, 3)
+    assert (other.read_text(), third.stat().st_mode & 0o777) == ("kept", 0o600)
+    (tmp_path / f"b{NAME}").symlink_to(other)
+    with pytest.raises(FileExistsError):
+        open_record_file(tmp_path / f"b{NAME}", 1, NOW, 0)
 
 
 def test_entries_wait_while_the_disk_is_full(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -116,7 +135,7 @@ def test_a_flood_before_a_full_disk_is_counted_only_once(tmp_path: Path) -> None
     for _ in range(2 * module.MOST_HEAVY // page.size_bytes):
         disk.full = True
         disk.asked.clear()
-        taking.add_batch(("<", 5, 0, 1, page))
+        taking.add_batch(("<", 5_000_000_005, 0, 1, page))
         assert disk.asked.wait(PATIENCE_S)
         disk.full = False
         disk.asked.clear()
@@ -155,10 +174,10 @@ def test_dropped_entries_are_marked_in_the_record(tmp_path: Path, monkeypatch: p
 def test_a_large_record_continues_in_parts_of_which_the_first_and_the_newest_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MEGABYTE", 4000)
+    monkeypatch.setattr(module, "MEGABYTE", 4000)
     monkeypatch.setattr(module, "_BATCH", 20)
     (tmp_path / LONG_AGO).write_bytes(b"x" * 3000)
-    taking = RecordWriter(RecordFolder(tmp_path / NAME, 1, NOW, 0))
+    taking = RecordWriter(open_record_file(tmp_path / NAME, 1, NOW, 0))
     for entry in [("session", HEAD), *noisy(600)]:
         taking.add(entry)
     taking.close()
@@ -184,10 +203,10 @@ def noisy(count: int) -> Iterator[tuple[object, ...]]:
 
 def test_old_records_are_deleted_when_a_session_starts(tmp_path: Path) -> None:
     (tmp_path / LONG_AGO).write_bytes(b"x")
-    RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 365)).close()
+    RecordWriter(open_record_file(tmp_path / NAME, 100, NOW, 365)).close()
     assert (tmp_path / LONG_AGO).exists()
     (tmp_path / NAME).unlink()
-    RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 30)).close()
+    RecordWriter(open_record_file(tmp_path / NAME, 100, NOW, 30)).close()
     assert not (tmp_path / LONG_AGO).exists()
 
 

@@ -25,8 +25,7 @@ from tests.simulation.simulated_day import simulate
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
-from trailingedge.eventlog.format import FrameSink, encode
-from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.format import SUFFIX, FrameSink, encode
 from trailingedge.eventlog.writer import MemoryRecord
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.operator_commands import OperatorCommand

@@ -9,7 +9,7 @@ import pytest
 from tests.session_replay.golden_sessions import path_of
 
 from trailingedge.core.errors import ConfigError, ExitCode
-from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.format import SUFFIX
 from trailingedge.report.progress import ProgressBar
 from trailingedge.session_replay.command import run
 from trailingedge.session_replay.result_text import result_text

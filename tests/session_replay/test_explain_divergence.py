@@ -11,7 +11,7 @@ from tests.simulation.simulated_day import simulate
 from tests.simulation.still_market import StillMarket
 
 from trailingedge.config import Settings
-from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.format import SUFFIX
 from trailingedge.eventlog.writer import MemoryRecord
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.live.trading_node import TradingNode

@@ -7,7 +7,7 @@ from tests.benchmarks.long_day import FAULTS
 from tests.simulation.simulated_day import simulate
 from tests.simulation.storms import run_storm
 
-from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.format import SUFFIX
 from trailingedge.eventlog.writer import MemoryRecord
 from trailingedge.session_replay.run import ReplayResult, replay_session
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trailingedge.logging_config import SESSION_NAME, setup
+from trailingedge.core.session_log import LOG_FILES
+from trailingedge.logging_config import setup
 
 NOW = datetime(2025, 6, 1, 12, 30, 15, tzinfo=UTC)
 RECORDS = 2000
@@ -17,7 +18,7 @@ logger = logging.getLogger("trailingedge.tests")
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no named pipes to stand in for the disk")
 def test_a_stalled_disk_delays_no_log_call_and_receives_every_record_in_the_end(tmp_path: Path) -> None:
-    path = tmp_path / NOW.strftime(SESSION_NAME)
+    path = tmp_path / LOG_FILES.name(NOW)
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     logs = setup(tmp_path, NOW)

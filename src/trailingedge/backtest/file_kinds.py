@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.eventlog.retention import SUFFIX as SESSION_SUFFIX
+from trailingedge.eventlog.format import SUFFIX as SESSION_SUFFIX
 from trailingedge.report.file_format import FORMAT
 from trailingedge.report.file_format import SUFFIX as REPORT_SUFFIX
 from trailingedge.simulator.feeds.csv_files import CsvFile

@@ -22,7 +22,7 @@ from trailingedge.commands.market_arguments import add_market_arguments
 from trailingedge.config import settings_without_secrets
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, ExitCode, UsageError
-from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.format import SUFFIX
 from trailingedge.report import file_format
 from trailingedge.report.csv_ledger import as_csv
 from trailingedge.report.json_output import as_data

@@ -34,7 +34,7 @@ from trailingedge.core.errors import (
     SessionLost,
 )
 from trailingedge.core.time_units import DAY_MS
-from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.format import SUFFIX
 from trailingedge.live.factory import account_report_params
 from trailingedge.live.node_params import AccountReportParams
 from trailingedge.report import file_format

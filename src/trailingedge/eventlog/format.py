@@ -46,7 +46,10 @@ from enum import Enum
 from itertools import accumulate
 from typing import Any, Final, Protocol
 
+from trailingedge.core import number_text
 from trailingedge.core.redaction import ELLIPSIS, redact, redact_bytes
+from trailingedge.core.session_files import SessionFiles
+from trailingedge.eventlog.line_shapes import check_shape
 
 RecordEntry = tuple[Any, ...]
 
@@ -98,6 +101,10 @@ class FrameBatch:
 
 
 FORMAT: Final = "trailing-edge session"
+SUFFIX: Final = ".session.jsonl.gz"
+RECORD_FILES: Final = SessionFiles(SUFFIX)
+# A batch of lines with its checksum. The writer begins a new batch before this size, and drops a line that is larger.
+MAX_BATCH_BYTES: Final = 32 << 20
 RECORD_VERSION: Final = 1
 INPUT_KINDS: Final = ("begin", "told", "ring", "tick", "obey", "stop", "stir")  # besides frames
 
@@ -186,19 +193,35 @@ def decode(line: bytes) -> RecordEntry:
         head, at_ns, turns, number, frame = line.split(b",", 4)
         kind = "<" if head[2] == 60 else "+"  # 60 is "<"
         raw: str | bytes = frame[:-1]
-        if frame[-1] != 93:  # "]"
+        if not frame.endswith(b"]"):
             raise ValueError("the line has no end")
         # 34 is a quotation mark: the frame was not JSON. The head has four bytes, `["<"`, unless it was a text frame.
         if frame[0] == 34:
-            text = json.loads(raw)
+            text = _loads(raw)
+            if not isinstance(text, str):
+                raise ValueError("the frame is no text")
             raw = text.encode(errors="surrogateescape") if len(head) == 4 else text
         elif len(head) != 4:
             raw = frame[:-1].decode()
-        return kind, int(at_ns), int(turns), int(number), raw
-    entry = json.loads(line)
+        return kind, _count(at_ns), _count(turns), _count(number), raw
+    entry = _loads(line)
     if not isinstance(entry, list) or not entry:
         raise ValueError("not a line of a record")
+    check_shape(tuple(entry))
     return tuple(entry)
+
+
+def _loads(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _count(digits: bytes) -> int:
+    if not digits.isdigit():  # `int` takes signs, spaces and underscores, too
+        raise ValueError(f"{digits[:20]!r} is no number")
+    return number_text.parse_integer(digits.decode())
 
 
 def _to_json(value: object) -> object:

@@ -2,6 +2,9 @@
 
 If the daemon was killed or the disk was full, the end is missing. Checksums reveal other damage: each batch of lines is
 followed by its CRC, and reading stops before a batch that does not match, because wrong data is worse than none.
+
+A record may come from somebody else. What a file unpacks to is read in pieces, up to `MAX_BATCH_BYTES` for a batch and
+a hundred times the file's size for the whole; a file with more is refused.
 """
 
 import json
@@ -11,14 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from trailingedge.core import number_text
+from trailingedge.core.bounded_files import TooLarge, check_ratio, megabytes
 from trailingedge.core.errors import ConfigError
 from trailingedge.core.printable import LONGEST_MESSAGE, printable
-from trailingedge.eventlog.format import FORMAT, RECORD_VERSION
-from trailingedge.eventlog.retention import list_parts
+from trailingedge.eventlog.format import FORMAT, MAX_BATCH_BYTES, RECORD_FILES, RECORD_VERSION
 
 _CHUNK: Final = 1 << 14  # bytes per read; small, because progress is reported between reads
+_PIECE: Final = 1 << 20  # bytes unpacked at once
 _GZIP: Final = 31  # zlib's window bits, with a gzip header
 _SUM_MARKER: Final = b'\n["sum",'
+_SUM_DIGITS: Final = 12  # of the checksum, and the end of its line
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class SessionRecord:
     def _read_parts(self) -> Iterator[list[bytes]]:
         """Yield the batches of all parts in order, until a part is missing or ends early."""
         expected = 1
-        parts = list_parts(self.path)
+        parts = RECORD_FILES.parts_of(self.path)
         self._total_bytes = max(1, sum(_file_size(path) for _, path in parts))
         for part, path in parts:
             if part != expected:
@@ -87,21 +93,29 @@ class SessionRecord:
                 return
 
     def _read_file(self, path: Path) -> Iterator[list[bytes]]:
-        rest = b""
+        rest = bytearray()
+        searched = 0  # bytes of `rest` that hold no mark
         for piece in self._decompressed_chunks(path):
             rest += piece
             at = 0
-            while (mark := rest.find(_SUM_MARKER, at)) >= 0 and (end := rest.find(b"\n", mark + 1)) >= 0:
-                batch = rest[at : mark + 1]
+            while (mark := rest.find(_SUM_MARKER, max(at, searched))) >= 0 and (end := rest.find(b"\n", mark + 1)) >= 0:
+                batch = bytes(rest[at : mark + 1])
                 # gzip has a checksum of its own, but only at the end of the stream, which a killed writer never writes.
                 if rest[mark + len(_SUM_MARKER) : end - 1] != b"%d" % zlib.crc32(batch):
                     self.incomplete_reason = f"{path.name} is damaged after line {self.lines_read}"
                     return
                 yield batch.splitlines()
-                at = end + 1
-            rest = rest[at:]
+                at = searched = end + 1
+            del rest[:at]
+            if len(rest) > MAX_BATCH_BYTES + _PIECE:
+                raise self._refusal(path, f"one batch of lines has more than {megabytes(MAX_BATCH_BYTES)}")
+            searched = max(0, len(rest) - len(_SUM_MARKER) - _SUM_DIGITS)
         if rest and self.incomplete_reason is None:
             self.incomplete_reason = f"{path.name} breaks off after line {self.lines_read}"
+
+    def _refusal(self, path: Path, why: str) -> ConfigError:
+        """Build the error for a file that no daemon has written."""
+        return ConfigError([f"{path}, after line {self.lines_read}: {why}; it is no record of ours, delete it"])
 
     def _decompressed_chunks(self, path: Path) -> Iterator[bytes]:
         """Yield the decompressed content of a file in chunks, as far as it can be decompressed.
@@ -111,22 +125,31 @@ class SessionRecord:
         """
         stream = zlib.decompressobj(_GZIP)
         begun = False
+        packed_bytes = unpacked_bytes = 0
         try:
             with path.open("rb") as file:
                 while chunk := file.read(_CHUNK):
                     self._bytes_read += len(chunk)
-                    while chunk:
+                    packed_bytes += len(chunk)
+                    piece = b""
+                    while chunk or len(piece) == _PIECE:  # a full piece may have more behind it
                         begun = True
                         before = stream.copy()  # after an error the stream itself is of no use
                         try:
-                            yield stream.decompress(chunk)
+                            piece = stream.decompress(chunk, _PIECE)
                         except zlib.error as error:
                             yield _decompress_until_error(before, chunk)
                             self.incomplete_reason = f"{path.name} is damaged after line {self.lines_read} ({error})"
                             return
-                        chunk = stream.unused_data  # the start of the next gzip stream, if this one has ended
+                        unpacked_bytes += len(piece)
+                        check_ratio(unpacked_bytes, packed_bytes)
+                        yield piece
+                        # What did not fit into the piece, or the start of the next gzip stream if this one has ended.
+                        chunk = stream.unused_data if stream.eof else stream.unconsumed_tail
                         if stream.eof:
                             stream, begun = zlib.decompressobj(_GZIP), False
+        except TooLarge as error:
+            raise self._refusal(path, str(error)) from error
         except OSError as error:
             self.incomplete_reason = f"{path}: {error.strerror}"
             return
@@ -151,10 +174,10 @@ def _decompress_until_error(stream: Any, chunk: bytes) -> bytes:
     found = b""
     step = len(chunk)
     at = 0
-    while step:
+    while step and len(found) < _PIECE:
         attempt = stream.copy()
         try:
-            found += attempt.decompress(chunk[at : at + step])
+            found += attempt.decompress(chunk[at : at + step], _PIECE)
         except zlib.error:
             step //= 2
         else:
@@ -178,7 +201,7 @@ def _parse_header(path: Path, line: bytes, incomplete_reason: str | None) -> Rec
     try:
         entry = json.loads(line)
         kind, head = entry[0], entry[1]
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise ConfigError([f"{path}: not a recorded session; {remedy}"]) from error
     if kind == "part":
         part = printable(str(head), LONGEST_MESSAGE)
@@ -190,16 +213,41 @@ def _parse_header(path: Path, line: bytes, incomplete_reason: str | None) -> Rec
         raise ConfigError([f"{path}: record format {theirs}; this program reads format {RECORD_VERSION}"])
     try:
         return RecordHeader(
-            program=printable(str(head["program"]), LONGEST_MESSAGE),
-            python=printable(str(head["python"]), LONGEST_MESSAGE),
-            settings={str(name): str(value) for name, value in dict(head["settings"]).items()},
-            fingerprint=head["fingerprint"],
-            endpoints=(head["endpoints"][0], head["endpoints"][1]),
-            seed=head["seed"],
-            zero_ns=head["zero_ns"],
-            unix_ns=head["unix_ns"],
-            checks_key=head["checks_key"],
-            saves_frames=head["saves_frames"],
+            program=printable(_text(head["program"]), LONGEST_MESSAGE),
+            python=printable(_text(head["python"]), LONGEST_MESSAGE),
+            settings={_text(name): _text(value) for name, value in head["settings"].items()},
+            fingerprint=_text(head["fingerprint"]),
+            endpoints=(_text(head["endpoints"][0]), _text(head["endpoints"][1])),
+            seed=_seed(head["seed"]),
+            zero_ns=number_text.integer(head["zero_ns"]),
+            unix_ns=_unix_ns(head["unix_ns"]),
+            checks_key=_flag(head["checks_key"]),
+            saves_frames=_flag(head["saves_frames"]),
         )
-    except (LookupError, TypeError, ValueError) as error:
-        raise ConfigError([f"{path}: the first line is incomplete ({error})"]) from error
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError([f"{path}, line 1: incomplete or damaged ({error}); {remedy}"]) from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"no text: {number_text.shown(value)}")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"neither true nor false: {number_text.shown(value)}")
+    return value
+
+
+def _unix_ns(value: object) -> int:
+    nanoseconds = number_text.integer(value)
+    number_text.time_ms(nanoseconds // 1_000_000)
+    return nanoseconds
+
+
+def _seed(value: object) -> int:
+    """Return a seed, which has 64 bits and no sign."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 64:
+        raise ValueError(f"no seed: {number_text.shown(value)}")
+    return value

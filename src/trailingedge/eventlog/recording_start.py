@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from trailingedge.core.errors import ExitCode
-from trailingedge.eventlog.format import FORMAT, RECORD_VERSION, FrameSink
+from trailingedge.eventlog.format import FORMAT, RECORD_VERSION, SUFFIX, FrameSink
 from trailingedge.eventlog.recorder import Recorder
-from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.eventlog.writer import RecordFolder, RecordWriter
+from trailingedge.eventlog.writer import RecordWriter, open_record_file
 from trailingedge.live.node_dependencies import KeyCheck, Runtime
 from trailingedge.notifications.alert_sinks import Alerts
 
@@ -99,7 +98,7 @@ def open_record(
         return
     path = log_file.with_name(log_file.name.removesuffix(".log") + SUFFIX)
     try:
-        folder = RecordFolder(path, max_mb, now, retention_days)
+        folder = open_record_file(path, max_mb, now, retention_days)
     except OSError as trouble:
         logger.warning("session is not recorded path=%s reason=%s", path, trouble)
         yield None

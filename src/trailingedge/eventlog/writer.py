@@ -5,9 +5,7 @@ the place (`["hole", count]`); a trading tick is never delayed. The compressed s
 a killed process loses only the last half second.
 """
 
-import contextlib
 import logging
-import os
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,10 +13,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from trailingedge.core.background_threads import BatchWriter, Sink
+from trailingedge.core import private_files
+from trailingedge.core.background_threads import BatchWriter
+from trailingedge.core.parted_file import OpenSink, PartedFile
 from trailingedge.core.redaction import Redactor
-from trailingedge.eventlog.format import FrameBatch, RecordEntry, encode
-from trailingedge.eventlog.retention import delete_older, limit_total_size, part_path, retention_cutoff
+from trailingedge.eventlog.format import MAX_BATCH_BYTES, RECORD_FILES, FrameBatch, RecordEntry, encode
 
 BATCH_EVERY_S: Final = 0.5
 MOST_WAITING: Final = 50_000  # entries kept for a disk that is slow or full; later ones are counted and left out
@@ -27,8 +26,7 @@ _HEAVY_BATCH: Final = 1 << 19
 _BATCH: Final = 200  # entries; one damaged or cut-off entry costs its whole batch
 _LEVEL: Final = 6
 _GZIP: Final = 31  # zlib's window bits, with a gzip header
-_PARTS: Final = 4  # of a session that fills all the room: the first part and the newest ones are kept
-_MEGABYTE: Final = 1_000_000
+MEGABYTE: Final = 1_000_000
 
 _logger = logging.getLogger(__name__)
 
@@ -47,15 +45,31 @@ class GzipPacker:
         self._zero_ns = 0
 
     def pack(self, entries: Sequence[RecordEntry], breathe: Callable[[], None] = lambda: None) -> bytes:
-        """Return `entries` compressed. Calls `breathe` before each, to let the event loop run."""
-        written = []
+        """Return `entries` compressed. Calls `breathe` before each, to let the event loop run.
+
+        An entry larger than MAX_BATCH_BYTES leaves a hole: no reader accepts so much at once.
+        """
+        packed: list[bytes] = []
+        written: list[bytes] = []
+        size = 0
         for entry in entries:
             breathe()
             if entry[0] == "session":
                 self._zero_ns = entry[1]["zero_ns"]
-            written.append(self._redactor.redact_known(encode(entry, self._zero_ns)))
-        batch = b"".join(written)
+            lines = self._redactor.redact_known(encode(entry, self._zero_ns))
+            if len(lines) > MAX_BATCH_BYTES:
+                lines = encode(("hole", 1))
+            if size + len(lines) > MAX_BATCH_BYTES:
+                packed.append(self._pack_batch(written))
+                written, size = [], 0
+            written.append(lines)
+            size += len(lines)
         breathe()
+        packed.append(self._pack_batch(written))
+        return b"".join(packed)
+
+    def _pack_batch(self, written: Sequence[bytes]) -> bytes:
+        batch = b"".join(written)
         # A sync flush ends a deflate block on a byte boundary: what was written so far can be decompressed. It costs
         # a few bytes per batch, a fraction of what compressing single batches apart would cost.
         packed = self._stream.compress(batch + b'["sum",%d]\n' % zlib.crc32(batch))
@@ -68,67 +82,17 @@ class GzipPacker:
         return last
 
 
-class RecordFolder:
-    """Writes the files of one session, part after part, and deletes old or too large records.
-
-    `path` is the first file. Raises OSError if this file cannot be created.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        most_mb: int,
-        now: datetime,
-        retention_days: int,
-        open_file: Callable[[Path], Sink] | None = None,
-    ) -> None:
-        self._path = path
-        self._max_bytes = most_mb * _MEGABYTE
-        self._cutoff = retention_cutoff(now, retention_days) if retention_days else None
-        self._open_file = open_file or _new_file
-        self._part = 1
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._sink = self._open_file(path)
-        self._written = 0
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the current file has reached the maximum size of a part."""
-        return self._written >= self._max_bytes // _PARTS
-
-    def write(self, data: bytes, /) -> int | None:
-        """Append to the current file."""
-        taken = self._sink.write(data)
-        self._written += taken or 0
-        return taken
-
-    def close(self) -> None:
-        """Close the current file."""
-        self._sink.close()
-
-    def apply_retention(self) -> None:
-        """Delete records that are too old, then files until the total size is within the limit."""
-        with contextlib.suppress(OSError):
-            if self._cutoff is not None:
-                delete_older(self._path.parent, self._cutoff)
-            current = part_path(self._path, self._part)
-            limit_total_size(self._path.parent, self._max_bytes - self._max_bytes // _PARTS, current)
-
-    def start_next_part(self) -> int:
-        """Open the next file and return its number. Raises OSError; the current file stays in use then."""
-        sink = self._open_file(part_path(self._path, self._part + 1))
-        with contextlib.suppress(OSError):
-            self._sink.close()
-        self._sink, self._written = sink, 0
-        self._part += 1
-        self.apply_retention()
-        return self._part
+def open_record_file(
+    path: Path, max_mb: int, now: datetime, retention_days: int, open_file: OpenSink = private_files.create
+) -> PartedFile:
+    """Create the first file of a record. All records in its folder keep to `max_mb` megabytes. Raises OSError."""
+    return PartedFile(RECORD_FILES, path, max_mb * MEGABYTE, now, retention_days, open_file)
 
 
 class RecordWriter(BatchWriter):
     """Writes the session record: a thread compresses and writes the entries of the event loop."""
 
-    def __init__(self, shelf: RecordFolder, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, shelf: PartedFile, secrets: Sequence[str] = ()) -> None:
         super().__init__("record", BATCH_EVERY_S, shelf)
         self._shelf = shelf
         self._packer = GzipPacker(secrets)
@@ -209,6 +173,7 @@ class RecordWriter(BatchWriter):
             self._between_parts = True
             self.put(self._packer.end())
         self._waiting.appendleft(("part", self._shelf.start_next_part()))
+        self._shelf.apply_retention()
         self._between_parts = False
 
 
@@ -230,17 +195,7 @@ class MemoryRecord:
     def save(self, path: Path, secrets: Sequence[str] = ()) -> Path:
         """Write the entries as a record file."""
         packer = GzipPacker(secrets)
-        with path.open("wb") as file:
-            for at in range(0, len(self.entries), _BATCH):
-                file.write(packer.pack(self.entries[at : at + _BATCH]))
-            file.write(packer.end())
+        batches = range(0, len(self.entries), _BATCH)
+        packed = [packer.pack(self.entries[at : at + _BATCH]) for at in batches]
+        private_files.write_all(private_files.open_chosen(path), b"".join([*packed, packer.end()]))
         return path
-
-
-def _new_file(path: Path) -> Sink:
-    """Create a file that only its owner may read, without a write buffer.
-
-    With a buffer, bytes that a full disk has refused would stay in the buffer, and `close` would
-    fail on them again. The writer keeps such bytes itself and retries.
-    """
-    return open(path, "wb", buffering=0, opener=lambda name, flags: os.open(name, flags, 0o600))

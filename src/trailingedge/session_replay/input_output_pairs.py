@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.eventlog.format import INPUT_KINDS, RecordEntry, decode
 from trailingedge.eventlog.reader import SessionRecord
 
@@ -34,6 +35,7 @@ def read_batches(record: SessionRecord) -> Iterator[EventBatch]:
     """
     iteration: list[EventBatch] = []  # inputs of one event-loop iteration
     frames: list[str | bytes] = []
+    at_ns = 0  # of the newest input
     try:
         for batch in record.batches():
             for line in batch:
@@ -43,6 +45,9 @@ def read_batches(record: SessionRecord) -> Iterator[EventBatch]:
                         frames = [entry[4]]
                         entry = (*entry[:4], frames)
                     event = EventBatch(entry, [line])
+                    if not 0 <= event.at_ns - at_ns <= _LONGEST_PAUSE_NS:
+                        raise ValueError(f"an input at {event.at_ns} ns after one at {at_ns} ns")
+                    at_ns = event.at_ns
                     # A new iteration proves that the one before is complete, with all its output.
                     if iteration and event.iteration != iteration[-1].iteration:
                         yield from iteration
@@ -58,6 +63,7 @@ def read_batches(record: SessionRecord) -> Iterator[EventBatch]:
                     record.incomplete_reason = f"the record has a gap: {lost} lines were lost, {_HOLE_REASON}"
                     return
                 else:
+                    decode(line)  # only checked: output is compared as bytes, and described where it differs
                     iteration[-1].output.append(line)
     except (ValueError, LookupError):
         record.incomplete_reason = (
@@ -73,4 +79,7 @@ def read_batches(record: SessionRecord) -> Iterator[EventBatch]:
 
 _INPUT_PREFIXES: Final = tuple(f'["{kind}",'.encode() for kind in INPUT_KINDS)
 _CANCELLED: Final = b'["over",["CancelledError"'
+# The daemon ticks at least once in LOOP_SLEEP_SEC, which is a day at most. With other settings, a replay fires all
+# timers that are due in a pause.
+_LONGEST_PAUSE_NS: Final = 2 * DAY_MS * 1_000_000
 _HOLE_REASON: Final = "the disk did not keep up"

@@ -52,6 +52,8 @@ _PRECEDING_LINES: Final = 6  # shown before a difference
 _ALERT: Final = b'["alert",'
 _TIMER: Final = b'["alarm"'
 _OVER: Final = b'["over"'
+_COMMANDS: Final = frozenset(command.value for command in OperatorCommand)
+_EXIT_CODES: Final = frozenset(map(int, ExitCode))
 
 ReplayProgress = Callable[[float, int], bool]
 """Called before each input with the share of the record that was read, from 0 to 1, and the time in nanoseconds since
@@ -332,14 +334,14 @@ class SessionPlayer(IoBoundary):
         if self.node is None:
             return "the daemon is not built yet"
         match entry:
-            case ("obey", _, _, command, who):
+            case ("obey", _, _, command, who) if command in _COMMANDS:
                 self.node.submit(OperatorCommand(command), source=who)
-            case ("stop", _, _, reason, code):
+            case ("stop", _, _, reason, code) if code in _EXIT_CODES:
                 self.node.stop(reason, ExitCode(code))
             case ("stir", *_):
                 self.node.wake()
             case _:
-                return "this version does not know the kind of this line"
+                return "this version does not know this kind of line, command or exit code"
         return None
 
     # Output ----------------------------------------------------------------------------------

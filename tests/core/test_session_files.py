@@ -1,11 +1,11 @@
-"""Tests of retention: which record files are deleted, and in which order."""
+"""Tests of session files: which are deleted, and in which order."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.eventlog.record_builders import NAME
 
-from trailingedge.eventlog.retention import delete_older, limit_total_size, list_parts, list_record_files, part_path
+from trailingedge.eventlog.format import RECORD_FILES
 
 
 def file(folder: Path, name: str, size: int = 100) -> Path:
@@ -23,19 +23,19 @@ def names(folder: Path) -> set[str]:
 def session(folder: Path, day: int, parts: int = 1, size: int = 100) -> Path:
     first = file(folder, f"trailingedge_2026-07-{day:02}_00-00-00.session.jsonl.gz", size)
     for part in range(2, parts + 1):
-        file(folder, part_path(first, part).name, size)
+        file(folder, RECORD_FILES.part_path(first, part).name, size)
     return first
 
 
 def test_a_later_part_has_its_number_in_the_name() -> None:
-    assert part_path(Path(NAME), 1) == Path(NAME)
-    assert part_path(Path(NAME), 12).name == "trailingedge_2026-07-02_14-47-00.part12.session.jsonl.gz"
+    assert RECORD_FILES.part_path(Path(NAME), 1) == Path(NAME)
+    assert RECORD_FILES.part_path(Path(NAME), 12).name == "trailingedge_2026-07-02_14-47-00.part12.session.jsonl.gz"
 
 
 def test_parts_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     first = session(tmp_path, 2, parts=11)
     session(tmp_path, 3, parts=2)
-    assert [part for part, _ in list_parts(first)] == list(range(1, 12))
+    assert [part for part, _ in RECORD_FILES.parts_of(first)] == list(range(1, 12))
 
 
 def test_old_sessions_are_deleted_with_all_parts_and_nothing_else(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_old_sessions_are_deleted_with_all_parts_and_nothing_else(tmp_path: Path
     session(tmp_path, 2)
     file(tmp_path, "trailingedge_2026-07-01_00-00-00.log")
     file(tmp_path, "trailingedge_odd.session.jsonl.gz")
-    delete_older(tmp_path, datetime(2026, 7, 2, tzinfo=UTC))
+    RECORD_FILES.delete_older(tmp_path, datetime(2026, 7, 2, tzinfo=UTC))
     assert names(tmp_path) == {"02_00-00-00", "01_00-00-00.log", "trailingedge_odd"}
 
 
@@ -51,21 +51,21 @@ def test_the_oldest_sessions_are_deleted_first_and_their_last_parts_first(tmp_pa
     session(tmp_path, 1, parts=3)
     session(tmp_path, 2)
     current = session(tmp_path, 3)
-    limit_total_size(tmp_path, 300, current)
+    RECORD_FILES.limit_total_size(tmp_path, 300, current)
     assert names(tmp_path) == {"01_00-00-00", "02_00-00-00", "03_00-00-00"}
-    limit_total_size(tmp_path, 150, current)
+    RECORD_FILES.limit_total_size(tmp_path, 150, current)
     assert names(tmp_path) == {"03_00-00-00"}
 
 
 def test_a_single_session_keeps_its_first_and_its_newest_part(tmp_path: Path) -> None:
     first = session(tmp_path, 3, parts=6)
-    limit_total_size(tmp_path, 300, part_path(first, 6))
+    RECORD_FILES.limit_total_size(tmp_path, 300, RECORD_FILES.part_path(first, 6))
     assert names(tmp_path) == {"03_00-00-00", "03_00-00-00.part5", "03_00-00-00.part6"}
-    limit_total_size(tmp_path, 10, part_path(first, 6))
+    RECORD_FILES.limit_total_size(tmp_path, 10, RECORD_FILES.part_path(first, 6))
     assert names(tmp_path) == {"03_00-00-00", "03_00-00-00.part6"}
 
 
-def test_other_files_are_no_records(tmp_path: Path) -> None:
+def test_other_files_are_no_session_files(tmp_path: Path) -> None:
     file(tmp_path, "trailingedge_2026-13-01_00-00-00.session.jsonl.gz")
     file(tmp_path, "other.session.jsonl.gz")
-    assert list_record_files(tmp_path) == []
+    assert RECORD_FILES.all_in(tmp_path) == []
