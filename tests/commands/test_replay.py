@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.session_replay.golden_sessions import path_of
 from trailingedge.backtest.columns import Columns
 from trailingedge.backtest.market_loader import ProgressCallback, load_columns
 from trailingedge.core.errors import ExitCode
-from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.format import SUFFIX
 from trailingedge.main import run
 from trailingedge.report.progress import ProgressBar, stop_on_ctrl_c
 from trailingedge.simulator.feeds.historical import RecordedMarket
@@ -79,7 +80,7 @@ def test_an_absurd_number_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
     rows[50] = rows[50].replace(",2,", ",1" + "0" * 40 + ",")
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     assert run(["replay", str(path)]) == ExitCode.CONFIG
-    assert capsys.readouterr().err.splitlines()[-1].startswith("trailing-edge replay: the input has a number beyond")
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"{path}, line 51: '1000")
 
 
 def test_an_unknown_name_in_the_env_file_is_a_warning(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,3 +232,33 @@ def test_the_sigint_handler_is_restored() -> None:
         signal.raise_signal(signal.SIGINT)
         assert asked()
         signal.raise_signal(signal.SIGINT)  # `uv run` hands the same one on
+
+
+def test_every_output_belongs_to_its_user_alone_whatever_the_umask(klines: str, tmp_path: Path) -> None:
+    outputs = [argument for name in ("csv", "html", "save") for argument in (f"--{name}", str(tmp_path / name))]
+    before = os.umask(0)
+    try:
+        assert run(["replay", klines, *outputs]) == ExitCode.OK
+    finally:
+        os.umask(before)
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("csv", "html", "save")} == {0o600}
+
+
+@pytest.mark.parametrize("flag", ["--csv", "--html"])
+def test_an_output_that_is_a_link_is_refused(
+    klines: str, tmp_path: Path, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other").write_text("kept")
+    (tmp_path / "link").symlink_to(tmp_path / "other")
+    assert run(["replay", klines, flag, str(tmp_path / "link")]) == ExitCode.CONFIG
+    assert "it is a symbolic link; name the file that it leads to" in capsys.readouterr().err
+    assert (tmp_path / "other").read_text() == "kept"
+
+
+def test_a_market_file_that_is_refused_ends_with_the_code_for_wrong_input(
+    klines: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(klines)
+    path.write_text(path.read_text().replace(",", ",1e9", 1))
+    assert run(["replay", klines]) == ExitCode.CONFIG
+    assert capsys.readouterr().err.startswith(f"{klines}, line 1: '1e9")

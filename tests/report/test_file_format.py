@@ -3,10 +3,14 @@
 import contextlib
 import gzip
 import json
+import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.peak_memory import peak_memory_mb
 from tests.report.report_builders import a_one_sided_story, a_quiet_story, a_story
 
 from trailingedge.core.errors import ConfigError
@@ -150,3 +154,66 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file or directory; choose"):
         save(a_story(), tmp_path / "nowhere" / "saved")
+
+
+def retold(tmp_path: Path, change: Callable[[Any], None]) -> Path:
+    """A saved story in which `change` has altered the data."""
+    path = tmp_path / "changed.story.json.gz"
+    save(a_story(), path)
+    told = json.loads(gzip.decompress(path.read_bytes()))
+    change(told)
+    path.write_bytes(gzip.compress(json.dumps(told).encode()))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        pytest.param(("fills", 0, "order_id"), -5, id="a negative order number"),
+        pytest.param(("fills", 0, "trade_id"), -5, id="a negative trade number"),
+        pytest.param(("fills", 0, "order_id"), "7", id="a number as text"),
+        pytest.param(("fills", 0, "order_id"), 7.5, id="a number as a fraction"),
+        pytest.param(("fills", 0, "price"), "1e999999", id="an exponent"),
+        pytest.param(("fills", 0, "quantity"), "1_0", id="an underscore"),
+        pytest.param(("fills", 0, "time_ms"), 10**17, id="a time of another age"),
+        pytest.param(("fills", 0, "is_maker"), "no", id="text for a flag"),
+        pytest.param(("exits", 0, "number"), -1, id="a negative exit"),
+        pytest.param(("exits", 0, "replaces"), -1, id="a negative count"),
+        pytest.param(("exits", 0, "result_frac"), 1e300, id="a fraction without sense"),
+        pytest.param(("orders", 0, "time_ms"), "2024-01-01", id="a date"),
+        pytest.param(("candles", "open_ms", 0), 1e400, id="an infinite time"),
+        pytest.param(("candles", "high", 0), 1e300, id="an absurd price"),
+        pytest.param(("moments", "bid", 0), "12", id="a price as text"),
+        pytest.param(("to_ms",), 95_617_584_000_000, id="an end in the year 5000"),
+        pytest.param(("max_drawdown_frac",), None, id="nothing for a fraction"),
+        pytest.param(("rejected",), {"-1 013": 1}, id="a code with a space"),
+    ],
+)
+def test_a_number_that_the_wire_would_refuse_is_refused(
+    tmp_path: Path, place: tuple[str | int, ...], value: object
+) -> None:
+    def change(told: Any) -> None:
+        for step in place[:-1]:
+            told = told[step]
+        told[place[-1]] = value
+
+    assert "incomplete report" in told_of(retold(tmp_path, change))
+
+
+@pytest.mark.parametrize("piece", [b" " * (1 << 20), b"[" * (1 << 20)])
+def test_a_small_file_that_unpacks_to_gigabytes_is_refused_in_little_memory(tmp_path: Path, piece: bytes) -> None:
+    path = tmp_path / "bomb.story.json.gz"
+    packer = zlib.compressobj(9, wbits=31)
+    path.write_bytes(b"".join(packer.compress(piece) for _ in range(400)) + packer.flush())
+    peak_mb, refused = peak_memory_mb(lambda: load(path), ConfigError)
+    assert f"{path}: no saved report, it unpacks to more than 100 times its size" in str(refused)
+    assert peak_mb < 200
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    other, path = tmp_path / "other", tmp_path / "a.story.json.gz"
+    other.write_text("kept")
+    path.symlink_to(other)
+    save(a_story(), path)
+    assert other.read_text() == "kept"
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from trailingedge.websocket.recent_frames import FrameBuffer, save
+from trailingedge.websocket.recent_frames import FILES_KEPT, FrameBuffer, save
 
 NOW = datetime(2026, 7, 2, 12, 34, 56, tzinfo=UTC)
 
@@ -76,6 +76,13 @@ def test_a_second_file_of_the_same_second_does_not_replace_the_first(tmp_path: P
     first, second = save(["one"], tmp_path, NOW), save(["two"], tmp_path, NOW)
     assert second.name == "frames_2026-07-02_12-34-56_2.txt"
     assert first.read_text(encoding="utf-8") == "one\n"
+
+
+def test_only_the_newest_files_stay_and_belong_to_their_user_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    saved = [save([str(number)], folder, NOW) for number in range(FILES_KEPT + 3)]
+    assert set(folder.iterdir()) == set(saved[3:])
+    assert {path.stat().st_mode & 0o777 for path in (folder, *saved[3:])} == {0o700, 0o600}
 
 
 def test_a_disk_error_is_raised(tmp_path: Path) -> None:

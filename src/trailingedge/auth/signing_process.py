@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 READY: Final = b"ready\n"
 UNUSABLE: Final = b"unusable: "
+_LARGEST_BYTES: Final = 64 << 10
 
 
 def main(library_folder: str, path: str) -> None:
@@ -44,16 +45,19 @@ def load_key(path: str) -> "Ed25519PrivateKey":
     """Return the key in the file. Raises ValueError with what is wrong and the remedy."""
     try:
         with open(path, "rb") as file:
-            return parse_key(file.read())
+            pem = file.read(_LARGEST_BYTES + 1)
     except FileNotFoundError as error:
         raise ValueError("no such file; set BINANCE_ED25519_PRIV_PATH to it") from error
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror}); check its mode") from error
+    if len(pem) > _LARGEST_BYTES:
+        raise ValueError(f"larger than {_LARGEST_BYTES >> 10} kB, so it is no key; export the key as PKCS#8 PEM")
+    return parse_key(pem)
 
 
 def parse_key(pem: bytes) -> "Ed25519PrivateKey":
     """Return the key in `pem`. Raises ValueError with what is wrong and the remedy."""
-    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.exceptions import InternalError, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -65,7 +69,7 @@ def parse_key(pem: bytes) -> "Ed25519PrivateKey":
         key = load_pem_private_key(pem, password=None)
     except TypeError as error:
         raise ValueError("encrypted; a daemon cannot ask for the passphrase: remove it") from error
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, InternalError) as error:  # the last for numbers that are no curve's
         raise ValueError("damaged PEM; export the key as PKCS#8 PEM again") from error
     if not isinstance(key, Ed25519PrivateKey):
         kind = type(key).__name__.lstrip("_").removesuffix("PrivateKey")

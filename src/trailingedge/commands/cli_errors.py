@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.commands import setting_flags
+from trailingedge.core import private_files
 from trailingedge.core.errors import ConfigError, ExitCode, UsageError
 from trailingedge.report.model import RunReport
 from trailingedge.report.tables import shown_gaps
@@ -105,7 +106,7 @@ def write_output(text: str, flag: str, path: Path, message: str) -> None:
         sys.stdout.write(text)
         return
     try:
-        path.write_text(text, encoding="utf-8", newline="")
+        private_files.write_all(private_files.open_chosen(path), text.encode())
     except OSError as error:
         raise ConfigError([f"{flag} {path}: {error.strerror}; choose a file that this user may write"]) from error
     print(message, file=sys.stderr)

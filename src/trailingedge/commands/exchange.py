@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import (
@@ -35,11 +34,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from trailingedge.core import bounded_files, private_files
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market_names import is_market_name
 from trailingedge.simulator.amount_arguments import parse_amount, parse_balances, parse_fraction
-from trailingedge.simulator.audit_log import AuditLog
+from trailingedge.simulator.audit_log import AuditEntry, AuditLog
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import REQUEST_FAULTS, Faults
 from trailingedge.simulator.feeds.generated import GeneratedMarket
@@ -203,11 +203,15 @@ def _journal_file(audit_log: AuditLog, path: Path | None) -> Iterator[None]:
         yield
         return
     try:
-        file = path.open("a", encoding="utf-8", buffering=1)  # line by line, so that a reader sees whole lines
+        opened = private_files.open_chosen(path, append=True)
     except OSError as error:
         raise ConfigError([f"--journal {path}: {error.strerror}"]) from error
-    with file:
-        audit_log.on_entry = lambda entry: print(json.dumps(asdict(entry)), file=file)
+    with opened as file:
+
+        def write(entry: AuditEntry) -> None:
+            file.write(f"{json.dumps(asdict(entry))}\n".encode())  # without a buffer: a reader sees whole lines
+
+        audit_log.on_entry = write
         yield
 
 
@@ -267,10 +271,12 @@ def _key_pair(
 
 def _public_key(path: Path) -> Ed25519PublicKey | RSAPublicKey:
     try:
-        key = load_pem_public_key(path.read_bytes())
+        key = load_pem_public_key(bounded_files.read(path, bounded_files.LARGEST_KEY_BYTES))
     except OSError as error:
         raise ConfigError([f"--register-key {path}: {error.strerror}"]) from error
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except bounded_files.TooLarge as error:
+        raise ConfigError([f"--register-key {path}: no key file, {error}"]) from error
+    except (ValueError, UnsupportedAlgorithm, InternalError) as error:
         raise ConfigError([f"--register-key {path}: not a public key in PEM"]) from error
     if not isinstance(key, Ed25519PublicKey | RSAPublicKey):
         raise ConfigError([f"--register-key {path}: neither an Ed25519 nor an RSA key; the exchange takes no other"])
@@ -281,8 +287,7 @@ def _write_private_key(private_key: Ed25519PrivateKey, path: Path) -> None:
     """Write a private key to a new file that only its owner can read. Never overwrites: O_EXCL."""
     pem = private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(pem)
+        private_files.write_all(private_files.create(path), pem)
     except OSError as error:
         raise ConfigError([f"--private-key-out {path}: {error.strerror}"]) from error
 

@@ -18,11 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from trailingedge.commands import setting_flags
 from trailingedge.config import CREDENTIALS_FOLDER, OPTIONS
+from trailingedge.core import private_files
 from trailingedge.core.errors import ConfigError, ExitCode
 
 _SETTING: Final = "BINANCE_ED25519_PRIV_PATH"
-_PRIVATE_MODE: Final = 0o600
-_PUBLIC_MODE: Final = 0o644
 _NEXT: Final = """\
 Register the public key where you trade, as a self-generated Ed25519 key; you get an API key for it:
   live     binance.com, Account, API Management, Create API, "Self-generated"; allow "Spot & Margin Trading",
@@ -78,31 +77,30 @@ def make_pair(private_path: Path, public_path: Path) -> str:
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    _write(private_path, private, _PRIVATE_MODE)
+    _write(private_path, private)
     try:
-        _write(public_path, public, _PUBLIC_MODE)
+        _write(public_path, public)
     except ConfigError:
         private_path.unlink()
         raise
     return public.decode()
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
+def _write(path: Path, content: bytes) -> None:
     """Write a new file. Raises ConfigError if it exists or cannot be made."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_files.make_folder(path.parent)
     except OSError as error:
         raise ConfigError([f"{path.parent} cannot be made: {error.strerror}; choose another --out"]) from error
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        file = private_files.create(path)
     except FileExistsError as error:
         problem = f"{path} exists, and no key is ever overwritten; move it away, or choose another --out"
         raise ConfigError([problem]) from error
     except OSError as error:
         raise ConfigError([f"{path} cannot be made: {error.strerror}; choose another --out"]) from error
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+        private_files.write_all(file, content)
     except OSError as error:
         path.unlink()
         raise ConfigError([f"{path} cannot be written: {error.strerror}; choose another --out"]) from error

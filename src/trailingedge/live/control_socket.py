@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from trailingedge.core import private_files
 from trailingedge.core.errors import TrailingEdgeError
 from trailingedge.core.printable import printable_lines
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand, SubmitCommand
@@ -163,7 +164,7 @@ class ControlSocket:
         path = self.path.absolute()
         if len(os.fsencode(path)) > _PATH_BYTES:
             raise NoRunningDaemon(f"the path is longer than {_PATH_BYTES} bytes; choose a shorter LOG_DIR")
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_files.make_folder(path.parent)
         await _check_free(path)
 
         def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -7,16 +7,18 @@ samples are stored under `moments`.
 
 import gzip
 import json
-import os
+import math
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.config import OPTIONS
+from trailingedge.core import bounded_files, number_text, private_files
 from trailingedge.core.errors import ConfigError
+from trailingedge.core.number_text import id_number, shown, time_ms
 from trailingedge.core.printable import LONGEST_MESSAGE, printable
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side, format_plain
@@ -28,6 +30,8 @@ REPORT_VERSION: Final = 1
 SUFFIX: Final = ".story.json.gz"
 _GZIP: Final = b"\x1f\x8b"
 _LONGEST_QUOTED: Final = 200  # characters of a damaged file in an error message
+_MOST_BYTES: Final = 512 << 20  # unpacked; a year of minutes has some 100 MB
+_MOST_OBJECTS: Final = 10_000_000  # a list or an object takes up to forty times its text in memory
 
 _CANDLE: Final = ("open_ms", "open", "high", "low", "close")
 _MOMENT: Final = (
@@ -49,13 +53,8 @@ _MOMENT: Final = (
 def save(report: RunReport, path: Path) -> None:
     """Write the report atomically. Raises ConfigError if the file cannot be written."""
     text = json.dumps(_encode_report(report), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        try:
-            temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        private_files.replace(path, gzip.compress(text.encode(), mtime=0))
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}; choose a file that this user may write"]) from error
 
@@ -64,19 +63,23 @@ def load(path: Path) -> RunReport:
     """Read a saved report. Raises ConfigError naming the file, the fault and the remedy."""
     remedy = "write it again with replay --save"
     try:
-        text = gzip.decompress(path.read_bytes())
+        text = bounded_files.read_gzip(path, _MOST_BYTES)
     except OSError as error:
         if isinstance(error, gzip.BadGzipFile):
             raise ConfigError([f"{path}: {_gzip_problem(path)}; {remedy}"]) from error
         raise ConfigError(
             [f"{path}: {error.strerror}; name a recorded session, or a file written by replay --save"]
         ) from error
+    except bounded_files.TooLarge as error:
+        raise ConfigError([f"{path}: no saved report, {error}; {remedy}"]) from error
     except EOFError as error:
         raise ConfigError([f"{path}: truncated, its end is missing; {remedy}"]) from error
     except zlib.error as error:
         raise ConfigError([f"{path}: damaged ({error}); {remedy}"]) from error
     if not text:
         raise ConfigError([f"{path}: truncated, it is empty; {remedy}"])
+    if text.count(b"{") + text.count(b"[") > _MOST_OBJECTS:
+        raise ConfigError([f"{path}: no saved report, it has more than {_MOST_OBJECTS} objects; {remedy}"])
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -133,21 +136,21 @@ def _decode_report(data: Mapping[str, Any]) -> RunReport:
         base_asset=_market_name(data["base_asset"]),
         quote_asset=_market_name(data["quote_asset"]),
         tick_size=_amount(data["tick_size"]),
-        from_ms=int(data["from_ms"]),
-        to_ms=int(data["to_ms"]),
+        from_ms=time_ms(data["from_ms"]),
+        to_ms=time_ms(data["to_ms"]),
         settings=_shareable_settings(data["settings"]),
         exits=tuple(map(_decode_exit, data["exits"])),
         fills=tuple(map(_decode_fill, data["fills"])),
         orders=tuple(map(_decode_order, data["orders"])),
         candles=tuple(_rows(_CANDLE, data["candles"], _decode_candle)),
         samples=tuple(_rows(_MOMENT, data["moments"], _decode_sample)),
-        replaces=int(data["replaces"]),
-        rejected={int(code): int(count) for code, count in data["rejected"].items()},
+        replaces=id_number(data["replaces"]),
+        rejected={number_text.parse_integer(code): id_number(count) for code, count in data["rejected"].items()},
         first_bid=_amount(data["first_bid"]),
         last_bid=_amount(data["last_bid"]),
         first_value=_amount(data["first_value"]),
         last_value=_amount(data["last_value"]),
-        max_drawdown_frac=float(data["max_drawdown_frac"]),
+        max_drawdown_frac=_float(data["max_drawdown_frac"]),
         gaps=tuple(map(_text, data["gaps"])),
         mode=_text(data.get("mode", "")),  # files of the first releases have none
     )
@@ -179,17 +182,17 @@ def _rows(names: Iterable[str], columns: Mapping[str, list[Any]], row: Callable[
 
 
 def _decode_candle(open_ms: int, *prices: float) -> Candle:
-    return Candle(int(open_ms), *map(float, prices))
+    return Candle(time_ms(open_ms), *map(_float, prices))
 
 
-def _decode_sample(time_ms: int, bid: float, value: float, regime: str | None, *rest: Any) -> Sample:
+def _decode_sample(at_ms: int, bid: float, value: float, regime: str | None, *rest: Any) -> Sample:
     *prices, gate_shut = rest
-    anchor, high, trail, stop, upper, mid, lower = (None if price is None else float(price) for price in prices)
+    anchor, high, trail, stop, upper, mid, lower = map(_fraction, prices)
     held = None if regime is None else Regime(regime)
     return Sample(
-        int(time_ms),
-        float(bid),
-        float(value),
+        time_ms(at_ms),
+        _float(bid),
+        _float(value),
         held,
         anchor,
         high,
@@ -198,7 +201,7 @@ def _decode_sample(time_ms: int, bid: float, value: float, regime: str | None, *
         upper,
         mid,
         lower,
-        gate_shut=bool(gate_shut),
+        gate_shut=_flag(gate_shut),
     )
 
 
@@ -223,13 +226,13 @@ def _decode_exit(data: Mapping[str, Any]) -> FinishedExit:
     return FinishedExit(
         kind=ExitKind(data["kind"]),
         side=Side(data["side"]),
-        number=int(data["number"]),
+        number=id_number(data["number"]),
         cause=ExitEndReason(data["cause"]),
-        started_ms=int(data["started_ms"]),
-        ended_ms=int(data["ended_ms"]),
+        started_ms=time_ms(data["started_ms"]),
+        ended_ms=time_ms(data["ended_ms"]),
         base=_amount(data["base"]),
         quote=_amount(data["quote"]),
-        replaces=int(data["replaces"]),
+        replaces=id_number(data["replaces"]),
         fees={_market_name(asset): _amount(fee) for asset, fee in data["fees"].items()},
         slippage_frac=_fraction(data["slippage_frac"]),
         result_frac=_fraction(data["result_frac"]),
@@ -255,10 +258,10 @@ def _encode_fill(fill: Fill) -> dict[str, object]:
 
 def _decode_fill(data: Mapping[str, Any]) -> Fill:
     return Fill(
-        time_ms=int(data["time_ms"]),
-        trade_id=int(data["trade_id"]),
-        order_id=int(data["order_id"]),
-        number=int(data["number"]),
+        time_ms=time_ms(data["time_ms"]),
+        trade_id=id_number(data["trade_id"]),
+        order_id=id_number(data["order_id"]),
+        number=id_number(data["number"]),
         kind=ExitKind(data["kind"]),
         side=Side(data["side"]),
         price=_amount(data["price"]),
@@ -266,7 +269,7 @@ def _decode_fill(data: Mapping[str, Any]) -> Fill:
         quote=_amount(data["quote"]),
         commission=_amount(data["commission"]),
         commission_asset=_market_name(data["commission_asset"]) if data["commission_asset"] else "",
-        is_maker=bool(data["is_maker"]),
+        is_maker=_flag(data["is_maker"]),
     )
 
 
@@ -283,7 +286,7 @@ def _encode_order(event: OrderLogEntry) -> dict[str, object]:
 
 def _decode_order(data: Mapping[str, Any]) -> OrderLogEntry:
     return OrderLogEntry(
-        time_ms=int(data["time_ms"]),
+        time_ms=time_ms(data["time_ms"]),
         what=_text(data["what"]),
         side=Side(data["side"]),
         price=_amount(data["price"]),
@@ -294,23 +297,32 @@ def _decode_order(data: Mapping[str, Any]) -> OrderLogEntry:
 
 def _amount(value: object) -> Decimal:
     """Return the amount in a string. Numbers are refused, because a float may differ from the saved amount."""
-    try:
-        amount = Decimal(_text(value))
-    except InvalidOperation as error:
-        raise ValueError(f"{value!r} is not an amount") from error
-    if not amount.is_finite():
-        raise ValueError(f"{value!r} is not an amount")
-    return amount
+    return number_text.parse_calculated(_text(value))
 
 
-def _fraction(value: float | None) -> float | None:
-    return None if value is None else float(value)
+def _float(value: object) -> float:
+    """Return a finite number with the bounds of an amount."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"no number: {shown(value)}")
+    if not abs(value) < number_text.LARGEST or math.isnan(value):
+        raise ValueError(f"no number that can be meant: {shown(value)}")
+    return float(value)
+
+
+def _fraction(value: object) -> float | None:
+    return None if value is None else _float(value)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"neither true nor false: {shown(value)}")
+    return value
 
 
 def _text(value: object) -> str:
     """Return a text from the file, which anybody may have written, as printable text."""
     if not isinstance(value, str):
-        raise TypeError(f"no text: {value!r}")
+        raise TypeError(f"no text: {shown(value)}")
     return printable(value, LONGEST_MESSAGE)
 
 

@@ -9,10 +9,11 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Final
+from typing import BinaryIO, Final
 
 from trailingedge import VERSION
 from trailingedge.config import OPTIONS
+from trailingedge.core import bounded_files, private_files
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import format_plain
 from trailingedge.sweep.search_space import Combination
@@ -21,6 +22,7 @@ from trailingedge.sweep.trial import PartResult, TrialOutcome, TrialTask
 # Groups of settings that do not affect a backtest: a sweep continues even if, for example, LOG_DIR has changed.
 _IRRELEVANT_GROUPS: Final = frozenset({"Mode", "Secrets", "Logs"})
 _BLOCK: Final = 1 << 20
+_MOST_BYTES: Final = 256 << 20  # a million trials
 
 
 def market_fingerprint(files: Iterable[Path]) -> str:
@@ -70,19 +72,19 @@ class TrialStore:
         Raises ConfigError if it cannot be read or written, or is not from a sweep.
         """
         self._outcomes: dict[str, TrialOutcome] = {}
-        self._file: IO[str] | None = None
+        self._file: BinaryIO | None = None
         if path is None:
             return
         try:
-            text = path.read_text(encoding="utf-8") if path.exists() else ""
+            text = bounded_files.read(path, _MOST_BYTES).decode() if path.exists() else ""
             self._read(text)
             if text.strip() and not self._outcomes:
                 raise ConfigError([f"--out {path}: this file is not from a sweep; name a new one"])
-            self._file = path.open("a", encoding="utf-8")
-            if self._file.tell() and not path.read_bytes().endswith(b"\n"):
-                self._file.write("\n")  # ends the line that a crash has cut short
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not a text file"
+            self._file = private_files.open_chosen(path, append=True)
+            if text and not text.endswith("\n"):
+                self._file.write(b"\n")  # ends the line that a crash has cut short
+        except (OSError, UnicodeDecodeError, bounded_files.TooLarge) as error:
+            why = error.strerror if isinstance(error, OSError) else f"it is no result file of a sweep ({error})"
             raise ConfigError([f"--out {path}: {why}; choose a file that this user may write"]) from error
 
     def find(self, key: str) -> TrialOutcome | None:
@@ -94,8 +96,8 @@ class TrialStore:
         self._outcomes[key] = outcome
         if self._file is not None:
             row = {"key": key, "set": dict(combination), **asdict(outcome)}
-            self._file.write(json.dumps(row) + "\n")
-            self._file.flush()  # to the system, then to the disk: a power cut costs at most the line being written
+            self._file.write(f"{json.dumps(row)}\n".encode())
+            # To the disk at once: a power cut costs at most the line being written.
             os.fsync(self._file.fileno())
 
     def close(self) -> None:

@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from trailingedge.core import private_files
 from trailingedge.core.printable import frame_text
 from trailingedge.core.redaction import ELLIPSIS, redact
 
 FRAMES_KEPT: Final = 200
 FILE_NAME: Final = "frames_%Y-%m-%d_%H-%M-%S"
+FILES_KEPT: Final = 20
+_SAVED: Final = "frames_????-??-??_??-??-??*.txt"
 _SHOWN: Final = 2000  # a list of orders or klines may be of megabytes
 
 
@@ -50,19 +53,30 @@ class FrameBuffer:
 
 
 def save(lines: list[str], log_dir: Path, now: datetime) -> Path:
-    """Write `lines` to a new file in `log_dir` and return its path. Blocks; raises OSError."""
-    log_dir.mkdir(parents=True, exist_ok=True)
+    """Write `lines` to a new file in `log_dir` and return its path. Blocks; raises OSError.
+
+    Only the newest FILES_KEPT of these files stay.
+    """
+    private_files.make_folder(log_dir)
     stem = now.astimezone(UTC).strftime(FILE_NAME)
     number = 1
     while True:
         path = log_dir / (f"{stem}.txt" if number == 1 else f"{stem}_{number}.txt")
         try:
-            with path.open("x", encoding="utf-8") as file:
-                file.writelines(f"{line}\n" for line in lines)
+            file = private_files.create(path)
         except FileExistsError:
             number += 1
-        else:
-            return path
+            continue
+        private_files.write_all(file, "".join(f"{line}\n" for line in lines).encode(errors="replace"))
+        _delete_oldest(log_dir)
+        return path
+
+
+def _delete_oldest(log_dir: Path) -> None:
+    # The time of a file is that of its content; its name would put the tenth of a second before the second.
+    saved = sorted(log_dir.glob(_SAVED), key=lambda path: (path.lstat().st_mtime_ns, path.name))
+    for path in saved[:-FILES_KEPT]:
+        path.unlink(missing_ok=True)
 
 
 def _text(frame: str | bytes) -> str:

@@ -15,6 +15,7 @@ from trailingedge import config_validator
 from trailingedge.auth.manager import key_file_problems
 from trailingedge.commands.checks.result import CheckResult, failure, passed, skipped, warning
 from trailingedge.config import CREDENTIAL, LoadedSettings
+from trailingedge.core import private_files
 from trailingedge.live.control_socket import ControlSocket, NoRunningDaemon, request
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 
@@ -84,14 +85,14 @@ def log_folder(log_dir: Path) -> CheckResult:
     """Check whether a session log can be written, and how much disk space is free."""
     try:
         with _restored(log_dir):
-            log_dir.mkdir(parents=True, exist_ok=True)
+            private_files.make_folder(log_dir)
             with tempfile.TemporaryFile(dir=log_dir):
                 free = shutil.disk_usage(log_dir).free
     except OSError as error:
         return failure(_LOGS, f"{log_dir}: {error.strerror}", "choose a LOG_DIR that this user owns")
     text = f"{log_dir.absolute()}, {free / 1e9:.1f} GB free"
     if free < _LITTLE_BYTES:
-        return warning(_LOGS, text, "make room, or lower LOG_RETENTION_DAYS")
+        return warning(_LOGS, text, "make room, or lower LOG_MAX_MB, RECORD_MAX_MB or LOG_RETENTION_DAYS")
     return passed(_LOGS, text)
 
 
