@@ -290,3 +290,37 @@ async def test_a_library_frame_in_between_does_not_split_the_batch(between: Serv
     bench = await opened()
     bench.receive(bench.server_sends(text(b"a"), between, text(b"b")))
     assert bench.batches in ([[b"a", b"b"]], [[b"a", b"xy", b"b"]])
+
+
+def empty_ping(server: ServerProtocol) -> None:
+    server.send_ping(b"")
+
+
+async def test_a_flood_of_pings_ends_the_connection_without_being_read() -> None:
+    bench = await opened()
+    bench.receive(bench.server_sends(text(b"before"), *[empty_ping] * 20_000, text(b"after")))
+    assert isinstance(bench.connection.handler_error, SessionLost)
+    assert "more than 100 pings or other control frames in a second" in str(bench.connection.handler_error)
+    assert bench.transport.aborted
+    assert len(bench.transport.written) < 100 * 7  # a pong has six bytes
+    bench.receive(bench.server_sends(*[empty_ping] * 100, text(b"later")))
+    assert b"later" not in bench.texts
+
+
+async def test_pings_up_to_the_limit_are_answered_each_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [10.0]
+    monkeypatch.setattr("trailingedge.websocket.low_latency_transport.time.monotonic", lambda: now_s[0])
+    bench = await opened()
+    for _ in range(3):
+        bench.receive(bench.server_sends(*[empty_ping] * 100))
+        now_s[0] += 1.0
+    assert (bench.connection.handler_error, len(bench.transport.written)) == (None, 300 * 6)
+
+
+async def test_a_message_in_very_many_fragments_ends_the_connection() -> None:
+    bench = await opened()
+    bench.receive(bench.server_sends(in_fragments(*[b"x"] * 4_000)))
+    assert bench.texts == [b"x" * 4_000]
+    bench.receive(bench.server_sends(in_fragments(*[b"x"] * 6_000)))
+    assert "a message in more than 5000 fragments" in str(bench.connection.handler_error)
+    assert bench.transport.aborted

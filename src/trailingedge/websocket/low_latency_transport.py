@@ -15,6 +15,11 @@ overrides four entry points of the library's connection:
 - `write` builds a text frame and gives it to the transport, which calls `send()` on the socket at once. The bytes are
   with the kernel when `write` returns, unless the peer reads too slowly.
 
+A frame that the library parses costs some twenty times as much as a text frame, and 16,000 pings fit into one read:
+a flood of them would keep the event loop busy for minutes, even while the daemon shuts down. So a connection with more
+than `_MAX_CONTROL_FRAMES` pings, pongs and the like in a second, or with a message in more than `_MAX_FRAGMENTS`
+pieces, is aborted.
+
 An exception of the handler is kept in `handler_error`, and the connection is aborted: raised here, it would only reach
 asyncio's exception handler. `Socket.receive`, which the owner of the connection awaits, raises it later.
 
@@ -25,6 +30,7 @@ versions that it was tested with, and the library's public methods with any othe
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -36,6 +42,8 @@ try:
     from websockets.speedups import apply_mask
 except ImportError:  # the library was built without its C extension
     from websockets.utils import apply_mask
+
+from trailingedge.core.errors import SessionLost
 
 FrameHandler = Callable[[Sequence[str | bytes]], None]
 
@@ -49,6 +57,9 @@ _LENGTH_IN_EIGHT_BYTES: Final = 127
 _LONG_TEXT_HEADER: Final = bytes((_WHOLE_TEXT, _MASKED | _LENGTH_IN_TWO_BYTES))
 _MAX_FAST_WRITE_BYTES: Final = 0xFFFF  # no request is that long; the library would write it
 _MAX_FAST_READ_BYTES: Final = 1 << 20  # larger frames go to the library, which enforces `max_size`
+_MAX_CONTROL_FRAMES: Final = 100  # in a second; the exchange sends a ping in 20 s
+_MAX_FRAGMENTS: Final = 5000  # of a message; 16 MB in pieces of 4 KB are fewer
+_CONTROL: Final = 0x08  # the bit of the opcode that control frames have
 _MAX_UNDELIVERED: Final = 1000  # frames kept until `start_delivery`; then reading pauses
 _END_OF_HEADERS: Final = b"\r\n\r\n"
 # After a write this process goes on for longer than the write took: state, log, record. A receiver on the same machine
@@ -68,6 +79,8 @@ class LowLatencyConnection(ClientConnection):
         self._partial_frame = b""  # the beginning of a frame whose rest is still to come
         self._library_bytes = 0  # how many of the next bytes go to the library
         self._fragments: list[bytes] = []  # of a message that the library parses
+        self._control_frames = 0  # in the second that began at `_second_began_s`
+        self._second_began_s = 0.0
         self._batch: list[str | bytes] | None = None  # frames of the current read, while `_split` runs
 
     def start_delivery(self, on_frames: FrameHandler) -> None:
@@ -107,6 +120,8 @@ class LowLatencyConnection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         if self.response is None:
             data = self._end_handshake(data)
+        if self.handler_error is not None:
+            return  # aborted: what was received already is not read any more
         if self.protocol.state is OPEN:
             self._split(self._partial_frame + data if self._partial_frame else data)
         elif data:
@@ -186,6 +201,9 @@ class LowLatencyConnection(ClientConnection):
             if start > end:  # the header is incomplete, and `length` not yet valid
                 break
             if first != _WHOLE_TEXT or length > _MAX_FAST_READ_BYTES:
+                if self._floods(first):
+                    self._partial_frame = b""
+                    return
                 self._library_bytes = start + length - at
                 continue
             if start + length > end:
@@ -195,6 +213,28 @@ class LowLatencyConnection(ClientConnection):
         self._partial_frame = data[at:]
         if frames:
             self._deliver(frames)
+
+    def _floods(self, first: int) -> bool:
+        """Count a frame for the library, whose first byte is `first`. Aborts the connection if there are too many."""
+        if not first & _CONTROL:
+            if len(self._fragments) < _MAX_FRAGMENTS:
+                return False
+            self._abort(SessionLost(f"a message in more than {_MAX_FRAGMENTS} fragments"))
+            return True
+        now_s = time.monotonic()
+        if now_s - self._second_began_s >= 1.0:
+            self._second_began_s, self._control_frames = now_s, 0
+        self._control_frames += 1
+        if self._control_frames <= _MAX_CONTROL_FRAMES:
+            return False
+        self._abort(SessionLost(f"more than {_MAX_CONTROL_FRAMES} pings or other control frames in a second"))
+        return True
+
+    def _abort(self, failure: BaseException) -> None:
+        """End the connection at once; `Socket.receive` raises `failure`."""
+        if self.handler_error is None:
+            self.handler_error = failure
+        self.transport.abort()
 
     def _deliver(self, frames: Sequence[str | bytes]) -> None:
         if self._on_frames is None:
@@ -207,5 +247,4 @@ class LowLatencyConnection(ClientConnection):
         try:
             self._on_frames(frames)
         except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - `Socket.receive` raises it
-            self.handler_error = failure
-            self.transport.abort()
+            self._abort(failure)
