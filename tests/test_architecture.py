@@ -98,7 +98,7 @@ SEES_SETTINGS: Final = {
     "commands.setting_flags",  # reads them from flags
     "commands.checks.check_target",  # the types of the functions of `app` that open an exchange or try Telegram
 }
-OF_THE_WHOLE: Final = {"simulation", "benchmarks", "deploy"}  # folders of tests that mirror no folder of the source
+OF_THE_WHOLE: Final = {"simulation", "benchmarks", "deploy", "fuzz"}  # folders that mirror no folder of the source
 TOP_LEVEL: Final = {
     "src",
     "tests",
