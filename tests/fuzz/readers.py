@@ -40,7 +40,7 @@ from trailingedge.live import control_socket
 from trailingedge.live.control_socket import NoRunningDaemon, parse_request
 from trailingedge.notifications import telegram_api
 from trailingedge.notifications.telegram_api import BotRefused, BotUnreachable
-from trailingedge.notifications.telegram_commands import read_message
+from trailingedge.notifications.telegram_updates import UpdateSequence, active_chat, read_message
 from trailingedge.report import file_format
 from trailingedge.report.csv_ledger import as_csv
 from trailingedge.report.json_output import as_data
@@ -422,7 +422,9 @@ def _telegram_seeds() -> list[bytes]:
 def _read_telegram(data: bytes, _: Path) -> object:
     """Read an answer of the Bot API, and each update in it."""
     result = telegram_api._result(200, data)
-    return [read_message(update) for update in result] if isinstance(result, list) else result
+    if not isinstance(result, list):
+        return result
+    return [(read_message(update), active_chat(update)) for update in UpdateSequence().accept(result)]
 
 
 _PERMISSIONS: Final = (
