@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from trailingedge.core.session_log import LOG_FILES
 from trailingedge.logging_config import setup
 
 NOW = datetime(2025, 6, 1, 12, 30, 15, tzinfo=UTC)
@@ -18,16 +17,18 @@ logger = logging.getLogger("trailingedge.tests")
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no named pipes to stand in for the disk")
 def test_a_stalled_disk_delays_no_log_call_and_receives_every_record_in_the_end(tmp_path: Path) -> None:
-    path = tmp_path / LOG_FILES.name(NOW)
-    os.mkfifo(path)
-    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    logs = setup(tmp_path, NOW)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    logs = setup(tmp_path / "logs", NOW, open_file=lambda _: pipe.open("wb", buffering=0))
     for number in range(RECORDS):  # more than the pipe holds: a direct write would block here for ever
         logger.info("record %d %s", number, "x" * 100)
     os.set_blocking(reader, True)
     written = b""
     while f"record {RECORDS - 1} ".encode() not in written:
-        written += os.read(reader, 1 << 20)
+        piece = os.read(reader, 1 << 20)
+        assert piece, "the log was closed early"
+        written += piece
     logs.close()
     os.close(reader)
     assert [line.split()[5] for line in written.decode().splitlines()] == [str(number) for number in range(RECORDS)]
