@@ -1,10 +1,10 @@
 """Settings: the one declaration of each setting's name, type, default, meaning and limit.
 
-The declaration also says whether a report may show the setting. It consists of the fields of
-`Settings`; the name of a setting is its field in capitals. The environment, the
-env file, `--set NAME=VALUE`, `trailing-edge check --explain` and `.env.example` (written by `trailing-edge check
---example > .env.example`) all follow from it. To change a default for good, edit it here. A setting that the
-strategy reads has a field of the same name in `strategy.inputs.StrategyParams`, and is copied there by name.
+Each field of `Settings` declares one setting; the setting's name is the field's name in capitals. The declaration also
+says whether a report may show the setting. Environment, env file, `--set NAME=VALUE`, `trailing-edge check --explain`
+and `.env.example` (written by `trailing-edge check --example > .env.example`) all follow from it. To change a default
+for good, edit it here. A setting that the strategy reads is copied to the field of the same name in
+`strategy.inputs.StrategyParams`.
 
 This module only reads values; `config_validator` checks them.
 """
@@ -459,7 +459,7 @@ class Option:
         raise ValueError(f"this is not a number; write a plain one, such as {self.example}")
 
     def _refuse_misplaced_secret(self, text: str) -> None:
-        """Raise UnshownValueError for text that cannot be printed, or is a secret that does not belong here."""
+        """Raise UnshownValueError if `text` cannot be printed, or looks like a secret that belongs elsewhere."""
         if looks_like_private_key(text):
             raise UnshownValueError(f"the value looks like the text of a private key, {_NOT_SHOWN}; {_KEY_PLACE}")
         if not text.isprintable():
@@ -568,10 +568,9 @@ def read_settings(
     Each comes from the command line, else the environment, else `env_file`, else its default.
 
     An empty value counts as not set. Unknown names are reported for the file and the command line only: the
-    environment belongs to other programs too. A missing file is a problem only if it is needed. A private key that
-    systemd provides (`LoadCredential=`, under the same file name) takes precedence over the path. If a mode needs the
-    key and a service has neither, its path is the one of the credential, because that is what is missing.
-    Never raises.
+    environment belongs to other programs too. A missing `env_file` is a problem only if `file_needed` is True. A
+    private key that systemd provides (`LoadCredential=`, under the same file name) replaces the key at the set path.
+    If the mode needs a key and a service has neither, the path is that of the missing credential. Never raises.
     """
     filed, problems, warnings = _read_file(env_file, file_needed)
     problems += [f"{unknown_setting(name)}{did_you_mean(name)}" for name in command_line if name not in OPTIONS]
@@ -642,9 +641,10 @@ def changed_settings(settings: Settings, values: Mapping[str, str]) -> Settings:
 
 
 def _handed_over(environ: Mapping[str, str], path: Path, *, needed: bool) -> Path | None:
-    """Return the file with the name of `path` among systemd's credentials, which only this service can read.
+    """Return the systemd credential (a file that only this service can read) with the file name of `path`.
 
-    None if there is no such file, unless it is `needed` and there is none at `path` either.
+    Returns None if there is no such file. But if the key is `needed` and `path` does not exist
+    either, the path of the missing credential is returned.
     """
     folder = environ.get(CREDENTIALS_FOLDER)
     if not folder:
@@ -801,7 +801,7 @@ def settings_table(width: int = _WIDTH) -> str:
 def _meaning(option: Option) -> str:
     """Return the setting's comment as a sentence, and then the values to choose from.
 
-    The values are left out for true and false, and if the comment explains each of them.
+    The values are left out if they are true and false, or if the comment contains each of them.
     """
     if option.kind is bool or all(choice in option.comment for choice in option.choices):
         return f"{option.comment}."

@@ -96,14 +96,14 @@ def problems(
 
 
 def proxy_problems(settings: Settings, environ: Mapping[str, str]) -> list[str]:
-    """Return the problems with the proxies in the environment through which the exchange would be reached."""
+    """Return the problems with the proxies that the environment sets for connections to the exchange."""
     at = endpoints(settings)
     urls = () if at is None else (at.ws_api_url, at.ws_stream_url)
     return list(dict.fromkeys(problem for url in urls for problem in _proxy_faults(url, WEBSOCKETS, environ)))
 
 
 def telegram_proxy_warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
-    """Return a warning for each problem with the proxy through which Telegram would be reached."""
+    """Return a warning for each problem with the proxy that the environment sets for Telegram."""
     if settings.telegram_bot_token is None:
         return []
     faults = _proxy_faults(settings.telegram_api_url or TELEGRAM_EXAMPLE, HTTPX, environ)
@@ -124,9 +124,8 @@ def warnings(settings: Settings) -> list[str]:
 def problems_with_exchange(settings: Settings, rules: "SymbolRules", lowest_fee: Decimal) -> list[str]:
     """Return the problems with the exchange's rules: a setting may be stricter than a rule, never looser.
 
-    `lowest_fee` is the account's maker fee, less the discount for fees paid in BNB where the account has it.
-
-    Call it after each reading of the exchange's rules, because they may change while we run.
+    `lowest_fee` is the account's maker fee, less the BNB discount if the account has it. Call this after each
+    reading of the exchange's rules, because they may change while we run.
     """
     problem = [*_assets(settings, rules), *_grids(settings, rules), *_bounds(settings, rules)]
     if settings.fee is not None and settings.fee < lowest_fee:
@@ -250,7 +249,7 @@ def _contradictions(settings: Settings) -> Iterator[SettingProblem]:
 def _plain_symbol(written: str) -> str | None:
     """Return a symbol as the exchange writes it; None if `written` is no symbol.
 
-    Letters may be of any script. One sign between the assets is left out, as others write ETH/FDUSD.
+    Letters may be of any script. One separator between the assets, as in ETH/FDUSD, is removed.
     """
     parts = _BETWEEN_ASSETS.split(written)
     symbol = "".join(parts).upper()
@@ -335,7 +334,7 @@ def _telegram(settings: Settings) -> Iterator[SettingProblem]:
 
 
 def _odd_secrets(settings: Settings) -> Iterator[str]:
-    """Yield a warning for each secret that was probably copied in part, without its value."""
+    """Yield a warning for each secret that was probably not copied whole. The warning does not show the secret."""
     for name, option in OPTIONS.items():
         secret = option.of(settings)
         if option.secret and secret and len(secret) < SHORTEST_SECRET:

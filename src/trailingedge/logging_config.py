@@ -1,7 +1,7 @@
 """Logging: a log file for each session, lines on the terminal, and the levels of both.
 
-The event loop only formats a record; `core.session_log` writes the file. Secrets are struck out before anything is
-written or shown, and a record is cut where it is longer than a person reads.
+The event loop only formats a record; `core.session_log` writes the file. Before a record is written or shown, secrets
+are struck out and its text is cut to a maximal length.
 """
 
 import logging
@@ -98,7 +98,7 @@ def _journal_level(level: int) -> int:
 
 
 class _Terminal(logging.Handler):
-    """Hands lines to the terminal's UI, which must neither wait nor raise."""
+    """Passes lines to `show`, which prints them on the terminal. `show` must not block."""
 
     def __init__(self, show: Callable[[str], None]) -> None:
         super().__init__()
@@ -212,11 +212,11 @@ def setup(
 ) -> Logging:
     """Send the records of all loggers to a new file in `log_dir`, and as lines to `console`.
 
-    `log_dir` and `console` may be None: a virtual run has neither. The new file is named by `now`.
-    Session logs that are more than `retention_days` older are deleted; 0 keeps all. All together
-    have at most `max_mb` megabytes. With `console_journal`, a line begins with its level as the
-    journal reads it. `link_to` and `open_file` are as in `SessionLog`. Raises ConfigError if the
-    log file cannot be made.
+    `log_dir` and `console` may be None: a virtual run has neither. The new file is named after
+    `now`. Session logs that are more than `retention_days` older than `now` are deleted; 0 keeps
+    all. All session logs together have at most `max_mb` megabytes. With `console_journal`, a line
+    begins with its level in the form that the systemd journal reads. `link_to` and `open_file` are
+    as in `SessionLog`. Raises ConfigError if the log file cannot be made.
     """
     redactor = Redactor(secrets)
     session, terminal = None, None

@@ -206,7 +206,7 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused_in_little_memory(tmp_
     packer = zlib.compressobj(9, wbits=31)
     path.write_bytes(b"".join(packer.compress(piece) for _ in range(400)) + packer.flush())
     peak_mb, refused = peak_memory_mb(lambda: load(path), ConfigError)
-    assert f"{path}: no saved report, it unpacks to more than 100 times its size" in str(refused)
+    assert f"{path}: not a saved report: it unpacks to more than 100 times its size" in str(refused)
     assert peak_mb < 200
 
 

@@ -84,7 +84,7 @@ class EquityPoint:
 
 @dataclass(frozen=True, slots=True)
 class PeriodResult:
-    """The result of one part of the run. Fractions are of the value when that part begins."""
+    """The result of one part of the run. Fractions are of the account's value at the beginning of the part."""
 
     from_ms: int
     to_ms: int
@@ -123,7 +123,7 @@ class RunStatistics:
 
     @property
     def result_frac(self) -> float:
-        """Growth of the account in quote."""
+        """The growth of the account's value in quote during the run, as a fraction."""
         return growth(self.first_value, self.last_value)
 
     @property
@@ -163,7 +163,7 @@ class RunStatistics:
         )
 
     def since(self, mark: EquityPoint) -> PeriodResult:
-        """The result from `mark` until now."""
+        """Return the result from `mark`, an earlier `equity_point`, until now."""
         return self._between(mark, self.equity_point())
 
     def days(self) -> tuple[PeriodResult, ...]:
@@ -281,7 +281,7 @@ class DailyResults:
         return self.today()
 
     def today(self) -> PeriodResult | None:
-        """Return the result of the present day since midnight UTC, or since a start on that day.
+        """Return today's result. It counts from midnight UTC, or from the start if that was today.
 
         Returns None before the first valuation.
         """
@@ -309,8 +309,8 @@ def slippage_frac(side: Side, mid_price: Decimal | None, average: Decimal | None
 def result_frac(side: Side, base: Decimal, quote: Decimal, fee: Decimal, anchor_price: float | None) -> float | None:
     """Return the growth of the unit value from the anchor to this exit, as a fraction.
 
-    `fee` is the fee paid in the asset that the exit brought. Returns None if nothing was filled, or
-    if there is no anchor.
+    `fee` is the fee paid in the received asset: quote for a sale, base for a buy-back. Returns None
+    if nothing was filled, or if there is no anchor.
     """
     if not anchor_price or not base:
         return None

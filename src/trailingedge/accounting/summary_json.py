@@ -136,7 +136,7 @@ def build_summary(
 
 
 def day_json(rules: SymbolRules, day: PeriodResult) -> dict[str, object]:
-    """Return the JSON of the present day since midnight UTC, or since a start on that day."""
+    """Return the JSON of today's result. It counts from midnight UTC, or from the start if that was today."""
     return {
         "from": iso_time(day.from_ms),
         "to": iso_time(day.to_ms),

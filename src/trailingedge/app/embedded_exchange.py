@@ -26,7 +26,7 @@ SIM_BASE: Final = Decimal(1)  # base asset that the account starts with
 
 
 def simulation_source(settings: Settings, files: Sequence[Path] | None, seed: int | None) -> TickSource:
-    """Return the market of sim mode: the recorded one in `files`, or a generated one without files.
+    """Return the market of sim mode: the recorded market in `files`, or a generated one if there are no files.
 
     Raises ConfigError for unreadable files.
     """
@@ -57,7 +57,7 @@ def relabelling_warnings(files: Sequence[Path], symbol: str) -> list[str]:
 async def loopback_exchange(
     settings: Settings, market: SimulationOptions, clock: Clock
 ) -> AsyncIterator[tuple[LoopbackExchange, KeyManager]]:
-    """Run the embedded exchange on the loopback interface during the block.
+    """Run the embedded exchange on the loopback interface until the `with` block ends.
 
     Yields the exchange and the keys of its one account. The account pays FEE if that is set.
     """

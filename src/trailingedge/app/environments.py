@@ -28,8 +28,8 @@ StepPrinter = Callable[[str, str], None]
 class TradingEnvironment:
     """An exchange to trade on. `shown` holds the addresses for display; in paper mode they differ from `endpoints`.
 
-    `ended` is set when its market has ended; `why_ended` gives the reason. `gaps` describe missing market data,
-    `reconnects` counts lost connections to the market behind the endpoints that were replaced.
+    `ended` is set when its market has ended; `why_ended` gives the reason. `gaps` describe missing market data.
+    `reconnects` returns the number of reconnects to the real market in paper mode, else 0.
     """
 
     endpoints: Endpoints
@@ -56,10 +56,10 @@ async def open_environment(
     alert: Callable[[str], None] = lambda _text: None,
     progress: StartProgress | None = None,
 ) -> AsyncIterator[TradingEnvironment]:
-    """Open the environment of these settings; it is closed after the block. `on_step` receives the opening's steps,
-    `alert` what a person should know of the market later.
+    """Open the exchange that these settings choose; leaving the `with` block closes it.
 
-    `progress` receives the failed attempts of the opening.
+    While it opens, `on_step` receives each step and `progress` each failed attempt. Later `alert` receives
+    messages about the market for a person.
 
     Raises ConfigError, and in paper mode also StartFailed or ExchangeUnreachable if the real market cannot be reached.
     """
@@ -110,7 +110,7 @@ async def _paper(
     alert: Callable[[str], None],
     progress: StartProgress | None,
 ) -> AsyncIterator[TradingEnvironment]:
-    """Open the embedded exchange, which here trades at the real market's prices."""
+    """Open paper mode: the embedded exchange, with the prices of the real market."""
     from trailingedge.live.factory import paper_feed_params
     from trailingedge.live.paper_exchange import paper_exchange
 

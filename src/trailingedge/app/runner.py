@@ -249,7 +249,7 @@ class Runner:
     def _key_check(self, environment: TradingEnvironment, alerts: Alerts) -> Callable[[int], Awaitable[None]] | None:
         """Return a function that checks the API key's permissions; None if they cannot be queried.
 
-        The function raises ConfigError if the permissions prevent a start: the key may withdraw.
+        The function raises ConfigError if the permissions prevent a start, as with a key that may withdraw.
         """
         url = api_key_permissions.base_url(self._settings.trading_mode.value, self._settings.binance_ws_api_url)
         if url is None:
@@ -344,9 +344,9 @@ class Runner:
         )
 
     def _labelled(self, alerts: Alerts) -> Alerts:
-        """Return alerts that begin with the mode, if the mode needs that, as paper does.
+        """Return `alerts`; in paper mode, a version of them that puts "PAPER" before each alert.
 
-        Telegram needs no label, because the title of its messages has the mode.
+        Telegram needs no such label, because the title of its messages has the mode.
         """
         mode = mode_label(self._settings.trading_mode.value)
         return LabelledAlerts(alerts, mode) if mode.isupper() else alerts
@@ -389,7 +389,7 @@ def _answered(result: CommandResult) -> Reply:
 
 
 def _exempt_from_garbage_collection() -> None:
-    """Exempt from garbage collection what the start has loaded.
+    """Exempt all present objects, such as the loaded modules, from garbage collection.
 
     A full collection walks through all modules. That takes 20 ms, in which no tick and no order can happen.
     """

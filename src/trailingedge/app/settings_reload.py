@@ -82,7 +82,7 @@ class Reloader:
         self._waiting: list[asyncio.Future[CommandResult]] = []
 
     def request(self) -> asyncio.Future[CommandResult]:
-        """Request a reload, and return its result to come. Requests made before a reload begins share it."""
+        """Request a reload and return a future with its result. All requests made before it begins share one reload."""
         reply: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
         self._waiting.append(reply)
         self._requested.set()

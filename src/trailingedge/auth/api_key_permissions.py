@@ -54,9 +54,9 @@ class PermissionCheck:
 
 
 def base_url(mode: str, ws_api_url: str | None) -> str | None:
-    """Return the base URL of the query in that mode; None if there must be no query.
+    """Return the base URL for querying the key's permissions; None if they must not be queried.
 
-    There is no query outside live mode, nor at a custom API URL, which may be any exchange.
+    They are queried only in live mode, and only at the standard API URL: a custom URL may lead to any exchange.
     """
     return None if ws_api_url else BASE_URLS.get(mode)
 

@@ -40,8 +40,9 @@ class KeyManager:
     def from_private_key(cls, private_key: "Ed25519PrivateKey", api_key: str) -> "KeyManager":
         """Use a private key that exists only in memory, such as the embedded exchange's key.
 
-        This process signs. Simulations and replays run on a virtual clock, which cannot wait for
-        another process; and the embedded exchange has loaded `cryptography` anyway.
+        Requests are signed in this process, not in a separate one. Simulations and replays run on a
+        virtual clock, which cannot wait for another process. And the embedded exchange has loaded
+        `cryptography` anyway.
         """
 
         @asynccontextmanager
@@ -86,7 +87,7 @@ class KeyManager:
         return self._api_key
 
     def with_wrapped_signer(self, wrap: Callable[[Signer], Signer]) -> "KeyManager":
-        """Return the same keys with a wrapped signer, for the recorder and the replay."""
+        """Return the same keys with `wrap` applied to the signer. The recorder and the replay use this."""
         return KeyManager(wrap(self._signer), self._api_key)
 
     async def sign(self, params: Mapping[str, str | int]) -> str:
@@ -113,7 +114,7 @@ class KeyManager:
 def _payload(params: Mapping[str, str | int]) -> bytes:
     for name, value in params.items():
         if isinstance(value, bool):
-            raise ValueError(f"{name} is a boolean: JSON and Python write it differently")
+            raise ValueError(f"{name} is a boolean, which cannot be signed: JSON and Python write it differently")
     return "&".join(f"{name}={value}" for name, value in sorted(params.items()) if name != "signature").encode()
 
 

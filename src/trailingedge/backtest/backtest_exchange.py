@@ -159,7 +159,7 @@ class BacktestExchange:
         self._publish()
 
     def limits(self) -> tuple[RateLimit, ...]:
-        """Return the order limits with their present counts, as an exchange's replies have them."""
+        """Return the order limits with their present counts, in the form of the exchange's replies."""
         seconds = {"SECOND": 1, "MINUTE": 60, "DAY": 86_400}
         limits = []
         for limit in self._account.order_counts.limits_json(self.now_ms):

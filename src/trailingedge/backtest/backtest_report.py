@@ -41,8 +41,8 @@ def report_of_market(
     """Run a backtest to its end or until Ctrl-C. Returns its report, and the reason of a halt.
 
     The reason is None if trading was not halted. `settings` are given by name, as text. Balances
-    that are too small from the start are reported at once, on `bar`. Raises ConfigError, and
-    KeyboardInterrupt if Ctrl-C came before there was any result.
+    that are too small from the start are reported at once, above the progress bar. Raises
+    ConfigError, and KeyboardInterrupt if Ctrl-C came before there was any result.
     """
     bar.show(0.0, "inspecting the files")
     with stop_on_ctrl_c() as stopped:
@@ -88,7 +88,7 @@ def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Co
 
 
 def _breaker_gaps(trips: Sequence[tuple[int, BreakerTrip]]) -> Iterator[str]:
-    """Yield a sentence for each pause by a circuit breaker, because it also shaped the result."""
+    """Yield a sentence for each pause by a circuit breaker, as a limitation of the result."""
     for market_ms, trip in trips[:_MAX_TRIPS_SHOWN]:
         until = "until the end, because a backtest has no operator who resumes"
         if trip.breaker is Breaker.DAILY_LOSS:

@@ -1,7 +1,7 @@
 """Segments of a market: market ticks within one candle of the strategy, with precomputed minimum and maximum prices.
 
-A fast-forward compares these extremes with its bounds first and looks at single ticks only if that does not decide.
-For kline files the ticks of a segment are not even built before that.
+A fast-forward first compares these extremes with the prices at which an action might be due. If no extreme
+reaches such a price, it skips the segment without a look at single ticks. In kline files these are then not built.
 """
 
 from abc import ABC, abstractmethod
@@ -41,15 +41,15 @@ class Segment(ABC):
 
 
 class TickSegment(Segment):
-    """A segment of a file that has single ticks (trades or quotes) instead of klines."""
+    """A segment (group of ticks) of a file that has trades or quotes, not klines."""
 
     __slots__ = ("_begin", "_columns", "_end")
 
     def __init__(self, open_ms: int, columns: TickColumns, begin: int, end: int, first_priced: int) -> None:
-        """Use the ticks of `columns` from index `begin` to `end`, without `end`.
+        """Use the ticks of `columns` from index `begin` up to, but without, `end`.
 
-        `first_priced` is the index of the first tick with a price that counts for the candle. It
-        equals `end` if no price counts.
+        A candle opens with the first trade or price change in it. `first_priced` is the index of the first tick
+        from there on; it equals `end` if there is none in this segment.
         """
         bids, asks, lasts = columns.bids[begin:end], columns.asks[begin:end], columns.lasts[first_priced:end]
         super().__init__(
@@ -68,7 +68,7 @@ class TickSegment(Segment):
 
 
 class KlineSegment(Segment):
-    """A segment that is one kline. Its ticks are built only when `ticks` is called.
+    """A segment (group of ticks) from one kline. The ticks are built only when `ticks` is called.
 
     The constructor moves `path`, which generates the prices within klines, to the end of this
     kline. It keeps the path's state at the start, to build the ticks from it later.
@@ -119,7 +119,7 @@ def walk_kline(klines: KlineColumns, number: int, path: GridCandlePath) -> TickC
 
 
 def split_segments(market: Iterable[Columns], interval_ms: int) -> Iterator[Segment]:
-    """Split the market into segments, each within one candle.
+    """Split the market into segments (groups of ticks), each within one candle.
 
     Candles open at multiples of `interval_ms`.
     """
@@ -132,7 +132,10 @@ def split_segments(market: Iterable[Columns], interval_ms: int) -> Iterator[Segm
 
 
 class _SegmentSplitter:
-    """Splits columns at candle boundaries. Keeps the last price to detect the first price change in a candle."""
+    """Splits klines and ticks into segments that each lie within one candle.
+
+    It keeps the last price, to detect the first price change in a candle.
+    """
 
     def __init__(self, interval_ms: int) -> None:
         self._interval_ms = interval_ms

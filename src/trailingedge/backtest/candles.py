@@ -17,7 +17,7 @@ MOST_CANDLES_IN_A_GAP: Final = 1_000_000  # of 400 bytes each; almost two years 
 
 
 class TickCandle(NamedTuple):
-    """A closed candle with prices in ticks. A tuple, because a year has half a million of them."""
+    """A closed candle with prices in ticks. It is a tuple, to be cheap: a year has half a million candles."""
 
     open_ms: int
     close_ms: int  # its last millisecond
@@ -39,7 +39,7 @@ class TickCandle(NamedTuple):
 
 
 class CandleBuilder:
-    """Builds the forming candle, segment by segment.
+    """Builds the forming candle from one segment (group of ticks) after another.
 
     As at the exchange, only trades and price changes count as prices. A candle without any of them
     is flat at the previous close.
@@ -52,9 +52,9 @@ class CandleBuilder:
         self._last_close = 0
 
     def closed_by(self, segment: Segment) -> Sequence[TickCandle]:
-        """Close and return the candles that end before `segment`, oldest first.
+        """Close and return the candles that end before this group of ticks, oldest first.
 
-        Raises ConfigError if the market paused for too many candles.
+        Raises ConfigError if there are no ticks for too many candles.
         """
         if self.open_ms < 0:
             self.open_ms, self._last_close = segment.open_ms, segment.bid
@@ -73,7 +73,7 @@ class CandleBuilder:
         return closed
 
     def add(self, segment: Segment) -> None:
-        """Add the prices of a segment to the forming candle."""
+        """Add the prices of a segment (group of ticks) to the forming candle."""
         prices = segment.prices
         if prices is None:
             return

@@ -4,16 +4,15 @@ Theory of operation. The core is the same object as in the daemon (`execution.tr
 only what lies between it and the exchange (sockets, JSON, an event loop) is left out. `BacktestExchange` fills its
 orders. Two things make a year of one-minute klines take seconds:
 
-- *Segments.* The market comes in segments within one candle of the strategy (`candle_segments`), each with the minimum
-  and maximum of its prices. For most segments these two suffice, and no single
-  market tick is looked at.
+- *Segments.* The market comes in segments (`candle_segments`): groups of ticks within one candle of the strategy, with
+  their minimum and maximum price. For most segments these two suffice, and no single tick is looked at.
 - *Fast-forward.* After each trading cycle the engine picks a `FastForward` that knows at which prices the core would do
   nothing (`fast_forward`, `no_action_bounds`). It skips segments and market ticks up to the first price at which
   something might happen. There the core runs a full cycle and decides as always, so a bound that is too narrow costs
   time, never a different result. `thorough=True` turns both off; tests compare the two.
 
-Before the core's next cycle, the engine applies two things that the core did not see while ticks were skipped: the high
-(kept by the fast-forward), and closed candles that change neither gate nor exit.
+While ticks are skipped, the core sees neither a new high nor closed candles that change neither gate nor exit. The
+engine applies both before the core's next cycle; the fast-forward keeps the high until then.
 
 A *market tick* is one change of the market, a *cycle* one run of `TradingCore.tick`. The timing is that of the
 simulated exchange with no latency:
@@ -208,7 +207,7 @@ class Backtest:
                 index += 1
 
     def _deliver_tick(self, columns: TickColumns, index: int) -> None:
-        """Play a market tick at which the core might act, and run a cycle."""
+        """Play a market tick at which the core might act, and run a trading cycle."""
         tick = columns.tick(index, self._grid)
         opening = not self._cycle_ms  # the first tick: the daemon logs on and reads balances and limits
         if opening:
@@ -230,9 +229,9 @@ class Backtest:
     # Candles ---------------------------------------------------------------------------------
 
     def _close_candles(self, segment: Segment) -> None:
-        """Close the candles that end before `segment`.
+        """Close the candles that end before this group of ticks.
 
-        There are several such candles after a time without market ticks.
+        After a time without market ticks there are several.
         """
         gap = False  # the strategy also gets the flat candles of a gap, but the report shows only the first
         for candle in self._candles.closed_by(segment):
@@ -264,7 +263,7 @@ class Backtest:
         return not self._bars.changes_nothing(self.core.state, close, candle.close_ms, channel)
 
     def _pass_by(self, candle: TickCandle, channel: Channel | None) -> None:
-        """Apply a closed candle that the core need not get at once: move the channel, and remember the close."""
+        """Add a closed candle to the channel and remember its close. The core gets no trading cycle for it."""
         moving, scale = self._channel, self._scale
         close = candle.close / scale
         self._bars.skip(close, candle.close_ms, channel)
@@ -284,7 +283,7 @@ class Backtest:
     # Cycles ----------------------------------------------------------------------------------
 
     def _run_timed_cycles(self, until_ms: int) -> None:
-        """Run the cycles that a daemon would run before `until_ms` although no market tick comes."""
+        """Run the trading cycles due before `until_ms` by time alone, without a market tick."""
         while isinstance(self._fast_forward, EveryTick) and self._cycle_ms:
             due_ms = self._next_timed_cycle_ms()
             if due_ms is None or due_ms >= until_ms:
@@ -296,7 +295,7 @@ class Backtest:
                 self._idle_cycles += 1
 
     def _next_timed_cycle_ms(self) -> int | None:
-        """The time of the next cycle without a market tick; None if nothing waits for time to pass."""
+        """Return when a trading cycle is next due by time alone; None if nothing waits for time to pass."""
         due_ms, decision, state = None, self.core.decision, self.core.state
         decided = decision is not None and decision.acted is None and TIMED_BLOCKS.isdisjoint(decision.exit_blocks)
         waits = state.exit is not None or state.stop_breach_since_ms is not None or not decided
@@ -318,7 +317,7 @@ class Backtest:
         return blocks - {TradeBlock.PAUSED} if self.core.trading_paused else blocks
 
     def _run_cycle(self, closed: tuple[Kline, ...]) -> bool:
-        """Run a cycle, and further ones while replies arrive. Returns whether the core sent or reported anything."""
+        """Run trading cycles until no more replies arrive. Returns whether the core sent or reported anything."""
         exchange, core = self.exchange, self.core
         market_ms = self._cycle_ms = exchange.now_ms
         active = False

@@ -40,11 +40,11 @@ class FastForward(Protocol):
     quiet_close_below: float
 
     def skip_segment(self, segment: Segment) -> bool:
-        """Skip the whole segment if no tick in it needs a cycle. Returns whether it was skipped."""
+        """Skip a segment (group of ticks) if no tick in it needs a trading cycle. Returns whether it was skipped."""
         ...
 
     def find_tick(self, columns: TickColumns, begin: int, end: int) -> int:
-        """The index of the first tick that needs a cycle, `end` if none does. The ticks before it are skipped."""
+        """Return the index of the first tick that needs a trading cycle, else `end`. Skips the ticks before it."""
         ...
 
     def on_channel(self, channel: Channel | None) -> None:
@@ -195,11 +195,11 @@ class WhileHoldingQuote:
 
 
 class WhileOrderRests:
-    """Skips ticks while our order rests at its target and no price change makes it requote.
+    """Skips ticks while our order rests at its target and no price change requires a replace.
 
     `price` is the price of our order. While our order is alone at the best price, the prices behind
-    it may move freely. If other orders share that price, their best price must stay there. A trade
-    at our price moves the queue, so it needs a cycle.
+    it may move freely. If other orders share that price, a change of their best price needs
+    a trading cycle. So does a trade at our price, because it moves the queue.
     """
 
     quiet_close_below = -inf
@@ -234,7 +234,7 @@ class WhileOrderRests:
 
     @property
     def is_possible(self) -> bool:
-        """Return whether our order may stay where it is at any prices of the other participants."""
+        """Whether there are prices of the other participants at which our order stays where it is."""
         return self._bids[0] <= self._bids[1] and self._asks[0] <= self._asks[1]
 
     def on_channel(self, channel: Channel | None) -> None:
@@ -277,9 +277,9 @@ class WhileOrderRests:
 def _undisturbed_prices(
     side: Side, price: int, pricing: Pricing, bid: int, ask: int
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the ranges of the others' best bid and ask in which our order stays at `price`.
+    """Return two ranges: the best bids and the best asks of other participants at which our order stays at `price`.
 
-    Each case inverts one branch of the pricing rules. A range whose end is below its start is empty.
+    Each case inverts one branch of the pricing rules. If a range ends below its start, it is empty.
     """
     nowhere = ((1, 0), (1, 0))
     if side is Side.SELL:
@@ -302,7 +302,10 @@ def _undisturbed_prices(
 
 
 def _first_beyond(prices: IntColumn, begin: int, end: int, low: int, high: int) -> int:
-    """Return what `_first_outside` does. Fast where all prices are within, which is nearly always so."""
+    """Return the index of the first price not strictly between `low` and `high`; `end` if there is none.
+
+    It is fast if all prices are between them, which is nearly always so.
+    """
     within = begin >= end or (low < min(prices[begin:end]) and max(prices[begin:end]) < high)
     return end if within else _first_outside(prices, begin, end, NoActionBounds(low, high, high_may_move=True))
 

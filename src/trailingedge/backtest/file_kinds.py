@@ -106,7 +106,7 @@ def report_source_kind(path: Path) -> FileKind:
         raise ConfigError([f"{path}: a folder; name a recorded session (*{SESSION_SUFFIX}) or a saved report in it"])
     if kind is FileKind.OTHER and os.path.exists(path):
         what = "empty" if not path.stat().st_size else "neither a recorded session nor a saved report"
-        raise ConfigError([f"{path}: {what}; name a *{SESSION_SUFFIX} in LOG_DIR, or a file of replay --save"])
+        raise ConfigError([f"{path}: {what}; name a *{SESSION_SUFFIX} in LOG_DIR, or a report saved by replay --save"])
     return FileKind.SESSION if kind is FileKind.SESSION else FileKind.REPORT
 
 

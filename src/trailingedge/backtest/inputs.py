@@ -37,9 +37,9 @@ class BacktestInputs:
 def open_market_files(files: Sequence[Path], pair: PairParams, *, symbol: str | None) -> RecordedMarket:
     """Open the market in these files. Raises ConfigError if they cannot be used.
 
-    If `symbol` is None, the file names give the symbol. The assets of `pair` count if they make up the symbol. If
-    `symbol` is given, files are refused that have another symbol in their Binance file name: the
-    results would be those of the other symbol.
+    If `symbol` is None, the file names give the symbol, and the assets of `pair` are used only if
+    they make up this symbol. If `symbol` is given, a file with another symbol in its name is
+    refused, because the results would be those of the other symbol.
     """
     require_market_files(files)
     if symbol is not None:
@@ -72,8 +72,8 @@ def build_inputs(
     """Build the inputs of a backtest with `settings` (by name, as text) on this market.
 
     The backtest's exchange charges FEE as the maker fee. If `balances` is None, the account starts
-    with 1 unit of the base asset. Raises ConfigError with all problems of the settings, by
-    themselves and with the rules of this exchange.
+    with 1 unit of the base asset. Raises ConfigError with all problems of the settings, including
+    conflicts with the rules of this exchange.
     """
     pair = {"SYMBOL": market.symbol, "BASE_ASSET": market.base_asset, "QUOTE_ASSET": market.quote_asset}
     params = factory.backtest_params({**settings, **pair})

@@ -58,7 +58,7 @@ def load_columns(market: RecordedMarket, progress: ProgressCallback = lambda _: 
 
 
 class _Reader:
-    """The rows of all files in pieces, with progress."""
+    """Reads the rows of all files piece by piece and reports progress."""
 
     def __init__(self, market: RecordedMarket, progress: ProgressCallback) -> None:
         self._files = market.files
@@ -66,14 +66,14 @@ class _Reader:
         self._progress = progress
 
     def pieces(self) -> Iterator[tuple[CsvFile, list[tuple[int, CsvRow]]]]:
-        """Yield pieces: the file, and the line number and cells of each row that is not empty."""
+        """Yield pieces of a file: the file, and a list with line number and cells of each row that is not empty."""
         for file, line, rows in self.blocks():
             yield file, [(number, row) for number, row in enumerate(rows, line) if row != _EMPTY_ROW]
 
     def blocks(self, cells: int = -1) -> Iterator[tuple[CsvFile, int, list[CsvRow]]]:
-        """Yield blocks of rows with their file and first line number; an empty line is a row of one empty cell.
+        """Yield blocks of rows, each with its file and the line number of its first row.
 
-        `cells` is how many cells of a row are needed, -1 for all.
+        An empty line is a row of one empty cell. `cells` is the number of cells needed in a row; -1 means all.
         """
         total, done = max(1, sum(self._sizes)), 0
         for file, size in zip(self._files, self._sizes, strict=True):
@@ -116,7 +116,7 @@ class _CellCache(dict[str, int]):
 def _klines(market: RecordedMarket, progress: ProgressCallback) -> Iterator[KlineColumns]:
     """Yield the klines of the files.
 
-    Every row was checked when the market was opened, so no cell is finer than the grid.
+    Every row was checked when the market was opened, so every price is a multiple of the tick size.
     """
     tick, step = _grid_reader(market.tick_size), _grid_reader(market.step_size)
     end_ms = -1  # of the newest kline that was returned
@@ -237,7 +237,7 @@ def _parse_quote(market: RecordedMarket, file: CsvFile, line: int, row: CsvRow) 
 
 
 def _parse_row(layout: CsvSchema, file: CsvFile, line: int, row: CsvRow) -> object:
-    """The row as the simulator parses it. Raises ConfigError with the simulator's message."""
+    """Parse one row with the simulator's parser. Raises ConfigError with the simulator's message."""
     return file.parse_row(PARSERS[layout], line, row)
 
 

@@ -43,8 +43,8 @@ class FundedRange(NamedTuple):
 class BoundsInputs(NamedTuple):
     """Holds the values, besides the high, from which the bounds are computed.
 
-    `scale` is the number of ticks in one quote per base. The bounds keep to one end of `funded`: to
-    `above_bid` in BASE, to `below_ask` in QUOTE. The fast-forward keeps to the other one.
+    `scale` is the number of ticks in one quote per base. The bounds respect one limit of `funded`:
+    `above_bid` in BASE, `below_ask` in QUOTE. The fast-forward respects the other limit.
     `paused_by_breaker` is True while a circuit breaker forbids taking profit; the hard stop still
     works then.
     """
@@ -58,7 +58,7 @@ class BoundsInputs(NamedTuple):
 
 
 def base_bounds(high: float, best_bid: int, price: int, inputs: BoundsInputs) -> NoActionBounds | None:
-    """Return the bounds around the bid `price` while base is held; None if `decide` must run.
+    """Return the bid bounds around `price` within which no action is due in BASE; None if `decide` must run.
 
     `high` is the best unit value since the anchor. `best_bid` is the highest bid, in ticks, that
     does not raise `high`.
@@ -91,11 +91,11 @@ def base_stop_bid(anchor: float, channel: Channel | None, params: StrategyParams
 
 
 def channel_free_base_bounds(anchor: float, params: StrategyParams, scale: int, limit: int) -> NoActionBounds:
-    """Return bounds that hold for any channel while base is held.
+    """Return bid bounds within which no action is due while base is held, for any channel.
 
-    They are valid as long as the best unit value since the anchor, too, is below their `high`. They
-    are narrower than those for one channel, but need not be computed again at every candle. Prices
-    seldom leave them.
+    They are valid while the best unit value since the anchor is below their `high`, too. They are
+    narrower than bounds for one channel, but need not be computed again at every candle.
+    Prices seldom leave them.
     """
     nearest = min(params.hard_stop_max_frac, params.hard_stop_threshold_frac)
     gain = max(params.min_gain_trigger_frac_base, 2 * params.fee + params.buffer)
@@ -104,7 +104,7 @@ def channel_free_base_bounds(anchor: float, params: StrategyParams, scale: int, 
 
 
 def quote_bounds(high: float, best_ask: int, price: int, inputs: BoundsInputs) -> NoActionBounds | None:
-    """Return the bounds around the ask `price` while quote is held; None if `decide` must run.
+    """Return the ask bounds around `price` within which no action is due in QUOTE; None if `decide` must run.
 
     `high` is the best unit value since the anchor. `best_ask` is the lowest ask, in ticks, that
     does not raise `high`. The hard stop of QUOTE sets no bound here, because it acts only on candle
@@ -142,9 +142,9 @@ def quote_bounds(high: float, best_ask: int, price: int, inputs: BoundsInputs) -
 
 
 def channel_free_quote_bounds(anchor: float, params: StrategyParams, scale: int, limit: int) -> NoActionBounds:
-    """Return bounds that hold for any channel while quote is held.
+    """Return ask bounds within which no action is due while quote is held, for any channel.
 
-    They are valid as long as the lowest ask since the anchor, too, is above their `low`.
+    They are valid while the lowest ask since the anchor is above their `low`, too.
     """
     gain = max(params.min_gain_trigger_frac_quote, 2 * params.fee + params.buffer)
     return NoActionBounds(floor(scale / (anchor * (1 + gain))) + 1, limit, high_may_move=True)
@@ -161,7 +161,10 @@ def quote_stop_close(inputs: BoundsInputs) -> float:
 
 
 def funded_range(regime: Regime, holdings: Holdings, params: StrategyParams, scale: int) -> FundedRange:
-    """Return the prices at which the holdings of `regime` are surely tradable: `can_order`, solved for the price."""
+    """Return the prices at which the holdings are surely enough for an order (`can_order`, solved for the price).
+
+    The holdings are those of the asset held in `regime`.
+    """
     amount, selling = holdings.amount_in(regime), regime is Regime.BASE
     in_base = [most for most in (params.max_quantity, amount if selling else None) if most is not None]
     in_quote = [most for most in (params.max_notional, None if selling else amount) if most is not None]

@@ -46,7 +46,7 @@ class BacktestPart:
 
 
 class BacktestRecorder:
-    """Collects the events and reports of the trading core. Without `curves` it keeps no candles and samples."""
+    """Collects the events and reports of the trading core. If `curves` is False, it keeps no candles or samples."""
 
     def __init__(self, rules: SymbolRules, grid: PriceGrid, params: StrategyParams, *, curves: bool = True) -> None:
         self.statistics = RunStatistics(rules.base_asset, rules.quote_asset)
@@ -97,7 +97,7 @@ class BacktestRecorder:
             self._max_drawdown = max(self._max_drawdown, 1 - value / self._peak)
 
     def end_part(self) -> None:
-        """End the current part at the last valuation, and begin the next part there."""
+        """End the current part of the results at the last valuation of the account. The next part begins there."""
         began, now = self._part_start, self.statistics.equity_point()
         if began is None or began.market_ms == now.market_ms:
             return
@@ -131,7 +131,7 @@ class BacktestRecorder:
 
     @property
     def has_unsampled_candle(self) -> bool:
-        """Whether the newest candle has no sample yet."""
+        """Whether `add_sample` has not yet been called for the newest candle."""
         return self._merged_so_far > 0
 
     def add_sample(
@@ -144,9 +144,9 @@ class BacktestRecorder:
         channel: Channel | None,
         balances: BaseAndQuote,
     ) -> None:
-        """Add the state at the close of a candle.
+        """Add a sample: the state at the close of a candle.
 
-        `channel` is the one in force while the candle formed. `high` includes the skipped ticks.
+        `channel` does not yet contain this candle. `high` also covers the ticks that the backtest skipped.
         `balances` are the account's total base and total quote.
         """
         self._candles.append(self._forming)
@@ -197,7 +197,7 @@ class BacktestRecorder:
 
 
 def _sample_of(raw: _RawSample, scale: int, params: StrategyParams) -> Sample:
-    """Compute one point of the curves. Stop and trail are those that `strategy.decide` uses."""
+    """Compute one point of the report's curves. The stop and the trail are computed as in `strategy.decide`."""
     time_ms, bid_ticks, ask_ticks, state, high, channel, (base, quote) = raw
     bid, ask = bid_ticks / scale, ask_ticks / scale
     regime, gate_shut = state.regime, state.gate is not None

@@ -67,7 +67,7 @@ async def read_account(
 async def _connected(
     params: AccountReportParams, target: CheckTarget, tools: CheckTools
 ) -> AsyncIterator[tuple[ApiSession, AccountSession]]:
-    """Connect and log on. The connection is closed after the block."""
+    """Connect and log on; leaving the `with` block closes the connection."""
     url = target.endpoints.ws_api_url
     try:
         socket = await tools.dial(url)
@@ -195,9 +195,9 @@ class _AccountReport:
         return list(earlier), found
 
     async def _orders(self, earlier: Sequence[AccountTrade], trades: Sequence[AccountTrade]) -> list[OrderRecord]:
-        """Read the orders, from the oldest order in these trades up to the newest.
+        """Read the account's orders, from the oldest order in these trades up to the newest order.
 
-        If `earlier` goes back to the account's first trade, all orders are read.
+        `earlier` are the last trades before the period. If they go back to the first trade, all orders are read.
         """
         found = self._reader.orders
         ids = {trade.order_id for trade in (*earlier, *trades)}
@@ -214,8 +214,8 @@ class _AccountReport:
     def _first_candle_ms(self, from_ms: int, earlier: Sequence[AccountTrade]) -> int:
         """Return the open time of the first candle to read.
 
-        It is early enough for a full channel when the period begins, and for the high since the
-        anchor. An anchor more than two days before the period is not reached.
+        From there on, the candles give a full channel when the period begins, and the high since
+        the anchor. If the anchor is more than two days before the period, the high covers only two days.
         """
         interval_ms = interval_length_ms(self._params.start.kline_interval)
         warm_up = (self._params.start.channel_klines + 1) * interval_ms
@@ -224,9 +224,9 @@ class _AccountReport:
         return first_ms - first_ms % interval_ms
 
     async def _openings(self, past: AccountHistory) -> dict[int, Decimal]:
-        """Return for each exit number the first price traded in the second in which the exit began.
+        """Return the first price traded in the second in which an exit began, by exit number.
 
-        It stands for the best prices at that time, which are no longer available.
+        It replaces the best prices at that time, which are no longer available.
         """
         found = {}
         filled = [each for each in exits_between(past) if each.base]

@@ -8,7 +8,7 @@ from trailingedge.core.redaction import redact_words
 
 
 class CommandLineParser(argparse.ArgumentParser):
-    """An `ArgumentParser` whose error messages are safe to show: a token or a key may stand in the wrong place."""
+    """An `ArgumentParser` that removes secrets from its error messages: a user may type a key in the wrong place."""
 
     def error(self, message: str) -> NoReturn:
         """Print usage and message to stderr and exit with code 2."""

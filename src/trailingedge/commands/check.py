@@ -70,7 +70,7 @@ def run(
 
 
 def _describe(arguments: argparse.Namespace) -> ExitCode:
-    """Print the table of all settings, or the env file template, without the present values."""
+    """Print the table of all settings, or the env file template. Both show defaults, not the present values."""
     if arguments.json:
         print("trailing-edge check: --json goes with neither --explain nor --example", file=sys.stderr)
         return ExitCode.USAGE

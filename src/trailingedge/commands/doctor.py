@@ -140,7 +140,7 @@ async def _telegram(reading: LoadedSettings, check_telegram: TelegramCheck) -> l
 
 
 def _not_delivered(text: str, error: str, server: str | None) -> CheckResult:
-    """The finding for a message that did not arrive. `server` is TELEGRAM_API_URL."""
+    """Return the finding for a Telegram message that did not arrive. `server` is the setting TELEGRAM_API_URL."""
     if error.startswith(_NO_SUCH_BOT):
         return failure(_TELEGRAM, text, "check TELEGRAM_BOT_TOKEN: no bot has this one")
     if _REFUSED.match(error):

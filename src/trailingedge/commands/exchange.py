@@ -1,10 +1,10 @@
 """Command `trailing-edge exchange`: runs the embedded exchange by itself, for a bot or any other client.
 
-The first line on stdout is JSON: `ws_api_url`, `ws_stream_url` and `api_key`; with `--hmac-secret` also
-`hmac_api_key`, the API key of that secret. Without `--register-key` the command
-makes a key pair. Then that line also has `private_key_path`, the file with the private key. This is
-the file given by `--private-key-out`, else a file in a temporary directory that is removed when the
-exchange stops. The exchange runs until SIGTERM or SIGINT, also after its market has ended.
+The first line on stdout is a JSON object: `ws_api_url`, `ws_stream_url` and `api_key`; with
+`--hmac-secret` also `hmac_api_key`, the API key of that secret. Without `--register-key` the command
+makes a key pair, and the JSON also has `private_key_path`. This is the file given by
+`--private-key-out`, else a file in a temporary directory that is removed when the exchange stops.
+The exchange runs until SIGTERM or SIGINT, also after its market has ended.
 `--journal` writes each request, order, fill and reply to a file as it happens, one JSON object per
 line; `--fault` injects faults.
 """
@@ -198,7 +198,7 @@ async def _serve(
 
 @contextlib.contextmanager
 def _journal_file(audit_log: AuditLog, path: Path | None) -> Iterator[None]:
-    """Write each entry of the audit log to the file at `path` within the block; None writes nothing."""
+    """Append each audit-log entry to the file at `path` until the `with` block ends. If `path` is None, do nothing."""
     if path is None:
         yield
         return
@@ -217,11 +217,11 @@ def _journal_file(audit_log: AuditLog, path: Path | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stop_on_signal(stopped: asyncio.Event, clock: Clock) -> Iterator[None]:
-    """Let SIGTERM and SIGINT set `stopped` within the block. A repeat more than a second later kills the process.
+    """Until the `with` block ends, let SIGTERM and SIGINT set `stopped`. A second signal kills the process.
 
-    If the whole process group is stopped under `uv run`, the signal arrives twice: from the
-    terminal and from `uv`. So a second signal within one second counts as the same request. If a
-    signal has arrived, both signals are ignored after the block.
+    Under `uv run` a signal to the process group arrives twice: from the terminal and from `uv`. So
+    a signal within one second of the first one is ignored. If a signal has arrived, both signals
+    are ignored after the `with` block.
     """
     loop = asyncio.get_running_loop()
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
@@ -275,7 +275,7 @@ def _public_key(path: Path) -> Ed25519PublicKey | RSAPublicKey:
     except OSError as error:
         raise ConfigError([f"--register-key {path}: {error.strerror}"]) from error
     except bounded_files.TooLarge as error:
-        raise ConfigError([f"--register-key {path}: no key file, {error}"]) from error
+        raise ConfigError([f"--register-key {path}: not a key file, {error}"]) from error
     except (ValueError, UnsupportedAlgorithm, InternalError) as error:
         raise ConfigError([f"--register-key {path}: not a public key in PEM"]) from error
     if not isinstance(key, Ed25519PublicKey | RSAPublicKey):

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
-    """Make the pair. Raises ConfigError if a file exists or cannot be written, or a setting is unknown."""
+    """Make the key pair. Raises ConfigError if a file exists or cannot be written, or a setting is unknown."""
     # A credential of systemd is a read-only copy of an existing key: a new one goes where the settings say.
     reading = setting_flags.load_settings(arguments, {**environ, CREDENTIALS_FOLDER: ""})
     # Without the path that was meant, the key would be written to another place.

@@ -1,7 +1,7 @@
 """Remote control of a running daemon: `trailing-edge status`, `why`, `flip`, `cancel`, `pause`, `resume` and so on.
 
-The control socket is searched in the order in which a daemon chooses its place: by symbol in the runtime folders of
-this environment, then in LOG_DIR, then where the system service keeps it; or by the daemon's process id. The answer
+The daemon's control socket has the symbol in its name. It is searched in the runtime folders of this environment, then
+in LOG_DIR, then in the folder of the system service. With --pid the process id gives the socket instead. The answer
 goes to stdout. Exit codes: 0 done, 1 the daemon refused (stderr says why), 4 no daemon answers, 78 this user may not
 open a socket that was found, or the settings cannot be read.
 """
@@ -47,10 +47,10 @@ def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] 
 
 
 def _socket_candidates(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[Path]:
-    """Return the sockets where the daemon that is meant may listen.
+    """Return the control sockets at which to look for the daemon, by the arguments or the settings.
 
-    Raises ConfigError if the settings have problems, because a guess might reach another daemon, and
-    NoRunningDaemon if the process with the id given does not listen.
+    Raises ConfigError if the settings have problems, because a guess might reach another daemon.
+    Raises NoRunningDaemon if the process given by --pid does not listen.
     """
     if arguments.socket:
         return [arguments.socket]

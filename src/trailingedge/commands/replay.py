@@ -1,9 +1,9 @@
 """Command `trailing-edge replay`: a backtest on market files, or the replay of one recorded session.
 
 The report of a backtest goes to stdout as text or JSON, and on request into a ledger, a page or a saved report.
-Progress and the names of written files go to stderr. Exit codes: 0, after Ctrl-C with the results so far; 1 if a
-session replay differs with the recorded settings (with others, finding the difference is the purpose); 2 the command
-line is wrong; 3 trading was halted; 78 files or settings are wrong; 130 Ctrl-C before there was a result.
+Progress and the names of written files go to stderr. Exit codes: 0 done, or Ctrl-C with the results so far; 1 a
+session replayed with its own settings differs from the record (with other settings this is 0); 2 the command line is
+wrong; 3 trading was halted; 78 files or settings are wrong; 130 Ctrl-C before there was a result.
 """
 
 import argparse
@@ -147,7 +147,7 @@ def _replay_session(sessions: Sequence[Path], arguments: argparse.Namespace, pro
 
 
 def _misplaced_options(session: Path, arguments: argparse.Namespace) -> Iterator[str]:
-    """One error for each option that makes no sense with a session."""
+    """Yield an error for each option given that does not apply to the replay of a recorded session."""
     of_report = {"--csv": arguments.csv, "--html": arguments.html, "--save": arguments.save}
     yield from cli_errors.flags_not_for_this(
         of_report, f"is for market files; for {session} use trailing-edge report, which has this option, too"

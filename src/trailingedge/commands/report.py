@@ -127,7 +127,7 @@ def run(
 
 
 def _print_report(report: RunReport, arguments: argparse.Namespace) -> None:
-    """Print one form to stdout; the names of written files go to stderr, so that stdout can be piped."""
+    """Write the report to the files asked for, and print it to stdout in one form. File names go to stderr."""
     if arguments.save:
         file_format.save(report, arguments.save)
         print(f"saved: {arguments.save}", file=sys.stderr)

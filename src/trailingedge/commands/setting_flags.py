@@ -19,7 +19,7 @@ class Arguments(Protocol):
 
 
 def add_arguments(parser: Arguments, *, mode: bool = True) -> None:
-    """Add the flags; without `--mode` for commands that work in one mode only."""
+    """Add the flags. `mode` is False for commands that work in one mode only: they get no `--mode`."""
     if mode:
         parser.add_argument("--mode", metavar="MODE", help="the same as --set TRADING_MODE=MODE")
     else:

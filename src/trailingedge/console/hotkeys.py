@@ -57,7 +57,7 @@ class Hotkey(Enum):
 
     @property
     def is_question(self) -> bool:
-        """Whether the UI has to show the answer. The other commands answer by an alert, which is shown anyway."""
+        """Whether the UI must show the command's answer. Other commands send an alert, which is shown anyway."""
         return self in (Hotkey.STATUS, Hotkey.WHY, Hotkey.HELP)
 
 
@@ -163,7 +163,7 @@ def _in_background(descriptor: int) -> bool:
 
 
 def _lines(read: Callable[[], bytes]) -> Iterator[str]:
-    """Whole lines. Text after the last line end is dropped: Enter was not pressed."""
+    """Yield each typed line. Text after the last line end is dropped, because Enter was not pressed."""
     waiting = b""
     while chunk := read():
         *whole, waiting = (waiting + chunk).split(b"\n")

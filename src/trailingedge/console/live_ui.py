@@ -25,7 +25,7 @@ IDLE_CHECK_S: Final = 1.0  # without new lines the terminal's size and the statu
 class LiveUi:
     """An `InteractiveUi` that draws on `terminal`, to which `stream` writes.
 
-    The panel shows `title` until the first status. `keys`: hotkeys are read, so the panel shows their hints.
+    The panel shows `title` until the first status. If `keys` is True, it also shows the hotkeys.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ def step_row(name: str, result: str) -> str:
 
 
 class PlainUi:
-    """An `InteractiveUi` of plain lines, written to `stream` by a thread."""
+    """An `InteractiveUi` that prints plain lines. A thread writes them to `stream`."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = SafeStream(stream)

@@ -76,12 +76,12 @@ class Screen:
         return self._framed(written, self._prompt() if entered else _RESTORE)
 
     def clear(self, lines: Sequence[str]) -> str:
-        """The text that removes the panel and adds the last `lines`, so that later output follows them."""
+        """Return the text that removes the panel and prints the last `lines`. Later output follows these lines."""
         end = "" if self._size is None else _at(self._log_rows + 1) + _CLEAR_BELOW
         return end + self.lines_only(lines)
 
     def lines_only(self, lines: Sequence[str]) -> str:
-        """Return the text of the lines alone, for writing at the cursor, and forget the panel.
+        """Return the text that prints only `lines`, at the cursor. Forgets what the panel showed.
 
         The next `paint` draws the whole panel again.
         """
@@ -136,7 +136,7 @@ class Screen:
 
     @staticmethod
     def _framed(text: str, then: str) -> str:
-        """Return `text` as one write with a hidden cursor; `then` moves the cursor to its place."""
+        """Return `text` between escape sequences that hide and show the cursor. `then` places the cursor."""
         return f"{_HIDE}{_SAVE}{text}{then}{_SHOW}"
 
 

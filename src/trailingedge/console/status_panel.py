@@ -124,7 +124,7 @@ def _head(view: StatusView, width: int, quiet_s: float) -> list[PanelRow]:
 
 
 def _ruled(titles: Sequence[str], right: StyledText, width: int) -> list[PanelRow]:
-    """Return a full-width rule with the longest of `titles` that leaves room for `right`. It always shows `right`."""
+    """Return a full-width line with a title and `right`. It uses the longest of `titles` that leaves room."""
     for title in titles:
         rule = width - columns(title) - columns(right.text) - 8
         if rule >= 1:
@@ -159,7 +159,7 @@ def _health(view: StatusView, quiet_s: float) -> StyledText:
 
 
 def _paired(left: Sequence[PanelRow], right: Sequence[PanelRow], width: int) -> list[PanelRow]:
-    """Return the rows of the pairs of cells: one row for a pair if both fit into it, else two."""
+    """Pair the cells of `left` and `right`. A pair gets one row if both cells fit side by side, else two rows."""
     half = (width - CELL_GAP) // 2
     rows: list[PanelRow] = []
     for pair in zip(left, right, strict=True):
@@ -254,7 +254,7 @@ def _order(view: StatusView) -> tuple[str, TextStyle]:
 
 
 def _pauses(view: StatusView) -> list[PanelRow]:
-    """Return rows on an order's obstacle, a halt, a pause and breakers; usually there are none."""
+    """Return the rows that say why trading is held up: waiting exit, rejected order, halt, pause, breaker."""
     found: list[PanelRow] = []
     if view.active_exit is not None and view.active_exit.obstacle is not None:
         refused = view.active_exit.reject_text
@@ -273,7 +273,7 @@ def _pauses(view: StatusView) -> list[PanelRow]:
 
 
 def _active_in_pause(view: StatusView) -> str:
-    """Return the words for the activity that continues during a pause."""
+    """Return what trading still does while the operator has paused it, such as "the sale goes on"."""
     if view.active_exit is not None and view.active_exit.side is Side.SELL:
         return "the sale goes on"
     return "only the hard stop is active" if view.regime is Regime.BASE else "no buy-back"

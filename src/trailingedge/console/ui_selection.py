@@ -35,7 +35,7 @@ def open_ui(
     platform: str = sys.platform,
     terminal: Callable[[TextIO], Terminal] = terminal_of,
 ) -> InteractiveUi:
-    """The UI for `stdout`. `plain`: the user wants lines; `keys`: hotkeys are read."""
+    """Open the UI for `stdout`. `plain` is True if the user wants plain lines, `keys` if hotkeys are read."""
     style = choose_style(
         stdout_is_tty=_is_tty(stdout),
         no_color=bool(environ.get("NO_COLOR")),

@@ -157,7 +157,7 @@ class BatchWriter(ABC):
             self._gil.maybe_yield()
 
     def _run(self) -> None:
-        """Write batches until `close` is called, then the end of the file. Runs on the thread."""
+        """Write batches until `close` is called, then `last_bytes`. This is the code of the writer's thread."""
         while not self._closing:
             self._wake.wait(self._every_s)
             self._wake.clear()  # before the batch: an entry that comes after it sets the event again

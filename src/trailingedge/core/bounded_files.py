@@ -1,6 +1,6 @@
-"""Bounded reading: the whole content of a file, and of a compressed one, only if it has a size that can be meant.
+"""Bounded reading: returns the whole content of a plain or gzip file, unless it is larger than a limit.
 
-Neither a size that the file states nor the ratio of a compressor is believed: reading stops at the limit.
+Reading stops at the limit. The size that a file states is not trusted, so a gzip bomb cannot fill the memory.
 """
 
 import gzip
@@ -16,11 +16,11 @@ FREE_BYTES: Final = 16 << 20  # the ratio counts beyond this size only
 
 
 class TooLarge(Exception):
-    """A file has more content than any that was meant; the message says how much is allowed."""
+    """A file has more content than is allowed; the message gives the limit."""
 
 
 def read(path: Path, most_bytes: int) -> bytes:
-    """Return the content of a file. Raises TooLarge if it has more than `most_bytes`, and OSError."""
+    """Return the content of a file. Raises TooLarge if it is larger than `most_bytes`, OSError if it is unreadable."""
     with path.open("rb") as file:
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
@@ -29,10 +29,10 @@ def read(path: Path, most_bytes: int) -> bytes:
 
 
 def read_gzip(path: Path, most_bytes: int) -> bytes:
-    """Return what a gzip file unpacks to.
+    """Return the unpacked content of a gzip file.
 
-    Raises TooLarge if that is more than `most_bytes` or more than a hundred times the file's own
-    size, and what `gzip` raises: OSError, EOFError, zlib.error.
+    Raises TooLarge if the content is larger than `most_bytes`, or if `check_ratio` finds a gzip
+    bomb. For a damaged file `gzip` raises OSError, EOFError or zlib.error.
     """
     content = bytearray()
     with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) as file:
@@ -45,11 +45,11 @@ def read_gzip(path: Path, most_bytes: int) -> bytes:
 
 
 def check_ratio(unpacked_bytes: int, packed_bytes: int) -> None:
-    """Raise TooLarge if so much from so little can only have been made to fill the memory."""
+    """Raise TooLarge if the compression ratio is that of a gzip bomb (above 100; the first 16 MB are exempt)."""
     if unpacked_bytes > FREE_BYTES + MOST_RATIO * packed_bytes:
         raise TooLarge(f"it unpacks to more than {MOST_RATIO} times its size")
 
 
 def megabytes(count: int) -> str:
-    """The number of bytes as text, in whole megabytes or, below one, in kilobytes: "64 MB"."""
+    """Return a number of bytes as text: in megabytes, such as "64 MB", or in kilobytes below 1 MB."""
     return f"{count >> 20} MB" if count >> 20 else f"{count >> 10} kB"

@@ -44,7 +44,7 @@ class Clock(Protocol):
 
 @contextlib.asynccontextmanager
 async def within(clock: Clock, seconds: float) -> AsyncIterator[None]:
-    """Like `asyncio.timeout`, but by `clock`: raise TimeoutError if the block takes longer."""
+    """Like `asyncio.timeout`, but by `clock`: TimeoutError if the `async with` block takes longer than `seconds`."""
     async with asyncio.timeout(None) as limit:
         # A deadline in the past makes asyncio cancel the block at the next turn of the loop.
         timer = clock.call_later(seconds, lambda: limit.reschedule(0.0))

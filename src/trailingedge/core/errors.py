@@ -37,7 +37,7 @@ class ConfigError(TrailingEdgeError):
 class UsageError(ConfigError):
     """The command line is wrong, no matter which settings and files exist.
 
-    A word of it that looks like a secret is not shown.
+    The message does not show words of the command line that look like a secret.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -68,7 +68,7 @@ class RetryLater(SessionLost):
 
 
 class ExchangeUnreachable(TrailingEdgeError):
-    """The reconnect attempts allowed are used up."""
+    """The exchange could not be reached in the allowed number of attempts."""
 
 
 class RequestRefused(TrailingEdgeError):

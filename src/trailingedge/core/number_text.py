@@ -1,7 +1,7 @@
 """Numbers in foreign text: the same bounds for a frame of the exchange, a market file, a record and a saved report.
 
-A reader returns a value that the program can calculate with, or raises ValueError. Neither exponents, `NaN`, spaces,
-underscores nor digits of other scripts pass, although `int`, `float` and `Decimal` accept them.
+Each function returns a value that the program can calculate with, or raises ValueError. Exponents, `NaN`, spaces,
+underscores and digits of other scripts are refused, although `int`, `float` and `Decimal` accept them.
 """
 
 import re
@@ -23,21 +23,21 @@ _SHOWN: Final = 80
 
 
 def parse_amount(text: str) -> Decimal:
-    """Return the decimal number in `text`. Raises ValueError for anything but digits, one point and a sign."""
+    """Return the decimal number in `text`: digits, with or without minus sign and point. Raises ValueError."""
     if _AMOUNT.fullmatch(text) is None:
         raise ValueError(f"{shown(text)} is no number with at most 20 digits on either side of the point")
     return Decimal(text)
 
 
 def parse_calculated(text: str) -> Decimal:
-    """Return the decimal number in `text`, which we have calculated and saved. Raises ValueError."""
+    """Return the decimal number in `text`, with up to 60 decimals, as our own results have. Raises ValueError."""
     if _CALCULATED.fullmatch(text) is None:
         raise ValueError(f"{shown(text)} is no number with at most 20 digits before the point")
     return Decimal(text)
 
 
 def are_amounts(texts: Iterable[str]) -> bool:
-    """Whether each of `texts` is a number for `parse_amount` and not negative; one call for a whole column."""
+    """Whether `parse_amount` accepts each of `texts` and none is negative. Fast, for a whole column of a file."""
     return _AMOUNTS.fullmatch(",".join([*texts, ""])) is not None
 
 
@@ -49,21 +49,21 @@ def parse_integer(text: str) -> int:
 
 
 def integer(value: object) -> int:
-    """Return `value` if it is a 64-bit integer. `True` is none, though Python's `bool` is an `int`."""
+    """Return `value` if it is a 64-bit integer, else raise ValueError. `True` and `False` are refused."""
     if not isinstance(value, int) or isinstance(value, bool) or not -_INT64 <= value < _INT64:
         raise ValueError(f"{shown(value)} is no whole number of 64 bits")
     return value
 
 
 def id_number(value: object) -> int:
-    """Return `value` if it is a number that the exchange gives an order or a trade: whole and not negative."""
+    """Return `value` if it can be the id of an order or a trade: a whole number that is not negative."""
     if integer(value) < 0:
         raise ValueError(f"{shown(value)} is no id: it is negative")
     return integer(value)
 
 
 def id_or_none(value: object) -> int:
-    """Return `value` if it is an id or -1, which stands for none: a rejected order has no number."""
+    """Return `value` if it is an id or -1, which means "no id": a rejected order has none."""
     return -1 if integer(value) == -1 else id_number(value)
 
 
@@ -75,5 +75,5 @@ def time_ms(value: object) -> int:
 
 
 def shown(value: object) -> str:
-    """Return a value as text for an error message, cut to 80 characters; of an object or array only its type."""
+    """Return a value as text for an error message, at most 80 characters. For a list or dict, return only its type."""
     return type(value).__name__ if isinstance(value, list | dict) else ascii(value)[:_SHOWN]

@@ -1,6 +1,8 @@
-"""Parted file: a session's log or record, which goes on in a new part when it has grown to a quarter of its limit.
+"""Parted file: a session's log or record, written to one or more files (parts).
 
-The first part and the newest ones stay, and all files of the kind in the folder together stay within the limit.
+A new part begins when the current one has grown to a quarter of the size limit. The limit holds for all logs, or all
+records, in the folder together. To keep it, old sessions and middle parts are deleted; the first part and the newest
+parts stay.
 """
 
 import contextlib
@@ -20,10 +22,10 @@ OpenSink = Callable[[Path], Sink]
 
 
 class PartedFile:
-    """Writes the files of one session, part after part, and deletes old or too large files of the same kind.
+    """Writes one log or record, part after part. Deletes old files among those that `files` describes.
 
-    `first` is the first file. All files of the kind together keep to `max_bytes`; sessions that started more than
-    `retention_days` before `now` are deleted, 0 keeps all. Raises OSError if the first file cannot be made.
+    `first` is the path of part 1. All these files together have at most `max_bytes`. Sessions that started more than
+    `retention_days` before `now` are deleted; 0 keeps all. Raises OSError if the first file cannot be made.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class PartedFile:
         return part
 
     def _open_next(self) -> tuple[int, Path, Sink]:
-        """Open the next part whose name is free: a file or link that stands there is not ours."""
+        """Open the next part. Part numbers whose file name is already taken are skipped: that file is not ours."""
         part = self._part + 1
         while True:
             path = self._files.part_path(self._first, part)

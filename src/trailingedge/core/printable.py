@@ -2,8 +2,8 @@
 
 An exchange, a chat service, a file or an environment may send any character. Written raw, an escape sequence clears
 the terminal, a line break forges a log line of its own, and a change of direction (bidi) shows a number in another
-order. `printable` is the one function against that. It is used where foreign text enters: in the readers of frames and
-files, in every error of ours (`core.errors`), and in the log.
+order. `printable` prevents that. It is called where foreign text enters: in the readers of frames and files, in every
+error of ours (`core.errors`), and in the log.
 """
 
 from typing import Final
@@ -13,12 +13,12 @@ _CUT_MARK: Final = "…"
 
 
 def printable(text: str, longest: int | None = None) -> str:
-    r"""Return `text` with each character that cannot be printed as an escape: a line break becomes `\n`.
+    r"""Return `text` with escapes in place of characters that cannot be printed: a line break becomes `\n`.
 
-    Escaped are control characters (C0, DEL and C1), line and paragraph separators, characters without a width or that
-    change the direction of text, lone surrogates, and characters that Unicode does not define. Every kind of blank
-    becomes a space. With `longest`, a longer text is cut to that many characters. Printable text is returned unchanged,
-    so that a second call changes nothing.
+    These are control characters (C0, DEL and C1), line and paragraph separators, characters that have no width or
+    change the direction of text, lone surrogates, and characters that Unicode does not define. A tab or any other blank
+    becomes a space. With `longest`, a longer text is first cut to that many characters. Without it, printable text is
+    returned unchanged.
     """
     if longest is not None and len(text) > longest:
         text = text[: longest - len(_CUT_MARK)] + _CUT_MARK

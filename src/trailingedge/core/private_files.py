@@ -1,9 +1,9 @@
 """Private files: every file and folder that this program makes belongs to its user alone, under any umask.
 
-A log, a record or a report shows what somebody owns and trades, so files get mode 0600 and folders 0700. A name that
-the program has chosen itself is made anew (`O_EXCL`): a file or link that another user has put there is never written
-to. A name that a person has chosen may exist, but a symbolic link is not followed (`O_NOFOLLOW`): it could lead to a
-file that this user may write and never meant to.
+A log, a record or a report shows what somebody owns and trades, so files get mode 0600 and folders 0700. Where the
+program chose the path, the file must be new (`O_EXCL`): another user may have put a file or a link there. Where a
+person chose the path, the file may exist, but a symbolic link is not followed (`O_NOFOLLOW`): it could lead to a file
+that the person did not mean.
 """
 
 import errno
@@ -40,8 +40,8 @@ def create(path: Path) -> BinaryIO:
     """Make a new file and open it for writing, without a buffer.
 
     A buffer would keep the bytes that a full disk has refused, and fail on them again when it is
-    closed. Raises FileExistsError if there is anything with that name, even a link to nothing, and
-    any other OSError.
+    closed. Raises FileExistsError if anything has that name, even a broken link. May also raise any
+    other OSError.
     """
     descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, FILE_MODE)
     _set_mode(descriptor)

@@ -1,12 +1,12 @@
 """Proxy environment: the proxy for an address, read from `https_proxy`, `all_proxy`, `no_proxy` and the like.
 
-All connections of ours take their proxy from here. The libraries have readers of their own, but those disagree: one
-ignores `all_proxy`, the other fails at an entry of `no_proxy` that the first accepts, and neither names the variable
-that is wrong. Both report a wrong proxy like a failure of the network, and trying again would never end.
+All connections of ours take their proxy from here. httpx and websockets can read these variables too, but they read
+them differently, and their errors do not name the variable that is wrong. They also report a wrong proxy like a
+network failure, so the program would retry for ever.
 
-A variable counts in lower case first, then in upper case; an empty one counts as not set. The network settings of
-Windows and macOS are not read. A wrong proxy or a wrong
-entry of `no_proxy` is a ConfigError that names the variable and the entry. User and password are never shown.
+The lower-case name of a variable is read first, then the upper-case name. An empty variable counts as not set. The
+network settings of Windows and macOS are not read. A wrong proxy or a wrong entry of `no_proxy` raises a ConfigError
+that names the variable and the entry. User and password are never shown.
 """
 
 import ipaddress
@@ -37,7 +37,7 @@ _MAX_SHOWN: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ProxyClient:
-    """A library that connects through proxies: the schemes that it knows, and what it needs for SOCKS."""
+    """What a client library supports: the URL schemes of proxies, and the package that it needs for SOCKS."""
 
     schemes: tuple[str, ...]
     socks_module: str
@@ -51,7 +51,7 @@ HTTPX: Final = ProxyClient(("http", "https", "socks5", "socks5h"), "socksio", "s
 
 
 def find_proxy(url: str, client: ProxyClient, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Return the URL of the proxy for `url`, None if it is reached directly. It may contain a password.
+    """Return the URL of the proxy for `url`, or None for a direct connection. The proxy's URL may contain a password.
 
     Addresses of this machine are reached directly. Raises ConfigError if `client` cannot use the proxy, or if an entry
     of `no_proxy` cannot be read.
@@ -82,7 +82,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _value(variable: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return a variable's name as it is set, and its value; the value is "" if it is not set."""
+    """Return the name under which a variable is set (lower or upper case), and its value: "" if it is not set."""
     if variable in environ:
         return variable, environ[variable].strip()
     return variable.upper(), environ.get(variable.upper(), "").strip()
@@ -92,7 +92,7 @@ def _value(variable: str, environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _chosen(scheme: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return the name and the value of the variable with the proxy for `scheme`; the value is "" without a proxy."""
+    """Return name and value of the variable that sets the proxy for `scheme`. Both are "" if no variable does."""
     for variable in _VARIABLES.get(scheme, ()):
         name, value = _value(variable, environ)
         if value:
@@ -101,7 +101,7 @@ def _chosen(scheme: str, environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _fault(proxy: str, client: ProxyClient) -> str | None:
-    """Return what is wrong with the URL of a proxy, and a remedy; None if `client` can use it."""
+    """Return what is wrong with a proxy's URL, and how to correct it. Returns None if `client` can use it."""
     scheme, separator, rest = proxy.partition("://")
     if not separator or not _SCHEME.fullmatch(scheme):
         return "it has no scheme; put http:// before it"
@@ -129,7 +129,7 @@ def _fault(proxy: str, client: ProxyClient) -> str | None:
 
 
 def _masked(proxy: str) -> str:
-    """Return `proxy` for a message: shortened, and without user and password."""
+    """Return the URL `proxy` as a message may show it: shortened, without user and password."""
     scheme, separator, rest = proxy.partition("://")
     if not separator or not _SCHEME.fullmatch(scheme):
         scheme, separator, rest = "", "", proxy
@@ -146,7 +146,7 @@ def _shown(text: str) -> str:
 
 
 def _is_excluded(host: str, port: int | None, environ: Mapping[str, str]) -> bool:
-    """Return whether `no_proxy` covers the host. Raises ConfigError with all its entries that cannot be read."""
+    """Return whether `no_proxy` covers the host. Raises ConfigError that lists all invalid entries of `no_proxy`."""
     name, value = _value("no_proxy", environ)
     entries = [entry for entry in re.split(r"[,\s]+", value) if entry]
     problems = [f"{name} has the entry {_shown(entry)}: {fault}" for entry in entries if (fault := _entry_fault(entry))]
@@ -177,7 +177,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """Return the addresses that an entry names: one, or an IPv4 network; None if it names a host or cannot be read."""
+    """Return the address or IPv4 network in an entry of `no_proxy`. Returns None for a host name or invalid text."""
     try:
         network = ipaddress.ip_network(entry, strict=False)
     except ValueError:
@@ -186,7 +186,7 @@ def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None
 
 
 def _covers(entry: str, host: str, port: int | None) -> bool:
-    """Return whether an entry without fault covers the host: by its name, its domain, or its address."""
+    """Return whether a valid entry of `no_proxy` covers the host: by its name, its domain, or its address."""
     if entry == "*":
         return True
     network = _network(entry)

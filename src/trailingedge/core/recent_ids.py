@@ -19,7 +19,7 @@ class RecentIds:
 
     @property
     def oldest(self) -> Hashable:
-        """Return the oldest id if the set is full; None if it is not, because then no id has been dropped."""
+        """Return the oldest id if the set is full. Returns None if it is not full: then no id was dropped yet."""
         return next(iter(self._ids)) if len(self._ids) == self._max_length else None
 
     def add(self, id_: Hashable) -> bool:

@@ -3,8 +3,8 @@
 This is the only module that knows what a secret looks like. The log, the session record, the saved frames and the
 debug lines of the connections all use it, so that a secret that one of them hides cannot be read in another. Two
 kinds are struck out: secrets that the program was given (`Redactor`), and text that looks like a secret even
-though the program does not know it (`redact`, `redact_bytes`). `looks_secret` says whether a text is one of these: a
-setting that holds no secret must not have such a value.
+though the program does not know it (`redact`, `redact_bytes`). `looks_secret` tests whether a text looks like a
+secret. The program refuses such a value in a setting that is not meant for a secret.
 """
 
 import re
@@ -18,7 +18,6 @@ REDACTED: Final = "[redacted]"
 # compares requests as they were recorded: another mark would make every old record differ.
 ELLIPSIS: Final = "…"
 
-# Names of secrets; they may end a longer name, such as NAME_API_KEY, X-MBX-APIKEY or secretKey.
 # Names of secrets; they may end a longer name, such as NAME_API_KEY or X-MBX-APIKEY.
 _NAMES: Final = r"(?:api[_-]?key|signature)"
 # Words that name a secret only before an equals sign or in quotes: "token: 401" in a sentence shows no token.
@@ -130,7 +129,7 @@ class Redactor:
 
 
 def redact(text: str, mark: str = REDACTED) -> str:
-    """`text` with `mark` in place of everything that looks like a secret."""
+    """Return `text` with `mark` in place of everything that looks like a secret."""
     # Few texts hold a secret, and the patterns take ten times as long as these searches. The names are written out:
     # "api" alone occurs by chance in client order ids.
     lowered = text.lower()
@@ -150,8 +149,8 @@ def redact(text: str, mark: str = REDACTED) -> str:
 def redact_bytes(raw: bytes, mark: str = ELLIPSIS) -> bytes:
     """Like `redact`, but for frames in bytes, and by default with the mark of the session record.
 
-    It takes no account of keys without a name: each frame of a busy market passes here, and an exchange names the keys
-    in its frames. `Redactor.redact_known` strikes out our own key wherever it stands.
+    To save time, an API key is found only by a name before it, such as "apiKey". That is enough: an exchange names the
+    keys in its frames, and `Redactor.redact_known` strikes out our own key anywhere.
     """
     lowered = raw.lower()
     if any(map(lowered.__contains__, _HINTS_IN_BYTES)):
@@ -164,17 +163,17 @@ def redact_bytes(raw: bytes, mark: str = ELLIPSIS) -> bytes:
 
 
 def looks_secret(text: str) -> bool:
-    """Return whether a text that should hold no secret looks like one, or has one inside.
+    """Return whether a text that should hold no secret contains something that looks like one.
 
-    That is PEM text or a part of it, the token of a bot, an address with a password, or a run of characters like an API
-    key, a key in base64 or hexadecimal digits. In doubt the answer is yes: the text must then not be shown, and a
-    person is asked to write it in another way.
+    It looks for PEM text, bot tokens, addresses with a password, and long runs of characters as in an API key, in
+    base64 or in hexadecimal digits. In doubt the answer is yes. Such a text must not be shown, and a person is asked
+    to write it in another way.
     """
     return any(pattern.search(text) for pattern in _LOOKS)
 
 
 def redact_words(text: str) -> str:
-    """Return `text` without the words that look secret by the strict rule of `looks_secret`."""
+    """Return `text` with each word redacted for which `looks_secret` is true; that is stricter than `redact`."""
     return " ".join(REDACTED if looks_secret(word) else word for word in redact(text).split(" "))
 
 

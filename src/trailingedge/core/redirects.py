@@ -1,8 +1,8 @@
 """HTTP redirects: none is followed, because the checks made at the start hold for the configured host only.
 
-A redirect could lead a logon, a signature or a bot's token to another host, past the checks that `ws://` reaches only
-this machine and that a test network does not lead to real money. Each HTTP client of ours treats it as a refusal whose
-reason comes from here.
+The start checks that `ws://` reaches only this machine, and that a test network does not trade real money. A redirect
+could send a logon, a signature or a bot token to a host without these checks. So each HTTP client of ours reports a
+redirect as a refused request, with the reason that `redirect_refusal` returns.
 """
 
 import re
@@ -13,7 +13,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
 
 def redirect_refusal(status: int, url: str, location: str | None) -> str | None:
-    """Return the reason for refusing a redirect, with the host that it names; None if the answer is no redirect.
+    """Return why a redirect is refused, with the host that it leads to. Returns None if the answer is no redirect.
 
     `status` is the HTTP status of the answer from `url`, `location` its Location header.
     """

@@ -1,7 +1,8 @@
 """Session files: the names of logs and records, their parts, and their deletion by age and by total size.
 
 Each session writes one file of each kind, named by the time at which it began. A file that grows too large goes on in
-numbered parts. Of a kind, the oldest sessions are deleted first, then the middle parts of the current one.
+numbered parts. Logs and records each have a size limit: the files of the oldest sessions are deleted first, then the
+middle parts of the current session.
 """
 
 import logging
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SessionFile:
-    """One file of a session. `part` counts from 1; the first name has no number."""
+    """One file of a session. `part` counts from 1; the file name of part 1 has no number."""
 
     path: Path
     session: str
@@ -37,7 +38,7 @@ class SessionFile:
 
 
 class SessionFiles:
-    """All session files of one kind, which is known by the suffix of their names."""
+    """All session files of one kind, such as logs. The suffix of a file name shows the kind."""
 
     def __init__(self, suffix: str) -> None:
         self.suffix = suffix
@@ -46,7 +47,7 @@ class SessionFiles:
         )
 
     def name(self, started: datetime) -> str:
-        """Return the name of the first file of a session that started then."""
+        """Return the name of the first file of a session that started at `started`."""
         return f"{_PREFIX}{started.astimezone(UTC):{_TIME_FORMAT}}{self.suffix}"
 
     def part_path(self, first: Path, part: int) -> Path:
@@ -90,7 +91,7 @@ class SessionFiles:
         return deleted
 
     def _files_of_other_sessions(self, kept: Sequence[SessionFile], current: Path) -> list[SessionFile]:
-        """Return the files of other sessions: oldest session first, of each the last part first."""
+        """Return the files of other sessions, oldest session first. Within a session the last part comes first."""
         # Deleting from the end leaves a file that is cut off, deleting from the start a useless one.
         others = [each for each in kept if each.session != self._session_name(current)]
         return sorted(others, key=lambda each: (each.started, each.session, -each.part))

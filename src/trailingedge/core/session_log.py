@@ -43,12 +43,12 @@ def utc(unix_s: float) -> datetime:
 
 
 def shortened(text: str) -> str:
-    """Return the beginning of a text that is longer than a log record may be, with room to strike out secrets."""
+    """Return `text`, cut to the length of a log record plus a margin: a secret at the cut is then still found."""
     return text if len(text) <= LONGEST_RECORD + _BEYOND_CUT else text[: LONGEST_RECORD + _BEYOND_CUT]
 
 
 def cut_to_record(text: str, whole_length: int) -> str:
-    """Return `text` cut to the length of a log record. `whole_length` is what it had before `shortened`."""
+    """Return `text` cut to the length of a log record. `whole_length` is the length of the original text."""
     if len(text) <= LONGEST_RECORD:
         return text
     return f"{text[:LONGEST_RECORD]}… (cut off: the record has {whole_length} characters)"
@@ -76,7 +76,7 @@ class _LogFile:
 
     @property
     def is_full(self) -> bool:
-        """Whether the current part has reached its size."""
+        """Whether the current part has reached its maximum size."""
         return self._parts.is_full
 
     @property
@@ -93,7 +93,7 @@ class _LogFile:
         return taken
 
     def close(self) -> None:
-        """Close part and copy."""
+        """Close the current part, and the copy `latest.log` if there is one."""
         for file in filter(None, (self._parts, self._copy)):
             with contextlib.suppress(OSError):
                 file.close()
@@ -124,7 +124,7 @@ class _LogFile:
 
 
 class _LogWriter(BatchWriter):
-    """Writes the session log to disk. Lines that exceed the queue are counted, and the log shows their number."""
+    """Writes the session log to disk. If the queue is full, new records are dropped; the log shows how many."""
 
     def __init__(self, file: _LogFile, redactor: Redactor, deleted: Sequence[Path]) -> None:
         super().__init__("log", BATCH_EVERY_S, file)
@@ -171,7 +171,7 @@ class _LogWriter(BatchWriter):
         _logger.warning("session log cannot be written, trying again reason=%s", trouble)
 
     def _start_next_part(self) -> None:
-        """Go on in a new file, whose first lines say why. Raises OSError; then call again."""
+        """Go on in a new file, whose first lines say why. If this raises OSError, call it again later."""
         before = self._file.path.name
         number = self._file.start_next_part()
         self._notes.append(f"part {number} of this log: {before} had reached a quarter of LOG_MAX_MB\n")
@@ -179,7 +179,7 @@ class _LogWriter(BatchWriter):
 
 
 def _deletion_notes(deleted: Sequence[Path]) -> list[str]:
-    """Return the line that says which logs were deleted; nothing if none was."""
+    """Return the log line that names the deleted logs, or an empty list if none was deleted."""
     if not deleted:
         return []
     names = ", ".join(path.name for path in deleted[:10]) + (" …" if len(deleted) > 10 else "")
@@ -191,7 +191,7 @@ class SessionLog:
 
     Logs that are more than `retention_days` older are deleted; 0 keeps all. All logs together keep
     to `max_mb` megabytes. `link_to(new, target)` makes latest.log and may raise OSError. The file
-    of `open_file` may raise OSError at any time.
+    that `open_file` returns may raise OSError at any time: the lines are then written later.
     """
 
     def __init__(
@@ -226,7 +226,7 @@ class SessionLog:
 
 
 def _open_free(log_dir: Path, now: datetime, max_bytes: int, retention_days: int, open_file: OpenSink) -> PartedFile:
-    """Open the first file under a name that is free: two sessions may begin in the same second. Raises OSError."""
+    """Open the log, named by `now` or, if that name is taken, by the next free second. Raises OSError."""
     for later_s in range(_TAKEN_SECONDS):
         path = log_dir / LOG_FILES.name(now + timedelta(seconds=later_s))
         if not path.is_symlink() and not path.exists():

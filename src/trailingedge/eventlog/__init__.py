@@ -6,7 +6,7 @@ events, decisions). That is enough for `session_replay` to run the same daemon a
 
 `io_interface` gives the daemon its only access to the outside: a clock, a dialer and a few awaited operations. It is
 implemented by `recorder` in a live session and by `session_replay.player` in a replay. `format` defines the lines,
-`writer` and `reader` handle the files, `retention` deletes old ones.
+`writer` and `reader` handle the files; `core.parted_file` deletes old ones.
 
 Imports: `core` up to `live` (it wraps `live.node_dependencies.Runtime`). Called by `app.runner`, which opens the record
 of a session, by `session_replay`, and by `commands` for file names.

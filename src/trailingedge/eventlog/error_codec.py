@@ -13,7 +13,7 @@ RAISED_BY_HANDLER: Final = "of our own"  # as it stands in records: the daemon's
 
 
 class UnknownError(Exception):
-    """In a replay, stands for a recorded error of a type that the daemon does not distinguish."""
+    """Replaces, in a replay, a recorded error that the daemon handles like any unexpected exception."""
 
 
 def encode_error(error: BaseException) -> list[Any]:
@@ -32,7 +32,7 @@ def encode_error(error: BaseException) -> list[Any]:
 
 
 def decode_error(encoded: Sequence[Any]) -> Exception:
-    """Return the encoded error. Types that the daemon does not distinguish become UnknownError."""
+    """Return the encoded error. A type that the daemon handles like any unexpected exception becomes UnknownError."""
     match list(encoded):
         case ["SessionLost", str(reason), float() | int() as wait_s]:
             return SessionLost(reason, wait_s)

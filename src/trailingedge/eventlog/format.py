@@ -28,7 +28,7 @@ Outputs are what the daemon did because of the input before them, in order:
     ["over", outcome]                        the daemon ended: an exit code or [error, …]
 
 Other lines: ["session", {…}] is the header. ["part", number] begins a later file of the same
-session. ["hole", count] replaces lines that were dropped because the disk was too slow.
+session. ["hole", count] replaces lines that were dropped: the disk was too slow, or a line too large.
 ["sum", crc] follows each batch.
 
 A frame that looks like one line of JSON is written as it arrived, any other frame as a JSON string.
@@ -61,21 +61,21 @@ class LineSink(Protocol):
     def add(self) -> Callable[[RecordEntry], None]:
         """The function that takes one entry and returns at once.
 
-        Read this attribute for each call: a full sink replaces the function by one that drops
-        entries.
+        Read this attribute for each call: while too many entries wait for the disk, it is a function
+        that drops entries.
         """
         ...
 
     def check_backlog(self) -> bool:
-        """Start or stop dropping entries as the backlog requires. Returns whether they are kept."""
+        """Drop new entries while too many wait for the disk. Returns whether new entries are kept."""
         ...
 
 
 class FrameSink(LineSink, Protocol):
-    """A line sink that also takes large batches of frames."""
+    """A LineSink that also takes large batches of frames."""
 
     def add_batch(self, entry: RecordEntry) -> None:
-        """Takes an entry whose frames are a `FrameBatch`, or drops it if too many bytes wait already."""
+        """Take an entry whose frames are a `FrameBatch`, or drop it if too many bytes wait to be written."""
         ...
 
 

@@ -47,7 +47,7 @@ IoOperation = Callable[[], Awaitable[str | None]]
 class IoBoundary(ABC):
     """Gives the daemon a `Clock` and a `Dial`, and wraps its other I/O operations.
 
-    Subclasses supply the inputs.
+    A subclass supplies what comes from outside: live (`Recorder`) or from a record (`SessionPlayer`).
     """
 
     def __init__(self, clock: FrozenClock) -> None:
@@ -88,7 +88,7 @@ class IoBoundary(ABC):
         return socket
 
     def wrap_save_frames(self, save_frames: SaveFrames) -> SaveFrames:
-        """Return `save_frames` wrapped so that each call is an operation of this boundary."""
+        """Return `save_frames` wrapped so that each call is recorded, or in a replay answered from the record."""
 
         async def save(lines: list[str]) -> Path:
             async def operation() -> str:
@@ -99,7 +99,7 @@ class IoBoundary(ABC):
         return save
 
     def wrap_key_check(self, verify_key: KeyCheck) -> KeyCheck:
-        """Return `verify_key` wrapped so that each call is an operation of this boundary."""
+        """Return `verify_key` wrapped so that each call is recorded, or in a replay answered from the record."""
 
         async def verify(server_ms: int) -> None:
             await self.perform("check the key", partial(verify_key, server_ms))
@@ -107,7 +107,7 @@ class IoBoundary(ABC):
         return verify
 
     def wrap_signer(self, signer: Signer) -> Signer:
-        """Return `signer` wrapped so that its start and each signature are operations.
+        """Return `signer` wrapped so that its start and each signature are recorded or replayed.
 
         A record says that a signature arrived, and when; it never holds the signature. In a replay
         the signature is empty, and no code of the daemon reads it.

@@ -1,7 +1,7 @@
 """Line shapes: the types of the fields in each kind of line of a session record.
 
-A record may come from somebody else. A line with a wrong field is refused when it is read, so that a replay, which
-hands the fields to a real daemon, never meets one. Kinds of later versions are not known here and pass.
+A record may come from somebody else, and a replay passes the fields to a real daemon. So a line with a wrong field is
+refused when it is read. A line of an unknown kind is accepted: it may come from a later version.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ Check = Callable[[object], bool]
 
 
 def _is_number(value: object) -> bool:
-    """Whether `value` counts or names something: a whole number that is not negative."""
+    """Whether `value` is a whole number that is not negative, such as a count or an id."""
     try:
         return number_text.id_number(value) >= 0
     except ValueError:
@@ -81,7 +81,7 @@ _FIELDS: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Check, ...]]]] = {
 
 
 def check_shape(entry: tuple[Any, ...]) -> None:
-    """Raise ValueError if a field of `entry` is missing, too many or of another type than its kind has."""
+    """Raise ValueError unless `entry` has as many fields as lines of its kind, with the right types."""
     kind, *values = entry
     if not isinstance(kind, str):
         raise ValueError("a line of a record begins with its kind")
@@ -89,7 +89,7 @@ def check_shape(entry: tuple[Any, ...]) -> None:
     if kind not in _FIELDS:
         return
     if not len(needed) <= len(values) <= len(needed) + len(optional):
-        raise ValueError(f"a line of kind {kind!r} with {len(values)} fields")
+        raise ValueError(f"a line of kind {kind!r} cannot have {len(values)} fields")
     for value, is_right in zip(values, (*needed, *optional), strict=False):
         if not is_right(value):
-            raise ValueError(f"{number_text.shown(value)} in a line of kind {kind!r}")
+            raise ValueError(f"a line of kind {kind!r} cannot have the field {number_text.shown(value)}")

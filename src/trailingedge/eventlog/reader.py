@@ -3,8 +3,8 @@
 If the daemon was killed or the disk was full, the end is missing. Checksums reveal other damage: each batch of lines is
 followed by its CRC, and reading stops before a batch that does not match, because wrong data is worse than none.
 
-A record may come from somebody else. What a file unpacks to is read in pieces, up to `MAX_BATCH_BYTES` for a batch and
-a hundred times the file's size for the whole; a file with more is refused.
+A record may come from somebody else, and a small file may decompress to a huge one. So a file is decompressed piece by
+piece. It is refused if a batch exceeds `MAX_BATCH_BYTES`, or the whole 16 MB plus a hundred times the file's size.
 """
 
 import json
@@ -230,7 +230,7 @@ def _parse_header(path: Path, line: bytes, incomplete_reason: str | None) -> Rec
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"no text: {number_text.shown(value)}")
+        raise TypeError(f"not a text: {number_text.shown(value)}")
     return value
 
 
@@ -247,7 +247,7 @@ def _unix_ns(value: object) -> int:
 
 
 def _seed(value: object) -> int:
-    """Return a seed, which has 64 bits and no sign."""
+    """Return `value` if it is a seed: an integer of 64 bits that is not negative. Else raise ValueError."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 64:
-        raise ValueError(f"no seed: {number_text.shown(value)}")
+        raise ValueError(f"not a seed: {number_text.shown(value)}")
     return value

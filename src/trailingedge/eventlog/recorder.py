@@ -1,19 +1,19 @@
 """Recorder of a session: the I/O boundary of the live daemon, which writes down every input and output.
 
-Theory of operation. The daemon is built with `Recorder.runtime`. Its clock, dialer, signer and
-checks all go through the boundary (see `io_interface`). Three rules make the record replayable.
+Theory of operation. The daemon is built with `Recorder.runtime`. Its clock, its connections, its signatures and the
+check of its API key all go through the boundary (see `io_interface`). Three rules make the record replayable.
 
 - *Stamp first.* Before the daemon sees an input, the input gets a time and an iteration number
   (`_stamp_input`) and is written to the record. The outputs that follow are appended as they
   happen, until the next input.
-- *End of iteration.* An input is delivered after all tasks that were ready have run. In one iteration asyncio runs
-  first what became ready in the iteration before, then network callbacks, then timers that are due. So network
-  callbacks and timers run late enough by themselves. Everything else, such as the result of an operation (its task may
-  end before other ready tasks have run) or an operator command, is deferred by `call_later(0)`, which makes it a timer.
-- *Frames take the fast path.* A frame from a transport that delivers in the protocol callback is at the end of an
-  iteration already, so it is stamped, appended and handed over in one function call, with everything it needs in
-  local variables. This is the path from a price to its order: it costs one reading of the clock and one append.
-  Frames that arrive otherwise (before the handler was set, or while the sink drops lines) wait in `_DeferredFrames`.
+- *End of iteration.* Ready tasks may still work on the previous input, so the next input is delivered only after all
+  of them have run. In one iteration asyncio runs first what became ready in the iteration before, then network
+  callbacks, then timers that are due. So network callbacks and timers already come after the ready tasks. Every other
+  input, such as an operator command or the result of an operation, is deferred by `call_later(0)`, as a timer.
+- *Frames take the fast path.* A transport that delivers a frame in its protocol callback delivers it at the end of an
+  iteration. So the frame is stamped, recorded and handed over in one function call. An order waits for this path: it
+  costs one reading of the clock and one append. Other frames (those that came before the handler was set, or while the
+  writer of the record drops lines) wait in `_DeferredFrames`.
 
 The daemon's time is frozen between inputs. If it works for longer than REFRESH_AFTER_S, a "tick" input follows that
 carries nothing but the time.
@@ -157,13 +157,13 @@ class Recorder(IoBoundary):
     # Inputs ----------------------------------------------------------------------------------
 
     def _stamp_input(self) -> tuple[int, int]:
-        """The time and the loop iteration of a new input. Moves the frozen clock to that time."""
+        """Return time and loop iteration for a new input, and move the frozen clock to that time."""
         now_ns = self._now_ns()
         self.frozen_clock.set_time_ns(now_ns)
         return now_ns, self._counter.iterations
 
     def _on_iteration(self) -> None:
-        """Record a "tick" if the frozen time is too old to measure ages and time-outs with."""
+        """If the frozen time is too old to measure ages with, record a "tick": an input that is only a time."""
         if self._now_ns() / 1e9 > self.frozen_clock.now_cell[0] + REFRESH_AFTER_S and not self._finished:
             self._sink.add(("tick", *self._stamp_input()))
 
@@ -219,7 +219,7 @@ class Recorder(IoBoundary):
         self.fire_timer(number)
 
     def _check_backlog(self) -> None:
-        """Let frames take the fast path only while the sink keeps lines."""
+        """Deliver frames at once only while the writer of the record keeps up; else defer them."""
         has_room = self._sink.check_backlog()
         if has_room is not self.sink_has_room:
             self.sink_has_room = has_room
@@ -322,9 +322,9 @@ class Recorder(IoBoundary):
     def _make_frame_handler(self, socket: BoundarySocket, delivery: "_DeferredFrames") -> FrameHandler:
         """Return a function that stamps, records and delivers frames.
 
-        The function is the first part of the path from a price to our order. This path is cold most
-        of the time, so attribute look-ups and calls cost more than in a benchmark loop. Therefore
-        the function does everything itself, with local variables.
+        Each price passes through this function before we can send an order. Most of the time the CPU
+        caches are cold then, so attribute look-ups and calls cost more than in a benchmark loop. Therefore this
+        function does everything itself, with local variables.
         """
         number, counter, now_ns, handle = socket.number, self._counter, self._now_ns, socket.on_frames
         direct, lines, record_batch, now_cell, wall_cell = (
@@ -408,12 +408,12 @@ class _DeferredFrames:
         self._deferred: list[Sequence[str | bytes]] = []
 
     def open(self) -> None:
-        """Allow direct delivery: the frames buffered before `listen_on` were handed over."""
+        """Allow direct delivery. The frames that were buffered before `listen_on` have been handed over by now."""
         self._opened = True
         self.update_direct()
 
     def update_direct(self) -> None:
-        """Decide again whether frames may be delivered at once; never past frames that are still deferred."""
+        """Decide again whether frames may be delivered at once: not while earlier frames are deferred."""
         if (
             self._delivered_at_iteration_end
             and self._opened

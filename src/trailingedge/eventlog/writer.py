@@ -45,9 +45,9 @@ class GzipPacker:
         self._zero_ns = 0
 
     def pack(self, entries: Sequence[RecordEntry], breathe: Callable[[], None] = lambda: None) -> bytes:
-        """Return `entries` compressed. Calls `breathe` before each, to let the event loop run.
+        """Return `entries` compressed. Calls `breathe` before each entry, to let the event loop run.
 
-        An entry larger than MAX_BATCH_BYTES leaves a hole: no reader accepts so much at once.
+        An entry larger than MAX_BATCH_BYTES is replaced by a "hole" line, because a reader would refuse it.
         """
         packed: list[bytes] = []
         written: list[bytes] = []
@@ -106,7 +106,7 @@ class RecordWriter(BatchWriter):
         self.start()
 
     def add_batch(self, entry: RecordEntry) -> None:
-        """Queue a frame batch, or record a hole in its place if it would take too much memory."""
+        """Queue a frame batch. If it would take too much memory, queue a "hole" line in its place."""
         weight = _weight(entry)
         if self._heavy_in - self._heavy_out + weight > MOST_HEAVY:
             self._waiting.append(("hole", 1))
@@ -168,7 +168,7 @@ class RecordWriter(BatchWriter):
         return batch, weight
 
     def _begin_part(self) -> None:
-        """Complete the current file and open the next one. Raises OSError; then call again."""
+        """Complete the current file and open the next one. If this raises OSError, call it again later."""
         if not self._between_parts:
             self._between_parts = True
             self.put(self._packer.end())
@@ -178,7 +178,7 @@ class RecordWriter(BatchWriter):
 
 
 class MemoryRecord:
-    """A sink that keeps the entries in memory, without a thread: for virtual loops and tests."""
+    """Keeps the entries of a session record in memory, without a thread: for simulations and tests."""
 
     def __init__(self) -> None:
         self.entries: list[RecordEntry] = []

@@ -30,7 +30,7 @@ _PUSH_S: Final = 0.1  # the push of the balances may come a little later than th
 
 @dataclass(frozen=True, slots=True)
 class MarkerContext:
-    """The state that a marker is written from: regime, anchor price, market and rules.
+    """The state from which a marker order is built: regime, anchor price, market and rules.
 
     `can_spare` tells whether enough funds to trade remain while the given order locks its part of the balance.
     """
@@ -49,11 +49,11 @@ def marker_id(number: int, anchor_price: float, tick_size: Decimal) -> ClientOrd
 
 
 class AnchorMarkerWriter:
-    """Writes markers, one at a time; at most one more request is waiting.
+    """Places and cancels marker orders, one at a time; at most one more request is waiting.
 
     `get_context` returns None while an exit is in progress or the exchange is out of reach. `on_rejected` gets the
-    reason why a marker could not be written. `on_done` is called when a marker has left the book. `lock_balances` gets
-    a time: until then a marker may have funds locked, so the balances must not be read as our holdings.
+    reason why a marker could not be placed. `on_done` is called when a marker has left the book. `lock_balances` gets
+    a time. Until then a marker may have funds locked, so the balances are not our full holdings.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class AnchorMarkerWriter:
 
     @property
     def maybe_open(self) -> Mapping[str, ProbeOrder]:
-        """The markers that may still be on the book, by client order id."""
+        """The marker orders that may still be on the book, by client order id."""
         return self._orders.maybe_open
 
     @property
@@ -86,7 +86,7 @@ class AnchorMarkerWriter:
         return self._requested.is_set() or bool(self._orders.maybe_open)
 
     def on_event(self, event: object) -> None:
-        """Request a marker for a new anchor. None is needed if our own fills prove the anchor."""
+        """Request a marker order for a new anchor. No marker is needed if our own fills prove the anchor."""
         if not isinstance(event, RegimeSet):
             return
         # The fills of an exit are on record for good, so they prove the anchor by themselves. Any other change (first
@@ -97,11 +97,11 @@ class AnchorMarkerWriter:
             self._requested.set()
 
     def request(self) -> None:
-        """Request a marker for the current anchor. `run` writes it as soon as possible."""
+        """Request a marker order for the current anchor. `run` places it as soon as possible."""
         self._requested.set()
 
     async def run(self) -> None:
-        """Write each requested marker, until this task is cancelled."""
+        """Place and cancel each requested marker order, until this task is cancelled."""
         while True:
             if self._orders.maybe_open:
                 await self._cancel_leftovers()
@@ -115,7 +115,7 @@ class AnchorMarkerWriter:
             await self._write(context)
 
     async def _cancel_leftovers(self) -> None:
-        """Try to cancel markers that an interruption left on the book; pause on failure."""
+        """Try to cancel marker orders that an interruption left on the book. After a failure, wait a moment."""
         try:
             await self._orders.cancel_all()
         except (SessionLost, OutcomeUnknown, ProtocolViolation) as failure:

@@ -1,8 +1,8 @@
 """Checks whether the balances account for every fill and cancel of our orders, so that we may trade on them.
 
-The account's update time decides. Two changes may carry the same millisecond, though, which is common in a quiet
-market. Then the order of the messages decides: the user data stream first reports an order and then pushes the
-balances that result from that report. The reply to a request may arrive before both.
+Balances whose update time is later than our last change include that change. If both times are the same millisecond,
+the order of the messages decides: the user data stream first reports an order and then pushes the balances that result
+from that report. The reply to a request may arrive before both.
 """
 
 from collections import OrderedDict
@@ -37,7 +37,7 @@ class BalanceSync:
             self._reported.popitem(last=False)
 
     def mark(self, pushes: int) -> BalanceReadMark:
-        """Return a mark of what the stream has sent so far, for `on_balances_read`."""
+        """Return a mark for `on_balances_read`. It changes with each order report and each push of balances."""
         return self._awaited_push, pushes
 
     def on_balances_read(self, mark: BalanceReadMark, pushes: int) -> None:

@@ -2,8 +2,8 @@
 
 A probe order is placed and cancelled at once. Placing it moves funds from free to locked, so the user data stream
 pushes the balances. That proves the whole path from order to event before a real order needs it. The balances are read
-by request first: a probe is placed only on a side that has the funds for it. Where no side has them, the balances read
-are used.
+by request first, because a probe is placed only on a side that has the funds for it. If neither side has enough funds,
+no probe is placed, and the balances from that request are used.
 """
 
 import logging
@@ -72,7 +72,7 @@ class Jumpstart:
     async def run(self, top: BookTop, number: int) -> JumpstartResult:
         """Make the stream push the balances, and compare them with the balances read by request.
 
-        Raises SessionLost, or OutcomeUnknown when a probe order may still be on the book.
+        Raises RequestRefused, SessionLost or OutcomeUnknown. A probe order may then still be on the book.
         """
         await self.cancel_all()
         held = (await self._account.balances()).balances
@@ -97,7 +97,7 @@ class Jumpstart:
         return JumpstartResult(pushed, await self._cross_check(pushed))
 
     async def cancel_all(self) -> None:
-        """Cancel the probe orders that an earlier run left. Raises the same errors as `run`."""
+        """Cancel the probe orders that an earlier run left. Raises SessionLost or OutcomeUnknown."""
         await self._orders.cancel_all()
 
     def _balances_known(self) -> bool:

@@ -26,7 +26,7 @@ class Staleness:
         return lasted_s
 
     def on_present(self, now_s: float) -> float | None:
-        """Note that the condition is over. Returns how long it lasted, or None if not reported."""
+        """Note that the condition is over. Returns how many seconds it lasted, or None if it was not reported."""
         since_s, reported = self._since_s, self._reported
         self._since_s, self._reported = None, False
         return now_s - since_s if reported and since_s is not None else None

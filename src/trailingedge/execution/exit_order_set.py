@@ -51,8 +51,8 @@ class ExitOrders:
     def may_fill(self) -> bool:
         """Whether any order of this exit can still fill.
 
-        The new order of a cancel-replace cannot where the old order has filled: the exchange then refuses the cancel
-        and does not try the new order.
+        If the old order of a cancel-replace has filled, its new order cannot fill: the exchange refuses the cancel and
+        does not try the new order.
         """
         order = self.order
         untried = self.successor if order is not None and order.state is OrderState.FILLED else None
@@ -67,7 +67,7 @@ class ExitOrders:
 
     @property
     def unknown_order(self) -> Order | None:
-        """The UNKNOWN order to query first: the current one, its successor, or another; or None."""
+        """The UNKNOWN order to query first: current order, then successor, then others. None if no order is UNKNOWN."""
         for order in (self.order, self.successor, *self._presumed_dead):
             if order is not None and order.state is OrderState.UNKNOWN:
                 return order
@@ -82,7 +82,7 @@ class ExitOrders:
         ]
 
     def unanswered_requests(self, client_order_id: str, besides: Order | None = None) -> list[Order]:
-        """The orders, other than `besides`, whose request may have led to an order id that is not known yet."""
+        """The orders without an order id that may still get one. `besides` is left out."""
         return [
             order
             for order in self._tracked()
@@ -249,7 +249,7 @@ class ExitOrders:
             self._filled = None
 
     def disown(self, order: Order) -> None:
-        """Take the order id away from `order`: it belongs to another instance's order."""
+        """Remove the order id and the fills from `order`: they belong to another instance's order."""
         if order.order_id is not None and order.order_id in self._finished:
             self._forget_finished(order.order_id)
         order.disown()
@@ -268,7 +268,7 @@ class ExitOrders:
                 self.confirm_rejected(late)
 
     def reconcile(self) -> None:
-        """Bring all orders of the exit in line after any of them changed."""
+        """Make the states of all orders of the exit consistent, after one of them has changed."""
         self._filled = None
         if any(order.state is OrderState.WORKING or order.filled_quantity for order in self._tracked()):
             self.rested = True
@@ -282,7 +282,7 @@ class ExitOrders:
         self._publish_cancelled()
 
     def _reject_other_successors(self) -> None:
-        """If one of several requests replaced an order, confirm the rival requests for the same order as rejected."""
+        """Once one of several requests to replace the same order has succeeded, mark the others as rejected."""
         taken = {order.replaces_order_id: order for order in self._tracked() if not order.without_order_id}
         for rival in self._tracked():
             if rival.without_order_id and rival.replaces_order_id is not None and rival.replaces_order_id in taken:
@@ -291,7 +291,7 @@ class ExitOrders:
                 self.confirm_rejected(rival)
 
     def _presume_untried_rejected(self) -> None:
-        """Presume the successor rejected where the old order was not cancelled.
+        """Presume the successor rejected if the cancel-replace did not cancel the old order.
 
         With STOP_ON_FAILURE the exchange then does not try the new order.
         """
@@ -344,7 +344,8 @@ class ExitOrders:
     def _sort_presumed_dead(self) -> None:
         """Go through the orders that were presumed rejected, and take out those that turned out to exist.
 
-        One that is open becomes the current order, one that has ended a finished order. The others stay in the list.
+        An open order becomes the current order, unless another is on the book. An order that has ended becomes a
+        finished order.
         """
         for candidate in list(self._presumed_dead):
             if candidate.state is OrderState.REJECTED and candidate.without_order_id:

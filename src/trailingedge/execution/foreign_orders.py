@@ -1,10 +1,11 @@
 """Foreign orders: tells the orders of our exit from those of another instance that uses the same client order id.
 
 Two instances that start an exit in the same millisecond give their orders the same client order id. The exchange
-refuses the second open order with that id, but its reports of the first one reach both instances, and a report does not
-say which request led to its order. So a report only suggests an order id for a request of ours; the reply decides.
-Each order id must answer one request: an accepted request has the order id of its reply, a refused one has none, and
-one without a reply may have any. An order id beyond these is another instance's. It is not touched, and the node stops.
+refuses the second open order with that id, but both instances receive the execution reports of the first one. A report
+does not say which request led to its order. So an order id from a report is only assumed to belong to our request, and
+the reply confirms or refutes it. An accepted request has the order id of its reply, a refused request has none, and a
+request without a reply may have any. Any further order id belongs to another instance. We leave that order alone, and
+the node stops.
 """
 
 from trailingedge.execution.exit_order_set import ExitOrders
@@ -26,17 +27,17 @@ class ForeignOrders:
         self._published = False
 
     def inherits(self, now_s: float) -> bool:
-        """Return whether an order of an earlier session may still show."""
+        """Return whether an order that an earlier session requested may still reach the book."""
         return now_s < self.inherits_until_s
 
     def publish(self, client_order_id: str, order_id: int) -> None:
-        """Publish an order of another instance, the first one only."""
+        """Publish that an order of another instance was found. Only the first call has an effect."""
         if not self._published:
             self._published = True
             self._events.append(UnknownOrderWithOurId(client_order_id, order_id))
 
     def on_wrong_order_id(self, order: Order, now_s: float) -> None:
-        """Handle a reply that proves that the order id which a report gave to `order` is not its own."""
+        """Handle a reply that contradicts a report: the order id that `order` got belongs to another order."""
         if order.state is OrderState.REJECTED or order.order_id is None:
             return  # a report of the rejection had the id
         if order.answered or order.had_rival:
@@ -52,7 +53,7 @@ class ForeignOrders:
             self._orders.disown(order)
 
     def owner_of_answer(self, order: Order, record: OrderRecord, now_s: float) -> Order | None:
-        """Return the order that `record` describes, the answer to a query of `order`; None if it is not ours."""
+        """Return our order that `record` describes, or None if it is not ours. `record` answers a query of `order`."""
         if not order.refused or self._orders.by_order_id(record.order_id) is not None:
             return self._orders.find_answered(order, record)
         # The exchange refused `order` because an order with its client order id is open. `record` is that order.
@@ -66,7 +67,10 @@ class ForeignOrders:
         return None
 
     def drop_foreign(self, unknown: list[OrderRecord], queried: Order, now_s: float) -> list[OrderRecord]:
-        """Return the listed orders that requests of ours can have led to, the newest ones; publish the others."""
+        """Return the orders in `unknown` that can be ours: the newest, one for each request without an order id.
+
+        If there are more, publish that another instance's order was found.
+        """
         surplus = len(unknown) - len(self._orders.unanswered_requests(queried.client_order_id))
         if surplus <= 0 or self.inherits(now_s):
             return unknown

@@ -1,7 +1,7 @@
 """The gateway: sends order commands, and reads balances, rules or clock again on request.
 
-An order command is sent at once, and its reply goes to the trading core's inbox. Refreshes run in a task of their own,
-one at a time, so that no tick waits for them.
+An order command is sent at once, and its reply goes to the trading core's inbox. The reads (refreshes) run in a task
+of their own, one at a time, so that no tick waits for them.
 """
 
 import asyncio

@@ -15,8 +15,8 @@ the newest price. A rejection does not end the exit: RejectBackoff decides how l
 again. This module sends nothing and reads no clock, so the same code runs live and in a backtest.
 
 A change of the price alone is answered faster. After a tick without a command, `plan_requote` prepares a RequotePlan,
-which the market data callback uses directly. The requote is sent first and then recorded with `record_requote`.
-`expected_requote` returns the requote that `commands_for` would have chosen, and the two must agree.
+which the market data callback uses directly. The requote is sent first and then recorded with `record_requote`. It must
+equal the result of `expected_requote`: the requote that `commands_for` would have chosen.
 """
 
 from dataclasses import dataclass
@@ -51,8 +51,8 @@ class MakerExitParams:
 
     `timeout_s`: a request without a reply for this long has timed out. `request_expires_s`: a
     request older than this can no longer be executed, because its recvWindow is over. Two answers
-    "does not exist" count only for such a request. `escape_after_s`: the age at which the exit
-    sends one taker order; 0 = off.
+    "does not exist" prove that such a request led to no order; for a younger request they prove
+    nothing. `escape_after_s`: the age at which the exit sends one taker order; 0 = off.
     """
 
     timeout_s: float = 3.0

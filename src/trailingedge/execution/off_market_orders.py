@@ -1,7 +1,7 @@
 """Places probe orders: post-only orders far from the market that are cancelled at once and are not meant to fill.
 
-No probe order is left behind and no other order is cancelled: each probe order is noted before it is sent, so after
-any interruption we know which ones may still be on the book.
+Each probe order is noted before it is sent. So after any interruption we know which ones may still be on the book, and
+cancel these and no other order.
 """
 
 import logging
@@ -111,7 +111,7 @@ class ProbeOrders:
         return {client_order_id: open_.order for client_order_id, open_ in self._open.items()}
 
     async def cancel_all(self) -> None:
-        """Cancel the orders that earlier calls left on the book. Raises the same errors as `place_and_cancel`."""
+        """Cancel the probe orders that may still be on the book. Raises SessionLost or OutcomeUnknown."""
         for client_order_id in list(self._open):
             await self._cancel(client_order_id)
 
@@ -149,8 +149,8 @@ class ProbeOrders:
     async def _cancel(self, client_order_id: str) -> None:
         """Cancel the probe order until the exchange says that it is gone.
 
-        The answer "unknown order" counts only if it came twice, and only once the placement can no
-        longer be executed.
+        The answer "unknown order" must come twice, and after the time at which the placement can no
+        longer be executed. Else it proves nothing.
         """
         probe = self._open[client_order_id]
         deadline_s = max(self._clock.now_s(), probe.not_found_final_from_s) + _CANCEL_TIMEOUT_S

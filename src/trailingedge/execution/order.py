@@ -273,7 +273,7 @@ class Order:
         self.state = next_state(self.state, trigger)
 
     def disown(self) -> None:
-        """Take back the order id and the fills: reports of another instance's order were taken for this order's own."""
+        """Remove the order id and the fills: they came from reports of another instance's order."""
         self.order_id = None
         self.refused = True
         self.filled_quantity = self.filled_quote = ZERO

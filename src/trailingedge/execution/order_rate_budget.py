@@ -1,8 +1,8 @@
 """Counts our orders against the exchange's ORDERS rate limits, so that requotes never use up a limit.
 
-Requotes may use the first half of their share of a limit freely. The second half is spread evenly over the rest of
-the time window. A reserve stays for placements. A placement is never delayed, because an order that is not on the book
-costs us more than one that counts against the limit.
+A part of each limit is reserved for placements. Requotes may use the first half of the other part freely; the second
+half is spread evenly over the rest of the time window. A placement is never delayed: to have no order on the book costs
+us more than one order of the limit.
 """
 
 from collections.abc import Iterable

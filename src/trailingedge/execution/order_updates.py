@@ -58,7 +58,7 @@ _LEFT_ORDER_S: Final = 1.0  # market data may be this old: it still shows an ord
 
 
 class OrderUpdateHandler:
-    """Keeps the state of one exit: its orders, those that have just left, the backoff, and the time of the next query.
+    """Keeps the state of one exit: its orders, those that just left the book, the backoff, and the next query's time.
 
     A request without a reply for `timeout_s` has timed out. A request older than `request_expires_s` can no longer be
     executed. `funds_changed_ms` is the exchange's time at which one of our orders last moved or freed funds.
@@ -98,7 +98,7 @@ class OrderUpdateHandler:
         return [order for order, _ in self.left_orders_until(now_s)]
 
     def left_orders_until(self, now_s: float) -> tuple[tuple[RestingOrder, float], ...]:
-        """Return what `left_orders` returns, each order with the time until which it counts."""
+        """Return our orders that left the book within the last second, each with the end of that second."""
         self._left_orders = [(order, until_s) for order, until_s in self._left_orders if now_s < until_s]
         return tuple(self._left_orders)
 
@@ -176,7 +176,7 @@ class OrderUpdateHandler:
         self.orders.reconcile()
 
     def _order_of(self, source: ExecutionReport | OrderRecord, now_s: float) -> Order | None:
-        """Find our order that an update without a request describes; None if there is none.
+        """Find our order that an execution report or an entry of the open orders describes; None if there is none.
 
         Publishes UnknownOrderWithOurId for an open order that has our client order id but cannot be
         ours.
@@ -230,7 +230,7 @@ class OrderUpdateHandler:
                     self._mark_unknown(order, reason, now_s)
 
     def _on_not_placed(self, order: Order, now_s: float) -> None:
-        """Confirm `order` as rejected. An order id that a report gave it belongs to another order."""
+        """Mark `order` as rejected. If a report gave it an order id, that id belongs to another order."""
         if order.without_order_id:
             self.orders.confirm_rejected(order)
         else:

@@ -52,7 +52,7 @@ class PendingRequests:
         return self._tags
 
     def register(self, request: PendingRequest) -> OrderCommand:
-        """Make `request` the open one and return its command, which the caller sends."""
+        """Make `request` the open request, and return its command for the caller to send."""
         self.open = request
         self._sent[request.command.tag] = request
         while len(self._sent) > _KEPT:
@@ -62,7 +62,7 @@ class PendingRequests:
     def match_reply(self, tag: int) -> tuple[PendingRequest | None, bool]:
         """Find the request with the tag of a reply, and close it if it is open.
 
-        Returns the request, or None if it was forgotten, and whether it was open.
+        Returns the request and whether it was open. The request is None if it is no longer kept.
         """
         request = self._sent.get(tag)
         in_time = request is not None and request is self.open

@@ -1,9 +1,10 @@
 """Computes the prices of our orders, and the requote plan for a price change between two ticks.
 
-Suppose that our order rests, no request is open, no order is UNKNOWN and no rule forbids a requote. Then a price change
-has exactly one answer. A tick that ends like this prepares a RequotePlan; any input but a price makes the plan void.
-With the plan, the market data callback sends the cancel-replace at once and records it right after. The full
-calculation must then give the same price and quantity, else BrokenInvariant is raised.
+Suppose that our order rests, no request is open, no order is UNKNOWN and no rule forbids a requote. Then our new order
+depends only on the new price. A tick that ends in this state prepares a RequotePlan. At the next price change, the
+market data callback uses the plan to send the cancel-replace at once, and records it right after. Then the full
+calculation must give the same price and quantity, else BrokenInvariant is raised. Any input but a price makes the plan
+void.
 """
 
 from collections.abc import Collection
@@ -24,8 +25,8 @@ from trailingedge.strategy.hard_stop import is_breached
 class RestingOrder:
     """An order of ours as market data may show it.
 
-    A working order counts with its quantity as placed, because market data may be older than a fill. One that has left
-    counts with its rest before that.
+    `quantity` of a working order is the quantity as placed, because market data may be older than a fill. For an order
+    that has left the book, it is the quantity that was unfilled before.
     """
 
     price: Decimal
@@ -42,9 +43,9 @@ def resting_price(
 ) -> Decimal:
     """Return the price at which a `side` order should rest: on a tick, without crossing the book.
 
-    `own` is our working order. `left_orders` are orders of ours that have just left the book. If market data still
-    shows the price of one as the best price, with no more than its rest, that is our old order, and we must not outbid
-    it. A larger quantity is that of others.
+    `own` is our working order. `left_orders` are orders of ours that have just left the book, but market data may still
+    show one as the best price. We must not outbid such an order. A larger quantity at its price means that others are
+    there too.
     """
     step = tick_size if side is Side.BUY else -tick_size  # one tick towards the other side
     other_side = top.best(side.opposite)
@@ -65,7 +66,7 @@ def resting_price(
 
 
 def escape_price(side: Side, top: BookTop, tick_size: Decimal, slippage_frac: Decimal) -> Decimal:
-    """Return the worst price that a taker escape accepts: the other side's best price, worsened by the slippage.
+    """Return the limit price of a taker escape order: the other side's best price, worsened by `slippage_frac`.
 
     The price is rounded to our advantage, so it is never worse than `slippage_frac` allows.
     """

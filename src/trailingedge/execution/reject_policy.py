@@ -76,7 +76,7 @@ class RejectBackoff:
     def on_reject(
         self, reason: RejectReason, now_s: float, top: BookTop | None = None, retry_at_ms: int | None = None
     ) -> None:
-        """Start the wait after a rejected placement. `top` is the book its price came from."""
+        """Start the wait after a rejected placement, whose price was computed from the book `top`."""
         self.in_a_row = self.in_a_row + 1 if reason is self._reason else 1
         self._reason = reason
         rule = BACKOFF_RULES[reason]
@@ -92,7 +92,7 @@ class RejectBackoff:
             self.refreshes.append(rule.refresh)
 
     def on_cancel_reject(self, reason: RejectReason, now_s: float, retry_at_ms: int | None = None) -> None:
-        """Start the wait after a rejected cancel. The reason says nothing about the order."""
+        """Start the wait after a rejected cancel. `reason` tells nothing about the state of the order."""
         self.on_reject(reason, now_s, None, retry_at_ms)
         self._cancel_from_s = self._place_from_s
 
@@ -140,5 +140,5 @@ class RejectBackoff:
         return now_s >= self._cancel_from_s and now_s >= self._retry_from_s
 
     def may_send(self, now_s: float, server_ms: int) -> bool:
-        """Whether the exchange accepts requests of any kind now."""
+        """Whether any request may be sent now: no rate limit or ban is in force."""
         return now_s >= self._send_from_s and server_ms >= self._send_from_ms

@@ -105,7 +105,7 @@ class TradingCore:
 
     @property
     def intent(self) -> OrderIntent | None:
-        """The strategy's intent of the last tick."""
+        """The order that the strategy wanted at the last tick (its intent); None if it wanted none."""
         return self._intent
 
     @property
@@ -142,7 +142,7 @@ class TradingCore:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the side held is known, market data is trusted, and no exit is in progress or about to begin."""
+        """Whether the asset held is known, market data is trusted, no exit is open or due, and trading not halted."""
         decision = self.decision
         judged = decision is not None and decision.unit_value is not None and bool(self.state.funded)
         return (
@@ -169,7 +169,7 @@ class TradingCore:
             self.risk.checks.orders.reconcile(active_exit.orders)
 
     def can_spare(self, side: Side, quantity: Decimal, price: Decimal, top: BookTop) -> bool:
-        """Whether the holdings stay large enough to trade while such an order locks its part."""
+        """Whether the holdings stay large enough to trade while an order of this size and price locks a part."""
         holdings, regime = self.state.holdings, self.state.regime
         if holdings is None or regime is None:
             return False
@@ -319,7 +319,7 @@ class TradingCore:
         self.risk.resume()
 
     def lock_balances_until(self, until_s: float) -> None:
-        """Decide without balances until `until_s`, because an anchor marker locks some."""
+        """Ignore the balances until `until_s`, because an anchor marker order may have locked a part of them."""
         self._balances_locked_until_s = until_s
 
     def holdings(self, view: StateView) -> Holdings:
@@ -424,7 +424,7 @@ class TradingCore:
             self.events.append(event_type(lasted_s))
 
     def _check_balances(self, view: StateView) -> tuple[bool, list[ExecutionCommand]]:
-        """Return whether the balances include all our changes, and a request for them if not."""
+        """Return whether the balances include all changes by our orders, and the command (if due) to read them."""
         if view.now_s < self._balances_locked_until_s:
             return False, []
         # The stream pushed balances that are older than those before them. Neither can be trusted: read them again.

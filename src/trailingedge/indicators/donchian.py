@@ -28,10 +28,10 @@ class Breakout(Enum):
 class Channel(NamedTuple):
     """The channel in force while one kline forms, in quote per base; upper >= mid >= lower.
 
-    `full` tells whether the channel covers a whole window. `squeeze_share` compares its width with
-    the widths of recent full channels, its own included: it is the share of those that are strictly
-    narrower, from 0 to 1. It is None until there are 100 widths. This is a NamedTuple and not a
-    dataclass, because a backtest of a year creates half a million of them.
+    `full` tells whether the channel covers a whole window. `squeeze_share` is the share of recent
+    full channels (this one counts too) that are strictly narrower, from 0 to 1. It is None until
+    there are 100 widths. This is a NamedTuple and not a dataclass, because a backtest of a year
+    creates half a million of them.
     """
 
     upper: float

@@ -132,7 +132,7 @@ class Shutdown:
             self._alerts.send(event_messages.order_left(services.rules, side, remaining, price, client_order_id), level)
 
     async def _cancel_exit(self, services: NodeServices) -> None:
-        """Cancel the exit order by ticks, or else by a sweep. Raises if that is not confirmed."""
+        """Cancel the exit's order by ticks that only cancel, or else all our open orders. Raises if unconfirmed."""
         try:
             async with self._until_deadline():
                 await self._tick_until_idle(services)
@@ -148,7 +148,7 @@ class Shutdown:
             await self._until_done(lambda: self._sweep(services, swept))
 
     def _until_deadline(self) -> AbstractAsyncContextManager[None]:
-        """Return a block that raises TimeoutError once the time for all cancels is over."""
+        """Return a context manager that raises TimeoutError once the time for all cancels is over."""
         return within(self._clock, max(0.0, self._deadline_s - self._clock.now_s()))
 
     def _is_silent(self) -> bool:
@@ -168,7 +168,7 @@ class Shutdown:
                     await self._clock.sleep(_SHORT_POLL_S)
 
     async def _until_done(self, cancel: Callable[[], Awaitable[object]]) -> None:
-        """Run `cancel` until it succeeds, on the next connection after a loss. The caller limits the time."""
+        """Repeat `cancel` until it succeeds. After a lost connection, wait for the next. The caller limits the time."""
         reason = ""
         while True:
             await self._client.api.wait_ready()
@@ -230,7 +230,7 @@ class Shutdown:
 
 
 def _of_another_instance(services: NodeServices) -> Callable[[OrderRecord], bool]:
-    """Return a test for orders that have our client-order-id prefix but belong to another instance: we keep them."""
+    """Return a test for orders of another instance with our client-order-id prefix. They are not cancelled."""
     core = services.core
 
     def is_foreign(record: OrderRecord) -> bool:
@@ -243,7 +243,7 @@ def _of_another_instance(services: NodeServices) -> Callable[[OrderRecord], bool
 
 
 def _is_among(order: Order, swept: Iterable[OrderRecord]) -> bool:
-    """Whether `order` was swept. Without an order id it is found by its client order id."""
+    """Whether `order` is among the cancelled orders `swept`. If it has no order id, compare client order ids."""
     if order.order_id is not None:
         return any(record.order_id == order.order_id for record in swept)
     return any(record.client_order_id == order.client_order_id for record in swept)

@@ -73,7 +73,7 @@ class CommandHandler:
         return self._trading
 
     def attach(self, services: NodeServices) -> None:
-        """Use `services` from now on. If trading was paused before they existed, pause their core."""
+        """Use `services` from now on. If trading is paused already, pause the core of `services`."""
         self._services = services
         if self._paused:
             services.core.pause()
@@ -193,7 +193,7 @@ class CommandHandler:
         return None
 
     def _pause(self) -> CommandResult:
-        """Pause. A second pause changes nothing but is announced too, because a hotkey shows only alerts."""
+        """Pause trading. A repeated pause sends an alert too: a user of hotkeys sees no other answer."""
         rules = None if self._services is None else self._services.rules
         text = event_messages.paused_already(rules) if self._paused else event_messages.paused(rules)
         self._paused = True

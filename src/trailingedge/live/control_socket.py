@@ -77,7 +77,7 @@ def socket_path(symbol: str, environ: Mapping[str, str], log_dir: Path) -> Path:
 
 
 def socket_candidates(symbol: str, environ: Mapping[str, str], log_dir: Path) -> list[Path]:
-    """Paths where a daemon of `symbol` may listen, most likely first: its environment may differ from ours."""
+    """Paths where a daemon of `symbol` may listen, most likely first. The daemon's environment may differ from ours."""
     *own, service = runtime_folders(environ)
     return list(dict.fromkeys(folder / f"{symbol}.sock" for folder in (*own, log_dir, service)))
 
@@ -114,7 +114,7 @@ def encode_response(result: CommandResult, extra: Mapping[str, object] = _NO_FIE
 class ControlSocket:
     """The daemon's end of the socket at `path`. If it cannot be opened, the daemon trades without it.
 
-    `submit` executes a command. Every response carries `account`, as `account_fingerprint` makes it. `serve` is None
+    `submit` executes a command. `account` is our `account_fingerprint`, which every response carries. `serve` is None
     on a platform without Unix sockets.
     """
 
@@ -160,10 +160,10 @@ class ControlSocket:
 
     @contextlib.asynccontextmanager
     async def _listening(self, serve: Serve, clients: asyncio.TaskGroup) -> AsyncIterator[None]:
-        """Keep the socket open during the block. Raises OSError or NoRunningDaemon."""
+        """Keep the socket open while the `async with` block runs. Raises OSError or NoRunningDaemon."""
         path = self.path.absolute()
         if len(os.fsencode(path)) > _PATH_BYTES:
-            raise NoRunningDaemon(f"the path is longer than {_PATH_BYTES} bytes; choose a shorter LOG_DIR")
+            raise NoRunningDaemon(f"the socket's path is longer than {_PATH_BYTES} bytes; choose a shorter LOG_DIR")
         private_files.make_folder(path.parent)
         await _check_free(path)
 
@@ -206,7 +206,7 @@ class ControlSocket:
             writer.transport.abort()
 
     async def _read_and_execute(self, reader: asyncio.StreamReader) -> CommandResult | None:
-        """Read and execute the client's command. Returns None if the client sent none, as a probe does."""
+        """Read and execute the client's command. Returns None if the client disconnected without sending one."""
         if self._clients > _CLIENT_LIMIT:
             return CommandResult("busy: too many clients at once; try again", done=False)
         try:
@@ -261,7 +261,7 @@ def _publish(made: Path, path: Path) -> int:
 
 
 async def _check_free(path: Path) -> None:
-    """Check that `path` is free or holds a dead socket. Raises NoRunningDaemon or OSError."""
+    """Check that no daemon listens at `path`; a dead daemon's socket may be there. Raises NoRunningDaemon, OSError."""
     if not _is_taken(path):
         return
     try:

@@ -1,7 +1,7 @@
-"""Control sockets of one process: finds where the daemon with a process id listens, without reading its settings.
+"""Control sockets of one process: finds the sockets of a daemon by its process id, without its settings.
 
-The name of a control socket comes from the symbol, and an env file that has just been changed may name another one or
-be wrong. A service manager knows the process: `trailing-edge reload --pid $MAINPID` reaches that daemon and no other.
+The name of a control socket contains the symbol. An env file that has just been changed may be wrong or name another
+symbol. A service manager knows the process id: `trailing-edge reload --pid $MAINPID` reaches that daemon and no other.
 """
 
 import socket
@@ -25,7 +25,7 @@ def sockets_of_process(pid: int, environ: Mapping[str, str]) -> list[Path]:
     found = [path for folder in folders for path in sorted(folder.glob("*.sock")) if pid in _listener(path)]
     if not found:
         searched = ", ".join(map(str, folders))
-        raise NoRunningDaemon(f"process {pid} has no control socket in {searched}; name its --socket")
+        raise NoRunningDaemon(f"process {pid} has no control socket in {searched}; give its path by --socket")
     return found
 
 

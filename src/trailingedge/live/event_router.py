@@ -52,12 +52,12 @@ class EventRouter:
     # The main loop ---------------------------------------------------------------------------
 
     def request_tick(self) -> None:
-        """Invalidate the plan and wake the main loop, because something other than the best price has changed."""
+        """Void the prepared requote and wake the main loop, after any change except of the best price."""
         self.invalidate_plan()
         self._wake.set()
 
     def invalidate_plan(self) -> None:
-        """Send no more requotes from the market callback until the next tick."""
+        """Let the market-data callback send no new order price until the next tick."""
         if self.services is not None and self._requoter is not None:
             self._requoter.invalidate()
             self.services.core.invalidate_plan()
@@ -82,7 +82,7 @@ class EventRouter:
     # The account -----------------------------------------------------------------------------
 
     def deliver(self, incoming: OrderInput) -> None:
-        """Pass on a reply to an order request, or the state of our orders after a reconnect, to the core."""
+        """Queue `incoming` for the core: a reply to an order request, or all open orders after a reconnect."""
         if self.services is not None:
             self.services.core.inbox.append(incoming)
             self.request_tick()
@@ -103,9 +103,9 @@ class EventRouter:
         self._budget.update_limits(limits, self._server_clock.now_ms())
 
     def on_reconnected(self, open_orders: tuple[OrderRecord, ...]) -> None:
-        """Have our orders queried again after a new logon, and pass `open_orders` to the core.
+        """After a new logon, have our orders queried again and pass `open_orders` to the core.
 
-        Replies to requests of the old connection will not arrive any more.
+        The query is needed because the old connection's replies cannot arrive any more.
         """
         if self.services is not None:
             self.services.requery_orders()
@@ -118,7 +118,7 @@ class EventRouter:
             self.services.requery_orders()
 
     def on_outside_change(self, change: OutsideChange) -> None:
-        """Tell the balance audit to expect the change by a deposit, a withdrawal or a lock."""
+        """Let the balance audit expect a change that we did not make: a deposit, a withdrawal or a lock."""
         if self.services is None:
             return
         audit = self.services.core.risk.audit
@@ -132,6 +132,6 @@ class EventRouter:
         return self.services is not None and self.services.core.state.exit is not None
 
     async def read_balances(self, account: AccountSession) -> None:
-        """Read the balances over `account`. Does nothing until the start has read them."""
+        """Read the balances over `account`. Does nothing before the services are attached."""
         if self.services is not None:
             await self.services.read_balances(account)

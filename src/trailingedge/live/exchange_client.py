@@ -4,8 +4,8 @@ Theory of operation. The API connection carries logon, account events, queries a
 dials again and calls `_open`, which logs on and catches up before the connection takes orders: it reads open orders
 and balances and looks for fills that no event reported. Only then does it pass on the events that the new stream has
 buffered since the logon. So the core sees each execution once and in order. While the connection is open, `_watch`
-probes whether its event stream still reports the account, and reads the list of trades once more, because that list
-may lag behind the trades. If the event stream breaks, the connection is replaced as if it were lost.
+probes whether account events still arrive. It also reads the list of trades once more, because that list may lag behind
+the trades. If the event stream breaks, the connection is replaced as if it were lost.
 
 The market stream reconnects by itself. If it is lost, only the best prices become stale.
 """
@@ -71,16 +71,16 @@ class ExchangeEvents(Protocol):
         ...
 
     async def read_balances(self, account: AccountSession) -> None:
-        """Read the balances over `account`, which has just logged on again."""
+        """Read the balances over the session `account`, which has just been opened after a loss."""
         ...
 
 
 class ExchangeClient:
     """Holds the connections and sessions of one account and symbol.
 
-    `events` receives their reports. `note` is called with all frames that are sent or received: the
-    channel ("api" or "market"), the direction (">" sent, "<" received), and the frames that came
-    together. `on_retry` is called after each failed attempt to open the API connection, see `ConnectionSupervisor`.
+    `events` receives what the exchange reports. `note` is called with all frames that are sent or
+    received: the channel ("api" or "market"), the direction (">" sent, "<" received), and the frames
+    that came together. `on_retry` is called after each failed attempt to open the API connection.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class ExchangeClient:
 
     @property
     def reconnects(self) -> int:
-        """Number of reconnects: of our two connections, and of those behind the endpoints."""
+        """Number of reconnects of both connections. In paper mode, also those to the real market."""
         return self.api.reconnects + self.market.reconnects + self._feed_reconnects()
 
     async def measure_clock(self) -> None:
@@ -177,9 +177,9 @@ class ExchangeClient:
         return AccountSession(api, self._keys, self.server_clock, self._symbol, self._recv_window_ms)
 
     async def _open(self, session: ApiSession) -> None:
-        """Log on. At every logon but the first, also catch up on missed changes.
+        """Log on. At every logon but the first, then read what was missed.
 
-        New events are passed on only after that.
+        Events of the new connection are buffered until this is done.
         """
         buffer = self._stream.open_buffer(partial(self._on_stream_broken, session))
         session.on_event = buffer.on_event
@@ -223,8 +223,8 @@ class ExchangeClient:
     async def _look_for_missed_fills(self, account: AccountSession, buffer: EventBuffer | None) -> None:
         """Search the list of trades for fills that no event reported, some seconds after a logon.
 
-        The list may lag behind the trades. The search is repeated while it finds fills whose orders
-        the exchange's queries do not return yet.
+        The search waits because the list may lag behind the trades. It is repeated as long as a
+        fill is found whose order the exchange's queries do not return yet.
         """
         try:
             await self._clock.sleep(_FIRST_LOOK_S)

@@ -118,8 +118,8 @@ def recovery_context(
 ) -> RecoveryContext:
     """Return the inputs of recovery, which restores the state of the last session.
 
-    If a circuit breaker is set, recovery reads the whole history, because breakers count old losses
-    too.
+    If the settings have a circuit breaker, recovery reads the whole order history, because breakers
+    count old losses too.
     """
     breakers = settings.max_daily_loss_frac or settings.max_drawdown_frac or settings.max_consecutive_losses
     return RecoveryContext(

@@ -20,9 +20,10 @@ from trailingedge.websocket.prepared_request import PreparedRequest
 
 
 class FastRequoter:
-    """Prepares and sends requotes.
+    """Prepares and sends requotes, which move our resting order to a new price.
 
-    `reply_handler` takes the tag of a request and returns a handler for its reply. `server_ms`: the exchange's clock.
+    `reply_handler` takes the tag of a command and returns a handler for its reply. `server_ms` returns the exchange's
+    time.
     """
 
     def __init__(
@@ -39,9 +40,9 @@ class FastRequoter:
         self._ready = False
 
     def prepare(self, core: TradingCore) -> None:
-        """Prepare the request for the plan of the last tick.
+        """Prepare a cancel-replace request for the requote plan of the last tick.
 
-        If the plan is for the same order as before, the request prepared for it is kept.
+        A request that was prepared for the same order before is used again.
         """
         plan = core.requote_plan
         self._ready = plan is not None
@@ -54,7 +55,10 @@ class FastRequoter:
         self._ready = False
 
     def on_book(self, core: TradingCore, top: BookTop, now_s: float) -> None:
-        """Send the prepared requote for a newer book. Raises BrokenInvariant if our records contradict it."""
+        """Send the prepared requote if the new best prices require it.
+
+        Raises BrokenInvariant, after sending, if a check with the full calculation fails.
+        """
         plan, request = core.requote_plan, self._request
         # An event in the inbox may change everything, and a tick will follow at once.
         if not self._ready or plan is None or request is None or core.inbox:

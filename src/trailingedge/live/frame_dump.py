@@ -19,11 +19,11 @@ class FrameDump:
         self._requests: asyncio.Queue[list[str]] = asyncio.Queue()
 
     def request(self) -> None:
-        """Copy the last frames now and queue the copy for saving."""
+        """Copy the last WebSocket frames now. `run` saves the copy to a file."""
         self._requests.put_nowait(self._frames.lines())
 
     async def run(self) -> None:
-        """Save the queued copies, until cancelled."""
+        """Save each copy of the last frames that `request` has made, until cancelled."""
         while True:
             frames = await self._requests.get()
             if self._save is None:

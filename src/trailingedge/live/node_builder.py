@@ -118,7 +118,7 @@ class ServicesBuilder:
         market_state, server_clock = self._client.market_state, self._client.server_clock
 
         def context() -> MarkerContext | None:
-            """Return the data for a marker, or None while the marker has to wait."""
+            """Return the data for an order that stores the anchor; None while no such order may be placed."""
             if self._stop.reason is not None or not market_state.account_proven:
                 return None
             return marker_context(core, market_state, server_clock.now_ms())
@@ -149,8 +149,8 @@ def build_node(
     """Build a node that trades on `runtime.endpoints`. Its `run` may be called only once.
 
     `before_ready` is called just before trading begins, for work that may be slow. `on_ready` is called once, when
-    recovery is done and trading begins; `on_stop` receives the
-    reason of a stop. `verify_key` checks the key's permissions after the logon.
+    recovery is done and trading begins. `on_stop` receives the reason of a stop. `verify_key` checks the key's
+    permissions after the logon.
     """
     clock = runtime.clock
     # The bottom: parts that need no other. The router must exist before the parts that report to it.

@@ -1,8 +1,8 @@
-"""Node services: trading core, announcer, statistics and marker writer of one run.
+"""Node services: trading core, announcer, statistics and the writer of anchor markers of one run.
 
-They exist once the exchange's rules are known: `live.node_builder` builds them at that point of the start. Here are
-the actions that concern several of them: an execution report, a halt, new rules, a restart, a sample for the
-summaries. `live.operator_queries` answers what an operator asks.
+`live.node_builder` builds them during the start, once the exchange's rules are known. This module has the actions that
+concern several of them: process an execution report, halt, apply new rules, restore the last session, sample the
+account's value.
 """
 
 import logging
@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 async def query_balances(account: AccountSession, market_state: MarketState, settled_ms: int) -> None:
     """Query the account's balances and store them in `market_state`.
 
-    The reply includes the effect of all our own changes up to `settled_ms`.
+    `settled_ms` is the exchange's time at which an order of ours last changed the balances. The reply
+    includes that change.
     """
     pushes = market_state.balance_updates
     answer = await account.balances()
@@ -38,7 +39,10 @@ async def query_balances(account: AccountSession, market_state: MarketState, set
 
 
 def marker_context(core: TradingCore, market_state: MarketState, server_ms: int) -> MarkerContext | None:
-    """Return the data for an anchor marker; None while no marker may be placed, as in an exit."""
+    """Return the data for a marker order, which stores the anchor on the exchange.
+
+    Returns None while none may be placed: during an exit, or while the symbol does not trade.
+    """
     state, top = core.state, market_state.top
     if state.regime is None or top is None or not (core.is_idle and core.rules.trading):
         return None
@@ -176,7 +180,7 @@ class NodeServices:
             self._alerts.send(query_answers.daily_summary(self.rules, self._mode, day, self.core.state.regime))
 
     def _totals(self) -> tuple[Decimal, Decimal]:
-        """Return the account's total base and quote: free and locked amounts, also those that other orders lock."""
+        """Return the account's total base and quote: free amounts, and those locked by any orders."""
         balances = self._market_state.balances
         base, quote = (balances.get(asset) for asset in (self.rules.base_asset, self.rules.quote_asset))
         return ZERO if base is None else base.total, ZERO if quote is None else quote.total

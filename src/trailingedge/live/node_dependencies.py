@@ -49,9 +49,9 @@ def _pass_at_once(_: InputEntry, act: Callable[[], None]) -> None:
 class Runtime:
     """What a node needs from its surroundings.
 
-    `stopwatch` measures our own processing time. It is needed if `clock` stands still between two
-    inputs, as a recorder's clock does. `feed_reconnects` counts reconnects behind the endpoints: in
-    paper mode those to the real market.
+    `stopwatch` measures our own processing time. Without it `clock` is used, which cannot measure
+    this in a recorded session: there it stands still between two inputs. `feed_reconnects` returns
+    the number of reconnects that the paper exchange has made to the real market.
     """
 
     endpoints: Endpoints

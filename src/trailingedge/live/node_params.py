@@ -60,8 +60,8 @@ class PaperFeedParams:
 class TermsPolicy:
     """Checks the exchange's rules and fee against the settings. `fee`, if set, replaces the exchange's maker fee.
 
-    `problems` takes rules and the lowest maker fee, `warnings` the maker fee without discount, `price_warnings` rules
-    and a price. `effective_rules` takes the exchange's rules and returns them with our stricter limits applied.
+    `problems` is called with rules and the lowest maker fee, `warnings` with the maker fee without discount, and
+    `price_warnings` with rules and a price. `effective_rules` returns the rules with our stricter limits applied.
     """
 
     problems: Callable[[SymbolRules, Decimal], list[str]]

@@ -87,7 +87,7 @@ class OperatorQueries:
         self._mode = mode
 
     def warm_up(self) -> None:
-        """Build every answer once: the first text of each kind takes longer than a tick may wait."""
+        """Build every answer once before trading begins, because the first of each kind would delay a tick."""
         for answer in (self.status, self.why):
             answer(0)
         self.balance()

@@ -8,8 +8,8 @@ prices. The daemon then finds its data stale, as it would on the real exchange.
 
 Paper mode is easier than the real exchange in two ways: our orders rest at once, and no other trader reacts to them.
 `simulator.book` decides when they fill. A trade that we did not receive fills nothing, nor does one from before our
-order was accepted. Each start opens a new account. Its fee on the real exchange cannot be known without a key: FEE
-says it, else 0.1 % is assumed.
+order was accepted. Each start opens a new account. The account's fee is the setting FEE, or 0.1 % without it: the fee
+on the real exchange cannot be read without a key.
 """
 
 import asyncio
@@ -104,8 +104,9 @@ async def paper_exchange(
     be reached in memory only. The account starts with one unit of the base asset, or more if one unit
     is too little to trade. It pays the fee of the setting FEE, or `ASSUMED_FEE` if that is not set.
 
-    Raises ConfigError for an unlisted symbol, and StartFailed. Raises ExchangeUnreachable once the
-    reconnects are used up: at once while opening, otherwise after the block.
+    Raises ConfigError for an unlisted symbol, and StartFailed if a request fails too often. If the
+    real market cannot be reached any more, raises ExchangeUnreachable: while opening at once,
+    later at the end of the block.
     """
     progress = progress or StartProgress()
     feed = PaperMarketFeed(params, sources, dial, clock, random, alert, progress)
@@ -267,7 +268,8 @@ class PaperMarketFeed:
     async def run_connection(self) -> None:
         """Keep the connection for requests open until cancelled.
 
-        Raises ExchangeUnreachable only before `run` is called.
+        If no reconnect succeeds, raises ExchangeUnreachable; after the start of `run`, it sets
+        `ended` instead.
         """
         await self._until_given_up(self._api.run())
 
@@ -309,9 +311,10 @@ class PaperMarketFeed:
         return read_klines(await self._api.call("klines", {"symbol": symbol, "interval": interval, "limit": 1}))
 
     async def _until_given_up(self, job: Coroutine[Any, Any, None]) -> None:
-        """Run `job`. Once the market is fed, an unreachable real market sets `ended` instead of raising.
+        """Run `job`. If the real market cannot be reached, raise ExchangeUnreachable, or set `ended` after the start.
 
-        An exception would close the exchange while the daemon still uses it; `ended` lets the daemon shut down first.
+        After the start an exception would close the exchange while the daemon still uses it. `ended` lets the daemon
+        shut down first.
         """
         try:
             await job
@@ -346,7 +349,7 @@ class PaperMarketFeed:
                 self._rules = rules
 
     def _follow_status(self, market: LiveMarket, status: str) -> None:
-        """Give the embedded market the real one's trading status, and tell when trading stops or resumes."""
+        """Set the embedded market's trading status to `status`. Alerts if trading stops or resumes."""
         before = market.on_symbol_status(status)
         if status == before:
             return
@@ -389,7 +392,7 @@ class PaperPrices(MarketState):
         return self._market is not None
 
     def feed_into(self, market: LiveMarket) -> None:
-        """Pass everything on to `market` from now on."""
+        """Pass all new prices, klines and trades on to `market` from now on."""
         self._market = market
 
     def in_sight(self, now_s: float) -> bool:

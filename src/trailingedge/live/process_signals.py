@@ -21,8 +21,8 @@ _SIGHUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)  # not o
 def stop_on_signals(stop: Callable[[str], None], reload: Callable[[], object] | None = None) -> Iterator[None]:
     """Call `stop` on SIGINT, SIGTERM or SIGHUP. A further signal more than one second later exits at once.
 
-    If `reload` is given, SIGHUP calls it instead of `stop`. After the block these signals stay ignored, because a
-    signal that arrives then must not turn a clean exit into a failure.
+    If `reload` is given, SIGHUP calls it instead of `stop`. After the `with` block the process ignores these signals:
+    a late signal must not turn a clean exit into a failure.
     """
     loop = asyncio.get_running_loop()
     first_s: float | None = None

@@ -28,7 +28,7 @@ class RulesRefresh:
     async def read(self) -> None:
         """Read the symbol's status, filters and rate limits, and apply them.
 
-        Raises the same errors as any query.
+        Raises RequestRefused, OutcomeUnknown, SessionLost or ProtocolViolation.
         """
         services = self._router.services
         if services is None:

@@ -25,7 +25,7 @@ class StartProgress:
 
     @property
     def text(self) -> str:
-        """The step with its attempts: "candles, attempt 3; attempt 2 failed: …, next attempt after 4 s"."""
+        """The step with its attempts: "candles, attempt 3; attempt 2 failed: …; pause 4 s"."""
         if not self._step:
             return ""
         attempt = f"{self._step}, attempt {self._failed + 1}"
@@ -39,9 +39,9 @@ class StartProgress:
         self._on_change(self.text)
 
     def on_attempt_failed(self, reason: str, pause_s: float) -> bool:
-        """Log and keep why an attempt of the step failed, and the pause before the next one.
+        """Log and keep why the present step failed, and the pause before the next attempt.
 
-        Returns False once the start is over: then the caller reports the failure itself.
+        Outside a start it does nothing and returns False: then the caller logs the failure.
         """
         if self._finished or not self._step:
             return False

@@ -205,7 +205,7 @@ class Startup:
         return {} if self._jumpstart is None else self._jumpstart.maybe_open
 
     async def cancel_left(self) -> None:
-        """Cancel the orders in `left`. Raises SessionLost or OutcomeUnknown."""
+        """Cancel the jumpstart orders in `left`. Raises SessionLost or OutcomeUnknown."""
         if self._jumpstart is not None:
             await self._jumpstart.cancel_all()
 
@@ -223,7 +223,7 @@ class Startup:
         try:
             seconds = await market_fetch.klines(self._client.api, self._params.symbol, "1s", 1)
         except (RequestRefused, OutcomeUnknown, ProtocolViolation) as error:
-            logger.info("market time query failed, using the last candle's close reason=%s", error)
+            logger.info("query of the market's time failed, using the close time of the last candle reason=%s", error)
             return
         for second in seconds:
             self._market_state.on_event_time(second.close_ms + 1, self._clock.now_s())

@@ -60,7 +60,7 @@ class ServiceManager:
             self._send("READY=1", _status(status))
 
     def starting(self, progress: str) -> None:
-        """Set the status line during the start, at once: a start has few steps and attempts."""
+        """Set the status line during the start. Unlike `status`, this sends each line at once."""
         if not (self.is_ready or self._stopping):
             self._send(_status(f"starting: {progress}"), keep=False)
 
@@ -141,8 +141,8 @@ def service_manager(environ: Mapping[str, str]) -> ServiceManager:
 def watchdog_interval_s(environ: Mapping[str, str], pid: int) -> float | None:
     """Return half of the watchdog's time-out; None if no watchdog watches this process.
 
-    Source: sd_watchdog_enabled(3). A $WATCHDOG_PID that is not ours was left in the environment by
-    a parent.
+    Source: sd_watchdog_enabled(3). If $WATCHDOG_PID is not `pid`, the watchdog watches another
+    process, and we have inherited the variable.
     """
     timeout_us = environ.get("WATCHDOG_USEC", "")
     if not (timeout_us.isascii() and timeout_us.isdigit()) or int(timeout_us) == 0:
@@ -155,10 +155,10 @@ def watchdog_interval_s(environ: Mapping[str, str], pid: int) -> float | None:
 class Watchdog:
     """Pings the manager's watchdog as long as the main loop makes ticks. The ticks prove that the loop does not hang.
 
-    `run` looks at intervals whether `ticks`, the number of ticks so far, has grown, and pings if it has. Then it calls
-    `wake` to request a tick, so that the pings go on in a quiet market. During the start it extends the start's
-    time-out instead of pinging: an exchange may be down for hours, but the event loop must not hang. `interval_s` is
-    the result of `watchdog_interval_s`.
+    `ticks` returns the number of ticks so far. `run` looks at intervals whether it has grown, and pings if it has. Then
+    it calls `wake` to request a tick, so that the pings go on in a quiet market. During the start `run` extends the
+    start's time-out instead, because a start may wait for the exchange for hours. A hanging event loop cannot extend
+    it. `interval_s` is the result of `watchdog_interval_s`.
     """
 
     def __init__(
@@ -176,7 +176,7 @@ class Watchdog:
         self._interval_s = interval_s
 
     async def run(self) -> None:
-        """Check the ticks at intervals, until cancelled. Returns at once without a manager."""
+        """Check at intervals whether the main loop still makes ticks. Returns at once if there is no manager."""
         seen = self._ticks()
         while self._manager.is_listening:
             await self._clock.sleep(max(_LEAST_S, min(self._interval_s or LOOK_EVERY_S, LOOK_EVERY_S)))
@@ -206,7 +206,7 @@ class NotifyingUi:
         self._ui.show_step(name, result)
 
     def show_status(self, view: StatusView, now_s: float) -> None:
-        """Show the status."""
+        """Show the status, and send a short form of it to the service manager."""
         self._ui.show_status(view, now_s)
         self._manager.status(status_line(view, self._endpoints), now_s)
 

@@ -123,7 +123,7 @@ class TradingNode:
 
     @property
     def anchor_marker_pending(self) -> bool:
-        """Whether an anchor marker is still to be written, or may be on the book."""
+        """Whether an order that stores the anchor waits to be placed, or may be on the book."""
         return self.services is not None and self.services.anchor_markers.pending
 
     # Inputs. Each passes the input gate, where a recorder writes it down -----------------------
@@ -245,7 +245,7 @@ class TradingNode:
                 self._tick(self.services)
 
     def _tick(self, services: NodeServices) -> None:
-        """Execute operator commands, decide and send; publish only after that."""
+        """Execute operator commands, decide and send orders. Only then publish events and statistics."""
         core = services.core
         self.ticks += 1
         self._monitor.begin()
@@ -284,10 +284,10 @@ class TradingNode:
             self._monitor.end()
 
     def _follow_up(self, *, needed: bool) -> None:
-        """Request the next tick where this one asks for it: at once, but not without end.
+        """Request another tick if `needed`: at once, but after many in a row only at intervals.
 
-        Whatever makes each tick ask for another one is a mistake. It must not take all of the processor's time, nor
-        fill log and memory.
+        Only a mistake of ours makes each tick need another one. It must not use all of the processor's time, or fill
+        log and memory.
         """
         self._follow_ups = self._follow_ups + 1 if needed else 0
         if not needed:
@@ -297,7 +297,7 @@ class TradingNode:
             return
         if self._follow_ups == _FOLLOW_UPS_AT_ONCE + 1:
             logger.warning(
-                "ticks slowed down: %d in a row asked for another one; the next ones are %.1f s apart",
+                "main loop slowed down: each of %d ticks in a row requested another; the next ones are %.1f s apart",
                 self._follow_ups,
                 _SLOW_FOLLOW_UP_S,
             )

@@ -1,12 +1,12 @@
-"""Wake-up: the wait of a loop between two ticks, so that no loop of ticks can starve the rest of the program."""
+"""Wake-up: waits for the next tick of a loop, and lets other tasks run even if it is due at once."""
 
 import asyncio
 
 
 async def wait_for_wake(wake: asyncio.Event) -> None:
-    """Wait until `wake` is set, and clear it. The event loop runs at least once before the return.
+    """Wait until `wake` is set, and clear it. Other tasks run at least once before the return.
 
-    Cleared before the caller reads anything: an event that arrives during its tick causes another one.
+    `wake` is cleared before the caller's tick, so an event that sets it during the tick causes another tick.
     """
     if wake.is_set():
         # `Event.wait` returns without a pause where the event is set already. A tick that asks for another one would

@@ -57,7 +57,7 @@ def is_own(client_order_id: str) -> bool:
 def base36(number: int) -> str:
     """Return `number`, which must not be negative, in the digits 0-9 and a-z."""
     if number < 0:
-        raise ValueError(f"no base 36 of a negative number: {number}")
+        raise ValueError(f"a negative number cannot be written in base 36: {number}")
     digits = ""
     while number >= 36:
         number, digit = divmod(number, 36)

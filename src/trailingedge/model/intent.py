@@ -9,7 +9,7 @@ from trailingedge.model.pricing_mode import Pricing
 
 
 class ExitKind(Enum):
-    """Why an order exists. The value is a letter in its client order id; JSON has the name."""
+    """Why an order exists. The values are the letters in client order ids; JSON contains the names."""
 
     TAKE_PROFIT = "t"
     MANUAL = "m"

@@ -1,8 +1,8 @@
 """Names of assets and symbols: which texts can be one.
 
 The exchange lists names of letters and digits in any script: `1INCH`, `1000SATS`, `币安人生`. Its own rule for a symbol
-is `^[\\w\\-._&&[^a-z]]{1,50}$` (errors.md, -1100). A name that begins with another sign than a letter or a digit is
-refused: as a cell of a CSV ledger, `=…`, `+…`, `-…` and `@…` are formulas for a spreadsheet program.
+is `^[\\w\\-._&&[^a-z]]{1,50}$` (errors.md, -1100). We accept only names that begin with a letter or a digit: a
+spreadsheet program takes a CSV cell that begins with `=`, `+`, `-` or `@` for a formula.
 """
 
 import unicodedata

@@ -23,12 +23,12 @@ from trailingedge.model.market import Balance, BookTop, Kline
 class StateView:
     """The market and the account at one time.
 
-    `top_age_s` is the time since the top was received or confirmed; it is infinite before the first
-    top. `market_ms` is the exchange's time: the last one received, plus the time since by our
-    clock. `balances_ms` is the exchange's time of the balances. `closed_klines` are the klines
-    closed since the last view, oldest first. `balance_updates` counts the balance messages of the
-    stream. `balances_in_doubt` is set while the stream's balances are not trusted, because their
-    times contradict each other or the market's time.
+    `top` is the best bid and ask; `top_age_s` is the time since they were received or confirmed,
+    and infinite before that. `market_ms` is the exchange's time: the last one received, plus the
+    time since then by our clock. `balances_ms` is the exchange's time of the balances.
+    `closed_klines` are the klines closed since the last view, oldest first. `balance_updates`
+    counts the balance messages of the stream. While `balances_in_doubt` is set, the stream's
+    balances are not trusted: their times contradict each other or the market's time.
     """
 
     now_s: float
@@ -51,8 +51,8 @@ CLOSE_LAG_MS: Final = 10_000  # the last message of a kline arrives at most this
 class MarketState:
     """The newest values of all streams.
 
-    `changed` is called after every write that the main loop should see. If `moved` is given, it is
-    called instead for a new top from the stream, so that the fast requote can react at once.
+    `changed` is called after every write that the main loop should see. For new best prices from
+    the stream, `moved` is called instead if it is given: it can send an order before the main loop.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class MarketState:
     def on_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
         """Store the best bid and ask of a bookTicker message.
 
-        If `late`, a newer top may follow at once, so that no order should react to this one.
+        `late` means that newer prices may follow at once: then no order is sent for these.
         """
         self.top = top
         self.top_confirmed_s = now_s
@@ -106,9 +106,9 @@ class MarketState:
     def load_klines(self, klines: Sequence[Kline]) -> None:
         """Replace the history by `klines`, which are closed and sorted oldest first.
 
-        No view contains them. Klines received before are kept if they follow without a gap. The
-        others are dropped: the next kline shows the gap, and the query that fills it returns them
-        again.
+        No `StateView` will contain `klines`. Klines that the stream sent before are kept if they
+        directly follow `klines`. Otherwise they are dropped: the next kline shows the gap, and the
+        query for the gap returns them again.
         """
         known = tuple(self.klines)
         self._unseen_klines.clear()
@@ -145,8 +145,8 @@ class MarketState:
         """Store the balances of some assets that the stream reported, as of `account_ms`.
 
         The amounts are absolute. Balances older than the last ones are not stored, but they set
-        `balances_in_doubt`: either they are late, or the balances before them were wrong. Only a
-        query settles that.
+        `balances_in_doubt`: either they arrived late, or the last ones were wrong. Only a query can
+        show which.
         """
         if account_ms < self._last_update_ms:
             self.mark_balances_in_doubt()
@@ -162,9 +162,10 @@ class MarketState:
     ) -> None:
         """Store balances from the reply to a query.
 
-        `pushes_before` is `balance_updates` when the query was sent. The reply includes all our
-        changes up to `settled_ms`. It is ignored if the stream has sent newer balances since the
-        query. While `balances_in_doubt` is set, the reply is always stored, and it clears the flag.
+        `pushes_before` is the value of `balance_updates` when the query was sent. `settled_ms` is
+        the time up to which the reply includes our own trades and orders. The reply is ignored if
+        the stream has sent newer balances since the query. While `balances_in_doubt` is set, the
+        reply is always stored, and it clears the flag.
         """
         # In doubt the reply is the truth, even if it is older than the last message: that message may be the wrong one.
         if self.balances_in_doubt:

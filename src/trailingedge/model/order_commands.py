@@ -1,7 +1,7 @@
 """Order commands of execution, and the replies to them.
 
-Each command carries a `tag` that its reply brings back, so that a reply that comes after its command was given up is
-recognized and ignored.
+Each command has a `tag`, and its reply has the same one. By the tag, a late reply to a command that execution has given
+up is recognized and ignored.
 """
 
 from dataclasses import dataclass
@@ -62,9 +62,9 @@ class QueryOrder:
 
 @dataclass(frozen=True, slots=True)
 class QueryOrdersFrom:
-    """Query all orders with this order id or a later one.
+    """Query all orders from `order_id` on.
 
-    The reply contains only those with this client order id.
+    The reply is filtered: it has only the orders with `client_order_id`.
     """
 
     tag: int

@@ -46,7 +46,7 @@ class NewOrderRequest:
 def place_params(symbol: str, order: NewOrderRequest) -> RequestParams:
     """Return the parameters of `order.place`.
 
-    The response type is RESULT: the default for a post-only order is an ACK, which has no status.
+    They request a reply of type RESULT, because the default ACK does not contain the order's status.
     """
     params: RequestParams = {
         "symbol": symbol,

@@ -1,7 +1,7 @@
 """Order sizes: the quantity that an amount of funds gives at a price, and whether the exchange accepts that quantity.
 
-This module alone judges it. The strategy asks whether an asset can be traded, the maker exit asks what to place, and
-the two agree for each price of the book: what the strategy calls tradable can be placed.
+No other module checks sizes. The strategy asks here whether an asset can be traded, and execution asks here which
+quantity to place. So an amount that the strategy calls tradable can be placed at each price of the book.
 """
 
 from decimal import Decimal
@@ -32,7 +32,7 @@ class SizeLimits(Protocol):
 
 
 def size_limits_of(rules: SizeLimits) -> dict[str, Any]:
-    """Return the size limits of `rules` by name, for a value that keeps them among other fields."""
+    """Return the size limits of `rules` as keyword arguments, for a dataclass with fields of the same names."""
     return {name: getattr(rules, name) for name in _NAMES}
 
 
@@ -64,11 +64,11 @@ def can_order(limits: SizeLimits, side: Side, funds: Decimal, low: Decimal, high
 
 
 def _least_notional(limits: SizeLimits, side: Side, funds: Decimal, low: Decimal, high: Decimal) -> Decimal:
-    """Return a notional that no order from `low` to `high` is below.
+    """Return a lower bound of the order's notional at all prices from `low` to `high`.
 
-    A quantity that the amount of base limits is the same at each price, so its notional is least at `low`. A quantity
-    that an amount of quote limits is rounded down by less than a step, so its notional is at least that amount less
-    one step at `high`.
+    If an amount of base limits the quantity, the quantity is the same at each price: the notional is least at `low`. If
+    an amount of quote limits it, rounding down costs less than a step: the notional is at least that amount less one
+    step at the price `high`.
     """
     base, quote = (funds, None) if side is Side.SELL else (None, funds)
     in_base = [amount for amount in (limits.max_quantity, base) if amount is not None]

@@ -93,7 +93,7 @@ def idle_remainder(rules: SymbolRules, amount: Decimal, asset: str) -> str:
 
 
 def market_stale(rules: SymbolRules, age_s: float, regime: Regime | None = None, *, stop: bool = False) -> str:
-    """Return the alert on missing market data. `stop`: a hard stop is set, and needs prices to be checked."""
+    """Return the alert on missing market data. `stop` is true if a hard stop is set: it cannot act without prices."""
     text = f"no market data for {age_s:.0f} s; no new orders until it returns"
     return text + _holding_without_stop(rules, regime, stop=stop)
 
@@ -104,7 +104,7 @@ def market_recovered(silent_s: float) -> str:
 
 
 def account_lost(rules: SymbolRules, away_s: float, regime: Regime | None = None, *, stop: bool = False) -> str:
-    """Return the alert on the lost account connection. `stop`: a hard stop is set, and needs orders to act."""
+    """Return the alert on the lost account connection. `stop` is true if a hard stop is set: it cannot act now."""
     text = f"no account connection for {away_s:.0f} s; no orders and no cancels until it returns"
     return text + _holding_without_stop(rules, regime, stop=stop)
 

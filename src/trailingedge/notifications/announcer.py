@@ -76,9 +76,9 @@ class Announcer:
     """Sends the text of each event to the log or to `alerts`.
 
     `market_ms` returns the exchange's time; durations are measured with it. `view` returns the current status
-    for texts that need more than their event holds. `followed` are the breakouts that the settings trade. A flip
-    expires when none of its orders rests within `flip_timeout_s`. `reject_text` is the exchange's reason for
-    rejecting the last order; None after the exchange has accepted an order.
+    for texts that need more than their event holds. `followed` are the directions of breakouts that the settings
+    trade. A manual flip expires if none of its orders rests within `flip_timeout_s`. `reject_text` is the
+    exchange's reason for rejecting the last order; it is None after the exchange has accepted an order.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class Announcer:
         self._alerts.send(text, logging.WARNING)
 
     def _announce_reject(self, event: OrderRejected) -> None:
-        """Announce a reject in the log; by an alert at once and every hour if a person may have to act."""
+        """Log a rejected order. If a person may have to act, send an alert instead, at most once an hour."""
         text = order_messages.order_rejected(event.client_order_id, event.code, event.text, event.in_a_row)
         if event.reject_reason in _FOR_A_PERSON:
             self._send_once_an_hour(event.reject_reason, text, logging.WARNING)
@@ -300,7 +300,7 @@ class Announcer:
         return (None, False) if view is None else (view.regime, view.stop is not None)
 
     def _reason(self, refused: CommandRefused) -> str:
-        """Return the reason of the refusal; while trading is paused, name the cause and the end of the pause."""
+        """Return why the command was refused. While trading is paused, name the cause and the end of the pause."""
         view = self._view()
         if view is None:
             return refused.reason

@@ -5,7 +5,7 @@ from trailingedge.notifications.event_messages import FLIP, AnyNumber, price
 
 
 def breakout(rules: SymbolRules, close: AnyNumber, bound: AnyNumber, *, up: bool, traded: bool = True) -> str:
-    """Return the alert on a breakout. `traded`: the settings start an exit on a breakout in this direction."""
+    """Return the alert on a breakout. `traded` is true if the settings start an exit in this direction."""
     where, setting = ("above", "BREAKOUT_ENTRY") if up else ("below", "BREAKOUT_EXIT")
     text = f"breakout: a candle closed at {price(rules, close)}, {where} the channel's {price(rules, bound)}"
     return text if traded else f"{text}; no order is placed for it ({setting}=false)"

@@ -191,7 +191,7 @@ def held_asset(rules: SymbolRules, regime: Regime | None) -> str:
 
 
 def shutdown(reason: str, rules: SymbolRules | None = None, regime: Regime | None = None) -> str:
-    """Return the last line of a session. With `rules` and `regime`, it names what is missing until the next start."""
+    """Return the last line of a session. With `rules` and `regime`, it says what does not act until the next start."""
     if rules is None or regime is None:
         return f"shutdown: {reason}"
     missing = "no hard stop" if regime is Regime.BASE else f"no buy-back of {rules.base_asset}"
@@ -230,7 +230,7 @@ def leftovers_unclear() -> str:
 def take_profit_armed(
     rules: SymbolRules, side: Side, now: AnyNumber, best_gain_frac: float, drawdown_frac: float
 ) -> str:
-    """Return the alert on an armed take-profit. `now` is the price that armed it; the fractions are of the anchor."""
+    """Return the alert on an armed take-profit. The price `now` armed it. Fractions are relative to the anchor."""
     # The text gives the present gain, which is the best gain less the drawdown, and then the best for comparison.
     gain, best = percent(best_gain_frac - abs(drawdown_frac)), percent(best_gain_frac)
     return (
@@ -240,7 +240,7 @@ def take_profit_armed(
 
 
 def hard_stop(rules: SymbolRules, now: AnyNumber, loss_frac: float, limit_frac: float) -> str:
-    """Return the alert on the hard stop. `now` is the price that confirmed it; the fractions are of the anchor."""
+    """Return the alert on the hard stop. `now` is the price that confirmed it. Fractions are relative to the anchor."""
     loss, limit = percent(-abs(loss_frac)), percent(-abs(limit_frac))
     return (
         f"hard stop: loss {loss} (limit {limit}) since the anchor; selling all {rules.base_asset} "
@@ -249,7 +249,7 @@ def hard_stop(rules: SymbolRules, now: AnyNumber, loss_frac: float, limit_frac: 
 
 
 def manual_flip(rules: SymbolRules, side: Side, now: AnyNumber | None, timeout_s: float | None = None) -> str:
-    """Return the alert on a flip. If `now` is None, its order waits for market data, at most `timeout_s` seconds."""
+    """Return the alert on a manual flip. If the price `now` is None, its order waits at most `timeout_s` for prices."""
     if now is not None:
         return f"manual flip: {_acts(rules, side)} near {price(rules, now)}"
     long = "too long" if timeout_s is None else f"longer than {duration(timeout_s)}"
@@ -257,14 +257,14 @@ def manual_flip(rules: SymbolRules, side: Side, now: AnyNumber | None, timeout_s
 
 
 def breakout_armed(rules: SymbolRules, side: Side, now: AnyNumber | None) -> str:
-    """Return the alert that a breakout starts an exit. The text names the setting for this."""
+    """Return the alert that a breakout starts an exit. The text names the setting that allows it."""
     where = "" if now is None else f" near {price(rules, now)}"
     beyond, setting = ("below", "BREAKOUT_EXIT") if side is Side.SELL else ("above", "BREAKOUT_ENTRY")
     return f"breakout armed: {_acts(rules, side)}{where}, a candle closed {beyond} the channel ({setting}=true)"
 
 
 def exit_armed(rules: SymbolRules, kind: ExitKind, side: Side) -> str:
-    """Return the alert that an exit starts whose kind has no alert of its own."""
+    """Return the alert that an exit starts, for the kinds of exit that have no more specific alert."""
     return f"{EXIT_NAMES[kind]} armed: {_acts(rules, side)}"
 
 
@@ -370,12 +370,12 @@ def trading_again(symbol: str) -> str:
 
 
 def real_market_stopped(symbol: str, status: str) -> str:
-    """The real market that the paper exchange follows has stopped trading in the pair."""
+    """Return the alert of paper mode that the real market has stopped trading in the pair."""
     return f"{symbol} is not trading on the real market ({status}): paper fills no order until it trades again"
 
 
 def real_market_trades(symbol: str) -> str:
-    """The real market that the paper exchange follows trades the pair again."""
+    """Return the alert of paper mode that the real market trades the pair again."""
     return f"{symbol} is trading again on the real market"
 
 

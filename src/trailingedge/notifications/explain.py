@@ -1,8 +1,8 @@
 """The answer to `why`: in two or three sentences, why the bot trades or does not, and at which prices that changes.
 
-All functions are pure; they take the status, and the decision of the strategy that it shows. The first sentence says
-what the bot does or does not do, and why. The others say what may happen next: a price, its distance from the present
-price, and the rule for that price in brackets.
+The first sentence of an answer says what the bot does or does not do, and why. The others say what may happen next: a
+price, its distance from the present price, and the rule for that price in brackets. All functions are pure. They take
+the status and the strategy's last decision.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ def why(view: StatusView) -> str:
 
 
 def _blocked(view: StatusView, decision: Decision) -> list[str]:
-    """Explain the most severe reason not to trade, or that the hard stop is about to sell; empty without either."""
+    """Explain that the hard stop is about to sell, else the most severe reason not to trade. Empty if none applies."""
     blocks = view.exit_blocks
     if _WITHOUT_STOP.isdisjoint(blocks) and (stopping := _stopping(view, decision)):
         return stopping

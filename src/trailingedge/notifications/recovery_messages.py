@@ -43,7 +43,7 @@ def summary(rules: SymbolRules, recovered: RecoveredState) -> str:
 
 
 def anchor_not_stored(reason: str) -> str:
-    """Return the alert that the anchor marker could not be placed on the exchange."""
+    """Return the alert that the order that stores the anchor could not be placed on the exchange."""
     return f"anchor not stored on the exchange: {reason}; a restart may take the market price as the anchor instead"
 
 

@@ -27,7 +27,7 @@ def breaker_until(breaker: Breaker) -> str:
 
 
 def breaker_tripped(rules: SymbolRules, trip: BreakerTrip) -> str:
-    """Return the alert that a loss limit is reached. It names the limit, the actions it suspends, and the end."""
+    """Return the alert that a loss limit is reached. It names the limit, the suspended actions and until when."""
     return (
         f"breaker: {measured(trip)}, set by {trip.breaker.value}; no take-profit, no breakout, no buy "
         f"{breaker_until(trip.breaker)}; {stop_stays_active(rules)}"
@@ -40,7 +40,7 @@ def breaker_lifted(breaker: Breaker) -> str:
 
 
 def still_paused(trips: Iterable[BreakerTrip]) -> str:
-    """Return the answer to a resume command while a breaker that only time can lift pauses trading."""
+    """Return the answer to a resume command that cannot end the pause: the breakers end by time only."""
     return f"still paused by a breaker: {_listed(trips)}"
 
 

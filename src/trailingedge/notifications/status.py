@@ -56,7 +56,7 @@ class ExitView:
 
     `price`, `remaining` and `client_order_id` belong to its order; they are None without an order. `filled` and
     `filled_quote` sum all orders of the exit, `replaces` counts its cancel-replaces. `reject_text` is the
-    exchange's reason if it rejected the last order, else None. If `ending` is set, the exit is being cancelled.
+    exchange's reason if `obstacle` is REFUSED, else None. If `ending` is set, the exit is being cancelled.
     """
 
     kind: ExitKind
@@ -146,7 +146,7 @@ class StatusView:
 
     @property
     def exit_blocks(self) -> tuple[TradeBlock, ...]:
-        """Why the strategy cannot start an exit by itself: the reasons of the decision, and what came up since."""
+        """Why the strategy cannot start an exit by itself: reasons of its last decision, and newer ones."""
         decided = () if self.decision is None else self.decision.exit_blocks
         since = {
             TradeBlock.HALTED: self.halted,
@@ -280,7 +280,7 @@ def a_close(view: StatusView) -> str:
 
 
 def quote_stop(view: StatusView, stop: AnyNumber) -> str:
-    """Return the text on the stop while quote is held, which shuts the gate."""
+    """Return the text on the stop that applies while quote is held: a candle beyond it shuts the gate."""
     return f"no buy-back after {a_close(view)} ≥ {level(view, stop)}"
 
 

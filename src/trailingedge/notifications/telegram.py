@@ -35,8 +35,8 @@ class Telegram:
 
     Each message begins with `title` ("PAPER ETHFDUSD"). A chat is given by its id as text, or by its @name; `:topic`
     after it names a topic of a forum group. Commands are accepted only from the owner's chat, and only if it is a
-    private chat; they are passed to `obey`. Without a token or a chat nothing is sent. `connect` makes an opener of
-    HTTP clients for a base URL; tests pass a substitute that opens no sockets.
+    private chat; they are passed to `obey`. Without a token or a chat nothing is sent. `connect` takes a base URL
+    and returns a function that opens HTTP clients for it; tests replace it, so that no sockets are opened.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Telegram:
         self._changed.set()
 
     def _connector(self, base_url: str) -> Connect | None:
-        """Return what opens connections to Telegram; None if the environment names a proxy that cannot be used."""
+        """Return the function that opens HTTP clients; None if the environment names a proxy that cannot be used."""
         try:
             return self._connect(base_url)
         except ConfigError as wrong:

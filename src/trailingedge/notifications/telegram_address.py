@@ -26,7 +26,7 @@ class ChatAddress:
         return self.chat.startswith(("-", "@"))
 
     def moved_to(self, chat_id: int) -> "ChatAddress":
-        """Return the address after the group's number has changed."""
+        """Return this address with the new number `chat_id` of the group, and the same topic."""
         return dataclasses.replace(self, chat=str(chat_id))
 
     def fields(self) -> dict[str, object]:

@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 class UpdatePoller:
     """Fetches updates by long polling and passes the owner's messages to `commands`.
 
-    `on_activity` receives the number and the @name of each chat that an update shows to be within reach.
+    `on_activity` receives the number and the @name of each chat that wrote to the bot, added it or
+    unblocked it.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ class TelegramReachability:
 
 
 class _Pause(NamedTuple):
-    """Seconds until the next message may be sent. `is_backoff`: good news from the chat ends the pause."""
+    """The pause in seconds before the next message. If `is_backoff`, activity in the chat ends the pause early."""
 
     seconds: float
     is_backoff: bool = False
@@ -94,7 +94,7 @@ class Chat:
         self._filled.set()
 
     def on_activity(self, names: tuple[str, ...]) -> None:
-        """End a back-off if `names`, of a chat that just wrote to the bot, include this chat.
+        """End a back-off if this chat is the one in which someone just wrote to the bot; `names` are its names.
 
         Whoever writes has found or unblocked the bot, so the next message is likely to arrive.
         """

@@ -3,9 +3,9 @@
 Pure. The ids of updates usually grow, but after a week without an update the next id is random and may be lower (Bot
 API, "Update"). So an update is new if its id has not been seen, and not if its id is higher than all before.
 
-A request with an offset confirms all updates below it, and Telegram never sends these again. A low id that comes after
-a quiet week would be confirmed unseen by the offset of the week before. So the offset is sent only until a request with
-it has been answered; after that Telegram sends whatever is not confirmed, whichever id it has.
+A request with an offset confirms all updates with lower ids, and Telegram never sends these again. After a quiet week,
+an old offset could confirm a new update with a lower id before it was read. So each offset is sent only until a request
+with it is answered. A request without an offset returns all updates that are not confirmed, whatever their ids.
 """
 
 from collections.abc import Sequence
@@ -40,9 +40,10 @@ class UpdateSequence:
         self._seen = RecentIds(_REMEMBERED_IDS)
 
     def accept(self, updates: Sequence[object]) -> list[object]:
-        """Return the new ones of `updates`, the answer to the request with the present `offset`.
+        """Return the new ones among the `updates` of one answer, and set `offset` for the next request.
 
-        An update without a usable id is dropped: it cannot be confirmed, so it would be carried out for ever.
+        An update without a usable id is dropped: it cannot be confirmed, so Telegram would send it
+        again and again.
         """
         numbered = [(number, update) for update in updates if (number := _number(update)) is not None]
         # The last one of the answer, not the highest: a lower id that follows is the newer update.
@@ -66,9 +67,10 @@ def read_message(update: object) -> OwnerMessage | None:
 
 
 def active_chat(update: object) -> tuple[str, ...]:
-    """Return the names of the chat that an update shows to be within reach: its number and, if it has one, its @name.
+    """Return the number and, if it has one, the @name of the chat that an update shows to be reachable.
 
-    Such an update is a message to the bot, or the news that the bot was added to the chat or is no longer blocked.
+    Such an update is a message to the bot, or the news that the bot was added to the chat or
+    unblocked. For other updates the result is empty.
     """
     match update:
         case {"my_chat_member": {"new_chat_member": {"status": str(status)}}} if status in _LEFT:
@@ -82,7 +84,7 @@ def active_chat(update: object) -> tuple[str, ...]:
 
 
 def _number(update: object) -> int | None:
-    """Return the id of an update; None if it has none that could be confirmed."""
+    """Return the id of an update; None if the update has no id that an offset can confirm."""
     match update:
         # A negative number would have another meaning as an offset: it counts from the end.
         case {"update_id": int(number)} if not isinstance(number, bool) and 0 <= number <= _LARGEST_ID:

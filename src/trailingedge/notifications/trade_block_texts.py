@@ -1,6 +1,6 @@
 """Texts of the trade blocks: why no take-profit and no buy-back can happen now, for the panel and for `why`.
 
-Each `TradeBlock` has one entry in `BLOCK_TEXTS`, so a new one is put into words here and nowhere else.
+Each `TradeBlock` (a reason why no order is placed) has one entry in `BLOCK_TEXTS`, which holds all its words.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,9 +37,10 @@ _BUYING: Final = DirectionWords("buying back", "buy back", "buys back", "ask", "
 
 @dataclass(frozen=True, slots=True)
 class BlockText:
-    """The words for one block. `brief` stands where the panel else shows the level of the take-profit.
+    """The words for one `TradeBlock`. `brief` returns the words for the panel's take-profit line.
 
-    `answer` returns the sentences of `why`; it is None for an exit in progress, which `explain` describes.
+    `answer` returns the sentences of the command `why`. It is None for an exit in progress, which
+    `explain` describes.
     """
 
     brief: Callable[[StatusView], str]
@@ -47,7 +48,7 @@ class BlockText:
 
 
 def brief_reason(view: StatusView) -> str | None:
-    """Why no take-profit can happen now, in a few words: the most severe reason. None if one can."""
+    """Return the most severe reason why no take-profit can happen now, in a few words; None if one can happen."""
     return next((BLOCK_TEXTS[block].brief(view) for block in view.exit_blocks), None)
 
 
@@ -173,7 +174,7 @@ def _paused(view: StatusView, decision: Decision) -> list[str]:
 
 
 def _afterwards(view: StatusView, decision: Decision) -> list[str]:
-    """Describe the take-profit that applies once the block has ended."""
+    """Describe the take-profit that applies once trading is no longer blocked."""
     trail, words = decision.trail, direction_words(view)
     if trail is None or decision.trail_arms_at_price is None:
         return []

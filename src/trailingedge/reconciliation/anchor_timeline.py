@@ -67,12 +67,12 @@ class PositionTimeline:
 
     @property
     def marker_needed(self) -> bool:
-        """Whether neither an exit of ours nor a marker proves the last anchor."""
+        """Whether neither an exit of ours nor a marker order proves the last anchor."""
         return bool(self.changes) and not self.changes[-1].origin.is_on_record
 
 
 def reconstruct(history: ExitHistory, now: CurrentPosition) -> PositionTimeline:
-    """Derive the timeline from `history` and the present position."""
+    """Derive the account's past (anchors and exits) from `history` and the present position."""
     finished = newest_finished(history.exits, now.rules)
     # Older exits are covered by the newest finished one: its fills alone give the side, the anchor and the gate.
     exits = history.exits if finished is None else history.exits[history.exits.index(finished) :]
@@ -95,7 +95,7 @@ def reconstruct(history: ExitHistory, now: CurrentPosition) -> PositionTimeline:
 
 
 def entry_order_id(entry: TimelineEntry) -> int:
-    """Return the order id that sorts entries by time: the exchange's order ids ascend."""
+    """Return an order id of an exit or marker order. The exchange's order ids ascend, so they sort by time."""
     return entry.last_order_id if isinstance(entry, HistoricalExit) else entry.order_id
 
 
@@ -116,9 +116,9 @@ def _active_exit(entries: Sequence[TimelineEntry], now: CurrentPosition) -> Hist
 def position_changes(
     entries: Sequence[TimelineEntry], active_exit: HistoricalExit | None, rules: SymbolRules
 ) -> list[NewAnchor]:
-    """List the anchors that `entries` set.
+    """Return the anchors that `entries` (exits and marker orders) set.
 
-    Both come oldest first.
+    Entries and anchors come oldest first.
     """
     changes = []
     # Each entry is judged with the one after it: what an unfinished exit led to shows in what the next exit sold.
@@ -143,10 +143,10 @@ def position_changes(
 def _with_side_of_exit(
     timeline: PositionTimeline, active_exit: HistoricalExit, foreign_fills: Sequence[AccountTrade], now: CurrentPosition
 ) -> PositionTimeline:
-    """Return the timeline, ending in the regime that `active_exit` sells.
+    """Return `timeline` with a last anchor in the regime that `active_exit` sells.
 
-    If its last anchor belongs to the other regime, a change is added. A foreign fill gives the
-    price of the change; without such a fill, the market's price is taken and an alert says so.
+    An anchor is added if the last one is missing or belongs to the other regime. A foreign fill
+    gives its price. Without such a fill, the market's price is taken and an alert says so.
     """
     regime = active_exit.sold_regime
     last = timeline.changes[-1] if timeline.changes else None
@@ -168,7 +168,7 @@ def _with_side_of_exit(
 def _after_foreign_fills(
     timeline: PositionTimeline, foreign_fills: Sequence[AccountTrade], now: CurrentPosition
 ) -> PositionTimeline:
-    """Return the timeline, with a change added if a trade by hand sold our holdings.
+    """Return `timeline`. If a trade by hand exchanged our holdings for the other asset, add its anchor.
 
     The fill of this trade gives the anchor. If no such fill is known, nothing is added: the first
     tick notices the change and sets the anchor.

@@ -1,4 +1,4 @@
-"""Fetches the klines since our anchors, and finer klines for times that whole ones do not cover."""
+"""Fetches the klines since our anchors, and finer klines for the times that whole klines do not cover."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -75,9 +75,9 @@ async def klines_since(
 
 
 async def days_since(since_ms: int, market_ms: int, fetch: FetchKlines) -> list[Kline]:
-    """Fetch whole days after `since_ms`, and finer klines before the first and after the last day.
+    """Fetch daily klines since `since_ms`, and finer klines before the first and after the last whole day.
 
-    This is enough to find the high, and takes few requests.
+    These klines suffice to find the high, and take few requests.
     """
     days = [*await fetch("1d", since_ms, market_ms)]
     if not days:
@@ -91,10 +91,10 @@ def _closes_after(closed: ClosedKline, market_ms: int) -> bool:
 
 
 async def _fine_klines(fetch: FetchKlines, from_ms: int, until_ms: int) -> list[Kline]:
-    """Fetch minute klines for the whole minutes between both times, and second klines for the rest at both ends.
+    """Fetch minute klines for whole minutes from `from_ms` to `until_ms`, and second klines for both ends.
 
-    If `from_ms` lies within a second, only the close of this second counts, because trades before `from_ms` must not
-    raise the high.
+    If `from_ms` lies within a second, only the close of this second counts: a trade before
+    `from_ms` must not raise the high.
     """
     whole_ms = from_ms + -from_ms % MINUTE_MS
     # Whole minutes in the middle; seconds only at both ends. A year of seconds would be thirty thousand requests.

@@ -103,9 +103,10 @@ class ExitLedger:
         )
 
     def close(self, number: int) -> ExitTotals | None:
-        """Close the exit `number` and return the totals of its fills since any earlier close.
+        """Close the exit `number` and return the totals of its fills.
 
-        Returns None if there are no such fills.
+        If the exit was closed before, only fills since then count. Returns None if there are no
+        such fills.
         """
         self._newest = max(self._newest, number)
         fills = self._open.pop(number, None)

@@ -121,8 +121,8 @@ class HistoryReader:
         """Return one order by its id; None if the exchange does not show it.
 
         If `asks` is more than 1, the order list is read too, because it may show an order that the
-        query does not. Both are repeated after a pause, up to `asks` times, while the exchange
-        answers that the order does not exist.
+        query does not. Query and list are repeated up to `asks` times, with pauses, while the
+        exchange answers that the order does not exist.
         """
         for attempt in range(asks):
             if attempt:
@@ -192,7 +192,10 @@ class HistoryReader:
         return order_id in self.orders
 
     def _add(self, orders: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
-        """Store and return `orders`. Orders in `known` are not replaced, because a list may lag."""
+        """Store and return `orders`.
+
+        An order in `known` is not replaced, because a list may show an older state of the order.
+        """
         self.orders.update((order.order_id, order) for order in orders if order.order_id not in self._known)
         return orders
 
@@ -284,9 +287,9 @@ class _ExitSearch:
         )
 
     def _orders_not_shown(self) -> list[str]:
-        """Return one sentence about all orders that the exchange does not show, in a list.
+        """Return a list with one sentence about the orders that the exchange does not show.
 
-        The list is empty if there are no such orders.
+        The list is empty if the exchange shows all orders.
         """
         if not self._not_shown:
             return []
@@ -308,7 +311,7 @@ class _ExitSearch:
     async def _has_finished_exit(self) -> bool:
         """Return whether a finished exit was read with its fills.
 
-        Before that, all orders since the oldest exit with fills are read.
+        To find out, this first reads all orders since the oldest exit with fills.
         """
         filled = [exit_.first_order_id for exit_ in self._exits() if exit_.fills]
         if filled:

@@ -222,9 +222,9 @@ def find_markers(orders: Iterable[OrderRecord], tick_size: Decimal) -> tuple[Anc
 
 
 def newest_finished(exits: Sequence[HistoricalExit], rules: SymbolRules) -> HistoricalExit | None:
-    """Return the newest exit that sold everything or changed our side; None without such an exit.
+    """Return the newest exit that sold everything or changed the asset we hold; None if there is none.
 
-    An exit changed our side if the next exit sells the other side.
+    An exit changed the asset if it has fills and the next exit has the opposite side.
     """
     later: HistoricalExit | None = None
     for exit_ in reversed(exits):
@@ -236,9 +236,9 @@ def newest_finished(exits: Sequence[HistoricalExit], rules: SymbolRules) -> Hist
 
 
 def changed_side(exit_: HistoricalExit, later: HistoricalExit | None) -> bool:
-    """Whether `exit_` changed our side: it has fills, and the next exit sells the other side.
+    """Whether `exit_` changed the asset we hold: it has fills, and the next exit has the opposite side.
 
-    It may have sold only a part.
+    The exit may have sold only a part.
     """
     return bool(exit_.base) and later is not None and later.side is not exit_.side
 

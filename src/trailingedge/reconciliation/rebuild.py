@@ -73,7 +73,7 @@ class HistoryFold:
     def as_active(self, exit_: HistoricalExit) -> ActiveExit:
         """Convert `exit_` to the strategy's type.
 
-        If the exit is being cancelled, the reason is kept from the state so far.
+        If the strategy is already cancelling this exit, its reason is kept.
         """
         before = self.state.exit
         ending = before.ending if before is not None and before.number == exit_.number else None
@@ -97,7 +97,7 @@ class HistoryFold:
 
 
 class _RestartFold(HistoryFold):
-    """The fold of a restart. It also applies finer klines, and knows the exit to continue."""
+    """Runs the strategy over the past at a restart. Applies finer klines, too, and knows the exit to continue."""
 
     def __init__(self, timeline: PositionTimeline, fine: Sequence[Kline], now: CurrentPosition) -> None:
         state = StrategyState(last_number=timeline.newest_number)
@@ -112,14 +112,15 @@ class _RestartFold(HistoryFold):
     def advance(self, until_ms: int | None) -> None:
         """Apply the position changes up to `until_ms`, then the finer klines up to `until_ms`.
 
-        In this order a finer kline raises the high of the anchor that was set before it.
+        The changes come first, because a finer kline raises the high of the anchor that was set
+        before it.
         """
         super().advance(until_ms)
         while self._fine and (until_ms is None or self._fine[0].close_ms <= until_ms):
             self.state = raise_high_to_kline(self.state, self._fine.popleft())
 
     def end(self) -> StrategyState:
-        """Apply the rest of the past, and return the strategy's present state."""
+        """Apply the remaining position changes and klines, and return the strategy's present state."""
         # A change that is on record has happened, also where our idea of the market's time lags behind it.
         self.advance(max([self._now.market_ms, *(change.market_ms for change in self.changes)]))
         state, active_exit = self.state, self.unfinished
@@ -136,7 +137,7 @@ class _RestartFold(HistoryFold):
         )
 
     def _end_stopped_exit(self, kline: Kline) -> None:
-        """End the unfinished exit if the QUOTE stop cancelled it and none of its orders is open."""
+        """End the unfinished buy-back if the stop in regime QUOTE cancelled it and none of its orders is open."""
         running, exit_ = self.state.exit, self.unfinished
         if (
             exit_ is None

@@ -133,7 +133,8 @@ async def _clear_leftovers(
 ) -> tuple[OrderRecord | None, list[OrderRecord]]:
     """Cancel our leftover orders except the newest exit order.
 
-    Returns that exit order, or None, and a list of that order and the cancelled orders.
+    Returns the newest exit order, or None. Also returns a list of the cancelled orders and this
+    exit order.
     """
     # More than one can be open after a cancel-replace whose reply was lost. The newest is what the last session wanted.
     open_exits = [order for order in await account.open_orders() if exit_id(order.client_order_id) is not None]
@@ -165,7 +166,7 @@ async def _own_orders_appeared(account: CleanupApi, adopted: OrderRecord | None)
 
 
 def _balances_contradict(timeline: PositionTimeline, now: CurrentPosition) -> bool:
-    """Return whether the balances show the other asset than past trades do, and no fill explains the difference.
+    """Return whether we hold base although the past trades lead to quote, or the other way round.
 
     `timeline` lists the changes between base and quote that past orders and trades prove.
     """
@@ -195,9 +196,9 @@ async def _current_position(
 
 
 def _locked_by(order: OrderRecord | None, side: Side) -> Decimal:
-    """Return how much `order` locks of the asset that an order of `side` spends.
+    """Return the amount that `order` locks, in base for a SELL and in quote for a BUY.
 
-    The result is 0 if `order` has the other side.
+    Returns 0 if `order` is None or its side is not `side`.
     """
     if order is None or order.side is not side:
         return ZERO

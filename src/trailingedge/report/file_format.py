@@ -71,7 +71,7 @@ def load(path: Path) -> RunReport:
             [f"{path}: {error.strerror}; name a recorded session, or a file written by replay --save"]
         ) from error
     except bounded_files.TooLarge as error:
-        raise ConfigError([f"{path}: no saved report, {error}; {remedy}"]) from error
+        raise ConfigError([f"{path}: not a saved report: {error}; {remedy}"]) from error
     except EOFError as error:
         raise ConfigError([f"{path}: truncated, its end is missing; {remedy}"]) from error
     except zlib.error as error:
@@ -79,7 +79,7 @@ def load(path: Path) -> RunReport:
     if not text:
         raise ConfigError([f"{path}: truncated, it is empty; {remedy}"])
     if text.count(b"{") + text.count(b"[") > _MOST_OBJECTS:
-        raise ConfigError([f"{path}: no saved report, it has more than {_MOST_OBJECTS} objects; {remedy}"])
+        raise ConfigError([f"{path}: not a saved report: it has more than {_MOST_OBJECTS} objects; {remedy}"])
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -88,7 +88,7 @@ def load(path: Path) -> RunReport:
         raise ConfigError([f"{path}: not a saved report; name a recorded session, or a file written by replay --save"])
     if data.get("version") != REPORT_VERSION:
         mine = f"version {printable(str(data.get('version')), _LONGEST_QUOTED)}, this program reads {REPORT_VERSION}"
-        raise ConfigError([f"{path}: {mine}; {remedy} of this program, or use the one that wrote it"])
+        raise ConfigError([f"{path}: {mine}; {remedy} of this program, or use the program that wrote it"])
     try:
         return _decode_report(data)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
@@ -301,11 +301,11 @@ def _amount(value: object) -> Decimal:
 
 
 def _float(value: object) -> float:
-    """Return a finite number with the bounds of an amount."""
+    """Return `value` as a float. Raises TypeError or ValueError if it is not finite or too large."""
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError(f"no number: {shown(value)}")
+        raise TypeError(f"not a number: {shown(value)}")
     if not abs(value) < number_text.LARGEST or math.isnan(value):
-        raise ValueError(f"no number that can be meant: {shown(value)}")
+        raise ValueError(f"not a finite number, or too large: {shown(value)}")
     return float(value)
 
 
@@ -320,9 +320,9 @@ def _flag(value: object) -> bool:
 
 
 def _text(value: object) -> str:
-    """Return a text from the file, which anybody may have written, as printable text."""
+    """Return a text from the file, with unprintable characters escaped: anybody may have written the file."""
     if not isinstance(value, str):
-        raise TypeError(f"no text: {shown(value)}")
+        raise TypeError(f"not a text: {shown(value)}")
     return printable(value, LONGEST_MESSAGE)
 
 
@@ -333,5 +333,5 @@ def _market_name(value: object) -> str:
     """
     name = _text(value)
     if not is_market_name(name):
-        raise ValueError(f"no name of a symbol or an asset: {name!r}")
+        raise ValueError(f"not a name of a symbol or an asset: {name!r}")
     return name

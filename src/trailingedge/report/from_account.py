@@ -123,7 +123,7 @@ def _within(history: AccountHistory, time_ms: int) -> bool:
 
 
 def _finished(exit_: HistoricalExit, history: AccountHistory, anchor: float | None) -> FinishedExit:
-    """Return the result of an exit. An unfinished exit is "cancelled": no reason is stored."""
+    """Return the result of an exit. An unfinished exit counts as "cancelled": the exchange stores no reason."""
     cause = ExitEndReason.CANCELLED
     if exit_.is_finished(history.rules):
         cause = ExitEndReason.FILLED if exit_.orders[-1].status is OrderStatus.FILLED else ExitEndReason.DUST
@@ -151,10 +151,10 @@ def _finished(exit_: HistoricalExit, history: AccountHistory, anchor: float | No
 
 
 def _order_log(exit_: HistoricalExit) -> Iterable[OrderLogEntry]:
-    """Yield the log entries of an exit's orders.
+    """Yield the log entries of an exit's orders: placed, replaced and withdrawn.
 
-    A cancel-replace cancels the old order and creates the new one in the same millisecond; if only the cancel
-    succeeded, the next order comes later and counts as placed.
+    A cancel-replace cancels the old order and creates the new one in the same millisecond. If an
+    order is created later, only the cancel had succeeded. The order then counts as placed.
     """
     before: OrderRecord | None = None
     for order in exit_.orders:
@@ -213,7 +213,11 @@ class _BalanceTracker:
         self.overdrawn = min(self.base, self.quote) < ZERO
 
     def value(self, bid: Decimal) -> Decimal:
-        """Return the account's value in quote. A balance below zero counts as zero: a later withdrawal causes it."""
+        """Return the account's value in quote.
+
+        If funds were withdrawn later, the balance computed for an earlier time may be negative. It
+        then counts as zero.
+        """
         return max(self.base, ZERO) * bid + max(self.quote, ZERO)
 
     def apply_trades_until(self, market_ms: int) -> None:

@@ -239,7 +239,10 @@ def _orders(report: RunReport, tick: float) -> dict[str, Column]:
 
 
 def _resting_orders(report: RunReport) -> Iterable[tuple[int, int, float, float]]:
-    """Yield start, end, price and side of each resting order. A replace, a cancel or the exit's end ends it."""
+    """Yield start, end, price and side of each resting order.
+
+    An order rests until it is replaced or cancelled, or until its exit ends.
+    """
     over: dict[int, int] = {}
     for fill in report.fills:
         over[fill.number] = max(over.get(fill.number, 0), fill.time_ms)

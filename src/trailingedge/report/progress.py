@@ -72,9 +72,10 @@ class InterruptRequest:
 
     @contextlib.contextmanager
     def interrupt_at_once(self) -> Iterator[None]:
-        """Return a context in which the first request raises KeyboardInterrupt.
+        """Return a context in which a request to stop raises KeyboardInterrupt.
 
-        It is for code that cannot poll.
+        For code that cannot poll the request. A request made before the context is entered counts,
+        too.
         """
         if self():
             raise KeyboardInterrupt
@@ -101,10 +102,10 @@ class InterruptRequest:
 
 @contextlib.contextmanager
 def stop_on_ctrl_c() -> Iterator[InterruptRequest]:
-    """Within this block Ctrl-C and SIGTERM only set the `InterruptRequest`, which the computation polls.
+    """Return a context in which Ctrl-C and SIGTERM only set the `InterruptRequest`. The computation polls it.
 
-    `uv run` delivers the same signal twice, so all signals of the first second count as one; a later one ends the
-    process at once.
+    `uv run` delivers the same signal twice. So all signals of the first second count as one; a
+    later signal ends the process at once.
     """
     request = InterruptRequest()
     before = {number: signal.signal(number, request.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -26,8 +26,9 @@ from trailingedge.strategy.unit_value import price_at, unit_value
 class StrategyPoint:
     """The state of the strategy after one close. Prices are in quote per base, and None if they do not exist.
 
-    `channel` is in force from this close on; it is None unless it is full. `trail` and `stop` are None while the
-    strategy does not check them, because the gate is shut or a hard stop is selling.
+    `channel` applies from this close on; it is None until enough candles have closed to fill it.
+    `trail` and `stop` are None while the strategy does not check them, because the gate is shut or
+    a hard stop is selling.
     """
 
     kline: Kline

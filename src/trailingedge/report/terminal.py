@@ -96,7 +96,10 @@ def _bands(widths: Sequence[int], width: int) -> Iterator[list[int]]:
 def _line(
     table: Table, row: Sequence[str], band: Sequence[int], widths: Sequence[int], indent: str, width: int
 ) -> list[str]:
-    """The cells of one row that belong to one band of columns; a cell wider than the terminal is wrapped."""
+    """Return those cells of one row that stand in the columns `band`, as lines of text.
+
+    A cell wider than the terminal is wrapped.
+    """
     if len(band) == 1 and len(indent) + len(row[band[0]]) > width:
         return wrapped(indent + row[band[0]], width)
     cells = []

@@ -18,7 +18,7 @@ _TRADES_KEPT: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class BalanceMoved:
-    """The balance of `asset` is `actual`, but by fills and commissions it should be `expected`."""
+    """The balance of `asset` is `actual`, but fills and commissions lead to `expected`."""
 
     asset: str
     expected: Decimal
@@ -48,7 +48,7 @@ class BalanceAudit:
         self._apply_fill(report.trade_id, report.side, report.last_quantity, report.last_quote, *fee)
 
     def on_trade(self, trade: AccountTrade) -> None:
-        """Take in a fill from the trade list: its execution report may be missing."""
+        """Take in a fill from the trade list, because its execution report may be missing."""
         fee = (trade.commission, trade.commission_asset)
         self._apply_fill(trade.trade_id, trade.side, trade.quantity, trade.quote_quantity, *fee)
 
@@ -57,10 +57,7 @@ class BalanceAudit:
         self._add(asset, delta)
 
     def accept_change(self, asset: str) -> None:
-        """Take the next balance of `asset` as correct.
-
-        Another product of the exchange locked or released the asset.
-        """
+        """Take the next balance of `asset` as correct, because another product of the exchange changed it."""
         self._expected.pop(asset, None)
 
     def compare(

@@ -63,7 +63,10 @@ class BreakerTrip:
 
 @dataclass(frozen=True, slots=True)
 class OpenBuy:
-    """The unsold part of one BUY: `base`, its `cost` in quote, and the `stake` with which the round trip began."""
+    """The unsold part of one BUY: `base`, and its `cost` in quote.
+
+    `stake` is the quote amount with which the round trip began.
+    """
 
     base: Decimal
     cost: Decimal
@@ -74,8 +77,8 @@ class OpenBuy:
 class BreakerState:
     """The numbers that the breakers are computed from.
 
-    `lots` are the unsold parts of our BUYs, oldest first. `equity` is the present value of one unit of quote that
-    was traded since the drawdown breaker was last reset, and `peak_equity` is its maximum. `equity_today` is the same
+    `lots` are the unsold parts of our BUYs, oldest first. `equity` tells what our round trips have made of one
+    unit of quote since the drawdown breaker was last reset; `peak_equity` is its maximum. `equity_today` is the same
     value counted from 00:00 UTC. `day` counts from 1970. `carried_result` is the result in quote of a round trip of
     which less than half is sold. `unpriced` names the assets without a known price; their commissions count as zero.
     """
@@ -309,7 +312,7 @@ class CircuitBreakers:
         self._count_late_fills()
 
     def on_trade(self, number: int, trade: AccountTrade) -> None:
-        """Take in a fill of the exit `number` from the trade list: its report may be missing."""
+        """Take in a fill of the exit `number` from the trade list, because its report may be missing."""
         self._ledger.on_trade(number, trade)
         self._count_late_fills()
 

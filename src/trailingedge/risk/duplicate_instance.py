@@ -104,15 +104,17 @@ class DuplicateInstanceCheck:
         return timely and (order.order_id >= 0 or order.status is OrderStatus.REJECTED)
 
     def _is_uncounted_fill(self, order: OrderSighting) -> bool:
-        """Whether `order` has a fill, changed after our start, and was not counted at our start."""
+        """Whether `order` has fills that were not counted at our start, and changed after our start."""
         later = order.time_ms >= self._started_ms
         return later and order.filled_quantity > ZERO and order.order_id not in self._counted
 
 
 def late_exits_of(sightings: Iterable[OrderSighting], open_ids: Collection[int]) -> tuple[HistoricalExit, ...]:
-    """Group the sighted orders into exits, newest exit first. For each order, use the sighting with the most progress.
+    """Group the orders of `sightings` into exits, newest exit first.
 
-    If a sighting shows a resting order, it counts only if the order is among `open_ids`.
+    A sighting is the state of an order in a report or a list. If an order has several, the one with
+    the most progress is used. A sighting of a resting order counts only if the order is among
+    `open_ids`.
     """
     newest: dict[int, OrderRecord] = {}
     for sighting in sightings:
@@ -152,14 +154,15 @@ class OrphanOrders:
     def any_open(self, open_ids: Collection[int]) -> bool:
         """Return whether any of these orders is still on the book.
 
-        `open_ids` are the orders known to be on the book. All other orders are dropped.
+        `open_ids` are the orders known to be on the book. Orders that are not among them are
+        dropped.
         """
         for order_id in self._to_cancel.keys() - set(open_ids):
             del self._to_cancel[order_id]
         return bool(self._to_cancel)
 
     def next_command(self, now_s: float) -> OrderCommand | None:
-        """Return the next request for the first order, or None if no request is due.
+        """Return the next cancel or query of the first kept order; None if no request is due.
 
         Cancel and query alternate until the order is gone. At most one request a second is
         returned.

@@ -2,7 +2,8 @@
 
 The checks trust neither the strategy nor the maker exit, and keep their own ledger of open orders. They compare each
 command with the newest market and account data. A command that breaks a rule is not sent and raises BrokenInvariant.
-The error cancels our order, halts trading and alerts the operator.
+The error cancels our order, halts trading and alerts the operator. Only a prepared replace is sent first and checked
+at once afterwards.
 """
 
 from collections import OrderedDict
@@ -85,7 +86,7 @@ class OpenOrderLedger:
             self._unanswered = (command.tag, now_s)  # an earlier one has an outcome, or has expired
 
     def on_order_input(self, event: OrderInput) -> None:
-        """Take in a reply or an execution report."""
+        """Update the open orders by a reply or a report about orders."""
         match event:
             case ExecutionReport():
                 if exit_id(event.client_order_id) is not None:
@@ -177,7 +178,7 @@ class PreTradeChecks:
         self._high = HighWaterCheck()
 
     def on_order_input(self, event: OrderInput) -> None:
-        """Take in a reply or report, for the ledger of open orders."""
+        """Update the ledger of open orders by a reply or a report about orders."""
         self.orders.on_order_input(event)
 
     def reset_high(self) -> None:
@@ -206,16 +207,16 @@ class PreTradeChecks:
             if isinstance(command, Place | Replace):
                 top = self._fresh_top(view)
                 if top is None:
-                    raise BrokenInvariant(f"{_describe(command)} on a market {view.top_age_s:.1f} s old")
+                    raise BrokenInvariant(f"{_describe(command)} while bid and ask are {view.top_age_s:.1f} s old")
                 self._check_placement(command, top, view.now_s, decision, rules)
             self.orders.on_sent(command, view.now_s)
 
     def approve_requote(
         self, command: OrderCommand, top: BookTop, now_s: float, decision: Decision, rules: SymbolRules
     ) -> None:
-        """Approve one command that responds to `top`, a book just received.
+        """Check a prepared replace that was just sent, because the best bid and ask changed to `top`.
 
-        Raises BrokenInvariant if the command breaks a rule.
+        Raises BrokenInvariant if the replace breaks a rule.
         """
         self._check_target(command)
         if isinstance(command, Place | Replace):
@@ -261,11 +262,11 @@ class PreTradeChecks:
             )
         if isinstance(command, Place) and command.escape:
             if not self._escape:
-                raise BrokenInvariant(f"{_describe(command)} may take, which is not allowed")
+                raise BrokenInvariant(f"{_describe(command)} may execute as taker, which the settings do not allow")
         elif (price >= top.ask) if command.side is Side.BUY else (price <= top.bid):
             raise BrokenInvariant(
-                f"{_describe(command)} at {format_plain(price)} would take from "
-                f"{format_plain(top.bid)}/{format_plain(top.ask)}"
+                f"{_describe(command)} at {format_plain(price)} would take liquidity: "
+                f"bid and ask are {format_plain(top.bid)}/{format_plain(top.ask)}"
             )
 
     def _fresh_top(self, view: StateView) -> BookTop | None:
@@ -274,7 +275,10 @@ class PreTradeChecks:
 
 
 def check_spending(command: Place | Replace, price: Decimal, decision: Decision, rules: SymbolRules) -> None:
-    """Check that the order spends no more than the holdings last read. Raises BrokenInvariant if it spends more."""
+    """Check that the order spends no more than `decision.holdings`.
+
+    Raises BrokenInvariant if the order spends more, or if the holdings are unknown.
+    """
     # Without known balances the quantity would be a guess.
     if decision.holdings is None:
         raise BrokenInvariant(f"{_describe(command)} before the balances are known")
@@ -287,7 +291,7 @@ def check_spending(command: Place | Replace, price: Decimal, decision: Decision,
 
 
 class HighWaterCheck:
-    """Checks the strategy's high against the best unit value since the anchor, which it computes independently."""
+    """Computes the best unit value since the anchor, and checks that the strategy's high is not lower."""
 
     def __init__(self) -> None:
         self._since: tuple[Regime | None, float, int] = (None, 0.0, 0)

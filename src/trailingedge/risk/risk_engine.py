@@ -43,7 +43,10 @@ class RiskEngine:
         self.late_orders: list[ExecutionReport | OrderRecord] = []
 
     def on_order_input(self, event: OrderInput, *, busy: bool) -> None:
-        """Take in a reply or report before anything acts on it. `busy`: an exit is in progress."""
+        """Pass a reply or a report about orders to the risk checks, before anything acts on it.
+
+        `busy` is True while an exit is in progress.
+        """
         self.checks.on_order_input(event)
         if isinstance(event, ExecutionReport):
             # Breakers and audit count fills of every report, also of an order whose owner is only decided below.
@@ -65,7 +68,7 @@ class RiskEngine:
                 pass
 
     def report_duplicate(self, client_order_id: str, order_id: int) -> None:
-        """Note that another instance trades with our ids. The first sighting is kept."""
+        """Note that another instance trades with our client order ids. Only the first report is kept."""
         # The live node reads this after the tick, cancels our order and ends.
         self.duplicate_instance = self.duplicate_instance or DuplicateInstance(client_order_id, order_id)
 
@@ -84,7 +87,7 @@ class RiskEngine:
         return self.audit.compare(view.balances, view.now_s, balances_current=balances_current and view.account_proven)
 
     def resume(self) -> None:
-        """The operator resumes: reset the breakers except the daily one, and the checked high."""
+        """Reset all breakers but the daily one, and the check of the high, because the operator resumes trading."""
         self.breakers.resume()
         self.checks.reset_high()
 

@@ -32,7 +32,7 @@ def says_the_same(recorded: bytes, replayed: bytes) -> bool:
 
 
 def without_newer_fields(replayed: Any, recorded: Any) -> Any:
-    """`replayed`, a JSON value, without the fields that `recorded` does not have, at any depth."""
+    """Return the JSON value `replayed` without the fields that `recorded` does not have, at any depth."""
     match replayed, recorded:
         case dict(), dict():
             return {

@@ -109,9 +109,10 @@ def explain_recorded(
 
 
 class _Side:
-    """One of the two runs at the difference.
+    """What one of the two runs did at the difference.
 
-    `line` is the line that differs, or None. `others` is the run's other output at the same input.
+    `line` is the line of this run that differs; None if it has no such line. `others` is the run's
+    other output at the same input.
     """
 
     def __init__(self, line: bytes | None, others: Sequence[bytes]) -> None:

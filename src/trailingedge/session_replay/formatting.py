@@ -81,7 +81,7 @@ def describe_line(line: bytes, rules: SymbolRules | None = None) -> str:
 
 
 def describe_request(line: bytes, rules: SymbolRules | None) -> str:
-    """Describe a request line, leaving out its connection. Raises ValueError for other lines."""
+    """Describe a request line without naming its connection. Raises ValueError for other lines."""
     _, _, text, *error = decode(line)
     request = _describe_request_text(text, rules)
     head = "" if request.startswith("order.") else "request "
@@ -250,7 +250,7 @@ def _describe_balance(balance: Balance) -> str:
 
 
 def _describe_error(error: Sequence[object]) -> str:
-    """An error as `eventlog.error_codec` writes it: its name and its text, without further arguments."""
+    """Return the name and the text of an error that `eventlog.error_codec` encoded. Further arguments are left out."""
     return ": ".join(map(str, error[:2]))
 
 

@@ -30,8 +30,8 @@ def read_batches(record: SessionRecord) -> Iterator[EventBatch]:
     """Yield the inputs up to the end of the record or its first gap.
 
     If reading ends early, `record.incomplete_reason` says why. The inputs of the last event-loop
-    iteration are left out, unless their output contains the session's own end. The daemon answers
-    an input in tasks that run after it, so part of the last output may be missing.
+    iteration are left out: the daemon answers an input in later tasks, so part of the last output
+    may be missing. They are yielded if their output contains the session's own end.
     """
     iteration: list[EventBatch] = []  # inputs of one event-loop iteration
     frames: list[str | bytes] = []
@@ -46,7 +46,7 @@ def read_batches(record: SessionRecord) -> Iterator[EventBatch]:
                         entry = (*entry[:4], frames)
                     event = EventBatch(entry, [line])
                     if not 0 <= event.at_ns - at_ns <= _LONGEST_PAUSE_NS:
-                        raise ValueError(f"an input at {event.at_ns} ns after one at {at_ns} ns")
+                        raise ValueError(f"the time jumps from one input at {at_ns} ns to the next at {event.at_ns} ns")
                     at_ns = event.at_ns
                     # A new iteration proves that the one before is complete, with all its output.
                     if iteration and event.iteration != iteration[-1].iteration:

@@ -169,7 +169,10 @@ class SessionPlayer(IoBoundary):
 
     @property
     def at_recorded_end(self) -> bool:
-        """Whether the whole record was played, up to the session's end. With own timing the daemon may still run."""
+        """Whether the record was played up to the session's end.
+
+        The daemon may still run then, if its timers no longer follow the record.
+        """
         return self._upcoming is None and any(line.startswith(_OVER) for line in self._current.output)
 
     # Delivery --------------------------------------------------------------------------------
@@ -186,7 +189,7 @@ class SessionPlayer(IoBoundary):
             self._deliver_due()
 
     def deliver_next(self) -> None:
-        """Deliver the next input, because the loop is idle.
+        """Deliver the next input. Called when the event loop is idle.
 
         Raises EndOfRecord, ReplayDiverged or ReplayStopped.
         """
@@ -223,7 +226,7 @@ class SessionPlayer(IoBoundary):
     def output_at(self, at_ns: int) -> list[bytes]:
         """Return the daemon's output at `at_ns`, alerts included.
 
-        Without own timing, only output since the difference is known.
+        While the timers follow the record, only output since the difference is known.
         """
         return [line for line_ns, line in self._recent_output if line_ns == at_ns]
 
@@ -232,9 +235,9 @@ class SessionPlayer(IoBoundary):
         return status_of(self.node) if at_ns == self.at_ns else self._statuses.get(at_ns)
 
     def _update_history(self) -> None:
-        """Keep the status if an action at this time is unmatched, and drop what is too old.
+        """Keep the daemon's status if an action at this time is unmatched. Drop old statuses, batches and output.
 
-        Called when the loop is idle.
+        Called when the event loop is idle.
         """
         if self._unordered.has_unmatched_at(self.at_ns):
             self._statuses[self.at_ns] = status_of(self.node)
@@ -347,7 +350,10 @@ class SessionPlayer(IoBoundary):
     # Output ----------------------------------------------------------------------------------
 
     def add(self, entry: RecordEntry) -> None:
-        """Compare an output of the daemon. The player is a `LineSink`, like the writer of a live session."""
+        """Compare an output line of the daemon with the record.
+
+        This implements `LineSink`, as the writer of a live session does.
+        """
         if entry[0] in (">", "!>"):
             self.request_count += 1
         self._on_output(entry)
@@ -389,7 +395,7 @@ class SessionPlayer(IoBoundary):
     def _check_missing_output(self) -> None:
         """Set `difference` if the daemon has not produced all recorded output.
 
-        Called before time moves on.
+        Called before the replay's time moves on.
         """
         if self.difference is not None:
             return
@@ -414,7 +420,7 @@ class SessionPlayer(IoBoundary):
     # Own timing ------------------------------------------------------------------------------
 
     def _start_own_timing(self) -> None:
-        """From here on fire the daemon's timers when they are due, and match actions in any order."""
+        """Stop following the recorded timers: fire timers when they are due, and match actions in any order."""
         self._own_timing = True
         self._recent_batches.append(self._current)
         self._unordered.add_recorded(self._expected_output, self.at_ns, tuple(self._preceding))

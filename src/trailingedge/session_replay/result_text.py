@@ -99,9 +99,9 @@ def _version_notes(replayed: ReplayResult) -> Iterator[str]:
 
 
 def _minor_version(version: str) -> str:
-    """Return the version without its patch level.
+    """Return the Python version without its patch level.
 
-    Only other minor versions schedule tasks in other loop iterations.
+    Only another minor version may run tasks in other event-loop iterations.
     """
     return ".".join(version.split(".")[:2])
 
@@ -213,5 +213,5 @@ def _difference_json(replayed: ReplayResult, difference: Difference) -> dict[str
 
 
 def _line_text(line: bytes) -> str:
-    """Return a line of a record as text. Anybody may have written the record."""
+    """Return a line of a record as printable text, because anybody may have written the record."""
     return printable(line.decode(errors="replace"))

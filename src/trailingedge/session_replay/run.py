@@ -199,12 +199,12 @@ async def _run_node(
 
 
 async def _saves_nothing(_: list[str]) -> Path:
-    """Never called: the player takes the result from the record."""
+    """Stand in for saving frames. Never called, because the player returns the recorded result."""
     return Path()
 
 
 async def _checks_nothing(_: int) -> None:
-    """Never called: the player takes the result from the record."""
+    """Stand in for the API key check. Never called, because the player returns the recorded result."""
 
 
 class _Observers:

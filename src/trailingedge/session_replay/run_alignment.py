@@ -61,7 +61,7 @@ class UnorderedComparison:
     def unmatched(self, at_ns: int, *, finished: bool) -> Difference | None:
         """Return the first unmatched action, or None.
 
-        Unless `finished`, an action counts only after MATCH_WINDOW_NS.
+        Until the replay has `finished`, an action counts as unmatched only after MATCH_WINDOW_NS.
         """
         return self._first_unmatched(at_ns if finished else at_ns - MATCH_WINDOW_NS)
 
@@ -84,7 +84,7 @@ class UnorderedComparison:
 def _match_or_keep(
     line: bytes, at_ns: int, preceding: tuple[bytes, ...], others: list[_UnmatchedAction], ours: list[_UnmatchedAction]
 ) -> None:
-    """Remove the counterpart of `line` from `others`, or keep the line in `ours` until its counterpart comes."""
+    """Remove the other run's counterpart of `line` from `others`; if there is none yet, add `line` to `ours`."""
     if line.startswith(_NOT_COMPARED):
         return
     key = action_key(line, own_timing=True)

@@ -118,7 +118,7 @@ class SimAccount:
     def _assign(self, asset: str, free: Decimal, locked: Decimal) -> None:
         # Reached only by a bug of the simulator: requests that would overdraw an account are rejected before.
         if free < ZERO or locked < ZERO:
-            raise ValueError(f"account {self.name}: {asset} free {free}, locked {locked}")
+            raise ValueError(f"account {self.name} overdrawn: {asset} free {free}, locked {locked}")
         self._balances[asset] = Balance(asset, free, locked)
 
 

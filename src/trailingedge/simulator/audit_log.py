@@ -107,7 +107,7 @@ class AuditLog:
     def record_placement(self, unix_ms: int, market_ms: int, order: SimOrder, open_orders: int) -> None:
         """Record an accepted order.
 
-        `open_orders` counts the account's open orders with this one, but without manual orders.
+        `open_orders` is the account's number of open orders, including this one but no manual orders.
         """
         if not order.is_manual:
             self.placed += 1

@@ -24,7 +24,7 @@ class TradedBar:
     """Prices and volumes of one span of time. `buy_*`: the part of the volume whose aggressor bought.
 
     `observed`: a tick showed these prices; otherwise they are the previous close, carried on.
-    `first_id` and `last_id`: ids of the span's first and last trade; -1 without a trade, and for a kline of the past.
+    `first_id` and `last_id`: ids of the span's first and last trade; -1 without a trade, and in a bar from a kline.
     """
 
     open_ms: int
@@ -75,7 +75,7 @@ def flat_bar(open_ms: int, price: Decimal) -> TradedBar:
 def bar_of_tick(tick: Tick, trade_ids: Sequence[int] = ()) -> TradedBar:
     """Return a tick's trade as a bar. Without a trade, the bar has the tick's last price.
 
-    `trade_ids` are the ids of the trades that make up the tick's trade: one, or one more for each fill of an account.
+    `trade_ids` are the ids that the trade tape gave to the tick's trade: several if it filled accounts' orders.
     """
     price, volume = tick.last_price, tick.traded
     if not volume:
@@ -107,8 +107,8 @@ def bar_of_trades(
 def bar_of_kline(kline: Kline) -> TradedBar:
     """Return a kline as a bar.
 
-    The kline lacks two volumes, which are estimated. The quote volume is the volume at the middle
-    of open and close, and half of the volume counts as bought.
+    Two volumes are estimated, because a `Kline` lacks them. The quote volume is the volume at the
+    middle of open and close. Half of the volume counts as bought.
     """
     quote = kline.volume * (kline.open + kline.close) / 2
     return TradedBar(
@@ -126,7 +126,7 @@ def bar_of_kline(kline: Kline) -> TradedBar:
 
 
 class BarStore:
-    """Bars of one length, oldest first, as far back as `span_ms`. Bars without an observation are not stored."""
+    """Bars of one length, kept for `span_ms`, oldest first. Spans without a trade or new price have no bar."""
 
     def __init__(self, length_ms: int, span_ms: int) -> None:
         self.length_ms = length_ms
@@ -147,7 +147,7 @@ class BarStore:
     def bars_from(self, from_ms: int) -> Sequence[TradedBar]:
         """Return the bars that open at `from_ms` or later, and before them the last earlier bar.
 
-        The close of the earlier bar is the price of flat klines up to the first bar of the span.
+        The earlier bar is included because a kline in which nothing traded is flat at the close before it.
         """
         newest_first: list[TradedBar] = []
         # From the newest end: clients mostly ask for recent klines, and the walk ends as soon as they are collected.
@@ -191,14 +191,14 @@ class BarStores:
             store.add(bar)
 
     def add_past(self, bar: TradedBar) -> None:
-        """Add a minute from before the market's first tick."""
+        """Add a one-minute bar from before the market's first tick."""
         self.minutes.add(bar)
         self.hours.add(bar)
 
     def merged_from(self, from_ms: int) -> TradedBar | None:
-        """Return one bar of everything since `from_ms`, to the second; None if there is nothing.
+        """Return one bar of everything since `from_ms`, rounded down to the second. None if nothing is stored.
 
-        It is merged from the seconds to the next full minute, the minutes to the next full hour, and hours.
+        Merges bars of a second up to the next full minute, of a minute up to the next full hour, then of an hour.
         """
         minute_ms = -(-from_ms // MINUTE_MS) * MINUTE_MS
         hour_ms = -(-minute_ms // HOUR_MS) * HOUR_MS

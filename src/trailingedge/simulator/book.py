@@ -258,7 +258,7 @@ class Book:
 
 
 def _merge_levels(price: Decimal, quantity: Decimal, ours: Sequence[SimOrder]) -> tuple[tuple[Decimal, Decimal], ...]:
-    """Return the levels of one side: the market's, and those of the accounts' orders `ours`, which come best first."""
+    """Return the levels of one side: the market's, and those of the accounts' orders (`ours`, best price first)."""
     if not ours:
         return ((price, quantity),)
     levels = {price: quantity}

@@ -44,7 +44,7 @@ CallLater = Callable[[float, Callable[[], None]], object]
 
 
 class ClientConnection(Protocol):
-    """The transport to one client. Neither method waits."""
+    """The transport to one client. `send` and `close` return at once."""
 
     def send(self, text: str) -> None:
         """Queue a frame; frames arrive in the order of the calls."""
@@ -128,7 +128,7 @@ class ConnectionHub:
     def check_admission(self, url: str) -> None:
         """Raise NotServed if a connection to `url` is refused.
 
-        A connection counts against the limit of its service. One to the WebSocket API is charged its request weight.
+        Counts the connection against the limit of its service. One to the WebSocket API also costs request weight.
         """
         if not is_served(url):
             raise NotServed(f"nothing is served at {urlsplit(url).path}")
@@ -171,9 +171,9 @@ class ConnectionHub:
             self._clients.remove(client)
 
     def on_message(self, client: HubClient, text: str) -> None:
-        """Handle a client's frame: reply, and publish the events that it caused. Frames of removed clients are ignored.
+        """Handle a client's frame: send the reply, and publish the events that the frame caused.
 
-        A frame that was on its way when its client was disconnected may still arrive.
+        Ignores frames of removed clients: a frame may still arrive after its client was disconnected.
         """
         if client not in self._clients:
             return
@@ -305,9 +305,9 @@ class ConnectionHub:
             act()
 
     def _publish(self, client: HubClient, event: ExchangeEvent) -> bool:
-        """Send `event` to the client if it subscribed to such events and is not muted.
+        """Send `event` to the client if the client subscribed to it and no fault mutes it.
 
-        Returns whether both conditions hold. A frame fault may lose the frame all the same.
+        Returns whether both conditions hold. A frame fault may still lose the frame.
         """
         text, frame_faults, muted = None, self.fault_injector.faults.market, self.streams_muted
         if isinstance(client, ApiHubClient) and isinstance(event, UserEvent):
@@ -355,6 +355,6 @@ def _is_api(address: str) -> bool:
 
 
 def is_served(address: str) -> bool:
-    """Whether the exchange serves the path of that address."""
+    """Whether the exchange serves the path of the URL `address`."""
     path = urlsplit(address).path.rstrip("/")
     return path in {API_PATH, "/ws", "/stream"} or path.startswith("/ws/")

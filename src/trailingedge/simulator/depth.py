@@ -29,7 +29,7 @@ class PublishedBook:
 
     @property
     def top(self) -> BookTop:
-        """The best levels. Raises ValueError before the first ones."""
+        """The best levels. Raises ValueError if none have been published yet."""
         if not self.is_open:
             raise ValueError("the market has not opened")
         return self.levels.top(self.update_id)
@@ -63,7 +63,7 @@ class PublishedBook:
 class DiffDepthStream:
     """The changes of the book since the stream's last event, or since it was first subscribed to.
 
-    A level that appeared and went within that time is told, too: a snapshot taken in between has it.
+    A level that appeared and went within that time is included: a snapshot taken in between may contain it.
     """
 
     def __init__(self, book: PublishedBook, symbol: str) -> None:

@@ -225,7 +225,7 @@ class Engine:
             raise filter_failure("MAX_NUM_ORDERS", code=REJECTED_CODE)
 
     def cancel_order(self, account: SimAccount, target: CancelOrder, manual: bool = False) -> tuple[SimOrder, str]:
-        """Cancel an open order. Returns it and the cancel's client order id. Raises ExchangeError."""
+        """Cancel an open order. Returns the order and the cancel's client order id. Raises ExchangeError."""
         self._advance_time()
         order = self._find_open_order(account, target)
         if target.restriction is not None and not target.restriction.allows(order.status):
@@ -236,9 +236,9 @@ class Engine:
         return order, cancel_id
 
     def amend_order(self, account: SimAccount, request: AmendOrder) -> tuple[SimOrder, Amendment]:
-        """Reduce an open order's quantity; its place in the queue stays. Raises ExchangeError.
+        """Reduce an open order's quantity. The order keeps its place in the queue. Raises ExchangeError.
 
-        An order that is filled to its new quantity or beyond has nothing left: it expires.
+        The order expires if its fills already reach the new quantity.
         """
         self._advance_time()
         if not self.book.is_open or self.symbol_status not in {TRADING, CANCEL_ONLY}:
@@ -346,7 +346,7 @@ class Engine:
         account.lock_funds(self._sold_asset(order.side), order.locked)
 
     def _match_taker(self, order: SimOrder) -> list[SimTrade]:
-        """Fill what the order matches, but never from an order of its own account; see `self_trade`."""
+        """Fill a new order from the book, but never with an order of its own account; see `self_trade`."""
         if order.request.time_in_force is TimeInForce.FOK and self._tradable(order) < order.quantity:
             return []
         trades = []
@@ -375,12 +375,12 @@ class Engine:
         return trades
 
     def _taker_matches(self, order: SimOrder, beyond: Decimal = ZERO) -> list[TakerMatch]:
-        """What the order meets on the book, up to its own quantity and `beyond` that."""
+        """Return what the order matches on the book, up to its remaining quantity plus `beyond`."""
         limit = None if order.request.type is OrderType.MARKET else order.price
         return self.book.match_taker(order.side, limit, order.remaining + beyond)
 
     def _trades_with_others(self, order: SimOrder) -> list[TakerMatch]:
-        """What the order would trade if it were matched now."""
+        """Return what the order would trade now, leaving out orders of its own account."""
         own = sum((each.remaining for each in self.accounts.get(order.account).open_orders()), ZERO)
         return without_self_trades(self._taker_matches(order, beyond=own), order)
 
@@ -388,7 +388,7 @@ class Engine:
         return sum((take.quantity for take in self._trades_with_others(order)), ZERO)
 
     def _prevent_self_trade(self, taker: SimOrder, maker: SimOrder) -> None:
-        """Take from both orders what self-trade prevention takes, and publish a report for each that loses."""
+        """Reduce or expire taker, maker or both instead of a self-trade, and publish a report for each."""
         match = prevent(next(self._prevented_match_ids), taker, maker, self.market_ms)
         taker.prevented_as_taker.append(match)
         for order, quantity in ((maker, match.maker_quantity), (taker, match.taker_quantity)):
@@ -434,12 +434,12 @@ class Engine:
         return trade
 
     def _end_order(self, account: SimAccount, order: SimOrder, status: OrderStatus, manual: bool) -> None:
-        """End an order that has a remainder: cancelled or expired."""
+        """End an order as cancelled or expired, and unlock its funds."""
         account.release_locked(self._sold_asset(order.side), order.locked)
         self._close_order(account, order, status, manual)
 
     def _close_order(self, account: SimAccount, order: SimOrder, status: OrderStatus, manual: bool) -> None:
-        """Take an order that locks nothing any more off the book."""
+        """Remove from the book an order whose funds are unlocked already, and set its final status."""
         self.book.remove(order)
         account.close_order(order)
         order.status = status
@@ -507,16 +507,16 @@ class Engine:
         self._changed_accounts = {}
 
     def _publish_market(self) -> None:
-        """Publish the book if it has changed, and the streams that are due. A BREAK stops all market data.
+        """Publish the book if it has changed, and the streams that are due. Symbol status BREAK stops both.
 
-        The first book is an exception: it is recorded even in a BREAK, so that `top` can return it.
+        The first book is an exception: it is stored even in a BREAK, so that `top` can return it.
         """
         published = self.market.book
         if self.book.is_open and not (self.symbol_status == BREAK and published.is_open):
             self.streams.publish(self.market_ms, top_changed=published.update(self.book.published_levels()))
 
     def _emit(self, event: MarketEvent) -> None:
-        """Collect a market event. A BREAK stops all of them, CANCEL_ONLY the klines."""
+        """Collect a market event. Symbol status BREAK drops all market events, CANCEL_ONLY those of klines."""
         if self.symbol_status != BREAK and (self.symbol_status != CANCEL_ONLY or "@kline_" not in event.stream):
             self._events.append(event)
 

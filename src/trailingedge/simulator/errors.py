@@ -64,7 +64,7 @@ def amend_rejected(text: str) -> ExchangeError:
 
 
 def wrong_client_order_id() -> ExchangeError:
-    """Return the error of a request whose two ids name different orders."""
+    """Return the error of a request whose order id and client order id name different orders."""
     return ExchangeError(-2039, "Client order ID is not correct for this order ID.")
 
 

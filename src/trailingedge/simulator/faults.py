@@ -30,7 +30,7 @@ HUGE_FRAME_BYTES: Final = 16 * 1024 * 1024 + 1
 
 @dataclass(frozen=True, slots=True)
 class RequestFault:
-    """Describes what happens to one request. A scheduled fault has exactly these times, a drawn one at most these.
+    """Describes what happens to one request. Its times are exact for a scheduled fault, upper limits for a drawn one.
 
     `executed` and `replied` are independent: a request may change the account without a reply, or the reverse.
     With an `execution_delay_s`, an `error` is sent at once and the request takes effect later.
@@ -150,7 +150,7 @@ class FaultInjector:
         self._scheduled: deque[tuple[str, RequestFault]] = deque()
 
     def schedule(self, method: str, fault: RequestFault | str) -> None:
-        """Apply `fault` to the next request of `method`. It may be a name in `REQUEST_FAULTS`."""
+        """Apply `fault` to the next request of `method`. `fault` may also be a name in `REQUEST_FAULTS`."""
         self._scheduled.append((method, REQUEST_FAULTS[fault] if isinstance(fault, str) else fault))
 
     def request_fault(self, method: str) -> RequestFault:

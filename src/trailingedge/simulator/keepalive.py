@@ -20,7 +20,7 @@ PONG_DEADLINE_S: Final = 60.0
 
 
 async def keep_alive(websocket: ServerConnection, clock: Clock) -> None:
-    """Ping the client until the connection ends. Close the connection if the pongs stay away."""
+    """Ping the client until the connection ends. Close the connection if a ping has no pong after a minute."""
     unanswered: deque[tuple[float, asyncio.Future[float]]] = deque()  # the time of each ping, and its pong
     try:
         while True:

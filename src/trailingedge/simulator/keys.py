@@ -81,7 +81,7 @@ class KeyRing:
                 raise ExchangeError(-2028, text)
 
     def verify(self, api_key: str, payload: str, signature: str) -> None:
-        """Raise ExchangeError (−1022) if `signature` is not this key's for `payload`."""
+        """Check that `signature` is the key's signature of `payload`. Raises ExchangeError (−1022) if not."""
         key, _ = self._keys[api_key]
         try:
             _verify(key, payload.encode(), signature)
@@ -90,7 +90,7 @@ class KeyRing:
 
 
 def _verify(key: SigningKey, payload: bytes, signature: str) -> None:
-    """Raise InvalidSignature or ValueError for a wrong signature: hexadecimal for HMAC, else base64."""
+    """Check a signature (HMAC in hexadecimal, others in base64). Raises InvalidSignature or ValueError."""
     if isinstance(key, HmacSecret):
         expected = hmac.digest(key.secret, payload, "sha256").hex()
         if not hmac.compare_digest(expected.encode(), signature.lower().encode()):

@@ -1,7 +1,7 @@
 """Klines of every interval, built from the ticks' trades, or from their prices if a source has no trades.
 
 Three stores hold bars of a second (26 hours of them), a minute (8 days) and an hour (400 days), see `bars`. A longer
-interval is merged from the coarsest store whose boundaries fit it. Bars in which nothing traded and the price stood
+interval is merged from the longest bars that fit into it. Bars in which nothing traded and the price stood
 still are not stored: a reader gets a flat kline there, made on request. This keeps memory bounded
 on a quiet market and each tick cheap, because a tick updates three bars and nothing else.
 
@@ -48,7 +48,7 @@ INTERVALS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A kline interval by its name. Its boundaries are those of UTC shifted by `offset_ms` (a request's `timeZone`)."""
+    """A kline interval by its name. It is aligned to UTC shifted by `offset_ms` (a request's `timeZone`)."""
 
     name: str
     offset_ms: int = 0
@@ -116,9 +116,9 @@ class Klines:
             self.time_ms, self._last_price = kline.close_ms, kline.close
 
     def on_tick(self, tick: Tick, trade_ids: Sequence[int] = ()) -> None:
-        """Take in a tick: market time moves on, and its trade or its price enters the three stores.
+        """Add a tick to the bars of a second, a minute and an hour: its trade, or its price if that is new.
 
-        `trade_ids` are the ids of the trades that make up the tick's trade.
+        `trade_ids` are the ids that the trade tape gave to the tick's trade: several if it filled accounts' orders.
         """
         bar = bar_of_tick(tick, trade_ids)
         # A tick without a trade or a new price moves time on and stores nothing. Sources without trades (bookTicker
@@ -138,7 +138,7 @@ class Klines:
         return interval in self._relayed
 
     def add_relayed(self, interval: Interval, kline: Kline) -> None:
-        """Store a kline of a relayed interval, forming or closed."""
+        """Store a kline that another exchange published (see `relay_interval`), forming or closed."""
         self._relayed[interval].add(bar_of_kline(kline))
 
     def rows(self, interval: Interval, from_ms: int | None, until_ms: int | None, limit: int) -> list[TradedBar]:
@@ -180,7 +180,7 @@ class Klines:
 
     @staticmethod
     def _grouped(store: BarStore, interval: Interval, first_ms: int, newest_ms: int) -> Iterator[TradedBar]:
-        """One merged bar per interval, from the one that opens at `first_ms` to the one that opens at `newest_ms`."""
+        """Yield one merged bar per interval; the first opens at `first_ms`, the last at `newest_ms`."""
         bars = deque(store.bars_from(first_ms))
         if not bars:
             return
@@ -199,7 +199,7 @@ class Klines:
 
 
 class KlineFeed:
-    """Decides when a kline stream publishes: every one or two seconds while it forms, and once when it has closed.
+    """Decides when a kline stream publishes: every one or two seconds while the kline forms, and once at its close.
 
     The pace is the real exchange's: 1 s for "1s" klines, 2 s for the others.
     """

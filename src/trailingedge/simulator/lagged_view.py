@@ -18,7 +18,7 @@ MAX_LAG_MS: Final = 20_000  # versions older than this are dropped, but for the 
 
 
 class AccountRecords(Protocol):
-    """The part of an account that queries read. The account is the current one (`SimAccount`) or a lagged one."""
+    """What queries read of an account: its present state (`SimAccount`) or an older one (`LaggedAccount`)."""
 
     @property
     def uid(self) -> int: ...
@@ -103,7 +103,7 @@ class AccountVersions:
         self._versions: deque[AccountVersion] = deque()
 
     def save(self, account: AccountRecords, unix_ms: int) -> None:
-        """Append the account's present state. To be called after each change."""
+        """Append the account's present state. This is called after each change."""
         versions = self._versions
         orders, trades = account.orders, account.trades
         versions.append(
@@ -122,7 +122,7 @@ class AccountVersions:
             versions.popleft()
 
     def version_at(self, unix_ms: int) -> AccountVersion | None:
-        """Return the version valid at `unix_ms`, or the oldest version kept.
+        """Return the version valid at `unix_ms`, or the oldest one kept if all are newer.
 
         Returns None if the account has not changed since `unix_ms`.
         """

@@ -1,7 +1,7 @@
-"""Market data of the simulated exchange: what the trades and the book amount to, as everybody may ask for it.
+"""Market data of the simulated exchange: the public book, trades, klines and average price.
 
-The engine reports each tick, each fill and each change of the book. The methods of the API and the streams read the
-same object, so they cannot disagree.
+The engine records each tick, each fill and each change of the book here. The methods of the API and the market streams
+read the same object, so they cannot disagree.
 """
 
 from collections import deque
@@ -35,9 +35,9 @@ class MarketData:
         self._recent_quote_volume = self._recent_base_volume = ZERO
 
     def record_tick(self, tick: Tick, fills: Sequence[MakerFill]) -> list[int]:
-        """Take in a tick and the fills that it caused. Returns the trade id of each fill.
+        """Record a tick and the fills that it caused. Returns the trade id of each fill.
 
-        Fills at the price of the tick's trade are a part of that trade; what they leave of it is one more trade.
+        Fills at the price of the tick's trade are parts of that trade. The rest of it is a trade of its own.
         """
         self.last_price = tick.last_price
         ids: list[int] = []
@@ -64,7 +64,7 @@ class MarketData:
         return ids
 
     def record_taken(self, time_ms: int, price: Decimal, aggressor: Side, quantities: Sequence[Decimal]) -> list[int]:
-        """Record the trades of one taker order at one price, which no tick contains. Returns their ids."""
+        """Record trades of an account's taker order at one price; no tick contains them. Returns their ids."""
         aggregate = self.tape.record(time_ms, price, aggressor, quantities, beyond_market=sum(quantities, ZERO))
         return [trade.trade_id for trade in aggregate.trades]
 

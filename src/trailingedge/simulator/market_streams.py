@@ -1,7 +1,7 @@
 """Market streams: decides when each stream of the market publishes, and builds its events.
 
-A stream is opened by its first subscription and stays open. bookTicker and the trade streams publish at once, the
-others at their documented pace, measured in market time and looked at with every tick and every change of the book.
+A stream is opened by its first subscription and stays open. bookTicker and the trade streams publish at once. The
+others publish at their documented pace in market time, but only together with a tick or a change of the book.
 """
 
 import re
@@ -45,7 +45,7 @@ def is_missing_stream(stream: str) -> bool:
 
 
 def kline_interval(name: str) -> Interval | None:
-    """Return the kline interval in a stream's name without its symbol; None for other streams."""
+    """Return the interval of a kline stream: 1m for `kline_1m`. None for other streams."""
     named = KLINE_STREAM.fullmatch(name)
     if named is None or named["interval"] not in INTERVALS:
         return None
@@ -54,7 +54,7 @@ def kline_interval(name: str) -> Interval | None:
 
 @dataclass(slots=True)
 class PeriodicStream:
-    """A stream with a pace. `build` makes the event for a market time, or None if there is nothing to tell."""
+    """A stream that publishes every `every_ms`. `build(market_ms)` returns its event, or None to skip it."""
 
     every_ms: int
     build: Build
@@ -75,7 +75,7 @@ class MarketStreams:
         self._published_aggregate = 0
 
     def open(self, stream: str) -> None:
-        """Start publishing a stream. Nothing happens if it is open already, or of an unknown name."""
+        """Start publishing a stream. Does nothing if it is already open or its name is unknown."""
         symbol, _, name = stream.partition("@")
         array = ARRAY_STREAM.fullmatch(stream)
         if array is not None:
@@ -96,7 +96,7 @@ class MarketStreams:
     def close_klines(self, time_ms: int) -> None:
         """Publish the klines that close when market time moves to `time_ms`.
 
-        To be called before the tick of that time is recorded: a closed kline must not contain its trade.
+        Call this before the tick of that time is recorded: a closed kline must not contain the tick's trade.
         """
         for stream, feed in self._kline_feeds.items():
             for bar in feed.closed_until(time_ms):
@@ -186,7 +186,7 @@ class MarketStreams:
 
 
 def _changed_only(build: Build) -> Build:
-    """Make a builder that tells nothing if only times have changed since its last event."""
+    """Wrap `build`: return None instead of an event in which only times differ from the last event."""
     before: Json = {}
 
     def changed(market_ms: int) -> Json | None:

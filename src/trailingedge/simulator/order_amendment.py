@@ -1,6 +1,6 @@
-"""Amendment of an order that keeps its place in the queue: which ones the engine accepts.
+"""Checks of an amendment: it reduces an order's quantity, and the order keeps its place in the queue.
 
-Only the quantity can be reduced. An amendment costs no unfilled order, and what it takes off the quantity is unlocked.
+An amendment does not count as an unfilled order. The funds of the quantity taken off are unlocked.
 """
 
 from trailingedge.simulator.accounts import SimAccount

@@ -69,7 +69,7 @@ class CancelReplaceRequest:
 
 @dataclass(frozen=True, slots=True)
 class CancelReplaceResult:
-    """The outcome of each half: its result, its error, or (placement only) None if it was not tried."""
+    """Result or error of the cancel and of the placement. `place` is None if no placement was tried."""
 
     cancel: tuple[SimOrder, str] | ExchangeError
     place: tuple[SimOrder, list[SimTrade]] | ExchangeError | None
@@ -137,7 +137,7 @@ class Exchange:
     def place(self, account: SimAccount, request: NewOrder) -> tuple[SimOrder, list[SimTrade]]:
         """Place an order. Raises ExchangeError if the order is rejected.
 
-        An order that the engine rejects counts as an unfilled order all the same.
+        An order that passes the filters counts as an unfilled order, even if the engine rejects it.
         """
         self.check_order(request)
         self._count_order(account)
@@ -147,7 +147,7 @@ class Exchange:
             self.engine.publish_changes()
 
     def cancel(self, account: SimAccount, target: CancelOrder) -> tuple[SimOrder, str]:
-        """Cancel an order. Returns it and the cancel's client order id. Raises ExchangeError."""
+        """Cancel an order. Returns the order and the cancel's client order id. Raises ExchangeError."""
         cancelled = self.engine.cancel_order(account, target)
         self.engine.publish_changes()
         return cancelled
@@ -254,5 +254,5 @@ class ManualTrader:
         self._engine.transfer(self._account, asset, amount)
 
     def withdraw(self, asset: str, amount: Decimal) -> None:
-        """Withdraw from what is free. Raises ExchangeError if less is free."""
+        """Withdraw from the free balance. Raises ExchangeError if `amount` is more than that."""
         self._engine.transfer(self._account, asset, -amount)

@@ -66,7 +66,7 @@ class CancelRestriction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Peg:
-    """Pegs an order, when placed, to the best price of its side or to the price `levels` deeper."""
+    """Prices an order at the best price of its side when it is placed. An offset (`levels`) is rejected."""
 
     price_type: str = "PRIMARY_PEG"
     levels: int | None = None
@@ -153,8 +153,8 @@ class SimOrder:
 
     `queue_ahead` is the market's volume ahead of the order at its price. It is None (unknown) until
     the market's best price has stood at that price. `is_manual` means that the account's owner
-    placed the order (`ManualTrader`), not a session. `prevented` is the quantity lost to self-trade prevention, as
-    the taker (`prevented_as_taker` lists these matches) or as the maker.
+    placed the order (`ManualTrader`), not a session. `prevented` is the quantity lost to self-trade
+    prevention. `prevented_as_taker` lists the prevented trades in which this order was the taker.
     """
 
     order_id: int

@@ -26,7 +26,7 @@ class UserEvent:
 class MarketEvent:
     """An event for the connections subscribed to `stream`.
 
-    The streams of all symbols send an array, here with the one event of the one symbol.
+    `in_array`: the payload is sent as an array of one, because streams of all symbols (`!ticker@arr`) send arrays.
     """
 
     stream: str
@@ -348,9 +348,9 @@ def book_ticker_json(top: BookTop, symbol: str) -> Json:
 
 
 def prevention_fields(match: PreventedMatch, order: SimOrder, symbol: str) -> Json:
-    """Return the extra fields of a report about a prevented self-trade; in it "x" is TRADE_PREVENTION.
+    """Return the extra fields of an `executionReport` about a prevented self-trade ("x" is TRADE_PREVENTION).
 
-    `order` is the one of its two orders that the report is about.
+    `order` is the order that the report is about: the taker or the maker of the prevented trade.
     """
     is_taker = order.order_id == match.taker_order_id
     return {
@@ -385,14 +385,14 @@ def prevented_match_json(match: PreventedMatch, symbol: str) -> Json:
 
 
 def _prevented_in_record(order: SimOrder) -> Json:
-    """What self-trade prevention took from an order, as queries and cancels return it."""
+    """Fields for queries and cancels: the quantity that the order lost to self-trade prevention."""
     if order.prevented_match_id is None:
         return {}
     return {"preventedMatchId": order.prevented_match_id, "preventedQuantity": format_amount(order.prevented)}
 
 
 def _prevented_in_placement(order: SimOrder) -> Json:
-    """The self-trades that a placement would have made, for its reply, and what they took from the order."""
+    """Fields for the reply to a placement: the prevented self-trades, and the quantity the order lost by them."""
     if not order.prevented_as_taker:
         return {}
     matches = [

@@ -1,7 +1,7 @@
-"""Price statistics: what happened in a rolling window, as the ticker methods and streams tell it.
+"""Price statistics: what happened in a rolling window, as ticker methods and ticker streams publish it.
 
-Prices are those of the klines, widened by the accounts' own trades; volumes, ids and the number of trades are those of
-the trade tape and of the klines before the market's first tick, whose trades have no ids and are not counted.
+They cover the klines and, in addition, those trades of the accounts that the klines lack. Klines from before the
+market's first tick add prices and volumes, but no trade ids and no number of trades.
 """
 
 from dataclasses import dataclass
@@ -51,9 +51,10 @@ class PriceStatistics:
 def window_statistics(
     market: BarStores, accounts: BarStores, open_ms: int, close_ms: int, last: Decimal
 ) -> PriceStatistics:
-    """Compute the statistics since `open_ms`, from the market's bars and the bars of trades that these lack.
+    """Compute the statistics since `open_ms`.
 
-    `last` is the market's last price. Raises nothing: a window in which nothing happened is flat at the price before.
+    `market` holds the bars of the klines; `accounts` those of the accounts' trades that the klines lack. `last` is the
+    market's last price. A window without any trade is flat at the price before it.
     """
     bar, extra = market.merged_from(open_ms), accounts.merged_from(open_ms)
     previous = market.close_before(open_ms)

@@ -75,7 +75,7 @@ class OrderCounts:
     def schedule_refund(self, due_ms: int, amount: int) -> None:
         """Lower the counts by `amount` at `due_ms`, after an order's first fill.
 
-        The windows current at that time are lowered, even if the order was counted in earlier ones.
+        The counts of the time windows at `due_ms` are lowered, even if the order was counted in earlier windows.
         """
         self._refunds.append((due_ms, amount))
 
@@ -110,7 +110,7 @@ class RequestWeightLimiter:
         self.bans = 0  # bans that the client caused by ignoring 429; those set by `ban` do not count
 
     def charge(self, now_ms: int, weight: int) -> None:
-        """Charge a request. Raises ExchangeError over the limit: 429, after too many of these 418.
+        """Charge a request. Raises ExchangeError over the limit: 429, or 418 after too many of them in a minute.
 
         A request over the limit is charged, too.
         """

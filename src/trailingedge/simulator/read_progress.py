@@ -4,15 +4,15 @@ Theory of operation. A fast market must not outrun the bot that trades on it: th
 the clients have read the frames of the last one. The exchange could ask with a ping after each tick. It does not: the
 real one sends a ping every 20 seconds, a client need not answer at once, and one that never answers would slow the
 market for all. Instead the kernel is asked how much of what was sent still lies in the client's socket
-(`socket_diagnostics`). That needs no help from the client, and tells what a pong would: that its library has read.
+(`socket_diagnostics`). That needs no help from the client. Like a pong, it shows that the client's library has read.
 
 A batch counts as processed when every client has read all frames and the exchange has then neither received nor sent
 a frame for `QUIET_S`: a bot that acts on a price sends its request within that time, and gets the reply before the
-next price. So a bot is at most the batch that it works on behind, and one in its socket.
+next price. A slow bot lags by two batches at most: the one that it works on, and one in its socket.
 
 A client that has not read within `READ_TIMEOUT_S` is not waited for again until it has read everything. It slows the
-market once, not at every tick. Where the kernel does not tell, a batch counts as read when it has left this process:
-a bot in the same process still reads it at once, another program may lag by what its socket buffers.
+market once, not at every tick. Where the kernel gives no answer, a batch counts as read when it has left this process.
+A bot in the same process still reads it at once; another program may lag by what its socket buffers.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ LOOK_INTERVAL_S: Final = 0.0005
 
 
 class ReadProgress:
-    """Knows which clients have read everything. `note_frame` is called for each frame that a client sends."""
+    """Checks which clients have read everything. Call `note_frame` for each frame that a client sends."""
 
     def __init__(self) -> None:
         self._diagnostics = SocketDiagnostics()
@@ -39,7 +39,7 @@ class ReadProgress:
         self._frames_received = 0
 
     def add(self, queue: OutgoingQueue, websocket: ServerConnection) -> None:
-        """Wait for this client from now on."""
+        """Register a client: from now on `wait` waits for it, too."""
         self._diagnostics.open()
         self._clients[queue] = websocket
 
@@ -48,11 +48,11 @@ class ReadProgress:
         self._late.discard(queue)
 
     def close(self) -> None:
-        """Free what the questions to the kernel need."""
+        """Close the socket for questions to the kernel."""
         self._diagnostics.close()
 
     def note_frame(self) -> None:
-        """A client has sent a frame."""
+        """Record that a client has sent a frame."""
         self._frames_received += 1
 
     async def wait(self) -> None:

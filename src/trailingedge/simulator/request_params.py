@@ -31,7 +31,7 @@ Choice = TypeVar("Choice", bound=Enum)
 
 
 class JsonNumber(str):
-    """A JSON number, kept as the text that was sent. A plain `str` was a JSON string."""
+    """A JSON number, kept as the text that was sent. A JSON string becomes a plain `str` instead."""
 
     __slots__ = ()
 
@@ -93,7 +93,7 @@ class RequestParameters:
         return value
 
     def required_text(self, name: str) -> str:
-        """Read a text that must be sent. An empty text counts as not sent (−1102, not −1105)."""
+        """Read a mandatory text. Raises ExchangeError (−1102) if it was not sent or is empty."""
         value = self.text(name) if self._sent.get(name) != "" else None
         if value is None:
             raise missing_parameter(name)
@@ -149,7 +149,7 @@ class RequestParameters:
     def choice(self, name: str, kind: type[Choice], refusal: ExchangeError | None = None) -> Choice | None:
         """Read a value of the enumeration `kind` and return its member.
 
-        Any other value raises `refusal`, or −1130 if `refusal` is None.
+        Raises `refusal` for any other value, or error −1130 if `refusal` is None.
         """
         value = self.text(name)
         if value is None:
@@ -199,7 +199,7 @@ class RequestParameters:
         return [self.required_text(name)] if isinstance(self._sent.get(name), str) else self.text_list(name)
 
     def text_list(self, name: str) -> list[str] | None:
-        """Read a list of texts, which must not be empty."""
+        """Read a list of one or more texts."""
         self._read.add(name)
         value = self._sent.get(name)
         if value is None:

@@ -13,7 +13,7 @@ from trailingedge.simulator.orders import PreventedMatch, SimOrder
 
 
 def prevent(match_id: int, taker: SimOrder, maker: SimOrder, time_ms: int) -> PreventedMatch:
-    """Return the prevented match of two orders of one account, with what each order is to lose by it."""
+    """Return the trade to prevent between two orders of one account, and the quantity that each order loses."""
     mode, traded = taker.request.self_trade_mode, min(taker.remaining, maker.remaining)
     taker_loss = traded if mode.decrements else taker.remaining if mode.expires_taker else None
     maker_loss = traded if mode.decrements else maker.remaining if mode.expires_maker else None
@@ -36,10 +36,10 @@ def is_self_trade(match: TakerMatch, taker: SimOrder) -> bool:
 
 
 def without_self_trades(matches: Iterable[TakerMatch], taker: SimOrder) -> list[TakerMatch]:
-    """Return what the taker would trade with others.
+    """Return what the taker would trade, without the orders of its own account.
 
-    `matches` is what it meets on the book, best price first, beyond its own quantity if orders of its own account are
-    among them: behind such an order it may find others.
+    `matches` is what it matches on the book, best price first. Their sum must exceed the taker's quantity by that of
+    the account's own orders, because the taker may skip those and match orders behind them.
     """
     mode, left = taker.request.self_trade_mode, taker.remaining
     found: list[TakerMatch] = []

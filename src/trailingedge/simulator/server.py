@@ -1,9 +1,8 @@
 """Server of the simulated exchange: serves clients on the loopback or in memory, plays the market.
 
-The market opens with the source's first tick. It plays on from the first connection of a client, so that a recorded
-market is not over before its client has come. Where market time is that of the wall (a generated market that begins
-now), it is brought up to the wall's time then: the time without a client has passed on the market, too. `ended` is set
-after the source's last tick.
+The market opens with the source's first tick, then waits for the first client, so that a recorded market is not over
+before a client has come. A market that opens at the present wall-clock time (generated or live) must not fall behind
+that time: when the first client connects, the ticks up to now are played at once. `ended` is set after the last tick.
 """
 
 import asyncio
@@ -49,12 +48,12 @@ CLOSE_TIMEOUT_S: Final = 1.0  # for a client's close frame
 
 
 class LoopbackExchange:
-    """An async context manager: inside its block clients may connect and the market plays.
+    """A running exchange, used as `async with`: inside the block clients can connect and the market plays.
 
     Entering raises ConfigError if the port cannot be opened. With `listen` False no port is opened,
-    and clients connect through `connect` only. `latency_s` is the longest delay of a frame; each
-    frame's delay is drawn from `chance`. Over a port, only the frames that the exchange sends are
-    delayed. Each connection is dropped after `lifetime_s`.
+    and clients connect through `connect` only. Frames are delayed by a random time of at most
+    `latency_s`; over a port, only those that the exchange sends. Each connection is dropped after
+    `lifetime_s`.
     """
 
     def __init__(
@@ -138,7 +137,7 @@ class LoopbackExchange:
             await self._group.__aexit__(None, None, None)
 
     async def connect(self, url: str) -> MemorySocket:
-        """Open a connection in memory to that URL. Raises SessionLost if it is refused."""
+        """Open a connection in memory to `url`. Raises SessionLost if it is refused."""
         socket = MemorySocket(self._clock)
         queue = OutgoingQueue(self._clock)
         try:

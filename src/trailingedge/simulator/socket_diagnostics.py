@@ -32,7 +32,7 @@ class SocketDiagnostics:
         self._sequence = 0
 
     def open(self) -> None:
-        """Open what the questions need; without it each answer is unknown."""
+        """Open the socket for questions to the kernel. Without it every answer is None."""
         if self._netlink is not None:
             return
         with contextlib.suppress(AttributeError, OSError):  # not Linux, or forbidden
@@ -40,15 +40,15 @@ class SocketDiagnostics:
             self._netlink.setblocking(False)
 
     def close(self) -> None:
-        """Close what `open` opened."""
+        """Close the socket that `open` opened."""
         if self._netlink is not None:
             self._netlink.close()
             self._netlink = None
 
     def unread_bytes(self, client: Address, server: Address) -> int | None:
-        """Return how many bytes the IPv4 socket at `client`, connected to `server`, holds; None if unknown.
+        """Return how many received bytes the program has not read from its IPv4 socket; None if unknown.
 
-        A socket that no longer exists holds none.
+        `client` is that socket's address, `server` its peer's. Returns 0 for a socket that no longer exists.
         """
         if self._netlink is None:
             return None
@@ -80,5 +80,5 @@ def _request(client: Address, server: Address, sequence: int) -> bytes:
 
 
 def _padded(host: object) -> bytes:
-    """An IPv4 address in the sixteen bytes that an address takes in a request."""
+    """Return an IPv4 address, padded to the sixteen bytes of an address field in the request."""
     return socket.inet_aton(str(host)) + bytes(12)

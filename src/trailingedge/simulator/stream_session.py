@@ -129,7 +129,7 @@ class StreamSession:
     def _subscribe(self, names: Iterable[str]) -> None:
         """Subscribe to streams. As on the real exchange, an unknown name is accepted and never delivers anything.
 
-        Names of streams that only the real exchange has do not get here: they are refused.
+        Streams that only the real exchange has are refused before this is called.
         """
         for name in names:
             self._streams[name] = None

@@ -1,8 +1,8 @@
 """Time unit of a connection: milliseconds, or microseconds with `timeUnit=MICROSECOND` in its URL.
 
-The exchange keeps every time in milliseconds. A connection that wants microseconds gets them at its border: the
-functions here convert the time fields of a payload just before it becomes a frame. The time that ends a kline is its
-last microsecond, as on the real exchange. Amounts of time in a request may have either unit on any connection.
+The exchange keeps every time in milliseconds. For a connection that wants microseconds, the functions here
+convert the time fields of a payload just before it becomes a frame. The closing time of a kline is its last
+microsecond, as on the real exchange. Times in a request may have either unit on any connection.
 """
 
 from typing import Final
@@ -69,7 +69,7 @@ def reply_in_microseconds(reply: object, method: str) -> object:
 
 
 def _time(value: object) -> object:
-    """A time in microseconds. What is no time, such as −1 for "never", stays as it is."""
+    """Convert a time to microseconds. Other values, such as −1 for "never", are returned unchanged."""
     return value * 1000 if isinstance(value, int) and value > 0 else value
 
 

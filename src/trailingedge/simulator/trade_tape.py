@@ -1,9 +1,9 @@
 """Trade tape: the public list of trades, those of the market and those of the accounts, under one sequence of ids.
 
-A tick's trade is made of the fills that it gave to accounts' orders at its price and, for the rest, of one trade
-between others; together they are one aggregate trade. A fill of an account that the tick's trade does not cover is a
-trade of its own: the price went through the order, or the account took from the book. The klines lack such fills; the
-tape keeps their volume in `account_bars`, so that the price statistics count every trade once.
+A tick's trade may fill accounts' orders at its price. Each such fill gets an id, and so does the rest of the trade;
+together they are one aggregate trade. Other fills of an account are trades of their own: the price went through its
+order, or the account took from the book. The klines lack these. The tape keeps their volume in `account_bars`, so that
+the price statistics count every trade once.
 """
 
 from collections import deque
@@ -69,7 +69,7 @@ class TradeTape:
     ) -> AggregateTrade:
         """Record the trades of one taker order at one price and give them their ids.
 
-        `beyond_market` is the part of their volume that the klines lack.
+        `beyond_market` is the part of the volume that the market's klines do not contain.
         """
         trades = tuple(TapeTrade(next(self._trade_ids), price, quantity, time_ms, aggressor) for quantity in quantities)
         aggregate = AggregateTrade(next(self._aggregate_ids), trades)

@@ -35,7 +35,7 @@ class OutgoingQueue:
         self.unsent = 0
 
     def send(self, text: str) -> None:
-        """Queue a frame. If the queue is full, queue the close instead, once, and drop all further frames."""
+        """Queue a frame. If the queue is full, drop the frame and queue the end of the connection, once."""
         if self._items.qsize() < MAX_QUEUED_FRAMES:
             self._put(text)
         # Equality, not more: the close itself makes the queue longer, so it is queued exactly once.
@@ -51,7 +51,7 @@ class OutgoingQueue:
         return await self._items.get()
 
     def note_sent(self) -> None:
-        """The connection has taken the item that `take` returned last."""
+        """Record that the connection has taken the item that `take` returned last."""
         self.unsent -= 1
 
     def _put(self, item: Item) -> None:
@@ -138,7 +138,7 @@ class MemorySocket:
         self._sent.put_nowait((self._clock.now_s(), None))
 
     async def take_sent(self) -> tuple[float, str | None]:
-        """Wait for the client's next frame, for the exchange. Returns its send time and its text.
+        """Wait for the next frame that the client sends. Returns its send time and text. Called by the exchange.
 
         The text is None once the connection is closed.
         """
@@ -161,7 +161,7 @@ class Delay:
         self._arrival_s = 0.0
 
     async def wait(self, sent_s: float) -> None:
-        """Return at the arrival time of a frame that was sent at `sent_s`."""
+        """Wait until a frame that was sent at `sent_s` arrives."""
         # Never before the previous arrival: latency delays frames, but a TCP connection does not reorder them.
         self._arrival_s = max(self._arrival_s, sent_s + self._draw_s())
         wait_s = self._arrival_s - self._clock.now_s()

@@ -58,7 +58,7 @@ def on_bar_close(
 
 
 def pass_bar_close(state: StrategyState, closed: ClosedKline) -> BarCloseResult:
-    """Store one closed kline without judging gate, stop or high by it. Returns the new state and the signals."""
+    """Store one closed kline; gate, high and exit stay as they are. Returns the new state and the signals."""
     if closed.kline.close_ms <= state.last_close_ms:
         return state, ()
     return remember_close(state, float(closed.kline.close), closed.kline.close_ms, closed.channel)
@@ -85,7 +85,7 @@ def _update_gate(
     params: StrategyParams,
     last: tuple[float, int] | None = None,
 ) -> BarCloseResult:
-    """Open a shut gate if the close crosses the channel's mid; apply the QUOTE stop to an open one.
+    """If the gate is shut, open it if the close crosses the channel's mid. If it is open, apply the QUOTE stop.
 
     `last` is the previous close and its time, if `state` does not contain them yet.
     """

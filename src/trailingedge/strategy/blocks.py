@@ -71,10 +71,10 @@ def exit_blocks(
 
 
 def flip_block(state: StrategyState, *, halted: bool, has_holdings: bool, paused: bool) -> TradeBlock | None:
-    """Return the reason why the operator's flip is refused, or None. A flip takes over an exit in progress.
+    """Return the reason why the operator's flip is refused; None if it can be carried out.
 
-    A shut gate and a missing book do not block it: the operator may overrule the gate, and the order waits for a
-    book. While paused, only buying is blocked.
+    A shut gate does not block it, because the operator may overrule the gate. Without a book, the order waits for one.
+    An exit in progress is taken over. While paused, only buying is blocked.
     """
     if halted:
         return TradeBlock.HALTED

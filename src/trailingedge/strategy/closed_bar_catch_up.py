@@ -20,7 +20,7 @@ class BarFold:
         self._skipped: tuple[float, int, Channel | None] | None = None  # the newest: close, its time, its channel
 
     def apply(self, state: StrategyState, closed: ClosedKline) -> StrategyState:
-        """Return `state` after a kline without ticks: high, gate and QUOTE stop are updated."""
+        """Return `state` after a kline in which no ticks were evaluated: high, gate and QUOTE stop are updated."""
         return on_bar_close(self.catch_up(state), closed, self._params, unwatched=True)[0]
 
     def changes_nothing(self, state: StrategyState, close: float, close_ms: int, channel: Channel | None) -> bool:
@@ -29,7 +29,7 @@ class BarFold:
         return leaves_gate_and_exit(state, close, close_ms, channel, self._params, before)
 
     def skip(self, close: float, close_ms: int, channel: Channel | None) -> None:
-        """Leave out a kline that changes nothing. `channel` was in force while it formed."""
+        """Skip a kline that changes nothing, and keep only its close. `channel` was in force while the kline formed."""
         self._skipped = (close, close_ms, channel)
 
     def catch_up(self, state: StrategyState) -> StrategyState:

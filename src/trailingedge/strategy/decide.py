@@ -1,10 +1,9 @@
 """The decision of one tick: ends a finished exit and applies the first rule that matches.
 
-Holdings and high are updated before the rules are checked. The rules are a table, and the first one
-that matches acts. Exits are latched: a rule that is true for one tick starts an exit, and the exit
-lasts until it is filled, until its remainder is too small to place, until it is cancelled, or until
-the hard stop takes it over. During an exit, only the rules above the take-profit can change
-anything.
+Holdings and high are updated first. Then a table of rules is checked in order, and the first rule
+that matches acts. A rule that matches for only one tick can start an exit. The exit then lasts until
+it is filled, until its remainder is too small to place, until it is cancelled, or until the hard
+stop takes it over. During an exit, only the rules above the take-profit can change anything.
 """
 
 from collections.abc import Callable
@@ -48,9 +47,9 @@ class Decision:
     `acted` is the rule that changed something, or None if no rule did. `unit_value` and `trail` are
     None without a regime or a trusted book. `stop_distance` is a fraction of the anchor.
     `stop_breach_ms` is how long the bid has been at the hard stop (BASE). Prices are in quote per
-    base. `exit_blocks` are the reasons why the strategy may not start an exit by itself; they are
-    empty if it may. UNSETTLED is left out, because it lasts only milliseconds. If a take-profit is
-    due and no other reason holds, the strategy waits for balances.
+    base. `exit_blocks` are the reasons why the strategy may not start an exit by itself. The reason
+    UNSETTLED (balances not settled) is left out, because it lasts only milliseconds. So if there is
+    no reason and a take-profit is due but not started, the strategy waits for balances.
 
     The fields are recorded; a value that can be computed from them is a property.
     """
@@ -112,7 +111,7 @@ class Decision:
     def stop_price(self) -> float | None:
         """The price of the stop: the bid is compared with it in BASE, a kline's close in QUOTE.
 
-        It is None while the gate is shut and without a regime.
+        It is None while the gate is shut, and while there is no regime.
         """
         if self.anchor is None or self.gate is not None:
             return None

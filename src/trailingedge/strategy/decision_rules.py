@@ -1,6 +1,6 @@
-"""Rules of the decision table: each reads the evaluation and returns True if it acted on it.
+"""Rules of the decision table: each reads the evaluation (all data of one tick) and returns True if it acted.
 
-A rule that returns False may still have recorded that a breach of the hard stop began, or have
+A rule that returns False may still have noted when a breach of the hard stop began, or have
 refused a command.
 """
 
@@ -31,10 +31,10 @@ _JUST_FILLED: Final = "the exit has just been filled"
 
 
 def await_end_of_sold_exit(evaluation: Evaluation) -> bool:
-    """Let an exit that has had its last fill end as what it was, before anything else is judged.
+    """If the exit in progress has had its last fill, wait for its end: no other rule acts in this tick.
 
-    A stop must not take it over and shut the gate, a command must not relabel it, and a close that
-    comes with the fill belongs neither to the side that is sold nor to the new one.
+    A stop must not take over this exit and shut the gate, and a command must not relabel it. A kline
+    that closes together with the last fill is only stored: it belongs to neither side.
     """
     if not is_sold_out(evaluation):
         return False
@@ -231,7 +231,7 @@ def apply_closed_klines(evaluation: Evaluation) -> bool:
 
 
 def _update_squeeze(evaluation: Evaluation) -> None:
-    """Signal that a squeeze begins with these closes: the channel is now narrow compared with its recent widths."""
+    """Signal the start of a squeeze: the channel has become narrow compared with its recent widths."""
     if not evaluation.inputs.closed_klines:
         return
     # Kept in the state, so that a squeeze of many klines is signalled once.

@@ -1,6 +1,6 @@
 """Evaluation: holds the inputs, the state that the rules change, and the signals that they add, for one tick.
 
-`decide` creates one per tick and passes it through the steps of this module, of `exit_completion` and of
+`decide` creates one per tick and passes it to the functions of this module, of `exit_completion` and of
 `decision_rules`.
 """
 
@@ -89,7 +89,7 @@ class Evaluation:
         return progress if progress is not None and progress.number == exit_.number else None
 
     def set_anchor(self, new: NewAnchor) -> None:
-        """Set the regime, and set anchor and high to the unit value at the price of `new`."""
+        """Enter the regime of `new`, and set anchor and high to the unit value at its price."""
         self.events.append(RegimeSet(self.state.regime, new.regime, new.price, new.origin))
         self.state = with_new_anchor(self.state, new)
         self.unit_value = self._unit_value_in(new.regime)
@@ -108,7 +108,7 @@ class Evaluation:
         return started
 
     def end_exit(self, exit_: ActiveExit, cause: ExitEndReason) -> None:
-        """Begin to cancel the exit in progress; it is over once no order of it can fill any more."""
+        """Begin to cancel the exit in progress. The exit is over once none of its orders can fill any more."""
         self.events.append(ExitEnding(exit_.kind, exit_.side, exit_.number, cause))
         self.state = replace(self.state, exit=replace(exit_, ending=cause), stop_breach_since_ms=None)
 
@@ -216,8 +216,8 @@ def update_position_side(evaluation: Evaluation) -> None:
     """Set the regime from the balances. Does nothing while an exit is in progress.
 
     The regime changes only if trades or transfers from outside this program have left too little of
-    its asset to trade. It does not change because the other asset is worth more: a deposit is no
-    trade.
+    the regime's asset to trade. It does not change if the other asset is merely worth more, for
+    example after a deposit.
     """
     state, top, holdings = evaluation.state, evaluation.inputs.top, evaluation.inputs.holdings
     # While an exit is in progress its own fills change the balances: only the end of the exit changes the regime.

@@ -45,7 +45,7 @@ def finish_exit(evaluation: Evaluation) -> None:
 def is_sold_out(evaluation: Evaluation) -> bool:
     """Whether the exit in progress has had its last fill, although execution has not settled it yet.
 
-    Then no order of it can fill any more, and what it has not sold is too small for another one.
+    None of its orders can fill any more then, and the unsold rest is too small for another order.
     """
     exit_ = evaluation.state.exit
     progress = None if exit_ is None else evaluation.progress_of(exit_)

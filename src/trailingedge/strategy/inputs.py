@@ -94,10 +94,10 @@ class Inputs:
     balances do not account for every fill. `channel` is the present channel. `closed_klines` are
     the klines that closed since the last evaluation, oldest first. `trading_paused` is true while
     trading is paused, for example by the operator or a circuit breaker: then the hard stop and
-    sells by command still work. `halted` is true after a broken invariant. `progress` is None if
-    execution has no exit. `command_expired` is true if the first order of a manual exit did not
-    rest on the book in time. `outside_price` is the price of the account's newest fill that was not
-    ours.
+    sells by command still work. `halted` is true after a broken invariant. `progress` is how far
+    the exit is filled, None if execution has no exit. `command_expired` is true if the first order
+    of a manual exit did not rest on the book in time. `outside_price` is the price of the account's
+    newest fill that was not ours.
     """
 
     market_ms: int

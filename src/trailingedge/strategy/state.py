@@ -71,13 +71,13 @@ class StrategyState:
     """The strategy's state: regime, anchor, high, reentry gate, exit in progress and last close.
 
     `anchor` and `high` are unit values, zero before the first regime; `anchor_ms` is when the
-    anchor was set. `funded` is None until the balances were judged for the first time. `holdings`
-    are the newest balances that accounted for every fill. `untrusted_book_ms` is the last time
-    without a trusted book: a kline that began at or before it may raise the high.
+    anchor was set. `funded` tells whether we hold enough for an order, None before the first balances.
+    `holdings` are the newest balances that accounted for every fill. `untrusted_book_ms` is the last
+    time without a trusted book: a kline that began at or before it may raise the high.
     `stop_breach_since_ms` is when the bid reached the hard stop, None while the bid is above it.
     `last_number` is the number of the last exit, `last_close` the close of the last closed kline.
     `unorderable_book` is the bid and ask at which the last exit ended because it could place no
-    order; None once the book is another one.
+    order; None after bid or ask has changed.
     """
 
     # The defaults are those of a first start, before balances and prices are known.

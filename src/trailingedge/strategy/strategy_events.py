@@ -27,7 +27,7 @@ class Origin(Enum):
 
     @property
     def is_on_record(self) -> bool:
-        """Whether an order of ours proves the anchor, so that a restart finds it: the fills of an exit, or a marker."""
+        """Whether a restart can read the anchor from our orders: an exit's fills, or the id of a marker order."""
         return self in (Origin.EXIT, Origin.MARKER)
 
 
@@ -51,7 +51,7 @@ class Funded:
 
 @dataclass(frozen=True, slots=True)
 class Unfunded:
-    """Neither asset can be traded: less than an order needs."""
+    """Neither asset can be traded: we hold too little of each for one order."""
 
     regime: Regime | None
     holdings: Holdings
@@ -110,8 +110,8 @@ class ExitEnding:
 class ExitEnded:
     """An exit is over. `average` is the average price of its fills, None if nothing was filled.
 
-    After a part-filled exit we hold both assets. `idle` is then the amount of the asset that
-    `regime` does not name; it is not traded before the next exit.
+    After a part-filled exit we hold both assets, and the next exit sells the asset of `regime`.
+    `idle` is the amount of the other asset, which stays untraded until then.
     """
 
     kind: ExitKind

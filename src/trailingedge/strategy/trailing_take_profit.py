@@ -17,9 +17,9 @@ from trailingedge.strategy.inputs import StrategyParams
 class MinGain:
     """The least gain that arms the trail, in unit values: the largest of three terms.
 
-    `static` is the setting. `fees` covers both fees and the buffer. `donchian` is a share of the
-    channel's width; it is infinite if the asset held is quote and that share is as large as the
-    ask.
+    `static` comes from the setting MIN_GAIN_TRIGGER_FRAC_*. `fees` covers both fees and the buffer.
+    `donchian` is a share of the channel's width. It is infinite if the asset held is quote and that
+    share is at least as large as the ask.
     """
 
     static: float
@@ -57,7 +57,7 @@ class Trail:
     """The numbers of one take-profit decision. All are unit values except `factor`.
 
     `gain` is high - anchor, `drawdown` is high - unit value. `factor` is the fraction of the gain
-    that may be given back; `callback` is that amount, the drawdown at which we exit. `break_even`
+    that may be given back. `callback` is gain x factor: the drawdown at which we exit. `break_even`
     is the least unit value that pays both fees.
     """
 

@@ -27,9 +27,9 @@ def price_at(regime: Regime, value: float) -> float:
 def is_tradable(
     regime: Regime, holdings: Holdings, top: BookTop, params: StrategyParams, margin: Decimal = ZERO
 ) -> bool:
-    """Whether we hold enough of the asset of `regime` for one order that trades it, wherever it rests within the book.
+    """Whether we hold enough of the asset of `regime` for one order, at every price from bid to ask.
 
-    With a `margin`, also where the book moves by that fraction either way.
+    `margin` widens this range of prices by that fraction on both sides.
     """
     low, high = top.bid, top.ask
     if margin:
@@ -42,7 +42,7 @@ def more_valuable_regime(
 ) -> Regime | None:
     """Return the regime whose asset is worth more and can be traded; None if neither can be traded.
 
-    The result is BASE if both are worth the same. `margin` is that of `is_tradable`.
+    The result is BASE if both are worth the same. `margin` widens the range of prices, as in `is_tradable`.
     """
     base = is_tradable(Regime.BASE, holdings, top, params, margin)
     quote = is_tradable(Regime.QUOTE, holdings, top, params, margin)

@@ -36,7 +36,7 @@ def backend_named(name: str) -> SweepBackend:
 
 
 def run_local(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: TrialDone, stopped: StopCheck) -> None:
-    """Run on this machine: in this process for one job, otherwise in `jobs` processes."""
+    """Run the trials on this machine: in this process if `jobs` is 1, otherwise in `jobs` processes."""
     if jobs == 1:
         for number, combination in trials:
             outcome = None if stopped() else run_trial(task, combination, stopped)

@@ -201,7 +201,7 @@ def _table(fold: FoldResult, asset: str, shown: int) -> Table:
 
 
 def _tied_ranks(ranks: Sequence[int | None]) -> frozenset[int | None]:
-    """Ranks that several trials share."""
+    """Return the ranks that several trials share."""
     return frozenset(rank for rank, count in Counter(ranks).items() if count > 1)
 
 

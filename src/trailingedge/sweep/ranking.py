@@ -20,9 +20,8 @@ class RankedTrial:
     """Result of one combination in one fold. Fractions are gains of the account's value.
 
     In-sample values are of the days on which winners are chosen, out-of-sample values of the days
-    on which they are tested. `exits` and `drawdown_frac` are out of sample. If there are no
-    out-of-sample days, these two are of all days, and the out-of-sample values are None. Ranks
-    count from 1.
+    on which they are tested. `exits` and `drawdown_frac` are out of sample, or of all days if
+    there are no out-of-sample days. The other out-of-sample values are then None. Ranks count from 1.
     """
 
     number: int
@@ -89,7 +88,7 @@ class FoldResult:
     def rank_agreement(self) -> float | None:
         """Return the correlation of in-sample and out-of-sample ranks, from -1 to 1.
 
-        None if all ranks are equal on either side, or if there are no out-of-sample days.
+        None if all in-sample or all out-of-sample ranks are equal, or if there are no out-of-sample days.
         """
         ranks = [(row.in_rank, row.out_rank) for row in self.rows if row.out_rank is not None]
         before, after = [rank for rank, _ in ranks], [rank for _, rank in ranks]
@@ -101,7 +100,7 @@ class FoldResult:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """All folds, oldest first. The last one chooses on the most days, and its winner is the winner of the sweep."""
+    """Results of all folds, oldest first. The last fold chooses on the most days: its winner is that of the sweep."""
 
     folds: tuple[FoldResult, ...]
     tried: int
@@ -118,17 +117,17 @@ class SweepResult:
 
     @property
     def unchanged_frac(self) -> float | None:
-        """Return the unchanged settings' compound out-of-sample gain; None without such days."""
+        """Return the compound out-of-sample gain of the unchanged settings; None without out-of-sample days."""
         return _compound(fold.unchanged.out_of_sample_frac for fold in self.folds)
 
     @property
     def hold_base_frac(self) -> float | None:
-        """Return the out-of-sample gain of holding the base asset; None without such days."""
+        """Return the compound gain of holding base on the out-of-sample days; None if there are none."""
         return _compound(fold.hold_out_frac for fold in self.folds)
 
     @property
     def folds_below_median(self) -> int:
-        """Return the number of folds whose winner was, out of sample, not in the better half."""
+        """Return the number of folds whose winner was not in the better half out of sample."""
         return sum(fold.winner.out_of_sample_frac is not None and not fold.in_better_half for fold in self.folds)
 
     @property

@@ -89,9 +89,9 @@ def parse_axis(text: str) -> Axis:
 
 
 def build_search_space(axes: Sequence[Axis], settings: Mapping[str, str], draws: int | None, seed: int) -> SearchSpace:
-    """Return the combinations of `axes`, each once. The first is the unchanged settings.
+    """Return the combinations of `axes`, each once. The first one leaves all settings unchanged.
 
-    These are all combinations, or `draws` random ones if `draws` is given. `settings` has the
+    The others are all valid ones, or `draws` random ones if `draws` is given. `settings` has the
     unchanged settings by name, as text. Raises UsageError with all problems of the axes. Raises
     ConfigError if the settings are invalid, or if no valid combination changes them.
     """

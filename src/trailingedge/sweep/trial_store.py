@@ -26,7 +26,7 @@ _MOST_BYTES: Final = 256 << 20  # a million trials
 
 
 def market_fingerprint(files: Iterable[Path]) -> str:
-    """A hash of the content of all files, independent of their names and order."""
+    """Return a hash of the content of all files, independent of their names and order."""
     digests = []
     for file in files:
         digest = hashlib.sha256()
@@ -64,12 +64,12 @@ def trial_key(market: str, task: TrialTask, combination: Combination) -> str:
 
 
 class TrialStore:
-    """The results of earlier runs by key, and a file for new ones. Without a path, results are kept in memory only."""
+    """Results of trials by key: read from a file, and new ones appended to it. Without a path, there is no file."""
 
     def __init__(self, path: Path | None) -> None:
-        """Read the file.
+        """Read the results of earlier runs from `path`.
 
-        Raises ConfigError if it cannot be read or written, or is not from a sweep.
+        Raises ConfigError if the file cannot be read or written, or is not from a sweep.
         """
         self._outcomes: dict[str, TrialOutcome] = {}
         self._file: BinaryIO | None = None
@@ -88,7 +88,7 @@ class TrialStore:
             raise ConfigError([f"--out {path}: {why}; choose a file that this user may write"]) from error
 
     def find(self, key: str) -> TrialOutcome | None:
-        """The stored result; None for a new trial."""
+        """Return the stored result of a trial; None if there is none yet."""
         return self._outcomes.get(key)
 
     def add(self, key: str, combination: Combination, outcome: TrialOutcome) -> None:
@@ -115,7 +115,7 @@ class TrialStore:
 
 
 def _relevant_settings() -> Sequence[str]:
-    """The names of the settings that can affect a backtest."""
+    """Return the names of the settings that can affect a backtest."""
     group, names = "", []
     for name, option in OPTIONS.items():
         group = option.heading or group

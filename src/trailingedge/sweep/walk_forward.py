@@ -18,7 +18,7 @@ _DAYS_PER_FOLD: Final = 3
 class Folds:
     """A market from `from_ms` to `to_ms`, cut at `splits` (midnights) into parts.
 
-    Fold k chooses on the parts 0 to k and tests on part k + 1.
+    Fold k chooses its winner on the parts 0 to k and tests it on part k + 1.
     """
 
     from_ms: int
@@ -30,7 +30,7 @@ class Folds:
         return len(self.splits)
 
     def part_bounds(self, part: int) -> tuple[int, int]:
-        """Start and end of a part."""
+        """Return start and end of a part, in ms since 1970."""
         times = (self.from_ms, *self.splits, self.to_ms)
         return times[part], times[part + 1]
 

@@ -129,7 +129,7 @@ class AccountSession:
         end_ms: int | None = None,
         limit: int = 1000,
     ) -> tuple[AccountTrade, ...]:
-        """Return at most `limit` fills of the symbol, oldest first; without a filter the newest ones."""
+        """Return at most `limit` fills of the symbol, oldest first. Without a filter, these are the newest fills."""
         filters = {"orderId": order_id, "fromId": from_id, "startTime": start_ms, "endTime": end_ms}
         params: RequestParams = {"symbol": self._symbol, "limit": limit}
         params.update((name, value) for name, value in filters.items() if value is not None)

@@ -25,7 +25,7 @@ _MIN_SLEEP_S: Final = 0.001
 
 
 class ProbeApi(Protocol):
-    """The query of the probe. Raises RequestRefused, OutcomeUnknown, SessionLost or ProtocolViolation."""
+    """The query that the probe sends. Raises RequestRefused, OutcomeUnknown, SessionLost or ProtocolViolation."""
 
     async def balances(self, timeout_s: float) -> AccountPosition: ...
 
@@ -84,7 +84,7 @@ class AccountProbe:
             except RequestRefused as refused:
                 if refused.code in NOT_LOGGED_ON_CODES:
                     raise SessionLost(f"no longer logged on: {refused}") from refused
-                logger.debug("! account probe refused reason=%s", refused)
+                logger.debug("! exchange refused the query of the account probe reason=%s", refused)
                 await self._clock.sleep(refused.wait_s(self._server_ms()))
                 return None
             except RetryLater as later:

@@ -50,7 +50,7 @@ OutsideChange = BalanceUpdate | ExternalLockUpdate
 class AccountStream:
     """Handles the user data stream of one account. `on_report` gets each execution of any order of the symbol once.
 
-    `on_outside_change` gets each other balance change once: a deposit, a transfer, a lock by another product.
+    `on_outside_change` gets each deposit, withdrawal, transfer, and lock by another product once.
     """
 
     def __init__(

@@ -34,11 +34,11 @@ class RequestCaller(Protocol):
     async def request(
         self, method: str, params: Params | None = None, timeout_s: float = REQUEST_TIMEOUT_S
     ) -> RequestOutcome:
-        """Return the outcome as a value."""
+        """Send a request and return the outcome as a value."""
         ...
 
     async def call(self, method: str, params: Params | None = None, timeout_s: float = REQUEST_TIMEOUT_S) -> object:
-        """Return the raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
+        """Send a request and return the raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
         ...
 
 
@@ -58,8 +58,8 @@ class ApiClient:
     """Sends requests over a connection that reconnects by itself.
 
     `on_open` is awaited with each new session, `on_watch` runs while it is active. `on_down` is
-    called once per loss, after every pending request got NoResponse. `on_retry` is that of the
-    supervisor. `server_ms` returns the
+    called once per loss, after every pending request got NoResponse. `on_retry` gets the
+    reason of each failed attempt to connect and the pause before the next. `server_ms` returns the
     exchange's time, from which the rest of a ban is computed. `tap` gets all frames.
     """
 
@@ -140,7 +140,7 @@ class ApiClient:
         self._supervisor.stop_reconnecting()
 
     async def run(self) -> None:
-        """Keep a session open until `stop_reconnecting`. Raises ExchangeUnreachable and the errors of `on_open`."""
+        """Keep a session open until `stop_reconnecting`. Raises ExchangeUnreachable and what `on_open` raises."""
         await self._supervisor.run()
 
     async def request(

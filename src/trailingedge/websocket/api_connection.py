@@ -231,7 +231,7 @@ class ApiSession:
             self._banned_until_s = self._clock.now_s() + min(ban_s, _MAX_BAN_S)
 
     async def _raise_on_send_failure(self) -> None:
-        """End `run` after a failed write: the reader may notice the loss only when TCP stops retransmitting."""
+        """End `run` after a failed write. The reader alone might notice the loss only when TCP stops retransmitting."""
         await self._send_failed.wait()
         raise self._lost or SessionLost("ended")
 

@@ -96,7 +96,7 @@ class _ActiveConnection(Generic[L]):
             self.watch_scope.reschedule(0.0)
 
     def on_lost(self, lost: SessionLost) -> None:
-        """Wake all that wait for this connection."""
+        """Wake all tasks that wait for this connection."""
         self.failure = lost
         self.open_finished.set()
         self.needs_successor.set()
@@ -108,7 +108,7 @@ class ConnectionSupervisor(Generic[L]):
 
     `on_down` gets the reason whenever the active connection is lost, and whenever an attempt fails while none is
     active. It is not called for a rotation. `on_retry` gets the reason of each failure and the pause before the next
-    attempt; it returns whether it has reported them, so that they need no warning here.
+    attempt. If it returns True, it has reported the failure, and no warning is logged here.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class ConnectionSupervisor(Generic[L]):
         self.is_stopping = True
 
     async def run(self) -> None:
-        """Keep a connection until `stop_reconnecting`.
+        """Keep a connection open until `stop_reconnecting` is called.
 
         Raises ExchangeUnreachable, and every error of a handler except SessionLost.
         """

@@ -216,7 +216,7 @@ def read_rate_limits(raw: object) -> tuple[RateLimit, ...]:
 def read_side(raw: Fields, name: str) -> Side:
     side = text(raw, name)
     if side not in ("BUY", "SELL"):
-        raise ProtocolViolation(f"{name}: no side {side!a}")
+        raise ProtocolViolation(f"{name}: expected BUY or SELL, got {side!a}")
     return Side(side)
 
 
@@ -312,8 +312,8 @@ def _read_position(event: Fields) -> AccountPosition:
 def read_balances(raw: object, what: str, names: tuple[str, str, str]) -> tuple[Balance, ...]:
     """Return the balances in the array `raw`; `names` are those of the fields for asset, free and locked amount.
 
-    A balance whose asset has an impossible name is left out: it is none of the pair's, whose names were checked when
-    the exchange's rules were read, and it must not hide the others.
+    A balance whose asset has an impossible name is left out, so that the others can be read. The assets of our pair
+    cannot be left out: their names were checked when the exchange's rules were read.
     """
     balances = []
     for entry in items(raw, what):
@@ -395,10 +395,10 @@ _BOOK_TICKER_FRAME: Final = re.compile(
 
 
 def read_top_fast(frame: str | bytes) -> BookUpdate | None:
-    """Return the best prices in a bookTicker frame; None for any other frame, or one that is formatted differently.
+    """Return the best prices in a bookTicker frame; None for any other frame, or if its format is not the usual one.
 
-    A regular expression reads the bytes, because an order may wait for the book frame: this saves the JSON decoder and
-    two dictionaries. `read_stream_frame` reads every frame for which this function returns None.
+    A regular expression reads the bytes. This saves the JSON decoder and two dictionaries: an order may wait for this
+    frame. `read_stream_frame` reads every frame for which this function returns None.
     """
     if not isinstance(frame, bytes):
         return None

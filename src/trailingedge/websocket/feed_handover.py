@@ -13,10 +13,10 @@ _NONE_YET: Final = -1
 
 
 class FeedHandover:
-    """Publishes each update once and in order. Feeds are distinguished by identity.
+    """Publishes each book update once and in order. A feed is an object that stands for one connection.
 
-    If the exchange restarted its ids within a connection, all updates would look old and be dropped. The probe of
-    `MarketStream` would find the difference and end the connection, and the next feed, added alone, resets the id.
+    If the exchange restarted its update ids within a connection, all updates would look old and be dropped. The probe
+    of `MarketStream` would find the difference and end the connection. Adding the next feed `alone` resets the id.
     """
 
     def __init__(self, publish: Callable[[BookTop], None]) -> None:
@@ -29,9 +29,9 @@ class FeedHandover:
         self.late = False  # the update being published was held for a while: a newer one may follow at once
 
     def add_feed(self, feed: object, *, alone: bool) -> None:
-        """Add a feed.
+        """Add a feed (one connection).
 
-        If `alone`, its updates are published at once; otherwise it replaces the source later.
+        If `alone`, its updates are published at once. Otherwise it replaces the present feed later.
         """
         self._held = []
         if alone:
@@ -40,11 +40,11 @@ class FeedHandover:
             self._successor = feed
 
     def is_source(self, feed: object) -> bool:
-        """Return whether the updates of this feed are the published ones, that is, whether its handover is complete."""
+        """Return whether the updates of `feed` are published; those of a new connection are held until its handover."""
         return feed is self._source
 
     def on_top(self, feed: object, top: BookTop) -> None:
-        """Publish an update, or hold it if the successor sent it. Completes the handover once the source caught up."""
+        """Publish an update, or hold it if it is of the new connection. Ends the handover if the old one caught up."""
         if feed is self._successor:
             self._held.append(top)
         else:
@@ -53,9 +53,9 @@ class FeedHandover:
             self.switch_to(self._successor)
 
     def switch_to(self, feed: object) -> None:
-        """Make the new feed the source and publish its held updates.
+        """Replace the old connection by the new one, `feed`: publish its held updates and all later ones.
 
-        This does not wait until the old source has reached the first held update.
+        This does not wait until the old connection has reached the first held update.
         """
         if feed is not self._successor:
             return

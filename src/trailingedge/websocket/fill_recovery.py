@@ -1,4 +1,4 @@
-"""Fill recovery: finds fills in the trade list that no event reported, and makes execution reports of them.
+"""Fill recovery: finds fills in the trade list that no event reported, and turns them into execution reports.
 
 Theory of operation. No event reports a fill that happens while no connection is open, and a stream may lose an event.
 `myTrades` has all fills by growing trade id. `start` notes the newest id; each `find_missed` reads the list from there
@@ -34,7 +34,7 @@ _ABSENT_AFTER_S: Final = 10.0
 
 
 class FillRecoveryApi(Protocol):
-    """Queries of the recovery. Each raises RequestRefused, OutcomeUnknown, SessionLost or ProtocolViolation."""
+    """The queries of fill recovery. Each raises RequestRefused, OutcomeUnknown, SessionLost or ProtocolViolation."""
 
     async def order_status(self, order_id: int | None, client_order_id: str = "") -> OrderRecord: ...
 
@@ -104,7 +104,7 @@ class FillRecovery:
     def _remember(self, listed: Sequence[AccountTrade], held: Collection[int]) -> None:
         """Move the position to just before the first fill that was not reported yet.
 
-        A held fill counts as not reported: its connection may be lost before the buffer is released.
+        A fill in an event buffer counts as not reported: its connection may be lost before the buffer is released.
         """
         if not listed:
             return
@@ -117,7 +117,7 @@ class FillRecovery:
     async def _orders(self, account: FillRecoveryApi, order_ids: Sequence[int]) -> list[OrderRecord]:
         """Query the orders and return those that were found.
 
-        The next call queries the others again, until ten seconds are over.
+        An order that was not found is queried again by later calls, for ten seconds in all.
         """
         known: dict[int, OrderRecord] = {}
         absent, began_s = order_ids, self._clock.now_s()
@@ -139,15 +139,15 @@ class FillRecovery:
         }
         for order_id in absent:
             if order_id not in self._not_found_since_s:
-                logger.warning("missed fills ignored, the exchange has no order with their id order_id=%d", order_id)
+                logger.warning("missed fills ignored, their order was not found at the exchange order_id=%d", order_id)
         return list(known.values())
 
     async def _reports(
         self, account: FillRecoveryApi, order: OrderRecord, fills: Sequence[AccountTrade]
     ) -> Iterable[ExecutionReport]:
-        """Return reports of all fills of an order.
+        """Return an execution report for each fill of an order.
 
-        Fills from before the position in the trade list may be missing in `fills`.
+        `fills` may lack fills from before the position in the trade list. All fills are then queried.
         """
         # If some are missing, the order was partly filled before the position. The sums in the reports need all fills.
         if sum((fill.quantity for fill in fills), ZERO) != order.filled_quantity:
@@ -172,7 +172,7 @@ async def _order(account: FillRecoveryApi, order_id: int, *, in_list: bool) -> O
 
 
 def to_reports(symbol: str, order: OrderRecord, fills: Iterable[AccountTrade]) -> Iterator[ExecutionReport]:
-    """Return the reports that the stream would have sent. `fills` must be all fills of the order, oldest first."""
+    """Return the reports that the user data stream would have sent. `fills` must be all of the order, oldest first."""
     filled = quote = ZERO
     for fill in fills:
         filled += fill.quantity
@@ -203,7 +203,7 @@ def to_reports(symbol: str, order: OrderRecord, fills: Iterable[AccountTrade]) -
 
 
 async def _all_trades(account: FillRecoveryApi, from_id: int, order_id: int | None = None) -> list[AccountTrade]:
-    """Return all fills from trade id `from_id` on: of one order, or of all without `order_id`."""
+    """Return all fills from trade id `from_id` on: those of one order, or of all orders if `order_id` is None."""
     found: list[AccountTrade] = []
     while True:  # a page with fewer rows than the limit is the last one
         page = await account.my_trades(order_id=order_id, from_id=from_id, limit=_PAGE_SIZE)

@@ -40,7 +40,7 @@ def items(raw: object, what: str) -> list[Any]:
 
 
 def text(raw: Fields, name: str) -> str:
-    """Return the text called `name`: a word or an id, which is printable and not long."""
+    """Return the text in the field `name`: a word or an id, printable and not long."""
     value = raw.get(name)
     if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_TEXT:
         raise ProtocolViolation(f"{name}: expected text, got {_shown(value)}")
@@ -48,7 +48,7 @@ def text(raw: Fields, name: str) -> str:
 
 
 def asset(raw: Fields, name: str) -> str:
-    """Return the name of an asset or of a symbol called `name`."""
+    """Return the asset name or symbol in the field `name`."""
     value = raw.get(name)
     if not isinstance(value, str) or not is_market_name(value):
         raise ProtocolViolation(f"{name}: expected the name of an asset or a symbol, got {_shown(value)}")
@@ -56,7 +56,7 @@ def asset(raw: Fields, name: str) -> str:
 
 
 def message_or(raw: Fields, name: str, otherwise: str) -> str:
-    """Return the sentence for people called `name` as printable text, or `otherwise` if it is missing."""
+    """Return the message for people in the field `name`, made printable; `otherwise` if the field is missing."""
     value = raw.get(name, otherwise)
     if not isinstance(value, str):
         raise ProtocolViolation(f"{name}: expected text, got {_shown(value)}")
@@ -64,7 +64,7 @@ def message_or(raw: Fields, name: str, otherwise: str) -> str:
 
 
 def flag(raw: Fields, name: str) -> bool:
-    """Return the boolean called `name`."""
+    """Return the boolean in the field `name`."""
     value = raw.get(name)
     if not isinstance(value, bool):
         raise ProtocolViolation(f"{name}: expected true or false, got {_shown(value)}")
@@ -72,17 +72,17 @@ def flag(raw: Fields, name: str) -> bool:
 
 
 def integer(raw: Fields, name: str) -> int:
-    """Return the integer called `name`."""
+    """Return the integer in the field `name`."""
     return as_integer(raw.get(name), name)
 
 
 def id_number(raw: Fields, name: str) -> int:
-    """Return the number called `name` that the exchange gave an order or a trade."""
+    """Return the order id or trade id in the field `name`."""
     return _id(raw, name, number_text.id_number)
 
 
 def id_or_none(raw: Fields, name: str) -> int:
-    """Return the id called `name`; -1 if the order or trade has none."""
+    """Return the order id or trade id in the field `name`; -1 if there is none."""
     return _id(raw, name, number_text.id_or_none)
 
 
@@ -94,32 +94,32 @@ def _id(raw: Fields, name: str, read: Callable[[object], int]) -> int:
 
 
 def time_ms(raw: Fields, name: str) -> int:
-    """Return the time called `name`, in milliseconds."""
+    """Return the time in the field `name`, in milliseconds."""
     return as_time_ms(raw.get(name), name)
 
 
 def amount(raw: Fields, name: str) -> Decimal:
-    """Return the amount called `name`."""
+    """Return the amount in the field `name`."""
     return as_amount(raw.get(name), name)
 
 
 def amount_or(raw: Fields, name: str, otherwise: Decimal) -> Decimal:
-    """Return the amount called `name`, or `otherwise` if it is missing."""
+    """Return the amount in the field `name`, or `otherwise` if the field is missing."""
     return amount(raw, name) if name in raw else otherwise
 
 
 def text_or(raw: Fields, name: str, otherwise: str) -> str:
-    """Return the text called `name`, or `otherwise` if it is missing."""
+    """Return the text in the field `name`, or `otherwise` if the field is missing."""
     return text(raw, name) if name in raw else otherwise
 
 
 def integer_or(raw: Fields, name: str, otherwise: int) -> int:
-    """Return the integer called `name`, or `otherwise` if it is missing."""
+    """Return the integer in the field `name`, or `otherwise` if the field is missing."""
     return integer(raw, name) if name in raw else otherwise
 
 
 def as_integer(value: object, name: str) -> int:
-    """Return a 64-bit integer; JSON's `true` is not one, though Python's `bool` is an `int`."""
+    """Return `value` if it is a 64-bit integer. JSON's `true` and `false` are refused, though `bool` is an `int`."""
     try:
         return number_text.integer(value)
     except ValueError as error:

@@ -68,7 +68,7 @@ _yield_cpu: Final[Callable[[], None]] = getattr(os, "sched_yield", lambda: None)
 
 
 class LowLatencyConnection(ClientConnection):
-    """Client connection for `connect(create_connection=…)`. Its `recv` returns no message: see `start_delivery`."""
+    """Client connection for `connect(create_connection=…)`. It passes frames to a callback, see `start_delivery`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -84,7 +84,7 @@ class LowLatencyConnection(ClientConnection):
         self._batch: list[str | bytes] | None = None  # frames of the current read, while `_split` runs
 
     def start_delivery(self, on_frames: FrameHandler) -> None:
-        """Pass the frames received so far to `on_frames`, and from now on each read's frames as they come."""
+        """Pass the frames received so far to `on_frames`, and later the frames of each read at once."""
         self._on_frames = on_frames
         early, self._undelivered = self._undelivered, []
         if early:
@@ -144,7 +144,7 @@ class LowLatencyConnection(ClientConnection):
     # Reading ---------------------------------------------------------------------------------
 
     def _end_handshake(self, data: bytes) -> bytes:
-        """Pass the bytes of the HTTP response to the library and return those after it.
+        """Pass the bytes of the HTTP response to the library and return the bytes after the response.
 
         The first frames often come in the same read as the response. The library must not get them: it would parse
         them and put them into its queue.
@@ -163,7 +163,7 @@ class LowLatencyConnection(ClientConnection):
     def _split(self, data: bytes) -> None:
         """Split `data` into frames and deliver them.
 
-        `data` begins with a frame, or with the rest of a frame that goes to the library.
+        `data` begins with a frame, or with the rest of a frame that the library parses.
         """
         frames: list[str | bytes] = []
         at, end = 0, len(data)
@@ -215,7 +215,7 @@ class LowLatencyConnection(ClientConnection):
             self._deliver(frames)
 
     def _floods(self, first: int) -> bool:
-        """Count a frame for the library, whose first byte is `first`. Aborts the connection if there are too many."""
+        """Return whether too many frames go to the library; if so, abort. `first` is the newest one's first byte."""
         if not first & _CONTROL:
             if len(self._fragments) < _MAX_FRAGMENTS:
                 return False
@@ -231,7 +231,7 @@ class LowLatencyConnection(ClientConnection):
         return True
 
     def _abort(self, failure: BaseException) -> None:
-        """End the connection at once; `Socket.receive` raises `failure`."""
+        """End the connection at once; `Socket.receive` then raises `failure`."""
         if self.handler_error is None:
             self.handler_error = failure
         self.transport.abort()

@@ -67,8 +67,8 @@ async def _always_ready() -> None:
 class MarketStream:
     """Writes best prices and klines of one symbol into `market_state`.
 
-    Probes and missing klines are requested over `api`. While `api` is down, the stream goes on without them and awaits
-    `api_ready`. A top older than `stale_after_s` is stale, so probes start at half of that age.
+    Missing klines and probes (queries of the best prices) are requested over `api`. While `api` is down, the stream
+    goes on without them and awaits `api_ready`. Prices are stale after `stale_after_s`; probes start at half that age.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class MarketStream:
         self._supervisor.stop_reconnecting()
 
     async def run(self) -> None:
-        """Keep a connection until `stop_reconnecting`. Raises ExchangeUnreachable."""
+        """Keep a connection open until `stop_reconnecting` is called. Raises ExchangeUnreachable."""
         await self._supervisor.run()
 
     # Connections -----------------------------------------------------------------------------
@@ -143,11 +143,11 @@ class MarketStream:
         return feed
 
     async def wait_until_caught_up(self, feed: "StreamConnection") -> None:
-        """Return when `feed` can replace the active connection. Raises SessionLost if only the active one delivers.
+        """Return when `feed`, a new connection, can replace the active one. If no connection is active, return at once.
 
-        `feed` has caught up when the books of both connections are merged; or when its first frame is a second old, so
-        that late frames of the old connection had time to come; or when neither connection delivers. If no connection
-        is active, this returns at once.
+        `feed` can do so when the books of both connections are merged, or when neither connection delivers. It also can
+        when its first frame is a second old: late frames of the old connection had time to come. Raises SessionLost if
+        only the old connection delivers.
         """
         old = self._supervisor.active
         while old is not None and old is self._supervisor.active and not self._handover.is_source(feed):
@@ -169,7 +169,7 @@ class MarketStream:
         await run_together(self._keep_top_confirmed(feed), self._fill_gaps())
 
     async def _keep_top_confirmed(self, feed: "StreamConnection") -> None:
-        """Query the best prices after a connect, and after half of the stale age without a book."""
+        """Query the best prices after a connect, and whenever no book has come for half of the stale age."""
         while True:
             due_in_s = self._probe_due_in_s(feed)
             if due_in_s > 0.0:
@@ -181,9 +181,9 @@ class MarketStream:
                 await self._clock.sleep(min(_RETRY_S, self._probe_after_s))
 
     def _probe_due_in_s(self, feed: "StreamConnection") -> float:
-        """Return the seconds until the next probe if no book comes before.
+        """Return the seconds until the next probe (a query of the best prices) if no book comes before.
 
-        At 0 or less it is due now.
+        If the result is 0 or less, the probe is due now.
         """
         silent_s = self._clock.now_s() - self._market_state.top_confirmed_s
         return self._probe_after_s - silent_s if self._top_seen_since_open(feed) else 0.0
@@ -281,7 +281,7 @@ class MarketStream:
                 self._on_kline(update)
 
     async def _fetch_missing_klines(self) -> None:
-        """Fetch the klines between history and first held kline, and add them to the history."""
+        """Fetch the klines between the end of the history and the first kline held back. Add them to the history."""
         for attempt in range(_FETCH_ATTEMPTS):
             if attempt:
                 await self._clock.sleep(_RETRY_S)
@@ -365,7 +365,7 @@ class StreamConnection:
 
 
 def _same_prices(fetched: BookTop, streamed: BookTop | None) -> bool:
-    """Compare prices and quantities only: the reply of `ticker.book` has no update id."""
+    """Return whether prices and quantities are equal. The reply of `ticker.book` has no update id to compare."""
     return streamed is not None and (fetched.bid, fetched.ask, fetched.bid_quantity, fetched.ask_quantity) == (
         streamed.bid,
         streamed.ask,

@@ -86,7 +86,7 @@ def read_replace_outcome(outcome: RequestOutcome) -> ReplaceOutcome:
 
 
 def read_order_list(outcome: RequestOutcome) -> ListedOrders:
-    """Return the orders of an `allOrders` reply, or why there are none."""
+    """Return the orders of an `allOrders` reply. If the query failed, return Rejected or Unanswered."""
     if not isinstance(outcome, Reply):
         return _no_reply(outcome)
     if not outcome.ok:
@@ -134,14 +134,14 @@ class OrderApi:
         return PreparedRequest(self._symbol, cancel_order_id, order, self._recv_window_ms)
 
     def send_replace(self, prepared: PreparedRequest, price: Decimal, quantity: Decimal) -> SentRequest:
-        """Write a prepared replace with its price and quantity. `on_replace_reply` then registers the handler."""
+        """Write a prepared cancel-replace with its price and quantity. The caller then calls `on_replace_reply`."""
         timestamp_ms = self._server_clock.now_ms()
         return self._api.send_prepared(
             lambda request_id: prepared.encode(request_id, format_plain(price), format_plain(quantity), timestamp_ms)
         )
 
     def on_replace_reply(self, sent: SentRequest, on_outcome: Callable[[ReplaceOutcome], None]) -> None:
-        """Register the handler of a replace that `send_replace` wrote."""
+        """Register the reply handler of a cancel-replace that `send_replace` wrote."""
         sent.on_reply(CANCEL_REPLACE, self._timeout_s, lambda outcome: on_outcome(read_replace_outcome(outcome)))
 
     def cancel(self, order_id: int | None, client_order_id: str, on_outcome: Callable[[OrderOutcome], None]) -> None:
@@ -175,9 +175,9 @@ def _no_reply(outcome: NoResponse | NotSent) -> Rejected | Unanswered:
 
 
 def _halves(reply: Reply) -> Fields | None:
-    """Return the JSON object with the results of cancel and placement.
+    """Return the part of a cancel-replace reply that has the results of cancel and placement.
 
-    None if the request was rejected as a whole.
+    None if the exchange rejected the request as a whole.
     """
     if reply.ok:
         return fields(reply.result)

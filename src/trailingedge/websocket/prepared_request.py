@@ -1,9 +1,9 @@
 """Prepared cancel-replace request: its JSON is encoded before the price of the new order is known.
 
-When the best price changes, a requote should leave at once. `PreparedRequest` has the JSON of
+When the best price changes, our order should be replaced at once. `PreparedRequest` has the JSON of
 `order.cancelReplace` ready except for id, price, quantity and timestamp. The caller writes the
-frame first, and gets a `SentRequest`. Its own records and the log follow after the write, and so
-does `SentRequest.on_reply`, which registers the reply handler.
+frame first, and gets a `SentRequest`. After that it updates its records, writes the log and calls
+`SentRequest.on_reply`, which registers the reply handler.
 """
 
 import json

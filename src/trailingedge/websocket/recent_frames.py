@@ -55,7 +55,7 @@ class FrameBuffer:
 def save(lines: list[str], log_dir: Path, now: datetime) -> Path:
     """Write `lines` to a new file in `log_dir` and return its path. Blocks; raises OSError.
 
-    Only the newest FILES_KEPT of these files stay.
+    Only the newest FILES_KEPT of these files are kept; older ones are deleted.
     """
     private_files.make_folder(log_dir)
     stem = now.astimezone(UTC).strftime(FILE_NAME)

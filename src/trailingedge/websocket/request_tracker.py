@@ -99,7 +99,7 @@ class RequestTracker:
     def encode_request(
         self, method: str, params: Params | None, now_s: float, timeout_s: float, on_reply: ReplyHandler
     ) -> str:
-        """Register a request and return its frame. `on_reply` gets the outcome, and a late reply as a second one."""
+        """Register a request and return its frame. `on_reply` gets the outcome; after a timeout, also a late reply."""
         request_id = self.next_id()
         self.add_pending(request_id, method, now_s, timeout_s, on_reply)
         request: dict[str, object] = {"id": request_id, "method": method}
@@ -160,7 +160,7 @@ class RequestTracker:
 
     @staticmethod
     def _on_reply_without_id(reply: Reply) -> SessionRevoked | None:
-        """Read a reply with the id null: our key was revoked, or the exchange could not parse a request."""
+        """Handle a reply whose id is null: our key was revoked, or the exchange could not parse a request."""
         if reply.status == 401:
             return SessionRevoked(reply.code, reply.text)
         logger.error(

@@ -48,9 +48,9 @@ _DEFAULT_PRECISION: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Commission:
-    """Commission rates as fractions of a fill's proceeds: the higher of buying and selling.
+    """Commission rates as fractions of a fill's proceeds. Each is the higher one of buying and selling.
 
-    `maker` and `taker` are without the discount for fees paid in BNB, `lowest_maker` is with it where it is enabled.
+    `maker` and `taker` ignore the discount for fees paid in BNB. `lowest_maker` includes it if it is enabled.
     """
 
     maker: Decimal
@@ -237,10 +237,10 @@ def _limit(filter_: Fields, name: str) -> Decimal | None:
 
 
 def _grid(listed: Fields, name: str) -> Decimal:
-    """Return the smallest step of an asset's precision. It is used if no filter sets a step."""
+    """Return the step that an asset's number of decimals allows. It is used if no filter sets a step."""
     precision = integer_or(listed, name, _DEFAULT_PRECISION)
     if not 0 <= precision <= 18:
-        raise ProtocolViolation(f"{name}: no precision {precision}")
+        raise ProtocolViolation(f"{name}: expected 0 to 18 decimals, got {precision}")
     return Decimal(1).scaleb(-precision)
 
 

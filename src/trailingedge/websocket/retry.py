@@ -16,8 +16,8 @@ T = TypeVar("T")
 class Retry:
     """Repeats failed requests over `api`.
 
-    `peer` is the name of the exchange in messages; `server_ms` returns the exchange's time. `on_failed` is called with
-    the reason of each failed attempt and the pause before the next one, and reports them.
+    `peer` is the name of the exchange in messages; `server_ms` returns the exchange's time. `on_failed` reports each
+    failed attempt: it gets the reason and the pause before the next attempt.
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class Retry:
         self._peer = peer
 
     async def run(self, request: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of `request`, repeated after transient errors. Raises StartFailed after five in a row.
+        """Return the result of `request`, repeated after transient errors. Raises StartFailed after five attempts.
 
-        A ban or a rate limit that names its end does not count as an attempt: `run` waits until then, however often.
+        An attempt does not count if the reply (a ban, a rate limit) says how long to wait: `run` then waits that long.
         """
         attempt = 0
         while True:

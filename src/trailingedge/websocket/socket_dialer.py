@@ -221,7 +221,7 @@ class Backoff:
 
     A connection that lived for `healthy_after_s` resets the count of failures. `max_retries` 0 means no limit. After a
     connection that lived for ten minutes the first pauses stay short and do not count as retries: most outages are
-    over within half a minute, and the exchange should not be back for long before we notice.
+    over within half a minute, and we want to reconnect soon after that.
     """
 
     # Jitter: the exchange drops all clients of a server at the same time, and without it they would all come back at
@@ -286,7 +286,7 @@ class ViolationCount:
 
 
 async def run_together(*jobs: Coroutine[Any, Any, None]) -> None:
-    """Run all `jobs` until one fails, cancel the others, and raise the error without its group.
+    """Run all `jobs` until one fails, cancel the others, and raise the error itself, not an ExceptionGroup.
 
     If several jobs fail, SessionLost is raised only if there is no other error.
     """

@@ -14,14 +14,14 @@ Attempt = asyncio.Task[Socket | Exception]
 
 
 class Preconnect:
-    """Dials URLs ahead of time: after `start`, the first `dial` of that URL returns the result of that attempt."""
+    """Dials URLs ahead of time: `start` begins to dial a URL, and the first `dial` of that URL gets the connection."""
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial
         self._attempts: dict[str, Attempt] = {}
 
     def start(self, url: str, tasks: asyncio.TaskGroup) -> None:
-        """Start to dial `url` in a task of `tasks`."""
+        """Start to dial `url`, in a new task of the group `tasks`."""
         self._attempts[url] = tasks.create_task(self._try(url))
 
     async def wait(self, timeout_s: float) -> None:
@@ -30,7 +30,7 @@ class Preconnect:
             await asyncio.wait(self._attempts.values(), timeout=timeout_s)
 
     async def dial(self, url: str) -> Socket:
-        """Return an open connection. Raises what the dial function raises."""
+        """Return an open connection: the one that `start` began, or a new one. Raises what the dial function raises."""
         # Used once: a reconnect must dial again, and two callers must not share a connection.
         attempt = self._attempts.pop(url, None)
         if attempt is None:
@@ -41,7 +41,7 @@ class Preconnect:
         return result
 
     async def close_unused(self) -> None:
-        """Cancel or close every attempt that was not used."""
+        """Cancel or close every connection that `start` began and no `dial` used."""
         while self._attempts:
             _, attempt = self._attempts.popitem()
             attempt.cancel()

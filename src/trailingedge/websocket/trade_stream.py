@@ -48,7 +48,7 @@ def read_trade(frame: str | bytes, symbol: str) -> PublicTrade | str | None:
         return None
     price, quantity = amount(message, "p"), amount(message, "q")
     if not (price > ZERO and quantity > ZERO):
-        raise ProtocolViolation(f"not a trade: {quantity} at {price}")
+        raise ProtocolViolation(f"trade with a price or quantity that is not positive: {quantity} at {price}")
     aggressor = Side.SELL if flag(message, "m") else Side.BUY  # `m`: the buyer is the maker
     return PublicTrade(id_number(message, "a"), price, quantity, aggressor, time_ms(message, "T"))
 
@@ -85,7 +85,7 @@ class TradeStream:
         self._supervisor.stop_reconnecting()
 
     async def run(self) -> None:
-        """Keep a connection until `stop_reconnecting`. Raises ExchangeUnreachable."""
+        """Keep a connection open until `stop_reconnecting` is called. Raises ExchangeUnreachable."""
         await self._supervisor.run()
 
     def on_frame(self, frame: str | bytes, request_rotation: RotationCallback) -> None:

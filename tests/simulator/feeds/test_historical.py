@@ -222,7 +222,7 @@ def test_of_two_readings_none_is_guessed_and_both_are_named() -> None:
 
 @pytest.mark.parametrize(("base_asset", "quote_asset"), [("BTC", "EUR"), ("BTC", None), (None, "EUR"), ("ETH", "BTC")])
 def test_assets_that_do_not_make_up_the_symbol_are_refused(base_asset: str | None, quote_asset: str | None) -> None:
-    with pytest.raises(ConfigError, match=r"ETHUSDT is not made of that; correct it or leave it empty"):
+    with pytest.raises(ConfigError, match=r"the symbol is ETHUSDT; correct the setting or leave it empty"):
         split_symbol("ETHUSDT", base_asset, quote_asset)
 
 

@@ -1,9 +1,9 @@
 """Canary order: the smallest post-only order, far from the market, to test that orders work.
 
 `test` only lets the exchange validate the order. `place` lets the order rest briefly, waits until
-the account's events report it, and cancels it. The order has a client order id of the jumpstart
-kind. So, if the order is left behind, the next start of the daemon cancels it. And a running daemon
-does not mistake it for an exit of its own or of another instance.
+the account's events report it, and cancels it. Its client order id is that of a jumpstart order
+(the daemon's own test order at a start). So the next start of the daemon cancels an order that is
+left behind, and a running daemon does not mistake it for an exit.
 """
 
 import asyncio
@@ -33,7 +33,8 @@ _LAST_CANCEL_S: Final = 5.0
 class CanaryOrder:
     """Tests or places one small order.
 
-    `reported` is filled, while we wait, with each client order id that the account's events report.
+    `reported` holds the client order ids that the account's events have reported. The caller adds
+    to it while `place` waits.
     """
 
     def __init__(
@@ -74,9 +75,9 @@ class CanaryOrder:
         return passed(NAME, f"{self._shown(order)} would be accepted; {tested}")
 
     async def place(self, top: BookTop) -> CheckResult:
-        """Place a BUY and cancel it; a SELL where there are not enough free funds to buy.
+        """Place a BUY and cancel it. If there are not enough free funds to buy, place a SELL instead.
 
-        Raises as the account's queries do; a connection lost while the order is on its way becomes a failed result.
+        Raises what the query of the balances raises. If the connection is lost later, the result is a failure.
         """
         held = (await self._account.balances()).balances
         refusals = []

@@ -46,7 +46,7 @@ class LocalProblems:
 
 
 def validate(reading: LoadedSettings, environ: Mapping[str, str]) -> LocalProblems:
-    """Find every problem that ends a start before it connects, also in the key file and in the proxies of `environ`."""
+    """Find every local problem that prevents a start: in settings, key file and the proxies in `environ`."""
     settings = reading.settings
     wrong, consent, key = list(reading.problems), list[str](), list[str]()
     if settings.trading_mode.needs_key:
@@ -98,7 +98,7 @@ def log_folder(log_dir: Path) -> CheckResult:
 
 @contextlib.contextmanager
 def _restored(folder: Path) -> Iterator[None]:
-    """After the block, remove the folders that the block has created, if they are empty."""
+    """At the end of the `with` block, remove `folder` and its parents if the block created them and they are empty."""
     missing = [each for each in (folder, *folder.parents) if not os.path.exists(each)]  # never raises, innermost first
     try:
         yield

@@ -23,7 +23,7 @@ _RETRIES: Final = 1
 
 @contextlib.asynccontextmanager
 async def background(job: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run `job` in a task, and cancel the task when the block ends. `job` must not raise."""
+    """Run `job` in a task that is cancelled when the `with` block ends. `job` must not raise."""
     task = asyncio.create_task(job)
     try:
         yield
@@ -33,7 +33,7 @@ async def background(job: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 class StreamCheck:
-    """Checks the market stream once. `api` sends the requests that the stream itself makes."""
+    """Checks the market stream once. The stream requests the best prices over `api`."""
 
     def __init__(self, params: CheckParams, url: str, tools: CheckTools, api: RequestCaller) -> None:
         start, reconnect = params.start, params.reconnect

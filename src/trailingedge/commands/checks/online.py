@@ -1,6 +1,6 @@
-"""Online checks: rehearse the exchange's part of a start, one finding per step.
+"""Online checks: rehearse the steps of a start that need the exchange, one finding per step.
 
-The requests and judgements are those of the daemon's start (`live.start_queries`). If a step fails,
+Requests and criteria are those of the daemon's start (`live.start_queries`). If a step fails,
 only the steps that need it are skipped. Nothing here trades: the order of the last step is the
 smallest that the exchange accepts. It is post-only, far from the market, and cancelled before the
 step ends.
@@ -51,7 +51,7 @@ AskPermissions = Callable[[KeyManager, str, int], Awaitable[Permissions]]
 
 @dataclass(frozen=True, slots=True)
 class CheckStep:
-    """One step. `needs` names the steps that must have passed before."""
+    """One step of the online checks. `needs` names the steps that must have passed before."""
 
     name: str
     run: Callable[[], Awaitable[CheckResult | Sequence[CheckResult]]]

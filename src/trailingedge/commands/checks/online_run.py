@@ -1,6 +1,6 @@
 """Online run: opens the exchange of the settings and runs the online checks on it, for `check --online` and `doctor`.
 
-An exchange that cannot be reached, a closed port or a name that does not resolve, is a finding with its reason.
+If the exchange cannot be reached (closed port, unknown host name), that is a finding, too.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ async def run_online_checks(
     place: bool = False,
     why_not: str = "",
 ) -> None:
-    """Run the online checks on the exchange that `opening` opens. If that fails, the reason is a result like any other.
+    """Run the online checks on the exchange that `opening` opens. If it cannot be opened, report a failed check.
 
     The arguments after `on_result` are those of `OnlineChecks`.
     """

@@ -88,7 +88,7 @@ def summary_line(results: Iterable[CheckResult]) -> str:
 
 @contextlib.contextmanager
 def quiet_log(secrets: Iterable[str]) -> Iterator[None]:
-    """Suppress the log during the block, so that it does not mix with the findings.
+    """Suppress the log until the `with` block ends, so that it does not mix with the findings.
 
     Only ERROR records still go to stderr; they mean a bug in this program.
     """

@@ -150,7 +150,7 @@ def my_trades(call: SignedCall) -> Result:
 
 
 def _span(call: SignedCall) -> tuple[int | None, int | None]:
-    """Read `startTime` and `endTime`, in milliseconds of market time; None for one not sent.
+    """Read `startTime` and `endTime`, in milliseconds of market time. A time that was not sent is None.
 
     Raises ExchangeError if more than 24 hours lie between them.
     """

@@ -12,7 +12,10 @@ AMEND_WEIGHT: Final = 4
 
 
 def amend(call: SignedCall) -> Result:
-    """Handle `order.amend.keepPriority`: reduce an order's quantity. It is free only if the order ends by it."""
+    """Handle `order.amend.keepPriority`: reduce an order's quantity.
+
+    The request weight is refunded if the reduction ends the order.
+    """
     symbol, parameters = call.symbol(), call.parameters
     request = AmendOrder(
         new_quantity=parameters.required_amount("newQty"),

@@ -18,7 +18,7 @@ class DepthWeight:
     """The weight of `depth`, which grows with its limit."""
 
     def for_parameters(self, parameters: RequestParameters) -> int:
-        """The weight of a request with these parameters; the least one if its limit is malformed."""
+        """The weight of a `depth` request. A malformed limit counts as the default limit."""
         try:
             limit = parameters.limit(DEFAULT_DEPTH, MAX_DEPTH)
         except ExchangeError:
@@ -45,7 +45,7 @@ def recent_trades(call: MethodCall) -> Result:
 
 
 def historical_trades(call: MethodCall) -> Result:
-    """Handle `trades.historical`: return trades from an id on, or the newest; as many as the exchange keeps."""
+    """Handle `trades.historical`: return the trades from `fromId` on, or the newest trades without `fromId`."""
     call.symbol()
     from_id, limit = call.parameters.integer("fromId"), call.parameters.limit(500)
     call.parameters.check_all_read()

@@ -105,7 +105,7 @@ def average_price(call: MethodCall) -> Result:
 
 
 def symbol_status(call: MethodCall) -> str | None:
-    """Read `symbolStatus`. Raises ExchangeError (−1122) for a value that is none."""
+    """Read `symbolStatus`. Raises ExchangeError (−1122) for an unknown status."""
     status = call.parameters.text("symbolStatus")
     if status not in {None, TRADING, HALT, BREAK}:
         raise ExchangeError(-1122, "Invalid symbolStatus.")
@@ -113,9 +113,10 @@ def symbol_status(call: MethodCall) -> str | None:
 
 
 def is_listed(call: MethodCall, one: bool) -> bool:
-    """Whether our symbol has the status that the request asks for, if it asks for one.
+    """Return whether our symbol has the status that the request asks for; True if it asks for none.
 
-    Raises ExchangeError (−1220) if it has not and the request names it as its `one` symbol; from a list it is left out.
+    If the request names a single symbol (`one`), raises ExchangeError (−1220) instead of returning
+    False.
     """
     if symbol_status(call) in {None, call.exchange.engine.symbol_status}:
         return True

@@ -263,7 +263,7 @@ def _target(parameters: RequestParameters, by_order_id: str, by_client_id: str, 
 def _halves(outcome: CancelReplaceResult, response_type: ResponseType, symbol: str) -> Json:
     """Build the four JSON fields that describe the two halves of a cancel-replace.
 
-    They form the `result` of its reply, or the `data` of its error reply.
+    They form the `result` of a successful reply, or the `data` of an error reply.
     """
     if isinstance(outcome.cancel, ExchangeError):
         cancel_half, cancel_result = outcome.cancel.as_json(), FAILURE

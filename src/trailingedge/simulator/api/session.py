@@ -63,7 +63,7 @@ NO_SESSION: Final = "WebSocket session not authenticated. Recommendation: use `s
 
 @dataclass(frozen=True, slots=True)
 class CloseConnection:
-    """Instructs the receiver to close the connection with this code and reason."""
+    """Instructs the transport to close the connection with this code and reason."""
 
     code: int
     reason: str

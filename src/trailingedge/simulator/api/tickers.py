@@ -19,7 +19,7 @@ WINDOW_UNITS_MS: Final = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
 
 class TickerType(Enum):
-    """`type`: how much a ticker tells."""
+    """Parameter `type` of the ticker methods: all fields (FULL) or fewer (MINI)."""
 
     FULL = "FULL"
     MINI = "MINI"

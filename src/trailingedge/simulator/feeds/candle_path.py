@@ -1,9 +1,9 @@
 """Candle path: turns a kline into ticks along the least favourable path, since the real one is unknown.
 
 A kline that closes up goes open, low, high, close; one that closes down goes open, high, low,
-close. The price then reaches a stop before it makes the gain that would have moved the stop, and
-it loses a gain again before the close. A backtest on klines is meant to look worse than the market
-was, never better.
+close. So the price first falls to a stop, and only then makes the gain that would have raised the
+stop; or it makes a gain and loses it again before the close. A backtest on klines is meant to look
+worse than the market was, never better.
 """
 
 from decimal import Decimal
@@ -98,8 +98,8 @@ class GridCandlePath:
 def _shares(volume: int, prices: list[int], corners: tuple[int, int, int, int]) -> list[int]:
     """Split a kline's volume evenly over its ticks. The last tick takes the remainder.
 
-    A volume of less than one step size per tick goes first to the ticks at open, close, high and
-    low. Without trades there, the exchange would build other klines than the one that is played.
+    If the volume is too small for one step size per tick, the ticks at open, close, high and low
+    get it first: the exchange builds its klines from trades and needs one at each of these prices.
     """
     share = volume // len(prices)
     shares = [share] * len(prices)

@@ -1,8 +1,8 @@
 """CSV files of market data: plain or in a zip archive, read as rows with their line numbers.
 
-Everything that can be wrong with a file becomes a `ConfigError` that names the file, the line and the remedy. No
-length in a file is believed: a line is read up to `LONGEST_LINE`, so that a batch of lines has a limit, too, however
-much an archive unpacks to.
+Everything that can be wrong with a file becomes a `ConfigError` that names the file, the line and the remedy. A
+damaged or hostile file cannot fill the memory: a line of more than `LONGEST_LINE` characters is an error, and lines
+are read one by one or in batches, also from an archive.
 """
 
 import csv
@@ -217,6 +217,6 @@ def csv_files(path: Path) -> list[CsvFile]:
 
 
 def _is_market_file(member: str) -> bool:
-    """Whether a member of an archive is a CSV file, and not what a Mac packs beside it."""
+    """Whether a member of an archive is a CSV file, and not the metadata file that macOS packs beside it."""
     of_mac = member.startswith(_MAC_FOLDER) or member.rpartition("/")[2].startswith(_MAC_PREFIX)
     return member.lower().endswith(".csv") and not of_mac

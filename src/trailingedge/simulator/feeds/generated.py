@@ -49,7 +49,7 @@ class GeneratedMarket:
         history_minutes: int = 1500,
     ) -> None:
         if start_price <= ZERO or start_price % tick_size:
-            raise ValueError(f"a market cannot start at {start_price} on ticks of {tick_size}")
+            raise ValueError(f"start price {start_price} is no positive multiple of the tick size {tick_size}")
         self.symbol = symbol
         self.base_asset = base_asset
         self.quote_asset = quote_asset
@@ -113,7 +113,7 @@ class GeneratedMarket:
 
 
 def _noise(chance: random.Random, noise_frac: float, minutes: float) -> float:
-    """A random step over `minutes`, uniform, with a standard deviation of `noise_frac` × √minutes."""
+    """Draw a uniform random price change. Its standard deviation is `noise_frac` × √`minutes`."""
     return noise_frac * math.sqrt(3.0 * minutes) * (2.0 * chance.random() - 1.0)
 
 

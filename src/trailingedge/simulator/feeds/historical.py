@@ -101,17 +101,17 @@ def _relabelled(paths: Sequence[str | Path], symbol: str) -> list[str]:
 
 
 def split_symbol(symbol: str, base_asset: str | None = None, quote_asset: str | None = None) -> tuple[str, str]:
-    """Return base and quote asset of `symbol`, which both stand in it.
+    """Split `symbol` into its base and quote asset.
 
-    The assets given decide, and one of them determines the other. Without them, the symbol decides if it ends in a
-    known quote asset and can be read in one way only. Of several ways, one whose base asset is known as well is the
-    right one: ETHFDUSD is ETH and FDUSD, and not ETHFD and USD. Raises ConfigError where this settles nothing.
+    If one asset is given, the other is the rest of the symbol. If none is given, the symbol is split before a known
+    quote asset at its end. Where several splits are possible, the one with a known base asset is taken: ETHFDUSD is
+    ETH and FDUSD, not ETHFD and USD. Raises ConfigError if the given assets do not fit, or no single split is left.
     """
     if base_asset or quote_asset:
         if not _make_up(symbol, base_asset, quote_asset):
             given = {"BASE_ASSET": base_asset, "QUOTE_ASSET": quote_asset}
             stated = " and ".join(f"{name} is {asset}" for name, asset in given.items() if asset)
-            raise ConfigError([f"{stated}: {symbol} is not made of that; correct it or leave it empty"])
+            raise ConfigError([f"{stated}, but the symbol is {symbol}; correct the setting or leave it empty"])
         base = base_asset or symbol.removesuffix(quote_asset or "")
         return base, symbol.removeprefix(base)
     readings = [(symbol.removesuffix(known), known) for known in QUOTE_ASSETS if symbol.endswith(known)]
@@ -119,14 +119,14 @@ def split_symbol(symbol: str, base_asset: str | None = None, quote_asset: str | 
     sure = [reading for reading in readings if reading[0] in QUOTE_ASSETS]
     if len(readings) == 1 or len(sure) == 1:
         return (sure or readings)[0]
-    what = "are not known by its name"
+    what = "cannot be told from its name"
     if readings:
         what = f"can be {', or '.join(f'{base} and {quote}' for base, quote in readings)}"
     raise ConfigError([f"the assets of {symbol} {what}; set BASE_ASSET and QUOTE_ASSET"])
 
 
 def _make_up(symbol: str, base_asset: str | None, quote_asset: str | None) -> bool:
-    """Return whether `symbol` is the two assets one after the other; one that is None may be any."""
+    """Return whether `symbol` is the base asset followed by the quote asset; None stands for any asset."""
     if base_asset and quote_asset:
         return symbol == base_asset + quote_asset
     known = base_asset or quote_asset or ""
@@ -185,7 +185,7 @@ class RecordedMarket:
                 yield value
 
     def _check_units(self, file: CsvFile, line: int, value: Kline | TradeRow | QuoteRow) -> None:
-        """Raise ConfigError at a number that is too large, which a row may hold that was not inspected."""
+        """Raise ConfigError if a number is too large. Only rows that `open_market` did not check can have one."""
         match value:
             case Kline():
                 return  # all klines were inspected
@@ -227,7 +227,7 @@ class RecordedMarket:
             yield Tick(last_ms, bid, depth, bid + self.tick_size, depth, price, traded, aggressor)
 
     def _from_quotes(self) -> Iterator[Tick]:
-        """One tick per quote. Crossed and empty books are skipped."""
+        """Yield one tick per row of a bookTicker file. Rows with a crossed or empty book are skipped."""
         last_ms = 0
         for quote in self._values():
             # A row older than the last is skipped, too: files of neighbouring days may overlap.

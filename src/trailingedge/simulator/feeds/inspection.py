@@ -42,7 +42,7 @@ _UNITS: Final = ((DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "m"), (SECOND_MS, "s
 
 @dataclass(slots=True)
 class NumberRange:
-    """What the prices or quantities of a file look like: their decimals, and the largest with its line."""
+    """Summary of a file's prices or quantities: most decimals used, and the largest number with its line."""
 
     decimals: int = 0
     largest: float = 0.0
@@ -70,7 +70,7 @@ class FileInspection:
     """The result of inspecting one file.
 
     For klines, `interval_ms` is their interval. `runs` lists the spans without a gap, each as start
-    and end in milliseconds. Of trades and quotes, all is known about the first INSPECTED_ROWS only.
+    and end in milliseconds. For trades and quotes, only the first INSPECTED_ROWS were inspected.
     """
 
     file: CsvFile
@@ -83,7 +83,7 @@ class FileInspection:
     runs: list[tuple[int, int]] = field(default_factory=list)
 
     def add_kline(self, open_ms: int, close_ms: int) -> None:
-        """Add the next kline of the file to `interval_ms` and `runs`."""
+        """Update `interval_ms` and `runs` with the next kline of the file."""
         after_ms = close_ms + 1
         # The last kline before an outage of the exchange closes early, so the longest one is the interval.
         self.interval_ms = max(self.interval_ms, after_ms - open_ms)
@@ -124,8 +124,8 @@ def _inspect(file: CsvFile) -> FileInspection:
 def _inspect_klines(inspection: FileInspection) -> None:
     """Read all klines of a file and add them to its inspection.
 
-    Batches are checked column by column for speed, because all klines are read here and once more
-    when they are played.
+    For speed, klines are checked in batches, column by column. Only if a batch looks wrong are its
+    rows checked one by one.
     """
     for line, rows in inspection.file.row_batches(_BATCH_ROWS, KLINE_COLUMNS):
         if not _inspect_batch(inspection, line, rows):  # something is odd: check these rows one by one
@@ -188,11 +188,12 @@ def check_gap(file: CsvFile, line: int, before_ms: int, time_ms: int) -> None:
     """Raise ConfigError if the market pauses for more than a year before the row at `line`."""
     if time_ms - before_ms > LONGEST_GAP_MS:
         span = f"{_in_words(before_ms)} to {_in_words(time_ms)} UTC"
-        raise file.error(f"no rows for more than a year, from {span}; replay the files before and after apart", line)
+        what = f"no rows for more than a year, from {span}; replay the files before and after this gap separately"
+        raise file.error(what, line)
 
 
 def check_units(file: CsvFile, line: int, number: Decimal, size: Decimal) -> None:
-    """Raise ConfigError if `number` is more than a column can hold, in units of `size`."""
+    """Raise ConfigError if `number` is too many tick or step sizes (`size`) for a column of 64-bit integers."""
     if number >= MOST_UNITS * size:
         raise file.error(f"{number:f} is too large for a market in steps of {size:f}; repair or remove the line", line)
 
@@ -249,12 +250,12 @@ def files_of_other_symbols(paths: Iterable[str | Path], symbol: str) -> dict[str
 
 
 def grid_of_decimals(places: int) -> Decimal:
-    """The smallest step with that many decimals: 2 gives 0.01."""
+    """Return the smallest step with `places` decimals: 2 gives 0.01."""
     return Decimal(1).scaleb(-places)
 
 
 def missing_klines(inspections: Sequence[FileInspection]) -> list[str]:
-    """Return a sentence for each gap: klines between the first and the last that no file has."""
+    """Return a sentence for each gap between the first and the last kline: how many klines no file has."""
     runs = sorted(run for inspection in inspections for run in inspection.runs)
     interval_ms = max((inspection.interval_ms for inspection in inspections), default=0)
     words: list[str] = []

@@ -71,9 +71,9 @@ class LiveMarket:
         self._on_tick(tick, market_ms)
 
     def on_trade(self, price: Decimal, quantity: Decimal, aggressor: Side, market_ms: int, traded_ms: int) -> None:
-        """Play a trade at the best prices known so far. It was made at `traded_ms` and is reported at `market_ms`.
+        """Play a trade that was made at `traded_ms` and is reported now, at `market_ms`. The best prices stay.
 
-        Orders that were accepted in between it does not fill.
+        The trade fills no order that was accepted between these two times.
         """
         tick = replace(
             self._engine.book.tick, last_price=price, traded=quantity, aggressor=aggressor, traded_ms=traded_ms
@@ -86,7 +86,7 @@ class LiveMarket:
         self._hub.publish_events()
 
     def on_symbol_status(self, status: str) -> str:
-        """Set the symbol's status to `status`, a value of `exchangeInfo` such as "TRADING". Returns the one before."""
+        """Set the symbol's status to `status`, a value of `exchangeInfo` such as "TRADING". Returns the old one."""
         before, self._engine.symbol_status = self._engine.symbol_status, status
         return before
 

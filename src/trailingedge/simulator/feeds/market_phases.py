@@ -111,12 +111,12 @@ def _between(chance: random.Random, low: float, high: float) -> float:
 
 
 def _rise_or_fall(kind: PhaseKind, minutes: float, drift_frac: float) -> MarketPhase:
-    """A move smooth enough that its noise does not look like a reversal to the strategy."""
+    """Return a rise or fall with so little noise that the strategy sees no reversal in it."""
     return MarketPhase(kind, minutes, drift_frac, noise_frac=0.0002, tick_interval_s=(2.0, 6.0), unchanged_share=0.15)
 
 
 def _turn(drift_frac: float) -> MarketPhase:
-    """A steep pull-back in which every tick moves away from an order at the best price, so that it must be requoted."""
+    """Return a steep pull-back: every tick moves away from an order at the best price, so it must be replaced."""
     return MarketPhase(
         PhaseKind.TREND,
         1.5,
