@@ -31,9 +31,11 @@ OF_OTHERS: Final = (
     "websockets.asyncio.server",
 )
 SHARED: Final = {
+    "trailingedge.commands.argument_parser",
     "trailingedge.commands.setting_flags",
     "trailingedge.commands.checks",
     "trailingedge.commands.checks.check_target",
+    "trailingedge.model.market_names",  # a few lines, which the check of the settings needs
     "trailingedge.notifications.telegram_loader",  # loads the others only where there is a bot
 }
 # What can wait until the first requests are on their way.

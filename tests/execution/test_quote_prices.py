@@ -223,7 +223,7 @@ def test_an_answer_that_the_full_calculation_does_not_share_is_in_them_and_a_bro
     assert not bench.trader.maker_exit.idle
     with pytest.raises(BrokenInvariant, match="the full calculation says"):
         bench.trader.verify_requote(entered, book, bench.now_s)
-    with pytest.raises(BrokenInvariant, match="without a plan"):
+    with pytest.raises(BrokenInvariant, match="was not planned"):
         bench.trader.record_requote((D("100.04"), D(1)), book, bench.now_s, START_MS)
 
 
