@@ -408,3 +408,13 @@ def test_what_decides_what_is_traded_is_shareable() -> None:
 def test_a_setting_without_a_word_on_sharing_is_refused() -> None:
     with pytest.raises(TypeError, match="shareable"):
         option(1, "A number")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(("mode", "is_problem"), [("live", True), ("testnet", False), ("sim", False)])
+def test_an_unknown_name_in_the_file_stops_a_live_start_alone(tmp_path: Path, mode: str, is_problem: bool) -> None:
+    file = tmp_path / ".env"
+    file.write_text("MAX_DAILY_LOS_FRAC=0.05\n")
+    reading = read_settings({"TRADING_MODE": mode}, {}, file)
+    (said,) = reading.problems if is_problem else reading.warnings
+    assert said.startswith(f"{file}, line 1: unknown setting MAX_DAILY_LOS_FRAC; did you mean MAX_DAILY_LOSS_FRAC?; ")
+    assert not (reading.warnings if is_problem else reading.problems)

@@ -568,11 +568,12 @@ def read_settings(
     Each comes from the command line, else the environment, else `env_file`, else its default.
 
     An empty value counts as not set. Unknown names are reported for the file and the command line only: the
-    environment belongs to other programs too. A missing `env_file` is a problem only if `file_needed` is True. A
+    environment belongs to other programs too. In live mode an unknown name in the file is a problem, in other modes a
+    warning: real money must not be traded without a limit whose name is misspelt. A missing `env_file` is a problem only if `file_needed` is True. A
     private key that systemd provides (`LoadCredential=`, under the same file name) replaces the key at the set path.
     If the mode needs a key and a service has neither, the path is that of the missing credential. Never raises.
     """
-    filed, problems, warnings = _read_file(env_file, file_needed)
+    filed, problems, warnings, unknown = _read_file(env_file, file_needed)
     problems += [f"{unknown_setting(name)}{did_you_mean(name)}" for name in command_line if name not in OPTIONS]
     places = (("command line", command_line), ("environment", environ), (str(env_file), filed))
     values: dict[str, object] = {}
@@ -594,6 +595,10 @@ def read_settings(
                 problems.append(f"{name} is {_quoted(text)} ({source}): {wrong}")
             break
     settings = Settings(**values)  # type: ignore[arg-type]  # each value was read by its field's own type
+    if settings.trading_mode is TradingMode.LIVE:
+        problems += [f"{text}; correct the name or remove the line" for text in unknown]
+    else:
+        warnings += [f"{text}; the line is ignored" for text in unknown]
     handed = _handed_over(environ, settings.binance_ed25519_priv_path, needed=settings.trading_mode.needs_key)
     if handed is not None:
         settings = replace(settings, binance_ed25519_priv_path=handed)
@@ -663,43 +668,44 @@ def assignment(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _read_file(env_file: Path, needed: bool) -> tuple[dict[str, str], list[str], list[str]]:
-    """Names and values in the file, the problems that make it unreadable, and the warnings about likely typos."""
+def _read_file(env_file: Path, needed: bool) -> tuple[dict[str, str], list[str], list[str], list[str]]:
+    """Read the file. Returns names and values, the problems, the warnings, and the unknown names.
+
+    Each unknown name is a text with the file, the line, and the setting that was probably meant.
+    """
     try:
         # Some editors on Windows write a byte order mark.
         text = bounded_files.read(env_file, _LARGEST_FILE_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
-        return {}, [f"{env_file} does not exist; name another --env-file"] if needed else [], []
+        return {}, [f"{env_file} does not exist; name another --env-file"] if needed else [], [], []
     except bounded_files.TooLarge as wrong:
-        return {}, [f"{env_file} is {wrong}, so it is no file of settings; name another --env-file"], []
+        return {}, [f"{env_file} is {wrong}, so it is no file of settings; name another --env-file"], [], []
     except (OSError, UnicodeDecodeError) as wrong:
         if isinstance(wrong, PermissionError) and not needed and not os.access(env_file.parent, os.X_OK):
-            return {}, [], [f"{env_file}: this user may not look into its folder; no settings are read from it"]
-        return {}, [f"{env_file} cannot be read: {wrong}"], []
+            return {}, [], [f"{env_file}: this user may not look into its folder; no settings are read from it"], []
+        return {}, [f"{env_file} cannot be read: {wrong}"], [], []
     from dotenv.parser import parse_stream  # imported late: a service has its settings in the environment
 
     values: dict[str, str] = {}
     problems: list[str] = []
     warnings: list[str] = []
+    unknown: list[str] = []
     for line in parse_stream(io.StringIO(text)):
         if line.error:
             problems.append(f"{env_file}, line {line.original.line}: this is not NAME=VALUE; correct it or remove it")
         elif line.key is not None and line.key not in OPTIONS:
-            _report_unknown(env_file, line.original.line, line.key, problems, warnings)
+            where = f"{env_file}, line {line.original.line}"
+            if looks_secret(line.key) or looks_like_private_key(line.key):
+                problems.append(
+                    f"{where}: the name looks like a key or a token, {_NOT_SHOWN}; remove the line. {_PLACES}"
+                )
+            else:
+                unknown.append(f"{where}: {unknown_setting(line.key)}{did_you_mean(line.key)}")
         elif line.key is not None:
             if line.key in values:
                 warnings.append(f"{env_file}: {line.key} is set twice; the last one counts")
             values[line.key] = line.value or ""
-    return values, problems, warnings
-
-
-def _report_unknown(env_file: Path, line: int, name: str, problems: list[str], warnings: list[str]) -> None:
-    """Add a warning about an unknown setting of the file, or a problem if its name looks like a secret."""
-    if looks_secret(name) or looks_like_private_key(name):
-        where = f"{env_file}, line {line}"
-        problems.append(f"{where}: the name looks like a key or a token, {_NOT_SHOWN}; remove the line. {_PLACES}")
-    else:
-        warnings.append(f"{env_file}, line {line}: {unknown_setting(name)}, ignored{did_you_mean(name)}")
+    return values, problems, warnings, unknown
 
 
 def did_you_mean(name: str) -> str:
