@@ -25,7 +25,7 @@ def test_an_unchanged_replay_reports_no_difference(capsys: pytest.CaptureFixture
     told = capsys.readouterr()
     head, verdict = " ".join(told.out.split()).split(" no difference: ")
     assert head.startswith(f"{STORM}: ")
-    assert head.endswith(" 97 requests")
+    assert head.endswith(" 88 requests")
     assert verdict == "every request, decision, event and alert is the same, byte for byte"
     assert told.err == ""
 
@@ -37,12 +37,12 @@ def test_a_divergence_by_another_setting_is_explained_in_the_words_of_why(capsys
     assert run(path_of("faulty"), LESS, as_json=False) is ExitCode.OK  # that is what was asked
     text = capsys.readouterr().out
     assert "with MIN_GAIN_TRIGGER_FRAC_BASE=0.02 instead of 0.01" in text
-    assert "the same for 9 min 3 s; the first difference:" in text
+    assert "the same for 8 min 26 s; the first difference:" in text
     one_line = " ".join(text.split())
     then, now = one_line.partition(" with these settings: ")[::2]
     assert "recorded: Not selling yet: the bid is 25" in then
     assert (
-        "The take-profit trails from 2549.99, +0.98 % from here (a gain of +2.00 %, MIN_GAIN_TRIGGER_FRAC_BASE)" in now
+        "The take-profit trails from 2550.15, +0.98 % from here (a gain of +2.00 %, MIN_GAIN_TRIGGER_FRAC_BASE)" in now
     )
     assert ", bid 25" in then
 
@@ -50,7 +50,7 @@ def test_a_divergence_by_another_setting_is_explained_in_the_words_of_why(capsys
 def test_later_alerts_of_the_record_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     run(path_of("faulty"), LESS, as_json=False)
     _, _, after = capsys.readouterr().out.partition("later in the record:\n")
-    assert "take-profit armed: gain +2.32 % in FDUSD" in " ".join(after.split())
+    assert "take-profit armed: gain +2.31 % in FDUSD" in " ".join(after.split())
 
 
 def test_the_text_contains_no_record_line_and_no_long_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,35 +61,42 @@ def test_the_text_contains_no_record_line_and_no_long_line(capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    ("setting", "then", "now"),
+    ("session", "setting", "then", "now"),
     [
         pytest.param(
+            "fair",
             {"HARD_STOP_THRESHOLD_FRAC": "0.002", "HARD_STOP_DONCHIAN_MULTIPLIER": "0"},
             "recorded: does not do this",
-            "gate shut: a candle closed at 2504.01 FDUSD, too far above the anchor; ",
+            "gate shut: a candle closed at 2512.68 FDUSD, too far above the anchor; ",
             id="an event that has an alert",
         ),
         pytest.param(
+            "fair",
             {"EXIT_PRICING": "join"},
-            "recorded: order.place SELL 1 ETH at 2498.73 FDUSD (TE-m-",
-            "order.place SELL 1 ETH at 2498.74 FDUSD (TE-m-",
+            "recorded: order.place BUY 1.0388 ETH at 2529.43 FDUSD (TE-m-",
+            "order.place BUY 1.0388 ETH at 2529.42 FDUSD (TE-m-",
             id="an order elsewhere",
         ),
         pytest.param(
-            {"START_FACTOR": "0.2"},
+            "faulty",
+            {"MIN_FACTOR": "0.05"},
             "recorded: does not do this",
-            "take-profit armed: gain +1.23 % in FDUSD since the anchor (best +1.39 %)",
+            "take-profit armed: gain +2.44 % in FDUSD since the anchor (best +2.58 %)",
             id="an order where there was none",
         ),
         pytest.param(
-            {"LOOP_SLEEP_SEC": "0.7"}, "recorded: request time", "does not do this", id="a request that is not made"
+            "fair",
+            {"LOOP_SLEEP_SEC": "0.7"},
+            "recorded: request time",
+            "does not do this",
+            id="a request that is not made",
         ),
     ],
 )
 def test_each_kind_of_difference_has_words(
-    setting: dict[str, str], then: str, now: str, capsys: pytest.CaptureFixture[str]
+    session: str, setting: dict[str, str], then: str, now: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(path_of("fair"), setting, as_json=False) is ExitCode.OK
+    assert run(path_of(session), setting, as_json=False) is ExitCode.OK
     one_line = " ".join(capsys.readouterr().out.split())
     said_then, said_now = one_line.partition(" with these settings: ")[::2]
     assert then in said_then

@@ -110,7 +110,7 @@ def test_a_decision_of_another_version_is_described_by_its_key(tmp_path: Path) -
     path = changed(tmp_path, lambda line: line.replace(b'"stop_distance":', b'"distance":'), "faulty")
     fork = replay_session(path, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).divergence
     assert fork is not None
-    assert fork.recorded == ("decision: watching, holding base, trailing; bid 2525.14, anchor 2499.99",)
+    assert fork.recorded == ("decision: watching, holding base, trailing; bid 2525.41, anchor 2500.15",)
     assert fork.replayed[0].startswith("Not selling: ")
 
 

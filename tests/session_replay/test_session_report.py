@@ -18,7 +18,7 @@ def test_the_report_has_exits_fills_orders_candles_and_samples_in_order() -> Non
     assert [(exit_.kind.name, exit_.side) for exit_ in story.exits] == [
         ("MANUAL", Side.SELL),
         ("MANUAL", Side.BUY),
-        ("TAKE_PROFIT", Side.SELL),
+        ("FLUSH", Side.SELL),
     ]
     assert sum(fill.quantity for fill in story.fills if fill.number == story.exits[0].number) == story.exits[0].base
     assert {event.what for event in story.orders} >= {"placed", "replaced"}
@@ -28,6 +28,11 @@ def test_the_report_has_exits_fills_orders_candles_and_samples_in_order() -> Non
     assert story.settings["ROLLING_KLINES_MAXLEN"] == "60"
     assert story.gaps == ()
     assert "sales and buy-backs 3" in summary_text(story)
+
+
+def test_a_take_profit_is_an_exit_of_the_report() -> None:
+    (exit_,) = report_of_session(path_of("faulty")).exits
+    assert (exit_.kind.name, exit_.side) == ("TAKE_PROFIT", Side.SELL)
 
 
 def test_the_report_can_be_saved_and_read_again(tmp_path: Path) -> None:
