@@ -86,6 +86,8 @@ def run_online_checks(
         async with LoopbackExchange(
             exchange, market, clock, listen=False, latency_s=0.01, chance=Random(1)
         ) as loopback:
+            # A market that stands still has a forming candle, which its stream would publish once.
+            loopback.hub.streams_muted = not moving
             prepare(loopback)
 
             async def dial(url: str) -> Socket:

@@ -18,7 +18,7 @@ from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode,
 from trailingedge.live.factory import node_params, paper_feed_params
 from trailingedge.live.node_builder import build_node
 from trailingedge.live.node_dependencies import Runtime
-from trailingedge.live.paper_exchange import PaperExchange, paper_exchange
+from trailingedge.live.paper_exchange import ASSUMED_FEE, PaperExchange, paper_exchange
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Regime, Side
 from trailingedge.model.operator_commands import OperatorCommand
@@ -373,7 +373,7 @@ def test_a_take_profit_is_armed_and_filled_by_the_real_market() -> None:
         await it.until(lambda: it.orders)
         await it.price("2553.00")
         await it.until(lambda: it.heard("take-profit filled"))
-        assert it.holds("FDUSD") > D(2550)
+        assert it.holds("FDUSD") == D("2552.01") * (1 - ASSUMED_FEE)  # one ETH, and no fee is set
 
     on_paper(story, trading=True)
 
