@@ -8,7 +8,7 @@ from trailingedge.core.errors import ExitCode
 from trailingedge.model.client_order_ids import ClientOrderId
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Side
-from trailingedge.simulator.faults import RequestFault
+from trailingedge.simulator.faults import NO_FAULT, TIMEOUT_ERROR, RequestFault
 
 FATES = [
     "lose_request",
@@ -126,6 +126,24 @@ def test_one_that_may_still_arrive_is_named() -> None:
     end = run_scenario(story)
     assert end.code is ExitCode.UNREACHABLE
     assert "order left on the exchange: SELL 1.0000 ETH at 2553.01 FDUSD" in str(end.alert_texts)
+
+
+@pytest.mark.parametrize("lists", [1, 2])
+def test_one_that_a_lagging_list_lacks_after_a_cancel_in_doubt_is_named(lists: int) -> None:
+    async def story(it: NodeHarness) -> None:
+        await rally_and_turn(it)
+        for _ in range(20):
+            it.faults.schedule("order.cancel", RequestFault(executed=False, error=TIMEOUT_ERROR))
+        for _ in range(lists):
+            it.faults.schedule("openOrders.status", NO_FAULT)
+        for _ in range(20):
+            it.faults.schedule("openOrders.status", RequestFault(lag_s=30.0))
+
+    end = run_scenario(story)
+    assert [order.price for order in end.left_orders] == [D("2553.01")]
+    assert end.code is ExitCode.UNREACHABLE
+    assert "order left on the exchange: SELL 1.0000 ETH at 2553.01 FDUSD" in str(end.alert_texts)
+    assert end.shutdown_s < 5
 
 
 def test_a_jumpstart_that_cannot_be_cancelled_is_named() -> None:

@@ -21,20 +21,33 @@ async def show_another_instance(it: NodeHarness) -> None:
     it.trade_manually(lambda hand: hand.place(Side.SELL, D(2900), D("0.1"), client_order_id=str(ANOTHERS)))
 
 
-def test_a_replace_of_which_nobody_told_is_named_at_the_end() -> None:
-    async def story(it: NodeHarness) -> None:
-        await rally_and_turn(it)
-        it.faults.schedule("order.cancelReplace", LOST)
-        it.loopback.hub.account_muted = True
-        for method in ("order.status", "allOrders", "openOrders.status"):
-            for _ in range(10):
-                it.faults.schedule(method, RequestFault(lag_s=3.0))
-        await it.price("2552", wait_s=0.2)
+async def replace_in_silence(it: NodeHarness, lag_s: float) -> None:
+    """Nobody tells of a replace from 2553.01 to 2552.01, and every query is answered from records `lag_s` old."""
+    await rally_and_turn(it)
+    it.faults.schedule("order.cancelReplace", LOST)
+    it.loopback.hub.account_muted = True
+    for method in ("order.status", "allOrders", "openOrders.status"):
+        for _ in range(50):
+            it.faults.schedule(method, RequestFault(lag_s=lag_s))
+    await it.price("2552", wait_s=0.2)
 
-    end = run_scenario(story)
-    assert len(end.left_orders) == 1
+
+def test_a_replace_of_which_nobody_told_is_named_at_the_end() -> None:
+    end = run_scenario(lambda it: replace_in_silence(it, lag_s=6.0))
+    assert [order.price for order in end.left_orders] == [D("2552.01")]
     assert end.code is ExitCode.UNREACHABLE
     assert "order left on the exchange: SELL 1.0000 ETH at 2552.01 FDUSD" in str(end.alert_texts)
+    assert end.shutdown_s < 5
+
+
+def test_one_that_the_records_show_in_time_is_cancelled_and_not_named() -> None:
+    end = run_scenario(lambda it: replace_in_silence(it, lag_s=3.0))
+    assert end.left_orders == []
+    # Of the order that was replaced the records are too old to prove that it is gone.
+    assert end.code is ExitCode.UNREACHABLE
+    left = [text for text in end.alert_texts if text.startswith("order left on the exchange")]
+    assert len(left) == 1
+    assert "SELL 1.0000 ETH at 2553.01 FDUSD" in left[0]
     assert end.shutdown_s < 5
 
 

@@ -45,6 +45,23 @@ class Book:
             raise trouble
         return order
 
+    async def order_status(self, order_id: int | None, client_order_id: str = "") -> OrderRecord:
+        assert order_id is not None
+        assert not client_order_id
+        gone = order_id in self.cancelled
+        return record(order_id, status=OrderStatus.CANCELED if gone else OrderStatus.NEW)
+
+
+class LaggingBook(Book):
+    """Lists an order only once, although it stays open."""
+
+    listed = False
+
+    async def open_orders(self) -> Sequence[OrderRecord]:
+        listed = () if self.listed else tuple(self.orders.values())
+        self.listed = True
+        return listed
+
 
 def clear(book: Book) -> tuple[int, list[int]]:
     """How many there were, and which were named."""
@@ -81,6 +98,17 @@ def test_one_that_did_not_hear_us_is_asked_again() -> None:
     book = Book(record(1), troubles=[(OutcomeUnknown("timeout"), False)])
     assert clear(book) == (1, [1])
     assert book.cancelled == [1]
+
+
+def test_one_that_did_not_hear_us_is_asked_again_though_the_list_lacks_it() -> None:
+    book = LaggingBook(record(1), troubles=[(OutcomeUnknown("timeout"), False)])
+    assert clear(book) == (1, [1])
+    assert book.cancelled == [1]
+
+
+def test_one_that_never_hears_us_is_not_gone_because_the_list_lacks_it() -> None:
+    with pytest.raises(OutcomeUnknown, match=own()):
+        clear(LaggingBook(record(1), troubles=[(OutcomeUnknown("timeout"), False)] * 9))
 
 
 def test_one_that_went_by_itself_is_not_ours_to_name() -> None:

@@ -3,7 +3,8 @@
 Theory of operation. `MakerExit` knows its order and the requests in flight, so the shutdown first runs ticks that only
 cancel. If these do not finish in time, it sweeps the list of open orders: it cancels every order that has one of our
 client order ids, and queries each order of ours that the list lacks, because the list may lag behind the book. An
-alert names each order that is still in doubt after that, so that a person can look after it.
+alert names each order that is still in doubt after that, so that a person can look after it. An order that the sweep
+has cancelled is not in doubt, even if the sweep did not finish because of another one.
 """
 
 import asyncio
@@ -74,6 +75,7 @@ class Shutdown:
         self._leave = leave
         self._request_expires_s = request_expires_s
         self._deadline_s = float("inf")
+        self._swept: list[OrderRecord] = []  # cancelled by the sweep
 
     async def cancel_orders(self, services: NodeServices | None, *, stopped: bool = False) -> bool:
         """Cancel our orders. Returns False if one may still be on the book; raises no TrailingEdgeError.
@@ -126,7 +128,7 @@ class Shutdown:
         if services is None:
             return
         left = [(own, probe.side, probe.quantity, probe.price) for own, probe in self._startup.left.items()]
-        alive = services.core.maker_exit.alive
+        alive = [order for order in services.core.maker_exit.alive if not self._is_swept_at_its_price(order)]
         left += [(order.client_order_id, order.side, order.remaining, order.price or ZERO) for order in alive]
         for client_order_id, side, remaining, price in left:
             self._alerts.send(event_messages.order_left(services.rules, side, remaining, price, client_order_id), level)
@@ -142,10 +144,9 @@ class Shutdown:
                 "shutdown: order not cancelled yet, cancelling all our open orders reason=%s",
                 str(error) or "not confirmed yet",
             )
-        swept: list[OrderRecord] = []
         async with self._until_deadline():
             await self._replace_if_silent()
-            await self._until_done(lambda: self._sweep(services, swept))
+            await self._until_done(lambda: self._sweep(services))
 
     def _until_deadline(self) -> AbstractAsyncContextManager[None]:
         """Return a context manager that raises TimeoutError once the time for all cancels is over."""
@@ -182,23 +183,30 @@ class Shutdown:
             else:
                 return
 
-    async def _sweep(self, services: NodeServices, swept: list[OrderRecord]) -> None:
-        """Cancel every open order of ours, and add each to `swept`. Then check the exit's orders.
+    async def _sweep(self, services: NodeServices) -> None:
+        """Cancel every open order of ours, and note each as swept. Then check the exit's orders.
 
         Raises OutcomeUnknown if one of the exit's orders may still be on the book, or may still
         reach it.
         """
 
         def on_cancelled(gone: OrderRecord) -> None:
-            swept.append(gone)
+            self._swept.append(gone)
             side, own = gone.side or Side.SELL, gone.client_order_id
             logger.info("%s", order_messages.order_cancelled(services.rules, side, gone.remaining, gone.price, own))
 
         await cancel_leftovers(self._client.account, self._clock, on_cancelled, _of_another_instance(services))
         services.core.take_in(self._clock.now_s())  # replies that came after the last tick
         for order in services.core.maker_exit.alive:
-            if not (_is_among(order, swept) or await self._is_final(order)):
+            if not (_is_among(order, self._swept) or await self._is_final(order)):
                 raise OutcomeUnknown(f"{order.client_order_id} may be on the book, or still reach it")
+
+    def _is_swept_at_its_price(self, order: Order) -> bool:
+        """Whether the sweep has cancelled `order` itself, not one with the same client order id at another price.
+
+        All orders of an exit have the same client order id. Without an order id only the price tells them apart.
+        """
+        return _is_among(order, [record for record in self._swept if record.price == order.price])
 
     async def _is_final(self, order: Order) -> bool:
         """Whether `order` is off the book for good. Its absence from the list of open orders is no proof of that."""

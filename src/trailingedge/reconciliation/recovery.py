@@ -43,6 +43,8 @@ class CleanupApi(Protocol):
 
     async def cancel_order(self, order_id: int | None, client_order_id: str = "") -> OrderRecord: ...
 
+    async def order_status(self, order_id: int | None, client_order_id: str = "") -> OrderRecord: ...
+
 
 class RecoveryApi(CleanupApi, HistoryApi, Protocol):
     """The account requests of a recovery."""
@@ -248,10 +250,16 @@ async def cancel_leftovers(
         # Read again before each attempt: an order may have filled, and a late one may have appeared.
         own = [order for order in await account.open_orders() if is_own(order.client_order_id)]
         left = {order.order_id: order for order in own if not keep(order)}
-        # If an order is missing from this list, its cancel without a reply has succeeded.
+        # The list may lag behind the book, so an order that is missing from it may still be open.
         for order_id in [order_id for order_id in unconfirmed if order_id not in left]:
-            on_cancelled(unconfirmed.pop(order_id))
-            gone += 1
+            status = await _final_status(account, order_id)
+            if status is None:
+                left[order_id] = unconfirmed[order_id]
+                continue
+            order = unconfirmed.pop(order_id)
+            if status is OrderStatus.CANCELED:
+                on_cancelled(order)
+                gone += 1
         if not left:
             return gone
         for order in left.values():
@@ -278,6 +286,16 @@ async def cancel_leftovers(
                 on_cancelled(order)
                 gone += 1
     raise OutcomeUnknown(f"own orders still open after {_CANCEL_ATTEMPTS} tries: {_ids_of(left.values())}")
+
+
+async def _final_status(account: CleanupApi, order_id: int) -> OrderStatus | None:
+    """Return the status of an order that is off the book for good, or None if that is not known."""
+    try:
+        status = (await account.order_status(order_id)).status
+    except (RequestRefused, OutcomeUnknown, ProtocolViolation) as failure:
+        logger.debug("! leftover order could not be queried order_id=%d: %s", order_id, failure)
+        return None
+    return status if status is not None and status.final else None
 
 
 def _ids_of(orders: Iterable[OrderRecord]) -> str:
