@@ -119,7 +119,7 @@ def test_a_number_too_large_after_the_inspected_rows_is_refused(
 ) -> None:
     monkeypatch.setattr("trailingedge.simulator.feeds.inspection.INSPECTED_ROWS", 1)
     path = written(tmp_path, trade(0, price="10.12345678") + trade(1, price="99999999999999999999"))
-    with pytest.raises(ConfigError, match=r"line 2: 9+ is too large for a market in steps of 0.00000001"):
+    with pytest.raises(ConfigError, match=r"line 2: 9+ is too large to be counted in steps of 0.00000001"):
         read_both_ways(path)
 
 

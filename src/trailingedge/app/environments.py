@@ -73,7 +73,7 @@ async def open_environment(
         # Testnet or live: the addresses follow from the mode, unless the settings name others.
         chosen = endpoints(settings)
         if chosen is None:
-            raise ConfigError([f"TRADING_MODE is {settings.trading_mode.value}: there is no exchange for it"])
+            raise ConfigError([f"TRADING_MODE is {settings.trading_mode.value}: no exchange address is known for it"])
         yield TradingEnvironment(chosen, chosen, load_keys(settings))
 
 

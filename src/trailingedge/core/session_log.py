@@ -234,4 +234,4 @@ def _open_free(log_dir: Path, now: datetime, max_bytes: int, retention_days: int
                 return PartedFile(LOG_FILES, path, max_bytes, now, retention_days, open_file)
         elif not log_dir.is_dir():
             break
-    raise FileExistsError("every name of the next minutes is taken")
+    raise FileExistsError(f"the log file names of the next {_TAKEN_SECONDS} seconds are all taken")

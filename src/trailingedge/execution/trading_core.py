@@ -178,7 +178,7 @@ class TradingCore:
         return is_tradable(regime, Holdings(base, quote), top, self._strategy)
 
     def on_report(self, report: ExecutionReport, pushes: int) -> None:
-        """Queue an execution report. `pushes` counts the balance pushes of the stream before it."""
+        """Queue an execution report. `pushes` is how often the stream had pushed balances before it came."""
         self.balance_sync.on_report(report, pushes)
         self.inbox.append(report)
 
@@ -319,7 +319,7 @@ class TradingCore:
         self.risk.resume()
 
     def lock_balances_until(self, until_s: float) -> None:
-        """Ignore the balances until `until_s`, because an anchor marker order may have locked a part of them."""
+        """Treat the balances as incomplete until `until_s`: an anchor marker order may have locked a part of them."""
         self._balances_locked_until_s = until_s
 
     def holdings(self, view: StateView) -> Holdings:

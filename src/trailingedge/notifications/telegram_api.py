@@ -166,7 +166,7 @@ class BotApiClient:
 async def _whole_body(response: "httpx.Response") -> bytes:
     """Return the body of a reply. Raises BotUnreachable if it is compressed or too long."""
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise BotUnreachable("a compressed reply that was not requested")
+        raise BotUnreachable("the reply is compressed, although an uncompressed one was requested")
     body = b""
     async for part in response.aiter_bytes():
         body += part

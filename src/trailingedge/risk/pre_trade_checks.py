@@ -214,7 +214,7 @@ class PreTradeChecks:
     def approve_requote(
         self, command: OrderCommand, top: BookTop, now_s: float, decision: Decision, rules: SymbolRules
     ) -> None:
-        """Check a prepared replace that was just sent, because the best bid and ask changed to `top`.
+        """Check a prepared replace, which was sent when the best bid and ask changed to `top`.
 
         Raises BrokenInvariant if the replace breaks a rule.
         """

@@ -53,9 +53,9 @@ class Divergence:
 
 
 def explain_divergence(difference: Difference, player: SessionPlayer, header: RecordHeader) -> Divergence:
-    """Explain `difference` by the player's present state.
+    """Explain `difference`, from the status of the replayed daemon and from the rest of the record.
 
-    Afterwards no further input of the record can be played.
+    This reads on in the record, so no further input of it can be played afterwards.
     """
     record = _read_recorded_rest(difference, player)
     recorded = _Side(difference.recorded, record.same_batch)

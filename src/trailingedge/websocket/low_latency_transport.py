@@ -84,7 +84,7 @@ class LowLatencyConnection(ClientConnection):
         self._batch: list[str | bytes] | None = None  # frames of the current read, while `_split` runs
 
     def start_delivery(self, on_frames: FrameHandler) -> None:
-        """Pass the frames received so far to `on_frames`, and later the frames of each read at once."""
+        """Pass the frames received so far to `on_frames`; from now on, call it once per read, with all its frames."""
         self._on_frames = on_frames
         early, self._undelivered = self._undelivered, []
         if early:

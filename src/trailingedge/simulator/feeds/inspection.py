@@ -195,7 +195,7 @@ def check_gap(file: CsvFile, line: int, before_ms: int, time_ms: int) -> None:
 def check_units(file: CsvFile, line: int, number: Decimal, size: Decimal) -> None:
     """Raise ConfigError if `number` is too many tick or step sizes (`size`) for a column of 64-bit integers."""
     if number >= MOST_UNITS * size:
-        raise file.error(f"{number:f} is too large for a market in steps of {size:f}; repair or remove the line", line)
+        raise file.error(f"{number:f} is too large to be counted in steps of {size:f}; repair or remove the line", line)
 
 
 def find_absurd_numbers(inspections: Sequence[FileInspection]) -> list[str]:
