@@ -569,9 +569,10 @@ def read_settings(
 
     An empty value counts as not set. Unknown names are reported for the file and the command line only: the
     environment belongs to other programs too. In live mode an unknown name in the file is a problem, in other modes a
-    warning: real money must not be traded without a limit whose name is misspelt. A missing `env_file` is a problem only if `file_needed` is True. A
-    private key that systemd provides (`LoadCredential=`, under the same file name) replaces the key at the set path.
-    If the mode needs a key and a service has neither, the path is that of the missing credential. Never raises.
+    warning: real money must not be traded without a limit whose name is misspelt. A missing `env_file` is a problem
+    only if `file_needed` is True. A private key that systemd provides (`LoadCredential=`, under the same file name)
+    replaces the key at the set path. If the mode needs a key and a service has neither, the path is that of the
+    missing credential. Never raises.
     """
     filed, problems, warnings, unknown = _read_file(env_file, file_needed)
     problems += [f"{unknown_setting(name)}{did_you_mean(name)}" for name in command_line if name not in OPTIONS]
