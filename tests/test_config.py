@@ -123,6 +123,12 @@ def test_an_unreadable_value_is_named_with_its_place_and_remedy(name: str, text:
     assert OPTIONS[name].of(reading.settings) == OPTIONS[name].default
 
 
+@pytest.mark.parametrize("name", ["DONCHIAN_WINDOW", "MIN_FACTOR", "RESERVE_BASE"])
+def test_a_number_of_thousands_of_digits_is_unreadable(name: str) -> None:
+    (problem,) = read(**{name: "1" * 5000}).problems
+    assert f"{name} is a text of 5000 characters (environment): " in problem
+
+
 def test_everything_unreadable_is_in_one_list() -> None:
     reading = read(MIN_FACTOR="x", DONCHIAN_WINDOW="y", TRADING_MODE="z")
     assert len(reading.problems) == 3

@@ -404,7 +404,28 @@ def test_a_record_of_megabytes_is_cut_in_file_and_terminal(tmp_path: Path, insta
     for text in (shown[0], logs.file.read_text()):
         assert len(text) < LONGEST_RECORD + 200
         assert "K3y" not in text
-        assert "… (cut off: the record has 167" in text
+        assert "… (cut off: a record has at most 10000 characters)" in text
+
+
+def test_of_a_record_of_megabytes_only_the_beginning_is_made_printable(
+    tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[int] = []
+
+    def counted(text: str) -> str:
+        lengths.append(len(text))
+        return text
+
+    monkeypatch.setattr("trailingedge.logging_config.printable", counted)
+    monkeypatch.setattr("trailingedge.logging_config.printable_lines", counted)
+    logs = install(tmp_path, NOW)
+    try:
+        raise ValueError("\x1b" * (16 << 20))
+    except ValueError as error:
+        logger.exception("frame %s", error)
+    logs.close()
+    assert len(lengths) == 2
+    assert max(lengths) < 2 * LONGEST_RECORD
 
 
 def test_long_records_wait_for_a_slow_disk_only_up_to_a_limit(

@@ -500,7 +500,8 @@ _LONGEST_QUOTED: Final = 40  # characters; a longer value may be anything, and n
 _SETTING_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,39}|[a-z][a-z0-9_]{0,39}", re.ASCII)
 
 _SYNONYMS: Final = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}
-_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
+# At most 40 digits on either side of the point: Python does not write out an integer of thousands of digits.
+_NUMBER: Final = re.compile(r"[+-]?(\d{1,40}\.?\d{0,40}|\.\d{1,40})(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 
 
 def _quoted(text: str) -> str:

@@ -45,7 +45,7 @@ class _RecordFormatter(logging.Formatter):
             record.exc_text = cached
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        record.message = printable(record.message)
+        record.message = printable(shortened(record.message))
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
@@ -56,7 +56,7 @@ class _RecordFormatter(logging.Formatter):
 
 
 def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in printable_lines(text).split("\n"))
+    return "\n".join(f"  {line}" for line in printable_lines(shortened(text)).split("\n"))
 
 
 class _TerminalLine(_RecordFormatter):
@@ -72,8 +72,7 @@ class _TerminalLine(_RecordFormatter):
         self._journal_levels = journal_levels
 
     def format(self, record: logging.LogRecord) -> str:
-        whole = super().format(record)
-        text = cut_to_record(self._redactor.redact(shortened(whole)), len(whole))
+        text = cut_to_record(self._redactor.redact(shortened(super().format(record))))
         if not self._journal_levels:
             return text
         mark = f"<{_journal_level(record.levelno)}>"

@@ -6,6 +6,7 @@ another outcome than a value or a refusal; the input and the traceback are then 
 
 import argparse
 import logging
+import signal
 import sys
 import tempfile
 import time
@@ -38,7 +39,10 @@ def main() -> int:
     failed = False
     for name in asked.readers or READERS:
         with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
-            report = Fuzzer(READERS[name], Path(folder, "input"), asked.seed).run(_limit(asked, name))
+            fuzzer = Fuzzer(READERS[name], Path(folder, "input"), asked.seed)
+            for each in (signal.SIGINT, signal.SIGTERM):  # end this reader and say what was found
+                signal.signal(each, lambda *_, fuzzer=fuzzer: fuzzer.interrupt())
+            report = fuzzer.run(_limit(asked, name))
         _print(name, report)
         failed |= _save(name, report, asked.out)
     return int(failed)

@@ -69,18 +69,26 @@ class Fuzzer:
         self._accepted: list[bytes] = []  # of the corpus, what the reader took: changes of these get furthest
         self._seen: set[object] = set()
         self._causes: set[str] = set()
+        self._interrupted = False
         self.report = Report()
 
     def run(self, keep_on: Callable[[int], bool]) -> Report:
-        """Feed inputs while `keep_on`, called with their count, is true. The first ones are the seeds as they are."""
+        """Feed inputs while `keep_on`, called with their count, is true, or until `interrupt`.
+
+        The first inputs are the seeds as they are.
+        """
         with _coverage() as new_lines:
             for seed in tuple(self._corpus):
                 self._feed(seed, new_lines)
-            while keep_on(self.report.inputs):
+            while not self._interrupted and keep_on(self.report.inputs):
                 bases = self._accepted if self._accepted and self._chance.random() < 0.7 else self._corpus
                 self._feed(self._reader.mutate(self._chance, self._chance.choice(bases), self._corpus), new_lines)
         self.report.kept = len(self._corpus)
         return self.report
+
+    def interrupt(self) -> None:
+        """End after the present input: what was found so far is the result."""
+        self._interrupted = True
 
     def _feed(self, data: bytes, new_lines: Callable[[], bool]) -> None:
         self.report.inputs += 1

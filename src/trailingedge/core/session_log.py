@@ -47,11 +47,11 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST_RECORD + _BEYOND_CUT else text[: LONGEST_RECORD + _BEYOND_CUT]
 
 
-def cut_to_record(text: str, whole_length: int) -> str:
-    """Return `text` cut to the length of a log record. `whole_length` is the length of the original text."""
+def cut_to_record(text: str) -> str:
+    """Return `text` cut to the length of a log record. Use `shortened` and a redactor before."""
     if len(text) <= LONGEST_RECORD:
         return text
-    return f"{text[:LONGEST_RECORD]}… (cut off: the record has {whole_length} characters)"
+    return f"{text[:LONGEST_RECORD]}… (cut off: a record has at most {LONGEST_RECORD} characters)"
 
 
 def link(new: Path, target: Path) -> None:
@@ -130,7 +130,7 @@ class _LogWriter(BatchWriter):
         super().__init__("log", BATCH_EVERY_S, file)
         self._file = file
         self._redactor = redactor
-        self._waiting: deque[tuple[float, str, int]] = deque()
+        self._waiting: deque[tuple[float, str]] = deque()
         # Characters that came in and went out: each counter has one writer, so that neither needs a lock.
         self._came_in = self._went_out = 0
         self._left_out = 0
@@ -144,7 +144,7 @@ class _LogWriter(BatchWriter):
             self._left_out += 1
             return
         self._came_in += len(kept)
-        self._waiting.append((unix_s, kept, len(text)))
+        self._waiting.append((unix_s, kept))
         if urgent:
             self.wake()
 
@@ -157,9 +157,9 @@ class _LogWriter(BatchWriter):
         lines, self._notes = self._notes, []
         for _ in range(min(len(self._waiting), _BATCH)):
             self.yield_to_loop()
-            unix_s, text, whole_length = self._waiting.popleft()
+            unix_s, text = self._waiting.popleft()
             self._went_out += len(text)
-            text = cut_to_record(self._redactor.redact(text), whole_length)
+            text = cut_to_record(self._redactor.redact(text))
             lines.append(f"{utc(unix_s):%Y-%m-%d %H:%M:%S.%f}"[:-3] + f" {text}\n")
         if self._left_out and not self._waiting:
             left_out, self._left_out = self._left_out, 0
