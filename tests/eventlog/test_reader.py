@@ -2,12 +2,14 @@
 
 import zlib
 from pathlib import Path
+from random import Random
 
 import pytest
 from tests.eventlog.record_builders import HEAD, NAME, frames, packed, written
 from tests.peak_memory import peak_memory_mb
 
 from trailingedge.core.errors import ConfigError
+from trailingedge.eventlog import reader, writer
 from trailingedge.eventlog.format import MAX_BATCH_BYTES, decode, encode
 from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.eventlog.writer import GzipPacker
@@ -105,7 +107,7 @@ def test_a_file_that_is_no_record_is_refused_with_its_name(tmp_path: Path, conte
 
 
 def bomb(kind: str) -> bytes:
-    """A small file that unpacks to 200 MB: one line, one batch of many lines, or many batches."""
+    """A small file that unpacks to 200 MB in one line or in one batch of many lines, or to 40 MB in many batches."""
     packer = zlib.compressobj(9, wbits=31)
     head = packed([[("session", HEAD)]])
     if kind == "a line":
@@ -114,7 +116,7 @@ def bomb(kind: str) -> bytes:
         pieces = [b'["tick",1,0]\n' * 80_000] * 200
     else:
         batch = b'["tick",1,0]\n' * 80_000
-        pieces = [batch + b'["sum",%d]\n' % zlib.crc32(batch)] * 200
+        pieces = [batch + b'["sum",%d]\n' % zlib.crc32(batch)] * 40
     return head + b"".join(map(packer.compress, pieces)) + packer.flush()
 
 
@@ -133,11 +135,13 @@ def test_a_line_too_large_for_a_reader_leaves_a_hole(tmp_path: Path) -> None:
     assert read(path)[0] == [("hole", 1), ("alert", 20, "y")]
 
 
-def test_a_batch_is_cut_where_a_reader_would_refuse_it(tmp_path: Path) -> None:
+def test_a_batch_is_cut_where_a_reader_would_refuse_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (writer, reader):
+        monkeypatch.setattr(module, "MAX_BATCH_BYTES", 1 << 20)
     path = tmp_path / NAME
-    long = "".join(map(str, range(3_000_000)))
-    path.write_bytes(packed([[("session", HEAD), *[("alert", 20, long)] * 3]]))
-    assert read(path) == ([("alert", 20, long)] * 3, None)
+    long = Random(1).randbytes(400_000).hex()  # two do not fit in a batch, and they hardly shrink
+    path.write_bytes(packed([[("session", HEAD), *[("alert", 20, long)] * 4]]))
+    assert read(path) == ([("alert", 20, long)] * 4, None)
 
 
 def test_a_missing_file_is_reported(tmp_path: Path) -> None:

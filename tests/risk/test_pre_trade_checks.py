@@ -115,7 +115,7 @@ def test_what_breaks_no_rule_goes_out(command: ExecutionCommand, resting: bool) 
         pytest.param(sell("100.095"), False, "PRICE_FILTER", id="off the tick"),
         pytest.param(sell(quantity="0.00015"), False, "LOT_SIZE", id="off the step"),
         pytest.param(sell(quantity="0.01"), False, "NOTIONAL", id="too small"),
-        pytest.param(sell(escape=True), False, "not allowed", id="an escape that is not allowed"),
+        pytest.param(sell(escape=True), False, "do not allow", id="an escape that is not allowed"),
         pytest.param(sell(), True, "while order 7 of ours is open", id="a second order"),
         pytest.param(moved(8), True, "not known to be ours", id="a replace of another's order"),
         pytest.param(Cancel(2, 8, own()), True, "not known to be ours", id="a cancel of another's order"),
@@ -142,7 +142,7 @@ def test_what_breaks_a_rule_does_not(command: ExecutionCommand, resting: bool, r
     ("seen", "reason"),
     [
         pytest.param(view(age_s=10.0), "10.0 s old", id="stale"),
-        pytest.param(view(None), "market", id="no book"),
+        pytest.param(view(None), "bid and ask", id="no book"),
         pytest.param(view(proven=False), "without an account connection", id="account unproven"),
     ],
 )
