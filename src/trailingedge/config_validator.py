@@ -107,7 +107,7 @@ def telegram_proxy_warnings(settings: Settings, environ: Mapping[str, str]) -> l
     if settings.telegram_bot_token is None:
         return []
     faults = _proxy_faults(settings.telegram_api_url or TELEGRAM_EXAMPLE, HTTPX, environ)
-    return [f"{fault}; until then alerts on the phone are off" for fault in faults]
+    return [f"{fault}; alerts on the phone are off until this is corrected" for fault in faults]
 
 
 def warnings(settings: Settings) -> list[str]:

@@ -102,7 +102,7 @@ if sys.platform == "win32":
     _STANDARD_OUTPUT: Final = -11
 
     class _KernelMode:
-        """The mode of the console that standard output goes to."""
+        """Gets and sets, through kernel32, the mode of the Windows console that standard output goes to."""
 
         def __init__(self) -> None:
             self._kernel = ctypes.windll.kernel32

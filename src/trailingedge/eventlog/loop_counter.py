@@ -89,7 +89,7 @@ class _IterationChain:
 
     @property
     def iterations(self) -> int:
-        """The number of iterations so far. Each read starts or prolongs the counting."""
+        """The count so far. After each read, the next `COUNTED_ITERATIONS` iterations are counted."""
         if not self._remaining:
             self._loop.call_soon(self._count_iteration)
         self._remaining = COUNTED_ITERATIONS

@@ -105,7 +105,9 @@ class Telegram:
             return self._connect(base_url)
         except ConfigError as wrong:
             for problem in wrong.problems:
-                logger.error("telegram cannot be reached: %s; until then alerts on the phone are off", problem)
+                logger.error(
+                    "telegram cannot be reached: %s; alerts on the phone are off until this is corrected", problem
+                )
             return None
 
     def _open_chat(self, chat_id: str, before: Chat | None, line: BotApiClient) -> None:

@@ -94,9 +94,9 @@ class Chat:
         self._filled.set()
 
     def on_activity(self, names: tuple[str, ...]) -> None:
-        """End a back-off if this chat is the one in which someone just wrote to the bot; `names` are its names.
+        """End a back-off if `names` are those of this chat: the number and the @name of the chat that was active.
 
-        Whoever writes has found or unblocked the bot, so the next message is likely to arrive.
+        Someone there wrote to the bot, added it or unblocked it, so the next message is likely to arrive.
         """
         if self._address.chat.lower() in names:
             self._backoff.reset_if_healthy(math.inf)

@@ -38,8 +38,9 @@ _EXIT_ALERTS: Final = ("take-profit", "manual flip", "breakout armed", "hard sto
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """`recorded` and `replayed` say what each run does and why; empty if the run does nothing.
+    """What record and replay each do at the point where they differ, and why.
 
+    `recorded` and `replayed` are the texts on the two runs; empty if there is none on that run.
     `top` is the best bid and ask, `rules` the symbol's rules; both are None until the daemon knows
     them. `later_alerts` are the next alerts on exits in the record, each with its time in
     nanoseconds since the start.

@@ -90,7 +90,11 @@ class FillRecovery:
         ]
         order_ids = list(dict.fromkeys(trade.order_id for trade in missed))
         if len(order_ids) > _MAX_ORDERS:
-            logger.warning("missed fills belong to too many orders, oldest orders ignored orders=%d", len(order_ids))
+            logger.warning(
+                "missed fills belong to too many orders, only the newest %d are queried orders=%d",
+                _MAX_ORDERS,
+                len(order_ids),
+            )
         found: list[ExecutionReport] = []
         for order in await self._orders(account, order_ids[-_MAX_ORDERS:]):
             found += await self._reports(
