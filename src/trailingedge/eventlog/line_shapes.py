@@ -1,7 +1,7 @@
 """Line shapes: the types of the fields in each kind of line of a session record.
 
-A record may come from somebody else, and a replay passes the fields to a real daemon. So a line with a wrong field is
-refused when it is read. A line of an unknown kind is accepted: it may come from a later version.
+A record may come from somebody else, and a replay passes its fields to a real daemon. A line with a wrong field is
+therefore refused when it is read. A line of an unknown kind is accepted: it may come from a later version.
 """
 
 from collections.abc import Callable, Mapping
