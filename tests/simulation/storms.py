@@ -107,7 +107,8 @@ def run_storm(seed: int, storm_s: float = STORM_S, lines: FrameSink | None = Non
         await clock.sleep(30.0)
         await schedule.run(storm_s)
         outcome.faults += await check_recovery(schedule, settings)
-        await clock.sleep(CALM_S)
+        # A ban may outlast all that: nothing could be cancelled at the end of the day.
+        await clock.sleep(max(0.0, blocked_for_s(schedule)) + CALM_S)
         outcome.faults += await check_balances(schedule)
         node.stop("the storm is over")
 
