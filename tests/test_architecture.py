@@ -283,6 +283,12 @@ def test_few_modules_open_connections(module: str) -> None:
     assert not opened or module in CONNECTING or module.startswith("notifications.telegram")
 
 
+def test_every_http_client_bounds_its_replies() -> None:
+    clients = {module for module in MODULES if "httpx" in imports(module)}
+    assert clients
+    assert {module for module in clients if "trailingedge.core.http_client" not in imports(module)} == set()
+
+
 @pytest.mark.parametrize("module", [module for module in MODULES if layer(module) != "config"])
 def test_settings_are_read_in_one_place(module: str) -> None:
     assert "dotenv" not in {name.split(".")[0] for name in imports(module)}

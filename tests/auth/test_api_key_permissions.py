@@ -3,9 +3,10 @@
 import asyncio
 import base64
 import contextlib
+import gzip
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -19,6 +20,7 @@ from trailingedge.auth import api_key_permissions
 from trailingedge.auth.api_key_permissions import Permissions, assess, base_url, fetch_permissions, read_permissions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.core.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEYS = KeyManager.from_private_key(PRIVATE, "THE-API-KEY")
@@ -183,6 +185,62 @@ async def test_the_query_has_a_timeout() -> None:
 
     with pytest.raises(OutcomeUnknown, match="no reply within"):
         await fetch_permissions(KEYS, URL, NOW_MS, transport=httpx.MockTransport(hang), timeout_s=0.01)
+
+
+@pytest.mark.parametrize(
+    ("parts", "headers", "words"),
+    [
+        pytest.param([b" " * (1 << 16)] * 32, {}, "the reply is larger than 1 MB", id="2 MiB"),
+        pytest.param([b" "] * 10_000, {}, "the reply comes in more than 2000 pieces", id="in tiny pieces"),
+        pytest.param(
+            [gzip.compress(json.dumps(GOOD).encode())],
+            {"Content-Encoding": "gzip"},
+            "the reply is compressed, although an uncompressed one was requested",
+            id="compressed",
+        ),
+    ],
+)
+def test_a_reply_that_could_fill_the_memory_is_not_read(
+    parts: list[bytes], headers: dict[str, str], words: str
+) -> None:
+    read = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal read
+        for part in parts:
+            read += 1
+            yield part
+
+    with pytest.raises(ProtocolViolation) as refused:
+        asked(lambda _: httpx.Response(200, content=body(), headers=headers))
+    assert str(refused.value) == words
+    assert read < len(parts)
+
+
+def test_an_uncompressed_reply_is_requested() -> None:
+    requests = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json=GOOD)
+
+    asked(respond)
+    assert requests[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_a_reply_that_trickles_ends_with_the_timeout() -> None:
+    async def trickle() -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(1.0)
+            yield b" "
+
+    async def play(clock: VirtualClock) -> float:
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, content=trickle()))
+        with pytest.raises(OutcomeUnknown, match="no reply within 10 s"):
+            await fetch_permissions(KEYS, URL, NOW_MS, transport=transport)
+        return clock.now_s()
+
+    assert run_virtual(play, start_unix_ms=NOW_MS) == 10.0
 
 
 async def test_over_the_network_neither_key_nor_signature_reaches_a_log(caplog: pytest.LogCaptureFixture) -> None:

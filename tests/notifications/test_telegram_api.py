@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import logging
 import traceback
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -201,7 +202,6 @@ async def test_over_loopback_a_line_that_is_cancelled_leaves_nothing_open() -> N
     "content",
     [
         pytest.param("[" * 200_000, id="nested beyond reading"),
-        pytest.param('{"ok": true, "result": "' + "x" * (1 << 20) + '"}', id="larger than any answer"),
         pytest.param("", id="nothing"),
     ],
 )
@@ -210,16 +210,54 @@ async def test_a_reply_that_cannot_be_one_counts_as_unreachable(content: str) ->
         await answered(Reply(200, content))
 
 
-async def test_a_compressed_reply_is_not_decompressed() -> None:
+@pytest.mark.parametrize(
+    ("content", "headers", "words"),
+    [
+        pytest.param(
+            b'{"ok": true, "result": "' + b"x" * (1 << 21) + b'"}', {}, "the reply is larger than 1 MB", id="2 MiB"
+        ),
+        pytest.param(
+            gzip.compress(b'{"ok": true, "result": 5}'),
+            {"Content-Encoding": "gzip"},
+            "the reply is compressed, although an uncompressed one was requested",
+            id="compressed",
+        ),
+    ],
+)
+async def test_a_reply_that_could_fill_the_memory_is_not_read(
+    content: bytes, headers: dict[str, str], words: str
+) -> None:
+    asked: list[str] = []
+
     async def connect() -> httpx.AsyncClient:
-        def handle(_: httpx.Request) -> httpx.Response:
-            packed = gzip.compress(b'{"ok": true, "result": 5}')
-            return httpx.Response(200, content=packed, headers={"Content-Encoding": "gzip"})
+        def handle(request: httpx.Request) -> httpx.Response:
+            asked.append(request.headers["Accept-Encoding"])
+            return httpx.Response(200, content=content, headers=headers)
 
         return httpx.AsyncClient(transport=httpx.MockTransport(handle), trust_env=False)
 
-    with pytest.raises(BotUnreachable, match="compressed"):
+    with pytest.raises(BotUnreachable) as unreachable:
         await BotApiClient("https://telegram.test", TOKEN, connect).call("getMe", {}, 1.0)
+    assert str(unreachable.value) == words
+    assert asked == ["identity"]
+
+
+def test_a_reply_that_trickles_ends_with_the_timeout() -> None:
+    async def trickle() -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(1.0)
+            yield b" "
+
+    async def connect() -> httpx.AsyncClient:
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, content=trickle()))
+        return httpx.AsyncClient(transport=transport, trust_env=False)
+
+    async def play(clock: VirtualClock) -> float:
+        with pytest.raises(BotUnreachable, match="no answer within 20 s"):
+            await BotApiClient("https://telegram.test", TOKEN, connect).call("getMe", {}, 20.0)
+        return clock.now_s()
+
+    assert run_virtual(play, start_unix_ms=START_MS) == 22.0
 
 
 async def test_requests_go_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

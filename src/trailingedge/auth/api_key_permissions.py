@@ -8,7 +8,6 @@ unwatched.
 
 import asyncio
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,13 +16,12 @@ from urllib.parse import quote
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.core.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.core.http_client import UNCOMPRESSED, UnusableReply, read_body, silence_http_library
 from trailingedge.core.proxy_environment import HTTPX, find_proxy
 from trailingedge.core.redirects import redirect_refusal
 
 if TYPE_CHECKING:
     import httpx
-
-logger = logging.getLogger(__name__)
 
 PATH: Final = "/sapi/v1/account/apiRestrictions"
 # By trading mode. Testnet and demo have no /sapi endpoints.
@@ -113,15 +111,13 @@ async def fetch_permissions(
 ) -> Permissions:
     """Query the permissions at the exchange whose base URL is `url`.
 
-    Raises RequestRefused if the exchange refuses, OutcomeUnknown if no reply comes, and
-    ProtocolViolation if the reply is unreadable. Raises ConfigError if the environment names a proxy
-    that cannot be used. No error text and no log line contains the key or
-    the signature.
+    Raises RequestRefused if the exchange refuses, OutcomeUnknown if no reply comes, and ProtocolViolation if the
+    reply is unreadable, compressed or too large. Raises ConfigError if the environment names a proxy that cannot be
+    used. No error text and no log line contains the key or the signature.
     """
     import httpx  # not above: its import takes longer than that of our whole package, and most modes never need it
 
-    for name in ("httpx", "httpcore"):  # their log lines would show the signed URL
-        logging.getLogger(name).setLevel(logging.WARNING)
+    silence_http_library()
     # The exchange checks the signature over the query as it was sent, and `sign` sorts by name, so this dictionary must
     # be sorted by name.
     params = {"recvWindow": recv_window_ms, "timestamp": timestamp_ms}
@@ -143,8 +139,11 @@ async def fetch_permissions(
                 trust_env=False,
                 follow_redirects=False,
             ) as client,
+            client.stream("GET", address, headers={"X-MBX-APIKEY": keys.api_key, **UNCOMPRESSED}) as reply,
         ):
-            reply = await client.get(address, headers={"X-MBX-APIKEY": keys.api_key})
+            body = await read_body(reply)
+    except UnusableReply as unusable:
+        raise ProtocolViolation(str(unusable)) from unusable
     except (TimeoutError, httpx.TimeoutException):
         failure = f"no reply within {timeout_s:g} s"
     except httpx.ConnectError:
@@ -155,7 +154,7 @@ async def fetch_permissions(
         redirect = redirect_refusal(reply.status_code, url, reply.headers.get("Location"))
         if redirect is not None:
             raise ProtocolViolation(redirect)
-        return read_permissions(reply.status_code, reply.content)
+        return read_permissions(reply.status_code, body)
     raise OutcomeUnknown(failure)
 
 

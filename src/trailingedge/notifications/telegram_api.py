@@ -8,13 +8,13 @@ Otherwise a late reply to the failed request could be taken for the reply to the
 import asyncio
 import contextlib
 import json
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from trailingedge.core.errors import TrailingEdgeError
+from trailingedge.core.http_client import UNCOMPRESSED, UnusableReply, read_body, silence_http_library
 from trailingedge.core.printable import printable
 from trailingedge.core.proxy_environment import HTTPX, find_proxy
 from trailingedge.core.redirects import redirect_refusal
@@ -28,11 +28,9 @@ BOT_API: Final = "https://api.telegram.org"
 _GRACE_S: Final = 2.0  # the library's time-outs count between bytes, so a slow server could extend them for ever
 _CLOSE_TIMEOUT_S: Final = 1.0
 _MAX_RETRY_AFTER_S: Final = 3600.0
-_MAX_REPLY_BYTES: Final = 1 << 20
 _MAX_TEXT: Final = 200
 _CANNOT_PARSE: Final = "can't parse entities"
 _MESSAGE_AT_FAULT: Final = ("message is too long", "text is empty", "text must be", "request entity too large")
-_ADDRESS_LOGGERS: Final = ("httpx", "httpcore")
 
 Connect = Callable[[], Awaitable["httpx.AsyncClient"]]
 
@@ -141,12 +139,14 @@ class BotApiClient:
     async def _post(self, method: str, fields: Mapping[str, object], timeout_s: float) -> Any:
         try:
             if self._client is None:
-                _silence_addresses()
+                silence_http_library()
                 self._client = await self._connect()
             async with self._client.stream(
-                "POST", self._address + method, json=fields, timeout=timeout_s, headers={"Accept-Encoding": "identity"}
+                "POST", self._address + method, json=fields, timeout=timeout_s, headers=UNCOMPRESSED
             ) as response:
-                body = await _whole_body(response)
+                body = await read_body(response)
+        except UnusableReply as unusable:
+            raise BotUnreachable(str(unusable)) from None
         except Exception as failure:  # noqa: BLE001 - sockets, TLS, proxies, name lookup: all are handled alike
             # `from None` drops the cause, because its request contains the URL with the token.
             raise BotUnreachable(self._reason(failure)) from None
@@ -161,18 +161,6 @@ class BotApiClient:
         # Exceptions of the library quote URLs, raw and percent-encoded.
         text = str(failure).replace(self._token, "[token]").replace(quote(self._token), "[token]")
         return f"{type(failure).__name__}: {text[:_MAX_TEXT]}" if text else type(failure).__name__
-
-
-async def _whole_body(response: "httpx.Response") -> bytes:
-    """Return the body of a reply. Raises BotUnreachable if it is compressed or too long."""
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise BotUnreachable("the reply is compressed, although an uncompressed one was requested")
-    body = b""
-    async for part in response.aiter_bytes():
-        body += part
-        if len(body) > _MAX_REPLY_BYTES:
-            raise BotUnreachable(f"a reply of more than {_MAX_REPLY_BYTES} bytes")
-    return body
 
 
 def _result(status: int, answer: bytes) -> Any:
@@ -210,10 +198,3 @@ def _date(response: "httpx.Response") -> float | None:
         return parsedate_to_datetime(response.headers["date"]).timestamp()
     except (KeyError, ValueError):
         return None
-
-
-def _silence_addresses() -> None:
-    """Set the HTTP library's loggers to WARNING: at lower levels they log URLs with the token."""
-    for name in _ADDRESS_LOGGERS:
-        logger = logging.getLogger(name)
-        logger.setLevel(max(logger.level, logging.WARNING))
