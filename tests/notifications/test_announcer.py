@@ -153,13 +153,13 @@ ARMED_TRAIL = compute_trail(
         pytest.param(
             BrokeOut(Breakout.UP, 2510.0, 2505.0, 2495.0),
             logging.INFO,
-            "breakout: a candle closed at 2510.00 FDUSD, above the channel's 2505.00 FDUSD",
+            "breakout: a candle closed at 2510.00 FDUSD, above the channel's upper edge 2505.00 FDUSD",
             id="breakout up",
         ),
         pytest.param(
             BrokeOut(Breakout.DOWN, 2490.0, 2505.0, 2495.0),
             logging.INFO,
-            "breakout: a candle closed at 2490.00 FDUSD, below the channel's 2495.00 FDUSD",
+            "breakout: a candle closed at 2490.00 FDUSD, below the channel's lower edge 2495.00 FDUSD",
             id="breakout down",
         ),
         pytest.param(

@@ -146,13 +146,13 @@ NOTHING = event_messages.ExitResult(
         ),
         (
             donchian_messages.breakout(RULES, 2410.0, 2405.5, up=True),
-            "breakout: a candle closed at 2410.00 FDUSD, above the channel's 2405.50 FDUSD",
+            "breakout: a candle closed at 2410.00 FDUSD, above the channel's upper edge 2405.50 FDUSD",
         ),
         (
             donchian_messages.breakout(RULES, 2400.0, 2405.5, up=False, traded=False),
             (
-                "breakout: a candle closed at 2400.00 FDUSD, below the channel's 2405.50 FDUSD; no order is "
-                "placed for it (BREAKOUT_EXIT=false)"
+                "breakout: a candle closed at 2400.00 FDUSD, below the channel's lower edge 2405.50 FDUSD; "
+                "no order is placed for it (BREAKOUT_EXIT=false)"
             ),
         ),
         (

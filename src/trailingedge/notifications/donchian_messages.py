@@ -6,8 +6,9 @@ from trailingedge.notifications.event_messages import FLIP, AnyNumber, price
 
 def breakout(rules: SymbolRules, close: AnyNumber, bound: AnyNumber, *, up: bool, traded: bool = True) -> str:
     """Return the alert on a breakout. `traded` is true if the settings start an exit in this direction."""
-    where, setting = ("above", "BREAKOUT_ENTRY") if up else ("below", "BREAKOUT_EXIT")
-    text = f"breakout: a candle closed at {price(rules, close)}, {where} the channel's {price(rules, bound)}"
+    where, edge, setting = ("above", "upper", "BREAKOUT_ENTRY") if up else ("below", "lower", "BREAKOUT_EXIT")
+    at, bounded_by = price(rules, close), price(rules, bound)
+    text = f"breakout: a candle closed at {at}, {where} the channel's {edge} edge {bounded_by}"
     return text if traded else f"{text}; no order is placed for it ({setting}=false)"
 
 
