@@ -11,9 +11,9 @@ from tests.daemon_harness import ONE_ETH, START_MS, URL, ConstantMarket, tick
 from trailingedge.auth.api_key_permissions import Permissions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands.checks.check_target import CheckTarget, CheckTools
-from trailingedge.commands.checks.market_stream_check import background
 from trailingedge.commands.checks.online import OnlineChecks
 from trailingedge.commands.checks.result import CheckResult, CheckStatus
+from trailingedge.commands.checks.short_session import background
 from trailingedge.config import Settings
 from trailingedge.core.errors import SessionLost
 from trailingedge.live.factory import check_params

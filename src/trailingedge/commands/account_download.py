@@ -12,8 +12,8 @@ from functools import partial
 from typing import Final
 
 from trailingedge.commands.checks.check_target import CheckTarget, CheckTools
-from trailingedge.commands.checks.market_stream_check import background
-from trailingedge.core.errors import RequestRefused, SessionLost
+from trailingedge.commands.checks.short_session import open_session
+from trailingedge.core.errors import RequestRefused
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.live.node_params import AccountReportParams
 from trailingedge.model.market import ZERO, AccountTrade, OrderRecord
@@ -68,39 +68,11 @@ async def _connected(
     params: AccountReportParams, target: CheckTarget, tools: CheckTools
 ) -> AsyncIterator[tuple[ApiSession, AccountSession]]:
     """Connect and log on; leaving the `with` block closes the connection."""
-    url = target.endpoints.ws_api_url
-    try:
-        socket = await tools.dial(url)
-    except SessionLost as lost:
-        raise SessionLost(f"{url}: {lost}", lost.wait_s) from lost
-    server_clock = ServerClock(tools.clock)
-    api = ApiSession(
-        socket,
-        tools.clock,
-        lambda _: None,  # no rotation: this connection is short-lived
-        on_open=_nothing,
-        on_watch=_nothing,
-        server_ms=server_clock.now_ms,
-    )
-    try:
-        async with background(_run_session(api)):
-            start = params.start
-            account = AccountSession(api, target.keys, server_clock, start.symbol, start.recv_window_ms)
-            await account.open()
-            yield api, account
-    finally:
-        await socket.close()
-
-
-async def _run_session(api: ApiSession) -> None:
-    try:
-        await api.run()
-    except SessionLost as lost:  # the pending request gets the error
-        api.on_lost(lost)
-
-
-async def _nothing(_: ApiSession) -> None:
-    """Do nothing: a hook of `ApiSession` that is not needed, because `_connected` logs on by itself."""
+    server_clock, start = ServerClock(tools.clock), params.start
+    async with open_session(target.endpoints.ws_api_url, tools, server_clock) as api:
+        account = AccountSession(api, target.keys, server_clock, start.symbol, start.recv_window_ms)
+        await account.open()
+        yield api, account
 
 
 class _AccountReport:

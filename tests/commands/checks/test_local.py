@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.market_stream_check import background
 from trailingedge.commands.checks.result import CheckResult, CheckStatus, skipped
+from trailingedge.commands.checks.short_session import background
 from trailingedge.config import RISK_PHRASE, LoadedSettings, read_settings
 from trailingedge.live.control_socket import ControlSocket
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand

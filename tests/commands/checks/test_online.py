@@ -7,8 +7,8 @@ from tests.commands.virtual_exchange import GOOD_KEY, CheckHarness, D, names_wit
 from tests.daemon_harness import URL, with_settings
 
 from trailingedge.auth.api_key_permissions import Permissions
-from trailingedge.commands.checks.market_stream_check import background
 from trailingedge.commands.checks.result import CheckStatus
+from trailingedge.commands.checks.short_session import background
 from trailingedge.config import TradingMode
 from trailingedge.core.errors import ExitCode, OutcomeUnknown
 from trailingedge.model.market import Side

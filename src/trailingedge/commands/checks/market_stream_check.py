@@ -1,12 +1,12 @@
 """Stream check: waits for frames of the market stream and for the best prices."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from trailingedge.commands.checks.check_target import CheckTools
 from trailingedge.commands.checks.result import CheckResult, failure, passed, warning
+from trailingedge.commands.checks.short_session import background
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode
 from trailingedge.live.node_params import CheckParams
 from trailingedge.live.start_queries import prices_text
@@ -19,17 +19,6 @@ from trailingedge.websocket.socket_dialer import Backoff
 NAME: Final = "market stream"
 _WITHIN_S: Final = 10.0
 _RETRIES: Final = 1
-
-
-@contextlib.asynccontextmanager
-async def background(job: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run `job` in a task that is cancelled when the `with` block ends. `job` must not raise."""
-    task = asyncio.create_task(job)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 class StreamCheck:

@@ -16,8 +16,9 @@ from trailingedge.auth.api_key_permissions import Permissions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands.checks import canary_order, market_stream_check
 from trailingedge.commands.checks.check_target import CheckTarget, CheckTools
-from trailingedge.commands.checks.market_stream_check import StreamCheck, background
+from trailingedge.commands.checks.market_stream_check import StreamCheck
 from trailingedge.commands.checks.result import CheckResult, failure, passed, skipped, warning
+from trailingedge.commands.checks.short_session import open_session
 from trailingedge.core.errors import (
     ConfigError,
     ExchangeUnreachable,
@@ -154,32 +155,11 @@ class OnlineChecks:
 
     async def _connect(self) -> CheckResult:
         url, began_s = self._target.endpoints.ws_api_url, self._clock.now_s()
-        try:
-            socket = await self._tools.dial(url)
-        except SessionLost as lost:
-            # The address is what a person has to compare with the settings.
-            raise SessionLost(f"{url}: {lost}", lost.wait_s) from lost
-        self._stack.push_async_callback(socket.close)
-        api = self._api = ApiSession(
-            socket,
-            self._clock,
-            lambda _: None,  # the connection is closed long before a planned rotation
-            on_open=_do_nothing,
-            on_watch=_do_nothing,
-            server_ms=self._server_clock.now_ms,
-        )
+        api = self._api = await self._stack.enter_async_context(open_session(url, self._tools, self._server_clock))
         start = self._params.start
         self._account = AccountSession(api, self._target.keys, self._server_clock, start.symbol, start.recv_window_ms)
         self._requests = StartSteps(start, api, self._account)
-        await self._stack.enter_async_context(background(self._run_session(api)))
         return passed("connection", f"{url}, {(self._clock.now_s() - began_s) * 1000:.0f} ms")
-
-    @staticmethod
-    async def _run_session(api: ApiSession) -> None:
-        try:
-            await api.run()
-        except SessionLost as lost:
-            api.on_lost(lost)  # fails the requests that still wait for an answer
 
     async def _measure_clock(self) -> CheckResult:
         await self._server_clock.measure(self._api)
@@ -301,7 +281,3 @@ class OnlineChecks:
     @property
     def _symbol_rules(self) -> SymbolRules:
         return self._rules.effective
-
-
-async def _do_nothing(_: ApiSession) -> None:
-    """Do nothing: a hook of `ApiSession` that is not needed, as the checks log on themselves."""
