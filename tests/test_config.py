@@ -1,6 +1,5 @@
 import os
 import re
-from argparse import ArgumentTypeError
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
@@ -17,20 +16,18 @@ from trailingedge.config import (
     Endpoints,
     LoadedSettings,
     OnExit,
-    Option,
     Settings,
     TradingMode,
-    assignment,
     changed_settings,
     endpoints,
     env_example,
-    option,
     read_settings,
     settings_from_values,
     settings_table,
     settings_without_secrets,
     shareable_settings,
 )
+from trailingedge.core.options import Option, option
 from trailingedge.model.pricing_mode import Pricing
 
 ROOT = Path(__file__).parent.parent
@@ -230,18 +227,8 @@ def test_an_unknown_name_on_the_command_line_is_a_problem() -> None:
     assert "did you mean SYMBOL?" in problem
 
 
-def test_an_assignment_is_name_and_value() -> None:
-    assert assignment("CONFIRM_LIVE=a=b") == ("CONFIRM_LIVE", "a=b")
-
-
-@pytest.mark.parametrize("text", ["SYMBOL", "=X", ""])
-def test_what_is_no_assignment_is_a_fault_of_usage(text: str) -> None:
-    with pytest.raises(ArgumentTypeError, match="NAME=VALUE"):
-        assignment(text)
-
-
 def test_an_unknown_name_hides_nothing_else_that_is_wrong() -> None:
-    given = dict([assignment("SYMBL=X"), assignment("FEE=much")])
+    given = {"SYMBL": "X", "FEE": "much"}
     said = "\n".join(read_settings(given, {}, NOWHERE).problems)
     assert "unknown setting SYMBL; did you mean SYMBOL?" in said
     assert "FEE is 'much'" in said

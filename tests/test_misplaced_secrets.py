@@ -13,6 +13,7 @@ import pytest
 from trailingedge import main
 from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ExitCode
+from trailingedge.core.misplaced_secrets import API_KEY_NAME, KEY_FILE_NAME, TOKEN_NAME
 
 _CHANCE = Random(20260701)
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -224,3 +225,8 @@ def test_cut_values_show_little(capsys: pytest.CaptureFixture[str]) -> None:
         assert code == ExitCode.CONFIG
         assert f"{name} is a text of {length} characters" in shown
         assert value[:10] not in shown
+
+
+def test_the_settings_named_as_the_right_place_exist() -> None:
+    assert {API_KEY_NAME, TOKEN_NAME, KEY_FILE_NAME} <= OPTIONS.keys()
+    assert {name for name, option in OPTIONS.items() if option.secret} == {API_KEY_NAME, TOKEN_NAME}

@@ -6,35 +6,32 @@ and `.env.example` (written by `trailing-edge check --example > .env.example`) a
 for good, edit it here. A setting that the strategy reads is copied to the field of the same name in
 `strategy.inputs.StrategyParams`.
 
-This module only reads values; `config_validator` checks them.
+How a setting is declared and parsed is in `core.options`, how the file is read in `core.env_file`, how the template is
+written in `core.option_texts`. Values are only read here; `config_validator` checks them.
 """
 # ruff: noqa: RUF009 - `option` declares a field, as `field` does; its default is no shared object
 
-import io
-import math
 import os
-import re
-from argparse import ArgumentTypeError
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Final, Literal
 
-from trailingedge.core import bounded_files
+from trailingedge.core import option_texts
+from trailingedge.core.env_file import read_env_file
+from trailingedge.core.options import Limit, Option, option, options_of, read_values
 from trailingedge.core.printable import printable
-from trailingedge.core.redaction import looks_like_private_key, looks_secret
+from trailingedge.core.setting_names import did_you_mean, unknown_setting
 from trailingedge.model.pricing_mode import Pricing
 
 RISK_PHRASE: Final = "I-UNDERSTAND-THE-RISK"
-_LARGEST_FILE_BYTES: Final = 1 << 20
 SHORTEST_SECRET: Final = 6  # characters; a shorter one is found in ordinary words, and is not struck out of them
 
 Interval = Literal["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d"]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-T = TypeVar("T")
 
 
 class TradingMode(Enum):
@@ -64,16 +61,8 @@ class OnExit(Enum):
     LEAVE = "leave"
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """The range of a value: `words` describes it after "it must be …", `holds` checks a value."""
-
-    words: str
-    holds: Callable[[Any], bool]
-
-
-FRACTION: Final = Limit("at least 0 and below 1", lambda value: 0 <= value < 1)
-INNER_FRACTION: Final = Limit("above 0 and below 1", lambda value: 0 < value < 1)
+FRACTION: Final = Limit("at least 0 and below 1", lambda value: 0 <= value < 1, fraction=True)
+INNER_FRACTION: Final = Limit("above 0 and below 1", lambda value: 0 < value < 1, fraction=True)
 MULTIPLIER: Final = Limit("from 0 to 1000", lambda value: 0 <= value <= 1000)
 DAYS: Final = Limit("from 0 to 3650", lambda value: 0 <= value <= 3650)
 MEGABYTES: Final = Limit("from 1 to 1000000", lambda value: 1 <= value <= 1_000_000)
@@ -86,27 +75,6 @@ RECV_WINDOW: Final = Limit("from 1 to 60000, the exchange's own limit", lambda v
 # Wide enough for any asset, narrow enough that no product of two amounts leaves Decimal's range.
 AMOUNT: Final = Limit("from 0 to 1e15", lambda value: 0 <= value <= 10**15)
 GRID: Final = Limit("from 1e-18 to 1e15", lambda value: Decimal("1e-18") <= value <= 10**15)
-
-
-def option(
-    default: T,
-    comment: str,
-    limit: Limit | None = None,
-    *,
-    shareable: bool,
-    heading: str | None = None,
-    secret: bool = False,
-) -> T:
-    """Declare one setting. `heading` opens a group, which also contains the settings after it.
-
-    `shareable` says whether reports, summaries and saved runs show the setting. Users may give
-    these files to others. `shareable` is True for settings that decide the traded pair, the
-    times and the prices. It is False for settings that name the person or the machine, and for
-    settings of the program (logs, reconnects), which the reader of a report does not need.
-    """
-    declared = {"comment": comment, "limit": limit, "heading": heading, "secret": secret, "shareable": shareable}
-    declaration: T = field(default=default, metadata=declared, repr=not secret)
-    return declaration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -388,162 +356,10 @@ class Settings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One declared setting. `kind` is its type, without None.
-
-    `choices` has all values that the setting can have; it is empty if other values are possible.
-    """
-
-    name: str
-    kind: Any
-    choices: Mapping[str, object]
-    default: Any
-    comment: str
-    limit: Limit | None
-    heading: str | None
-    secret: bool
-    shareable: bool
-
-    def of(self, settings: Settings) -> Any:
-        """The value of this setting in `settings`."""
-        return getattr(settings, self.name.lower())
-
-    def shown(self, value: object) -> str:
-        """Return `value` as a person would write it: "(secret)" for a secret, "" for None."""
-        if value is None:
-            return ""
-        if self.secret:
-            return "(secret)"
-        if isinstance(value, bool):
-            return str(value).lower()
-        return str(value.value) if isinstance(value, Enum) else str(value).removesuffix(".0")
-
-    def read(self, text: str) -> object:
-        """Parse `text` and return the value.
-
-        Raises ValueError, which names the fault and the remedy; UnshownValueError if `text` must not be shown.
-        """
-        self._refuse_misplaced_secret(text)
-        if self.choices:
-            return self._choose(text)
-        if self.kind is str:
-            return text
-        if self.kind is Path:
-            return _path(text)
-        number = self._number(text)
-        if self.kind is Decimal:
-            return number
-        if self.kind is float:
-            if not math.isfinite(float(number)):
-                raise ValueError(f"this is too large; write a plain number, such as {self.example}")
-            return float(number)
-        if number != number.to_integral_value():
-            raise ValueError(f"this is not a whole number; write one, such as {self.example}")
-        return int(number)
-
-    @property
-    def example(self) -> str:
-        """A valid value of a setting that is a number, for an error message."""
-        return "0.01" if self.default is None else self.shown(self.default)
-
-    def _number(self, text: str) -> Decimal:
-        if _NUMBER.fullmatch(text):
-            return Decimal(text)
-        if text.endswith("%") and self.limit in (FRACTION, INNER_FRACTION):
-            example = Decimal(self.example) or Decimal("0.01")
-            percent = f"{(example * 100).normalize():f}"
-            raise ValueError(f"this is a percentage; write a fraction, such as {example} for {percent} percent")
-        if "," in text:
-            raise ValueError(f"this has a comma; write a plain number with a point, such as {self.example}")
-        raise ValueError(f"this is not a number; write a plain one, such as {self.example}")
-
-    def _refuse_misplaced_secret(self, text: str) -> None:
-        """Raise UnshownValueError if `text` cannot be printed, or looks like a secret that belongs elsewhere."""
-        if looks_like_private_key(text):
-            raise UnshownValueError(f"the value looks like the text of a private key, {_NOT_SHOWN}; {_KEY_PLACE}")
-        if not text.isprintable():
-            raise UnshownValueError(
-                "the value has a character that cannot be printed, such as a line break; type it again"
-            )
-        if self.secret:
-            if self.name != _TOKEN_NAME and _TOKEN.fullmatch(text):
-                raise UnshownValueError(
-                    f"the value looks like the token of a bot, {_NOT_SHOWN}; set {_TOKEN_NAME} to it"
-                )
-        elif looks_secret(text):
-            raise UnshownValueError(f"the value looks like a key, a token or a password, {_NOT_SHOWN}; {_PLACES}")
-
-    def _choose(self, text: str) -> object:
-        # Upper and lower case are the same except in an interval: 1m is a minute and 1M a month.
-        wanted = text if text[0].isdigit() and self.kind is not bool else _SYNONYMS.get(text.lower(), text.lower())
-        for choice, value in self.choices.items():
-            if wanted in (choice, choice.lower()):
-                return value
-        raise ValueError(f"it must be one of {', '.join(self.choices)}")
-
-
-class UnshownValueError(ValueError):
-    """The text of a setting is wrong and may be a secret: no message may quote it."""
-
-
-_API_KEY_NAME: Final = "BINANCE_ED25519_API_KEY"
-_TOKEN_NAME: Final = "TELEGRAM_BOT_TOKEN"
-_TOKEN: Final = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}", re.ASCII)
-_NOT_SHOWN: Final = "and is not shown here"
-_KEY_PLACE: Final = "put it into a file of mode 0600 and set BINANCE_ED25519_PRIV_PATH to its path"
-_PLACES: Final = (
-    f"an API key belongs in {_API_KEY_NAME}, a token in {_TOKEN_NAME}, a private key in the file that "
-    f"BINANCE_ED25519_PRIV_PATH names"
-)
-_LONGEST_QUOTED: Final = 40  # characters; a longer value may be anything, and no setting that can be misread is so long
-_SETTING_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,39}|[a-z][a-z0-9_]{0,39}", re.ASCII)
-
-_SYNONYMS: Final = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}
-# At most 40 digits on either side of the point: Python does not write out an integer of thousands of digits.
-_NUMBER: Final = re.compile(r"[+-]?(\d{1,40}\.?\d{0,40}|\.\d{1,40})(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
-
-
-def _quoted(text: str) -> str:
-    """Return `text` in quotes for an error message, or only its length if it is long."""
-    return repr(text) if len(text) <= _LONGEST_QUOTED else f"a text of {len(text)} characters"
-
-
-def unknown_setting(name: str) -> str:
-    """Return "unknown setting NAME"; without the name if it may be a part of a secret."""
-    if did_you_mean(name) or (_SETTING_NAME.fullmatch(name) and not looks_secret(name)):
-        return f"unknown setting {name}"
-    return "unknown setting, whose name is not shown because it may be a part of a secret"
-
-
-def _path(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as unknown:
-        raise ValueError("this begins with ~ and the name of an unknown user; write the whole path") from unknown
-
-
-def _options() -> Iterator[Option]:
-    kinds = get_type_hints(Settings)
-    for declared in fields(Settings):
-        kind = kinds[declared.name]
-        if type(None) in get_args(kind):
-            (kind,) = (part for part in get_args(kind) if part is not type(None))
-        yield Option(declared.name.upper(), kind, _choices(kind), declared.default, **declared.metadata)
-
-
-def _choices(kind: Any) -> Mapping[str, object]:
-    if kind is bool:
-        return {"true": True, "false": False}
-    if get_origin(kind) is Literal:
-        return {choice: choice for choice in get_args(kind)}
-    return {member.value: member for member in kind} if issubclass(kind, Enum) else {}
-
-
 CREDENTIAL: Final = "credential"  # the source of a file that systemd provides (LoadCredential=)
 CREDENTIALS_FOLDER: Final = "CREDENTIALS_DIRECTORY"  # set by systemd for a service with LoadCredential=, even if empty
 
-OPTIONS: Final[Mapping[str, Option]] = MappingProxyType({option.name: option for option in _options()})
+OPTIONS: Final[Mapping[str, Option]] = options_of(Settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -575,32 +391,19 @@ def read_settings(
     replaces the key at the set path. If the mode needs a key and a service has neither, the path is that of the
     missing credential. Never raises.
     """
-    filed, problems, warnings, unknown = _read_file(env_file, file_needed)
-    problems += [f"{unknown_setting(name)}{did_you_mean(name)}" for name in command_line if name not in OPTIONS]
-    places = (("command line", command_line), ("environment", environ), (str(env_file), filed))
-    values: dict[str, object] = {}
-    sources = dict.fromkeys(OPTIONS, "default")
-    unread = set()
-    for name, option in OPTIONS.items():
-        for source, place in places:
-            text = place.get(name, "").strip()
-            if not text:
-                continue
-            sources[name] = source
-            try:
-                values[name.lower()] = option.read(text)
-            except UnshownValueError as wrong:
-                unread.add(name)
-                problems.append(f"{name} ({source}): {wrong}")
-            except ValueError as wrong:
-                unread.add(name)
-                problems.append(f"{name} is {_quoted(text)} ({source}): {wrong}")
-            break
-    settings = Settings(**values)  # type: ignore[arg-type]  # each value was read by its field's own type
+    filed = read_env_file(env_file, OPTIONS, needed=file_needed)
+    given = read_values(
+        OPTIONS, (("command line", command_line), ("environment", environ), (str(env_file), filed.values))
+    )
+    unknown = [
+        f"{unknown_setting(name, OPTIONS)}{did_you_mean(name, OPTIONS)}" for name in command_line if name not in OPTIONS
+    ]
+    problems, warnings, sources = [*filed.problems, *unknown, *given.problems], [*filed.warnings], {**given.sources}
+    settings = Settings(**given.values)  # type: ignore[arg-type]  # each value was read by its field's own type
     if settings.trading_mode is TradingMode.LIVE:
-        problems += [f"{text}; correct the name or remove the line" for text in unknown]
+        problems += [f"{text}; correct the name or remove the line" for text in filed.unknown]
     else:
-        warnings += [f"{text}; the line is ignored" for text in unknown]
+        warnings += [f"{text}; the line is ignored" for text in filed.unknown]
     handed = _handed_over(environ, settings.binance_ed25519_priv_path, needed=settings.trading_mode.needs_key)
     if handed is not None:
         settings = replace(settings, binance_ed25519_priv_path=handed)
@@ -608,7 +411,7 @@ def read_settings(
     return LoadedSettings(
         settings=settings,
         sources=MappingProxyType(sources),
-        unread=frozenset(unread),
+        unread=given.unread,
         problems=tuple(map(printable, problems)),
         warnings=tuple(map(printable, warnings)),
     )
@@ -661,63 +464,6 @@ def _handed_over(environ: Mapping[str, str], path: Path, *, needed: bool) -> Pat
     return handed if os.path.isfile(handed) or (needed and not os.path.exists(path)) else None
 
 
-def assignment(text: str) -> tuple[str, str]:
-    """Parse `NAME=VALUE`, for argparse. Unknown names pass: `read_settings` reports them."""
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        # Without the text: it may be a token or a key that was pasted in the wrong place.
-        raise ArgumentTypeError("this is not NAME=VALUE; write it like FEE=0.001")
-    return name, value
-
-
-def _read_file(env_file: Path, needed: bool) -> tuple[dict[str, str], list[str], list[str], list[str]]:
-    """Read the file. Returns names and values, the problems, the warnings, and the unknown names.
-
-    Each unknown name is a text with the file, the line, and the setting that was probably meant.
-    """
-    try:
-        # Some editors on Windows write a byte order mark.
-        text = bounded_files.read(env_file, _LARGEST_FILE_BYTES).decode("utf-8-sig")
-    except FileNotFoundError:
-        return {}, [f"{env_file} does not exist; name another --env-file"] if needed else [], [], []
-    except bounded_files.TooLarge as wrong:
-        return {}, [f"{env_file} is {wrong}, so it is no file of settings; name another --env-file"], [], []
-    except (OSError, UnicodeDecodeError) as wrong:
-        if isinstance(wrong, PermissionError) and not needed and not os.access(env_file.parent, os.X_OK):
-            return {}, [], [f"{env_file}: this user may not look into its folder; no settings are read from it"], []
-        return {}, [f"{env_file} cannot be read: {wrong}"], [], []
-    from dotenv.parser import parse_stream  # imported late: a service has its settings in the environment
-
-    values: dict[str, str] = {}
-    problems: list[str] = []
-    warnings: list[str] = []
-    unknown: list[str] = []
-    for line in parse_stream(io.StringIO(text)):
-        if line.error:
-            problems.append(f"{env_file}, line {line.original.line}: this is not NAME=VALUE; correct it or remove it")
-        elif line.key is not None and line.key not in OPTIONS:
-            where = f"{env_file}, line {line.original.line}"
-            if looks_secret(line.key) or looks_like_private_key(line.key):
-                problems.append(
-                    f"{where}: the name looks like a key or a token, {_NOT_SHOWN}; remove the line. {_PLACES}"
-                )
-            else:
-                unknown.append(f"{where}: {unknown_setting(line.key)}{did_you_mean(line.key)}")
-        elif line.key is not None:
-            if line.key in values:
-                warnings.append(f"{env_file}: {line.key} is set twice; the last one counts")
-            values[line.key] = line.value or ""
-    return values, problems, warnings, unknown
-
-
-def did_you_mean(name: str) -> str:
-    """A hint with the setting whose name is most like `name`; empty if there is none."""
-    import difflib
-
-    near = difflib.get_close_matches(name.upper(), OPTIONS, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
 @dataclass(frozen=True, slots=True)
 class Endpoints:
     """The URLs of one exchange: its WebSocket API, and its market streams without a path."""
@@ -763,54 +509,13 @@ _EXAMPLE_HEAD: Final = """\
 # With an API key or a token in it, keep the copy to yourself: chmod 600 .env
 
 """
-_WIDTH: Final = 120
-_DEFAULT_WIDTH: Final = 10  # one default is longer, the path of the key: its meaning then begins on the next line
 
 
 def env_example() -> str:
     """The text of `.env.example`: the essential settings, then all others behind a `#` with their defaults."""
-    blocks = [_example_of(OPTIONS[name]) for name in ESSENTIAL]
-    for option in OPTIONS.values():
-        if option.heading:
-            blocks.append(f"# --- {option.heading} ---\n")
-        if option.name not in ESSENTIAL:
-            blocks.append(_example_of(option, off="#"))
-    return _EXAMPLE_HEAD + "\n".join(blocks)
+    return option_texts.env_file_template(OPTIONS, ESSENTIAL, _EXAMPLE_HEAD)
 
 
-def _example_of(option: Option, off: str = "") -> str:
-    import textwrap
-
-    comment = textwrap.wrap(
-        _meaning(option), _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
-    )
-    return "\n".join([*comment, f"{off}{option.name}={option.shown(option.default)}", ""])
-
-
-def settings_table(width: int = _WIDTH) -> str:
+def settings_table(width: int = option_texts.WIDTH) -> str:
     """All settings in groups, for a terminal of `width` columns: name, default ("–" for none), meaning."""
-    import textwrap
-
-    names = max(map(len, OPTIONS))
-    indent = " " * (names + _DEFAULT_WIDTH + 4)
-    lines = []
-    for option in OPTIONS.values():
-        if option.heading:
-            lines += ["", f"# {option.heading}"]
-        start = f"{option.name:<{names}}  {option.shown(option.default) or '–':<{_DEFAULT_WIDTH}}  "
-        if len(start) > len(indent):
-            lines.append(start.rstrip())
-            start = indent
-        first, *more = textwrap.wrap(_meaning(option), max(20, width - len(indent)), break_on_hyphens=False)
-        lines += [start + first, *(indent + line for line in more)]
-    return "\n".join(lines[1:]) + "\n"
-
-
-def _meaning(option: Option) -> str:
-    """Return the setting's comment as a sentence, and then the values to choose from.
-
-    The values are left out if they are true and false, or if the comment contains each of them.
-    """
-    if option.kind is bool or all(choice in option.comment for choice in option.choices):
-        return f"{option.comment}."
-    return f"{option.comment}. One of {', '.join(option.choices)}."
+    return option_texts.options_table(OPTIONS, width)

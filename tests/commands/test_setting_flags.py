@@ -1,6 +1,7 @@
 """Every command reads its settings as a run with the same flags would."""
 
 import argparse
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,13 @@ def test_secrets_are_those_that_are_set() -> None:
 def test_a_secret_that_is_found_in_ordinary_words_is_not_struck_out_of_them() -> None:
     reading = setting_flags.load_settings(parsed(), {"BINANCE_ED25519_API_KEY": "order"})
     assert setting_flags.secret_values(reading.settings) == []
+
+
+def test_an_assignment_is_name_and_value() -> None:
+    assert setting_flags.assignment("CONFIRM_LIVE=a=b") == ("CONFIRM_LIVE", "a=b")
+
+
+@pytest.mark.parametrize("text", ["SYMBOL", "=X", ""])
+def test_what_is_no_assignment_is_a_fault_of_usage(text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="NAME=VALUE"):
+        setting_flags.assignment(text)

@@ -8,8 +8,9 @@ from typing import get_type_hints
 import pytest
 from tests.execution.order_builders import RULES, D
 
-from trailingedge.config import OPTIONS, Option, Settings
+from trailingedge.config import OPTIONS, Settings
 from trailingedge.core.errors import ExchangeUnreachable
+from trailingedge.core.options import Option
 from trailingedge.live import factory
 from trailingedge.strategy.inputs import StrategyParams
 

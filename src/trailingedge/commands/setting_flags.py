@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from trailingedge.config import OPTIONS, SHORTEST_SECRET, LoadedSettings, Settings, assignment, read_settings
+from trailingedge.config import OPTIONS, SHORTEST_SECRET, LoadedSettings, Settings, read_settings
 
 ENV_FILE: Final = Path(".env")
 
@@ -35,6 +35,15 @@ def add_arguments(parser: Arguments, *, mode: bool = True) -> None:
         metavar="NAME=VALUE",
         help="set any setting; can be repeated",
     )
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """Parse `NAME=VALUE`, for argparse. Unknown names pass: `load_settings` reports them."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        # Without the text: it may be a token or a key that was pasted in the wrong place.
+        raise argparse.ArgumentTypeError("this is not NAME=VALUE; write it like FEE=0.001")
+    return name, value
 
 
 def flag_settings(arguments: argparse.Namespace) -> dict[str, str]:

@@ -9,16 +9,11 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-from trailingedge.config import (
-    OPTIONS,
-    Option,
-    changed_settings,
-    did_you_mean,
-    settings_from_values,
-    unknown_setting,
-)
+from trailingedge.config import OPTIONS, changed_settings, settings_from_values
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, UsageError
+from trailingedge.core.options import Option
+from trailingedge.core.setting_names import did_you_mean, unknown_setting
 
 MAX_COMBINATIONS: Final = 100_000  # more is a mistake on the command line: values multiply quickly
 _MAX_REPEATED_DRAWS: Final = 1000  # in a row, before the space counts as exhausted
@@ -143,8 +138,8 @@ def _check(axes: Sequence[Axis], draws: int | None) -> None:
         option = OPTIONS.get(each.name)
         if option is None:
             errors.append(
-                f"--vary: {unknown_setting(each.name)} (trailing-edge check --explain lists all)"
-                f"{did_you_mean(each.name)}"
+                f"--vary: {unknown_setting(each.name, OPTIONS)} (trailing-edge check --explain lists all)"
+                f"{did_you_mean(each.name, OPTIONS)}"
             )
         elif option.secret or option.name in _FIXED:
             errors.append(f"--vary {each.name}: this setting is not part of the strategy and cannot be varied")
