@@ -14,6 +14,7 @@ from trailingedge.backtest.columns import PriceGrid
 from trailingedge.execution.trader_events import TraderEvent
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import ZERO, ExecutionReport, Regime, SymbolRules
+from trailingedge.report.from_statistics import report_of_run
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 from trailingedge.report.order_log import fill_of, order_log_entry
 from trailingedge.risk.circuit_breakers import BreakerTrip, BreakerTripped
@@ -168,29 +169,14 @@ class BacktestRecorder:
 
     def build_report(self, settings: Mapping[str, str], gaps: tuple[str, ...]) -> RunReport:
         """The report of the backtest so far."""
-        statistics, rules = self.statistics, self._rules
-        return RunReport(
-            symbol=rules.symbol,
-            base_asset=rules.base_asset,
-            quote_asset=rules.quote_asset,
-            tick_size=rules.tick_size,
-            from_ms=statistics.from_ms,
-            to_ms=statistics.to_ms,
-            settings=settings,
-            exits=tuple(statistics.exits),
-            fills=tuple(self._fills),
-            orders=tuple(self._orders),
-            candles=tuple(
-                Candle(open_ms, *(price / self._scale for price in prices)) for open_ms, *prices in self._candles
-            ),
-            samples=tuple(_sample_of(raw, self._scale, self._params) for raw in self._samples),
-            replaces=statistics.replaces,
-            rejected=dict(sorted(statistics.rejected.items())),
-            first_bid=statistics.first_bid,
-            last_bid=statistics.last_bid,
-            first_value=statistics.first_value,
-            last_value=statistics.last_value,
-            max_drawdown_frac=statistics.max_drawdown_frac,
+        return report_of_run(
+            self.statistics,
+            self._rules,
+            settings,
+            fills=self._fills,
+            orders=self._orders,
+            candles=(Candle(open_ms, *(price / self._scale for price in prices)) for open_ms, *prices in self._candles),
+            samples=(_sample_of(raw, self._scale, self._params) for raw in self._samples),
             gaps=gaps,
             mode="replay",
         )

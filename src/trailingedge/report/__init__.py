@@ -1,8 +1,8 @@
 """Run reports: one `RunReport` of a session, a backtest or an account, in several output formats.
 
-`model` defines `RunReport`. `session_replay.session_report`, `backtest.backtest_report` and
-`from_account` build it; `file_format` saves and loads it. `terminal`, `page`, `csv_ledger` and
-`json_output` render it; all of them take derived numbers from `totals` and `tables`. Imports:
-accounting, notifications (wording), reconciliation, strategy and packages below them; never live.
+`model` defines `RunReport`. `from_statistics` builds it for `session_replay.session_report` and
+`backtest.backtest_report`, `from_account` builds it from an account's history; `file_format` saves and loads it.
+`terminal`, `page`, `csv_ledger` and `json_output` render it; all of them take derived numbers from `totals` and
+`tables`. Imports: accounting, notifications (wording), reconciliation, strategy and packages below them; never live.
 Called by the commands `report`, `replay` and `sweep`.
 """

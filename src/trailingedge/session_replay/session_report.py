@@ -9,6 +9,7 @@ from trailingedge.execution.trading_core import TradingCore
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import ZERO, Balance, ExecutionReport, Kline
 from trailingedge.model.market_state import StateView
+from trailingedge.report.from_statistics import report_of_run
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 from trailingedge.report.order_log import fill_of, order_log_entry
 from trailingedge.session_replay.player import ReplayProgress
@@ -30,28 +31,15 @@ def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True)
         if replayed.stopped_at is not None:
             raise KeyboardInterrupt
         raise ConfigError([f"{path}: the session ended before it was ready to trade; there is nothing to report"])
-    run_statistics, rules = node_services.statistics, node_services.rules
-    return RunReport(
-        symbol=rules.symbol,
-        base_asset=rules.base_asset,
-        quote_asset=rules.quote_asset,
-        tick_size=rules.tick_size,
-        from_ms=run_statistics.from_ms,
-        to_ms=run_statistics.to_ms,
-        settings=settings,
-        exits=tuple(run_statistics.exits),
-        fills=tuple(observer.fills),
-        orders=tuple(observer.orders),
-        candles=tuple(observer.candles),
-        samples=tuple(observer.samples),
-        replaces=run_statistics.replaces,
-        rejected=dict(run_statistics.rejected),
-        first_bid=run_statistics.first_bid,
-        last_bid=run_statistics.last_bid,
-        first_value=run_statistics.first_value,
-        last_value=run_statistics.last_value,
-        max_drawdown_frac=run_statistics.max_drawdown_frac,
-        gaps=tuple(_gaps(replayed)),
+    return report_of_run(
+        node_services.statistics,
+        node_services.rules,
+        settings,
+        fills=observer.fills,
+        orders=observer.orders,
+        candles=observer.candles,
+        samples=observer.samples,
+        gaps=_gaps(replayed),
         mode=TradingMode.SIM.value if settings["TRADING_MODE"] == TradingMode.SIM.value else "",
     )
 

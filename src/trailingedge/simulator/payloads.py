@@ -54,7 +54,7 @@ def result_json(order: SimOrder, symbol: str) -> Json:
         ack_json(order, symbol)
         | amounts_json(order)
         | {"workingTime": order.working_ms, "selfTradePreventionMode": order.request.self_trade_mode.value}
-        | optional_fields(order)
+        | _optional_fields(order, _OF_REPLIES)
         | _prevented_in_placement(order)
     )
 
@@ -87,7 +87,7 @@ def cancel_json(order: SimOrder, cancel_id: str, symbol: str) -> Json:
         }
         | amounts_json(order)
         | {"selfTradePreventionMode": order.request.self_trade_mode.value}
-        | optional_fields(order)
+        | _optional_fields(order, _OF_REPLIES)
         | _prevented_in_record(order)
     )
 
@@ -111,7 +111,7 @@ def order_json(order: SimOrder, symbol: str) -> Json:
             "workingTime": order.working_ms,
             "selfTradePreventionMode": order.request.self_trade_mode.value,
         }
-        | optional_fields(order)
+        | _optional_fields(order, _OF_REPLIES)
         | _prevented_in_record(order)
     )
 
@@ -141,7 +141,7 @@ def amended_json(order: SimOrder, amendment: Amendment, symbol: str) -> Json:
     return {
         "transactTime": order.updated_ms,
         "executionId": amendment.execution_id,
-        "amendedOrder": amended | optional_fields(order),
+        "amendedOrder": amended | _optional_fields(order, _OF_REPLIES),
     }
 
 
@@ -175,20 +175,39 @@ def amounts_json(order: SimOrder) -> Json:
     }
 
 
-def optional_fields(order: SimOrder) -> Json:
-    """The reply fields that only some orders have: strategy, peg, expiry reason."""
+@dataclass(frozen=True, slots=True)
+class _OptionalNames:
+    """The names of the fields that only some orders have: strategy, peg, expiry reason."""
+
+    strategy_id: str
+    strategy_type: str
+    peg_type: str
+    offset_type: str
+    offset: str
+    pegged_price: str
+    expiry_reason: str
+
+
+_OF_REPLIES: Final = _OptionalNames(
+    "strategyId", "strategyType", "pegPriceType", "pegOffsetType", "pegOffsetValue", "peggedPrice", "expiryReason"
+)
+_OF_REPORTS: Final = _OptionalNames("j", "J", "gP", "gOT", "gOV", "gp", "eR")
+
+
+def _optional_fields(order: SimOrder, names: _OptionalNames) -> Json:
+    """The fields that only some orders have, as a reply or a report names them."""
     request, found = order.request, Json()
     if request.strategy_id is not None:
-        found["strategyId"] = request.strategy_id
+        found[names.strategy_id] = request.strategy_id
     if request.strategy_type is not None:
-        found["strategyType"] = request.strategy_type
+        found[names.strategy_type] = request.strategy_type
     if request.peg is not None:
-        found["pegPriceType"] = request.peg.price_type
+        found[names.peg_type] = request.peg.price_type
         if request.peg.levels is not None:
-            found |= {"pegOffsetType": "PRICE_LEVEL", "pegOffsetValue": request.peg.levels}
-        found["peggedPrice"] = format_amount(order.price)
+            found |= {names.offset_type: "PRICE_LEVEL", names.offset: request.peg.levels}
+        found[names.pegged_price] = format_amount(order.price)
     if order.expiry_reason is not None:
-        found["expiryReason"] = order.expiry_reason
+        found[names.expiry_reason] = order.expiry_reason
     return found
 
 
@@ -269,24 +288,7 @@ def execution_report(
     # "W" is absent where the order is not or no longer on the book.
     if order.working_ms >= 0 and order.status is not OrderStatus.CANCELED:
         report["W"] = order.working_ms
-    return report | optional_report_fields(order)
-
-
-def optional_report_fields(order: SimOrder) -> Json:
-    """The report fields that only some orders have: strategy, peg, expiry reason."""
-    request, found = order.request, Json()
-    if request.strategy_id is not None:
-        found["j"] = request.strategy_id
-    if request.strategy_type is not None:
-        found["J"] = request.strategy_type
-    if request.peg is not None:
-        found["gP"] = request.peg.price_type
-        if request.peg.levels is not None:
-            found |= {"gOT": "PRICE_LEVEL", "gOV": request.peg.levels}
-        found["gp"] = format_amount(order.price)
-    if order.expiry_reason is not None:
-        found["eR"] = order.expiry_reason
-    return found
+    return report | _optional_fields(order, _OF_REPORTS)
 
 
 def fill_report(order: SimOrder, trade: SimTrade, symbol: str, execution_id: int, event_ms: int) -> Json:
