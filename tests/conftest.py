@@ -4,10 +4,14 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.notify_socket import Ear
 from tests.processes import guard_this_process
+
+from trailingedge.live.systemd import ServiceManager, service_manager
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,3 +58,25 @@ def _signals_mean_what_they_did() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def notify_address(tmp_path: Path) -> str:
+    """Where the stand-in for the service manager listens."""
+    return str(tmp_path / "notify")
+
+
+@pytest.fixture
+def ear(notify_address: str) -> Iterator[Ear]:
+    """The service manager's end of $NOTIFY_SOCKET."""
+    ear = Ear(notify_address)
+    yield ear
+    ear.close()
+
+
+@pytest.fixture
+def manager(ear: Ear, notify_address: str) -> Iterator[ServiceManager]:  # noqa: ARG001 - the other end must listen first
+    """The program's end of $NOTIFY_SOCKET."""
+    manager = service_manager({"NOTIFY_SOCKET": notify_address})
+    yield manager
+    manager.close()

@@ -249,15 +249,20 @@ def most_waiting(monkeypatch: pytest.MonkeyPatch) -> int:
     return 1000
 
 
-def test_a_disk_that_does_not_answer_delays_no_record_and_no_end(
-    tmp_path: Path, install: Install, disk: Disk, most_waiting: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    logs = install(tmp_path, NOW, open_file=lambda _: disk)
+def fill_behind_a_stalled_disk(disk: Disk, most_waiting: int) -> None:
+    """Log 500 records more than may wait while the disk does not answer."""
     disk.answers.clear()
     logger.warning("the disk hangs on this one")
     assert disk.asked.wait(PATIENCE_S)
     for number in range(most_waiting + 500):
         logger.info("record %d", number)
+
+
+def test_a_disk_that_does_not_answer_delays_no_record_and_no_end(
+    tmp_path: Path, install: Install, disk: Disk, most_waiting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = install(tmp_path, NOW, open_file=lambda _: disk)
+    fill_behind_a_stalled_disk(disk, most_waiting)
     assert CLOSE_TIMEOUT_S <= 1
     monkeypatch.setattr("trailingedge.core.background_threads.CLOSE_TIMEOUT_S", 0.01)
     logs.close()
@@ -269,11 +274,7 @@ def test_what_found_no_room_is_counted_where_it_is_missing(
     tmp_path: Path, install: Install, disk: Disk, most_waiting: int
 ) -> None:
     logs = install(tmp_path, NOW, open_file=lambda _: disk)
-    disk.answers.clear()
-    logger.warning("the disk hangs on this one")
-    assert disk.asked.wait(PATIENCE_S)
-    for number in range(most_waiting + 500):
-        logger.info("record %d", number)
+    fill_behind_a_stalled_disk(disk, most_waiting)
     disk.bite = 10**9
     disk.answers.set()
     logs.close()

@@ -4,10 +4,8 @@ import asyncio
 import logging
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from tests.limits import PATIENCE_S
@@ -17,28 +15,9 @@ from trailingedge.app.settings_reload import RELOADABLE, Reloader, change
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import ConfigError
-from trailingedge.live.systemd import ServiceManager, service_manager
+from trailingedge.live.systemd import ServiceManager
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such sockets, and no such manager")
-
-
-@pytest.fixture
-def address(tmp_path: Path) -> str:
-    return str(tmp_path / "notify")
-
-
-@pytest.fixture
-def ear(address: str) -> Iterator[Ear]:
-    ear = Ear(address)
-    yield ear
-    ear.close()
-
-
-@pytest.fixture
-def manager(ear: Ear, address: str) -> Iterator[ServiceManager]:  # noqa: ARG001 - somebody has to listen
-    manager = service_manager({"NOTIFY_SOCKET": address})
-    yield manager
-    manager.close()
 
 
 def test_what_can_change_is_applied_and_the_rest_waits_for_a_restart() -> None:

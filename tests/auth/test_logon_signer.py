@@ -21,13 +21,6 @@ PYTHON: Final = sys.executable
 posix = pytest.mark.skipif(sys.platform == "win32", reason="programs are shell scripts here")
 
 
-@pytest.fixture
-def key_file(tmp_path: Path) -> Path:
-    path = tmp_path / "key.pem"
-    write_key(path)
-    return path
-
-
 def write_key(path: Path) -> None:
     path.write_bytes(pem())
 

@@ -16,13 +16,6 @@ from trailingedge.core.errors import ConfigError
 KEYS = KeyManager.from_private_key(KEY, "TESTKEY")
 
 
-@pytest.fixture
-def key_file(tmp_path: Path) -> Path:
-    path = tmp_path / "key.pem"
-    path.write_bytes(pem())
-    return path
-
-
 def folded(whole: bytes) -> bytes:
     """Return the PEM in lines of 32 letters, which is unusual but valid."""
     head, line, foot = whole.splitlines()

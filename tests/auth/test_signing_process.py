@@ -16,13 +16,6 @@ def run(path: Path, payload: bytes, *flags: str) -> CompletedProcess[bytes]:
     return processes.run(command, input=payload)
 
 
-@pytest.fixture
-def key_file(tmp_path: Path) -> Path:
-    path = tmp_path / "key.pem"
-    path.write_bytes(pem())
-    return path
-
-
 def test_it_is_ready_and_signs_its_standard_input(key_file: Path) -> None:
     done = run(key_file, PAYLOAD)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"ready\n" + SIGNATURE.encode(), b"")

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from tests.notifications.status_views import blocked
+from tests.notifications.status_views import SELLING, blocked
 
 from trailingedge.console.status_panel import (
     StyledText,
@@ -64,15 +64,6 @@ IN_QUOTE = replace(
     squeezed=True,
     reconnects=2,
     kline_interval="15m",
-)
-SELLING = ExitView(
-    ExitKind.TAKE_PROFIT,
-    Side.SELL,
-    age_s=12.0,
-    filled=D("0.1"),
-    price=D("2500.12"),
-    remaining=D("0.9"),
-    client_order_id="TE-t-1",
 )
 
 

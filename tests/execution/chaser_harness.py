@@ -152,6 +152,15 @@ def unanswered(harness: MakerExitHarness) -> MakerExitHarness:
     return harness
 
 
+def not_found_twice() -> MakerExitHarness:
+    """The first order was not answered, and two queries, late enough to be believed, did not find it."""
+    harness = unanswered(pending_new())
+    harness.reply(ABSENT)
+    harness.tick(6.0)
+    harness.reply(ABSENT)
+    return harness
+
+
 def replace_unanswered(old: OrderOutcome) -> MakerExitHarness:
     """The replace timed out, and the query of the old order was answered with `old`."""
     harness = unanswered(replacing())

@@ -1,12 +1,12 @@
 """The gateway: commands are sent at once, replies come back by their tags, refreshes run once each."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
+from tests.background_tasks import running_task
 from tests.execution.order_builders import record, rejection
 
 from trailingedge.core.clock import ManualClock
@@ -94,11 +94,8 @@ class Bench:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.gateway.run())
-        yield
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        async with running_task(self.gateway.run()):
+            yield
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tests.execution.chaser_harness import (
     PART,
     RESTRICTED,
     SELL,
+    not_found_twice,
     pending_cancel,
     pending_new,
     unanswered,
@@ -104,10 +105,7 @@ def test_two_not_founds_prove_nothing_while_the_request_may_still_arrive() -> No
 
 
 def test_a_not_found_repeated_after_the_request_can_no_longer_arrive_is_believed() -> None:
-    harness = unanswered(pending_new())
-    harness.reply(ABSENT)
-    harness.tick(6.0)
-    harness.reply(ABSENT)
+    harness = not_found_twice()
     assert harness.tick(6.1) == [Place(4, own(), SELL, D("100.09"), D("1"))]
 
 

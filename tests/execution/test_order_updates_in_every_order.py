@@ -127,6 +127,7 @@ FATES: Final = [
     ("cancel", "filled before"),
     ("cancel", "part-filled before"),
 ]
+FATES_AND_LOSSES: Final = [*FATES, ("place", "lost"), ("replace", "lost"), ("cancel", "lost")]
 
 
 def every_order_of(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
@@ -153,7 +154,7 @@ def test_in_any_order_of_messages_the_end_is_the_same(request_: str, fate: str) 
 
 @pytest.mark.parametrize(
     ("request_", "fate"),
-    [*FATES, ("place", "lost"), ("replace", "lost"), ("cancel", "lost")],
+    FATES_AND_LOSSES,
     ids=lambda value: value,
 )
 def test_when_the_reply_never_comes_the_end_is_the_same(request_: str, fate: str) -> None:
@@ -167,7 +168,7 @@ def test_when_the_reply_never_comes_the_end_is_the_same(request_: str, fate: str
 
 @pytest.mark.parametrize(
     ("request_", "fate"),
-    [*FATES, ("place", "lost"), ("replace", "lost"), ("cancel", "lost")],
+    FATES_AND_LOSSES,
     ids=lambda value: value,
 )
 def test_when_the_connection_is_lost_with_all_that_was_to_be_told_the_end_is_the_same(request_: str, fate: str) -> None:

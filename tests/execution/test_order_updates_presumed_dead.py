@@ -13,6 +13,7 @@ from tests.execution.chaser_harness import (
     SELL,
     STATES,
     MakerExitHarness,
+    not_found_twice,
     pending_new,
     replace_unanswered,
     replacing,
@@ -58,10 +59,7 @@ def test_a_placement_presumed_rejected_that_turns_out_alive_is_the_current_order
 
 
 def test_a_presumed_dead_order_beside_a_working_order_is_cancelled() -> None:
-    harness = unanswered(pending_new())
-    harness.reply(ABSENT)
-    harness.tick(6.0)
-    harness.reply(ABSENT)
+    harness = not_found_twice()
     assert harness.tick(6.1) == [Place(4, own(), SELL, D("100.09"), D("1"))]
     harness.reply(Accepted(record(8)))
     harness.handle(report(7))
@@ -132,10 +130,7 @@ def test_a_reader_who_lags_may_call_both_orders_working_and_neither_is_lost() ->
 
 
 def test_a_presumed_dead_order_that_became_the_current_order_is_counted_once() -> None:
-    harness = unanswered(pending_new())
-    harness.reply(ABSENT)
-    harness.tick(6.0)
-    harness.reply(ABSENT)
+    harness = not_found_twice()
     harness.handle(report(7, filled="0.4", status=PART), report(7, filled="0.4", status=CANCELED))
     harness.set_intent_funds("0.6")
     assert [type(command) for command in harness.tick(6.1)] == [Place]
@@ -180,10 +175,7 @@ def test_the_answer_of_another_request_does_not_take_a_known_order_for_a_second_
 
 
 def test_an_order_that_had_been_taken_for_another_is_entered_by_its_own_id() -> None:
-    harness = unanswered(pending_new())
-    harness.reply(ABSENT)
-    harness.tick(6.0)
-    harness.reply(ABSENT)
+    harness = not_found_twice()
     harness.tick(6.1)
     # The first placement, presumed dead, was executed and filled, and was taken for the second.
     harness.handle(report(7, filled="0.4", status=CANCELED))
@@ -278,10 +270,7 @@ def test_an_answer_of_the_lost_connection_brings_no_second_doubt(prepare: Callab
 
 
 def test_a_connection_lost_while_a_presumed_dead_order_is_being_cancelled_leaves_no_order_behind() -> None:
-    harness = unanswered(pending_new())
-    harness.reply(ABSENT)
-    harness.tick(6.0)
-    harness.reply(ABSENT)
+    harness = not_found_twice()
     harness.tick(6.1)
     harness.reply(Accepted(record(8)))
     harness.handle(report(7))

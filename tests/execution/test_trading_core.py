@@ -304,8 +304,8 @@ def test_a_command_whose_order_has_rested_does_not_expire() -> None:
     assert bench.trader.state.phase is Phase.EXITING
 
 
-def test_an_old_exit_made_a_command_has_the_patience_of_a_new_one() -> None:
-    bench = Bench()
+def take_profit(bench: Bench) -> Place:
+    """The placement of a take-profit: the price has risen and has turned."""
     bench.tick()
     bench.top = top("103.00", "103.10")
     bench.tick()
@@ -313,6 +313,12 @@ def test_an_old_exit_made_a_command_has_the_patience_of_a_new_one() -> None:
     (placed,) = bench.tick()
     assert isinstance(placed, Place)
     assert placed.client_order_id.startswith("TE-t-")
+    return placed
+
+
+def test_an_old_exit_made_a_command_has_the_patience_of_a_new_one() -> None:
+    bench = Bench()
+    placed = take_profit(bench)
     bench.trader.inbox.append(OrderReply(placed.tag, Rejected(RejectReason.NOT_TRADING, -2010, "Market is closed.")))
     bench.tick(after_s=45.0)
     bench.trader.operator_commands.append(FLIP)
@@ -485,13 +491,7 @@ def test_an_exit_that_ended_before_any_order_is_not_armed_again_on_the_same_book
 
 def stop_is_near(bench: Bench) -> Place:
     """A take-profit rests; then the bid has been at the hard stop for nearly as long as it takes to confirm it."""
-    bench.tick()
-    bench.top = top("103.00", "103.10")
-    bench.tick()
-    bench.top = top("102.50", "102.60")
-    (placed,) = bench.tick()
-    assert isinstance(placed, Place)
-    assert placed.client_order_id.startswith("TE-t-")
+    placed = take_profit(bench)
     bench.rest(placed)
     bench.tick()
     # 20 % below the anchor: confirmed after a second. Our order is alone at the ask.

@@ -3,10 +3,9 @@
 import asyncio
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from tests.limits import PATIENCE_S
@@ -32,25 +31,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no su
 
 URL = Endpoints("ws://127.0.0.1:1/ws-api/v3", "ws://127.0.0.1:1")
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", Decimal("0.01"), Decimal("0.0001"))
-
-
-@pytest.fixture
-def address(tmp_path: Path) -> str:
-    return str(tmp_path / "notify")
-
-
-@pytest.fixture
-def ear(address: str) -> Iterator[Ear]:
-    ear = Ear(address)
-    yield ear
-    ear.close()
-
-
-@pytest.fixture
-def manager(ear: Ear, address: str) -> Iterator[ServiceManager]:  # noqa: ARG001 - somebody has to listen
-    manager = service_manager({"NOTIFY_SOCKET": address})
-    yield manager
-    manager.close()
 
 
 # --- Messages ---------------------------------------------------------------------------------
@@ -139,8 +119,10 @@ def test_a_name_in_the_abstract_space_is_understood() -> None:
         pytest.param(lambda address: ServiceManager(address, family=None), id="on Windows"),
     ],
 )
-def test_where_nobody_listens_nothing_happens(nobody: Callable[[str], ServiceManager], address: str, ear: Ear) -> None:
-    manager = nobody(address)
+def test_where_nobody_listens_nothing_happens(
+    nobody: Callable[[str], ServiceManager], notify_address: str, ear: Ear
+) -> None:
+    manager = nobody(notify_address)
     manager.ready("ready")
     manager.ping_watchdog()
     manager.stopping("quit")

@@ -21,13 +21,6 @@ PROGRAM = f"WATCHDOG_PID=$$ exec {sys.executable} -m trailingedge.main --plain -
 
 
 @pytest.fixture
-def ear(tmp_path: Path) -> Iterator[Ear]:
-    ear = Ear(str(tmp_path / "notify"))
-    yield ear
-    ear.close()
-
-
-@pytest.fixture
 def process(tmp_path: Path, ear: Ear) -> Iterator[subprocess.Popen[str]]:  # noqa: ARG001 - who listens comes first
     (tmp_path / "settings.env").write_text("LOG_LEVEL_FILE=INFO\n")
     environ = {

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, Final
 
 import httpx
+from tests.background_tasks import running_task
 from tests.bot_api import OWNER, TOKEN, BotApi
 
 from trailingedge.model.operator_commands import CommandResult, CommandSink, OperatorCommand
@@ -65,15 +66,10 @@ class Stage:
     ) -> AsyncIterator[Telegram]:
         """A Telegram that has listened for a second, and is ended as the daemon ends it."""
         telegram = self.telegram(token, owner, groups)
-        task = asyncio.create_task(telegram.run())
-        try:
+        async with running_task(telegram.run()) as task:
             await asyncio.sleep(1.0)
             yield telegram
             assert not task.done()
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     async def converse(self, *texts: str) -> list[str]:
         """What the owner is answered to each of `texts`, without the title."""

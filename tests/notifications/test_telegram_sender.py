@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from random import Random
 
 import pytest
+from tests.background_tasks import running_task
 from tests.bot_api import OWNER, Behaviour, refusal
 from tests.notifications.telegram_harness import START_MS, TITLE, Stage, on_stage, warnings
 
@@ -22,13 +23,10 @@ GROUP = "-100500"
 async def open_chat(stage: Stage, chat_id: str = str(OWNER), seed: int = 0) -> AsyncIterator[Chat]:
     limit = SendRateLimit(group=chat_id.startswith(("-", "@")))
     chat = Chat(chat_id, stage.line(), TITLE, TelegramReachability(), limit, stage.clock, Random(seed))
-    task = asyncio.create_task(chat.run())
     try:
-        yield chat
+        async with running_task(chat.run()):
+            yield chat
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
         await chat.client.close()
 
 

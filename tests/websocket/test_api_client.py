@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from random import Random
 
 import pytest
+from tests.background_tasks import running_task
 from tests.websocket.fake_sockets import MemoryDial, MemorySocket, run_ready_tasks
 
 from trailingedge.core.clock import ManualClock
@@ -73,14 +74,9 @@ class Bench:
 @asynccontextmanager
 async def running(on_open: Opening = open_at_once) -> AsyncIterator[Bench]:
     bench = Bench(on_open)
-    bench.running = asyncio.create_task(bench.api.run())
-    await run_ready_tasks()
-    try:
+    async with running_task(bench.api.run()) as bench.running:
+        await run_ready_tasks()
         yield bench
-    finally:
-        bench.running.cancel()
-        with suppress(asyncio.CancelledError):
-            await bench.running
 
 
 async def test_a_call_returns_the_result() -> None:

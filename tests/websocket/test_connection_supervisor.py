@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from random import Random
 
 import pytest
+from tests.background_tasks import running_task
 from tests.websocket.fake_sockets import MemoryDial, run_ready_tasks
 from tests.websocket.test_socket_dialer import Top, echo_server
 
@@ -87,14 +88,9 @@ class Bench:
 @asynccontextmanager
 async def running(refusals: int = 0, max_retries: int = 0) -> AsyncIterator[Bench]:
     bench = Bench(refusals, max_retries)
-    bench.running = asyncio.create_task(bench.supervisor.run())
-    await run_ready_tasks()
-    try:
+    async with running_task(bench.supervisor.run()) as bench.running:
+        await run_ready_tasks()
         yield bench
-    finally:
-        bench.running.cancel()
-        with suppress(asyncio.CancelledError):
-            await bench.running
 
 
 # Lost -----------------------------------------------------------------------------------------

@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 import pytest
+from tests.background_tasks import running_task
 from tests.websocket.fake_sockets import MemoryDial, MemorySocket, PaperExchange, run_ready_tasks
 
 from trailingedge.core.clock import ManualClock
@@ -107,14 +108,9 @@ async def running(*, api_is_ready: bool = True) -> AsyncIterator[Bench]:
     bench = Bench()
     if not api_is_ready:
         bench.api_is_ready.clear()
-    run = asyncio.create_task(bench.stream.run())
-    await run_ready_tasks()
-    try:
+    async with running_task(bench.stream.run()):
+        await run_ready_tasks()
         yield bench
-    finally:
-        run.cancel()
-        with suppress(asyncio.CancelledError):
-            await run
 
 
 async def test_one_connection_carries_both_streams() -> None:
@@ -132,16 +128,13 @@ async def test_the_top_is_fetched_when_no_frame_has_come_yet() -> None:
 async def test_without_the_api_the_stream_goes_on() -> None:
     bench = Bench()
     bench.book = SessionLost("not connected")
-    run = asyncio.create_task(bench.stream.run())
-    await run_ready_tasks()
-    await bench.deliver(top_frame("11", "12"))
-    assert bench.market_state.top is not None
-    await bench.clock.advance(20.0)
-    assert bench.age_s() == 20.0
-    assert bench.down == []
-    run.cancel()
-    with suppress(asyncio.CancelledError):
-        await run
+    async with running_task(bench.stream.run()):
+        await run_ready_tasks()
+        await bench.deliver(top_frame("11", "12"))
+        assert bench.market_state.top is not None
+        await bench.clock.advance(20.0)
+        assert bench.age_s() == 20.0
+        assert bench.down == []
 
 
 async def test_a_probe_waits_until_the_api_is_ready() -> None:
@@ -531,16 +524,13 @@ async def test_a_failing_handler_does_not_end_the_stream(caplog: pytest.LogCaptu
 
     bench = Bench(changed=stumble)
     bench.book = SessionLost("not connected")
-    run = asyncio.create_task(bench.stream.run())
-    await run_ready_tasks()
-    await bench.deliver(top_frame("11", "12"), top_frame("13", "14"))
-    assert bench.market_state.top is not None
-    assert bench.market_state.top.bid == 13
-    assert bench.down == []
-    assert "frame handler failed" in caplog.text
-    run.cancel()
-    with suppress(asyncio.CancelledError):
-        await run
+    async with running_task(bench.stream.run()):
+        await run_ready_tasks()
+        await bench.deliver(top_frame("11", "12"), top_frame("13", "14"))
+        assert bench.market_state.top is not None
+        assert bench.market_state.top.bid == 13
+        assert bench.down == []
+        assert "frame handler failed" in caplog.text
 
 
 def raw(message: object) -> bytes:

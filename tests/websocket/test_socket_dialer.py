@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from random import Random
 from typing import Any
 
@@ -246,33 +246,30 @@ async def test_a_failed_dial_raises_session_lost(url: str) -> None:
     ],
 )
 async def test_a_refused_handshake_raises_session_lost_with_the_wait(answer: str, wait_s: float) -> None:
-    async def slam(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            await reader.readuntil(b"\r\n\r\n")
-        writer.write(f"HTTP/1.1 {answer}Content-Length: 0\r\n\r\n".encode())
-        writer.close()
-
-    server = await asyncio.start_server(slam, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with refusing_server(answer) as url:
         with pytest.raises(SessionLost) as lost:
-            await dial(f"ws://127.0.0.1:{port}/ws")
+            await dial(url)
     assert lost.value.wait_s == wait_s
 
 
 @asynccontextmanager
-async def redirecting_server(status: int, location: str) -> AsyncIterator[str]:
-    """Server that answers every handshake with a redirect."""
+async def refusing_server(head: str) -> AsyncIterator[str]:
+    """Server that answers every handshake with this status line and these headers."""
 
-    async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             await reader.readuntil(b"\r\n\r\n")
-        writer.write(f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode())
+        writer.write(f"HTTP/1.1 {head}Content-Length: 0\r\n\r\n".encode())
         writer.close()
 
-    server = await asyncio.start_server(redirect, "127.0.0.1", 0)
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
     async with server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws-api/v3"
+
+
+def redirecting_server(status: int, location: str) -> AbstractAsyncContextManager[str]:
+    """Server that answers every handshake with a redirect."""
+    return refusing_server(f"{status} Moved\r\nLocation: {location}\r\n")
 
 
 @pytest.mark.parametrize("low_latency", [True, False], ids=["low latency", "library"])

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.background_tasks import running_task
 from tests.limits import PATIENCE_S
 from tests.websocket.fake_sockets import MemoryDial, run_ready_tasks
 
@@ -38,9 +39,9 @@ SOLD = PublicTrade(70, Decimal("2063.88"), Decimal("0.086205"), Side.SELL, 16175
 class Bench:
     """A trade stream on memory sockets."""
 
-    def __init__(self) -> None:
+    def __init__(self, refusals: int = 0) -> None:
         self.clock = ManualClock()
-        self.dial = MemoryDial()
+        self.dial = MemoryDial(refusals)
         self.trades: list[PublicTrade] = []
         self.stream = TradeStream(
             "wss://stream.example/",
@@ -69,12 +70,9 @@ class Bench:
 @asynccontextmanager
 async def running() -> AsyncIterator[Bench]:
     bench = Bench()
-    task = asyncio.create_task(bench.stream.run())
-    await run_ready_tasks()
-    yield bench
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with running_task(bench.stream.run()):
+        await run_ready_tasks()
+        yield bench
 
 
 async def test_the_url_subscribes_to_the_trades_of_the_symbol() -> None:
@@ -150,17 +148,8 @@ async def test_after_a_loss_the_trade_ids_may_restart() -> None:
 
 
 async def test_the_stream_ends_when_the_retries_are_used_up() -> None:
-    bench = Bench()
-    bench.dial = MemoryDial(refusals=9)
-    stream = TradeStream(
-        "wss://x",
-        "ETHFDUSD",
-        bench.on_trade,
-        dial=bench.dial,
-        clock=bench.clock,
-        backoff=Backoff(1.0, 1.0, 2, Random(1)),
-    )
-    task = asyncio.create_task(stream.run())
+    bench = Bench(refusals=9)
+    task = asyncio.create_task(bench.stream.run())
     await bench.clock.advance(10.0)
     with pytest.raises(ExchangeUnreachable):
         await task
