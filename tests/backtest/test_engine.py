@@ -80,6 +80,6 @@ def test_cycles_without_a_market_tick_go_on_while_a_timed_block_holds(
     told = random_market.klines(Random("waits"), 3, swing=8.0)
     _, replay = random_market.replayed(Settings(), told)
     assert replay.core.decision is not None
-    replay.core.decision = replace(replay.core.decision, exit_blocks=blocks)
+    replay.core.decision = replay.core.decision._replace(exit_blocks=blocks)
     replay._idle_cycles = 100_000
     assert (replay._next_timed_cycle_ms() is not None) is goes_on

@@ -1,7 +1,6 @@
 """A harness for the maker exit: its intent and the book stay until the test changes them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from tests.execution.order_builders import RULES, TEN_SECONDS, D, order_intent, record, rejection, report, top
@@ -100,11 +99,11 @@ class MakerExitHarness:
 
     def set_intent_kind(self, kind: ExitKind) -> None:
         assert self.intent is not None
-        self.intent = replace(self.intent, kind=kind)
+        self.intent = self.intent._replace(kind=kind)
 
     def set_intent_funds(self, funds: str) -> None:
         assert self.intent is not None
-        self.intent = replace(self.intent, funds=D(funds))
+        self.intent = self.intent._replace(funds=D(funds))
 
 
 def pending_new() -> MakerExitHarness:

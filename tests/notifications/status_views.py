@@ -35,7 +35,7 @@ def decision_of(life: StrategyRun) -> Decision:
 
 def blocked(*blocks: TradeBlock) -> Decision:
     """A decision that has these reasons not to start an exit."""
-    return replace(in_base().tick("2500").decision, exit_blocks=blocks)
+    return in_base().tick("2500").decision._replace(exit_blocks=blocks)
 
 
 def view_of(life: StrategyRun, bid: str | None, ask: str | None = None, **given: Any) -> StatusView:

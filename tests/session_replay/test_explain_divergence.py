@@ -78,7 +78,7 @@ def test_a_recorded_pause_with_an_unknown_reason_is_not_explained() -> None:
     desk = nodes[0].services
     assert desk is not None
     assert desk.core.decision is not None
-    decision = dataclasses.replace(desk.core.decision, trading_paused=True)
+    decision = desk.core.decision._replace(trading_paused=True)
     view = dataclasses.replace(desk.queries.view(0), paused=False, trips=())
     assert explain_recorded(decision, view, None, 1.0) is None
 

@@ -144,8 +144,7 @@ class StrategyRun:
             self.holdings = (
                 replace(self.holdings, base=ZERO) if exit_.side is Side.SELL else replace(self.holdings, quote=ZERO)
             )
-        self.progress = replace(
-            progress,
+        self.progress = progress._replace(
             filled_base=progress.filled_base + traded,
             filled_quote=progress.filled_quote + spent,
             idle=done,
@@ -158,7 +157,7 @@ class StrategyRun:
         """Change what execution reports of the exit in progress."""
         if self.progress is None:
             raise LookupError("no exit in progress")
-        self.progress = replace(self.progress, **changes)
+        self.progress = self.progress._replace(**changes)
 
     # Methods and not attributes: mypy narrows the type of an attribute, and does not know that a tick changes it.
 
@@ -181,7 +180,7 @@ class StrategyRun:
     def _execute(self, intent: OrderIntent | None) -> None:
         if intent is None:
             if self.progress is not None:
-                self.progress = None if self.state.exit is None else replace(self.progress, idle=True)
+                self.progress = None if self.state.exit is None else self.progress._replace(idle=True)
         elif self.progress is None or self.progress.number != intent.number:
             self.progress = ExitProgress(
                 intent.number, ZERO, ZERO, idle=False, complete=None, rested=False, may_fill=True

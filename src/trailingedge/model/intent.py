@@ -1,8 +1,8 @@
 """Order intents: what the strategy wants on the book. Execution decides which requests lead there."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+from typing import NamedTuple
 
 from trailingedge.model.market import Side
 from trailingedge.model.pricing_mode import Pricing
@@ -33,8 +33,7 @@ class ExitEndReason(Enum):
     FUNDS_GONE = "vanished"  # nothing was filled, and the funds are too small for an order (any more)
 
 
-@dataclass(frozen=True, slots=True)
-class OrderIntent:
+class OrderIntent(NamedTuple):
     """Sell all of one asset at the best price of one side.
 
     `funds` is the amount left to sell: base for a SELL, quote for a BUY. Each fill makes it
@@ -48,8 +47,7 @@ class OrderIntent:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class ExitProgress:
+class ExitProgress(NamedTuple):
     """The progress of one exit, which is named by `number`.
 
     `filled_base` and `filled_quote` sum all fills of the exit. `may_fill` is true while an order of

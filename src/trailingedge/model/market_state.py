@@ -12,15 +12,13 @@ query's reply.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from trailingedge.model.market import Balance, BookTop, Kline
 
 
-@dataclass(frozen=True, slots=True)
-class StateView:
+class StateView(NamedTuple):
     """The market and the account at one time.
 
     `top` is the best bid and ask; `top_age_s` is the time since they were received or confirmed,

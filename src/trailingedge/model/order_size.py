@@ -5,10 +5,13 @@ quantity to place. So an amount that the strategy calls tradable can be placed a
 """
 
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, Protocol
 
 from trailingedge.model.market import ZERO, Side, floor_to_step
 
+_ANY_PRICE: Final = Decimal("Infinity")
+_WIDER: Final = Decimal("1.000000001")  # more than the rounding of a division can amount to
 _NAMES: Final = ("step_size", "min_quantity", "max_quantity", "min_notional", "max_notional")
 
 
@@ -61,6 +64,38 @@ def can_order(limits: SizeLimits, side: Side, funds: Decimal, low: Decimal, high
         return False
     # Either is a proof. The first one is exact where an amount of base limits the quantity, and nearly always enough.
     return least * low >= limits.min_notional or _least_notional(limits, side, funds, low, high) >= limits.min_notional
+
+
+class PriceRange(NamedTuple):
+    """All prices from `low` to `high`. There is none if `low` is above `high`."""
+
+    low: Decimal
+    high: Decimal
+
+
+_NO_PRICE: Final = PriceRange(_ANY_PRICE, ZERO)
+
+
+@lru_cache(maxsize=8)  # limits and funds seldom change, the price with every tick
+def surely_orderable(limits: SizeLimits, side: Side, funds: Decimal) -> PriceRange:
+    """Return prices at which an order of all `funds` surely passes the size limits: `can_order`, solved for the price.
+
+    At other prices, too, it may pass. `limits` must be hashable.
+    """
+    in_base = [amount for amount in (limits.max_quantity, funds if side is Side.SELL else None) if amount is not None]
+    in_quote = [amount for amount in (limits.max_notional, None if side is Side.SELL else funds) if amount is not None]
+    low, high = ZERO, _ANY_PRICE
+    if in_base:
+        most = floor_to_step(max(ZERO, min(in_base)), limits.step_size)
+        if most <= ZERO or most < limits.min_quantity:
+            return _NO_PRICE
+        low = limits.min_notional / most * _WIDER
+    if in_quote:
+        least = min(in_quote)
+        # A step more than the minimum, because quantities are rounded down to the step.
+        smallest = max(limits.min_quantity, limits.step_size) + limits.step_size
+        high = min(least / smallest, (least - limits.min_notional) / limits.step_size) / _WIDER
+    return PriceRange(low, high)
 
 
 def _least_notional(limits: SizeLimits, side: Side, funds: Decimal, low: Decimal, high: Decimal) -> Decimal:

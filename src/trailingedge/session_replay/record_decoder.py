@@ -6,7 +6,7 @@ A field that the record lacks, because an older version wrote it, gets its defau
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -53,7 +53,7 @@ def decode_decision(line: bytes | None) -> Decision | None:
         has_book=decision.unit_value is not None,
         paused=decision.trading_paused,
     )
-    return replace(decision, exit_blocks=blocks)
+    return decision._replace(exit_blocks=blocks)
 
 
 def _deserialize(kind: Any, encoded: Any) -> Any:
@@ -77,7 +77,13 @@ def _deserialize(kind: Any, encoded: Any) -> Any:
         return tuple(_deserialize(get_args(kind)[0], each) for each in encoded)
     if hasattr(kind, "_fields"):
         hints = get_type_hints(kind)
-        return kind(*(_deserialize(hints[name], encoded[recorded_name(name)]) for name in kind._fields))
+        return kind(
+            **{
+                name: _deserialize(hints[name], encoded[recorded_name(name)])
+                for name in kind._fields
+                if recorded_name(name) in encoded or name not in kind._field_defaults
+            }
+        )
     # Decimals were written as text, and floats that JSON cannot express ("inf", "nan"), too.
     if issubclass(kind, Enum) or kind in (Decimal, float):
         return kind(encoded)

@@ -57,17 +57,23 @@ def exit_blocks(
     state: StrategyState, *, halted: bool, has_book: bool, paused: bool, settled: bool = True
 ) -> tuple[TradeBlock, ...]:
     """Return the reasons why the strategy may not start a take-profit or breakout by itself; empty if it may."""
-    # Pairs and no dict: a backtest calls this at every tick that it cannot skip, and hashing enumerations is slow.
-    conditions = (
-        (TradeBlock.HALTED, halted),
-        (TradeBlock.EXIT_IN_PROGRESS, state.exit is not None),
-        (TradeBlock.UNFUNDED, not state.funded),
-        (TradeBlock.NO_BOOK, not has_book),
-        (TradeBlock.UNSETTLED, not settled),
-        (TradeBlock.GATE_SHUT, state.gate is not None),
-        (TradeBlock.PAUSED, paused),
-    )
-    return tuple([block for block, holds in conditions if holds])
+    # One line for each, because this runs at every tick: looking a block up costs more than testing its condition.
+    found: list[TradeBlock] = []
+    if halted:
+        found.append(TradeBlock.HALTED)
+    if state.exit is not None:
+        found.append(TradeBlock.EXIT_IN_PROGRESS)
+    if not state.funded:
+        found.append(TradeBlock.UNFUNDED)
+    if not has_book:
+        found.append(TradeBlock.NO_BOOK)
+    if not settled:
+        found.append(TradeBlock.UNSETTLED)
+    if state.gate is not None:
+        found.append(TradeBlock.GATE_SHUT)
+    if paused:
+        found.append(TradeBlock.PAUSED)
+    return tuple(found)
 
 
 def flip_block(state: StrategyState, *, halted: bool, has_holdings: bool, paused: bool) -> TradeBlock | None:

@@ -7,9 +7,8 @@ stop takes it over. During an exit, only the rules above the take-profit can cha
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import OrderIntent
@@ -40,8 +39,7 @@ class Rule(Enum):
     BREAKOUT = "breakout"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The result of one evaluation with every number behind it, for log, status, `why`, record and backtest.
 
     `acted` is the rule that changed something, or None if no rule did. `unit_value` and `trail` are
@@ -155,8 +153,7 @@ RULES: Final[tuple[tuple[Rule, Callable[[Evaluation], bool]], ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class StrategyStep:
+class StrategyStep(NamedTuple):
     """The result of `decide`: the new state, the order we want, the explanation, and the signals to publish."""
 
     state: StrategyState
@@ -174,7 +171,7 @@ def decide(inputs: Inputs, state: StrategyState, params: StrategyParams) -> Stra
     update_holdings(evaluation)
     update_position_side(evaluation)
     raise_high(evaluation)
-    acted = next((rule for rule, acts in RULES if acts(evaluation)), None)
+    acted = apply_rules(evaluation)
     if not evaluation.closed_klines_applied:
         # Each closed kline comes only once, so it must be applied even if an earlier rule acted first.
         decision_rules.apply_closed_klines(evaluation)
@@ -185,21 +182,32 @@ def decide(inputs: Inputs, state: StrategyState, params: StrategyParams) -> Stra
     )
 
 
+def apply_rules(evaluation: Evaluation) -> Rule | None:
+    """Apply the first rule that matches. Returns it, or None if no rule matches."""
+    for rule, acts in RULES:
+        if acts(evaluation):
+            return rule
+    return None
+
+
 def build_decision(evaluation: Evaluation, acted: Rule | None) -> Decision:
     """Build the `Decision` from this evaluation. `acted` is the rule that acted, or None."""
-    state, inputs = evaluation.state, evaluation.inputs
+    state, inputs, blocks = evaluation.state, evaluation.inputs, evaluation.exit_blocks()
+    if inputs.holdings is None:
+        blocks = tuple([block for block in blocks if block is not TradeBlock.UNSETTLED])
     since = state.stop_breach_since_ms
+    # Without the names of the fields, because a call with names takes three times as long.
     return Decision(
-        acted=acted,
-        state=state,
-        trading_paused=inputs.trading_paused,
-        halted=inputs.halted,
-        unit_value=evaluation.unit_value,
-        trail=evaluation.trail(),
-        stop_distance=evaluation.stop_distance,
-        stop_breach_ms=None if since is None else inputs.market_ms - since,
-        channel=inputs.channel,
-        squeezed=state.squeezed,
-        holdings=evaluation.holdings,
-        exit_blocks=tuple(block for block in evaluation.exit_blocks() if block is not TradeBlock.UNSETTLED),
+        acted,
+        state,
+        inputs.trading_paused,
+        inputs.halted,
+        evaluation.unit_value,
+        evaluation.trail(),
+        evaluation.stop_distance,
+        None if since is None else inputs.market_ms - since,
+        inputs.channel,
+        state.squeezed,
+        evaluation.holdings,
+        blocks,
     )

@@ -87,10 +87,9 @@ def hard_stop_in_base(evaluation: Evaluation) -> bool:
     sale.
     """
     state, inputs, value = evaluation.state, evaluation.inputs, evaluation.unit_value
-    if value is None or not _hard_stop_applies(state):
-        _clear_breach(evaluation)
-        return False
-    if not is_breached(value, state.anchor, evaluation.stop_distance):
+    # The price is judged first: nearly always it alone shows that there is nothing to do.
+    breached = value is not None and is_breached(value, state.anchor, evaluation.stop_distance)
+    if not breached or not _hard_stop_applies(state):
         _clear_breach(evaluation)
         return False
     # The breach is timed by the market, not by our clock: a tick that comes late must not make it look longer.
@@ -215,6 +214,8 @@ def apply_closed_klines(evaluation: Evaluation) -> bool:
 
     Breakout and squeeze are only signalled here. Returns True if the gate opened or shut.
     """
+    if not evaluation.inputs.closed_klines:
+        return False
     # Gate and stop are updated even while trading is paused or an exit is in progress: they follow the market, and only
     # later orders depend on them.
     if evaluation.side_is_new:
@@ -246,10 +247,8 @@ def _update_squeeze(evaluation: Evaluation) -> None:
 
 def take_profit(evaluation: Evaluation) -> bool:
     """Start a take-profit exit if the trail is due: a sale in BASE, a buy-back in QUOTE."""
-    if evaluation.exit_blocks():
-        return False
     now, regime = evaluation.trail(), evaluation.state.regime
-    if now is None or regime is None or not now.due:
+    if now is None or regime is None or not now.due or evaluation.exit_blocks():
         return False
     started = evaluation.start_exit(ExitKind.TAKE_PROFIT, regime.exit_side)
     evaluation.events.append(ExitStarted(started.kind, started.side, started.number, started.mid_price, now))

@@ -39,10 +39,11 @@ class Evaluation:
     """
 
     __slots__ = (
+        "_blocks",
+        "_blocks_of",
+        "_exit_price",
         "_trail",
         "_trail_of",
-        "ask",
-        "bid",
         "closed_klines_applied",
         "events",
         "inputs",
@@ -57,19 +58,17 @@ class Evaluation:
         self.inputs = inputs
         self.state = state
         self.params = params
-        self.bid = 0.0 if inputs.top is None else float(inputs.top.bid)
-        self.ask = 0.0 if inputs.top is None else float(inputs.top.ask)
         self.stop_distance = stop_distance(inputs.channel, params)
         self.events: list[StrategySignal] = []
         self.closed_klines_applied = False
         self.side_is_new = False
+        # Several rules use these two. Beside the inputs they depend on nothing but the state, which is replaced and
+        # never changed in place: they are computed again when it is another object.
         self._trail: Trail | None = None
         self._trail_of: StrategyState | None = None
-        self.unit_value = self._unit_value_in(state.regime)
-
-    def exit_price(self, regime: Regime) -> float:
-        """Return the price for leaving `regime` at once: the bid in BASE, the ask in QUOTE."""
-        return self.bid if regime is Regime.BASE else self.ask
+        self._blocks: tuple[TradeBlock, ...] = ()
+        self._blocks_of: StrategyState | None = None
+        self._price_regime(state.regime)
 
     @property
     def holdings(self) -> Holdings | None:
@@ -92,7 +91,7 @@ class Evaluation:
         """Enter the regime of `new`, and set anchor and high to the unit value at its price."""
         self.events.append(RegimeSet(self.state.regime, new.regime, new.price, new.origin))
         self.state = with_new_anchor(self.state, new)
-        self.unit_value = self._unit_value_in(new.regime)
+        self._price_regime(new.regime)
 
     def start_exit(self, kind: ExitKind, side: Side) -> ActiveExit:
         """Start a new exit.
@@ -119,33 +118,38 @@ class Evaluation:
 
     def exit_blocks(self) -> tuple[TradeBlock, ...]:
         """The reasons why the strategy may not start a take-profit or breakout by itself; empty if it may."""
-        inputs = self.inputs
-        return exit_blocks(
-            self.state,
-            halted=inputs.halted,
-            has_book=self.unit_value is not None,
-            paused=inputs.trading_paused,
-            settled=inputs.holdings is not None,
-        )
+        if self._blocks_of is not self.state:
+            inputs, self._blocks_of = self.inputs, self.state
+            self._blocks = exit_blocks(
+                self.state,
+                halted=inputs.halted,
+                has_book=self.unit_value is not None,
+                paused=inputs.trading_paused,
+                settled=inputs.holdings is not None,
+            )
+        return self._blocks
 
     def trail(self) -> Trail | None:
         """Return the take-profit numbers of this tick.
 
         None while the regime is unknown or the book is not trusted.
         """
-        # Several rules use it. It depends on nothing but the state, which is replaced and never changed in place.
         if self._trail_of is not self.state:
             self._trail, self._trail_of = self._compute_trail(), self.state
         return self._trail
 
-    def _unit_value_in(self, regime: Regime | None) -> float | None:
-        """Return how much of the other asset one unit of the asset of `regime` would bring at once.
+    def exit_price(self, regime: Regime) -> float:
+        """Return the price for leaving `regime` at once: the bid in BASE, the ask in QUOTE; 0 without a book."""
+        top = self.inputs.top
+        return 0.0 if top is None else float(top.bid if regime.is_base else top.ask)
 
-        None without a regime or a trusted book.
-        """
-        if regime is None or self.inputs.top is None:
-            return None
-        return unit_value(regime, self.exit_price(regime))
+    def _price_regime(self, regime: Regime | None) -> None:
+        """Set the price for leaving `regime` at once, and the unit value at that price."""
+        self._exit_price = 0.0
+        self.unit_value: float | None = None
+        if regime is not None and self.inputs.top is not None:
+            self._exit_price = self.exit_price(regime)
+            self.unit_value = unit_value(regime, self._exit_price)
 
     def _compute_trail(self) -> Trail | None:
         state, params, value = self.state, self.params, self.unit_value
@@ -155,7 +159,7 @@ class Evaluation:
             value,
             state.anchor,
             state.high,
-            compute_min_gain(state.regime, state.anchor, self.ask, self.inputs.channel, params),
+            compute_min_gain(state.regime, state.anchor, self._exit_price, self.inputs.channel, params),
             params.fee,
             start_factor=params.start_factor,
             min_factor=params.min_factor,
@@ -205,7 +209,7 @@ def update_holdings(evaluation: Evaluation) -> None:
     if inputs.top is None:
         state = replace(state, untrusted_book_ms=inputs.market_ms)
     if inputs.holdings is not None:
-        if inputs.holdings != state.holdings:
+        if inputs.holdings is not state.holdings and inputs.holdings != state.holdings:
             state = replace(state, holdings=inputs.holdings)
         if state.exit is not None and (sold := evaluation.sold_amount(state.exit)) != state.exit.accounted:
             state = replace(state, exit=replace(state.exit, accounted=sold))
@@ -224,7 +228,7 @@ def update_position_side(evaluation: Evaluation) -> None:
     if state.exit is not None or top is None or holdings is None:
         return
     held = state.regime
-    if state.unorderable_book not in (None, (top.bid, top.ask)):
+    if state.unorderable_book is not None and state.unorderable_book != (top.bid, top.ask):
         state = evaluation.state = replace(state, unorderable_book=None)  # another book is judged afresh
     found = _tradable_side(state, holdings, top, evaluation.params)
     if found is None:

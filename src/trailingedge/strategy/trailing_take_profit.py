@@ -5,16 +5,15 @@ sale and a buy-back follow the same rule. The trail is "armed" when the gain is 
 protected.
 """
 
-from dataclasses import dataclass
 from math import exp, inf, isinf
+from typing import NamedTuple
 
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import Regime
 from trailingedge.strategy.inputs import StrategyParams
 
 
-@dataclass(frozen=True, slots=True)
-class MinGain:
+class MinGain(NamedTuple):
     """The least gain that arms the trail, in unit values: the largest of three terms.
 
     `static` comes from the setting MIN_GAIN_TRIGGER_FRAC_*. `fees` covers both fees and the buffer.
@@ -39,12 +38,10 @@ def compute_min_gain(
     A channel that does not cover its whole window yet is ignored.
     """
     swing = params.donchian_gain_multiplier * channel.width if channel is not None and channel.full else 0.0
-    return MinGain(
-        static=anchor * params.min_gain_trigger_frac(regime),
-        fees=anchor * (2 * params.fee + params.buffer),
-        # In QUOTE the channel's width, a distance of prices, has to be turned into a distance of 1 / price.
-        donchian=swing if regime is Regime.BASE else _inverse_swing(swing, ask),
-    )
+    static = anchor * params.min_gain_trigger_frac(regime)
+    fees = anchor * (2 * params.fee + params.buffer)
+    # In QUOTE the channel's width, a distance of prices, has to be turned into a distance of 1 / price.
+    return MinGain(static, fees, swing if regime.is_base else _inverse_swing(swing, ask))
 
 
 def _inverse_swing(swing: float, ask: float) -> float:
@@ -52,8 +49,7 @@ def _inverse_swing(swing: float, ask: float) -> float:
     return swing / (ask * (ask - swing)) if swing < ask else inf
 
 
-@dataclass(frozen=True, slots=True)
-class Trail:
+class Trail(NamedTuple):
     """The numbers of one take-profit decision. All are unit values except `factor`.
 
     `gain` is high - anchor, `drawdown` is high - unit value. `factor` is the fraction of the gain
@@ -127,15 +123,7 @@ def compute_trail(
     gain_scale_frac: float,
 ) -> Trail:
     """Return the trail at the unit value `value`. Requires `high` >= `anchor` > 0."""
-    gain = high - anchor
+    gain, drawdown = high - anchor, high - value
     factor = callback_factor(gain / anchor, start_factor, min_factor, gain_scale_frac)
-    return Trail(
-        unit_value=value,
-        high=high,
-        gain=gain,
-        drawdown=high - value,
-        factor=factor,
-        callback=gain * factor,
-        min_gain=min_gain,
-        break_even=anchor * (1 + 2 * fee),
-    )
+    callback, break_even = gain * factor, anchor * (1 + 2 * fee)
+    return Trail(value, high, gain, drawdown, factor, callback, min_gain, break_even)

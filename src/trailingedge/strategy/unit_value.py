@@ -7,7 +7,7 @@ the same calculation: a higher value is always better.
 from decimal import Decimal
 
 from trailingedge.model.market import ZERO, BookTop, Regime
-from trailingedge.model.order_size import can_order
+from trailingedge.model.order_size import can_order, surely_orderable
 from trailingedge.strategy.inputs import Holdings, StrategyParams
 
 
@@ -16,12 +16,12 @@ def unit_value(regime: Regime, price: float) -> float:
 
     `price` is in quote per base.
     """
-    return price if regime is Regime.BASE else 1 / price
+    return price if regime.is_base else 1 / price
 
 
 def price_at(regime: Regime, value: float) -> float:
     """Return the price (quote per base) at which one unit of the held asset is worth `value`."""
-    return value if regime is Regime.BASE else 1 / value
+    return value if regime.is_base else 1 / value
 
 
 def is_tradable(
@@ -34,7 +34,10 @@ def is_tradable(
     low, high = top.bid, top.ask
     if margin:
         low, high = low * (1 - margin), high * (1 + margin)
-    return can_order(params, regime.exit_side, holdings.amount_in(regime), low, high)
+    side, funds = regime.exit_side, holdings.amount_in(regime)
+    # Nearly always the holdings are far above the minimum, and this spares the exact calculation.
+    sure = surely_orderable(params, side, funds)
+    return (sure.low <= low and high <= sure.high) or can_order(params, side, funds, low, high)
 
 
 def more_valuable_regime(
