@@ -122,7 +122,7 @@ def test_each_change_of_phase(
 
 
 def test_the_table_is_asked_in_this_order() -> None:
-    assert [rule for rule, _ in RULES] == [
+    assert [rule for rule, _, _ in RULES] == [
         Rule.SOLD_OUT,
         Rule.HALT,
         Rule.CANCEL,

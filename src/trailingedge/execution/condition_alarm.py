@@ -28,5 +28,7 @@ class Staleness:
     def on_present(self, now_s: float) -> float | None:
         """Note that the condition is over. Returns how many seconds it lasted, or None if it was not reported."""
         since_s, reported = self._since_s, self._reported
+        if since_s is None:
+            return None
         self._since_s, self._reported = None, False
-        return now_s - since_s if reported and since_s is not None else None
+        return now_s - since_s if reported else None

@@ -39,6 +39,7 @@ class BalanceAudit:
         self._expected: dict[str, Decimal] = {}
         self._differs_since_s: dict[str, float] = {}
         self._trades: OrderedDict[int, None] = OrderedDict()
+        self._matching: tuple[Balance | None, Balance | None] | None = None  # the last balances, if as expected
 
     def on_report(self, report: ExecutionReport) -> None:
         """Take in an execution report of the symbol, ours or foreign."""
@@ -59,6 +60,7 @@ class BalanceAudit:
     def accept_change(self, asset: str) -> None:
         """Take the next balance of `asset` as correct, because another product of the exchange changed it."""
         self._expected.pop(asset, None)
+        self._matching = None
 
     def compare(
         self, balances: Mapping[str, Balance], now_s: float, *, balances_current: bool
@@ -71,9 +73,11 @@ class BalanceAudit:
         if not balances_current:
             self._differs_since_s.clear()
             return ()
+        base, quote = balances.get(self._base_asset), balances.get(self._quote_asset)
+        if self._matching is not None and base is self._matching[0] and quote is self._matching[1]:
+            return ()  # the same balances as in the last tick, and no fill or transfer since
         differences = []
-        for asset in (self._base_asset, self._quote_asset):
-            balance = balances.get(asset)
+        for asset, balance in ((self._base_asset, base), (self._quote_asset, quote)):
             if balance is None:
                 continue
             actual = balance.total
@@ -86,6 +90,7 @@ class BalanceAudit:
                 # Published once: from here on the actual balance is right, or every later comparison would differ too.
                 self._expected[asset] = actual
                 del self._differs_since_s[asset]
+        self._matching = None if self._differs_since_s else (base, quote)
         return tuple(differences)
 
     def _apply_fill(
@@ -108,3 +113,4 @@ class BalanceAudit:
         # Before the first comparison there is no expectation: the first balance read is the basis.
         if asset in self._expected:
             self._expected[asset] += delta
+            self._matching = None

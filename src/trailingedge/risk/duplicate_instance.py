@@ -50,7 +50,8 @@ class DuplicateInstanceCheck:
 
     def tick(self, server_ms: int) -> None:
         """Note the exchange's present time, in milliseconds."""
-        self._now_ms = max(self._now_ms, server_ms)
+        if server_ms > self._now_ms:
+            self._now_ms = server_ms
 
     def add_own(self, number: int) -> None:
         """Note that the exit `number` is ours: begun, resumed or adopted."""
@@ -157,6 +158,8 @@ class OrphanOrders:
         `open_ids` are the orders known to be on the book. Orders that are not among them are
         dropped.
         """
+        if not self._to_cancel:
+            return False
         for order_id in self._to_cancel.keys() - set(open_ids):
             del self._to_cancel[order_id]
         return bool(self._to_cancel)

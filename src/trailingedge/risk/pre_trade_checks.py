@@ -7,7 +7,7 @@ at once afterwards.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from decimal import Decimal
 from typing import Final
 
@@ -65,9 +65,9 @@ class OpenOrderLedger:
         self._unanswered: tuple[int, float] | None = None  # tag and time of a placement without an outcome
 
     @property
-    def open(self) -> frozenset[int]:
-        """The ids of our orders on the book, as far as is known."""
-        return frozenset(self._open)
+    def open(self) -> Set[int]:
+        """The ids of our orders on the book, as far as is known. It follows later changes."""
+        return self._open.keys()
 
     def knows(self, order_id: int) -> bool:
         """Whether the order belongs to an exit of ours. It may be open or final."""
@@ -195,6 +195,8 @@ class PreTradeChecks:
         # If the high fell by mistake, the trail would loosen and cost money, and no other check would notice.
         if decision is not None and not decision.halted:
             self._high.check(decision.state, self._fresh_top(view), view.market_ms)
+        if not commands:
+            return
         orders = [command for command in commands if not isinstance(command, Refresh)]
         # Two requests of one tick would race each other at the exchange.
         if len(orders) > 1:
@@ -300,16 +302,17 @@ class HighWaterCheck:
     def check(self, state: StrategyState, top: BookTop | None, market_ms: int) -> None:
         """Raises BrokenInvariant when the high is lower than a unit value seen since the anchor."""
         # A new anchor begins a new high. Within one anchor the strategy's high may only rise.
-        since = (state.regime, state.anchor, state.anchor_ms)
+        since, regime = (state.regime, state.anchor, state.anchor_ms), state.regime
         if (
             since != self._since or state.anchor_ms == market_ms
         ):  # two ticks of one millisecond may set the same anchor twice
             self._since, self._best = since, 0.0
-        if state.regime is None or not state.funded:
+        if regime is None or not state.funded:
             return
         if top is not None:
-            price = top.bid if state.regime is Regime.BASE else top.ask
-            self._best = max(self._best, unit_value(state.regime, float(price)))
+            value = unit_value(regime, float(top.bid if regime.is_base else top.ask))
+            if value > self._best:
+                self._best = value
         if state.high < self._best:
             raise BrokenInvariant(f"the high is {state.high!r}, below a unit value of {self._best!r} since the anchor")
 

@@ -8,6 +8,7 @@ stop takes it over. During an exit, only the rules above the take-profit can cha
 
 from collections.abc import Callable
 from enum import Enum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from trailingedge.indicators.donchian import Channel
@@ -136,21 +137,40 @@ class Decision(NamedTuple):
         return None if value is None or self.regime is None else price_at(self.regime, value)
 
 
+class Occasion(Enum):
+    """What a rule needs to match. Without it the rule is not tried."""
+
+    PRICE = "a price, which every tick has"
+    EXIT = "an exit in progress"
+    HALT = "a broken invariant"
+    COMMAND = "a command of the operator"
+    CANDLE = "a closed kline"
+
+
 # The first rule that matches acts, and the rules below it are not checked in this tick. The order is the precedence:
 # the last fill of an exit before anything else, a halt before a command, a cancel before the hard stop, the hard stop
 # before all rules that seek profit.
-RULES: Final[tuple[tuple[Rule, Callable[[Evaluation], bool]], ...]] = (
-    (Rule.SOLD_OUT, decision_rules.await_end_of_sold_exit),
-    (Rule.HALT, decision_rules.halt),
-    (Rule.CANCEL, decision_rules.cancel_exit),
-    (Rule.BASE_STOP, decision_rules.hard_stop_in_base),
-    (Rule.FLIP, decision_rules.manual_flip),
-    (Rule.PAUSE, decision_rules.cancel_buy_while_paused),
-    (Rule.COMMAND_EXPIRY, decision_rules.expire_command),
-    (Rule.CLOSED_KLINES, decision_rules.apply_closed_klines),
-    (Rule.TAKE_PROFIT, decision_rules.take_profit),
-    (Rule.BREAKOUT, decision_rules.breakout),
+RULES: Final[tuple[tuple[Rule, Occasion, Callable[[Evaluation], bool]], ...]] = (
+    (Rule.SOLD_OUT, Occasion.EXIT, decision_rules.await_end_of_sold_exit),
+    (Rule.HALT, Occasion.HALT, decision_rules.halt),
+    (Rule.CANCEL, Occasion.COMMAND, decision_rules.cancel_exit),
+    (Rule.BASE_STOP, Occasion.PRICE, decision_rules.hard_stop_in_base),
+    (Rule.FLIP, Occasion.COMMAND, decision_rules.manual_flip),
+    (Rule.PAUSE, Occasion.EXIT, decision_rules.cancel_buy_while_paused),
+    (Rule.COMMAND_EXPIRY, Occasion.EXIT, decision_rules.expire_command),
+    (Rule.CLOSED_KLINES, Occasion.CANDLE, decision_rules.apply_closed_klines),
+    (Rule.TAKE_PROFIT, Occasion.PRICE, decision_rules.take_profit),
+    (Rule.BREAKOUT, Occasion.CANDLE, decision_rules.breakout),
 )
+
+
+@lru_cache
+def rules_for(
+    exit_: bool, halt: bool, command: bool, candle: bool
+) -> tuple[tuple[Rule, Callable[[Evaluation], bool]], ...]:
+    """Return the rows of the table that can match, in its order. Most ticks bring nothing but a price."""
+    there = {Occasion.EXIT: exit_, Occasion.HALT: halt, Occasion.COMMAND: command, Occasion.CANDLE: candle}
+    return tuple((rule, acts) for rule, needed, acts in RULES if there.get(needed, True))
 
 
 class StrategyStep(NamedTuple):
@@ -184,7 +204,9 @@ def decide(inputs: Inputs, state: StrategyState, params: StrategyParams) -> Stra
 
 def apply_rules(evaluation: Evaluation) -> Rule | None:
     """Apply the first rule that matches. Returns it, or None if no rule matches."""
-    for rule, acts in RULES:
+    inputs, exit_ = evaluation.inputs, evaluation.state.exit
+    rules = rules_for(exit_ is not None, inputs.halted, inputs.command is not None, bool(inputs.closed_klines))
+    for rule, acts in rules:
         if acts(evaluation):
             return rule
     return None

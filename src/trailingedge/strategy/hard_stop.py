@@ -1,9 +1,12 @@
 """The hard stop: computes the largest loss that we accept, as a fraction of the anchor, and detects its breach."""
 
+from functools import lru_cache
+
 from trailingedge.indicators.donchian import Channel
 from trailingedge.strategy.inputs import StrategyParams
 
 
+@lru_cache(maxsize=8)  # the channel changes with a candle, the price with every tick
 def stop_distance(channel: Channel | None, params: StrategyParams) -> float:
     """Return how far below the anchor the hard stop is, as a fraction of the anchor.
 

@@ -5,6 +5,7 @@ sale and a buy-back follow the same rule. The trail is "armed" when the gain is 
 protected.
 """
 
+from functools import lru_cache
 from math import exp, inf, isinf
 from typing import NamedTuple
 
@@ -37,11 +38,17 @@ def compute_min_gain(
 
     A channel that does not cover its whole window yet is ignored.
     """
-    swing = params.donchian_gain_multiplier * channel.width if channel is not None and channel.full else 0.0
-    static = anchor * params.min_gain_trigger_frac(regime)
-    fees = anchor * (2 * params.fee + params.buffer)
+    steady = _min_gain_in_base(anchor, params.min_gain_trigger_frac(regime), channel, params)
+    if regime.is_base:
+        return steady
     # In QUOTE the channel's width, a distance of prices, has to be turned into a distance of 1 / price.
-    return MinGain(static, fees, swing if regime.is_base else _inverse_swing(swing, ask))
+    return MinGain(steady.static, steady.fees, _inverse_swing(steady.donchian, ask))
+
+
+@lru_cache(maxsize=8)  # anchor and channel change with an exit or a candle, the price with every tick
+def _min_gain_in_base(anchor: float, trigger_frac: float, channel: Channel | None, params: StrategyParams) -> MinGain:
+    swing = params.donchian_gain_multiplier * channel.width if channel is not None and channel.full else 0.0
+    return MinGain(static=anchor * trigger_frac, fees=anchor * (2 * params.fee + params.buffer), donchian=swing)
 
 
 def _inverse_swing(swing: float, ask: float) -> float:
@@ -80,7 +87,7 @@ class Trail(NamedTuple):
         """
         # The last condition matters after a gap: a price that fell through the trail and below break-even is no profit
         # to take, and the hard stop is there for it.
-        return self.armed and self.drawdown >= self.callback and self.unit_value >= self.break_even
+        return self.drawdown >= self.callback and self.armed and self.unit_value >= self.break_even
 
     @property
     def arming_value(self) -> float | None:
