@@ -21,7 +21,7 @@ from trailingedge.risk.circuit_breakers import BreakerTrip, BreakerTripped
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import StrategyParams
 from trailingedge.strategy.state import StrategyState
-from trailingedge.strategy.trailing_take_profit import compute_min_gain, compute_trail
+from trailingedge.strategy.trailing_take_profit import trail_at
 from trailingedge.strategy.unit_value import price_at
 
 BaseAndQuote = tuple[float, float]
@@ -192,16 +192,8 @@ def _sample_of(raw: _RawSample, scale: int, params: StrategyParams) -> Sample:
         anchor, high_price = price_at(regime, state.anchor), price_at(regime, high)
         if not gate_shut:
             stop = price_at(regime, state.anchor * (1 - stop_distance(channel, params)))
-            trail_value = compute_trail(
-                bid if regime is Regime.BASE else 1 / ask,
-                state.anchor,
-                high,
-                compute_min_gain(regime, state.anchor, ask, channel, params),
-                params.fee,
-                start_factor=params.start_factor,
-                min_factor=params.min_factor,
-                gain_scale_frac=params.gain_scale_frac(regime),
-            ).trigger_value
+            price = bid if regime is Regime.BASE else ask
+            trail_value = trail_at(regime, price, state.anchor, high, channel, params).trigger_value
             trail_price = None if trail_value is None else price_at(regime, trail_value)
     return Sample(
         time_ms=time_ms,

@@ -18,8 +18,8 @@ from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
 from trailingedge.strategy.side_change import NewAnchor
 from trailingedge.strategy.state import ActiveExit, StrategyState
-from trailingedge.strategy.trailing_take_profit import compute_min_gain, compute_trail
-from trailingedge.strategy.unit_value import price_at, unit_value
+from trailingedge.strategy.trailing_take_profit import trail_at
+from trailingedge.strategy.unit_value import price_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +92,7 @@ class StrategySeries(HistoryFold):
         if regime is None:
             return StrategyPoint(kline, None, None, None, None, None, full, gate_shut=False)
         close = float(kline.close)
-        measured = compute_trail(
-            unit_value(regime, close),
-            memory.anchor,
-            memory.high,
-            compute_min_gain(regime, memory.anchor, close, current, params),
-            params.fee,
-            start_factor=params.start_factor,
-            min_factor=params.min_factor,
-            gain_scale_frac=params.gain_scale_frac(regime),
-        )
+        measured = trail_at(regime, close, memory.anchor, memory.high, current, params)
         shut = memory.gate is not None
         watched = not shut and (running is None or running.kind is not ExitKind.FLUSH)
         stop = memory.anchor * (1 - stop_distance(current, params))

@@ -24,7 +24,7 @@ from trailingedge.strategy.strategy_events import (
     StrategySignal,
     Unfunded,
 )
-from trailingedge.strategy.trailing_take_profit import Trail, compute_min_gain, compute_trail
+from trailingedge.strategy.trailing_take_profit import Trail, trail_at
 from trailingedge.strategy.unit_value import is_tradable, more_valuable_regime, unit_value
 
 # A side that could not be traded can be again if it still could where the price moves by this fraction.
@@ -135,7 +135,11 @@ class Evaluation:
         None while the regime is unknown or the book is not trusted.
         """
         if self._trail_of is not self.state:
-            self._trail, self._trail_of = self._compute_trail(), self.state
+            state, self._trail, self._trail_of = self.state, None, self.state
+            if state.regime is not None and self.unit_value is not None:
+                self._trail = trail_at(
+                    state.regime, self._exit_price, state.anchor, state.high, self.inputs.channel, self.params
+                )
         return self._trail
 
     def exit_price(self, regime: Regime) -> float:
@@ -150,21 +154,6 @@ class Evaluation:
         if regime is not None and self.inputs.top is not None:
             self._exit_price = self.exit_price(regime)
             self.unit_value = unit_value(regime, self._exit_price)
-
-    def _compute_trail(self) -> Trail | None:
-        state, params, value = self.state, self.params, self.unit_value
-        if state.regime is None or value is None:
-            return None
-        return compute_trail(
-            value,
-            state.anchor,
-            state.high,
-            compute_min_gain(state.regime, state.anchor, self._exit_price, self.inputs.channel, params),
-            params.fee,
-            start_factor=params.start_factor,
-            min_factor=params.min_factor,
-            gain_scale_frac=params.gain_scale_frac(state.regime),
-        )
 
     def intent(self) -> OrderIntent | None:
         """Return the order of the exit in progress: it trades all that we hold for the other asset.
@@ -251,16 +240,13 @@ def _tradable_side(state: StrategyState, holdings: Holdings, top: BookTop, param
     A side that could not be traded a moment ago needs a margin. Without it, holdings at the edge of the minimum would
     become tradable and untradable with every small move of the price.
     """
-    first_time = state.funded is None
-    margin = ZERO if first_time else UNFUNDED_MARGIN
-    if state.regime is None:
+    margin, regime = ZERO if state.funded is None else UNFUNDED_MARGIN, state.regime
+    if regime is None:
         return more_valuable_regime(holdings, top, params, margin)
     # What an exit could not place on this book, the next one could not place either.
-    if state.unorderable_book is None and is_tradable(
-        state.regime, holdings, top, params, ZERO if state.funded else margin
-    ):
-        return state.regime
-    return state.regime.other if is_tradable(state.regime.other, holdings, top, params, margin) else None
+    if state.unorderable_book is None and is_tradable(regime, holdings, top, params, ZERO if state.funded else margin):
+        return regime
+    return regime.other if is_tradable(regime.other, holdings, top, params, margin) else None
 
 
 def _adopt_outside_change(evaluation: Evaluation, regime: Regime) -> None:

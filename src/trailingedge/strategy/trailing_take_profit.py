@@ -12,6 +12,7 @@ from typing import NamedTuple
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import Regime
 from trailingedge.strategy.inputs import StrategyParams
+from trailingedge.strategy.unit_value import unit_value
 
 
 class MinGain(NamedTuple):
@@ -38,17 +39,18 @@ def compute_min_gain(
 
     A channel that does not cover its whole window yet is ignored.
     """
-    steady = _min_gain_in_base(anchor, params.min_gain_trigger_frac(regime), channel, params)
-    if regime.is_base:
-        return steady
-    # In QUOTE the channel's width, a distance of prices, has to be turned into a distance of 1 / price.
-    return MinGain(steady.static, steady.fees, _inverse_swing(steady.donchian, ask))
+    swing = _swing(channel, params)
+    return MinGain(
+        static=anchor * params.min_gain_trigger_frac(regime),
+        fees=anchor * (2 * params.fee + params.buffer),
+        # In QUOTE the channel's width, a distance of prices, has to be turned into a distance of 1 / price.
+        donchian=swing if regime.is_base else _inverse_swing(swing, ask),
+    )
 
 
-@lru_cache(maxsize=8)  # anchor and channel change with an exit or a candle, the price with every tick
-def _min_gain_in_base(anchor: float, trigger_frac: float, channel: Channel | None, params: StrategyParams) -> MinGain:
-    swing = params.donchian_gain_multiplier * channel.width if channel is not None and channel.full else 0.0
-    return MinGain(static=anchor * trigger_frac, fees=anchor * (2 * params.fee + params.buffer), donchian=swing)
+def _swing(channel: Channel | None, params: StrategyParams) -> float:
+    """Return the share of the channel's width that the gain must cover, in quote per base."""
+    return params.donchian_gain_multiplier * channel.width if channel is not None and channel.full else 0.0
 
 
 def _inverse_swing(swing: float, ask: float) -> float:
@@ -134,3 +136,35 @@ def compute_trail(
     factor = callback_factor(gain / anchor, start_factor, min_factor, gain_scale_frac)
     callback, break_even = gain * factor, anchor * (1 + 2 * fee)
     return Trail(value, high, gain, drawdown, factor, callback, min_gain, break_even)
+
+
+def trail_at(
+    regime: Regime, price: float, anchor: float, high: float, channel: Channel | None, params: StrategyParams
+) -> Trail:
+    """Return the trail in `regime` at `price`: the bid in BASE, the ask in QUOTE.
+
+    `anchor` and `high` are unit values. Requires `high` >= `anchor` > 0.
+    """
+    best, swing = _trail_at_the_high(regime, anchor, high, channel, params)
+    value, min_gain = price, best.min_gain
+    if not regime.is_base:
+        value, min_gain = 1 / price, MinGain(min_gain.static, min_gain.fees, _inverse_swing(swing, price))
+    return Trail(value, high, best.gain, high - value, best.factor, best.callback, min_gain, best.break_even)
+
+
+@lru_cache(maxsize=8)  # high and channel change with a new best price and with a candle, the price with every tick
+def _trail_at_the_high(
+    regime: Regime, anchor: float, high: float, channel: Channel | None, params: StrategyParams
+) -> tuple[Trail, float]:
+    """Return the trail at its high, and the channel's swing: all that the present price does not change."""
+    trail = compute_trail(
+        high,
+        anchor,
+        high,
+        compute_min_gain(regime, anchor, unit_value(regime, high), channel, params),
+        params.fee,
+        start_factor=params.start_factor,
+        min_factor=params.min_factor,
+        gain_scale_frac=params.gain_scale_frac(regime),
+    )
+    return trail, _swing(channel, params)
