@@ -8,8 +8,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.execution.order_builders import RULES, D
 
-from trailingedge.model.market import SIZE_FILTERS, Side, SymbolRules
-from trailingedge.model.order_size import can_order, largest_order_is_too_small, order_quantity, size_limits_of
+from trailingedge.model.market import SIZE_FILTERS, ZERO, Side, SymbolRules
+from trailingedge.model.order_size import (
+    can_order,
+    largest_order_is_too_small,
+    order_quantity,
+    size_limits_of,
+    surely_orderable,
+)
 
 maybe = st.none()
 
@@ -45,6 +51,29 @@ def test_what_can_be_ordered_passes_at_every_price_of_the_book(
         assert all(passes)
     # At one price it is exact: no exit is refused that could be placed.
     assert can_order(rules, side, amount, low, low) is passes[0]
+
+
+@given(limits(), st.sampled_from(Side), st.integers(0, 10**6), st.data())
+def test_what_is_surely_orderable_can_be_ordered(
+    rules: SymbolRules, side: Side, funds: int, data: st.DataObject
+) -> None:
+    amount = D(funds) / 10_000
+    sure = surely_orderable(rules, side, amount)
+    if sure.low > sure.high:
+        return
+    low = max(sure.low, D("0.01"))
+    high = min(sure.high, low + 100)
+    between = [low, high, *(low + (high - low) * share / 7 for share in range(1, 7))]
+    bid, ask = sorted(data.draw(st.tuples(st.sampled_from(between), st.sampled_from(between))))
+    if bid > ZERO and ask <= sure.high:
+        assert can_order(rules, side, amount, bid, ask)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_an_ordinary_amount_is_surely_orderable_at_ordinary_prices(side: Side) -> None:
+    sure = surely_orderable(RULES, side, D(1) if side is Side.SELL else D(2500))
+    assert sure.low < 100
+    assert sure.high > 100_000
 
 
 @pytest.mark.parametrize(

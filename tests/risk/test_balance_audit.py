@@ -53,6 +53,13 @@ def test_a_change_that_nothing_explains_is_told_once() -> None:
     assert lasting(audited, account("1", "60")) == ()
 
 
+def test_a_fill_that_the_balances_never_show_is_told() -> None:
+    audited, same = audit(), account("1", "100")
+    assert lasting(audited, same) == ()
+    audited.on_trade(trade(1, SELL, "0.5", "100"))
+    assert [moved.asset for moved in lasting(audited, same)] == ["ETH", "FDUSD"]
+
+
 def test_locking_moves_nothing() -> None:
     assert lasting(audit(), account("1", "100", locked="0.7")) == ()
 

@@ -5,12 +5,23 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.strategy.strategy_harness import StrategyRun, full_channel, gated, held, in_base, in_quote, kline, params
+from tests.strategy.strategy_harness import (
+    StrategyRun,
+    full_channel,
+    gated,
+    held,
+    in_base,
+    in_quote,
+    kline,
+    params,
+    top,
+)
 
 from trailingedge.model.intent import ExitEndReason, ExitKind, OrderIntent
 from trailingedge.model.market import Regime
-from trailingedge.strategy.decide import RULES, Rule, StrategyStep
-from trailingedge.strategy.inputs import StrategyCommand
+from trailingedge.strategy.decide import RULES, Occasion, Rule, StrategyStep
+from trailingedge.strategy.evaluation_context import Evaluation
+from trailingedge.strategy.inputs import Inputs, StrategyCommand
 from trailingedge.strategy.state import Phase
 from trailingedge.strategy.strategy_events import (
     BrokeOut,
@@ -134,6 +145,18 @@ def test_the_table_is_asked_in_this_order() -> None:
         Rule.TAKE_PROFIT,
         Rule.BREAKOUT,
     ]
+
+
+@pytest.mark.parametrize("row", RULES, ids=[rule.name for rule, _, _ in RULES])
+def test_a_rule_whose_occasion_is_missing_would_do_nothing(
+    row: tuple[Rule, Occasion, Callable[[Evaluation], bool]],
+) -> None:
+    _, needed, acts = row
+    for run in (in_base(), in_quote(), gated()):
+        inputs = Inputs(run.market_ms, run.market_ms, top("2400"), run.holdings, full_channel(2400, 2450))
+        evaluation = Evaluation(inputs, run.state, run.params)
+        assert needed is Occasion.PRICE or not acts(evaluation)
+        assert needed is Occasion.PRICE or (evaluation.state is run.state and not evaluation.events)
 
 
 def test_c_goes_before_the_stop() -> None:
