@@ -1,4 +1,4 @@
-"""Model: the vocabulary that all packages share, as frozen values that check themselves.
+"""Model: the vocabulary that all packages share, as values that never change and check themselves.
 
 Instruments, prices and balances (`market`), the newest data of the streams (`market_state`), what
 the strategy wants (`intent`), execution's requests and their outcomes (`order_commands`,

@@ -64,7 +64,7 @@ class MarketState:
         self.top: BookTop | None = None
         self.top_confirmed_s = float("-inf")
         self.kline_received_s = float("-inf")
-        self.balances: dict[str, Balance] = {}
+        self.balances: Mapping[str, Balance] = MappingProxyType({})  # replaced, never changed: views share it
         self.balances_ms = 0
         self.balance_updates = 0
         self.balances_in_doubt = False  # a message of the stream was older than the one before
@@ -152,7 +152,7 @@ class MarketState:
         self.balance_updates += 1
         self._last_update_ms = account_ms
         self.balances_ms = max(self.balances_ms, account_ms)
-        self.balances.update((balance.asset, balance) for balance in balances)
+        self._store_balances(balances)
         self._on_change()
 
     def on_queried_balances(
@@ -172,8 +172,12 @@ class MarketState:
         elif self.balance_updates != pushes_before and account_ms < self._last_update_ms:
             return
         self.balances_ms = max(self.balances_ms, account_ms, settled_ms)
-        self.balances.update((balance.asset, balance) for balance in balances)
+        self._store_balances(balances)
         self._on_change()
+
+    def _store_balances(self, balances: Iterable[Balance]) -> None:
+        """Store the balances of some assets. The streams go on writing while a tick works with its view."""
+        self.balances = MappingProxyType({**self.balances, **{balance.asset: balance for balance in balances}})
 
     def on_event_time(self, event_ms: int, now_s: float) -> None:
         """Set the exchange's time to that of an event; an earlier time changes nothing."""
@@ -218,8 +222,7 @@ class MarketState:
             market_ms=self.market_ms(now_s),
             top=self.top,
             top_age_s=now_s - self.top_confirmed_s,
-            # A copy: the streams go on writing while a tick works with its view.
-            balances=MappingProxyType(dict(self.balances)),
+            balances=self.balances,
             balances_ms=self.balances_ms,
             balances_in_doubt=self.balances_in_doubt,
             account_proven=self.account_proven,

@@ -66,18 +66,18 @@ def can_order(limits: SizeLimits, side: Side, funds: Decimal, low: Decimal, high
     return least * low >= limits.min_notional or _least_notional(limits, side, funds, low, high) >= limits.min_notional
 
 
-class PriceRange(NamedTuple):
+class OrderablePrices(NamedTuple):
     """All prices from `low` to `high`. There is none if `low` is above `high`."""
 
     low: Decimal
     high: Decimal
 
 
-_NO_PRICE: Final = PriceRange(_ANY_PRICE, ZERO)
+_NO_PRICE: Final = OrderablePrices(_ANY_PRICE, ZERO)
 
 
 @lru_cache(maxsize=8)  # limits and funds seldom change, the price with every tick
-def surely_orderable(limits: SizeLimits, side: Side, funds: Decimal) -> PriceRange:
+def surely_orderable(limits: SizeLimits, side: Side, funds: Decimal) -> OrderablePrices:
     """Return prices at which an order of all `funds` surely passes the size limits: `can_order`, solved for the price.
 
     At other prices, too, it may pass. `limits` must be hashable.
@@ -95,7 +95,7 @@ def surely_orderable(limits: SizeLimits, side: Side, funds: Decimal) -> PriceRan
         # A step more than the minimum, because quantities are rounded down to the step.
         smallest = max(limits.min_quantity, limits.step_size) + limits.step_size
         high = min(least / smallest, (least - limits.min_notional) / limits.step_size) / _WIDER
-    return PriceRange(low, high)
+    return OrderablePrices(low, high)
 
 
 def _least_notional(limits: SizeLimits, side: Side, funds: Decimal, low: Decimal, high: Decimal) -> Decimal:
