@@ -25,31 +25,18 @@ def _unchanged() -> None:
     pass
 
 
-def _main_loop_only() -> None:
-    """No fast requote: the main loop computes the order at its next tick."""
-    from trailingedge.live.fast_requote import FastRequoter
-
-    FastRequoter.prepare = lambda *_: None  # type: ignore[method-assign]
-
-
-def _order_state_first() -> None:
-    """The fast requote updates the order's state first, and then sends the request."""
+def _no_plan() -> None:
+    """No plan: every new price is decided by a tick."""
     from trailingedge.execution.trading_core import TradingCore
-    from trailingedge.live.fast_requote import FastRequoter
-    from trailingedge.model.market import BookTop
 
-    def on_book(self: FastRequoter, core: TradingCore, top: BookTop, now_s: float) -> None:
-        plan, request = core.requote_plan, self._request
-        answer = None if plan is None or request is None or core.inbox else plan.requote_for(top, now_s)
-        if answer is None or request is None or not self._ready:
-            return
-        self._ready = False
-        entered = core.record_requote(answer, top, now_s, self._server_ms())
-        core.verify_requote(entered, top, now_s)
-        sent = self._orders.send_replace(request, *answer)
-        self._orders.on_replace_reply(sent, self._reply_handler(entered.command.tag))
+    TradingCore.plan_ahead = lambda *_: None  # type: ignore[method-assign]
 
-    FastRequoter.on_book = on_book  # type: ignore[method-assign]
+
+def _not_prepared() -> None:
+    """The request of a requote is encoded when it is sent."""
+    from trailingedge.execution.gateway import Gateway
+
+    Gateway.prepare = lambda *_: None  # type: ignore[method-assign]
 
 
 def _recv_and_send_in_tasks() -> None:
@@ -109,9 +96,9 @@ ALTERNATIVES: Final[Mapping[str, Callable[[], None]]] = {
     "no garbage collection": _no_collections,
     "no yield after a write": _no_yield,
     "no pause of threads": _no_pause,
-    "order state first": _order_state_first,
+    "request not prepared": _not_prepared,
     "recv and send in tasks": _recv_and_send_in_tasks,
-    "main loop only": _main_loop_only,
+    "no plan": _no_plan,
 }
 
 

@@ -107,7 +107,9 @@ class Bench:
         self.now_s = round(self.now_s + after_s, 3)
         if self.fresh:
             self.market_seen_s = self.now_s
-        commands = self.trader.tick(self.view(closed), START_MS + round(self.now_s * 1000))
+        view, server_ms = self.view(closed), START_MS + round(self.now_s * 1000)
+        commands = self.trader.tick(view, server_ms)
+        self.trader.plan_ahead(view, server_ms)
         self.events += self.trader.events
         self.trader.events.clear()
         return commands

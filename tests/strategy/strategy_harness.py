@@ -81,6 +81,7 @@ class StrategyRun:
         self.events: list[StrategySignal] = []
         self.minute = 0
         self.last: StrategyStep | None = None
+        self.last_inputs: Inputs | None = None
 
     def tick(
         self,
@@ -106,6 +107,7 @@ class StrategyRun:
             progress=self.progress,
             **given,
         )
+        self.last_inputs = inputs
         step = decide(inputs, self.state, self.params)
         self.state = step.state
         self.events += step.events

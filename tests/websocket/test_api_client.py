@@ -16,7 +16,7 @@ from trailingedge.model.market import RateLimit
 from trailingedge.websocket.api_client import ApiClient
 from trailingedge.websocket.api_connection import ApiSession
 from trailingedge.websocket.event_parser import AccountEvent, Reply, Unrecognized
-from trailingedge.websocket.request_tracker import NoResponse, NotSent, RequestOutcome
+from trailingedge.websocket.request_tracker import NoResponse, NotSent, RequestOutcome, json_request
 from trailingedge.websocket.socket_dialer import Backoff
 
 EVENT = {"subscriptionId": 0, "event": {"e": "brandNew", "E": 5}}
@@ -146,52 +146,39 @@ async def test_it_is_ready_only_when_opened() -> None:
 
     async with running(log_on) as bench:
         heard: list[RequestOutcome] = []
-        bench.api.send("order.place", {}, 5.0, heard.append)
+        bench.api.send("order.place", json_request("order.place", {}), 5.0, heard.append)
         assert heard == [NotSent("not connected")]
         assert not bench.api.is_ready
         bench.socket.reply(0, {})
         await bench.api.wait_ready()
-        bench.api.send("order.place", {}, 5.0, heard.append)
+        bench.api.send("order.place", json_request("order.place", {}), 5.0, heard.append)
         assert [frame["method"] for frame in bench.socket.sent] == ["session.logon", "order.place"]
 
 
 async def test_send_writes_before_it_returns_and_the_reply_comes_later() -> None:
     async with running() as bench:
         heard: list[RequestOutcome] = []
-        bench.api.send("order.place", {"a": 1}, 5.0, heard.append)
+        bench.api.send("order.place", json_request("order.place", {"a": 1}), 5.0, heard.append)
         assert bench.socket.sent == [{"id": 1, "method": "order.place", "params": {"a": 1}}]
         bench.socket.reply(0, "done")
         await run_ready_tasks()
         assert heard == [Reply(200, "done")]
 
 
-async def test_a_prepared_request_is_written_first_and_gets_its_reply_like_any_other() -> None:
-    async with running() as bench:
-        heard: list[RequestOutcome] = []
-        written = bench.api.send_prepared(lambda number: f'{{"id":{number},"method":"order.place"}}')
-        assert bench.socket.sent == [{"id": 1, "method": "order.place"}]
-        written.on_reply("order.place", 5.0, heard.append)
-        bench.socket.reply(0, "done")
-        await run_ready_tasks()
-        assert heard == [Reply(200, "done")]
-        bench.api.send("time", None, 5.0, heard.append)
-        assert bench.socket.sent[1]["id"] == 2
-
-
-async def test_a_prepared_request_gets_no_response_after_a_loss_and_is_not_sent_without_a_connection() -> None:
+async def test_a_request_that_cannot_be_written_is_lost_and_the_next_is_not_sent() -> None:
     async with running() as bench:
         heard: list[RequestOutcome] = []
         bench.socket.closed = True
-        bench.api.send_prepared(lambda _: "{}").on_reply("order.place", 5.0, heard.append)
+        bench.api.send("order.place", lambda _: "{}", 5.0, heard.append)
         assert heard == [NoResponse("closed", connection_lost=True)]
-        bench.api.send_prepared(lambda _: "{}").on_reply("order.place", 5.0, heard.append)
+        bench.api.send("order.place", lambda _: "{}", 5.0, heard.append)
         assert heard[1:] == [NotSent("closed")]
 
 
 async def test_a_late_reply_follows_the_timeout() -> None:
     async with running() as bench:
         heard: list[RequestOutcome] = []
-        bench.api.send("order.place", {}, 3.0, heard.append)
+        bench.api.send("order.place", json_request("order.place", {}), 3.0, heard.append)
         await bench.clock.advance(4.0)
         bench.socket.reply(0, "done")
         await run_ready_tasks()
@@ -202,7 +189,7 @@ async def test_a_failed_write_is_no_response_and_not_not_sent() -> None:
     async with running() as bench:
         heard: list[RequestOutcome] = []
         bench.socket.closed = True
-        bench.api.send("order.place", {}, 3.0, heard.append)
+        bench.api.send("order.place", json_request("order.place", {}), 3.0, heard.append)
         assert heard == [NoResponse("closed", connection_lost=True)]
         assert not bench.api.is_ready
 
@@ -337,7 +324,7 @@ async def test_while_a_successor_logs_on_orders_go_to_the_old_connection() -> No
         old.deliver(SHUTDOWN)
         await run_ready_tasks()
         heard: list[RequestOutcome] = []
-        bench.api.send("order.place", {}, 5.0, heard.append)
+        bench.api.send("order.place", json_request("order.place", {}), 5.0, heard.append)
         assert old.methods == ["session.logon", "order.place"]
         assert bench.socket.methods == ["session.logon"]
         assert bench.down == []
@@ -347,12 +334,12 @@ async def test_after_the_switch_orders_go_to_the_new_one_and_the_old_one_still_a
     async with in_office() as bench:
         old = bench.socket
         heard: list[RequestOutcome] = []
-        bench.api.send("order.place", {"number": 1}, 5.0, heard.append)
+        bench.api.send("order.place", json_request("order.place", {"number": 1}), 5.0, heard.append)
         old.deliver(SHUTDOWN)
         await run_ready_tasks()
         bench.socket.reply(0, {})
         await run_ready_tasks()
-        bench.api.send("order.place", {"number": 2}, 5.0, heard.append)
+        bench.api.send("order.place", json_request("order.place", {"number": 2}), 5.0, heard.append)
         assert [frame.get("params") for frame in bench.socket.sent] == [None, {"number": 2}]
         old.reply(1, "done")
         await run_ready_tasks()
@@ -381,7 +368,7 @@ async def test_draining_ends_without_the_last_reply() -> None:
     async with in_office() as bench:
         old = bench.socket
         heard: list[RequestOutcome] = []
-        bench.api.send("order.place", {}, 60.0, heard.append)
+        bench.api.send("order.place", json_request("order.place", {}), 60.0, heard.append)
         old.deliver(SHUTDOWN)
         await run_ready_tasks()
         bench.socket.reply(0, {})
@@ -440,7 +427,9 @@ async def test_after_stop_reconnecting_a_loss_ends_it_quietly() -> None:
 async def test_the_wire_log_hides_key_and_signature(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with running() as bench:
-        bench.api.send("session.logon", {"apiKey": "K3Y", "signature": "S1GN"}, 5.0, lambda _: None)
+        bench.api.send(
+            "session.logon", json_request("session.logon", {"apiKey": "K3Y", "signature": "S1GN"}), 5.0, lambda _: None
+        )
         bench.socket.reply(0, {"apiKey": "K3Y"})
         await run_ready_tasks()
     assert "> {" in caplog.text

@@ -9,7 +9,7 @@ from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, TrailingEdgeError
 from trailingedge.websocket.api_connection import ApiSession, result_of
 from trailingedge.websocket.event_parser import Reply
-from trailingedge.websocket.request_tracker import NoResponse, NotSent, RequestOutcome
+from trailingedge.websocket.request_tracker import NoResponse, NotSent, RequestOutcome, json_request
 
 
 class Bench:
@@ -93,12 +93,12 @@ async def test_no_request_is_written_before_the_end_of_a_ban(status: int, code: 
     bench.socket.deliver({"id": None, "status": status, "error": {"code": code, "msg": "wait", "data": data}})
     await run_ready_tasks()
     answers: list[RequestOutcome] = []
-    bench.session.send("time", None, 3.0, answers.append)
+    bench.session.send("time", json_request("time"), 3.0, answers.append)
     assert bool(answers) is quiet
     if quiet:
         assert answers == [NotSent("the exchange accepts no request for 10 s", 10.0)]
         await bench.clock.advance(10.0)
-        bench.session.send("time", None, 3.0, answers.append)
+        bench.session.send("time", json_request("time"), 3.0, answers.append)
     assert len(bench.socket.sent) == 1
     run.cancel()
 
@@ -106,10 +106,10 @@ async def test_no_request_is_written_before_the_end_of_a_ban(status: int, code: 
 async def test_nothing_is_sent_after_a_loss() -> None:
     bench = Bench()
     heard: list[RequestOutcome] = []
-    bench.session.send("time", None, 1.0, heard.append)
+    bench.session.send("time", json_request("time"), 1.0, heard.append)
     bench.session.on_lost(SessionLost("closed"))
     bench.session.on_lost(SessionLost("closed again"))
-    bench.session.send("time", None, 1.0, heard.append)
+    bench.session.send("time", json_request("time"), 1.0, heard.append)
     assert heard == [NoResponse("closed", connection_lost=True), NotSent("closed")]
     assert bench.session.is_lost
     assert bench.socket.methods == ["time"]
@@ -142,7 +142,7 @@ async def test_it_drains_until_pending_replies_have_come() -> None:
     bench = Bench()
     run = asyncio.create_task(bench.session.run())
     heard: list[RequestOutcome] = []
-    bench.session.send("order.place", None, 10.0, heard.append)
+    bench.session.send("order.place", json_request("order.place"), 10.0, heard.append)
     finish = asyncio.create_task(bench.session.drain())
     await bench.clock.advance(2.0)
     assert not finish.done()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -25,8 +26,7 @@ from trailingedge.model.order_requests import NewOrderRequest
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.event_parser import Reply
 from trailingedge.websocket.orders import OrderApi, read_order_list, read_outcome, read_replace_outcome
-from trailingedge.websocket.prepared_request import SentRequest
-from trailingedge.websocket.request_tracker import NoResponse, NotSent, Params, ReplyHandler, RequestOutcome
+from trailingedge.websocket.request_tracker import Encoder, NoResponse, NotSent, ReplyHandler, RequestOutcome
 
 PLACED: dict[str, Any] = {
     "symbol": "BTCUSDT",
@@ -289,15 +289,11 @@ class FakeSender:
         self.params: dict[str, str | int] = {}
         self.on_reply: ReplyHandler = lambda _: None
 
-    def send_prepared(self, encode: Callable[[int], str]) -> SentRequest:
-        def track(method: str, timeout_s: float, outcomes: ReplyHandler) -> None:
-            self.send(method, json.loads(encode(1))["params"], timeout_s, outcomes)
-
-        return SentRequest(track)
-
-    def send(self, method: str, params: Params | None, timeout_s: float, outcomes: ReplyHandler) -> None:
+    def send(self, method: str, encode: Encoder, timeout_s: float, outcomes: ReplyHandler) -> None:
         assert timeout_s == 3.0
-        self.method, self.params, self.on_reply = method, dict(params or {}), outcomes
+        request = json.loads(encode(1))
+        assert request["method"] == method
+        self.method, self.params, self.on_reply = method, request["params"], outcomes
 
 
 ORDER = NewOrderRequest("mm-1", Side.BUY, Decimal("0.001"), Decimal(60000))
@@ -328,15 +324,17 @@ async def test_each_request_has_a_timestamp_of_the_exchanges_clock(
     assert len(outcomes) == 1
 
 
-async def test_a_prepared_replace_gets_its_timestamp_when_it_is_sent() -> None:
+@pytest.mark.parametrize("cancelled", [501, 502], ids=["prepared", "another order than prepared"])
+async def test_a_replace_has_its_own_numbers_whether_prepared_or_not(cancelled: int) -> None:
     sender, server_clock = FakeSender(), ServerClock(ManualClock(unix_ms=1000))
     orders, outcomes = OrderApi(sender, server_clock, "BTCUSDT"), list[ReplaceOutcome]()
-    draft = orders.prepare_replace(501, ORDER)
+    orders.prepare_replace(501, ORDER)
     server_clock.offset_ms = 234
-    orders.on_replace_reply(orders.send_replace(draft, Decimal("59999.50"), Decimal("0.0020")), outcomes.append)
+    order = replace(ORDER, price=Decimal("59999.50"), quantity=Decimal("0.0020"))
+    orders.replace(cancelled, ORDER.client_order_id, order, outcomes.append)
     assert sender.method == "order.cancelReplace"
     told = {name: sender.params[name] for name in ("cancelOrderId", "price", "quantity", "timestamp")}
-    assert told == {"cancelOrderId": 501, "price": "59999.5", "quantity": "0.002", "timestamp": 1234}
+    assert told == {"cancelOrderId": cancelled, "price": "59999.5", "quantity": "0.002", "timestamp": 1234}
     sender.on_reply(NoResponse("timeout"))
     assert outcomes == [ReplaceOutcome(Unanswered("timeout"), Unanswered("timeout"))]
 

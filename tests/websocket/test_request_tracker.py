@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from trailingedge.core.errors import ProtocolViolation
 from trailingedge.model.market import RateLimit
 from trailingedge.websocket.event_parser import Reply, ServerShutdown
-from trailingedge.websocket.request_tracker import NoResponse, RequestOutcome, RequestTracker, SessionRevoked
+from trailingedge.websocket.request_tracker import (
+    NoResponse,
+    RequestOutcome,
+    RequestTracker,
+    SessionRevoked,
+    json_request,
+)
 
 
 class ReplyLog:
@@ -22,10 +28,7 @@ class ReplyLog:
     def add(self, tracker: RequestTracker, name: str, now_s: float = 0.0, timeout_s: float = 5.0) -> int:
         """Add a request of that name and return its id."""
         replies = self.outcomes.setdefault(name, [])
-        request = json.loads(tracker.encode_request(name, {"a": 1}, now_s, timeout_s, replies.append))
-        assert request["method"] == name
-        number: int = request["id"]
-        return number
+        return tracker.add(name, now_s, timeout_s, replies.append)
 
 
 def reply(number: int | None, result: object = None, status: int = 200) -> str:
@@ -33,12 +36,12 @@ def reply(number: int | None, result: object = None, status: int = 200) -> str:
 
 
 def test_a_request_is_one_compact_frame() -> None:
-    text = RequestTracker().encode_request("klines", {"symbol": "币安人生", "limit": 5}, 0.0, 5.0, lambda _: None)
+    text = json_request("klines", {"symbol": "币安人生", "limit": 5})(1)
     assert text == '{"id":1,"method":"klines","params":{"symbol":"币安人生","limit":5}}'
 
 
 def test_a_request_without_parameters_sends_none() -> None:
-    assert RequestTracker().encode_request("time", None, 0.0, 5.0, lambda _: None) == '{"id":1,"method":"time"}'
+    assert json_request("time")(1) == '{"id":1,"method":"time"}'
 
 
 @pytest.mark.parametrize("order", list(permutations(("a", "b", "c"))))
@@ -109,7 +112,7 @@ def test_a_failing_reply_handler_does_not_affect_the_others() -> None:
         raise KeyError("mistake")
 
     tracker, log = RequestTracker(), ReplyLog()
-    tracker.encode_request("bad", None, 0.0, 1.0, fail)
+    tracker.add("bad", 0.0, 1.0, fail)
     log.add(tracker, "good", timeout_s=1.0)
     tracker.on_connection_lost("closed")
     assert len(log.outcomes["good"]) == 1

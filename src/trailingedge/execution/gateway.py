@@ -47,6 +47,8 @@ class OrderEntry(Protocol):
         on_reply: Callable[[ReplaceOutcome], None],
     ) -> None: ...
 
+    def prepare_replace(self, cancel_order_id: int, like: NewOrderRequest) -> None: ...
+
     def cancel(self, order_id: int | None, client_order_id: str, on_reply: Callable[[OrderOutcome], None]) -> None: ...
 
     def status(self, order_id: int | None, client_order_id: str, on_reply: Callable[[OrderOutcome], None]) -> None: ...
@@ -77,13 +79,15 @@ class Gateway:
     def send(self, command: ExecutionCommand) -> None:
         """Send a command and return at once. A lost connection is reported as a reply."""
         match command:
+            case Replace(tag, order_id, client_order_id, side, price, quantity):  # first: nothing is sent more often
+                order = NewOrderRequest(client_order_id, side, quantity, price, _resting(price))
+                self._orders.replace(
+                    order_id, client_order_id, order, lambda outcome: self._deliver(ReplaceReply(tag, outcome))
+                )
             case Place(tag, client_order_id, side, price, quantity, escape):
                 style = OrderStyle.IMMEDIATE if escape else _resting(price)
                 order = NewOrderRequest(client_order_id, side, quantity, price, style)
                 self._orders.place(order, self._on_order_reply(tag))
-            case Replace(tag, order_id, client_order_id, side, price, quantity):
-                order = NewOrderRequest(client_order_id, side, quantity, price, _resting(price))
-                self._orders.replace(order_id, client_order_id, order, self.replace_reply_handler(tag))
             case Cancel(tag, order_id, client_order_id):
                 self._orders.cancel(order_id, client_order_id, self._on_order_reply(tag))
             case QueryOrder(tag, order_id, client_order_id):
@@ -93,10 +97,10 @@ class Gateway:
             case Refresh():
                 self.refresh(command)
 
-    def replace_reply_handler(self, tag: int) -> Callable[[ReplaceOutcome], None]:
-        """Return a handler for the reply to the `Replace` with that tag. Requotes that bypass `send` use it, too."""
-        # The closure keeps the tag, here and below, so that a late reply can still be matched to its request.
-        return lambda outcome: self._deliver(ReplaceReply(tag, outcome))
+    def prepare(self, like: Replace) -> None:
+        """Prepare to send a command like this one, but for price and quantity, with less delay."""
+        order = NewOrderRequest(like.client_order_id, like.side, like.quantity, like.price, _resting(like.price))
+        self._orders.prepare_replace(like.order_id, order)
 
     def refresh(self, refresh: Refresh) -> None:
         """Request that some data is read again soon. Repeated requests cause only one read."""
@@ -118,6 +122,8 @@ class Gateway:
                     # No retry here: the trading core asks again for as long as it needs the answer.
                     logger.warning("refresh failed resource=%s reason=%s", refresh.value, failure)
                     await self._clock.sleep(_REFRESH_PAUSE_S)
+
+    # The closures keep the tag, so that a late reply can still be matched to its request.
 
     def _on_order_reply(self, tag: int) -> Callable[[OrderOutcome], None]:
         return lambda outcome: self._deliver(OrderReply(tag, outcome))

@@ -14,9 +14,8 @@ One request is open at a time. The price may move ten times before its reply arr
 the newest price. A rejection does not end the exit: RejectBackoff decides how long to wait and which data to read
 again. This module sends nothing and reads no clock, so the same code runs live and in a backtest.
 
-A change of the price alone is answered faster. After a tick without a command, `plan_requote` prepares a RequotePlan,
-which the market data callback uses directly. The requote is sent first and then recorded with `record_requote`. It must
-equal the result of `expected_requote`: the requote that `commands_for` would have chosen.
+A change of the price alone is answered without a tick, see `trading_plan`. `plan_requote` prepares the cancel-replace,
+and `on_replace_sent` records it once it is on its way.
 """
 
 from dataclasses import dataclass
@@ -29,16 +28,16 @@ from trailingedge.execution.order_events import OrderEvent, OrderRejected
 from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.order_updates import OrderUpdateHandler
 from trailingedge.execution.pending_requests import PendingRequest, PendingRequests
-from trailingedge.execution.quote_prices import RequotePlan, RestingOrder, TargetQuote, escape_price, resting_price
+from trailingedge.execution.quote_prices import RestingOrder, escape_price, resting_price
+from trailingedge.execution.trading_plan import RequotePlan
 from trailingedge.model.client_order_ids import ClientOrderId, own_id
 from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
-from trailingedge.model.market import SIZE_FILTERS, ZERO, BookTop, Regime, Side, SymbolRules
+from trailingedge.model.market import SIZE_FILTERS, ZERO, BookTop, Side, SymbolRules
 from trailingedge.model.order_commands import Cancel, ExecutionCommand, OrderCommand, OrderInput, Place, Replace
 from trailingedge.model.order_outcomes import RejectReason
 from trailingedge.model.order_size import order_quantity
 from trailingedge.model.pricing_mode import Pricing
 from trailingedge.reconciliation.history_types import HistoricalExit
-from trailingedge.strategy.decide import Decision
 
 # The quantity wanted and the quantity on the book differ briefly after every fill, until the balances follow.
 # Only a difference that lasts this long is a deposit, a withdrawal or a trade by hand.
@@ -188,8 +187,12 @@ class MakerExit:
         command = self._next_command(intent, top, now_s, server_ms, age_s)
         return self._take_refreshes() if command is None else [*self._take_refreshes(), command]
 
-    def plan_requote(self, intent: OrderIntent, decision: Decision, now_s: float, server_ms: int) -> RequotePlan | None:
-        """Prepare a plan that gives the requote for any new price.
+    def ignores_prices(self, intent: OrderIntent | None) -> bool:
+        """Whether no price can lead to a command: a request is open, or no order is wanted and none is left."""
+        return self._requests.open is not None or (intent is None and self.idle)
+
+    def plan_requote(self, intent: OrderIntent, now_s: float, server_ms: int) -> RequotePlan | None:
+        """Return a plan that has the cancel-replace for any new price.
 
         Returns None if anything besides the price may prevent or change a requote.
         """
@@ -214,46 +217,37 @@ class MakerExit:
             or not self._budget.is_ample(server_ms)
         ):
             return None
-        state = decision.state
         return RequotePlan(
             intent,
-            decision,
-            order.order_id,
-            order.client_order_id,
+            Replace(
+                self._requests.new_tag(),
+                order.order_id,
+                order.client_order_id,
+                intent.side,
+                order.price,
+                order.quantity,
+            ),
             RestingOrder(order.price, order.quantity),
             updates.left_orders_until(now_s),
             self.rules,
-            watches_stop=state.regime is Regime.BASE and intent.kind is not ExitKind.FLUSH,
             quantity=self._quantity(intent, order.price) if self._quantity_is_fixed(intent) else None,
         )
 
-    def record_requote(
-        self, plan: RequotePlan, target: TargetQuote, top: BookTop, now_s: float, server_ms: int
-    ) -> Replace:
-        """Record that the cancel-replace of `plan` was sent, and return its command.
+    def on_replace_sent(self, command: Replace, top: BookTop, now_s: float, server_ms: int) -> None:
+        """Record a cancel-replace that was sent for the book `top`.
 
-        Raises BrokenInvariant if the order of `plan` is not our current order, or is not WORKING.
+        Raises BrokenInvariant if the order that it replaces is not our current order, or is not WORKING.
         """
         order = self._updates.orders.order
-        if order is None or order.order_id != plan.order_id or order.state is not OrderState.WORKING:
-            raise BrokenInvariant(
-                f"a requote to {target} replaced order {plan.order_id}, the current order is {order!r}"
-            )
-        price, quantity = target
-        return self._replace(order, plan.order_id, plan.intent, price, quantity, top, now_s, server_ms)
-
-    def expected_requote(self, intent: OrderIntent, top: BookTop, now_s: float) -> TargetQuote | None:
-        """Return the requote that `commands_for` would send if only the price mattered.
-
-        Returns None if the order would stay, or if the new order would fail a filter.
-        """
-        order = self._updates.orders.order
-        if order is None:
-            return None
-        price = self._best_price(intent, top, order, now_s)
-        quantity = self._quantity(intent, price)
-        fits = self.rules.trading and self.rules.failed_filter(price, quantity) is None
-        return (price, quantity) if fits and price != order.price else None
+        if order is None or order.order_id != command.order_id or order.state is not OrderState.WORKING:
+            raise BrokenInvariant(f"{command} was sent, but the current order is {order!r}")
+        successor = Order(
+            command.client_order_id, command.side, command.price, command.quantity, now_s, predecessor=order
+        )
+        order.apply(OrderTrigger.CANCEL_SENT)
+        self._updates.orders.successor = successor
+        self._budget.spend(server_ms)
+        self._requests.register(PendingRequest(command, now_s, order, successor, top))
 
     def _begin_exit(self, intent: OrderIntent) -> None:
         # Two exits at once would sell the same balance twice. The strategy never asks for it, so this is a mistake of
@@ -362,29 +356,9 @@ class MakerExit:
             return self._cancel(order, now_s)
         # A pegged order follows the best price inside the exchange, without our requests.
         price = None if self._pegged(intent) else target
-        return self._replace(order, order.order_id, intent, price, quantity, top, now_s, server_ms)
-
-    def _replace(
-        self,
-        order: Order,
-        order_id: int,
-        intent: OrderIntent,
-        price: Decimal | None,
-        quantity: Decimal,
-        top: BookTop,
-        now_s: float,
-        server_ms: int,
-    ) -> Replace:
-        """Record that `order` is being replaced, and return the command."""
-        successor = Order(
-            str(ClientOrderId(intent.kind, intent.number)), intent.side, price, quantity, now_s, predecessor=order
-        )
-        order.apply(OrderTrigger.CANCEL_SENT)
-        self._updates.orders.successor = successor
-        self._budget.spend(server_ms)
-        tag = self._requests.new_tag()
-        command = Replace(tag, order_id, successor.client_order_id, intent.side, price, quantity)
-        self._requests.register(PendingRequest(command, now_s, order, successor, top))
+        own = str(ClientOrderId(intent.kind, intent.number))
+        command = Replace(self._requests.new_tag(), order.order_id, own, intent.side, price, quantity)
+        self.on_replace_sent(command, top, now_s, server_ms)
         return command
 
     def _cancel(self, order: Order, now_s: float) -> OrderCommand | None:

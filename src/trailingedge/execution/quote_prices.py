@@ -1,24 +1,11 @@
-"""Computes the prices of our orders, and the requote plan for a price change between two ticks.
-
-Suppose that our order rests, no request is open, no order is UNKNOWN and no rule forbids a requote. Then our new order
-depends only on the new price. A tick that ends in this state prepares a RequotePlan. At the next price change, the
-market data callback uses the plan to send the cancel-replace at once, and records it right after. Then the full
-calculation must give the same price and quantity, else BrokenInvariant is raised. Any input but a price makes the plan
-void.
-"""
+"""Computes the prices of our orders: where an order should rest, and the limit of a taker escape."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.model.intent import OrderIntent
-from trailingedge.model.market import BookTop, Side, SymbolRules, round_to_passive_tick
-from trailingedge.model.order_commands import Replace
-from trailingedge.model.order_requests import NewOrderRequest
-from trailingedge.model.order_size import order_quantity
+from trailingedge.model.market import BookTop, Side, round_to_passive_tick
 from trailingedge.model.pricing_mode import Pricing
-from trailingedge.strategy.decide import Decision
-from trailingedge.strategy.hard_stop import is_breached
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,62 +68,3 @@ def _quantity(top: BookTop, side: Side) -> Decimal:
 
 def _is_passive(price: Decimal, side: Side, other_side: Decimal) -> bool:
     return price < other_side if side is Side.BUY else price > other_side
-
-
-TargetQuote = tuple[Decimal, Decimal]
-"""The new price and quantity of an order that is to be replaced."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequotePlan:
-    """A resting order, and all inputs that decide its new price and quantity when the market price changes.
-
-    `left_orders` have just left the book, each with the time until which market data may still show it.
-    `watches_stop`: the plan gives no answer for a price beyond the hard stop, because the strategy must see that price.
-    `quantity` is None if it depends on the price.
-    """
-
-    intent: OrderIntent
-    decision: Decision
-    order_id: int
-    client_order_id: str
-    resting: RestingOrder
-    left_orders: tuple[tuple[RestingOrder, float], ...]
-    rules: SymbolRules
-    watches_stop: bool
-    quantity: Decimal | None  # where it is the same at any price
-
-    @property
-    def template(self) -> NewOrderRequest:
-        """The request for the new order, in which only price and quantity have to be changed."""
-        return NewOrderRequest(self.client_order_id, self.intent.side, self.resting.quantity, self.resting.price)
-
-    def requote_for(self, top: BookTop, now_s: float) -> TargetQuote | None:
-        """Return the new price and quantity; None if the order stays, or if only a full tick can decide."""
-        # A price beyond the hard stop starts the stop's confirmation. The strategy decides about that in a full tick.
-        if self.watches_stop and is_breached(float(top.bid), self.decision.state.anchor, self.decision.stop_distance):
-            return None
-        intent, rules = self.intent, self.rules
-        left_orders = [order for order, until_s in self.left_orders if now_s < until_s]
-        price = resting_price(intent.pricing, intent.side, top, rules.tick_size, self.resting, left_orders)
-        if price == self.resting.price:
-            return None
-        quantity = self.quantity or order_quantity(rules, intent.side, intent.funds, price)
-        if rules.failed_filter(price, quantity) is not None:
-            return None
-        # The pre-trade checks have the same limits, but they check a requote only after it was sent. So check here.
-        if intent.side is Side.SELL:
-            safe = price > top.bid and quantity <= intent.funds
-        else:
-            safe = price < top.ask and quantity * price <= intent.funds
-        return (price, quantity) if safe else None
-
-
-@dataclass(frozen=True, slots=True)
-class SentRequote:
-    """A requote that was sent and recorded, with the result of the full calculation in `expected`."""
-
-    command: Replace
-    decision: Decision
-    sent: TargetQuote
-    expected: TargetQuote | None

@@ -11,12 +11,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.balance_freshness import BalanceSync
 from trailingedge.execution.condition_alarm import Staleness
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.order_events import UnknownOrderWithOurId
-from trailingedge.execution.quote_prices import RequotePlan, SentRequote, TargetQuote
 from trailingedge.execution.trader_events import (
     AccountBack,
     AccountLost,
@@ -26,18 +24,20 @@ from trailingedge.execution.trader_events import (
     MarketStale,
     TraderEvent,
 )
+from trailingedge.execution.trading_plan import TradingPlan
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.intent import ExitKind, ExitProgress, OrderIntent
 from trailingedge.model.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
 from trailingedge.model.market_state import StateView
-from trailingedge.model.order_commands import ExecutionCommand, OrderInput, Refresh
+from trailingedge.model.order_commands import ExecutionCommand, OrderInput, Refresh, Replace
 from trailingedge.model.order_size import size_limits_of
 from trailingedge.reconciliation.history_types import ExitHistory, HistoricalExit, is_open
 from trailingedge.risk.duplicate_instance import OrphanOrders, late_exits_of
 from trailingedge.risk.risk_engine import RiskEngine
 from trailingedge.strategy.decide import Decision, decide
 from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, StrategyCommand, StrategyParams
+from trailingedge.strategy.plan import price_limits
 from trailingedge.strategy.state import ActiveExit, StrategyState
 from trailingedge.strategy.unit_value import is_tradable
 
@@ -60,8 +60,8 @@ class TradingParams:
 class TradingCore:
     """Decides in each tick which commands to send. `events` collects changes for log, console and alerts.
 
-    `inbox` holds replies and reports for the next tick, `operator_commands` the operator's commands. `requote_plan` is
-    None as soon as any input but a price has changed since the last tick.
+    `inbox` holds replies and reports for the next tick, `operator_commands` the operator's commands. `plan` says what
+    the next best prices lead to. It is None if only a tick can say that, and as soon as any other input has changed.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class TradingCore:
         self.inbox: deque[OrderInput] = deque()
         self.operator_commands: deque[StrategyCommand] = deque()
         self.balance_sync = BalanceSync()
-        self.requote_plan: RequotePlan | None = None
+        self.plan: TradingPlan | None = None
         self._orphans = OrphanOrders()
         self._balances_locked_until_s = float("-inf")  # an anchor marker has some of the funds locked
         self._strategy = strategy
@@ -193,7 +193,7 @@ class TradingCore:
 
         Raises BrokenInvariant after a bug of ours; the next tick then handles the remaining input.
         """
-        self.requote_plan = None
+        self.plan = None
         # A view shows each closed kline once. Take them first: if anything below raises, the next tick has them.
         self._pending_closes += (self._closed_kline(kline) for kline in view.closed_klines)
         self.risk.instance_check.tick(server_ms)
@@ -219,6 +219,8 @@ class TradingCore:
             progress=progress,
             command_expired=self._manual_exit_expired(progress, view.now_s),
             outside_price=self._outside_price(view.market_ms),
+            highest_bid=None if top is None else view.highest_bid,
+            lowest_ask=None if top is None else view.lowest_ask,
         )
         decided = decide(inputs, self.state, self._strategy)
         self._pending_closes.clear()
@@ -249,44 +251,40 @@ class TradingCore:
             commands += [] if command is None else [command]
         self._collect_events()
         self.risk.checks.approve(commands, view, self.decision, self.rules)
-        if not commands and intent is not None and top is not None and view.account_proven:
-            plan = self.maker_exit.plan_requote(intent, decided.decision, view.now_s, server_ms)
-            if plan is not None and self.risk.checks.orders.open <= {
-                plan.order_id
-            }:  # else another order must be cancelled first
-                self.requote_plan = plan
         return commands
 
+    def plan_ahead(self, view: StateView, server_ms: int) -> None:
+        """Make the plan for the next best prices, after the tick on `view`, whose commands may be sent already."""
+        self.plan, decision, intent = None, self.decision, self._intent
+        # An exit that is over, a command or a reply that waits: another tick follows at once.
+        if decision is None or not view.account_proven or self.inbox or self.needs_another_tick:
+            return
+        limits = price_limits(decision, self._strategy)
+        if limits is None:
+            return
+        if self.maker_exit.ignores_prices(intent):
+            self.plan = TradingPlan(limits)
+            return
+        requote = None if intent is None else self.maker_exit.plan_requote(intent, view.now_s, server_ms)
+        # If another order is open, it must be cancelled first.
+        if requote is not None and self.risk.checks.orders.open <= {requote.replace_like.order_id}:
+            self.plan = TradingPlan(limits, requote)
+
     def invalidate_plan(self) -> None:
-        """Drop the requote plan: something other than a price has changed, or is about to."""
-        self.requote_plan = None
+        """Drop the plan: something other than a price has changed, or is about to."""
+        self.plan = None
 
-    def record_requote(self, target: TargetQuote, top: BookTop, now_s: float, server_ms: int) -> SentRequote:
-        """Record that the plan's requote to `target` was sent, after the book changed to `top`.
+    def on_replace_sent(self, command: Replace, top: BookTop, now_s: float, server_ms: int) -> None:
+        """Record a cancel-replace of the plan that was sent for the best prices `top`.
 
-        `verify_requote` then compares the requote with the full calculation. The plan is void
-        afterwards. Raises BrokenInvariant if there is no plan, or if the plan's order is not
-        working.
+        Raises BrokenInvariant if the order that it replaces is not working, or if a check of the risk engine fails.
         """
-        plan, self.requote_plan = self.requote_plan, None
-        if plan is None:
-            raise BrokenInvariant(f"a replace was sent that was not planned: {target}")
-        expected = self.maker_exit.expected_requote(plan.intent, top, now_s)
-        command = self.maker_exit.record_requote(plan, target, top, now_s, server_ms)
-        return SentRequote(command, plan.decision, target, expected)
-
-    def verify_requote(self, requote: SentRequote, top: BookTop, now_s: float) -> None:
-        """Compare a sent requote with the full calculation, and let the risk checks approve it.
-
-        A tick must still follow, because only a tick decides. Raises BrokenInvariant on a difference or a failed check.
-        """
-        if requote.sent != requote.expected:
-            raise BrokenInvariant(f"a requote was sent as {requote.sent}, the full calculation says {requote.expected}")
-        self.risk.checks.approve_requote(requote.command, top, now_s, requote.decision, self.rules)
+        self.maker_exit.on_replace_sent(command, top, now_s, server_ms)
+        self.risk.checks.approve_order(command, top, now_s, self.decision, self.rules)
 
     def shutdown_tick(self, view: StateView, server_ms: int) -> list[ExecutionCommand]:
         """The tick of a shutdown: decide nothing, only cancel what is on the book."""
-        self.requote_plan = None
+        self.plan = None
         self.risk.instance_check.tick(server_ms)
         self.take_in(view.now_s)
         commands = (

@@ -2,19 +2,19 @@
 
 Theory of operation. The node is built bottom-up. A receiver of events must exist before their senders, so the router
 is built first. The core is built only during the start, once the exchange's rules are known; until then the router
-only wakes the main loop, and recovery later gives the core the state that it missed. `attach` hands over the services
-and the fast requoter. From then on the router passes order and account events to the core's inbox.
+only wakes the main loop, and recovery later gives the core the state that it missed. `attach` hands over the services.
+From then on the router passes order and account events to the core's inbox.
 
-Every event except a newer book invalidates the precomputed requote plan before it wakes the main loop, because the
-plan holds only while nothing but the best price changes. A newer book goes to the fast requoter first, because the
-time from that frame to our order must be as short as possible.
+Every event except newer best prices makes the core's plan void before it wakes the main loop, because the plan holds
+only while nothing but the best prices changes. From `follow_prices` on, newer prices do not wake the main loop: they go
+to the trading node at once, because the time from their frame to our order must be as short as possible.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.order_rate_budget import OrderRateBudget
-from trailingedge.live.fast_requote import FastRequoter
 from trailingedge.live.frame_dump import FrameDump
 from trailingedge.live.node_components import NodeServices
 from trailingedge.live.node_dependencies import Observer
@@ -42,24 +42,26 @@ class EventRouter:
         self._server_clock = server_clock
         self._frame_dump = frame_dump
         self._observer = observer
-        self._requoter: FastRequoter | None = None
+        self._on_prices: Callable[[BookTop, float], None] | None = None
 
-    def attach(self, services: NodeServices, requoter: FastRequoter) -> None:
-        """Pass events to `services` and newer books to `requoter` from now on. Called once."""
+    def attach(self, services: NodeServices) -> None:
+        """Pass events to `services` from now on. Called once."""
         self.services = services
-        self._requoter = requoter
+
+    def follow_prices(self, on_prices: Callable[[BookTop, float], None] | None) -> None:
+        """From now on call `on_prices` for newer best prices; None wakes the main loop for them, as at the start."""
+        self._on_prices = on_prices
 
     # The main loop ---------------------------------------------------------------------------
 
     def request_tick(self) -> None:
-        """Void the prepared requote and wake the main loop, after any change except of the best price."""
+        """Make the plan void and wake the main loop, after any change except of the best prices."""
         self.invalidate_plan()
         self._wake.set()
 
     def invalidate_plan(self) -> None:
-        """Let the market-data callback send no new order price until the next tick."""
-        if self.services is not None and self._requoter is not None:
-            self._requoter.invalidate()
+        """Make the core's plan void: the next prices need a tick."""
+        if self.services is not None:
             self.services.core.invalidate_plan()
 
     def halt(self, broken: BrokenInvariant) -> None:
@@ -71,13 +73,11 @@ class EventRouter:
     # The market ------------------------------------------------------------------------------
 
     def on_book(self, top: BookTop, now_s: float) -> None:
-        """Handle a newer book: send the prepared requote first, then wake the main loop."""
-        if self._requoter is not None and self.services is not None:
-            try:
-                self._requoter.on_book(self.services.core, top, now_s)
-            except BrokenInvariant as broken:
-                self.halt(broken)
-        self._wake.set()
+        """Handle newer best prices."""
+        if self._on_prices is None:
+            self._wake.set()
+        else:
+            self._on_prices(top, now_s)
 
     # The account -----------------------------------------------------------------------------
 

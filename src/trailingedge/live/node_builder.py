@@ -22,7 +22,6 @@ from trailingedge.live.cancel_on_shutdown import Shutdown
 from trailingedge.live.command_handler import CommandHandler
 from trailingedge.live.event_router import EventRouter
 from trailingedge.live.exchange_client import ExchangeClient
-from trailingedge.live.fast_requote import FastRequoter
 from trailingedge.live.frame_dump import FrameDump
 from trailingedge.live.node_components import NodeServices, marker_context
 from trailingedge.live.node_dependencies import KeyCheck, Runtime
@@ -173,9 +172,8 @@ def build_node(
         Refresh.RULES: rules_refresh.read,
         Refresh.CLOCK: client.measure_clock,
     }
-    # The sending side: the gateway sends the core's commands, the requoter sends requotes between two ticks.
+    # The sending side.
     gateway = Gateway(client.orders, router.deliver, refreshes, clock)
-    requoter = FastRequoter(client.orders, gateway.replace_reply_handler, server_clock.now_ms)
     startup = Startup(params.start, client, clock, ui, alerts, progress)
     return TradingNode(
         clock=clock,
@@ -188,7 +186,6 @@ def build_node(
         router=router,
         client=client,
         gateway=gateway,
-        requoter=requoter,
         commands=CommandHandler(
             alerts,
             paused=params.services.start_paused,

@@ -5,6 +5,10 @@ Theory of operation. Each task writes its news into the market state or the core
 resulting commands. Only after that it publishes events, answers the operator and updates the statistics, so that these
 do not delay an order. A tick never awaits anything; work that must be awaited runs in a separate task.
 
+New best prices do not wait for the main loop. They are looked up in the plan that the last tick has made
+(`execution.trading_plan`), from within the callback of their frame: mostly nothing has to be done, or a prepared
+cancel-replace is sent, or else a tick is made at once.
+
 `live.node_builder` builds a node and explains the order in which its parts depend on each other.
 """
 
@@ -20,11 +24,11 @@ from trailingedge.core.errors import BrokenInvariant, ExitCode, most_severe
 from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.execution.trading_plan import NextStep, TradingPlan
 from trailingedge.live.cancel_on_shutdown import Shutdown
 from trailingedge.live.command_handler import CommandHandler
 from trailingedge.live.event_router import EventRouter
 from trailingedge.live.exchange_client import ExchangeClient
-from trailingedge.live.fast_requote import FastRequoter
 from trailingedge.live.frame_dump import FrameDump
 from trailingedge.live.node_components import NodeServices
 from trailingedge.live.node_dependencies import InputGate, KeyCheck, Observer
@@ -32,9 +36,10 @@ from trailingedge.live.slow_tick_monitor import SlowTickMonitor
 from trailingedge.live.startup import Startup, TradingTerms
 from trailingedge.live.stop_request import StopRequest
 from trailingedge.live.wake_up import wait_for_wake
+from trailingedge.model.market import BookTop
 from trailingedge.model.market_state import MarketState
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
-from trailingedge.model.order_commands import Refresh
+from trailingedge.model.order_commands import Refresh, Replace
 from trailingedge.notifications import event_messages, risk_messages
 from trailingedge.notifications.alert_sinks import Alerts
 from trailingedge.risk.risk_engine import DuplicateInstance
@@ -70,7 +75,6 @@ class TradingNode:
         router: EventRouter,
         client: ExchangeClient,
         gateway: Gateway,
-        requoter: FastRequoter,
         commands: CommandHandler,
         startup: Startup,
         services_builder: Callable[[TradingTerms], NodeServices],
@@ -97,7 +101,6 @@ class TradingNode:
         self._frame_dump = frame_dump
         self._router = router
         self._gateway = gateway
-        self._requoter = requoter
         self._commands = commands
         self._startup = startup
         self._build_services = services_builder
@@ -115,6 +118,7 @@ class TradingNode:
         self._follow_ups = 0  # ticks in a row that asked for another one
         self._slow_follow_up: TimerHandle | None = None
         self._stop_confirmation: TimerHandle | None = None
+        self._failure: Exception | None = None  # of a tick outside of the main loop
 
     @property
     def market_state(self) -> MarketState:
@@ -178,7 +182,7 @@ class TradingNode:
                     await self._trade()
                 return await self._shut_down()
             except Exception:  # unforeseen: leave no order behind before the failure ends the node
-                self._router.invalidate_plan()
+                self._router.follow_prices(None)
                 await self._shutdown.cancel_orders(self.services)
                 raise
             except asyncio.CancelledError:
@@ -201,7 +205,7 @@ class TradingNode:
         # The services receive events from here on. Recovery and balances will supply the effect of earlier events.
         services = self.services = self._build_services(terms)
         market_state.release_history()  # the channel has taken the history in
-        self._router.attach(services, self._requoter)
+        self._router.attach(services)
         self._commands.attach(services)
         top = await startup.first_book(terms.rules)
         recovered = await startup.recover(terms, top)
@@ -228,6 +232,7 @@ class TradingNode:
         services.queries.warm_up()
         self._before_ready()
         self._commands.start_trading()
+        self._router.follow_prices(self._on_prices)
         text = event_messages.ready(
             services.rules, self._mode, decision.regime, decision.anchor_price, services.fee, self._ws_api_url
         )
@@ -241,28 +246,62 @@ class TradingNode:
     async def _trade(self) -> None:
         while self._stop.reason is None and self.services is not None:
             await wait_for_wake(self._wake)
+            if self._failure is not None:
+                raise self._failure
             if self._stop.reason is None:
                 self._tick(self.services)
+
+    def _on_prices(self, top: BookTop, now_s: float) -> None:
+        """Do what new best prices call for, within the callback of their frame."""
+        services = self.services
+        if services is None or self._stop.reason is not None or self._failure is not None:
+            return
+        core, plan = services.core, services.core.plan
+        step = NextStep.TICK if plan is None else plan.next_step(top, now_s)
+        if step is NextStep.NOTHING:
+            return
+        if plan is None or not isinstance(step, Replace):
+            self._tick_at_once(services)
+            return
+        # Until the reply only the strategy's limits count. Set before sending: a lost connection makes them void.
+        core.plan = TradingPlan(plan.limits)
+        self._gateway.send(step)
+        try:
+            # The request is on its way. Record it even if it contradicts our records, so that its reply is expected.
+            core.on_replace_sent(step, top, now_s, self.client.server_clock.now_ms())
+        except BrokenInvariant as broken:
+            self._router.halt(broken)
+
+    def _tick_at_once(self, services: NodeServices) -> None:
+        """Make a tick outside of the main loop, which raises any failure of it."""
+        try:
+            self._tick(services)
+        except Exception as failure:  # noqa: BLE001 - the callback of a frame must not take it for a fault of the frame
+            self._failure = failure
+            self._wake.set()
 
     def _tick(self, services: NodeServices) -> None:
         """Execute operator commands, decide and send orders. Only then publish events and statistics."""
         core = services.core
+        self._wake.clear()  # everything so far is taken in here, also in a tick outside of the main loop
         self.ticks += 1
         self._monitor.begin()
         if self._commands.execute_queued():
             self._router.request_tick()
         # The view is immutable and holds the age of each part, so the whole decision is made from data of one time.
-        view = self.market_state.view(self._clock.now_s())
+        view, server_ms = self.market_state.view(self._clock.now_s()), self.client.server_clock.now_ms()
         try:
-            order_commands = core.tick(view, self.client.server_clock.now_ms())
+            order_commands = core.tick(view, server_ms)
         except BrokenInvariant as broken:
             self._router.halt(broken)
             return
         self._monitor.lap("decide")
         for command in order_commands:
             self._gateway.send(command)
-        # After the commands are written, and before anything slower: a book may arrive before the next tick.
-        self._requoter.prepare(core)
+        # After the commands are written, and before anything slower.
+        core.plan_ahead(view, server_ms)
+        if core.plan is not None and core.plan.requote is not None:
+            self._gateway.prepare(core.plan.requote.replace_like)
         self._monitor.lap("send")
         if self._observer is not None:
             self._observer.on_tick(core, view)
@@ -350,7 +389,7 @@ class TradingNode:
 
     async def _shut_down(self) -> ExitCode:
         """Cancel our order, or report that it is left, and log out."""
-        self._router.invalidate_plan()  # no requote from the market callback any more
+        self._router.follow_prices(None)
         cancelled = await self._shutdown.cancel_orders(self.services, stopped=True)
         if self.services is not None:
             self.services.record_sample()

@@ -12,6 +12,7 @@ query's reply.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -22,8 +23,9 @@ class StateView(NamedTuple):
     """The market and the account at one time.
 
     `top` is the best bid and ask; `top_age_s` is the time since they were received or confirmed,
-    and infinite before that. `market_ms` is the exchange's time: the last one received, plus the
-    time since then by our clock. `balances_ms` is the exchange's time of the balances.
+    and infinite before that. `highest_bid` and `lowest_ask` are the best prices to sell and to buy at
+    since the last view; None if no prices were received since. `market_ms` is the exchange's time: the
+    last one received, plus the time since then by our clock. `balances_ms` is the exchange's time of the balances.
     `closed_klines` are the klines closed since the last view, oldest first. `balance_updates`
     counts the balance messages of the stream. While `balances_in_doubt` is set, the stream's
     balances are not trusted: their times contradict each other or the market's time.
@@ -39,6 +41,8 @@ class StateView(NamedTuple):
     closed_klines: tuple[Kline, ...]
     balance_updates: int = 0
     balances_in_doubt: bool = False
+    highest_bid: Decimal | None = None
+    lowest_ask: Decimal | None = None
 
 
 # Klines arrive every two seconds, but a fast simulated market may run this far ahead of its last one.
@@ -73,6 +77,8 @@ class MarketState:
         self._event_ms = 0
         self._event_received_s = 0.0
         self._unseen_klines: list[Kline] = []
+        self._highest_bid: Decimal | None = None  # since the last view, like the next one
+        self._lowest_ask: Decimal | None = None
         self._on_change = changed
         self.on_top_moved = moved
 
@@ -83,6 +89,10 @@ class MarketState:
         """
         self.top = top
         self.top_confirmed_s = now_s
+        if self._highest_bid is None or top.bid > self._highest_bid:
+            self._highest_bid = top.bid
+        if self._lowest_ask is None or top.ask < self._lowest_ask:
+            self._lowest_ask = top.ask
         if self.on_top_moved is None or late:
             self._on_change()
         else:
@@ -214,9 +224,11 @@ class MarketState:
     def view(self, now_s: float) -> StateView:
         """Return the state now.
 
-        The closed klines in it are handed over and do not appear in the next view.
+        The closed klines and the best prices since the last view are handed over: the next view does not contain them.
         """
         closed, self._unseen_klines = tuple(self._unseen_klines), []
+        highest_bid, self._highest_bid = self._highest_bid, None
+        lowest_ask, self._lowest_ask = self._lowest_ask, None
         return StateView(
             now_s=now_s,
             market_ms=self.market_ms(now_s),
@@ -228,4 +240,6 @@ class MarketState:
             account_proven=self.account_proven,
             closed_klines=closed,
             balance_updates=self.balance_updates,
+            highest_bid=highest_bid,
+            lowest_ask=lowest_ask,
         )

@@ -205,23 +205,17 @@ class PreTradeChecks:
             # Without execution reports nothing says what became of the order.
             if not view.account_proven:
                 raise BrokenInvariant(f"{_describe(command)} without an account connection")
-            self._check_target(command)
-            if isinstance(command, Place | Replace):
-                top = self._fresh_top(view)
-                if top is None:
-                    raise BrokenInvariant(f"{_describe(command)} while bid and ask are {view.top_age_s:.1f} s old")
-                self._check_placement(command, top, view.now_s, decision, rules)
-            self.orders.on_sent(command, view.now_s)
+            top = self._fresh_top(view)
+            if top is None and isinstance(command, Place | Replace):
+                raise BrokenInvariant(f"{_describe(command)} while bid and ask are {view.top_age_s:.1f} s old")
+            self.approve_order(command, top, view.now_s, decision, rules)
 
-    def approve_requote(
-        self, command: OrderCommand, top: BookTop, now_s: float, decision: Decision, rules: SymbolRules
+    def approve_order(
+        self, command: OrderCommand, top: BookTop | None, now_s: float, decision: Decision | None, rules: SymbolRules
     ) -> None:
-        """Check a prepared replace, which was sent when the best bid and ask changed to `top`.
-
-        Raises BrokenInvariant if the replace breaks a rule.
-        """
+        """Approve one request, which the best prices `top` led to. Raises BrokenInvariant if it breaks a rule."""
         self._check_target(command)
-        if isinstance(command, Place | Replace):
+        if top is not None and isinstance(command, Place | Replace):
             self._check_placement(command, top, now_s, decision, rules)
         self.orders.on_sent(command, now_s)
 

@@ -16,7 +16,13 @@ from trailingedge.model.intent import OrderIntent
 from trailingedge.model.market import Regime
 from trailingedge.strategy import decision_rules
 from trailingedge.strategy.blocks import TradeBlock
-from trailingedge.strategy.evaluation_context import Evaluation, raise_high, update_holdings, update_position_side
+from trailingedge.strategy.evaluation_context import (
+    Evaluation,
+    raise_high,
+    raise_high_to_passed_prices,
+    update_holdings,
+    update_position_side,
+)
 from trailingedge.strategy.exit_completion import finish_exit
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
 from trailingedge.strategy.state import Phase, ReentryGate, StrategyState
@@ -185,8 +191,9 @@ class StrategyStep(NamedTuple):
 def decide(inputs: Inputs, state: StrategyState, params: StrategyParams) -> StrategyStep:
     """Evaluate one tick and return the result. The same arguments always give the same result."""
     evaluation = Evaluation(inputs, state, params)
-    # The order matters. A finished exit sets the regime; the balances are then compared with that regime; the high
-    # is measured in it; and the rules read all three.
+    # The order matters. The prices since the last evaluation belong to the old regime. A finished exit sets the new,
+    # which the balances are then compared with; the high is measured in it; and the rules read all three.
+    raise_high_to_passed_prices(evaluation)
     finish_exit(evaluation)
     update_holdings(evaluation)
     update_position_side(evaluation)

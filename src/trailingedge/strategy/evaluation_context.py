@@ -266,6 +266,16 @@ def _adopt_outside_change(evaluation: Evaluation, regime: Regime) -> None:
     evaluation.set_anchor(NewAnchor(inputs.market_ms, regime, price, origin))
 
 
+def raise_high_to_passed_prices(evaluation: Evaluation) -> None:
+    """Raise the high to the best price since the last evaluation. Prices within a plan's limits had no evaluation."""
+    state, inputs = evaluation.state, evaluation.inputs
+    if state.regime is None or not state.funded:
+        return
+    price = inputs.highest_bid if state.regime is Regime.BASE else inputs.lowest_ask
+    if price is not None and (value := unit_value(state.regime, float(price))) > state.high:
+        evaluation.state = replace(state, high=value)
+
+
 def raise_high(evaluation: Evaluation) -> None:
     """Raise the high to the unit value if that is the best since the anchor.
 

@@ -98,7 +98,8 @@ class Inputs(NamedTuple):
     sells by command still work. `halted` is true after a broken invariant. `progress` is how far
     the exit is filled, None if execution has no exit. `command_expired` is true if the first order
     of a manual exit did not rest on the book in time. `outside_price` is the price of the account's
-    newest fill that was not ours.
+    newest fill that was not ours. `highest_bid` and `lowest_ask` are the best prices since the last
+    evaluation, some of which may have had none; None while the book is not trusted.
 
     It is a NamedTuple, as all values that each tick creates: a frozen dataclass takes four times as long to create.
     """
@@ -116,3 +117,5 @@ class Inputs(NamedTuple):
     progress: ExitProgress | None = None
     command_expired: bool = False
     outside_price: Decimal | None = None
+    highest_bid: Decimal | None = None
+    lowest_ask: Decimal | None = None

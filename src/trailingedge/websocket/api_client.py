@@ -11,8 +11,8 @@ There are two ways to use it:
 
 - `request` and `call` wait for the reply. Start-up, recovery and probes use them. `RequestCaller`
   is their protocol.
-- `send` and `send_prepared` return as soon as the frame is written, and a handler gets the outcome.
-  The order path, which must not wait, uses them. `RequestSender` is their protocol.
+- `send` returns as soon as the frame is written, and a handler gets the outcome. The order path,
+  which must not wait, uses it. `RequestSender` is its protocol.
 """
 
 import asyncio
@@ -23,8 +23,7 @@ from trailingedge.core.clock import Clock
 from trailingedge.model.market import RateLimit
 from trailingedge.websocket.api_connection import REQUEST_TIMEOUT_S, ApiSession, FrameTap, result_of
 from trailingedge.websocket.connection_supervisor import ROTATE_AFTER_S, ConnectionSupervisor, RotationCallback
-from trailingedge.websocket.prepared_request import SentRequest
-from trailingedge.websocket.request_tracker import NotSent, Params, ReplyHandler, RequestOutcome
+from trailingedge.websocket.request_tracker import Encoder, NotSent, Params, ReplyHandler, RequestOutcome
 from trailingedge.websocket.socket_dialer import Backoff, Dial, Socket
 
 
@@ -45,9 +44,7 @@ class RequestCaller(Protocol):
 class RequestSender(Protocol):
     """Sends a request without waiting; a handler gets the outcome."""
 
-    def send_prepared(self, encode: Callable[[int], str]) -> SentRequest: ...
-
-    def send(self, method: str, params: Params | None, timeout_s: float, on_reply: ReplyHandler) -> None: ...
+    def send(self, method: str, encode: Encoder, timeout_s: float, on_reply: ReplyHandler) -> None: ...
 
 
 async def _watch_nothing(_: ApiSession) -> None:
@@ -156,7 +153,7 @@ class ApiClient:
         """Send a request and return the raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
         return result_of(method, await self.request(method, params, timeout_s))
 
-    def send(self, method: str, params: Params | None, timeout_s: float, on_reply: ReplyHandler) -> None:
+    def send(self, method: str, encode: Encoder, timeout_s: float, on_reply: ReplyHandler) -> None:
         """Write a request and return; `on_reply` gets the outcome later.
 
         If the request cannot be sent, `on_reply` gets NotSent before this method returns.
@@ -165,9 +162,4 @@ class ApiClient:
         if session is None:
             on_reply(NotSent("not connected"))
         else:
-            session.send(method, params, timeout_s, on_reply)
-
-    def send_prepared(self, encode: Callable[[int], str]) -> SentRequest:
-        """Write the frame that `encode` returns for a request id. The caller registers its reply handler afterwards."""
-        session = self._supervisor.active
-        return SentRequest(None, NotSent("not connected")) if session is None else session.send_prepared(encode)
+            session.send(method, encode, timeout_s, on_reply)

@@ -33,8 +33,8 @@ from trailingedge.model.market import RateLimit
 from trailingedge.model.order_outcomes import Unanswered
 from trailingedge.websocket.error_codes import classify_error, server_time_of
 from trailingedge.websocket.event_parser import AccountEvent, Reply, ServerShutdown
-from trailingedge.websocket.prepared_request import SentRequest
 from trailingedge.websocket.request_tracker import (
+    Encoder,
     NoResponse,
     NotSent,
     Params,
@@ -42,6 +42,7 @@ from trailingedge.websocket.request_tracker import (
     RequestOutcome,
     RequestTracker,
     SessionRevoked,
+    json_request,
 )
 from trailingedge.websocket.socket_dialer import Socket, ViolationCount, run_together, shown
 
@@ -111,20 +112,20 @@ class ApiSession:
             if not outcome.done():  # done: a late reply after the timeout, or the caller was cancelled
                 outcome.set_result(reply)
 
-        self.send(method, params, timeout_s, on_reply)
+        self.send(method, json_request(method, params), timeout_s, on_reply)
         return await outcome
 
     async def call(self, method: str, params: Params | None = None, timeout_s: float = REQUEST_TIMEOUT_S) -> object:
         """Send a request and return the raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
         return result_of(method, await self.request(method, params, timeout_s))
 
-    def send(self, method: str, params: Params | None, timeout_s: float, on_reply: ReplyHandler) -> None:
+    def send(self, method: str, encode: Encoder, timeout_s: float, on_reply: ReplyHandler) -> None:
         """Write a request and return; `on_reply` gets the outcome."""
         not_sent = self._reason_not_to_send()
         if not_sent is not None:
             on_reply(not_sent)
             return
-        text = self._tracker.encode_request(method, params, self._clock.now_s(), timeout_s, on_reply)
+        text = encode(self._tracker.add(method, self._clock.now_s(), timeout_s, on_reply))
         self._request_added.set()
         try:
             self._socket.send(text)
@@ -132,32 +133,6 @@ class ApiSession:
             self.on_lost(lost)
         # An order must not wait for the log.
         self._log_sent(text)
-
-    def send_prepared(self, encode: Callable[[int], str]) -> SentRequest:
-        """Write the frame that `encode` returns for a new request id, before doing anything else.
-
-        The caller registers its reply handler afterwards, in the same event-loop iteration.
-        """
-        not_sent = self._reason_not_to_send()
-        if not_sent is not None:
-            return SentRequest(None, not_sent)
-        request_id = self._tracker.next_id()
-        text = encode(request_id)
-        failure = None
-        try:
-            self._socket.send(text)
-        except SessionLost as lost:
-            failure = lost
-
-        def track(method: str, timeout_s: float, on_reply: ReplyHandler) -> None:
-            self._tracker.add_pending(request_id, method, self._clock.now_s(), timeout_s, on_reply)
-            self._request_added.set()
-            # A failed write ends the session only here: the request is pending by now, so it gets NoResponse too.
-            if failure is not None:
-                self.on_lost(failure)
-            self._log_sent(text)
-
-        return SentRequest(track)
 
     def _log_sent(self, text: str) -> None:
         self._tap(">", (text,))

@@ -9,7 +9,6 @@ that was not sent counts as rejected, with the reason BUSY.
 """
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Final, TypeVar
 
 from trailingedge.core.errors import ProtocolViolation
@@ -43,8 +42,8 @@ from trailingedge.websocket.api_client import RequestSender
 from trailingedge.websocket.error_codes import REPLACE_FAILED, REPLACE_PARTIALLY_FAILED, classify_error
 from trailingedge.websocket.event_parser import Reply
 from trailingedge.websocket.json_fields import Fields, fields, integer, message_or, text
-from trailingedge.websocket.prepared_request import PreparedRequest, SentRequest
-from trailingedge.websocket.request_tracker import NoResponse, NotSent, RequestOutcome
+from trailingedge.websocket.prepared_request import PreparedReplace
+from trailingedge.websocket.request_tracker import NoResponse, NotSent, RequestOutcome, json_request
 from trailingedge.websocket.result_parser import read_order, read_orders
 
 _HALF_FAILED: Final = 400  # the status that the rejected half would have had as a request of its own
@@ -113,10 +112,18 @@ class OrderApi:
         self._symbol = symbol
         self._recv_window_ms = recv_window_ms
         self._timeout_s = timeout_s
+        self._prepared: PreparedReplace | None = None
 
     def place(self, order: NewOrderRequest, on_outcome: Callable[[OrderOutcome], None]) -> None:
         """Place a new order."""
         self._send(PLACE, place_params(self._symbol, order), read_outcome, on_outcome)
+
+    def prepare_replace(self, cancel_order_id: int, like: NewOrderRequest) -> None:
+        """Encode the request that replaces this order by one like `like`, whose price and quantity are not known yet.
+
+        The next `replace` that fits is then written with less delay.
+        """
+        self._prepared = PreparedReplace(self._symbol, cancel_order_id, like, self._recv_window_ms)
 
     def replace(
         self,
@@ -126,23 +133,22 @@ class OrderApi:
         on_outcome: Callable[[ReplaceOutcome], None],
     ) -> None:
         """Cancel one order and, only if that was done, place another."""
-        params = replace_params(self._symbol, cancel_order_id, cancel_client_order_id, order)
-        self._send(CANCEL_REPLACE, params, read_replace_outcome, on_outcome)
-
-    def prepare_replace(self, cancel_order_id: int, order: NewOrderRequest) -> PreparedRequest:
-        """Return a request that replaces one order by `order`; `send_replace` fills in its price and quantity later."""
-        return PreparedRequest(self._symbol, cancel_order_id, order, self._recv_window_ms)
-
-    def send_replace(self, prepared: PreparedRequest, price: Decimal, quantity: Decimal) -> SentRequest:
-        """Write a prepared cancel-replace with its price and quantity. The caller then calls `on_replace_reply`."""
-        timestamp_ms = self._server_clock.now_ms()
-        return self._api.send_prepared(
-            lambda request_id: prepared.encode(request_id, format_plain(price), format_plain(quantity), timestamp_ms)
+        prepared = self._prepared
+        if prepared is None or order.price is None or not prepared.fits(cancel_order_id, order):
+            params = replace_params(self._symbol, cancel_order_id, cancel_client_order_id, order)
+            self._send(CANCEL_REPLACE, params, read_replace_outcome, on_outcome)
+            return
+        timestamp_ms, price, quantity = (
+            self._server_clock.now_ms(),
+            format_plain(order.price),
+            format_plain(order.quantity),
         )
-
-    def on_replace_reply(self, sent: SentRequest, on_outcome: Callable[[ReplaceOutcome], None]) -> None:
-        """Register the reply handler of a cancel-replace that `send_replace` wrote."""
-        sent.on_reply(CANCEL_REPLACE, self._timeout_s, lambda outcome: on_outcome(read_replace_outcome(outcome)))
+        self._api.send(
+            CANCEL_REPLACE,
+            lambda request_id: prepared.encode(request_id, price, quantity, timestamp_ms),
+            self._timeout_s,
+            lambda outcome: on_outcome(read_replace_outcome(outcome)),
+        )
 
     def cancel(self, order_id: int | None, client_order_id: str, on_outcome: Callable[[OrderOutcome], None]) -> None:
         """Cancel an order, partially filled or not."""
@@ -165,7 +171,7 @@ class OrderApi:
     ) -> None:
         params["timestamp"] = self._server_clock.now_ms()
         params["recvWindow"] = self._recv_window_ms
-        self._api.send(method, params, self._timeout_s, lambda outcome: on_outcome(read(outcome)))
+        self._api.send(method, json_request(method, params), self._timeout_s, lambda outcome: on_outcome(read(outcome)))
 
 
 def _no_reply(outcome: NoResponse | NotSent) -> Rejected | Unanswered:

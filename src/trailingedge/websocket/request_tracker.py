@@ -66,6 +66,16 @@ class SessionRevoked:
 RequestOutcome = Reply | NoResponse | NotSent
 ReplyHandler = Callable[[RequestOutcome], None]
 Params = Mapping[str, str | int]
+Encoder = Callable[[int], str]
+"""Returns the frame of a request, given its id."""
+
+
+def json_request(method: str, params: Params | None = None) -> Encoder:
+    """Return the encoder of a request with these parameters."""
+    request: dict[str, object] = {"method": method}
+    if params:
+        request["params"] = dict(params)
+    return lambda request_id: json.dumps({"id": request_id} | request, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +106,11 @@ class RequestTracker:
         """Return the time at which the next request times out; None while none is pending."""
         return min((call.expires_s for call in self._in_flight.values()), default=None)
 
-    def encode_request(
-        self, method: str, params: Params | None, now_s: float, timeout_s: float, on_reply: ReplyHandler
-    ) -> str:
-        """Register a request and return its frame. `on_reply` gets the outcome; after a timeout, also a late reply."""
-        request_id = self.next_id()
-        self.add_pending(request_id, method, now_s, timeout_s, on_reply)
-        request: dict[str, object] = {"id": request_id, "method": method}
-        if params:
-            request["params"] = dict(params)
-        return json.dumps(request, ensure_ascii=False, separators=(",", ":"))
-
-    def next_id(self) -> int:
-        """Return an unused request id, for a request that is encoded elsewhere."""
+    def add(self, method: str, now_s: float, timeout_s: float, on_reply: ReplyHandler) -> int:
+        """Register a request and return its new id. `on_reply` gets the outcome; after a timeout, also a late reply."""
         self._last_id += 1
+        self._in_flight[self._last_id] = _PendingCall(method, now_s + timeout_s, on_reply)
         return self._last_id
-
-    def add_pending(self, request_id: int, method: str, now_s: float, timeout_s: float, on_reply: ReplyHandler) -> None:
-        """Register a request that is sent now or was sent in this event-loop iteration."""
-        self._in_flight[request_id] = _PendingCall(method, now_s + timeout_s, on_reply)
 
     def on_frame(self, frame: str | bytes) -> AccountEvent | SessionRevoked | None:
         """Deliver a reply to its handler, or return an event. Raises ProtocolViolation for a frame that is neither."""

@@ -1,4 +1,4 @@
-"""The requote plan: a plan's requote is what a full tick would send, and where it might not be, there is no plan."""
+"""The trading plan: what it names is what a full tick would do, and where it might not be, there is no plan."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -13,6 +13,7 @@ from tests.strategy.strategy_harness import START_MS, params
 
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.maker_exit import MakerExitParams
+from trailingedge.execution.trading_plan import NextStep, TradingPlan
 from trailingedge.model.market import BookTop, OrderStatus, RateLimit, Side, SymbolRules
 from trailingedge.model.order_commands import ExecutionCommand, Place, Refresh, Replace, ReplaceReply
 from trailingedge.model.order_outcomes import Accepted, NotTried, Rejected, RejectReason, ReplaceOutcome
@@ -31,16 +32,26 @@ def orders(commands: list[ExecutionCommand]) -> list[ExecutionCommand]:
     return [command for command in commands if not isinstance(command, Refresh)]
 
 
-def react(bench: Bench, book: BookTop, after_s: float = 0.01) -> Replace | None:
-    """What a reaction to `book` sends."""
+def next_step(bench: Bench, book: BookTop, after_s: float = 0.01) -> Replace | NextStep:
+    """What the plan says about `book`, so much later."""
     bench.now_s = round(bench.now_s + after_s, 3)
-    bench.top, trader = book, bench.trader
-    answer = None if trader.requote_plan is None else trader.requote_plan.requote_for(book, bench.now_s)
-    if answer is None:
+    bench.top, plan = book, bench.trader.plan
+    return NextStep.TICK if plan is None else plan.next_step(book, bench.now_s)
+
+
+def react(bench: Bench, book: BookTop, after_s: float = 0.01) -> Replace | None:
+    """What is sent for `book` without a tick."""
+    plan, step = bench.trader.plan, next_step(bench, book, after_s)
+    if plan is None or not isinstance(step, Replace):
         return None
-    entered = trader.record_requote(answer, book, bench.now_s, START_MS + round(bench.now_s * 1000))
-    trader.verify_requote(entered, book, bench.now_s)
-    return entered.command
+    bench.trader.plan = TradingPlan(plan.limits)
+    bench.trader.on_replace_sent(step, book, bench.now_s, START_MS + round(bench.now_s * 1000))
+    return step
+
+
+def untagged(commands: list[ExecutionCommand]) -> list[ExecutionCommand]:
+    """The commands, all with one tag: the plan has reserved a tag of its own."""
+    return [replace(each, tag=0) if isinstance(each, Replace) else each for each in commands]
 
 
 def carry_out(bench: Bench, command: Replace, order_id: int) -> None:
@@ -75,8 +86,8 @@ def test_another_price_is_answered_without_a_tick(
     command = react(bench, book)
     assert command is not None
     assert (command.order_id, command.price, command.quantity) == (7, D(price), D(quantity))
-    assert bench.trader.requote_plan is None
-    assert orders(bench.tick()) == []  # one request is in flight
+    assert next_step(bench, top("99.60", "99.70")) is NextStep.NOTHING  # one request is in flight
+    assert orders(bench.tick()) == []
 
 
 @given(
@@ -109,9 +120,14 @@ def test_a_reaction_is_what_the_tick_would_have_sent(
     book = top(str(D(ticks) / 100), str(D(ticks + spread) / 100), bid_quantity, ask_quantity)
     other = deepcopy(bench)
     other.top = book
-    sent, by_the_beat = react(bench, book, after_s), orders(other.tick(after_s))
-    stop_begins = other.trader.decision is not None and other.trader.decision.stop_breach_ms is not None
-    assert by_the_beat == ([] if sent is None else [sent]) or (sent is None and stop_begins)
+    step, by_the_tick = next_step(bench, book, after_s), untagged(orders(other.tick(after_s)))
+    if isinstance(step, Replace):
+        assert by_the_tick == untagged([step])
+    elif step is NextStep.NOTHING:
+        assert by_the_tick == []
+    else:  # only where a stop begins, or a filter is in the way
+        assert other.trader.decision is not None
+        assert other.trader.decision.stop_breach_ms is not None
 
 
 @pytest.mark.parametrize(
@@ -132,7 +148,7 @@ def test_a_price_that_we_left_is_followed_without_a_tick_where_others_are_there(
 
 def test_a_price_at_which_a_stop_begins_takes_a_tick() -> None:
     bench = resting(Bench())
-    assert react(bench, top("95.00", "95.10")) is None
+    assert next_step(bench, top("95.00", "95.10")) is NextStep.TICK
     assert len(orders(bench.tick())) == 1
 
 
@@ -140,14 +156,13 @@ def test_a_price_at_which_a_stop_begins_takes_a_tick() -> None:
     "book",
     [
         pytest.param(top("100.00", "100.10"), id="the same"),
-        pytest.param(top("99.00", "100.10"), id="the other side alone has moved"),
+        pytest.param(top("99.60", "100.10"), id="the other side alone has moved"),
         pytest.param(top("100.00", "100.09", ask_quantity="1"), id="we stand alone at the best price"),
     ],
 )
 def test_a_price_that_moves_nothing_is_answered_by_nothing(book: BookTop) -> None:
     bench = resting(Bench())
-    assert react(bench, book) is None
-    assert bench.trader.requote_plan is not None
+    assert next_step(bench, book) is NextStep.NOTHING
 
 
 def part_fill(bench: Bench) -> None:
@@ -206,7 +221,7 @@ def test_where_anything_but_the_price_matters_there_is_no_reaction(happens: Call
 
 def test_an_exit_that_may_take_in_the_end_has_no_plan() -> None:
     bench = resting(Bench(harness=MakerExitParams(escape_after_s=60.0)))
-    assert bench.trader.requote_plan is None
+    assert bench.trader.plan is None
 
 
 def test_anything_else_that_changes_makes_the_plan_void() -> None:
@@ -215,16 +230,25 @@ def test_anything_else_that_changes_makes_the_plan_void() -> None:
     assert react(bench, top("99.90", "100.05")) is None
 
 
-def test_an_answer_that_the_full_calculation_does_not_share_is_in_them_and_a_broken_invariant() -> None:
+def test_a_replace_that_contradicts_the_records_is_a_broken_invariant() -> None:
     bench = resting(Bench())
     book = top("99.90", "100.05")
-    entered = bench.trader.record_requote((D("100.03"), D(1)), book, bench.now_s, START_MS)
-    assert (entered.command.price, entered.command.order_id) == (D("100.03"), 7)
+    first, again = next_step(bench, book), next_step(bench, book)
+    assert isinstance(first, Replace)
+    assert isinstance(again, Replace)
+    bench.trader.on_replace_sent(first, book, bench.now_s, START_MS)
+    with pytest.raises(BrokenInvariant, match="was sent, but the current order is"):
+        bench.trader.on_replace_sent(again, book, bench.now_s, START_MS)
+
+
+def test_a_replace_that_spends_too_much_is_recorded_and_a_broken_invariant() -> None:
+    bench = resting(Bench())
+    book = top("99.90", "100.05")
+    step = next_step(bench, book)
+    assert isinstance(step, Replace)
+    with pytest.raises(BrokenInvariant, match="would spend 2 of 1 ETH"):
+        bench.trader.on_replace_sent(replace(step, quantity=D(2)), book, bench.now_s, START_MS)
     assert not bench.trader.maker_exit.idle
-    with pytest.raises(BrokenInvariant, match="the full calculation says"):
-        bench.trader.verify_requote(entered, book, bench.now_s)
-    with pytest.raises(BrokenInvariant, match="was not planned"):
-        bench.trader.record_requote((D("100.04"), D(1)), book, bench.now_s, START_MS)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +257,7 @@ def test_an_answer_that_the_full_calculation_does_not_share_is_in_them_and_a_bro
 def test_rules_that_were_read_again_make_the_plan_void(rules: SymbolRules) -> None:
     bench = resting(Bench())
     bench.trader.update_rules(rules)
-    assert bench.trader.requote_plan is None
+    assert bench.trader.plan is None
 
 
 def test_the_boundary_of_an_echo_is_the_same_for_reaction_and_tick() -> None:
@@ -244,7 +268,7 @@ def test_the_boundary_of_an_echo_is_the_same_for_reaction_and_tick() -> None:
     for after_s in (0.97, 0.01, 0.001, 0.001, 0.001):
         other = deepcopy(bench)
         other.top = top("99.90", "100.09")
-        sent, by_the_beat = react(bench, top("99.90", "100.09"), after_s), orders(other.tick(after_s))
-        assert by_the_beat == ([] if sent is None else [sent])
+        sent, by_the_tick = react(bench, top("99.90", "100.09"), after_s), orders(other.tick(after_s))
+        assert untagged(by_the_tick) == ([] if sent is None else untagged([sent]))
         if sent is not None:
             return

@@ -1,0 +1,83 @@
+"""Trading plan: what the next best prices lead to, known before they come.
+
+Theory of operation. Each tick ends in commands, a decision and, where the next best prices lead to something that is
+known already, a plan. The market data callback asks the plan and nothing else:
+
+- the prices are within the limits of the strategy, and no order of ours has to follow them: nothing is done;
+- our order rests, and the prices call for another: the plan names the cancel-replace, which is sent at once and
+  entered into our records right after;
+- anything else: an ordinary tick decides.
+
+A plan is made only while nothing but the best prices can change what has to be done: no request is open, or nothing can
+be sent before its reply; no order is UNKNOWN; no wait is running. Any other input makes the plan void. So a plan and
+the tick that it saves always agree; a test compares them at random states and prices.
+"""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import Enum
+
+from trailingedge.execution.quote_prices import RestingOrder, resting_price
+from trailingedge.model.intent import OrderIntent
+from trailingedge.model.market import BookTop, Side, SymbolRules
+from trailingedge.model.order_commands import Replace
+from trailingedge.model.order_size import order_quantity
+from trailingedge.strategy.plan import PriceLimits
+
+
+class NextStep(Enum):
+    """What a new price leads to if no order is sent for it at once."""
+
+    NOTHING = "nothing"
+    TICK = "a tick"
+
+
+@dataclass(frozen=True, slots=True)
+class RequotePlan:
+    """A resting order, and all inputs that decide its new price and quantity when the market price changes.
+
+    `replace_like` is the command that replaces the order, but for price and quantity. `left_orders` have just left the
+    book, each with the time until which market data may still show it. `quantity` is None if it depends on the price.
+    """
+
+    intent: OrderIntent
+    replace_like: Replace
+    resting: RestingOrder
+    left_orders: tuple[tuple[RestingOrder, float], ...]
+    rules: SymbolRules
+    quantity: Decimal | None
+
+    def next_step(self, top: BookTop, now_s: float) -> Replace | NextStep:
+        """Return the cancel-replace that the book calls for, or what else it leads to."""
+        intent, rules = self.intent, self.rules
+        left_orders = [order for order, until_s in self.left_orders if now_s < until_s]
+        price = resting_price(intent.pricing, intent.side, top, rules.tick_size, self.resting, left_orders)
+        if price == self.resting.price:
+            return NextStep.NOTHING
+        quantity = self.quantity or order_quantity(rules, intent.side, intent.funds, price)
+        if rules.failed_filter(price, quantity) is not None:
+            return NextStep.TICK
+        # The pre-trade checks have the same limits, but see this command only after it was sent. So check here.
+        if intent.side is Side.SELL:
+            safe = price > top.bid and quantity <= intent.funds
+        else:
+            safe = price < top.ask and quantity * price <= intent.funds
+        return replace(self.replace_like, price=price, quantity=quantity) if safe else NextStep.TICK
+
+
+@dataclass(frozen=True, slots=True)
+class TradingPlan:
+    """What the next best prices lead to, until anything else changes.
+
+    `limits` are the prices at which the strategy does nothing. `requote` is None while no order of ours has to follow
+    the prices: none rests, or a request is open.
+    """
+
+    limits: PriceLimits
+    requote: RequotePlan | None = None
+
+    def next_step(self, top: BookTop, now_s: float) -> Replace | NextStep:
+        """Return the cancel-replace to send for these best prices, or what else they lead to."""
+        if not self.limits.contain(float(top.bid), float(top.ask)):
+            return NextStep.TICK
+        return NextStep.NOTHING if self.requote is None else self.requote.next_step(top, now_s)

@@ -1,0 +1,162 @@
+"""Price limits: the next best prices at which the strategy would do nothing but raise the high.
+
+`decide` says for one price whether an action is due. Here the question is reversed: after an evaluation, at which bids
+and asks could an action be due? These are the formulas of `decide`, solved for the price. The daemon skips the
+evaluation of a price within the limits, and a backtest all its ticks within them.
+
+The limits hold until anything but the best prices changes. Where a formula solved for the price rounds differently from
+the formula itself, the limit is narrower by MARGIN: an evaluation may be made once too often, never once too rarely.
+A test compares limits and `decide` at random states and prices.
+"""
+
+from math import inf, sqrt
+from typing import Final, NamedTuple
+
+from trailingedge.indicators.donchian import Channel
+from trailingedge.model.intent import ExitKind
+from trailingedge.model.market import ZERO, Regime, floor_to_step
+from trailingedge.strategy.decide import Decision
+from trailingedge.strategy.inputs import Holdings, StrategyParams
+from trailingedge.strategy.trailing_take_profit import Trail
+
+MARGIN: Final = 1e-12  # a fraction of the price: far above the rounding of floats, far below any tick
+_UP: Final = 1 + MARGIN
+_DOWN: Final = 1 - MARGIN
+
+
+class PriceRange(NamedTuple):
+    """All prices strictly between `low` and `high`, in quote per base."""
+
+    low: float = -inf
+    high: float = inf
+
+    def contains(self, price: float) -> bool:
+        """Whether the price lies strictly between both ends."""
+        return self.low < price < self.high
+
+
+ANY_PRICE: Final = PriceRange()
+
+
+class PriceLimits(NamedTuple):
+    """The best bids and the best asks of a book at which no action of the strategy is due."""
+
+    bids: PriceRange = ANY_PRICE
+    asks: PriceRange = ANY_PRICE
+
+    def contain(self, bid: float, ask: float) -> bool:
+        """Whether no action is due at these best prices."""
+        bids, asks = self.bids, self.asks
+        return bids.low < bid < bids.high and asks.low < ask < asks.high
+
+
+def price_limits(decision: Decision, params: StrategyParams) -> PriceLimits | None:
+    """Return the limits that follow from the last evaluation; None if the next price needs one, whatever it is."""
+    state = decision.state
+    # The next evaluation looks at the rules below the one that acted.
+    if decision.acted is not None or decision.halted or state.regime is None or decision.unit_value is None:
+        return None
+    # A price may end a breach of the stop, or decide that what is held can be traded again.
+    if state.stop_breach_since_ms is not None or not state.funded or state.unorderable_book is not None:
+        return None
+    if state.exit is not None:
+        # An exit lasts whatever the price does. Only the hard stop can take over a sale for another reason.
+        watched = state.regime is Regime.BASE and state.exit.kind is not ExitKind.FLUSH and state.exit.ending is None
+        return PriceLimits(bids=PriceRange(low=_stop_price(decision))) if watched else PriceLimits()
+    if decision.holdings is None:
+        return None
+    funded = funded_limits(state.regime, decision.holdings, params)
+    if state.regime is Regime.BASE:
+        bids = _bids_in_base(decision)
+        return None if bids is None else PriceLimits(_narrowed(bids, funded.bids), funded.asks)
+    asks = _asks_in_quote(decision, params)
+    return None if asks is None else PriceLimits(funded.bids, _narrowed(asks, funded.asks))
+
+
+def funded_limits(regime: Regime, holdings: Holdings, params: StrategyParams) -> PriceLimits:
+    """Return the prices at which the holdings are surely enough for an order (`can_order`, solved for the price).
+
+    The holdings are those of the asset held in `regime`. At other prices they may be too small.
+    """
+    amount, selling = holdings.amount_in(regime), regime is Regime.BASE
+    in_base = [most for most in (params.max_quantity, amount if selling else None) if most is not None]
+    in_quote = [most for most in (params.max_notional, None if selling else amount) if most is not None]
+    bids, asks = ANY_PRICE, ANY_PRICE
+    if in_base:
+        most = floor_to_step(max(ZERO, min(in_base)), params.step_size)
+        if most <= ZERO or most < params.min_quantity:
+            return PriceLimits(PriceRange(inf, -inf), PriceRange(inf, -inf))
+        bids = PriceRange(low=float(params.min_notional / most) * _UP)
+    if in_quote:
+        # A step more than the minimum, because quantities are floored to the step.
+        least = float(max(params.min_quantity, params.step_size) + params.step_size)
+        spare = float((min(in_quote) - params.min_notional) / params.step_size)
+        asks = PriceRange(high=max(0.0, min(float(min(in_quote)) / least, spare)) * _DOWN)
+    return PriceLimits(bids, asks)
+
+
+def _bids_in_base(decision: Decision) -> PriceRange | None:
+    """Return the bids at which neither the hard stop nor a take-profit is due while base is held."""
+    trail, stop = decision.trail, _stop_price(decision)
+    if trail is None or trail.unit_value <= stop:
+        return None
+    if decision.trading_paused:
+        return PriceRange(low=stop)
+    if not trail.armed:
+        arms_at = trail.arming_value
+        return PriceRange(stop, inf if arms_at is None else arms_at * _DOWN)
+    # A new high moves the whole trail.
+    to_the_high = trail.high * _UP
+    due_from, due_until = trail.break_even * _DOWN, (trail.high - trail.callback) * _UP
+    if due_from > due_until:  # the trigger is still below break-even
+        return PriceRange(stop, to_the_high)
+    if trail.unit_value > due_until:
+        return PriceRange(max(stop, due_until), to_the_high)
+    return PriceRange(stop, due_from) if trail.unit_value < due_from else None
+
+
+def _stop_price(decision: Decision) -> float:
+    """Return a bid just above the highest one at which the hard stop may be breached."""
+    return decision.state.anchor * (1 - decision.stop_distance) * _UP
+
+
+def _asks_in_quote(decision: Decision, params: StrategyParams) -> PriceRange | None:
+    """Return the asks at which no take-profit is due while quote is held. The QUOTE stop acts on closes alone."""
+    trail = decision.trail
+    if trail is None:
+        return None
+    if decision.trading_paused or decision.gate is not None:
+        return ANY_PRICE
+    ask = 1 / trail.unit_value
+    needed = max(trail.min_gain.static, trail.min_gain.fees)
+    if trail.gain < needed:
+        # The unit value is the inverse of the ask, so the ask must fall before the trail can arm.
+        arms_at = 1 / (decision.state.anchor + needed) * _UP
+        return PriceRange(low=arms_at) if ask > arms_at else None
+    # The gain covers the fraction and the fees. The channel's term, which shrinks as the ask rises, is checked next.
+    from_the_high = 1 / trail.high * _DOWN
+    armed_from = _armed_from(trail, decision.channel, params)
+    if armed_from is None:
+        return PriceRange(low=from_the_high)
+    due_from = max(1 / (trail.high - trail.callback), armed_from) * _DOWN
+    due_until = 1 / trail.break_even * _UP
+    if due_from > due_until:
+        return PriceRange(low=from_the_high)
+    if ask < due_from:
+        return PriceRange(from_the_high, due_from)
+    return PriceRange(low=due_until) if ask > due_until else None
+
+
+def _armed_from(trail: Trail, channel: Channel | None, params: StrategyParams) -> float | None:
+    """Return the least ask at which the channel's term of the least gain is covered; None if there is none.
+
+    That term is swing / (ask * (ask - swing)). It is at most the gain where ask² - swing * ask - swing / gain >= 0.
+    """
+    swing = params.donchian_gain_multiplier * channel.width if channel is not None and channel.full else 0.0
+    if not swing:
+        return 0.0
+    return (swing + sqrt(swing * swing + 4 * swing / trail.gain)) / 2 if trail.gain > 0 else None
+
+
+def _narrowed(one: PriceRange, other: PriceRange) -> PriceRange:
+    return PriceRange(max(one.low, other.low), min(one.high, other.high))
