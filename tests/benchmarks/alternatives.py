@@ -114,7 +114,7 @@ async def run(folder: Path, *, rounds: int, ticks: int, chance: Random) -> str:
             program = ("-m", "tests.benchmarks.alternatives", name)
             measured.append(await enter(measured_processes.daemon(folder, name, program=program)))
         found = await measure(measured, rounds, ticks, chance)
-    return table(TITLE, LATENCY_HEAD, latency_rows([Sample(each.name, found[each.name]) for each in measured]))
+    return table(TITLE, LATENCY_HEAD, latency_rows([Sample(each.name, found.seconds[each.name]) for each in measured]))
 
 
 if __name__ == "__main__":

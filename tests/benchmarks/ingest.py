@@ -21,6 +21,8 @@ from tests.benchmarks.tick_to_order import PriceDeck
 
 TITLE: Final = "ingest: {frames} frames, as fast as they are read"
 HEAD: Final = ("", "frames/s", "/ floor", "CPU us a frame", "/ floor")
+WATCHED_TITLE: Final = "ingest: {frames} frames while no exit is working"
+WATCHED_HEAD: Final = ("", "CPU us a frame", "/ floor")
 STEADY_TITLE: Final = "ingest: age of a move when it has led to an order, under a steady {rate} frames a second"
 _CHUNK: Final = 500
 _BATCH_EVERY_S: Final = 0.005
@@ -43,6 +45,16 @@ async def flood(process: MeasuredProcess, frames: int, prices: PriceDeck) -> tup
     exchange.write_frames(exchange.book_frame(prices.unused()))
     took_s = await exchange.order_at(exchange.ask) - wrote_s
     return frames / took_s, (process.cpu_s - before_s) / frames
+
+
+async def watch(process: MeasuredProcess, frames: int) -> float:
+    """Write a flood that leads to no order. Returns seconds of CPU time per frame."""
+    exchange, before_s = process.exchange, process.cpu_s
+    for _ in range(frames // _CHUNK):
+        exchange.write_frames(b"".join(exchange.book_frame(exchange.ask, _quantity(n)) for n in range(_CHUNK)))
+        await exchange.drain()
+    await asyncio.sleep(_CALM_S)  # until all of them are read
+    return (process.cpu_s - before_s) / frames
 
 
 async def steady(process: MeasuredProcess, rate: int, seconds: float, prices: PriceDeck) -> Sequence[float]:
@@ -70,7 +82,7 @@ def _quantity(number: int) -> str:
 
 
 async def run(folder: Path, *, rounds: int, frames: int, rate: int, seconds: float, chance: Random) -> str:
-    """Run the measure and return its two tables."""
+    """Run the measure and return its three tables."""
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         measured: Sequence[MeasuredProcess] = [
@@ -78,16 +90,21 @@ async def run(folder: Path, *, rounds: int, frames: int, rate: int, seconds: flo
             await enter(measured_processes.floor("floor again (noise)")),
             await enter(measured_processes.daemon(folder)),
         ]
+        watching = [*measured[:2], await enter(measured_processes.daemon(folder, "no exit working", chasing=False))]
         prices = PriceDeck(chance)
         fast: dict[str, list[tuple[float, float]]] = {process.name: [] for process in measured}
         aged: dict[str, list[Sequence[float]]] = {process.name: [] for process in measured}
+        watched: dict[str, list[float]] = {process.name: [] for process in watching}
         for _ in range(rounds):
             for process in chance.sample(measured, len(measured)):
                 await asyncio.sleep(_CALM_S)
                 fast[process.name].append(await flood(process, frames, prices))
                 await asyncio.sleep(_CALM_S)
                 aged[process.name].append(await steady(process, rate, seconds, prices))
-    return f"{_flooded(fast, frames)}\n\n{_steady(aged, rate)}"
+            for process in chance.sample(watching, len(watching)):
+                await asyncio.sleep(_CALM_S)
+                watched[process.name].append(await watch(process, frames))
+    return f"{_flooded(fast, frames)}\n\n{_watched(watched, frames)}\n\n{_steady(aged, rate)}"
 
 
 def _flooded(found: dict[str, list[tuple[float, float]]], frames: int) -> str:
@@ -105,6 +122,13 @@ def _flooded(found: dict[str, list[tuple[float, float]]], frames: int) -> str:
         for name in found
     ]
     return table(TITLE.format(frames=f"{frames:,}"), HEAD, rows)
+
+
+def _watched(found: dict[str, list[float]], frames: int) -> str:
+    costs = {name: statistics.median(each) for name, each in found.items()}
+    floor = next(iter(costs.values()))
+    rows = [(name, f"{cost * 1e6:.1f}", ratio(cost, floor)) for name, cost in costs.items()]
+    return table(WATCHED_TITLE.format(frames=f"{frames:,}"), WATCHED_HEAD, rows)
 
 
 def _steady(found: dict[str, list[Sequence[float]]], rate: int) -> str:

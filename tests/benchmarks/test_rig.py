@@ -30,8 +30,8 @@ async def test_floor_and_daemon_follow_every_tick_a_flood_and_a_burst(tmp_path: 
         measured_processes.daemon(tmp_path, extra=hanging) as daemon,
     ):
         found = await tick_to_order.measure([floor, daemon], rounds=1, ticks=5, chance=Random(0))
-        assert [len(seconds) for each in found.values() for seconds in each] == [5, 5]
-        assert all(0 < each < 5 for rounds in found.values() for each in rounds[0])
+        assert [len(seconds) for each in found.seconds.values() for seconds in each] == [5, 5]
+        assert all(0 < each < 5 for rounds in found.seconds.values() for each in rounds[0])
         for process in (floor, daemon):
             frames_a_second, _ = await flood(process, 1000, prices)
             assert frames_a_second > 0

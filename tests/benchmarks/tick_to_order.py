@@ -25,7 +25,8 @@ down. All programs stay connected all the time and take turns, in another order 
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -35,15 +36,19 @@ from tests.benchmarks import measured_processes
 from tests.benchmarks.broken_bot_apis import ApiFailure, failing_bot_api
 from tests.benchmarks.exchange_process import MID_PRICE
 from tests.benchmarks.measured_processes import MeasuredDaemon, MeasuredProcess
-from tests.benchmarks.measurements import LATENCY_HEAD, Sample, latency_rows, table
+from tests.benchmarks.measurements import LATENCY_HEAD, Sample, latency_rows, ratio, table
 
 TITLE: Final = "tick to order: a frame that moves the best price, until the order that follows it has come in"
+CPU_TITLE: Final = "tick to order: CPU time of the process for each of these ticks, its reply and its reports"
+CPU_HEAD: Final = ("", "us", "/ floor", "by round")
+RETURN_TITLE: Final = "tick to order: the same with prices that come back within a second"
+RETURN_HEAD: Final = ("", "n", "p50 us", "slowest us", "slowest / floor")
 SHORTEST_GAP_S: Final = 0.005
 LONGEST_GAP_S: Final = 0.025
-# The daemon takes a price that its order left less than a second ago for an echo of that order. Dealt from a deck,
-# a price comes again only after all the others.
+# Dealt from a deck, a price comes again only after all the others.
 _DECK_HALF: Final = 100
 _SETTLE_S: Final = 0.3
+_FEW_PRICES: Final = 8
 
 
 class PriceDeck:
@@ -76,21 +81,47 @@ class PriceDeck:
         self._dealt = self._cards[::-1]
 
 
+class FewPrices:
+    """A few prices around the middle, dealt at random: each comes again within a second, though never at once."""
+
+    def __init__(self, chance: Random) -> None:
+        self._chance = chance
+        self._last = 0
+
+    def next_price(self) -> int:
+        choice = [step for step in range(_FEW_PRICES) if step != self._last]
+        self._last = self._chance.choice(choice)
+        return MID_PRICE - _FEW_PRICES // 2 + self._last
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """By the process's name, for each round: the seconds from each tick to its order, and CPU seconds for a tick."""
+
+    seconds: Mapping[str, Sequence[Sequence[float]]]
+    cpu_s: Mapping[str, Sequence[float]]
+
+
 async def measure(
-    measured: Sequence[MeasuredProcess], rounds: int, ticks: int, chance: Random
-) -> Mapping[str, Sequence[Sequence[float]]]:
-    """Seconds from tick to order: by the process's name, a list per round. Raises TimeoutError if no order comes."""
-    decks = {process.name: PriceDeck(chance) for process in measured}
+    measured: Sequence[MeasuredProcess], rounds: int, ticks: int, chance: Random, *, returning: bool = False
+) -> Latencies:
+    """Move the price and wait for the order, again and again. Raises TimeoutError if no order comes."""
+    decks: dict[str, PriceDeck | FewPrices] = {
+        process.name: FewPrices(chance) if returning else PriceDeck(chance) for process in measured
+    }
     found: dict[str, list[list[float]]] = {process.name: [] for process in measured}
+    costs: dict[str, list[float]] = {process.name: [] for process in measured}
     for _ in range(rounds):
         for process in chance.sample(measured, len(measured)):
             await process.prepare()
             await asyncio.sleep(_SETTLE_S)
+            before_s = process.cpu_s
             found[process.name].append(await _run(process, decks[process.name], ticks, chance))
-    return found
+            costs[process.name].append((process.cpu_s - before_s) / ticks)
+    return Latencies(found, costs)
 
 
-async def _run(process: MeasuredProcess, prices: PriceDeck, ticks: int, chance: Random) -> list[float]:
+async def _run(process: MeasuredProcess, prices: PriceDeck | FewPrices, ticks: int, chance: Random) -> list[float]:
     seconds = []
     for _ in range(ticks):
         await asyncio.sleep(chance.uniform(SHORTEST_GAP_S, LONGEST_GAP_S))
@@ -111,8 +142,35 @@ async def run(folder: Path, *, rounds: int, ticks: int, chance: Random) -> str:
             daemons.append(await enter(measured_processes.daemon(folder, name, environment)))
         measured = [*floors, *daemons, unrecorded]
         found = await measure(measured, rounds, ticks, chance)
-    samples = [Sample(process.name, found[process.name]) for process in measured]
-    return table(TITLE, LATENCY_HEAD, latency_rows(samples), ["", *map(_of_telegram, daemons)])
+        few = [*floors, daemons[0]]
+        back = await measure(few, 1, ticks, chance, returning=True)
+    samples = [Sample(process.name, found.seconds[process.name]) for process in measured]
+    tables = [
+        table(TITLE, LATENCY_HEAD, latency_rows(samples), ["", *map(_of_telegram, daemons)]),
+        table(CPU_TITLE, CPU_HEAD, _cpu_rows([Sample(each.name, [found.cpu_s[each.name]]) for each in measured])),
+        table(RETURN_TITLE, RETURN_HEAD, _return_rows([Sample(each.name, back.seconds[each.name]) for each in few])),
+    ]
+    return "\n\n".join(tables)
+
+
+def _cpu_rows(samples: Sequence[Sample]) -> Iterable[Sequence[str]]:
+    floor = samples[0].median
+    for sample in samples:
+        by_round = " ".join(f"{seconds * 1e6:.0f}" for seconds in sample.pooled)
+        yield sample.name, f"{sample.median * 1e6:.0f}", ratio(sample.median, floor), by_round
+
+
+def _return_rows(samples: Sequence[Sample]) -> Iterable[Sequence[str]]:
+    floor = max(samples[0].pooled)
+    for sample in samples:
+        slowest = max(sample.pooled)
+        yield (
+            sample.name,
+            str(len(sample.pooled)),
+            f"{sample.median * 1e6:.0f}",
+            f"{slowest * 1e6:.0f}",
+            ratio(slowest, floor),
+        )
 
 
 def _of_telegram(daemon: MeasuredDaemon) -> str:
