@@ -17,9 +17,8 @@ frames) and a `RequestTracker` (matches replies to requests), and handles four t
 Life of a session: `open` awaits `on_open`, which may use this session before it is the active one; `watch` awaits
 `on_watch` while it is active; `drain` waits until all pending requests are answered after a successor took over.
 
-Order of work in `send`: the request is registered, the frame is written, then the tap and the log get it. An order
-must not wait for the log; registering costs a dictionary entry and must come first, since a failed write has to
-find the request pending.
+Order of work in `send`: the request is registered, the frame is written, then the tap gets it. Registering costs a
+dictionary entry and must come first, since a failed write has to find the request pending.
 """
 
 import asyncio
@@ -131,13 +130,7 @@ class ApiSession:
             self._socket.send(text)
         except SessionLost as lost:
             self.on_lost(lost)
-        # An order must not wait for the log.
-        self._log_sent(text)
-
-    def _log_sent(self, text: str) -> None:
-        self._tap(">", (text,))
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("> %s", shown(text))
+        self._tap(">", (text,))  # an order must not wait for what is written down about it
 
     def _reason_not_to_send(self) -> NotSent | None:
         """Return why no request can be written now; None when one can."""
@@ -222,10 +215,7 @@ class ApiSession:
             except ProtocolViolation as violation:
                 self._violations.add(violation, self._clock.now_s())
             except Exception:  # an error in a handler must not cut us off from the account's events
-                logger.exception("API frame handler failed, the session stays open")
-            finally:
-                if logger.isEnabledFor(logging.DEBUG):
-                    logger.debug("< %s", shown(frame))
+                logger.exception("API frame handler failed, the session stays open frame=%s", shown(frame))
 
     def _on_frame(self, frame: str | bytes) -> None:
         message = self._tracker.on_frame(frame)
