@@ -22,9 +22,13 @@ LARGEST: Final = 10**20  # an amount is smaller
 _SHOWN: Final = 80
 
 
+is_amount: Final = _AMOUNT.fullmatch
+"""Is true for a text that `parse_amount` accepts."""
+
+
 def parse_amount(text: str) -> Decimal:
     """Return the decimal number in `text`: digits, with or without minus sign and point. Raises ValueError."""
-    if _AMOUNT.fullmatch(text) is None:
+    if is_amount(text) is None:
         raise ValueError(f"{shown(text)} is no number with at most 20 digits on either side of the point")
     return Decimal(text)
 
@@ -50,28 +54,30 @@ def parse_integer(text: str) -> int:
 
 def integer(value: object) -> int:
     """Return `value` if it is a 64-bit integer, else raise ValueError. `True` and `False` are refused."""
-    if not isinstance(value, int) or isinstance(value, bool) or not -_INT64 <= value < _INT64:
+    if type(value) is not int or not -_INT64 <= value < _INT64:  # `bool` is another type
         raise ValueError(f"{shown(value)} is no whole number of 64 bits")
     return value
 
 
 def id_number(value: object) -> int:
     """Return `value` if it can be the id of an order or a trade: a whole number that is not negative."""
-    if integer(value) < 0:
+    number = integer(value)
+    if number < 0:
         raise ValueError(f"{shown(value)} is no id: it is negative")
-    return integer(value)
+    return number
 
 
 def id_or_none(value: object) -> int:
     """Return `value` if it is an id or -1, which means "no id": a rejected order has none."""
-    return -1 if integer(value) == -1 else id_number(value)
+    return -1 if value == -1 and integer(value) == -1 else id_number(value)
 
 
 def time_ms(value: object) -> int:
     """Return `value` if it is a time in milliseconds since 1970, before the year 2100; -1 means no time."""
-    if not -1 <= integer(value) < LATEST_MS:
+    number = integer(value)
+    if not -1 <= number < LATEST_MS:
         raise ValueError(f"{shown(value)} is no time in milliseconds between 1970 and 2100")
-    return integer(value)
+    return number
 
 
 def shown(value: object) -> str:

@@ -162,6 +162,12 @@ AccountEvent = (
 StreamMessage = BookUpdate | InvalidBook | KlineUpdate | ServerShutdown | ControlReply | StreamError | Unrecognized
 
 
+# Looking a word up is several times as fast as `Enum(word)`.
+_SIDES: Final = {side.value: side for side in Side}
+_ORDER_STATUSES: Final = {status.value: status for status in OrderStatus}
+_EXECUTION_TYPES: Final = {kind.value: kind for kind in ExecutionType}
+
+
 def read_api_frame(frame: str | bytes) -> ParsedReply | AccountEvent:
     """Parse a frame of the WebSocket API."""
     message = fields(decode(frame))
@@ -214,24 +220,18 @@ def read_rate_limits(raw: object) -> tuple[RateLimit, ...]:
 
 
 def read_side(raw: Fields, name: str) -> Side:
-    side = text(raw, name)
-    if side not in ("BUY", "SELL"):
-        raise ProtocolViolation(f"{name}: expected BUY or SELL, got {side!a}")
-    return Side(side)
+    side = _SIDES.get(text(raw, name))
+    if side is None:
+        raise ProtocolViolation(f"{name}: expected BUY or SELL, got {text(raw, name)!a}")
+    return side
 
 
 def read_order_status(raw: Fields, name: str) -> OrderStatus:
-    try:
-        return OrderStatus(text(raw, name))
-    except ValueError:
-        return OrderStatus.UNRECOGNIZED
+    return _ORDER_STATUSES.get(text(raw, name), OrderStatus.UNRECOGNIZED)
 
 
 def _read_execution_type(event: Fields) -> ExecutionType:
-    try:
-        return ExecutionType(text(event, "x"))
-    except ValueError:
-        return ExecutionType.UNRECOGNIZED
+    return _EXECUTION_TYPES.get(text(event, "x"), ExecutionType.UNRECOGNIZED)
 
 
 def _read_reply(message: Fields) -> ParsedReply:
