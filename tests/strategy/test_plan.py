@@ -23,8 +23,15 @@ from trailingedge.strategy.unit_value import is_tradable, unit_value
 def next_step(run: StrategyRun, step: StrategyStep, book: BookTop) -> StrategyStep:
     """The evaluation after `step`, with nothing changed but the best prices."""
     assert run.last_inputs is not None
-    then = replace(run.last_inputs, market_ms=run.market_ms + 1, closed_klines=(), command=None)
-    return decide(replace(then, top=book, highest_bid=book.bid, lowest_ask=book.ask), step.state, run.params)
+    inputs = run.last_inputs._replace(
+        market_ms=run.market_ms + 1,
+        closed_klines=(),
+        command=None,
+        top=book,
+        highest_bid=book.bid,
+        lowest_ask=book.ask,
+    )
+    return decide(inputs, step.state, run.params)
 
 
 def near(ranges: PriceLimits) -> list[Decimal]:

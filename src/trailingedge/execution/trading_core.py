@@ -102,6 +102,8 @@ class TradingCore:
         self._foreign_fill: tuple[int, Decimal] | None = None
         self._command_seen: tuple[int, float] = (0, 0.0)  # number of a manual exit, and when we first saw it
         self._aged_exit_number = 0
+        self._holdings = Holdings(ZERO, ZERO)
+        self._holdings_parts: tuple[Balance | None, Balance | None, Decimal | None, Decimal | None] | None = None
 
     @property
     def intent(self) -> OrderIntent | None:
@@ -195,32 +197,35 @@ class TradingCore:
         """
         self.plan = None
         # A view shows each closed kline once. Take them first: if anything below raises, the next tick has them.
-        self._pending_closes += (self._closed_kline(kline) for kline in view.closed_klines)
+        if view.closed_klines:
+            self._pending_closes += (self._closed_kline(kline) for kline in view.closed_klines)
         self.risk.instance_check.tick(server_ms)
-        self.take_in(view.now_s)
         # Replies and reports first: the decision below has to see every fill that is known by now.
-        self._handle_late_orders(view.now_s)
+        self.take_in(view.now_s)
+        if self.risk.late_orders:
+            self._handle_late_orders(view.now_s)
         top = self._trusted_top(view)
         balances_current, commands = self._check_balances(view)
         progress = self.maker_exit.progress()
         self.risk.breakers.tick(view.market_ms)
+        # Without the names of the fields, because a call with names takes three times as long.
         inputs = Inputs(
-            market_ms=view.market_ms,
-            server_ms=server_ms,
-            top=top,
+            view.market_ms,
+            server_ms,
+            top,
             # While the balances lag behind a fill, the strategy keeps the ones it knew and subtracts what the exit has
             # filled since.
-            holdings=self.holdings(view) if balances_current else None,
-            closed_klines=tuple(self._pending_closes),
-            channel=self._channel.current,
-            command=self.operator_commands.popleft() if self.operator_commands else None,
-            trading_paused=self.trading_paused,
-            halted=self.halted,
-            progress=progress,
-            command_expired=self._manual_exit_expired(progress, view.now_s),
-            outside_price=self._outside_price(view.market_ms),
-            highest_bid=None if top is None else view.highest_bid,
-            lowest_ask=None if top is None else view.lowest_ask,
+            self.holdings(view) if balances_current else None,
+            self._channel.current,
+            tuple(self._pending_closes),
+            self.operator_commands.popleft() if self.operator_commands else None,
+            self.trading_paused,
+            self._halt_reason is not None,
+            progress,
+            self._manual_exit_expired(progress, view.now_s),
+            self._outside_price(view.market_ms),
+            None if top is None else view.highest_bid,
+            None if top is None else view.lowest_ask,
         )
         decided = decide(inputs, self.state, self._strategy)
         self._pending_closes.clear()
@@ -322,10 +327,17 @@ class TradingCore:
 
     def holdings(self, view: StateView) -> Holdings:
         """Return the free balances, plus what our own orders have locked, less the reserves."""
-        return Holdings(
-            base=self._usable(view, self._base_asset, Side.SELL, self._params.reserve_base),
-            quote=self._usable(view, self._quote_asset, Side.BUY, self._params.reserve_quote),
-        )
+        base, quote = view.balances.get(self._base_asset), view.balances.get(self._quote_asset)
+        locked_base, locked_quote = self.maker_exit.max_locked(Side.SELL), self.maker_exit.max_locked(Side.BUY)
+        # All of this changes with a fill or an order, the price with every tick.
+        parts = (base, quote, locked_base, locked_quote)
+        if parts != self._holdings_parts:
+            self._holdings_parts = parts
+            self._holdings = Holdings(
+                base=_usable(base, locked_base, self._params.reserve_base),
+                quote=_usable(quote, locked_quote, self._params.reserve_quote),
+            )
+        return self._holdings
 
     def exit_age_s(self, market_ms: int) -> float:
         """Return the age of the current exit in seconds, by the exchange's time.
@@ -383,10 +395,10 @@ class TradingCore:
                 self.risk.report_duplicate(event.client_order_id, event.order_id)
 
     def _collect_events(self) -> None:
-        self.events += self.maker_exit.events
-        self.maker_exit.events.clear()
-        self.events += self.risk.breakers.events
-        self.risk.breakers.events.clear()
+        for found in (self.maker_exit.events, self.risk.breakers.events):
+            if found:
+                self.events += found
+                found.clear()
 
     def _handle(self, received: OrderInput, now_s: float) -> None:
         for event in self.risk.instance_check.drop_implausible(received):
@@ -449,14 +461,6 @@ class TradingCore:
         self._balances_late_since_s = view.now_s
         return [Refresh.BALANCES]
 
-    def _usable(self, view: StateView, asset: str, side: Side, reserve: Decimal) -> Decimal:
-        balance = view.balances.get(asset) or Balance(asset, ZERO)
-        max_locked = self.maker_exit.max_locked(side)
-        # The locked amount may include orders placed by hand, which are not ours to sell. Count at most what our own
-        # can have locked.
-        own_locked = balance.locked if max_locked is None else min(balance.locked, max_locked)
-        return max(ZERO, balance.free + own_locked - reserve)
-
     def _closed_kline(self, kline: Kline) -> ClosedKline:
         return ClosedKline(kline, self._channel.push(kline))
 
@@ -489,6 +493,16 @@ class TradingCore:
         filled = progress.filled_base if progress is not None and progress.number == exit_.number else ZERO
         slippage = slippage_frac(exit_.side, exit_.mid_price, top.best(exit_.side) if top is not None else None)
         self.events.append(ExitAged(exit_.kind, exit_.side, age_s, slippage, filled))
+
+
+def _usable(balance: Balance | None, max_locked: Decimal | None, reserve: Decimal) -> Decimal:
+    """Return what we may trade of an asset. Our own orders lock at most `max_locked`; None if that is unknown."""
+    if balance is None:
+        return ZERO
+    # The locked amount may include orders placed by hand, which are not ours to sell. Count at most what our own
+    # can have locked.
+    own_locked = balance.locked if max_locked is None else min(balance.locked, max_locked)
+    return max(ZERO, balance.free + own_locked - reserve)
 
 
 def slippage_frac(side: Side, mid_price: Decimal | None, price: Decimal | None) -> float | None:
