@@ -6,13 +6,13 @@ orders. Two things make a year of one-minute klines take seconds:
 
 - *Segments.* The market comes in segments (`candle_segments`): groups of ticks within one candle of the strategy, with
   their minimum and maximum price. For most segments these two suffice, and no single tick is looked at.
-- *Fast-forward.* After each trading cycle the engine picks a `FastForward` that knows at which prices the core would do
-  nothing (`fast_forward`, `no_action_bounds`). It skips segments and market ticks up to the first price at which
-  something might happen. There the core runs a full cycle and decides as always, so a bound that is too narrow costs
-  time, never a different result. `thorough=True` turns both off; tests compare the two.
+- *Skipped ticks.* After each trading cycle the core makes its plan: the best prices at which it would do nothing. The
+  engine skips segments and market ticks within it (`tick_skipper`), as the daemon does with the prices of its stream.
+  At the first price beyond, the core runs a full cycle and decides as always, so a limit that is too narrow costs time,
+  never a different result. `thorough=True` turns this off; tests compare the two.
 
-While ticks are skipped, the core sees neither a new high nor closed candles that change neither gate nor exit. The
-engine applies both before the core's next cycle; the fast-forward keeps the high until then.
+While ticks are skipped, the core does not see closed candles that change neither gate nor exit. The engine applies them
+before the core's next cycle, which is also told the best prices of the skipped ticks.
 
 A *market tick* is one change of the market, a *cycle* one run of `TradingCore.tick`. The timing is that of the
 simulated exchange with no latency:
@@ -30,40 +30,27 @@ A backtest starts without past candles, like a daemon that is started on the sam
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from trailingedge.backtest.backtest_exchange import BacktestExchange, symbol_rules_of
 from trailingedge.backtest.candle_segments import Segment, split_segments
 from trailingedge.backtest.candles import CandleBuilder, TickCandle
 from trailingedge.backtest.columns import Columns, PriceGrid, TickColumns
-from trailingedge.backtest.fast_forward import (
-    EveryTick,
-    FastForward,
-    WhileHoldingBase,
-    WhileHoldingQuote,
-    WhileOrderRests,
-)
 from trailingedge.backtest.inputs import BacktestInputs
-from trailingedge.backtest.no_action_bounds import BoundsInputs, funded_range
 from trailingedge.backtest.result_recorder import BacktestRecorder
+from trailingedge.backtest.tick_skipper import TickSkipper
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.execution.maker_exit import MakerExit
-from trailingedge.execution.order import OrderState
 from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.indicators.donchian import Channel
-from trailingedge.model.client_order_ids import own_id
-from trailingedge.model.intent import ExitKind, OrderIntent
-from trailingedge.model.market import ExecutionReport, Kline, Regime
+from trailingedge.model.market import ExecutionReport, Kline
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import OrderInput, Refresh
-from trailingedge.model.order_size import order_quantity
 from trailingedge.simulator.klines import INTERVALS
 from trailingedge.strategy.blocks import TIMED_BLOCKS, TradeBlock
 from trailingedge.strategy.closed_bar_catch_up import BarFold
-from trailingedge.strategy.state import StrategyState
 
 _MAX_CYCLES_AT_ONCE: Final = 1000  # at one market time; more means an endless loop of requests and replies, a bug
 _MAX_IDLE_CYCLES: Final = 90  # in a row without an action: but for a timed block nothing waits longer for time
@@ -90,7 +77,6 @@ class Backtest:
         services = params.services
         self.cycles = 0
         self.halt_reason: str | None = None
-        self._may_escape = services.maker_exit.escape_after_s > 0
         self._thorough = thorough
         self._stopped = stopped
         self._splits = deque(splits)
@@ -115,7 +101,7 @@ class Backtest:
         self._interval_ms = INTERVALS[services.kline_interval]
         self._loop_sleep_ms = max(1, round(params.wake_every_s * 1000))
         self._candles = CandleBuilder(self._interval_ms)
-        self._fast_forward: FastForward = EveryTick(0.0)
+        self._skipper = TickSkipper(None, None, self._params, self._grid, 0, 0)
         self._channel_of_closes = params.channel_of_closes
         self._follows_breakouts = bool(services.followed_breakouts)
         self._paused_until_ms: int | None = None  # the end of the UTC day, while a breaker pauses trading
@@ -147,7 +133,7 @@ class Backtest:
                     while self._splits and segment.first_ms >= self._splits[0]:
                         self._split(self._splits.popleft())
                 self._candles.add(segment)
-                if self._unseen_klines or not self._fast_forward.skip_segment(segment):
+                if self._unseen_klines or not self._skipper.skip_segment(segment):
                     self._scan_segment(segment)
                 self._bid, self._ask = segment.bid, segment.ask
                 self._last_segment = segment
@@ -180,7 +166,7 @@ class Backtest:
         if self._cached_totals[0] != self.exchange.balance_updates:
             base, quote = self.exchange.totals()
             self._cached_totals = (self.exchange.balance_updates, (float(base), float(quote)))
-        high = max(state.high, self._fast_forward.high)
+        high = max(state.high, self._skipper.high)
         self.recorder.add_sample(market_ms, self._bid, self._ask, state, high, channel, self._cached_totals[1])
 
     def _mark(self, market_ms: int) -> None:
@@ -201,7 +187,7 @@ class Backtest:
             self._deliver_tick(columns, index)
             index += 1
         while index < end:
-            index = self._fast_forward.find_tick(columns, index, end)
+            index = self._skipper.find_tick(columns, index, end)
             if index < end:
                 self._deliver_tick(columns, index)
                 index += 1
@@ -256,9 +242,9 @@ class Backtest:
             return True
         if self._paused_until_ms is not None and now_ms >= self._paused_until_ms:
             return True  # on a new day the breaker may resume trading
-        if close < self._fast_forward.quiet_close_below:
+        if self._skipper.quiet_closes.contains(close):
             return False
-        if isinstance(self._fast_forward, EveryTick):
+        if not self._skipper.skips:
             return True
         return not self._bars.changes_nothing(self.core.state, close, candle.close_ms, channel)
 
@@ -271,20 +257,17 @@ class Backtest:
             moving.push_edges(close, close)
         else:
             moving.push_edges(candle.high / scale, candle.low / scale)
-        self._fast_forward.on_channel(moving.current)
+        self._skipper.on_channel(moving.current)
 
     def _remember(self) -> None:
-        """Update the core's high and newest close with those of the skipped ticks and candles."""
-        trader, high = self.core, self._fast_forward.high
-        if high > trader.state.high:
-            trader.state = replace(trader.state, high=high)
-        trader.state = self._bars.catch_up(trader.state)
+        """Update the core's newest close with that of the skipped candles."""
+        self.core.state = self._bars.catch_up(self.core.state)
 
     # Cycles ----------------------------------------------------------------------------------
 
     def _run_timed_cycles(self, until_ms: int) -> None:
         """Run the trading cycles due before `until_ms` by time alone, without a market tick."""
-        while isinstance(self._fast_forward, EveryTick) and self._cycle_ms:
+        while not self._skipper.skips and self._cycle_ms:
             due_ms = self._next_timed_cycle_ms()
             if due_ms is None or due_ms >= until_ms:
                 return
@@ -321,6 +304,7 @@ class Backtest:
         exchange, core = self.exchange, self.core
         market_ms = self._cycle_ms = exchange.now_ms
         active = False
+        highest_bid, lowest_ask = self._skipper.highest_bid, self._skipper.lowest_ask
         for _ in range(_MAX_CYCLES_AT_ONCE):
             self.cycles += 1
             view = StateView(
@@ -333,8 +317,10 @@ class Backtest:
                 account_proven=True,
                 closed_klines=closed,
                 balance_updates=exchange.balance_updates,
+                highest_bid=None if highest_bid is None else self._grid.price(highest_bid),
+                lowest_ask=None if lowest_ask is None else self._grid.price(lowest_ask),
             )
-            closed = ()
+            closed, highest_bid, lowest_ask = (), None, None
             commands = core.tick(view, market_ms)
             for command in commands:
                 if isinstance(command, Refresh):
@@ -351,7 +337,11 @@ class Backtest:
         else:
             raise BrokenInvariant(f"{_MAX_CYCLES_AT_ONCE} trading cycles at one market time without an end")
         self._paused_until_ms = (market_ms // DAY_MS + 1) * DAY_MS if core.trading_paused else None
-        self._fast_forward = EveryTick(core.state.high) if self._thorough else self._choose_fast_forward()
+        if not self._thorough:
+            core.plan_ahead(view, market_ms)
+        # While a reason not to trade may end by itself, only a cycle can tell.
+        plan = None if self._timed_blocks() else core.plan
+        self._skipper = TickSkipper(plan, core.decision, self._params, self._grid, self._bid, self._ask)
         return active
 
     def _refresh(self, refresh: Refresh) -> None:
@@ -372,69 +362,3 @@ class Backtest:
             self.core.on_report(received, self.exchange.balance_updates)
         else:
             self.core.inbox.append(received)
-
-    # Fast-forward ----------------------------------------------------------------------------
-
-    def _choose_fast_forward(self) -> FastForward:
-        """Return the fast-forward for the present state: `EveryTick` if the core may act just because time passes."""
-        core = self.core
-        state, decision = core.state, core.decision
-        blocks = () if decision is None else decision.exit_blocks
-        if state.regime is None or TradeBlock.UNFUNDED in blocks or decision is None or state.holdings is None:
-            return EveryTick(state.high)
-        if state.stop_breach_since_ms is not None or self._timed_blocks():
-            return EveryTick(state.high)
-        # The next cycle evaluates the rules below the one that acted, or judges another book.
-        if decision.acted is not None or state.unorderable_book is not None:
-            return EveryTick(state.high)
-        if state.exit is not None:
-            return self._while_order_rests(state, core.intent) or EveryTick(state.high)
-        if not core.maker_exit.idle:
-            return EveryTick(state.high)
-        in_base = state.regime is Regime.BASE
-        funded = funded_range(state.regime, state.holdings, self._params, self._scale)
-        inputs = BoundsInputs(
-            state.anchor, self._channel.current, self._params, self._scale, funded, core.trading_paused
-        )
-        if in_base:
-            return WhileHoldingBase(state.high, inputs)
-        return WhileHoldingQuote(state.high, inputs, gate_shut=TradeBlock.GATE_SHUT in blocks)
-
-    def _while_order_rests(self, state: StrategyState, intent: OrderIntent | None) -> FastForward | None:
-        """Return the fast-forward for an order that rests at its target price.
-
-        Returns None while the maker exit still has something to do.
-        """
-        maker_exit, active = self.core.maker_exit, state.exit
-        order = maker_exit.order
-        if intent is None or active is None or state.regime is None or order is None or order.price is None:
-            return None
-        if order.state is not OrderState.WORKING or order.side is not intent.side or len(maker_exit.alive) != 1:
-            return None
-        if (
-            self.core.rules.tick_size != self._grid.tick_size
-        ):  # PRICE_TICK: the quotes lie on a coarser grid than prices
-            return None
-        # The order must belong to this exit, and no escape may become due as time passes.
-        own = own_id(order.client_order_id)
-        if own is None or own.kind is not intent.kind or self._may_escape:
-            return None
-        if not order.partially_filled and order.remaining != order_quantity(
-            self.core.rules, intent.side, intent.funds, order.price
-        ):
-            return None
-        # While base is sold for another reason, the hard stop can still take over.
-        stop_watches = state.regime is Regime.BASE and active.kind is not ExitKind.FLUSH
-        mode = WhileOrderRests(
-            state.high,
-            state.regime,
-            intent.side,
-            int(order.price / self._grid.tick_size),
-            intent.pricing,
-            self._bid,
-            self._ask,
-            stop=(state.anchor, self._params) if stop_watches else None,
-            channel=self._channel.current,
-            scale=self._scale,
-        )
-        return mode if mode.is_possible else None

@@ -203,7 +203,6 @@ class MakerExit:
             or order.order_id is None
             or order.price is None
             # No price change alone can end any of these conditions. If one holds, the next requote needs a full tick.
-            or order.partially_filled
             or order.side is not intent.side
             or order.client_order_id != str(ClientOrderId(intent.kind, intent.number))
             or self._requests.open is not None
@@ -217,16 +216,14 @@ class MakerExit:
             or not self._budget.is_ample(server_ms)
         ):
             return None
+        replace_like = None
+        if not order.partially_filled:
+            tag, own = self._requests.new_tag(), order.client_order_id
+            replace_like = Replace(tag, order.order_id, own, intent.side, order.price, order.quantity)
         return RequotePlan(
             intent,
-            Replace(
-                self._requests.new_tag(),
-                order.order_id,
-                order.client_order_id,
-                intent.side,
-                order.price,
-                order.quantity,
-            ),
+            order.order_id,
+            replace_like,
             RestingOrder(order.price, order.quantity),
             updates.left_orders_until(now_s),
             self.rules,

@@ -3,9 +3,11 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from trailingedge.model.market import BookTop, Side, round_to_passive_tick
 from trailingedge.model.pricing_mode import Pricing
+from trailingedge.strategy.plan import PriceLimits, PriceRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,49 @@ def resting_price(
         return round_to_passive_tick(best, side, tick_size)
     better = round_to_passive_tick(best + step, side, tick_size)
     return better if _is_passive(better, side, other_side) else round_to_passive_tick(best, side, tick_size)
+
+
+def keeping_prices(
+    side: Side, price: Decimal, pricing: Pricing, bid: Decimal, ask: Decimal, tick_size: Decimal
+) -> PriceLimits:
+    """Return best prices of the others at which our order stays at `price`: `resting_price`, solved for the book.
+
+    `price` is on a tick. `bid` and `ask` are the best prices of the others now. All prices like these are returned,
+    but not those that would keep the order for another reason.
+    """
+    bids, asks = _keeping_ticks(side, pricing, (bid - price) / tick_size, (ask - price) / tick_size)
+    return PriceLimits(_around(bids, price, tick_size), _around(asks, price, tick_size))
+
+
+_FAR: Final = Decimal(2**62)  # ticks
+_Ticks = tuple[Decimal | int, Decimal | int]
+_NOWHERE: Final[tuple[_Ticks, _Ticks]] = ((1, 0), (1, 0))
+
+
+def _keeping_ticks(side: Side, pricing: Pricing, bid: Decimal, ask: Decimal) -> tuple[_Ticks, _Ticks]:
+    """Return the first and last best bid, and the first and last best ask, all in ticks above our price.
+
+    Each case inverts one branch of the pricing rules. A range that ends below its start is empty.
+    """
+    if side is Side.BUY:  # the mirror image
+        asks, bids = _keeping_ticks(Side.SELL, pricing, -ask, -bid)
+        return (-bids[1], -bids[0]), (-asks[1], -asks[0])
+    # OPPOSITE: the bid is one tick below our order, or has reached it.
+    tight = (-1, 0)
+    if ask > 0:
+        return (tight if pricing is Pricing.OPPOSITE else (-_FAR, 0)), (1, _FAR)
+    if ask < 0 or bid >= 0:
+        return _NOWHERE
+    if pricing in (Pricing.OPPOSITE, Pricing.IMPROVE):
+        return ((-1, -1), (0, 0)) if bid == -1 else _NOWHERE
+    return (-_FAR, -1), (0, 0)
+
+
+def _around(ticks: _Ticks, price: Decimal, tick_size: Decimal) -> PriceRange:
+    """Return the range whose ends lie half a tick beyond the first and the last tick."""
+    first, last = ticks
+    half = tick_size / 2
+    return PriceRange(float(price + first * tick_size - half), float(price + last * tick_size + half))
 
 
 def escape_price(side: Side, top: BookTop, tick_size: Decimal, slippage_frac: Decimal) -> Decimal:

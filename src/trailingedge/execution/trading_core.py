@@ -272,7 +272,7 @@ class TradingCore:
             return
         requote = None if intent is None else self.maker_exit.plan_requote(intent, view.now_s, server_ms)
         # If another order is open, it must be cancelled first.
-        if requote is not None and self.risk.checks.orders.open <= {requote.replace_like.order_id}:
+        if requote is not None and self.risk.checks.orders.open <= {requote.order_id}:
             self.plan = TradingPlan(limits, requote)
 
     def invalidate_plan(self) -> None:

@@ -36,12 +36,14 @@ class NextStep(Enum):
 class RequotePlan:
     """A resting order, and all inputs that decide its new price and quantity when the market price changes.
 
-    `replace_like` is the command that replaces the order, but for price and quantity. `left_orders` have just left the
-    book, each with the time until which market data may still show it. `quantity` is None if it depends on the price.
+    `replace_like` is the command that replaces the order, but for price and quantity; None if a tick must choose the
+    command, because the order is partially filled. `left_orders` have just left the book, each with the time until
+    which market data may still show it. `quantity` is None if it depends on the price.
     """
 
     intent: OrderIntent
-    replace_like: Replace
+    order_id: int
+    replace_like: Replace | None
     resting: RestingOrder
     left_orders: tuple[tuple[RestingOrder, float], ...]
     rules: SymbolRules
@@ -54,6 +56,8 @@ class RequotePlan:
         price = resting_price(intent.pricing, intent.side, top, rules.tick_size, self.resting, left_orders)
         if price == self.resting.price:
             return NextStep.NOTHING
+        if self.replace_like is None:
+            return NextStep.TICK
         quantity = self.quantity or order_quantity(rules, intent.side, intent.funds, price)
         if rules.failed_filter(price, quantity) is not None:
             return NextStep.TICK

@@ -300,8 +300,9 @@ class TradingNode:
             self._gateway.send(command)
         # After the commands are written, and before anything slower.
         core.plan_ahead(view, server_ms)
-        if core.plan is not None and core.plan.requote is not None:
-            self._gateway.prepare(core.plan.requote.replace_like)
+        requote = None if core.plan is None else core.plan.requote
+        if requote is not None and requote.replace_like is not None:
+            self._gateway.prepare(requote.replace_like)
         self._monitor.lap("send")
         if self._observer is not None:
             self._observer.on_tick(core, view)

@@ -4,11 +4,16 @@
 and asks could an action be due? These are the formulas of `decide`, solved for the price. The daemon skips the
 evaluation of a price within the limits, and a backtest all its ticks within them.
 
-The limits hold until anything but the best prices changes. Where a formula solved for the price rounds differently from
-the formula itself, the limit is narrower by MARGIN: an evaluation may be made once too often, never once too rarely.
-A test compares limits and `decide` at random states and prices.
+The limits hold until anything but the best prices changes. A backtest goes further: where it skips ticks it makes new
+limits for a new high and a new channel from the old evaluation (`revised`), has limits that hold for any channel
+(`lasting_limits`), and knows which closes need no evaluation either (`quiet_closes`).
+
+Where a formula solved for the price rounds differently from the formula itself, the limit is narrower by MARGIN: an
+evaluation may be made once too often, never once too rarely. A test compares limits and `decide` at random states and
+prices.
 """
 
+from dataclasses import replace
 from math import inf, sqrt
 from typing import Final, NamedTuple
 
@@ -16,8 +21,9 @@ from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import ZERO, Regime, floor_to_step
 from trailingedge.strategy.decide import Decision
+from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, StrategyParams
-from trailingedge.strategy.trailing_take_profit import Trail
+from trailingedge.strategy.trailing_take_profit import Trail, trail_at
 
 MARGIN: Final = 1e-12  # a fraction of the price: far above the rounding of floats, far below any tick
 _UP: Final = 1 + MARGIN
@@ -34,8 +40,13 @@ class PriceRange(NamedTuple):
         """Whether the price lies strictly between both ends."""
         return self.low < price < self.high
 
+    def narrowed(self, other: "PriceRange") -> "PriceRange":
+        """Return the prices that both ranges contain."""
+        return PriceRange(max(self.low, other.low), min(self.high, other.high))
+
 
 ANY_PRICE: Final = PriceRange()
+NO_PRICE: Final = PriceRange(inf, -inf)
 
 
 class PriceLimits(NamedTuple):
@@ -68,9 +79,70 @@ def price_limits(decision: Decision, params: StrategyParams) -> PriceLimits | No
     funded = funded_limits(state.regime, decision.holdings, params)
     if state.regime is Regime.BASE:
         bids = _bids_in_base(decision)
-        return None if bids is None else PriceLimits(_narrowed(bids, funded.bids), funded.asks)
+        return None if bids is None else PriceLimits(bids.narrowed(funded.bids), funded.asks)
     asks = _asks_in_quote(decision, params)
-    return None if asks is None else PriceLimits(funded.bids, _narrowed(asks, funded.asks))
+    return None if asks is None else PriceLimits(funded.bids, asks.narrowed(funded.asks))
+
+
+def revised(
+    decision: Decision, params: StrategyParams, *, high: float, bid: float, ask: float, channel: Channel | None
+) -> Decision:
+    """Return the decision of an evaluation at these best prices, if it did nothing. `high` is the best unit value."""
+    state = decision.state
+    if high > state.high:
+        state = replace(state, high=high)
+    decision = decision._replace(state=state, channel=channel, stop_distance=stop_distance(channel, params))
+    if state.regime is None:
+        return decision
+    price = bid if state.regime is Regime.BASE else ask
+    trail = trail_at(state.regime, price, state.anchor, state.high, channel, params)
+    return decision._replace(unit_value=trail.unit_value, trail=trail)
+
+
+def lasting_limits(decision: Decision, params: StrategyParams) -> PriceLimits | None:
+    """Return limits that hold for any channel, until a price beyond them becomes the best since the anchor.
+
+    They are narrower than those for one channel. None if there are no such limits.
+    """
+    state = decision.state
+    if price_limits(decision, params) is None or state.exit is not None or state.regime is None:
+        return None
+    if decision.holdings is None:
+        return None
+    funded = funded_limits(state.regime, decision.holdings, params)
+    fees = 2 * params.fee + params.buffer
+    if state.regime is Regime.BASE:
+        gain = max(params.min_gain_trigger_frac_base, fees)
+        arms_at = inf if decision.trading_paused else state.anchor * (1 + gain) * _DOWN
+        if state.high >= arms_at:
+            return None
+        bids = PriceRange(state.anchor * (1 - _nearest_stop(params)) * _UP, arms_at)
+        return PriceLimits(bids.narrowed(funded.bids), funded.asks)
+    if decision.trading_paused or decision.gate is not None:
+        return funded
+    gain = max(params.min_gain_trigger_frac_quote, fees)
+    asks = PriceRange(low=1 / (state.anchor * (1 + gain)) * _UP)
+    if 1 / state.high <= asks.low:
+        return None
+    return PriceLimits(funded.bids, asks.narrowed(funded.asks))
+
+
+def quiet_closes(decision: Decision, params: StrategyParams) -> PriceRange:
+    """Return the closes of a candle that need no evaluation, for any channel, unless they break out of it."""
+    state = decision.state
+    if state.exit is not None or state.gate is not None or state.regime is None:
+        return NO_PRICE
+    # In QUOTE the stop acts on closes. In BASE they change neither gate nor exit.
+    return ANY_PRICE if state.regime is Regime.BASE else PriceRange(high=_quote_stop_close(state.anchor, params))
+
+
+def _quote_stop_close(anchor: float, params: StrategyParams) -> float:
+    return 1 / (anchor * (1 - _nearest_stop(params))) * _DOWN
+
+
+def _nearest_stop(params: StrategyParams) -> float:
+    """Return the least distance of the stop, as a fraction of the anchor, that any channel can lead to."""
+    return min(params.hard_stop_max_frac, params.hard_stop_threshold_frac)
 
 
 def funded_limits(regime: Regime, holdings: Holdings, params: StrategyParams) -> PriceLimits:
@@ -85,7 +157,7 @@ def funded_limits(regime: Regime, holdings: Holdings, params: StrategyParams) ->
     if in_base:
         most = floor_to_step(max(ZERO, min(in_base)), params.step_size)
         if most <= ZERO or most < params.min_quantity:
-            return PriceLimits(PriceRange(inf, -inf), PriceRange(inf, -inf))
+            return PriceLimits(NO_PRICE, NO_PRICE)
         bids = PriceRange(low=float(params.min_notional / most) * _UP)
     if in_quote:
         # A step more than the minimum, because quantities are floored to the step.
@@ -156,7 +228,3 @@ def _armed_from(trail: Trail, channel: Channel | None, params: StrategyParams) -
     if not swing:
         return 0.0
     return (swing + sqrt(swing * swing + 4 * swing / trail.gain)) / 2 if trail.gain > 0 else None
-
-
-def _narrowed(one: PriceRange, other: PriceRange) -> PriceRange:
-    return PriceRange(max(one.low, other.low), min(one.high, other.high))
