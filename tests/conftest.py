@@ -25,9 +25,6 @@ def pytest_configure() -> None:
     settings.register_profile("suite", parent=settings(), deadline=None, max_examples=40, suppress_health_check=slow)
     settings.load_profile("suite")
     guard_this_process()
-    # A shell starts a job in the background with SIGINT ignored, and programs that tests start would inherit it.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests import process_guard
+from tests.interrupts import heed_interrupts
 from tests.limits import PATIENCE_S
 
 from trailingedge.config import OPTIONS
@@ -41,7 +42,11 @@ class _Guard:
 
 
 def guard_this_process() -> None:
-    """From now on nothing outlives this process that it starts. Without /proc a killed run may leave something."""
+    """From now on nothing outlives this process that it starts. Without /proc a killed run may leave something.
+
+    What it starts ends at SIGINT, also if this process runs in the background.
+    """
+    heed_interrupts()
     if _Guard.pid == os.getpid() or not Path("/proc/self/environ").exists():
         return
     mark = f"{os.getpid()}-{secrets.token_hex(8)}"

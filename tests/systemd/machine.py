@@ -1,12 +1,15 @@
 """A machine with a systemd, as root sees it: commands, the service's properties, its journal, and facts to wait for."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
+
+from tests.interrupts import heed_interrupts
 
 ROOT: Final = Path(__file__).parent.parent.parent
 INSTALL: Final = str(ROOT / "deploy" / "install.sh")
@@ -55,6 +58,25 @@ def run(*words: str | Path, code: int | None = 0, environ: Mapping[str, str] | N
     if code is not None and done.returncode != code:
         raise NotSoError(f"{words[0]} ended with {done.returncode}, not {code}")
     return done.stdout
+
+
+def interrupt(*words: str | Path, patience_s: float = PATIENCE_S) -> int:
+    """Start a command, send it SIGINT as Ctrl-C does once it has printed a line, and return its exit code.
+
+    Raises NotSoError if it ends before, or not within `patience_s` after.
+    """
+    heed_interrupts()
+    say(f"$ {' '.join(map(str, words))}, and Ctrl-C")
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        try:
+            if process.stdout is None or not process.stdout.readline():
+                raise NotSoError(f"{words[0]} printed nothing")
+            process.send_signal(signal.SIGINT)
+            return process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            raise NotSoError(f"not within {patience_s:g} s after Ctrl-C: {words[0]} ends") from None
+        finally:
+            process.kill()
 
 
 def quietly(*words: str) -> str:
