@@ -163,9 +163,8 @@ STARTS_A_PROCESS: Final = {
 # Besides `processes` itself.
 EXCEPT: Final = {
     "process_guard.py": {"os.fork"},  # the guard takes leave of its parent
-    "exchange_clients.py": {"subprocess.Popen"},  # commands that a person runs, and that end what they start
-    "systemd/__main__.py": {"subprocess.Popen"},
-    "systemd/machine.py": {"subprocess.run"},
+    "exchange_clients/__main__.py": {"subprocess.Popen"},  # commands that a person runs, and that end what they start
+    "systemd/machine.py": {"subprocess.run", "subprocess.Popen"},
     "simulation/storms.py": {"get_context"},  # a pool of workers, behind `guard_this_process`
     "simulator/test_virtual_loop.py": {"asyncio.create_subprocess_exec"},  # is refused there
 }
