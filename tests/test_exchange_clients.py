@@ -73,10 +73,17 @@ def test_what_fewer_than_three_clients_drive_is_named(capsys: pytest.CaptureFixt
 
 def test_a_variant_of_a_method_drives_the_method(capsys: pytest.CaptureFixture[str]) -> None:
     found = clients(3, "ticker.24hr")
-    found[-1].note("ticker.24hr MINI", {})
+    found[-1].note("ticker.24hr MINI", {}, generic=True)
     assert report(found, all_clients=False) == 1
     found[-1].by_call["ticker.24hr MINI"] = ""
     assert report(found, all_clients=True) == 0
-    found[-1].generic.add("ticker.24hr MINI")
     assert (found[-1].mark("ticker.24hr"), found[0].mark("ticker.24hr")) == ("generic", "own")
     assert "ticker.24hr MINI: answer: missing" in capsys.readouterr().out
+
+
+def test_a_call_of_its_own_is_not_made_generic_by_a_later_one() -> None:
+    results = Results("a", "1")
+    results.worked("ping")
+    results.note("ping", {}, generic=True)
+    results.note("time", {"serverTime": 1}, generic=True)
+    assert (results.mark("ping"), results.mark("time"), results.mark("depth")) == ("own", "generic", "-")

@@ -34,13 +34,13 @@ class Results:
 
         `generic` says that the client has no call of its own for it, and made the one that takes any name.
         """
+        if generic and what not in self.by_call:
+            self.generic.add(what)
         rows = isinstance(DOCUMENTED[what], list)
         if answer is None or (rows and not answer):
             self.by_call[what] = "no answer"
         elif not self.by_call.get(what):
             self.by_call[what] = difference(DOCUMENTED[what], answer)
-        if generic:
-            self.generic.add(what)
 
     def worked(self, what: str) -> None:
         """Note a call whose answer the client keeps to itself, after what followed has shown that it was accepted."""
