@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,15 @@ from tests.notify_socket import Ear
 from tests.processes import guard_this_process
 
 from trailingedge.live.systemd import ServiceManager, service_manager
+
+# What one process of a run compiles, no other compiles again: neither a worker nor a daemon that a test starts. Where
+# Python is told not to write bytecode beside the source, it goes to the folder that pytest has for itself.
+if sys.dont_write_bytecode:
+    sys.pycache_prefix = str(Path(__file__).parent.parent / ".pytest_cache" / "bytecode")
+    sys.dont_write_bytecode = False
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or it was an option of the interpreter
+gc.disable()  # until the tests are collected, of which nothing is garbage
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +38,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
+    gc.enable()
     gc.freeze()  # modules and tests live to the end: no collection need look at them again
 
 
