@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 from tests.notify_socket import Ear
 from tests.processes import guard_this_process
 
@@ -30,6 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
+    from hypothesis import HealthCheck, settings  # after bytecode has its place
+
     # How long an example takes says more about who else uses the machine than about it.
     slow = [HealthCheck.too_slow]
     settings.register_profile("suite", parent=settings(), deadline=None, max_examples=40, suppress_health_check=slow)

@@ -59,8 +59,8 @@ class RecordingUi:
     def show_step(self, name: str, result: str) -> None:
         self.lines.append(f"{name}: {result}")
 
-    def show_status(self, view: StatusView, now_s: float) -> None:
-        self.lines.append(f"{now_s:.0f}: {status(view)}")
+    def show_status(self, view: Callable[[], StatusView], now_s: float) -> None:
+        self.lines.append(f"{now_s:.0f}: {status(view())}")
 
     def close(self) -> None:
         pass

@@ -133,10 +133,15 @@ def path_of(module: str) -> Path:
 
 
 @cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imports(module: str) -> frozenset[str]:
     """Dotted names that `module` imports, at any depth; of a relative import its dots."""
     found = set()
-    for node in ast.walk(ast.parse(path_of(module).read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path_of(module))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level:
@@ -154,8 +159,16 @@ def own(name: str) -> str:
     return below if package == "trailingedge" else ""
 
 
-def own_imports(module: str) -> Iterator[str]:
-    return filter(None, map(own, imports(module)))
+def own_imports(module: str) -> list[str]:
+    return list(filter(None, map(own, imports(module))))
+
+
+def all_but(*layers: str) -> list[str]:
+    return [module for module in MODULES if layer(module) not in layers]
+
+
+def all_in(*layers: str) -> list[str]:
+    return [module for module in MODULES if layer(module) in layers]
 
 
 def rooms() -> dict[str, set[str]]:
@@ -173,15 +186,20 @@ def sources() -> Iterator[tuple[Path, str]]:
         yield path, path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_has_a_layer(module: str) -> None:
-    assert layer(module) in LAYERS
+# One test for all modules, not one for each: a test takes longer to be started and told of than a module to be checked.
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_an_import_points_downwards(module: str) -> None:
-    here = LAYERS.index(layer(module))
-    upwards = [name for name in own_imports(module) if LAYERS.index(layer(name)) > here]
+def test_a_module_has_a_layer() -> None:
+    assert {layer(module) for module in MODULES} == set(LAYERS)
+
+
+def test_an_import_points_downwards() -> None:
+    upwards = [
+        f"{module} imports {name}"
+        for module in MODULES
+        for name in own_imports(module)
+        if LAYERS.index(layer(name)) > LAYERS.index(layer(module))
+    ]
     assert upwards == []
 
 
@@ -214,8 +232,8 @@ def test_few_modules_stand_at_the_top() -> None:
 
 def test_no_public_type_name_is_used_twice() -> None:
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for path, text in sources():
-        for node in ast.walk(ast.parse(text)):
+    for path, _ in sources():
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found[node.name].append(str(path.relative_to(SOURCE)))
     twice = {name: paths for name, paths in found.items() if len(paths) > 1}
@@ -242,8 +260,8 @@ def test_reasons_are_given_in_comments() -> None:
 
 def test_the_first_line_of_a_docstring_names_its_subject() -> None:
     vague = []
-    for path, text in sources():
-        for node in ast.walk(ast.parse(text)):
+    for path, _ in sources():
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 first = (ast.get_docstring(node) or "").partition("\n")[0]
                 if VAGUE.search(first):
@@ -252,46 +270,56 @@ def test_the_first_line_of_a_docstring_names_its_subject() -> None:
     assert vague == []
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_are_absolute(module: str) -> None:
-    assert not [name for name in imports(module) if name.startswith(".")]
+def test_imports_are_absolute() -> None:
+    assert [module for module in MODULES if any(name.startswith(".") for name in imports(module))] == []
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) == "simulator"])
-def test_the_simulator_imports_only_the_vocabulary(module: str) -> None:
-    assert {layer(name) for name in own_imports(module)} <= VOCABULARY | {"simulator"}
+def importing_more(modules: list[str], allowed: set[str]) -> dict[str, set[str]]:
+    """Which of them import from another layer of ours than these, and from which."""
+    found = {module: {layer(name) for name in own_imports(module)} - allowed for module in modules}
+    return {module: more for module, more in found.items() if more}
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if not {module, layer(module)} & WITH_EXCHANGE])
-def test_few_modules_import_the_simulator(module: str) -> None:
-    assert "simulator" not in {layer(name) for name in own_imports(module)}
+def top_names(module: str) -> set[str]:
+    """The packages that `module` imports from, ours and others'."""
+    return {name.split(".")[0] for name in imports(module)}
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) in ("indicators", "strategy")])
-def test_strategy_and_indicators_are_pure(module: str) -> None:
-    assert {name.split(".")[0] for name in imports(module)} <= PURE
+def test_the_simulator_imports_only_the_vocabulary() -> None:
+    assert importing_more(all_in("simulator"), VOCABULARY | {"simulator"}) == {}
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) in TRADING])
-def test_trading_packages_import_the_model_and_each_other_only(module: str) -> None:
-    assert {layer(name) for name in own_imports(module)} <= {"core", "model", "indicators", *TRADING}
+def test_few_modules_import_the_simulator() -> None:
+    without = [module for module in MODULES if not {module, layer(module)} & WITH_EXCHANGE]
+    assert importing_more(without, {*LAYERS} - {"simulator"}) == {}
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) != "simulator"])
-def test_few_modules_open_connections(module: str) -> None:
-    opened = {name.split(".")[0] for name in imports(module) if not name.startswith("urllib.parse")} & SOCKETS
-    assert not opened or module in CONNECTING or module.startswith("notifications.telegram")
+def test_strategy_and_indicators_are_pure() -> None:
+    assert {name for module in all_in("indicators", "strategy") for name in top_names(module)} <= PURE
+
+
+def test_trading_packages_import_the_model_and_each_other_only() -> None:
+    assert importing_more(all_in(*TRADING), {"core", "model", "indicators", *TRADING}) == {}
+
+
+def test_few_modules_open_connections() -> None:
+    opening = {
+        module
+        for module in all_but("simulator")
+        if {name.split(".")[0] for name in imports(module) if not name.startswith("urllib.parse")} & SOCKETS
+        and not module.startswith("notifications.telegram")
+    }
+    assert opening <= CONNECTING
+
+
+def test_settings_are_read_in_one_place() -> None:
+    assert [module for module in MODULES if "dotenv" in top_names(module) and module != "core.env_file"] == []
 
 
 def test_every_http_client_bounds_its_replies() -> None:
     clients = {module for module in MODULES if "httpx" in imports(module)}
     assert clients
     assert {module for module in clients if "trailingedge.core.http_client" not in imports(module)} == set()
-
-
-@pytest.mark.parametrize("module", [module for module in MODULES if module != "core.env_file"])
-def test_settings_are_read_in_one_place(module: str) -> None:
-    assert "dotenv" not in {name.split(".")[0] for name in imports(module)}
 
 
 def files_in_git() -> list[str]:
@@ -303,8 +331,7 @@ def files_in_git() -> list[str]:
 
 def sees_settings(module: str) -> bool:
     """Whether `module` names the class `Settings` in an import."""
-    tree = ast.parse(path_of(module).read_text(encoding="utf-8"))
-    found = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module)
+    found = (node for node in ast.walk(tree(path_of(module))) if isinstance(node, ast.ImportFrom) and node.module)
     return module == "config" or any(
         node.module == "trailingedge.config" and "Settings" in {alias.name for alias in node.names} for node in found
     )
@@ -322,10 +349,10 @@ def test_the_top_level_holds_nothing_else() -> None:
     assert {"src", "tests", ".env.example"} <= names
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("test_*.py")), ids=lambda path: path.stem)
-def test_the_tests_have_the_folders_of_the_source(path: Path) -> None:
-    folder = path.parent.relative_to(ROOT / "tests")
-    assert (SOURCE / folder).is_dir() or folder.parts[0] in OF_THE_WHOLE
+def test_the_tests_have_the_folders_of_the_source() -> None:
+    folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+    others = {str(folder) for folder in folders if not (SOURCE / folder).is_dir()}
+    assert {folder.split("/")[0] for folder in others} <= OF_THE_WHOLE
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import cache
 from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Final
@@ -22,18 +23,25 @@ def ticks(seed: int, minutes: int, *, scripted: bool = True) -> Iterator[Tick]:
     return takewhile(lambda tick: tick.time_ms < START_MS + minutes * MINUTE_MS, market)
 
 
+@cache  # many tests write the same ones
+def klines(seed: int, minutes: int, *, scripted: bool) -> str:
+    """One-minute klines as the lines of a file."""
+    lines = []
+    trades = (tick for tick in ticks(seed, minutes, scripted=scripted) if tick.traded)
+    for minute, group in groupby(trades, key=lambda tick: tick.time_ms // MINUTE_MS):
+        within = list(group)
+        prices = [tick.last_price for tick in within]
+        volume = sum((tick.traded for tick in within), Decimal(0))
+        open_ms = minute * MINUTE_MS
+        corners = f"{prices[0]},{max(prices)},{min(prices)},{prices[-1]}"
+        lines.append(f"{open_ms},{corners},{volume},{open_ms + MINUTE_MS - 1},0,{len(within)},0,0,0\n")
+    return "".join(lines)
+
+
 def write_klines(folder: Path, seed: int, minutes: int, *, scripted: bool = True) -> Path:
     """A file of one-minute klines."""
     path = folder / "ETHFDUSD-1m-2026-07.csv"
-    with path.open("w", encoding="utf-8") as file:
-        trades = (tick for tick in ticks(seed, minutes, scripted=scripted) if tick.traded)
-        for minute, group in groupby(trades, key=lambda tick: tick.time_ms // MINUTE_MS):
-            within = list(group)
-            prices = [tick.last_price for tick in within]
-            volume = sum((tick.traded for tick in within), Decimal(0))
-            open_ms = minute * MINUTE_MS
-            corners = f"{prices[0]},{max(prices)},{min(prices)},{prices[-1]}"
-            file.write(f"{open_ms},{corners},{volume},{open_ms + MINUTE_MS - 1},0,{len(within)},0,0,0\n")
+    path.write_text(klines(seed, minutes, scripted=scripted), encoding="utf-8")
     return path
 
 

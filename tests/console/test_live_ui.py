@@ -68,7 +68,7 @@ def test_it_draws_the_start_then_the_state_and_leaves_the_lines_alone_behind() -
     ui.show_step("connect", "ok")
     assert window.shows("connect ................. ok")
     assert window.shows("── PAPER ETHFDUSD ──")
-    ui.show_status(VIEW, 1.0)
+    ui.show_status(lambda: VIEW, 1.0)
     assert window.shows("watching")
     assert window.shows("x flip")
     ui.print_line("summary\n  exits 0")
@@ -79,7 +79,7 @@ def test_it_draws_the_start_then_the_state_and_leaves_the_lines_alone_behind() -
 def test_enter_gives_a_fresh_row_to_type_on() -> None:
     window = Window()
     ui = live(window)
-    ui.show_status(VIEW, 0.0)
+    ui.show_status(lambda: VIEW, 0.0)
     assert window.shows("watching")
     window.glass.type("w\n")
     ui.on_enter()
@@ -98,7 +98,7 @@ def test_without_hotkeys_none_are_hinted_at() -> None:
 def test_a_terminal_without_unicode_gets_ascii() -> None:
     window = Window(encoding="ascii")
     ui = live(window)
-    ui.show_status(VIEW, 0.0)
+    ui.show_status(lambda: VIEW, 0.0)
     assert window.shows("-- PAPER ETHFDUSD | watching -")
     ui.close()
 
@@ -106,7 +106,7 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
 def test_in_the_background_there_are_lines_alone() -> None:
     window = Window(front=False)
     ui = live(window)
-    ui.show_status(VIEW, 0.0)
+    ui.show_status(lambda: VIEW, 0.0)
     ui.print_line("order placed")
     assert window.shows("order placed")
     ui.close()
@@ -130,7 +130,7 @@ def test_a_paused_terminal_delays_no_caller() -> None:
     ui = live(window)
     for number in range(20_000):
         ui.print_line(f"line {number}")
-        ui.show_status(VIEW, 0.0)
+        ui.show_status(lambda: VIEW, 0.0)
     window.goes_on.set()
     assert window.shows("line ")
     ui.close()

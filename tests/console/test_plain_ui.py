@@ -40,13 +40,20 @@ def test_a_step_shows_its_name_and_its_result() -> None:
     assert stream.getvalue() == "connect ................. ok (12 ms)\na step with quite a long name ... ok\n"
 
 
-def test_there_is_one_heartbeat_a_minute() -> None:
+def test_there_is_one_heartbeat_a_minute_and_no_status_is_built_in_between() -> None:
+    built = []
+
+    def view() -> StatusView:
+        built.append(VIEW)
+        return VIEW
+
     stream = io.StringIO()
     lines = PlainUi(stream)
     for second in range(200):
-        lines.show_status(VIEW, 1000.0 + second)
+        lines.show_status(view, 1000.0 + second)
     lines.close()
     assert stream.getvalue().splitlines() == [status(VIEW)] * 3
+    assert len(built) == 3
 
 
 def test_a_reader_that_hung_up_changes_nothing_not_even_the_exit_code() -> None:

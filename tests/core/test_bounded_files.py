@@ -4,6 +4,7 @@ import gzip
 from pathlib import Path
 
 import pytest
+from tests.bombs import gzip_bomb
 from tests.peak_memory import peak_memory_mb
 
 from trailingedge.core.bounded_files import FREE_BYTES, MOST_RATIO, TooLarge, read, read_gzip
@@ -32,7 +33,7 @@ def test_what_a_gzip_file_unpacks_to_is_read_up_to_its_limit(tmp_path: Path) -> 
 
 def test_a_ratio_that_nobody_means_is_refused_in_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "bomb.gz"
-    path.write_bytes(gzip.compress(b"0" * (200 << 20)))
+    path.write_bytes(gzip_bomb([b"0" * (1 << 20)] * 200))
     peak_mb, refused = peak_memory_mb(lambda: read_gzip(path, 1 << 30), TooLarge)
     assert str(refused) == f"it unpacks to more than {MOST_RATIO} times its size"
     assert peak_mb < 4 * (FREE_BYTES + MOST_RATIO * path.stat().st_size) / 1e6

@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from tests.bombs import gzip_bomb
 from tests.eventlog.record_builders import HEAD, NAME, frames, packed, written
 from tests.peak_memory import peak_memory_mb
 
@@ -108,7 +109,6 @@ def test_a_file_that_is_no_record_is_refused_with_its_name(tmp_path: Path, conte
 
 def bomb(kind: str) -> bytes:
     """A small file that unpacks to 200 MB in one line or in one batch of many lines, or to 40 MB in many batches."""
-    packer = zlib.compressobj(9, wbits=31)
     head = packed([[("session", HEAD)]])
     if kind == "a line":
         pieces = [b"1" * (1 << 20)] * 200
@@ -117,7 +117,7 @@ def bomb(kind: str) -> bytes:
     else:
         batch = b'["tick",1,0]\n' * 80_000
         pieces = [batch + b'["sum",%d]\n' % zlib.crc32(batch)] * 40
-    return head + b"".join(map(packer.compress, pieces)) + packer.flush()
+    return head + gzip_bomb(pieces)
 
 
 @pytest.mark.parametrize("kind", ["a line", "a batch", "batches"])

@@ -1,10 +1,10 @@
 """Exchange client against the embedded exchange: after any lost connection, each event is reported exactly once."""
 
 import contextlib
-import dataclasses
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from random import Random
@@ -46,6 +46,7 @@ from trailingedge.websocket.socket_dialer import FrameHandler, Socket, run_toget
 D = Decimal
 BALANCES: Final[Mapping[str, Decimal]] = {"ETH": D(10), "FDUSD": D(25_000)}
 API: Final = "/ws-api/"
+SETTINGS: Final = replace(Settings(), reconnect_max_sec=2.0)
 NO_KEY_FILE: Final = ConfigError(["private key k.pem: no such file"])
 
 
@@ -120,7 +121,7 @@ class Ledger(MarketState):
 class Stage:
     """A wire that was opened and whose account is proven, and what it told."""
 
-    def __init__(self, clock: VirtualClock, loopback: LoopbackExchange, chance: Random) -> None:
+    def __init__(self, clock: VirtualClock, loopback: LoopbackExchange, chance: Random, settings: Settings) -> None:
         private_key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
         self.api_key = loopback.register_key(private_key.public_key())
         self.signer = FailingSigner(private_key)
@@ -138,7 +139,7 @@ class Stage:
         self.account_down: list[str] = []
         self.exit_open = False
         self.wire = ExchangeClient(
-            exchange_client_params(dataclasses.replace(Settings(), reconnect_max_sec=2.0)),
+            exchange_client_params(settings),
             Runtime(URL, KeyManager(self.signer.open, self.api_key), self._dial, clock, chance),
             self.snapshots,
             ServerClock(clock),
@@ -232,6 +233,7 @@ def play(
     latency_s: float = 0.05,
     *,
     key_failure: Exception | None = None,
+    settings: Settings = SETTINGS,
 ) -> Stage:
     """Tell a story beside a wire, all from one seed. Raises what ends the wire."""
 
@@ -241,7 +243,7 @@ def play(
         async with LoopbackExchange(
             exchange, market, clock, listen=False, chance=Random(seed), latency_s=latency_s
         ) as loopback:
-            stage = Stage(clock, loopback, Random(seed))
+            stage = Stage(clock, loopback, Random(seed), settings)
             stage.signer.failure = key_failure
 
             async def tell() -> None:
@@ -390,7 +392,7 @@ def test_a_fill_that_was_missed_is_told_like_any_other() -> None:
     play(missed)
     first, second = told
     assert second.execution_id == -1
-    told_like_the_other = dataclasses.replace(
+    told_like_the_other = replace(
         second, execution_id=first.execution_id, time_ms=first.time_ms, event_ms=first.event_ms
     )
     assert told_like_the_other == first
@@ -494,11 +496,14 @@ def test_a_server_that_shuts_down_is_left_without_a_moment_of_doubt() -> None:
 def test_a_connection_of_23_hours_is_followed_by_another() -> None:
     async def story(it: Stage) -> None:
         old = it.of("")
-        await it.wait(23 * 3600.0 + 10)
+        await it.wait(23 * 3600.0 - 10)
+        assert [line.closed for line in old] == [False, False]
+        await it.wait(20)
         assert [line.closed for line in old] == [True, True]
         assert (it.account_down, it.market_losses, it.snapshots.proofs) == ([], 0, [True])
 
-    play(story)
+    # In a silent market the best prices are queried after half of the stale age: 16,000 times in 23 hours by default.
+    play(story, settings=replace(SETTINGS, stale_after_sec=300.0))
 
 
 def test_an_order_that_is_asked_for_in_the_middle_of_the_switch_goes_to_one_connection() -> None:

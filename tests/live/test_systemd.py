@@ -308,8 +308,8 @@ class Shown:
     def show_step(self, name: str, result: str) -> None:
         self.said.append(f"{name}: {result}")
 
-    def show_status(self, view: StatusView, now_s: float) -> None:
-        self.said.append(f"{now_s:g}: {view.phase}")
+    def show_status(self, view: Callable[[], StatusView], now_s: float) -> None:
+        self.said.append(f"{now_s:g}: {view().phase}")
 
     def close(self) -> None:
         self.said.append("closed")
@@ -320,7 +320,7 @@ def test_what_the_ui_shows_is_sent_to_the_manager_in_one_line(manager: ServiceMa
     face = NotifyingUi(shown, manager, URL)
     face.print_line("order placed")
     face.show_step("klines", "1440 candles")
-    face.show_status(view(), 10.0)
+    face.show_status(view, 10.0)
     face.close()
     assert shown.said == ["order placed", "klines: 1440 candles", "10: watching", "closed"]
     assert ear.heard() == [[f"STATUS={status_line(view(), URL)}"]]

@@ -3,13 +3,13 @@
 import contextlib
 import gzip
 import json
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.bombs import gzip_bomb
 from tests.peak_memory import peak_memory_mb
 from tests.report.report_builders import a_one_sided_story, a_quiet_story, a_story
 
@@ -203,8 +203,7 @@ def test_a_number_that_the_wire_would_refuse_is_refused(
 @pytest.mark.parametrize("piece", [b" " * (1 << 20), b"[" * (1 << 20)])
 def test_a_small_file_that_unpacks_to_gigabytes_is_refused_in_little_memory(tmp_path: Path, piece: bytes) -> None:
     path = tmp_path / "bomb.story.json.gz"
-    packer = zlib.compressobj(9, wbits=31)
-    path.write_bytes(b"".join(packer.compress(piece) for _ in range(400)) + packer.flush())
+    path.write_bytes(gzip_bomb([piece] * 400))
     peak_mb, refused = peak_memory_mb(lambda: load(path), ConfigError)
     assert f"{path}: not a saved report: it unpacks to more than 100 times its size" in str(refused)
     assert peak_mb < 200

@@ -98,7 +98,7 @@ def run_killed(seed: int, hours: float, kill_s: float, down_s: float) -> Restart
     restarted: list[RestartOutcome] = []
 
     async def run(clock: Clock, start: Callable[[], TradingNode], exchange: Exchange) -> None:
-        await _run_until(clock, start(), seed, hours, kill_s, StateHistory())
+        await _run_until(clock, start(), seed, hours, kill_s)
         fills = len(exchange.account(OWNER).trades)
         await clock.sleep(down_s)
         restarted.append(await _restart(clock, start(), exchange, fills))
@@ -133,15 +133,17 @@ def _with_exchange(seed: int, run: SimulatedRun) -> None:
 
 
 async def _run_until(
-    clock: Clock, node: TradingNode, seed: int, hours: float, until_s: float, history: StateHistory
+    clock: Clock, node: TradingNode, seed: int, hours: float, until_s: float, history: StateHistory | None = None
 ) -> None:
-    """Run a daemon with its operator until `until_s`, taking samples, then cancel it without a shutdown."""
+    """Run a daemon with its operator until `until_s`, then cancel it without a shutdown; take samples for a history."""
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(_run_node(node))
         operating = tasks.create_task(_operate(clock, node, operator_commands(seed, hours)))
         while clock.now_s() < until_s:
-            await clock.sleep(min(SAMPLE_EVERY_S, until_s - clock.now_s()))
-            _take_sample(clock, node, history)
+            left_s = until_s - clock.now_s()
+            await clock.sleep(left_s if history is None else min(SAMPLE_EVERY_S, left_s))
+            if history is not None:
+                _take_sample(clock, node, history)
         operating.cancel()
         running.cancel()
 

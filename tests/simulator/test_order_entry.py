@@ -208,8 +208,13 @@ def a_scrambled_exchange(seed: int, steps: int = 150) -> Exchange:
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**9))
-def test_whatever_happens_no_asset_is_created_or_lost(seed: int) -> None:
+def test_whatever_happens_no_asset_is_lost_and_every_fill_is_within_its_order_and_its_limit(seed: int) -> None:
     exchange = a_scrambled_exchange(seed)
+    assert_no_asset_was_created_or_lost(exchange)
+    assert_every_fill_is_within_its_order_and_its_limit(exchange)
+
+
+def assert_no_asset_was_created_or_lost(exchange: Exchange) -> None:
     treasury = exchange.engine.accounts
     assert (treasury.total("ETH"), treasury.total("FDUSD")) == (Decimal(15), Decimal(1500))
     for account in treasury:
@@ -221,10 +226,8 @@ def test_whatever_happens_no_asset_is_created_or_lost(seed: int) -> None:
             assert account.balance(asset).free >= 0
 
 
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10**9))
-def test_whatever_happens_every_fill_is_within_its_order_and_its_limit(seed: int) -> None:
-    for account in a_scrambled_exchange(seed).engine.accounts:
+def assert_every_fill_is_within_its_order_and_its_limit(exchange: Exchange) -> None:
+    for account in exchange.engine.accounts:
         for order in account.orders.values():
             trades = [trade for trade in account.trades if trade.order_id == order.order_id]
             assert sum(trade.quantity for trade in trades) == order.filled <= order.quantity

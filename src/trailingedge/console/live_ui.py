@@ -62,8 +62,8 @@ class LiveUi:
     def show_step(self, name: str, result: str) -> None:
         self.print_line(step_row(name, result))
 
-    def show_status(self, view: StatusView, now_s: float) -> None:  # noqa: ARG002 - this UI paces itself
-        self._newest = view, self._now_s()
+    def show_status(self, view: Callable[[], StatusView], now_s: float) -> None:  # noqa: ARG002 - this UI paces itself
+        self._newest = view(), self._now_s()
         self._wake.set()
 
     def on_enter(self) -> None:

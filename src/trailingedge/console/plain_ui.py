@@ -7,6 +7,7 @@ does not delay a tick. The protocols that every UI implements are defined here.
 import contextlib
 import queue
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol, TextIO
 
 from trailingedge.console.terminal import SafeStream
@@ -32,8 +33,8 @@ class OperatorUi(Protocol):
         """Show the result of one start-up step."""
         ...
 
-    def show_status(self, view: "StatusView", now_s: float) -> None:
-        """Take the newest status; the UI shows it at its own pace."""
+    def show_status(self, view: "Callable[[], StatusView]", now_s: float) -> None:
+        """Show the newest status, at the UI's own pace. `view` builds it, and is called only if it is to be shown."""
         ...
 
     def close(self) -> None:
@@ -73,7 +74,7 @@ class PlainUi:
     def show_step(self, name: str, result: str) -> None:
         self.print_line(step_row(name, result))
 
-    def show_status(self, view: "StatusView", now_s: float) -> None:
+    def show_status(self, view: "Callable[[], StatusView]", now_s: float) -> None:
         """Print the status line once a minute, first a minute after the first status."""
         if self._next_heartbeat_s is None:
             self._next_heartbeat_s = now_s + HEARTBEAT_S
@@ -81,7 +82,7 @@ class PlainUi:
             self._next_heartbeat_s = now_s + HEARTBEAT_S
             from trailingedge.notifications.status import status  # loaded late: the first lines must not wait for it
 
-            self.print_line(status(view))
+            self.print_line(status(view()))
 
     def on_enter(self) -> None:
         """Do nothing: a scrolling line needs no redraw."""

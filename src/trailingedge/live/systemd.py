@@ -64,13 +64,17 @@ class ServiceManager:
         if not (self.is_ready or self._stopping):
             self._send(_status(f"starting: {progress}"), keep=False)
 
+    def status_due(self, now_s: float) -> bool:
+        """Return whether `status` would send a changed line now."""
+        return not self._stopping and now_s >= self._next_status_s
+
     def status(self, text: str, now_s: float) -> None:
         """Set the line that `systemctl status` shows.
 
         Nothing is sent if the line is unchanged or the last one was set less than STATUS_EVERY_S
         ago.
         """
-        if self._stopping or now_s < self._next_status_s or text == self._last_status:
+        if not self.status_due(now_s) or text == self._last_status:
             return
         self._next_status_s = now_s + STATUS_EVERY_S
         self._last_status = text
@@ -205,10 +209,11 @@ class NotifyingUi:
         """Show a step of the start."""
         self._ui.show_step(name, result)
 
-    def show_status(self, view: StatusView, now_s: float) -> None:
+    def show_status(self, view: Callable[[], StatusView], now_s: float) -> None:
         """Show the status, and send a short form of it to the service manager."""
         self._ui.show_status(view, now_s)
-        self._manager.status(status_line(view, self._endpoints), now_s)
+        if self._manager.status_due(now_s):
+            self._manager.status(status_line(view(), self._endpoints), now_s)
 
     def close(self) -> None:
         """Close the UI."""

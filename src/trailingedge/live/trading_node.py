@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 from trailingedge.console.plain_ui import OperatorUi
@@ -378,7 +379,7 @@ class TradingNode:
             now_s = self._clock.now_s()
             services = self.services if self._commands.trading else None
             if services is not None:
-                self._ui.show_status(services.queries.view(self.client.reconnects), now_s)
+                self._ui.show_status(partial(services.queries.view, self.client.reconnects), now_s)
             if now_s >= clock_due_s:
                 clock_due_s = now_s + _CLOCK_GOOD_FOR_S
                 self._gateway.refresh(Refresh.CLOCK)

@@ -13,6 +13,7 @@ import re
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Final
 
 from trailingedge.core.time_units import MINUTE_MS
@@ -24,6 +25,7 @@ MAX_WAITING_ALERTS: Final = 500  # alerts kept for a chat that cannot be reached
 MIN_GAP_S: Final = 1.0  # between two messages to one chat
 SHOW_TIME_AFTER_MS: Final = MINUTE_MS  # an older alert shows its time: an old "hard stop" must not look new
 _DUPLICATE_WITHIN_MS: Final = 1000
+_LEVEL: Final = attrgetter("level")
 _SEPARATOR: Final = "\n\n"
 _RESERVE_UNITS: Final = 64  # for the note on dropped alerts
 _CONFIRMATION_LINE: Final = re.compile(r"/[a-z]+ \d{6}", re.ASCII)
@@ -121,7 +123,7 @@ class Outbox:
     def _drop_excess(self) -> None:
         while len(self._alerts) > self._room:
             # Of several with the lowest level, min returns the first, which is the oldest.
-            self._alerts.remove(min(self._alerts, key=lambda alert: alert.level))
+            self._alerts.remove(min(self._alerts, key=_LEVEL))
             self._left_out += 1
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Final, get_args, get_origin, get_type_hints
@@ -21,6 +22,8 @@ from trailingedge.strategy.decide import Decision
 
 _DECISION: Final = b'["decision",'
 _BARE: Final = (bool, int, str)
+# The types of the fields of a class. It resolves annotations that are text, which takes long.
+_hints: Final = cache(get_type_hints)
 
 
 def settings_from_header(header: RecordHeader, overrides: Mapping[str, str]) -> LoadedSettings:
@@ -65,7 +68,7 @@ def _deserialize(kind: Any, encoded: Any) -> Any:
         (kind,) = (each for each in get_args(kind) if each is not NoneType)
         return None if encoded is None else _deserialize(kind, encoded)
     if is_dataclass(kind) and isinstance(kind, type):
-        hints = get_type_hints(kind)  # resolves annotations that are text
+        hints = _hints(kind)
         return kind(
             **{
                 field.name: _deserialize(hints[field.name], encoded[recorded_name(field.name)])
@@ -76,7 +79,7 @@ def _deserialize(kind: Any, encoded: Any) -> Any:
     if get_origin(kind) is tuple:  # of any length, as in tuple[int, ...]
         return tuple(_deserialize(get_args(kind)[0], each) for each in encoded)
     if hasattr(kind, "_fields"):
-        hints = get_type_hints(kind)
+        hints = _hints(kind)
         return kind(
             **{
                 name: _deserialize(hints[name], encoded[recorded_name(name)])

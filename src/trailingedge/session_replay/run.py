@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -234,7 +234,7 @@ class _NoUi:
     def show_step(self, name: str, result: str) -> None:
         pass
 
-    def show_status(self, view: StatusView, now_s: float) -> None:
+    def show_status(self, view: Callable[[], StatusView], now_s: float) -> None:
         pass
 
 
