@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from tests.notify_socket import Ear
@@ -20,7 +21,8 @@ if sys.dont_write_bytecode:
     sys.dont_write_bytecode = False
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or it was an option of the interpreter
-gc.disable()  # until the tests are collected, of which nothing is garbage
+# Begun first: a long test that a worker began last would keep all waiting.
+LONG: Final = ("tests/test_architecture.py", "tests/test_processes.py", "tests/simulation/")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,9 +40,18 @@ def pytest_configure() -> None:
     guard_this_process()
 
 
-def pytest_collection_finish() -> None:
-    gc.enable()
-    gc.freeze()  # modules and tests live to the end: no collection need look at them again
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    gc.disable()  # modules and tests live to the end: no garbage is among them
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()  # nor need they be looked at again
 
 
 @pytest.fixture(autouse=True)

@@ -71,7 +71,7 @@ def a_story_with_a_flipped_byte(folder: Path) -> Path:
 
 def a_session(folder: Path) -> Path:
     path = folder / "trailingedge_2026-07-02_00-00-00.session.jsonl.gz"
-    path.write_bytes(path_of("fair").read_bytes())
+    path.write_bytes(path_of("storm").read_bytes())
     return path
 
 

@@ -115,7 +115,7 @@ def bomb(kind: str) -> bytes:
     elif kind == "a batch":
         pieces = [b'["tick",1,0]\n' * 80_000] * 200
     else:
-        batch = b'["tick",1,0]\n' * 80_000
+        batch = b'["alert",20,"%s"]\n' % (b"x" * 1000) * 1000
         pieces = [batch + b'["sum",%d]\n' % zlib.crc32(batch)] * 40
     return head + gzip_bomb(pieces)
 

@@ -74,7 +74,7 @@ def test_a_recorded_decision_is_explained_as_it_was(name: str) -> None:
 
 def test_a_recorded_pause_with_an_unknown_reason_is_not_explained() -> None:
     nodes: list[TradingNode] = []
-    replay_session(path_of("fair"), nodes=nodes)
+    replay_session(path_of("storm"), nodes=nodes)
     desk = nodes[0].services
     assert desk is not None
     assert desk.core.decision is not None

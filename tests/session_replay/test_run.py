@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from trailingedge.core.errors import ConfigError
 from trailingedge.eventlog.format import decode
 from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.session_replay.run import replay_session
+from trailingedge.session_replay.run_alignment import Difference
 
 Change = Callable[[bytes], bytes | None]
 
@@ -201,8 +203,13 @@ def test_a_setting_that_had_no_effect_makes_no_difference() -> None:
     assert replayed.changed_settings == {"HARD_STOP_MAX_FRAC": "0.04", "MANUAL_EXIT_TTL_SEC": "31"}
 
 
+@cache
+def of_a_later_trigger() -> Difference | None:
+    return replay_session(path_of("faulty"), {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).difference
+
+
 def test_a_setting_that_matters_shows_the_first_different_action() -> None:
-    difference = replay_session(path_of("faulty"), {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).difference
+    difference = of_a_later_trigger()
     assert difference is not None
     shown = difference.recorded or difference.replayed
     assert shown is not None
@@ -216,7 +223,7 @@ def test_a_setting_that_changes_a_wait_starts_own_timing() -> None:
     assert last is not None
     assert (last.at_ns, last.replayed) == (1800 * 10**9, None)
     both = replay_session(path_of("faulty"), {"LOOP_SLEEP_SEC": "0.7", "MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).difference
-    alone = replay_session(path_of("faulty"), {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).difference
+    alone = of_a_later_trigger()
     assert both is not None
     assert alone is not None
     assert abs(both.at_ns - alone.at_ns) < 1_500_000_000

@@ -1,5 +1,6 @@
 """Tests of the report of a recorded session."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,18 @@ from tests.session_replay.golden_sessions import path_of
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import Side
 from trailingedge.report import file_format
+from trailingedge.report.model import RunReport
 from trailingedge.report.terminal import summary_text
 from trailingedge.session_replay.session_report import report_of_session
 
 
+@cache
+def report_of(name: str) -> RunReport:
+    return report_of_session(path_of(name))
+
+
 def test_the_report_has_exits_fills_orders_candles_and_samples_in_order() -> None:
-    story = report_of_session(path_of("fair"))
+    story = report_of("fair")
     assert (story.symbol, story.base_asset, story.quote_asset) == ("ETHFDUSD", "ETH", "FDUSD")
     assert [(exit_.kind.name, exit_.side) for exit_ in story.exits] == [
         ("MANUAL", Side.SELL),
@@ -31,12 +38,12 @@ def test_the_report_has_exits_fills_orders_candles_and_samples_in_order() -> Non
 
 
 def test_a_take_profit_is_an_exit_of_the_report() -> None:
-    (exit_,) = report_of_session(path_of("faulty")).exits
+    (exit_,) = report_of("faulty").exits
     assert (exit_.kind.name, exit_.side) == ("TAKE_PROFIT", Side.SELL)
 
 
 def test_the_report_can_be_saved_and_read_again(tmp_path: Path) -> None:
-    story = report_of_session(path_of("faulty"))
+    story = report_of("faulty")
     file_format.save(story, tmp_path / "a.story.json.gz")
     assert file_format.load(tmp_path / "a.story.json.gz") == story
 
