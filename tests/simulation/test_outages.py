@@ -168,7 +168,7 @@ def test_a_daemon_measures_a_drifting_server_clock_again(ms_per_s: float) -> Non
         clock = test.exchange.clock
         assert isinstance(clock, DriftingClock)
         clock.set_drift(ms_per_s)
-        for _ in range(3):
+        for _ in range(2):
             await test.wait(900)
             await test.flip()
             await test.fill_order()

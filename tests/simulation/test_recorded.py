@@ -21,9 +21,9 @@ def recorded_storm(number: int, folder: Path) -> ReplayResult:
 
 
 def recorded_day(number: int, folder: Path) -> ReplayResult:
-    """Two hours with faults of every kind."""
+    """An hour with faults of every kind."""
     notebook = MemoryRecord()
-    simulate(number, 2.0, faults=FAULTS, lines=notebook)
+    simulate(number, 1.0, faults=FAULTS, lines=notebook)
     return replay_session(notebook.save(folder / f"day{SUFFIX}"))
 
 
