@@ -62,7 +62,7 @@ class PriceLimits(NamedTuple):
 
 
 def price_limits(decision: Decision, params: StrategyParams) -> PriceLimits | None:
-    """Return the limits that follow from the last evaluation; None if the next price needs one, whatever it is."""
+    """Return the price limits after an evaluation; None if any next price needs another evaluation."""
     state = decision.state
     # The next evaluation looks at the rules below the one that acted.
     if decision.acted is not None or decision.halted or state.regime is None or decision.unit_value is None:
