@@ -1,21 +1,29 @@
-"""The diagram of the order states, drawn from the transition table.
+"""The diagrams of order states and of replace attempts, drawn from their transition tables.
 
     python -m tests.execution.order_diagram
 
-It prints what stands in the docstring of `trailingedge.execution.order`; a test compares the two.
+It prints what stands in the docstrings of `trailingedge.execution.order` and `replace_attempt`; a test compares them.
 """
 
+from collections.abc import Mapping
+from enum import Enum
 from typing import Final
 
-from trailingedge.execution.order import TRANSITIONS, OrderState, OrderTrigger
+from trailingedge.execution import order, replace_attempt
+from trailingedge.execution.order import OrderState
+from trailingedge.execution.replace_attempt import AttemptState
 
-_SAME_NAME: Final = "the final state of that name"
+TABLES: Final[Mapping[type[Enum], Mapping[tuple[Enum, Enum], Enum]]] = {
+    OrderState: dict(order.TRANSITIONS.items()),
+    AttemptState: dict(replace_attempt.TRANSITIONS.items()),
+}
+_FINAL: Final[frozenset[Enum]] = order.FINAL_STATES
 
 
-def order_diagram() -> str:
+def diagram(states: type[Enum]) -> str:
     """Each state with its triggers and the state that they lead to; triggers with the same target share a line."""
     lines = []
-    for state in OrderState:
+    for state in states:
         branches = _branches(state)
         if not branches:
             lines.append(f"{state.name} is final")
@@ -28,18 +36,20 @@ def order_diagram() -> str:
     return "\n".join(lines)
 
 
-def _branches(state: OrderState) -> dict[tuple[str, ...], str]:
+def _branches(state: Enum) -> dict[tuple[str, ...], str]:
     """The targets of one state by the triggers that lead there, in the order of the table."""
     by_target: dict[str, list[str]] = {}
-    for (source, trigger), target in TRANSITIONS.items():
+    for (source, trigger), target in TABLES[type(state)].items():
         if source is state:
             by_target.setdefault(_target_name(trigger, target), []).append(trigger.name)
     return {tuple(triggers): target for target, triggers in by_target.items()}
 
 
-def _target_name(trigger: OrderTrigger, target: OrderState) -> str:
-    return _SAME_NAME if target.final and target.name == trigger.name else target.name
+def _target_name(trigger: Enum, target: Enum) -> str:
+    if target.name != trigger.name:
+        return target.name
+    return "the final state of that name" if target in _FINAL else "the state of that name"
 
 
 if __name__ == "__main__":
-    print(order_diagram())
+    print("\n\n".join(diagram(states) for states in TABLES))

@@ -1,28 +1,36 @@
-"""The diagram in the docstring of the order module is the transition table."""
+"""The diagrams in the docstrings of the order and replace attempt modules are the transition tables."""
 
 import inspect
+from enum import Enum
+from types import ModuleType
 
-from tests.execution.order_diagram import order_diagram
+import pytest
+from tests.execution.order_diagram import TABLES, diagram
 
-from trailingedge.execution import order
-from trailingedge.execution.order import TRANSITIONS, OrderState
+from trailingedge.execution import order, replace_attempt
+from trailingedge.execution.order import OrderState
+from trailingedge.execution.replace_attempt import AttemptState
+
+STATES = pytest.mark.parametrize("states", TABLES, ids=lambda states: states.__name__)
 
 
-def test_the_docstring_shows_the_diagram_of_the_table() -> None:
-    shown = inspect.getdoc(order) or ""
-    drawn = order_diagram()
+@pytest.mark.parametrize(("module", "states"), [(order, OrderState), (replace_attempt, AttemptState)])
+def test_the_docstring_shows_the_diagram_of_the_table(module: ModuleType, states: type[Enum]) -> None:
+    shown = inspect.getdoc(module) or ""
+    drawn = diagram(states)
     assert "\n".join(f"    {line}" for line in drawn.splitlines()) in shown, f"paste this diagram:\n{drawn}"
 
 
-def test_the_diagram_names_each_state_once_as_a_source() -> None:
-    sources = [line.split()[0] for line in order_diagram().splitlines() if line[0] != " "]
-    assert sources == [state.name for state in OrderState]
+@STATES
+def test_the_diagram_names_each_state_once_as_a_source(states: type[Enum]) -> None:
+    sources = [line.split()[0] for line in diagram(states).splitlines() if line[0] != " "]
+    assert sources == [state.name for state in states]
 
 
-def test_the_diagram_has_all_transitions() -> None:
-    drawn = order_diagram()
-    triggers = [word for line in drawn.splitlines() if "──>" in line for word in _triggers(line)]
-    assert sorted(triggers) == sorted(trigger.name for _, trigger in TRANSITIONS)
+@STATES
+def test_the_diagram_has_all_transitions(states: type[Enum]) -> None:
+    triggers = [word for line in diagram(states).splitlines() if "──>" in line for word in _triggers(line)]
+    assert sorted(triggers) == sorted(trigger.name for _, trigger in TABLES[states])
 
 
 def _triggers(line: str) -> list[str]:

@@ -1,9 +1,9 @@
-"""Keeps the orders of one exit: the order on the book, its successor, and earlier orders with possible late reports.
+"""Keeps the orders of one exit: the current order, the attempts that may lead to others, and the finished orders.
 
-An exit has one order at a time. During a cancel-replace it also has a successor, whose existence is not yet confirmed.
-An order that two queries did not find is presumed rejected, but it is kept, because the exchange may still report it.
-All orders of an exit have the same client order id, so only order ids tell them apart. An order without an order id is
-matched by the request that created it. Order events for log, console and alerts are also collected here.
+An exit has one order at a time. Each request for a new order is a ReplaceAttempt, kept until its order is the current
+one, has ended, or is known not to exist. An order that appears beside the current one is kept as an attempt as well,
+until it has ended or takes the place of the current one. All orders of an exit have the same client order id, so only
+order ids tell them apart. Order events for log, console and alerts are also collected here.
 """
 
 from collections import OrderedDict
@@ -13,39 +13,36 @@ from typing import Final
 
 from trailingedge.execution.order import Order, OrderState, OrderTrigger
 from trailingedge.execution.order_events import OrderCancelled, OrderEvent, OrderFilled, OrderPlaced, OrderReplaced
-from trailingedge.model.market import ZERO, ExecutionReport, OrderRecord, Side
+from trailingedge.execution.replace_attempt import AttemptState, AttemptTrigger, ReplaceAttempt
+from trailingedge.model.market import ZERO, ExecutionReport, OrderRecord
 from trailingedge.reconciliation.history_types import HistoricalExit
 
-# A long exit requotes a thousand times. Late reports concern the last few orders; the fills of the others are kept as
-# a sum.
-_FINISHED_KEPT: Final = 200
-_PRESUMED_DEAD_KEPT: Final = 5
+# A long exit requotes a thousand times. Late reports concern the last few orders.
+_ORDERS_KEPT: Final = 200
+_PRESUMED_FAILED_KEPT: Final = 5
 
 
 class ExitOrders:
     """Keeps the orders of exit `number`. `events` collects an event for each change.
 
-    `order` is the newest order that is or was on the book. `successor` is the new order of an open cancel-replace.
-    `rested` tells whether any order of the exit was ever on the book.
+    `order` is the newest order that is or was on the book. `rested` tells whether any order of the exit was ever on
+    the book.
     """
 
     def __init__(self, number: int, events: list[OrderEvent]) -> None:
         self.number = number
-        self._events = events
         self.order: Order | None = None
-        self.successor: Order | None = None
         self.rested = False
-        self._presumed_dead: list[Order] = []  # all other orders: presumed rejected, or found unexpectedly
-        self._finished: OrderedDict[int, Order] = OrderedDict()
-        self._finished_filled: dict[int, Order] = {}  # the finished orders with fills: few, so quick to add up
-        self._forgotten_base = ZERO
-        self._forgotten_quote = ZERO
-        self._filled: tuple[Decimal, Decimal] | None = None
+        self._events = events
+        self._attempts: list[ReplaceAttempt] = []  # the oldest request first
+        self._by_order_id: OrderedDict[int, Order] = OrderedDict()
+        self._filled_base = ZERO
+        self._filled_quote = ZERO
 
     @property
     def alive(self) -> bool:
         """Whether any order of this exit is, or might be, on the book."""
-        return any(order.alive for order in self._tracked())
+        return bool(self.alive_orders())
 
     @property
     def may_fill(self) -> bool:
@@ -54,12 +51,8 @@ class ExitOrders:
         If the old order of a cancel-replace has filled, its new order cannot fill: the exchange refuses the cancel and
         does not try the new order.
         """
-        order = self.order
-        untried = self.successor if order is not None and order.state is OrderState.FILLED else None
-        return any(
-            candidate.alive and not (candidate is untried and candidate.without_order_id)
-            for candidate in self._tracked()
-        )
+        untried = [each.new for each in self._attempts if each.old and each.old.state is OrderState.FILLED]
+        return any(not order.without_order_id or order not in untried for order in self.alive_orders())
 
     def alive_orders(self) -> list[Order]:
         """All orders that are, or might be, on the book, the newest request first."""
@@ -68,53 +61,31 @@ class ExitOrders:
     @property
     def unknown_order(self) -> Order | None:
         """The UNKNOWN order to query first: current order, then successor, then others. None if no order is UNKNOWN."""
-        for order in (self.order, self.successor, *self._presumed_dead):
-            if order is not None and order.state is OrderState.UNKNOWN:
-                return order
-        return None
+        if self.order is not None and self.order.state is OrderState.UNKNOWN:
+            return self.order
+        return next((order for order in self._tracked() if order.state is OrderState.UNKNOWN), None)
 
-    def unknown_without_order_id(self, client_order_id: str) -> list[Order]:
-        """The UNKNOWN orders with this client order id whose order id the exchange has not reported."""
-        return [
-            order
-            for order in self._tracked()
-            if order.without_order_id and order.state is OrderState.UNKNOWN and order.client_order_id == client_order_id
-        ]
-
-    def unanswered_requests(self, client_order_id: str, besides: Order | None = None) -> list[Order]:
-        """The orders without an order id that may still get one. `besides` is left out."""
-        return [
-            order
-            for order in self._tracked()
-            if order.may_get_order_id and order is not besides and order.client_order_id == client_order_id
-        ]
+    def unanswered(self, client_order_id: str, besides: ReplaceAttempt | None = None) -> list[ReplaceAttempt]:
+        """The attempts with this client order id that may have led to an order unknown so far, without `besides`."""
+        attempts = [self.attempt_of(order) for order in self._tracked() if order.client_order_id == client_order_id]
+        return [each for each in attempts if each is not None and each.may_be_reported and each is not besides]
 
     @property
     def duplicate(self) -> Order | None:
         """A second order that rests beside the current one and must be cancelled; None if there is none."""
         if self.order is None or self.order.state is not OrderState.WORKING:
             return None
-        return next((candidate for candidate in self._presumed_dead if candidate.state is OrderState.WORKING), None)
+        others = (attempt.new for attempt in self._attempts if attempt.new is not self.order)
+        return next((order for order in others if order.state is OrderState.WORKING), None)
 
     @property
     def highest_order_id(self) -> int | None:
         """The highest order id of this exit that the exchange has reported."""
-        order_ids = [
-            order.order_id for order in (*self._tracked(), *self._finished.values()) if order.order_id is not None
-        ]
-        return max(order_ids, default=None)
+        return max(self._by_order_id, default=None)
 
     def filled(self) -> tuple[Decimal, Decimal]:
         """Return the amounts of base and quote that all fills of the exit add up to."""
-        if self._filled is None:
-            self._filled = self._sum_fills()
-        return self._filled
-
-    def _sum_fills(self) -> tuple[Decimal, Decimal]:
-        orders = (*self._finished_filled.values(), *self._tracked())
-        base = sum((order.filled_quantity for order in orders), self._forgotten_base)
-        quote = sum((order.filled_quote for order in orders), self._forgotten_quote)
-        return base, quote
+        return self._filled_base, self._filled_quote
 
     def max_locked(self, in_quote: bool) -> Decimal | None:
         """Return the most that our orders can have locked of the asset that they sell.
@@ -122,9 +93,7 @@ class ExitOrders:
         Returns None if that is unknown, because a pegged buy order has no known price yet.
         """
         most = ZERO
-        for order in self._tracked():
-            if not order.alive:
-                continue
+        for order in self.alive_orders():
             if in_quote and order.price is None:
                 return None
             locked = order.remaining * order.price if in_quote and order.price else order.remaining
@@ -137,271 +106,194 @@ class ExitOrders:
         if known is not None:
             return known
         # The newest request comes first: while it has no order id, a new order id is most likely its own.
-        requests = self.unanswered_requests(report.client_order_id)
-        return next((order for order in requests if order.side is report.side), None)
+        attempts = self.unanswered(report.client_order_id)
+        return next((attempt.new for attempt in attempts if attempt.new.side is report.side), None)
 
-    def find_answered(self, order: Order, record: OrderRecord) -> Order:
-        """Find the order that `record` describes. `record` answers a request about `order`.
+    def find_answered(self, order: Order, record: OrderRecord, attempt: ReplaceAttempt | None) -> Order:
+        """Find the order that `record` describes. `record` answers a request about `order`, the new one of `attempt`.
 
         The order found is usually `order` itself. But an earlier report may have assigned the
         record's order id to another request of ours, or a different order id to `order`. So the
         order id decides.
         """
         known = self.by_order_id(record.order_id)
-        if known is order:
-            return order
-        if known is not None:
-            if order.without_order_id:
-                self.confirm_rejected(order)
-            known.answered = True
-            return known
-        if order.without_order_id or record.order_id < 0:
-            if order not in self._tracked():
-                self._presumed_dead.append(order)
-            return order
-        # The request is known under another order id, so this record is a second order of ours.
-        return self.add_found(record, order)
+        if known is None and not order.without_order_id and record.order_id >= 0:
+            # The request is known under another order id, so this record is a second order of ours.
+            return self.add_found(record, order)
+        if attempt is not None and order.without_order_id:
+            if known is not None:
+                attempt.apply(AttemptTrigger.REFUSED)
+            elif attempt not in self._attempts:
+                self._attempts.append(attempt)
+        return known or order
 
     def by_order_id(self, order_id: int) -> Order | None:
         """Return the order with this order id, present or finished; None if there is none."""
-        if order_id < 0:
-            return None
-        present = (order for order in self._tracked() if order.order_id == order_id)
-        return self._finished.get(order_id) or next(present, None)
+        return self._by_order_id.get(order_id)
+
+    def attempt_of(self, order: Order) -> ReplaceAttempt | None:
+        """Return the attempt whose new order is `order`; None if it is no longer kept."""
+        return next((attempt for attempt in self._attempts if attempt.new is order), None)
+
+    def begin(self, attempt: ReplaceAttempt) -> None:
+        """Keep an attempt whose request is being sent. The order of a plain placement is current from now on."""
+        self._attempts.append(attempt)
+        if attempt.old is None:
+            self.order = attempt.new
 
     def add_found(self, record: OrderRecord, like: Order) -> Order:
         """Add a second order of ours, discovered by `record`; it has the client order id and the side of `like`."""
-        order = Order(like.client_order_id, like.side, record.price, record.quantity or like.quantity, like.sent_s)
-        self._presumed_dead.append(order)
-        return order
+        quantity = record.quantity or like.quantity
+        return self.add(Order(like.client_order_id, like.side, record.price, quantity, like.sent_s))
 
-    def add_inherited(self, source: ExecutionReport | OrderRecord, side: Side, now_s: float) -> Order:
-        """Add an order that an earlier session requested and the exchange reports only now."""
-        order = Order(source.client_order_id, side, source.price, source.quantity, now_s)
-        self._presumed_dead.append(order)
+    def add(self, order: Order) -> Order:
+        """Keep an order that no request of ours is known to have led to beside the current one."""
+        self._attempts.append(ReplaceAttempt(order, state=AttemptState.DONE))
         return order
 
     def adopt(self, exit_: HistoricalExit, now_s: float) -> None:
         """Continue an exit of an earlier session: its fills count, and its open order is the current one."""
-        self._filled = None
         for record in exit_.orders:
             order = Order(record.client_order_id, exit_.side, record.price, record.quantity, now_s)
             order.apply_record(record)
             order.placed_published = True  # the earlier session published it
+            self._count(order.filled_quantity, order.filled_quote)
+            self._by_order_id[record.order_id] = order
             if order.alive:
-                self.set_current(order)
-            else:
-                self._retire(order)
+                self.order = order
         self.rested = True
-
-    def set_current(self, order: Order) -> None:
-        """Make `order` the current order. The previous one becomes a finished order."""
-        self._retire(self.order)
-        self.order = order
 
     def apply(self, order: Order, update: Callable[[], None]) -> None:
         """Call `update`, which changes `order`, and publish what it changed."""
         # Compare before and after: the same fill comes in the reply, in the report and in a query, and must be
-        # published once.
-        base, quote = order.filled_quantity, order.filled_quote
+        # counted and published once.
+        known, base, quote = order.order_id, order.filled_quantity, order.filled_quote
         update()
-        self._filled = None
+        new_quantity, new_quote = order.filled_quantity - base, order.filled_quote - quote
+        self._count(new_quantity, new_quote)
+        attempt = self.attempt_of(order)
+        if known is None:
+            self._on_reported(order, attempt)
+        rested = order.state is OrderState.WORKING or order.filled_quantity > ZERO
+        self.rested = self.rested or rested
         if order.order_id is None or order.price is None:
             return
-        # A late fill of a finished order counts for the exit, for example a fill that came just before our cancel.
-        if order.order_id in self._finished and order.filled_quantity:
-            self._finished_filled[order.order_id] = order
-        if order.order_id in self._finished and order.alive:  # we took it for finished, but it is on the book
-            self._forget_finished(order.order_id)
-            self._presumed_dead.append(order)
+        if order.alive and attempt is None and order is not self.order:
+            self.add(order)  # we took it for finished, but it is on the book
         identity = (order.client_order_id, order.order_id, order.side)
-        if not order.placed_published and (order.state is OrderState.WORKING or order.filled_quantity > ZERO):
+        if rested and not order.placed_published:
             order.placed_published = True
-            if order.replaces_price is None:
+            old_price = None if attempt is None or attempt.old is None else attempt.old.price
+            if old_price is None:
                 self._events.append(OrderPlaced(*identity, order.price, order.quantity))
             else:
-                self._events.append(OrderReplaced(*identity, order.replaces_price, order.price, order.quantity))
-        if order.filled_quantity > base:
-            new_quantity, new_quote = order.filled_quantity - base, order.filled_quote - quote
+                self._events.append(OrderReplaced(*identity, old_price, order.price, order.quantity))
+        if new_quantity > ZERO:
             self._events.append(OrderFilled(*identity, order.price, new_quantity, new_quote, order.remaining))
 
-    def mark_unknown(self, now_s: float) -> None:
-        """Mark every order that may be on the book as UNKNOWN: the connection was lost."""
-        for order in self._tracked():
-            if order.alive:
-                order.mark_unknown(now_s)
+    def _on_reported(self, order: Order, attempt: ReplaceAttempt | None) -> None:
+        """Note the order id, and rule out other attempts at the same old order, once a message describes `order`."""
+        if order.order_id is not None:
+            self._by_order_id[order.order_id] = order
+            # Sums stay exact; only the ability to match a very late report to an old order is given up.
+            while len(self._by_order_id) > _ORDERS_KEPT:
+                self._by_order_id.popitem(last=False)
+        if attempt is None:
+            return
+        if order.state is OrderState.REJECTED:
+            attempt.apply(AttemptTrigger.REFUSED)
+        elif order.order_id is not None:
+            attempt.apply(AttemptTrigger.REPORTED)
+            for rival in self._attempts:
+                if attempt.old is not None and rival.old is attempt.old and rival.new.without_order_id:
+                    # A report does not say which request led to its order: it may have been the rival.
+                    rival.apply(AttemptTrigger.RULED_OUT)
+                    attempt.apply(AttemptTrigger.RIVAL_RULED_OUT)
+
+    def mark_unknown(self, order: Order, now_s: float) -> None:
+        """Mark `order` as UNKNOWN unless it is final: no reply came, or the connection was lost."""
+        attempt = self.attempt_of(order)
+        if attempt is not None and order.without_order_id:
+            attempt.apply(AttemptTrigger.UNANSWERED)
+        order.mark_unknown(now_s)
 
     def presume_rejected(self, order: Order) -> None:
         """Presume that `order` was never accepted: repeated queries did not find it."""
-        order.apply(OrderTrigger.REJECTED)
-        # The exchange carries out both halves of a cancel-replace together. If the old order has left the book already,
-        # a successor that queries have not found will not appear later, so it need not be reopened.
-        order.reopened = order.reopened or (self.order is not None and not self.order.alive)
-        if order.without_order_id and order not in self._presumed_dead:
-            self._presumed_dead.append(order)
+        attempt = self.attempt_of(order)
+        if attempt is not None and order.without_order_id:
+            attempt.apply(AttemptTrigger.NOT_FOUND)
+        else:
+            order.apply(OrderTrigger.REJECTED)
 
-    def confirm_rejected(self, order: Order) -> None:
-        """Mark `order` as rejected: the exchange confirmed that it was never accepted."""
-        order.apply(OrderTrigger.REJECTED)
-        order.refused = True
-        if order in self._presumed_dead:
-            self._presumed_dead.remove(order)
-            self._filled = None
-
-    def disown(self, order: Order) -> None:
-        """Remove the order id and the fills from `order`: they belong to another instance's order."""
-        if order.order_id is not None and order.order_id in self._finished:
-            self._forget_finished(order.order_id)
+    def disown(self, attempt: ReplaceAttempt) -> None:
+        """Remove the order id and the fills from the new order: they belong to another instance's order."""
+        order = attempt.new
+        self._by_order_id.pop(order.order_id or 0, None)
+        self._count(-order.filled_quantity, -order.filled_quote)
+        attempt.apply(AttemptTrigger.REFUSED)
         order.disown()
-        if order in self._presumed_dead:
-            self._presumed_dead.remove(order)
-        self._filled = None
 
-    def on_cancelled_by(self, order: Order, successor: Order | None) -> None:
-        """Mark the pending replacements of the cancelled `order` as rejected, except `successor`.
-
-        `successor` comes from the request that cancelled `order`. It is None if that request was a
-        plain cancel.
-        """
-        for late in self._tracked():
-            if late.without_order_id and late is not successor and late.replaces_order_id == order.order_id:
-                self.confirm_rejected(late)
+    def on_cancelled_by(self, order: Order, attempt: ReplaceAttempt | None) -> None:
+        """Rule out the other attempts at the cancelled `order`: the request of `attempt`, or a plain cancel, did it."""
+        for late in self._attempts:
+            if late is not attempt and late.old is order and late.new.without_order_id:
+                late.apply(AttemptTrigger.RULED_OUT)
 
     def reconcile(self) -> None:
         """Make the states of all orders of the exit consistent, after one of them has changed."""
-        self._filled = None
-        if any(order.state is OrderState.WORKING or order.filled_quantity for order in self._tracked()):
-            self.rested = True
-        # The order of these steps matters: an order may be promoted only once it is known not to be a duplicate, and
-        # OrderCancelled is published only if nothing took the place.
-        self._reject_other_successors()
-        self._presume_untried_rejected()
-        self._promote_successor()
-        self._reopen_presumed_dead()
-        self._sort_presumed_dead()
+        for attempt in self._attempts:
+            attempt.follow_old_order()
+        # A successor has the first claim to the place of the current order.
+        for attempt in sorted(self._attempts, key=lambda attempt: attempt is not self._successor):
+            if self._settle(attempt):
+                self._attempts.remove(attempt)
+        for attempt in [attempt for attempt in self._attempts if attempt.presumed_failed][:-_PRESUMED_FAILED_KEPT]:
+            self._attempts.remove(attempt)
         self._publish_cancelled()
 
-    def _reject_other_successors(self) -> None:
-        """Once one of several requests to replace the same order has succeeded, mark the others as rejected."""
-        taken = {order.replaces_order_id: order for order in self._tracked() if not order.without_order_id}
-        for rival in self._tracked():
-            if rival.without_order_id and rival.replaces_order_id is not None and rival.replaces_order_id in taken:
-                # A report does not say which request led to its order: it may have been the rival.
-                taken[rival.replaces_order_id].had_rival = True
-                self.confirm_rejected(rival)
+    @property
+    def _successor(self) -> ReplaceAttempt | None:
+        """The newest attempt to replace the current order that has not failed, not even presumably."""
+        for attempt in reversed(self._attempts):
+            replaces_current = attempt.old is not None and attempt.old is self.order
+            if replaces_current and not attempt.failed and not attempt.presumed_failed:
+                return attempt
+        return None
 
-    def _presume_untried_rejected(self) -> None:
-        """Presume the successor rejected if the cancel-replace did not cancel the old order.
-
-        With STOP_ON_FAILURE the exchange then does not try the new order.
-        """
-        order, successor = self.order, self.successor
-        if (
-            order is None
-            or successor is None
-            or not successor.without_order_id
-            or successor.state is not OrderState.UNKNOWN
-        ):
-            return
-        # CANCELED is missing from this list, because this very request may have cancelled the order.
-        if order.state in (OrderState.WORKING, OrderState.FILLED, OrderState.EXPIRED):
-            self.presume_rejected(successor)
-
-    def _promote_successor(self) -> None:
-        """Make the successor the current order once the old one is off the book."""
-        successor = self.successor
-        if successor is None:
-            return
-        if successor.state is OrderState.REJECTED:
-            self.successor = None
-        elif not successor.without_order_id and self.order is not None and self.order.state is OrderState.WORKING:
-            # Both are reported as on the book, which is impossible: one of the two messages is out of date. The
-            # queries that follow settle it.
-            self.successor = None
-            self._presumed_dead.append(successor)
-        elif (self.order is None or not self.order.alive) and not successor.without_order_id:
-            self.successor = None
-            self.set_current(successor)
-
-    def _reopen_presumed_dead(self) -> None:
-        """Make a presumed-rejected replacement UNKNOWN again if the old order was cancelled.
-
-        The cancel-replace may have been executed after all, and then the new order may exist. A
-        query will tell.
-        """
-        order = self.order
-        if order is None or order.state is not OrderState.CANCELED or order.order_id is None:
-            return
-        for candidate in self._presumed_dead:
-            if (
-                candidate.replaces_order_id == order.order_id
-                and candidate.state is OrderState.REJECTED
-                and not candidate.reopened
-            ):
-                candidate.reopened = True
-                candidate.apply(OrderTrigger.REOPENED)
-
-    def _sort_presumed_dead(self) -> None:
-        """Go through the orders that were presumed rejected, and take out those that turned out to exist.
-
-        An open order becomes the current order, unless another is on the book. An order that has ended becomes a
-        finished order.
-        """
-        for candidate in list(self._presumed_dead):
-            if candidate.state is OrderState.REJECTED and candidate.without_order_id:
-                continue
-            if candidate is self.order or candidate is self.successor:
-                self._presumed_dead.remove(candidate)
-            elif not candidate.alive:
-                self._presumed_dead.remove(candidate)
-                self._retire(candidate)
-            elif (
-                not candidate.without_order_id
-                and self.successor is None
-                and (self.order is None or not self.order.alive)
-            ):
-                self._presumed_dead.remove(candidate)
-                self.set_current(candidate)
-        rejected = [candidate for candidate in self._presumed_dead if candidate.state is OrderState.REJECTED]
-        for candidate in rejected[:-_PRESUMED_DEAD_KEPT]:
-            self._presumed_dead.remove(candidate)
+    def _settle(self, attempt: ReplaceAttempt) -> bool:
+        """Make the new order of `attempt` current if it can be. Return whether the attempt need not be kept."""
+        order, current, successor = attempt.new, self.order, self._successor
+        if attempt.failed or order is current or order.without_order_id:
+            return attempt.failed or not order.without_order_id
+        if current is not None and current.alive:
+            # While the old order is being cancelled or is in question, the new one waits for its place.
+            waits = attempt is successor and current.state is not OrderState.WORKING
+            return not order.alive and not waits
+        ended_in_place = attempt is successor and order.state is not OrderState.REJECTED
+        if successor in (attempt, None) and (order.alive or ended_in_place):
+            self.order = order
+        return order is self.order or not order.alive
 
     def _publish_cancelled(self) -> None:
         """Publish OrderCancelled once an order left the book and nothing took its place."""
         order = self.order
-        if order is None or self.successor is not None or order.state not in (OrderState.CANCELED, OrderState.EXPIRED):
+        if order is None or order.state not in (OrderState.CANCELED, OrderState.EXPIRED):
             return
-        # One of them may still turn out to be the replacement; then OrderReplaced is published instead.
-        if any(candidate.alive for candidate in self._presumed_dead):
+        # One of the others may still turn out to be the replacement; then OrderReplaced is published instead.
+        if self.alive or not order.placed_published or order.cancel_published:
             return
-        if (
-            order.placed_published
-            and not order.cancel_published
-            and order.order_id is not None
-            and order.price is not None
-        ):
+        if order.order_id is not None and order.price is not None:
             order.cancel_published = True
             identity = (order.client_order_id, order.order_id, order.side)
             self._events.append(OrderCancelled(*identity, order.price, order.filled_quantity, order.quantity))
 
     def _tracked(self) -> list[Order]:
-        """Return all orders that are not finished, the newest request first."""
-        current = [order for order in (self.successor, self.order) if order is not None]
-        return current + [candidate for candidate in self._presumed_dead if candidate not in current]
+        """Return all orders that are not finished: that of the newest attempt, the current order, then the others."""
+        successor = self._successor
+        newest = None if successor is None else successor.new
+        first = [order for order in (newest, self.order) if order is not None]
+        return first + [attempt.new for attempt in self._attempts if attempt.new not in first]
 
-    def _retire(self, order: Order | None) -> None:
-        """Move `order` to the finished orders: its fills still count, and a late report can still be matched to it."""
-        if order is None or order.order_id is None:
-            return
-        self._finished[order.order_id] = order
-        if order.filled_quantity:
-            self._finished_filled[order.order_id] = order
-        # The sums stay exact; only the ability to match a very late report to this order is given up.
-        while len(self._finished) > _FINISHED_KEPT:
-            oldest = self._forget_finished(next(iter(self._finished)))
-            self._forgotten_base += oldest.filled_quantity
-            self._forgotten_quote += oldest.filled_quote
-
-    def _forget_finished(self, order_id: int) -> Order:
-        self._finished_filled.pop(order_id, None)
-        return self._finished.pop(order_id)
+    def _count(self, base: Decimal, quote: Decimal) -> None:
+        self._filled_base += base
+        self._filled_quote += quote

@@ -11,6 +11,8 @@ the node stops.
 from trailingedge.execution.exit_order_set import ExitOrders
 from trailingedge.execution.order import Order, OrderState
 from trailingedge.execution.order_events import OrderEvent, UnknownOrderWithOurId
+from trailingedge.execution.pending_requests import PendingRequest
+from trailingedge.execution.replace_attempt import AttemptState, AttemptTrigger, ReplaceAttempt
 from trailingedge.model.market import OrderRecord
 
 
@@ -36,45 +38,46 @@ class ForeignOrders:
             self._published = True
             self._events.append(UnknownOrderWithOurId(client_order_id, order_id))
 
-    def on_wrong_order_id(self, order: Order, now_s: float) -> None:
-        """Handle a reply that contradicts a report: the order id that `order` got belongs to another order."""
+    def on_wrong_order_id(self, attempt: ReplaceAttempt, now_s: float) -> None:
+        """Handle a reply that contradicts a report: the order id that the new order got belongs to another order."""
+        order = attempt.new
         if order.state is OrderState.REJECTED or order.order_id is None:
             return  # a report of the rejection had the id
-        if order.answered or order.had_rival:
-            order.had_rival, order.answered = False, True
-            return  # another request of ours led to it
-        requests = self._orders.unanswered_requests(order.client_order_id, besides=order)
-        if requests:
+        if attempt.state is not AttemptState.REPORTED:
+            attempt.apply(AttemptTrigger.REFUSED)  # another request of ours led to it
+            return
+        earlier = self._orders.unanswered(order.client_order_id, besides=attempt)
+        if earlier:
             # An earlier request without a reply led to it. `order` stands for that order from now on.
-            self._orders.confirm_rejected(requests[0])
-            order.answered = True
+            earlier[0].apply(AttemptTrigger.RULED_OUT)
+            attempt.apply(AttemptTrigger.CONFIRMED)
         elif not self.inherits(now_s):
             self.publish(order.client_order_id, order.order_id)
-            self._orders.disown(order)
+            self._orders.disown(attempt)
 
-    def owner_of_answer(self, order: Order, record: OrderRecord, now_s: float) -> Order | None:
-        """Return our order that `record` describes, or None if it is not ours. `record` answers a query of `order`."""
-        if not order.refused or self._orders.by_order_id(record.order_id) is not None:
-            return self._orders.find_answered(order, record)
+    def owner_of_answer(self, request: PendingRequest, record: OrderRecord, now_s: float) -> Order | None:
+        """Return our order that `record` describes, or None if it is not ours. `record` answers the query `request`."""
+        order, attempt = request.order, request.attempt
+        earlier = self._orders.unanswered(order.client_order_id)
+        known = self._orders.by_order_id(record.order_id) is not None
+        if attempt is None or not attempt.refused or known or (not earlier and self.inherits(now_s)):
+            return self._orders.find_answered(order, record, attempt)
         # The exchange refused `order` because an order with its client order id is open. `record` is that order.
-        requests = self._orders.unanswered_requests(order.client_order_id)
-        if not requests and self.inherits(now_s):
-            return self._orders.find_answered(order, record)
-        self._orders.confirm_rejected(order)
-        if requests:
-            return requests[0]
+        attempt.apply(AttemptTrigger.REFUSED)
+        if earlier:
+            return earlier[0].new
         self.publish(record.client_order_id or order.client_order_id, record.order_id)
         return None
 
-    def drop_foreign(self, unknown: list[OrderRecord], queried: Order, now_s: float) -> list[OrderRecord]:
+    def drop_foreign(self, unknown: list[OrderRecord], request: PendingRequest, now_s: float) -> list[OrderRecord]:
         """Return the orders in `unknown` that can be ours: the newest, one for each request without an order id.
 
-        If there are more, publish that another instance's order was found.
+        If there are more, publish that another instance's order was found. `unknown` answers the query `request`.
         """
-        surplus = len(unknown) - len(self._orders.unanswered_requests(queried.client_order_id))
+        surplus = len(unknown) - len(self._orders.unanswered(request.order.client_order_id))
         if surplus <= 0 or self.inherits(now_s):
             return unknown
         self.publish(unknown[0].client_order_id, unknown[0].order_id)
-        if queried.refused:  # what the exchange refused as a duplicate has been found
-            self._orders.confirm_rejected(queried)
+        if request.attempt is not None and request.attempt.refused:  # the order that it was a duplicate of is found
+            request.attempt.apply(AttemptTrigger.REFUSED)
         return unknown[surplus:]

@@ -29,6 +29,7 @@ from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.order_updates import OrderUpdateHandler
 from trailingedge.execution.pending_requests import PendingRequest, PendingRequests
 from trailingedge.execution.quote_prices import RestingOrder, escape_price, resting_price
+from trailingedge.execution.replace_attempt import ReplaceAttempt
 from trailingedge.execution.trading_plan import RequotePlan
 from trailingedge.model.client_order_ids import ClientOrderId, own_id
 from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
@@ -122,7 +123,7 @@ class MakerExit:
     def max_locked(self, side: Side) -> Decimal | None:
         """Return the most that `side` orders of ours can have locked; None if that is unknown."""
         orders = self._updates.orders
-        order = orders.order or orders.successor
+        order = orders.order
         if order is None or order.side is not side:
             return ZERO
         return orders.max_locked(in_quote=side is Side.BUY)
@@ -238,13 +239,13 @@ class MakerExit:
         order = self._updates.orders.order
         if order is None or order.order_id != command.order_id or order.state is not OrderState.WORKING:
             raise BrokenInvariant(f"{command} was sent, but the current order is {order!r}")
-        successor = Order(
-            command.client_order_id, command.side, command.price, command.quantity, now_s, predecessor=order
+        attempt = ReplaceAttempt(
+            Order(command.client_order_id, command.side, command.price, command.quantity, now_s), order
         )
         order.apply(OrderTrigger.CANCEL_SENT)
-        self._updates.orders.successor = successor
+        self._updates.orders.begin(attempt)
         self._budget.spend(server_ms)
-        self._requests.register(PendingRequest(command, now_s, order, successor, top))
+        self._requests.register(PendingRequest(command, now_s, order, attempt, top))
 
     def _begin_exit(self, intent: OrderIntent) -> None:
         # Two exits at once would sell the same balance twice. The strategy never asks for it, so this is a mistake of
@@ -277,7 +278,9 @@ class MakerExit:
 
     def _query(self, order: Order, now_s: float) -> OrderCommand | None:
         command = self._updates.query_for(order, now_s)
-        return None if command is None else self._requests.register(PendingRequest(command, now_s, order))
+        if command is None:
+            return None
+        return self._requests.register(PendingRequest(command, now_s, order, self._updates.orders.attempt_of(order)))
 
     def _place(
         self, intent: OrderIntent | None, top: BookTop | None, now_s: float, server_ms: int, age_s: float
@@ -303,11 +306,12 @@ class MakerExit:
         self._escaped = self._escaped or escape
         own = ClientOrderId(ExitKind.ESCAPE if escape else intent.kind, intent.number)
         order = Order(str(own), intent.side, None if self._pegged(intent) and not escape else price, quantity, now_s)
-        self._updates.orders.set_current(order)
+        attempt = ReplaceAttempt(order)
+        self._updates.orders.begin(attempt)
         self._budget.spend(server_ms)
         tag = self._requests.new_tag()
         command = Place(tag, order.client_order_id, order.side, order.price, quantity, escape)
-        return self._requests.register(PendingRequest(command, now_s, order, top=top))
+        return self._requests.register(PendingRequest(command, now_s, order, attempt, top))
 
     def _reject_locally(self, intent: OrderIntent, breach: str | None, now_s: float) -> bool:
         """Back off without sending anything if the exchange would reject the order. Returns True in that case."""

@@ -182,22 +182,16 @@ class Order:
     """
 
     __slots__ = (
-        "answered",
         "cancel_published",
         "cancel_restricted",
         "client_order_id",
         "filled_quantity",
         "filled_quote",
-        "had_rival",
         "not_found_count",
         "order_id",
         "placed_published",
         "price",
         "quantity",
-        "refused",
-        "reopened",
-        "replaces_order_id",
-        "replaces_price",
         "sent_s",
         "side",
         "state",
@@ -205,35 +199,21 @@ class Order:
     )
 
     def __init__(
-        self,
-        client_order_id: str,
-        side: Side,
-        price: Decimal | None,
-        quantity: Decimal,
-        sent_s: float,
-        predecessor: "Order | None" = None,
+        self, client_order_id: str, side: Side, price: Decimal | None, quantity: Decimal, sent_s: float
     ) -> None:
         self.client_order_id = client_order_id
         self.side = side
         self.price = price
         self.quantity = quantity
         self.sent_s = sent_s
-        # The order that it replaces, by id and price: a reference would keep every order of a long exit alive.
-        self.replaces_order_id = None if predecessor is None else predecessor.order_id
-        self.replaces_price = None if predecessor is None else predecessor.price
         self.order_id: int | None = None
         self.state = OrderState.PENDING_NEW
         self.filled_quantity = ZERO
         self.filled_quote = ZERO
-        self.cancel_restricted = (
-            False  # the exchange refused a cancel-replace: it knows of a fill that we have not seen
-        )
+        # The exchange refused a cancel-replace: it knows of a fill that we have not seen.
+        self.cancel_restricted = False
         self.unknown_since_s = sent_s
         self.not_found_count = 0  # how often in a row a query did not find it
-        self.answered = False  # a reply to a request of ours had its order id
-        self.had_rival = False  # its order id, known by a report, may answer another request for the same replace
-        self.refused = False  # the exchange refused the request: no order id can be its own
-        self.reopened = False  # presumed rejected and then UNKNOWN once more: at most once per order
         self.placed_published = False  # OrderPlaced or OrderReplaced was published
         self.cancel_published = False  # OrderCancelled was published
 
@@ -263,11 +243,6 @@ class Order:
         """Whether the exchange has not reported an order id yet."""
         return self.order_id is None
 
-    @property
-    def may_get_order_id(self) -> bool:
-        """Whether the request may have led to an order whose id the exchange has not reported yet."""
-        return self.order_id is None and not self.refused
-
     def apply(self, trigger: OrderTrigger) -> None:
         """Move to the state that follows `trigger`. Raises BrokenInvariant like `next_state`."""
         self.state = next_state(self.state, trigger)
@@ -275,7 +250,6 @@ class Order:
     def disown(self) -> None:
         """Remove the order id and the fills: they came from reports of another instance's order."""
         self.order_id = None
-        self.refused = True
         self.filled_quantity = self.filled_quote = ZERO
         self.placed_published = False
         self.state = OrderState.REJECTED

@@ -27,6 +27,7 @@ from trailingedge.execution.order_events import OrderEvent, OrderInDoubt, OrderR
 from trailingedge.execution.pending_requests import PendingRequest, PendingRequests
 from trailingedge.execution.quote_prices import RestingOrder
 from trailingedge.execution.reject_policy import RejectBackoff
+from trailingedge.execution.replace_attempt import AttemptTrigger
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import (
     Cancel,
@@ -47,7 +48,6 @@ from trailingedge.model.order_outcomes import (
     OrderOutcome,
     Rejected,
     RejectReason,
-    ReplaceOutcome,
     Unanswered,
 )
 from trailingedge.reconciliation.exit_ledger import exit_id
@@ -130,10 +130,16 @@ class OrderUpdateHandler:
         if not in_time and _is_unanswered(event):
             return  # our own timeout came first and marked the orders UNKNOWN
         match event:
-            case OrderReply():
-                self._on_reply(request, event.outcome, now_s)
-            case ReplaceReply():
-                self._on_replace_outcome(request, event.outcome, now_s)
+            case OrderReply(outcome=outcome) if isinstance(request.command, Place):
+                self._on_place_outcome(request, outcome, now_s)
+            case OrderReply(outcome=outcome) if isinstance(request.command, Cancel):
+                self._on_cancel_outcome(request, outcome, now_s)
+            case OrderReply(outcome=outcome):
+                self._on_query_outcome(request, outcome, now_s)
+            case ReplaceReply(outcome=outcome):
+                # The exchange cancels the old order first.
+                self._on_cancel_outcome(request, outcome.cancel, now_s)
+                self._on_place_outcome(request, outcome.place, now_s)
             case OrdersListed():
                 self._on_order_list(request, event.orders, now_s)
         self.orders.reconcile()
@@ -141,7 +147,8 @@ class OrderUpdateHandler:
     def on_disconnect(self, now_s: float) -> None:
         """Make all orders on the book UNKNOWN: reports missed until the reconnect are lost."""
         self._requests.abandon()
-        self.orders.mark_unknown(now_s)
+        for order in self.orders.alive_orders():
+            self.orders.mark_unknown(order, now_s)
         self._query_at_s = now_s
 
     def expire_requests(self, now_s: float) -> None:
@@ -149,7 +156,8 @@ class OrderUpdateHandler:
         request = self._requests.expire(now_s, self._timeout_s)
         if request is None or isinstance(request.command, QueryOrder | QueryOrdersFrom):
             return
-        for order in (request.order, request.successor):
+        new = None if request.attempt is None else request.attempt.new
+        for order in (request.order, new):
             if order is not None and order.state in (OrderState.PENDING_NEW, OrderState.PENDING_CANCEL):
                 self._mark_unknown(order, "no answer", now_s)
         self.orders.reconcile()
@@ -190,51 +198,46 @@ class OrderUpdateHandler:
         # Just after a restart, a request of the last session may still be executed. Later, an order with our id that we
         # did not send can only be another instance's.
         if order is None and source.side is not None and self.foreign.inherits(now_s):
-            return self.orders.add_inherited(source, source.side, now_s)
+            return self.orders.add(Order(source.client_order_id, source.side, source.price, source.quantity, now_s))
         if order is None and source.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
             self.foreign.publish(source.client_order_id, source.order_id)
         return order
 
-    def _on_reply(self, request: PendingRequest, outcome: OrderOutcome, now_s: float) -> None:
-        match request.command:
-            case Place():
-                self._on_place_outcome(request.order, outcome, request.top, now_s)
-            case Cancel():
-                self._on_cancel_outcome(request, outcome, now_s)
-            case _:
-                self._on_query_outcome(request.order, outcome, now_s)
-
-    def _on_place_outcome(self, order: Order, outcome: OrderOutcome, top: BookTop | None, now_s: float) -> None:
+    def _on_place_outcome(self, request: PendingRequest, outcome: OrderOutcome, now_s: float) -> None:
+        attempt = request.attempt
+        if attempt is None:
+            return
+        order = attempt.new
         match outcome:
             case Accepted(record):
                 if record.order_id >= 0 and order.order_id not in (None, record.order_id):
-                    self.foreign.on_wrong_order_id(order, now_s)
-                owner = self.orders.find_answered(order, record)
-                owner.answered = True
+                    self.foreign.on_wrong_order_id(attempt, now_s)
+                owner = self.orders.find_answered(order, record, attempt)
+                self._confirm(owner)
                 self._apply_record(owner, record, now_s)
                 self.backoff.on_accepted()
             case Rejected(reason=RejectReason.DUPLICATE) if order.without_order_id:
                 # Binance refuses a client order id that is open. So one is: find it before placing anything.
-                order.refused = True
+                attempt.apply(AttemptTrigger.ID_TAKEN)
                 self._mark_unknown(order, "duplicate client order id", now_s)
-            case Rejected(reason=RejectReason.DUPLICATE):
-                self._on_not_placed(order, now_s)
-            case Rejected():
-                self._on_not_placed(order, now_s)
-                self._back_off(order, outcome, top, now_s)
-            case NotTried():
-                self._on_not_placed(order, now_s)
+            case Rejected() | NotTried():
+                # If a report gave the new order an order id, that id belongs to another order.
+                if order.without_order_id:
+                    attempt.apply(AttemptTrigger.REFUSED)
+                else:
+                    self.foreign.on_wrong_order_id(attempt, now_s)
+                if isinstance(outcome, Rejected) and outcome.reason is not RejectReason.DUPLICATE:
+                    self._back_off(order, outcome, request.top, now_s)
             case Unanswered(reason):
                 self.backoff.on_unanswered(now_s)
                 if order.without_order_id:
                     self._mark_unknown(order, reason, now_s)
 
-    def _on_not_placed(self, order: Order, now_s: float) -> None:
-        """Mark `order` as rejected. If a report gave it an order id, that id belongs to another order."""
-        if order.without_order_id:
-            self.orders.confirm_rejected(order)
-        else:
-            self.foreign.on_wrong_order_id(order, now_s)
+    def _confirm(self, order: Order) -> None:
+        """Note that a reply had the order id of `order`, so that no other reply can deny it."""
+        attempt = self._requests.attempt_of(order)
+        if attempt is not None:
+            attempt.apply(AttemptTrigger.CONFIRMED)
 
     def _on_cancel_outcome(self, request: PendingRequest, outcome: OrderOutcome, now_s: float) -> None:
         order = request.order
@@ -243,7 +246,7 @@ class OrderUpdateHandler:
                 self._apply_record(order, record, now_s)
                 if order.alive:
                     order.apply(OrderTrigger.CANCELED)  # an ACK of the cancel has no status
-                self.orders.on_cancelled_by(order, request.successor)
+                self.orders.on_cancelled_by(order, request.attempt)
                 self.backoff.on_answered()
             case Rejected(reason=RejectReason.UNKNOWN_ORDER):
                 order.unknown_since_s = now_s
@@ -266,19 +269,12 @@ class OrderUpdateHandler:
                 self.backoff.on_unanswered(now_s)
                 self._mark_unknown(order, reason, now_s)
 
-    def _on_replace_outcome(self, request: PendingRequest, outcome: ReplaceOutcome, now_s: float) -> None:
-        """Apply both outcomes of a cancel-replace, the cancel of the old order first."""
-        self._on_cancel_outcome(request, outcome.cancel, now_s)
-        if request.successor is not None:
-            self._on_place_outcome(request.successor, outcome.place, request.top, now_s)
-
-    def _on_query_outcome(self, order: Order, outcome: OrderOutcome, now_s: float) -> None:
+    def _on_query_outcome(self, request: PendingRequest, outcome: OrderOutcome, now_s: float) -> None:
+        order = request.order
         self._query_at_s = now_s + _QUERY_INTERVAL_S
         match outcome:
             case Accepted(record):
-                owner = self.foreign.owner_of_answer(order, record, now_s)
-                if owner is not None:
-                    self._apply_record(owner, record, now_s)
+                self._apply_answer(request, record, now_s)
             case Rejected(reason=RejectReason.UNKNOWN_ORDER):
                 self._on_not_found(order, now_s)
             case Rejected():
@@ -306,18 +302,17 @@ class OrderUpdateHandler:
                 self._apply_record(known, record, now_s)
         # These orders of ours are listed but not known here. The last one is most likely the queried order, because the
         # request for that order was the newest.
-        unknown = self.foreign.drop_foreign(unknown, queried, now_s)
+        unknown = self.foreign.drop_foreign(unknown, request, now_s)
         for record in unknown[:-1]:
             self._apply_record(self.orders.add_found(record, queried), record, now_s)
         for record in unknown[-1:]:
-            owner = self.foreign.owner_of_answer(queried, record, now_s)
-            if owner is not None:
-                self._apply_record(owner, record, now_s)
+            self._apply_answer(request, record, now_s)
         # Nothing came after the highest known order id, so none of the requests without an order id has been executed
         # so far.
         if not unknown:
-            for absent in self.orders.unknown_without_order_id(queried.client_order_id):
-                self._on_not_found(absent, now_s)
+            for order in self.orders.alive_orders():
+                if order.without_order_id and order.client_order_id == queried.client_order_id:
+                    self._on_not_found(order, now_s)
 
     def _on_not_found(self, order: Order, now_s: float) -> None:
         """Count a query that did not find `order`. After two, presume the order rejected.
@@ -333,6 +328,14 @@ class OrderUpdateHandler:
         since_s = order.sent_s if order.without_order_id else order.unknown_since_s
         if order.not_found_count >= 2 and now_s - since_s >= self._request_expires_s:
             self.orders.presume_rejected(order)
+
+    def _apply_answer(self, request: PendingRequest, record: OrderRecord, now_s: float) -> None:
+        """Apply what a query found to the order that it describes."""
+        owner = self.foreign.owner_of_answer(request, record, now_s)
+        if owner is not None:
+            if owner is not request.order and owner.order_id == record.order_id:
+                self._confirm(owner)
+            self._apply_record(owner, record, now_s)
 
     def _apply_record(self, order: Order, record: OrderRecord, now_s: float) -> None:
         self._apply(order, record, now_s)
@@ -351,11 +354,13 @@ class OrderUpdateHandler:
             self._left_orders.append((RestingOrder(order.price, rest), now_s + _LEFT_ORDER_S))
 
     def _mark_unknown(self, order: Order, reason: str, now_s: float) -> None:
-        order.mark_unknown(now_s)
+        self.orders.mark_unknown(order, now_s)
         if order.state is not OrderState.UNKNOWN:
             return
         self._query_at_s = now_s
-        if order is not self.orders.successor:  # a replace without a reply is one event to people, not two
+        # A replace without a reply is one event to people, not two: that of the old order.
+        attempt = self.orders.attempt_of(order)
+        if attempt is None or attempt.old is None or not order.without_order_id:
             self._events.append(OrderInDoubt(order.client_order_id, order.order_id, reason))
 
     def _back_off(self, order: Order, rejected: Rejected, top: BookTop | None, now_s: float) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trailingedge.execution.order import Order
+from trailingedge.execution.replace_attempt import ReplaceAttempt
 from trailingedge.model.market import BookTop
 from trailingedge.model.order_commands import OrderCommand
 
@@ -25,16 +26,16 @@ _KEPT: Final = 64
 
 @dataclass(slots=True)
 class PendingRequest:
-    """A sent order command, and the order that it concerns.
+    """A sent order command, and the order that it concerns: for a cancel-replace, the old one.
 
-    `successor` is the new order of a cancel-replace. `top` is the book that the price was computed
-    from.
+    `attempt` is the request for a new order that the command is, or that it asks about. `top` is the
+    book that the price was computed from.
     """
 
     command: OrderCommand
     sent_s: float
     order: Order
-    successor: Order | None = None
+    attempt: ReplaceAttempt | None = None
     top: BookTop | None = None
 
 
@@ -69,6 +70,11 @@ class PendingRequests:
         if in_time:
             self.open = None
         return request, in_time
+
+    def attempt_of(self, order: Order) -> ReplaceAttempt | None:
+        """Return the attempt whose new order is `order`; None if no request of it is kept."""
+        attempts = (request.attempt for request in self._sent.values())
+        return next((attempt for attempt in attempts if attempt is not None and attempt.new is order), None)
 
     def expire(self, now_s: float, timeout_s: float) -> PendingRequest | None:
         """Close and return the open request if it has been open for `timeout_s`, else return None."""
