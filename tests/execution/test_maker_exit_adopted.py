@@ -2,13 +2,14 @@
 
 import pytest
 from tests.execution.chaser_harness import CANCELED, FILLED, LOWER, PART, SELL, MakerExitHarness, progress_of
-from tests.execution.order_builders import NUMBER, D, record, report
+from tests.execution.order_builders import NUMBER, D, record, rejection, report
 
 from trailingedge.execution.order import OrderState
 from trailingedge.execution.order_events import OrderFilled, UnknownOrderWithOurId
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import OrderRecord
-from trailingedge.model.order_commands import Cancel, Place, Replace
+from trailingedge.model.order_commands import Cancel, OrdersListed, Place, Replace
+from trailingedge.model.order_outcomes import RejectReason
 from trailingedge.reconciliation.history_types import HistoricalExit
 
 BEFORE = record(5, "100.20", filled="0.3", status=CANCELED)
@@ -97,3 +98,15 @@ def test_what_shows_later_than_any_request_could_live_is_foreign(now_s: float) -
     harness.tick(now_s)
     harness.handle(report(8, "100.08", "0.7"))
     assert isinstance(harness.maker_exit.events[-1], UnknownOrderWithOurId)
+
+
+def test_a_duplicate_of_an_order_that_our_predecessor_requested_last_leads_to_that_order() -> None:
+    harness = taken_up(BEFORE)
+    harness.tick(0.1)
+    harness.reply(rejection(RejectReason.DUPLICATE))
+    harness.tick(0.2)
+    harness.handle(OrdersListed(harness.sent[-1].tag, (BEFORE, record(7, "100.09", "0.7"))))
+    assert harness.tick(0.3) == []
+    assert harness.maker_exit.order is not None
+    assert (harness.maker_exit.order.order_id, harness.state()) == (7, OrderState.WORKING)
+    assert not [event for event in harness.maker_exit.events if isinstance(event, UnknownOrderWithOurId)]

@@ -8,6 +8,7 @@ from tests.execution.chaser_harness import (
     CANCEL_DONE,
     CANCELED,
     GONE,
+    LOWER,
     NOTHING,
     PART,
     SELL,
@@ -187,6 +188,20 @@ def test_an_order_that_had_been_taken_for_another_is_entered_by_its_own_id() -> 
     assert harness.maker_exit.order is not None
     assert harness.maker_exit.order.order_id == 8
     assert harness.state() is OrderState.WORKING
+
+
+def test_a_new_order_belongs_to_the_replace_in_question_not_to_a_placement_presumed_dead_before_it() -> None:
+    harness = not_found_twice()
+    harness.tick(6.1)
+    harness.reply(Accepted(record(8)))
+    harness.book = LOWER
+    assert [type(command) for command in harness.tick(6.2)] == [Replace]
+    harness.reply(NOTHING, NOTHING)
+    # The first report of the old order is late: for a moment the replace seems untried.
+    harness.handle(report(8), report(8, status=CANCELED), report(9, "100.04"))
+    assert isinstance(harness.maker_exit.events[-1], OrderReplaced)
+    assert harness.state() is OrderState.WORKING
+    assert harness.tick(harness.now_s + 5.0) == []
 
 
 def test_an_order_with_our_id_that_answers_no_request_is_a_stranger() -> None:

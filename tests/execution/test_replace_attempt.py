@@ -34,6 +34,7 @@ def attempt(*triggers: AttemptTrigger) -> ReplaceAttempt:
 STORIES: Final = [
     pytest.param([], S.PENDING, OrderState.PENDING_NEW, id="sent"),
     pytest.param([T.OLD_WORKING], S.PENDING, OrderState.PENDING_NEW, id="a late word of the old order proves nothing"),
+    pytest.param([T.OLD_CANCELED], S.OLD_GONE, OrderState.PENDING_NEW, id="cancelled, and no word of the new one"),
     pytest.param([T.REFUSED], S.FAILED, OrderState.REJECTED, id="refused"),
     pytest.param([T.OLD_CANCELED, T.REFUSED], S.FAILED, OrderState.REJECTED, id="cancelled, and the new one refused"),
     pytest.param([T.UNANSWERED, T.OLD_WORKING], S.UNTRIED, OrderState.REJECTED, id="the old one rests: not tried"),
@@ -89,6 +90,11 @@ def test_an_order_that_the_exchange_reports_is_never_lost(state: AttemptState) -
     reported = next_state(state, T.REPORTED)
     assert reported in (S.REPORTED, S.DONE)
     assert next_state(state, T.CONFIRMED) is next_state(reported, T.CONFIRMED) is S.DONE
+
+
+@pytest.mark.parametrize("state", IN_QUESTION, ids=lambda state: state.name)
+def test_a_refusal_and_another_requests_cancel_end_the_question(state: AttemptState) -> None:
+    assert next_state(state, T.REFUSED) is next_state(state, T.RULED_OUT) is S.FAILED
 
 
 @pytest.mark.parametrize("state", S, ids=lambda state: state.name)
