@@ -27,10 +27,10 @@ from trailingedge.model.market import Kline, Side
 from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.notifications.status import StatusView, status
 from trailingedge.simulator.audit_log import AuditLog
+from trailingedge.simulator.exchange import Exchange, ManualTrader
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import FaultInjector, Faults
 from trailingedge.simulator.feeds.ticks import Tick
-from trailingedge.simulator.order_entry import Exchange, ManualTrader
 from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual

@@ -10,9 +10,9 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.commands.checks.check_target import CheckTarget
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import RealClock
+from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.generated import GeneratedMarket
-from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 
 SPEED = 600.0

@@ -17,8 +17,8 @@ from trailingedge.commands.checks.short_session import background
 from trailingedge.config import Settings
 from trailingedge.core.errors import SessionLost
 from trailingedge.live.factory import check_params
+from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
-from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.socket_dialer import FrameHandler, Socket

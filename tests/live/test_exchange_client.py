@@ -34,8 +34,8 @@ from trailingedge.model.market import (
 )
 from trailingedge.model.market_state import MarketState
 from trailingedge.model.order_requests import NewOrderRequest
+from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
-from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.orders import OrderType
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual

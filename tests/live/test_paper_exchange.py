@@ -23,11 +23,11 @@ from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Regime, Side
 from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.simulator.bars import TradedBar
+from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import Faults, FrameFaults
 from trailingedge.simulator.feeds.live import LiveMarket
 from trailingedge.simulator.klines import Interval
-from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
@@ -82,12 +82,12 @@ class Stage:
             await self.clock.sleep(0.01)
 
     def best(self) -> tuple[Decimal, Decimal]:
-        top = self.exchange.engine.top()
+        top = self.exchange.top()
         return top.bid, top.ask
 
     @property
     def really_best(self) -> tuple[Decimal, Decimal]:
-        top = self.real.exchange.engine.top()
+        top = self.real.exchange.top()
         return top.bid, top.ask
 
     @property
@@ -261,7 +261,7 @@ def test_reconnects_to_the_real_market_are_counted() -> None:
 
 def test_the_candles_are_the_real_ones_also_those_missed() -> None:
     def candles(exchange: Exchange) -> list[TradedBar]:
-        return exchange.engine.market.klines.rows(Interval("1m"), None, None, 1000)
+        return exchange.market.klines.rows(Interval("1m"), None, None, 1000)
 
     def bare(bars: Sequence[TradedBar]) -> list[tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]]:
         return [(bar.open_ms, bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in bars]
@@ -438,13 +438,13 @@ def test_while_the_real_market_is_out_of_sight_nothing_moves_and_no_price_is_tol
         it.doors.blocked.add("memory")
         it.real.hub.disconnect()
         await it.wait(1.0)
-        assert not it.exchange.engine.prices_known()
+        assert not it.exchange.prices_known()
         before = it.exchange.engine.market_ms
         await it.price("2400.00", wait_s=20.0)
         assert it.best() == (D(2500), D("2500.01"))  # as it was last seen, and nobody is answered with it
         assert it.exchange.engine.market_ms == before
         it.doors.blocked.clear()
-        await it.until(it.exchange.engine.prices_known, within_s=120.0)
+        await it.until(it.exchange.prices_known, within_s=120.0)
         await it.wait(1.0)
         assert it.best() == it.really_best == (D("2400.00"), D("2400.01"))
         (gap,) = it.paper.gaps
@@ -463,7 +463,7 @@ def test_a_trade_in_a_market_out_of_sight_fills_nobody() -> None:
         await it.trade(D("2501.00"), "1", Side.BUY)
         assert ours.filled == 0
         it.doors.blocked.clear()
-        await it.until(it.exchange.engine.prices_known, within_s=120.0)
+        await it.until(it.exchange.prices_known, within_s=120.0)
         await it.trade(D("2501.00"), "0.5", Side.BUY)
         assert ours.filled == D("0.5")
 
@@ -474,9 +474,9 @@ def test_a_stream_that_falls_silent_without_an_end_is_noticed() -> None:
     async def story(it: Stage) -> None:
         it.doors.market_muted = True
         await it.price("2400.00", wait_s=30.0)
-        assert not it.exchange.engine.prices_known()
+        assert not it.exchange.prices_known()
         it.doors.market_muted = False
-        await it.until(it.exchange.engine.prices_known, within_s=120.0)
+        await it.until(it.exchange.prices_known, within_s=120.0)
         assert it.best() == it.really_best
 
     on_paper(story)
@@ -503,7 +503,7 @@ def test_the_bot_finds_its_data_stale_and_trades_on_afterwards() -> None:
 def test_a_quiet_market_is_not_taken_for_a_lost_one() -> None:
     async def story(it: Stage) -> None:
         await it.wait(120.0)
-        assert it.exchange.engine.prices_known()
+        assert it.exchange.prices_known()
         assert not it.heard("no market data for")
         assert not it.paper.gaps
 
@@ -550,7 +550,7 @@ def test_an_exchange_out_of_reach_is_given_up_once_the_retries_are_used_up() -> 
 
 def test_an_exchange_that_answers_with_errors_only_is_given_up() -> None:
     async def ill(real: LoopbackExchange, url: str) -> Socket:
-        real.hub.exchange.engine.prices_known = lambda: False
+        real.hub.exchange.prices_known = lambda: False
         return await real.connect(url)
 
     with pytest.raises(StartFailed, match=r"5 times in a row: ticker\.book: status 500"):

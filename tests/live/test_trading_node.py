@@ -17,8 +17,8 @@ from trailingedge.core.errors import (
 )
 from trailingedge.model.market import ExecutionReport, ExecutionType, OrderStatus, Side
 from trailingedge.model.operator_commands import OperatorCommand
+from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
-from trailingedge.simulator.order_entry import Exchange
 
 EVERY_MOMENT_OF_A_START = [step * 0.013 for step in range(30)]
 

@@ -12,7 +12,7 @@ from trailingedge.core.errors import (
 )
 from trailingedge.model.market import Side
 from trailingedge.model.operator_commands import OperatorCommand
-from trailingedge.simulator.order_entry import ManualTrader
+from trailingedge.simulator.exchange import ManualTrader
 from trailingedge.simulator.orders import OrderType
 
 

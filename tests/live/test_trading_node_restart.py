@@ -10,8 +10,8 @@ from trailingedge.model.client_order_ids import ClientOrderId, own_id
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
 from trailingedge.model.operator_commands import OperatorCommand
+from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.faults import NO_FAULT, RequestFault
-from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.orders import OrderType
 from trailingedge.strategy.state import ShutBy
 

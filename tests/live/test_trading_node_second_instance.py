@@ -31,8 +31,8 @@ from trailingedge.live.node_dependencies import Runtime
 from trailingedge.model.client_order_ids import is_own, own_id
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.operator_commands import OperatorCommand
+from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
-from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.socket_dialer import Socket

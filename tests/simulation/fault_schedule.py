@@ -19,6 +19,7 @@ from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.simulator.connection_hub import ConnectionHub
 from trailingedge.simulator.engine import BREAK, CANCEL_ONLY, HALT, TRADING
 from trailingedge.simulator.errors import ExchangeError
+from trailingedge.simulator.exchange import Exchange, ManualTrader
 from trailingedge.simulator.faults import (
     ANY_REQUEST_ERROR,
     NO_FAULTS,
@@ -27,7 +28,6 @@ from trailingedge.simulator.faults import (
     Faults,
     FrameFaults,
 )
-from trailingedge.simulator.order_entry import Exchange, ManualTrader
 from trailingedge.simulator.orders import OrderType, SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 
@@ -248,7 +248,7 @@ async def manual_trade(schedule: FaultSchedule) -> None:
     """
     chance, exchange = schedule.chance, schedule.exchange
     side = chance.choice((Side.BUY, Side.SELL))
-    account, spec, top = exchange.account(), exchange.spec, exchange.engine.top()
+    account, spec, top = exchange.account(), exchange.spec, exchange.top()
     if side is Side.SELL:
         most = min(account.balance(spec.base_asset).free, top.bid_quantity)
     else:
@@ -263,7 +263,7 @@ async def manual_order(schedule: FaultSchedule) -> None:
     """The owner places an order at or behind the best price, and cancels it some time later if it still rests."""
     chance, exchange = schedule.chance, schedule.exchange
     side = chance.choice((Side.BUY, Side.SELL))
-    account, spec, top = exchange.account(), exchange.spec, exchange.engine.top()
+    account, spec, top = exchange.account(), exchange.spec, exchange.top()
     away = spec.tick_size * chance.choice((0, 1, 5, 100)) * (1 if side is Side.SELL else -1)
     price = top.best(side) + away
     sold, worth = (spec.base_asset, Decimal(1)) if side is Side.SELL else (spec.quote_asset, price)

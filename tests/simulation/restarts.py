@@ -24,9 +24,9 @@ from trailingedge.live.node_dependencies import Runtime
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Regime
 from trailingedge.model.operator_commands import OperatorCommand
+from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.generated import GeneratedMarket
-from trailingedge.simulator.order_entry import OWNER, Exchange
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.state import StrategyState

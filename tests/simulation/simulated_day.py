@@ -29,11 +29,11 @@ from trailingedge.model.market import OrderStatus, Side
 from trailingedge.notifications.status import StatusView
 from trailingedge.simulator.accounts import SimAccount
 from trailingedge.simulator.audit_log import AuditEntry, AuditLog
+from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import DriftingClock, Faults
 from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.feeds.ticks import TickSource
-from trailingedge.simulator.order_entry import OWNER, Exchange
 from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import run_virtual
@@ -247,7 +247,7 @@ async def _awaited(job: Awaitable[None]) -> None:
 
 def _manual_order(exchange: Exchange) -> int:
     """Place a manual order of the owner, far below the market, that locks most of the quote asset."""
-    price = (exchange.engine.top().bid / 2).quantize(exchange.spec.tick_size)
+    price = (exchange.top().bid / 2).quantize(exchange.spec.tick_size)
     return exchange.manual_trader().place(Side.BUY, price, Decimal("0.7")).order_id
 
 

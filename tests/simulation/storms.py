@@ -28,8 +28,8 @@ from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Side
 from trailingedge.model.pricing_mode import Pricing
 from trailingedge.simulator.errors import DUPLICATE_ORDER
+from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
-from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 
 STORM_S: Final = 1500.0
@@ -195,13 +195,13 @@ def is_connected(node: TradingNode, settings: Settings, now_s: float) -> bool:
 
 def misplaced_order(node: TradingNode, exchange: Exchange) -> str | None:
     """What is still wrong after the storm: an order away from the best price, or a state that the account belies."""
-    desk, engine = node.services, exchange.engine
+    desk = node.services
     if desk is None or desk.core.decision is None:
         return "nothing is decided"
     if desk.core.halted:
         return "halted"
     ours, phase = open_exits(exchange.account()), desk.core.decision.phase.name
-    top = engine.top()
+    top = exchange.top()
     for order in ours:
         if order.price != top.best(order.side):
             return f"{order.client_order_id} rests at {order.price}, the book is {top.bid} to {top.ask}"
@@ -214,7 +214,7 @@ def misplaced_order(node: TradingNode, exchange: Exchange) -> str | None:
 
 def state_mismatch(node: TradingNode, exchange: Exchange) -> str | None:
     """How the daemon's regime or phase contradicts the account's balances; None if it does not."""
-    desk, account, spec, top = node.services, exchange.account(), exchange.spec, exchange.engine.top()
+    desk, account, spec, top = node.services, exchange.account(), exchange.spec, exchange.top()
     if desk is None or desk.core.decision is None:
         return None
     foreign = [order for order in account.open_orders() if order not in open_exits(account)]

@@ -16,8 +16,8 @@ from trailingedge.model.market import Regime, Side
 from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.simulator.connection_hub import ConnectionHub
 from trailingedge.simulator.engine import BREAK, CANCEL_ONLY, HALT, TRADING
+from trailingedge.simulator.exchange import Exchange, ManualTrader
 from trailingedge.simulator.faults import DriftingClock
-from trailingedge.simulator.order_entry import Exchange, ManualTrader
 from trailingedge.simulator.orders import OrderType, SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trailingedge.core.clock import Clock, ManualClock
 from trailingedge.model.market import Kline, Side
 from trailingedge.simulator.connection_hub import ConnectionHub, HubClient
+from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import Faults
 from trailingedge.simulator.feeds.ticks import Tick
-from trailingedge.simulator.order_entry import OWNER, Exchange
 from trailingedge.simulator.orders import NewOrder, OrderType
 from trailingedge.simulator.payloads import UserEvent
 
@@ -71,8 +71,8 @@ def an_exchange(
     balances = {"ETH": Decimal(base), "FDUSD": Decimal(quote)}
     exchange = Exchange(ExchangeSpec(**spec), clock or ManualClock(), balances, keep_all=True)
     if opened:
-        exchange.engine.on_tick(tick())
-        exchange.engine.take_events()
+        exchange.on_tick(tick())
+        exchange.take_events()
     return exchange
 
 
@@ -89,7 +89,7 @@ def buy(price: str = "100.00", quantity: str = "1", client_order_id: str | None 
 def take_user_events(exchange: Exchange, account: str = OWNER) -> list[tuple[str, str]]:
     """The account's events since the last call: (execution, status) of reports, (event type, "") of others."""
     words = []
-    for event in exchange.engine.take_events():
+    for event in exchange.take_events():
         if isinstance(event, UserEvent) and event.account == account:
             payload = event.payload
             if payload["e"] == "executionReport":

@@ -9,10 +9,10 @@ from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType
 
 def test_orders_are_counted_by_the_kind_in_their_id() -> None:
     exchange = an_exchange(maker_fee=Decimal("0.001"))
-    exchange.place(exchange.account(), sell("100.10", "1", "TE-t-abc"))
-    exchange.place(exchange.account(), sell("100.20", "2", "TE-t-def"))
-    exchange.place(exchange.account(), sell("109.00", "1", "TE-j-abc"))
-    exchange.engine.on_tick(tick("101.00", "101.10", at_s=1))
+    exchange.order_entry.place(exchange.account(), sell("100.10", "1", "TE-t-abc"))
+    exchange.order_entry.place(exchange.account(), sell("100.20", "2", "TE-t-def"))
+    exchange.order_entry.place(exchange.account(), sell("109.00", "1", "TE-j-abc"))
+    exchange.on_tick(tick("101.00", "101.10", at_s=1))
     assert exchange.audit_log.counts_by_kind == {
         ("TE-t", Side.SELL): KindCounts(placed=2, filled=2, base=Decimal(3), quote=Decimal("300.50")),
         ("TE-j", Side.SELL): KindCounts(placed=1),
@@ -23,25 +23,25 @@ def test_orders_are_counted_by_the_kind_in_their_id() -> None:
 
 def test_taker_fills_are_counted_separately() -> None:
     exchange = an_exchange()
-    exchange.place(exchange.account(), NewOrder(Side.SELL, OrderType.MARKET, Decimal(1)))
+    exchange.order_entry.place(exchange.account(), NewOrder(Side.SELL, OrderType.MARKET, Decimal(1)))
     assert (exchange.audit_log.maker_fills, exchange.audit_log.taker_fills) == (0, 1)
 
 
 def test_the_maximum_of_open_orders_leaves_out_manual_ones() -> None:
     exchange = an_exchange()
     exchange.manual_trader().place(Side.SELL, Decimal("100.50"), Decimal(1))
-    first, _ = exchange.place(exchange.account(), sell("100.10"))
-    exchange.cancel(exchange.account(), CancelOrder(first.order_id))
-    exchange.place(exchange.account(), sell("100.20"))
+    first, _ = exchange.order_entry.place(exchange.account(), sell("100.10"))
+    exchange.order_entry.cancel(exchange.account(), CancelOrder(first.order_id))
+    exchange.order_entry.place(exchange.account(), sell("100.20"))
     assert exchange.audit_log.max_open_orders == 1
-    exchange.place(exchange.account(), sell("100.30"))
+    exchange.order_entry.place(exchange.account(), sell("100.30"))
     assert exchange.audit_log.max_open_orders == 2
 
 
 def test_entries_are_in_the_order_of_events() -> None:
     exchange = an_exchange()
-    order, _ = exchange.place(exchange.account(), sell("100.10", "1", "mm-1"))
-    exchange.cancel(exchange.account(), CancelOrder(order.order_id))
+    order, _ = exchange.order_entry.place(exchange.account(), sell("100.10", "1", "mm-1"))
+    exchange.order_entry.cancel(exchange.account(), CancelOrder(order.order_id))
     assert [(entry.what, entry.details) for entry in exchange.audit_log.entries] == [
         ("placed", "1001 mm-1 LIMIT_MAKER SELL 1 at 100.10"),
         ("finished", "1001 mm-1 LIMIT_MAKER SELL 1 at 100.10 CANCELED"),
@@ -60,7 +60,7 @@ def test_the_digest_depends_on_everything_that_happened() -> None:
 def test_the_audit_log_stays_small_however_much_happens() -> None:
     exchange = an_exchange(base="100000")
     audit_log = AuditLog()
-    order, _ = exchange.place(exchange.account(), sell())
+    order, _ = exchange.order_entry.place(exchange.account(), sell())
     for number in range(5000):
         order.client_order_id = f"kind{number}-1"
         audit_log.record_placement(number, number, order, 1)
@@ -85,5 +85,5 @@ def test_on_entry_is_called_with_each_entry() -> None:
     exchange = an_exchange()
     received: list[AuditEntry] = []
     exchange.audit_log.on_entry = received.append
-    exchange.place(exchange.account(), sell())
+    exchange.order_entry.place(exchange.account(), sell())
     assert [entry.what for entry in received] == ["placed"]

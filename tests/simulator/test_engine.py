@@ -7,10 +7,9 @@ from tests.simulator.exchange_builders import an_exchange, buy, sell, take_user_
 
 from trailingedge.core.clock import ManualClock
 from trailingedge.model.market import OrderStatus, Side
-from trailingedge.simulator.engine import Engine
 from trailingedge.simulator.errors import ExchangeError
+from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.klines import Interval
-from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.orders import (
     CancelOrder,
     CancelRestriction,
@@ -32,14 +31,14 @@ def limit(
     return NewOrder(side, OrderType.LIMIT, Decimal(quantity), amount, time_in_force, **more)
 
 
-def payloads(engine: Engine) -> list[dict[str, Any]]:
-    return [event.payload for event in engine.take_events() if isinstance(event, UserEvent)]
+def payloads(exchange: Exchange) -> list[dict[str, Any]]:
+    return [event.payload for event in exchange.take_events() if isinstance(event, UserEvent)]
 
 
 def test_a_resting_order_publishes_a_new_report_and_then_the_balances() -> None:
     exchange = an_exchange()
-    exchange.place(exchange.account(), sell(quantity="4"))
-    report, position = payloads(exchange.engine)
+    exchange.order_entry.place(exchange.account(), sell(quantity="4"))
+    report, position = payloads(exchange)
     assert (report["x"], report["X"], report["w"], report["c"]) == ("NEW", "NEW", True, report["c"])
     assert (report["l"], report["n"], report["N"], report["t"]) == ("0.00000000", "0", None, -1)
     assert report["E"] == position["E"] == report["T"] == report["W"] == exchange.engine.market_ms
@@ -91,7 +90,7 @@ def test_orders_that_take_publish_their_events_in_order(
     new_order: NewOrder, events: list[tuple[str, str]], status: str
 ) -> None:
     exchange = an_exchange()
-    order, _ = exchange.place(exchange.account(), new_order)
+    order, _ = exchange.order_entry.place(exchange.account(), new_order)
     assert take_user_events(exchange) == events
     assert order.status.value == status
     assert exchange.audit_log.taker_fills == sum(event[0] == "TRADE" for event in events)
@@ -99,16 +98,18 @@ def test_orders_that_take_publish_their_events_in_order(
 
 def test_a_market_order_in_quote_takes_the_quantity_it_pays_for() -> None:
     exchange = an_exchange()
-    order, _ = exchange.place(exchange.account(), NewOrder(Side.BUY, OrderType.MARKET, quote_quantity=Decimal(100)))
+    order, _ = exchange.order_entry.place(
+        exchange.account(), NewOrder(Side.BUY, OrderType.MARKET, quote_quantity=Decimal(100))
+    )
     assert order.filled == Decimal("0.9990")  # 100 / 100.10, floored to the step
 
 
 def test_a_resting_order_fills_as_maker_at_its_own_price() -> None:
     exchange = an_exchange(maker_fee=Decimal("0.0001"))
-    exchange.place(exchange.account(), sell("100.10", "2", "mm-1"))
-    exchange.engine.take_events()
-    exchange.engine.on_tick(tick("100.30", "100.40", at_s=5))
-    report, position = payloads(exchange.engine)
+    exchange.order_entry.place(exchange.account(), sell("100.10", "2", "mm-1"))
+    exchange.take_events()
+    exchange.on_tick(tick("100.30", "100.40", at_s=5))
+    report, position = payloads(exchange)
     assert (report["x"], report["X"], report["m"], report["w"]) == ("TRADE", "FILLED", True, False)
     assert (report["L"], report["l"], report["Y"]) == ("100.10000000", "2.00000000", "200.20000000")
     assert (report["n"], report["N"]) == ("0.02002000", "FDUSD")
@@ -118,21 +119,21 @@ def test_a_resting_order_fills_as_maker_at_its_own_price() -> None:
 
 def test_a_partly_filled_order_keeps_its_remainder_on_the_book() -> None:
     exchange = an_exchange()
-    order, _ = exchange.place(exchange.account(), sell("100.10", "2"))
-    exchange.engine.take_events()
-    exchange.engine.on_tick(tick(at_s=1, last="100.10", traded="3.5", aggressor=Side.BUY))
+    order, _ = exchange.order_entry.place(exchange.account(), sell("100.10", "2"))
+    exchange.take_events()
+    exchange.on_tick(tick(at_s=1, last="100.10", traded="3.5", aggressor=Side.BUY))
     assert take_user_events(exchange) == [("TRADE", "PARTIALLY_FILLED"), POSITION]
-    exchange.engine.on_tick(tick(at_s=2, last="100.10", traded="3.5", aggressor=Side.BUY))
+    exchange.on_tick(tick(at_s=2, last="100.10", traded="3.5", aggressor=Side.BUY))
     assert take_user_events(exchange) == [("TRADE", "FILLED"), POSITION]
     assert (order.filled, order.filled_quote) == (Decimal(2), Decimal("200.20"))
 
 
 def test_a_cancel_is_reported_under_the_cancels_own_id() -> None:
     exchange = an_exchange()
-    exchange.place(exchange.account(), sell(client_order_id="mm-1"))
-    exchange.engine.take_events()
-    exchange.cancel(exchange.account(), CancelOrder(orig_client_order_id="mm-1", cancel_id="c-1"))
-    report, position = payloads(exchange.engine)
+    exchange.order_entry.place(exchange.account(), sell(client_order_id="mm-1"))
+    exchange.take_events()
+    exchange.order_entry.cancel(exchange.account(), CancelOrder(orig_client_order_id="mm-1", cancel_id="c-1"))
+    report, position = payloads(exchange)
     assert (report["x"], report["X"], report["c"], report["C"]) == ("CANCELED", "CANCELED", "c-1", "mm-1")
     assert "W" not in report
     assert position["B"][0] == {"a": "ETH", "f": "10.00000000", "l": "0.00000000"}
@@ -159,11 +160,11 @@ def test_a_cancel_is_reported_under_the_cancels_own_id() -> None:
 )
 def test_the_engine_rejects_with_its_text_and_publishes_no_event(new_order: NewOrder, text: str) -> None:
     exchange = an_exchange(quote="300")
-    exchange.engine.on_tick(tick(ask_quantity="100"))
-    exchange.place(exchange.account(), buy("99.00", "0.1", "twin"))
-    exchange.engine.take_events()
+    exchange.on_tick(tick(ask_quantity="100"))
+    exchange.order_entry.place(exchange.account(), buy("99.00", "0.1", "twin"))
+    exchange.take_events()
     with pytest.raises(ExchangeError) as refusal:
-        exchange.place(exchange.account(), new_order)
+        exchange.order_entry.place(exchange.account(), new_order)
     assert (refusal.value.code, refusal.value.text) == (-2010, text)
     assert take_user_events(exchange) == []
 
@@ -178,19 +179,19 @@ def test_the_engine_rejects_with_its_text_and_publishes_no_event(new_order: NewO
 )
 def test_a_symbol_that_does_not_trade_takes_cancels_only(status: str, text: str) -> None:
     exchange = an_exchange()
-    order, _ = exchange.place(exchange.account(), sell())
+    order, _ = exchange.order_entry.place(exchange.account(), sell())
     exchange.engine.symbol_status = status
     with pytest.raises(ExchangeError, match=text):
-        exchange.place(exchange.account(), sell("100.20"))
-    exchange.cancel(exchange.account(), CancelOrder(order_id=order.order_id))
+        exchange.order_entry.place(exchange.account(), sell("100.20"))
+    exchange.order_entry.cancel(exchange.account(), CancelOrder(order_id=order.order_id))
     assert order.status is OrderStatus.CANCELED
 
 
 def test_an_id_is_free_again_once_its_order_is_final() -> None:
     exchange = an_exchange()
-    first, _ = exchange.place(exchange.account(), sell(client_order_id="mm-1"))
-    exchange.cancel(exchange.account(), CancelOrder(order_id=first.order_id))
-    second, _ = exchange.place(exchange.account(), sell(client_order_id="mm-1"))
+    first, _ = exchange.order_entry.place(exchange.account(), sell(client_order_id="mm-1"))
+    exchange.order_entry.cancel(exchange.account(), CancelOrder(order_id=first.order_id))
+    second, _ = exchange.order_entry.place(exchange.account(), sell(client_order_id="mm-1"))
     assert second.order_id > first.order_id
 
 
@@ -213,48 +214,48 @@ def test_an_id_is_free_again_once_its_order_is_final() -> None:
 )
 def test_a_wrong_cancel_is_rejected_with_its_text(target: CancelOrder, text: str) -> None:
     exchange = an_exchange()
-    exchange.place(exchange.account(), sell())
+    exchange.order_entry.place(exchange.account(), sell())
     with pytest.raises(ExchangeError) as refusal:
-        exchange.cancel(exchange.account(), target)
+        exchange.order_entry.cancel(exchange.account(), target)
     assert (refusal.value.code, refusal.value.text) == (-2011, text)
 
 
 def test_only_new_spares_an_order_that_is_partly_filled() -> None:
     exchange = an_exchange()
-    order, _ = exchange.place(exchange.account(), sell("100.10", "2"))
-    exchange.engine.on_tick(tick(at_s=1, last="100.10", traded="3.5", aggressor=Side.BUY))
+    order, _ = exchange.order_entry.place(exchange.account(), sell("100.10", "2"))
+    exchange.on_tick(tick(at_s=1, last="100.10", traded="3.5", aggressor=Side.BUY))
     with pytest.raises(ExchangeError, match="cancel restrictions"):
-        exchange.cancel(exchange.account(), CancelOrder(order.order_id, restriction=CancelRestriction.ONLY_NEW))
+        exchange.order_entry.cancel(
+            exchange.account(), CancelOrder(order.order_id, restriction=CancelRestriction.ONLY_NEW)
+        )
 
 
 def test_a_peg_sets_the_price_once() -> None:
     exchange = an_exchange()
-    order, _ = exchange.place(exchange.account(), replace(sell(), price=None, peg=Peg()))
-    (report, _) = payloads(exchange.engine)
+    order, _ = exchange.order_entry.place(exchange.account(), replace(sell(), price=None, peg=Peg()))
+    (report, _) = payloads(exchange)
     assert (report["p"], report["gP"], report["gp"]) == ("0.00000000", "PRIMARY_PEG", "100.10000000")
-    exchange.engine.on_tick(tick("99.00", "99.10", at_s=1))
+    exchange.on_tick(tick("99.00", "99.10", at_s=1))
     assert order.price == Decimal("100.10")
 
 
 def test_one_order_more_than_the_symbol_allows_is_rejected() -> None:
     exchange = an_exchange(max_open_orders=2)
     for price in ("100.10", "100.20"):
-        exchange.place(exchange.account(), sell(price))
+        exchange.order_entry.place(exchange.account(), sell(price))
     with pytest.raises(ExchangeError) as refusal:
-        exchange.place(exchange.account(), sell("100.30"))
+        exchange.order_entry.place(exchange.account(), sell("100.30"))
     assert (refusal.value.code, refusal.value.text) == (-2010, "Filter failure: MAX_NUM_ORDERS")
 
 
 def test_two_accounts_trade_with_each_other() -> None:
     exchange = an_exchange()
     other = exchange.open_account("other", {"FDUSD": Decimal(500)})
-    maker, _ = exchange.place(exchange.account(), sell("100.05", "1"))
-    exchange.engine.take_events()
-    taker, _ = exchange.place(other, limit(Side.BUY, "100.05", "1"))
+    maker, _ = exchange.order_entry.place(exchange.account(), sell("100.05", "1"))
+    exchange.take_events()
+    taker, _ = exchange.order_entry.place(other, limit(Side.BUY, "100.05", "1"))
     assert maker.status is taker.status is OrderStatus.FILLED
-    events = [
-        (event.account, event.payload["e"]) for event in exchange.engine.take_events() if hasattr(event, "account")
-    ]
+    events = [(event.account, event.payload["e"]) for event in exchange.take_events() if hasattr(event, "account")]
     assert events == [
         ("other", "executionReport"),
         ("other", "executionReport"),
@@ -266,9 +267,9 @@ def test_two_accounts_trade_with_each_other() -> None:
 
 def test_an_order_never_trades_with_its_own_account() -> None:
     exchange = an_exchange()
-    own, _ = exchange.place(exchange.account(), sell("100.05", "1"))
-    exchange.engine.take_events()
-    exchange.place(exchange.account(), limit(Side.BUY, "100.05", "1"))
+    own, _ = exchange.order_entry.place(exchange.account(), sell("100.05", "1"))
+    exchange.take_events()
+    exchange.order_entry.place(exchange.account(), limit(Side.BUY, "100.05", "1"))
     assert own.status is OrderStatus.EXPIRED_IN_MATCH
     assert take_user_events(exchange)[:2] == [("NEW", "NEW"), ("TRADE_PREVENTION", "EXPIRED_IN_MATCH")]
     assert exchange.audit_log.taker_fills == 0
@@ -292,16 +293,16 @@ def test_the_takers_mode_says_what_a_prevented_self_trade_costs(
     mode: SelfTradeMode, maker_left: str | None, taker_left: str | None, lost: dict[str, str]
 ) -> None:
     exchange = an_exchange()
-    maker, _ = exchange.place(exchange.account(), sell("100.05", "3"))
-    exchange.engine.take_events()
-    taker, trades = exchange.place(exchange.account(), limit(Side.BUY, "100.05", "2", self_trade_mode=mode))
+    maker, _ = exchange.order_entry.place(exchange.account(), sell("100.05", "3"))
+    exchange.take_events()
+    taker, trades = exchange.order_entry.place(exchange.account(), limit(Side.BUY, "100.05", "2", self_trade_mode=mode))
     orders = {"maker": maker, "taker": taker}
     assert trades == []
     assert {name: str(order.prevented) for name, order in orders.items() if order.prevented} == lost
     for order, left in ((maker, maker_left), (taker, taker_left)):
         assert order.status is (OrderStatus.EXPIRED_IN_MATCH if left is None else OrderStatus.NEW)
         assert order.remaining == Decimal(left or 0)
-    reports = {each["i"]: each for each in payloads(exchange.engine) if each.get("x") == "TRADE_PREVENTION"}
+    reports = {each["i"]: each for each in payloads(exchange) if each.get("x") == "TRADE_PREVENTION"}
     assert set(reports) == {orders[name].order_id for name in lost}
     for name, quantity in lost.items():
         amount = f"{Decimal(quantity):.8f}"
@@ -325,52 +326,52 @@ def test_the_takers_mode_says_what_a_prevented_self_trade_costs(
 
 def test_a_taker_trades_with_others_before_and_after_its_own_order() -> None:
     exchange = an_exchange()
-    exchange.engine.on_tick(tick("100.00", "100.05", at_s=1, ask_quantity="1"))
-    own, _ = exchange.place(exchange.account(), sell("100.06", "1"))
+    exchange.on_tick(tick("100.00", "100.05", at_s=1, ask_quantity="1"))
+    own, _ = exchange.order_entry.place(exchange.account(), sell("100.06", "1"))
     other = exchange.open_account("other", {"ETH": Decimal(9)})
-    exchange.place(other, sell("100.07", "5"))
-    taker, trades = exchange.place(exchange.account(), limit(Side.BUY, "100.07", "3"))
+    exchange.order_entry.place(other, sell("100.07", "5"))
+    taker, trades = exchange.order_entry.place(exchange.account(), limit(Side.BUY, "100.07", "3"))
     assert [(str(trade.price), str(trade.quantity)) for trade in trades] == [("100.05", "1"), ("100.07", "2")]
     assert (own.status, taker.status) == (OrderStatus.EXPIRED_IN_MATCH, OrderStatus.FILLED)
 
 
 def test_an_order_to_be_filled_at_once_is_judged_by_what_others_offer() -> None:
     exchange = an_exchange()
-    own, _ = exchange.place(exchange.account(), sell("100.05", "2"))
-    killed, trades = exchange.place(exchange.account(), limit(Side.BUY, "100.10", "4", TimeInForce.FOK))
+    own, _ = exchange.order_entry.place(exchange.account(), sell("100.05", "2"))
+    killed, trades = exchange.order_entry.place(exchange.account(), limit(Side.BUY, "100.10", "4", TimeInForce.FOK))
     assert (killed.status, trades, own.status) == (OrderStatus.EXPIRED, [], OrderStatus.NEW)
-    filled, _ = exchange.place(exchange.account(), limit(Side.BUY, "100.10", "3", TimeInForce.FOK))
+    filled, _ = exchange.order_entry.place(exchange.account(), limit(Side.BUY, "100.10", "3", TimeInForce.FOK))
     assert (filled.status, own.status) == (OrderStatus.FILLED, OrderStatus.EXPIRED_IN_MATCH)
 
 
 def test_a_market_buy_must_be_able_to_pay_for_what_is_behind_its_own_order() -> None:
     exchange = an_exchange(base="10", quote="100.06")
-    exchange.place(exchange.account(), sell("100.05", "1"))
+    exchange.order_entry.place(exchange.account(), sell("100.05", "1"))
     with pytest.raises(ExchangeError, match="insufficient balance"):  # others ask 100.10
-        exchange.place(exchange.account(), NewOrder(Side.BUY, OrderType.MARKET, Decimal(1)))
+        exchange.order_entry.place(exchange.account(), NewOrder(Side.BUY, OrderType.MARKET, Decimal(1)))
 
 
 def test_the_top_is_published_only_when_it_changes() -> None:
     exchange = an_exchange()
 
     def tops() -> list[tuple[object, object]]:
-        events = [each for each in exchange.engine.take_events() if isinstance(each, MarketEvent)]
+        events = [each for each in exchange.take_events() if isinstance(each, MarketEvent)]
         return [(each.payload["u"], each.payload["A"]) for each in events]
 
-    exchange.engine.on_tick(tick(at_s=1))
+    exchange.on_tick(tick(at_s=1))
     assert tops() == []
-    exchange.place(exchange.account(), sell())
+    exchange.order_entry.place(exchange.account(), sell())
     assert tops() == [(2, "4.00000000")]
-    exchange.place(exchange.account(), sell("101.00"))
+    exchange.order_entry.place(exchange.account(), sell("101.00"))
     assert tops() == []
 
 
 def test_a_tick_publishes_its_klines_before_its_top() -> None:
     exchange = an_exchange()
-    exchange.engine.streams.open("ethfdusd@kline_1m")
-    exchange.engine.on_tick(tick("101.00", "101.10", at_s=60))
-    exchange.engine.on_tick(tick("102.00", "102.10", at_s=63))
-    streams = [event.stream for event in exchange.engine.take_events() if isinstance(event, MarketEvent)]
+    exchange.streams.open("ethfdusd@kline_1m")
+    exchange.on_tick(tick("101.00", "101.10", at_s=60))
+    exchange.on_tick(tick("102.00", "102.10", at_s=63))
+    streams = [event.stream for event in exchange.take_events() if isinstance(event, MarketEvent)]
     assert streams == [
         "ethfdusd@kline_1m",  # closed
         "ethfdusd@bookTicker",
@@ -380,13 +381,13 @@ def test_a_tick_publishes_its_klines_before_its_top() -> None:
 
 
 def test_the_average_is_of_the_last_minutes_trades_else_the_last_price() -> None:
-    engine = an_exchange().engine
-    assert engine.market.average_price() == Decimal("100.00")
-    engine.on_tick(tick(at_s=1, last="100", traded="1", aggressor=Side.BUY))
-    engine.on_tick(tick(at_s=2, last="103", traded="3", aggressor=Side.BUY))
-    assert engine.market.average_price() == Decimal("102.25")
-    engine.on_tick(tick(at_s=302, last="110"))
-    assert engine.market.average_price() == Decimal(110)
+    exchange = an_exchange()
+    assert exchange.market.average_price() == Decimal("100.00")
+    exchange.on_tick(tick(at_s=1, last="100", traded="1", aggressor=Side.BUY))
+    exchange.on_tick(tick(at_s=2, last="103", traded="3", aggressor=Side.BUY))
+    assert exchange.market.average_price() == Decimal("102.25")
+    exchange.on_tick(tick(at_s=302, last="110"))
+    assert exchange.market.average_price() == Decimal(110)
 
 
 def test_manual_orders_and_transfers_are_foreign_to_sessions() -> None:
@@ -394,11 +395,11 @@ def test_manual_orders_and_transfers_are_foreign_to_sessions() -> None:
     owner = exchange.manual_trader()
     owner.deposit("ETH", Decimal(2))
     owner.withdraw("FDUSD", Decimal(1000))
-    assert [payload["e"] for payload in payloads(exchange.engine)] == ["balanceUpdate", "outboundAccountPosition"] * 2
+    assert [payload["e"] for payload in payloads(exchange)] == ["balanceUpdate", "outboundAccountPosition"] * 2
     order = owner.place(Side.SELL, Decimal("100.20"), Decimal(1))
     assert take_user_events(exchange) == [("NEW", "NEW"), POSITION]
     assert exchange.audit_log.placed == 0
-    exchange.cancel_all(exchange.account())
+    exchange.order_entry.cancel_all(exchange.account())
     assert order.status is OrderStatus.CANCELED
     assert exchange.audit_log.foreign_cancels == 1
 
@@ -415,22 +416,22 @@ def test_a_first_fill_as_maker_takes_five_off_the_unfilled_orders() -> None:
     exchange = an_exchange(clock=clock)
     account = exchange.account()
     for number in range(6):
-        exchange.place(account, sell(f"100.1{number}", "1"))
-    exchange.engine.on_tick(tick("100.105", "100.20", at_s=1))
-    counted = account.order_counts.limits_json(clock.unix_ms() + 100)
-    assert [limit["count"] for limit in counted] == [1, 1]
+        exchange.order_entry.place(account, sell(f"100.1{number}", "1"))
+    exchange.on_tick(tick("100.105", "100.20", at_s=1))
+    counted = account.order_counts.limits(clock.unix_ms() + 100)
+    assert [limit.count for limit in counted] == [1, 1]
 
 
 def test_a_tick_older_than_the_last_is_an_error() -> None:
     exchange = an_exchange()
     with pytest.raises(ValueError, match="goes back"):
-        exchange.engine.on_tick(tick(at_s=-1))
+        exchange.on_tick(tick(at_s=-1))
 
 
 def test_before_the_first_tick_the_market_is_closed() -> None:
     exchange = an_exchange(opened=False)
     with pytest.raises(ExchangeError, match="Market is closed"):
-        exchange.place(exchange.account(), sell())
+        exchange.order_entry.place(exchange.account(), sell())
 
 
 def test_an_exchange_knows_both_assets_of_its_symbol_from_the_start() -> None:
@@ -438,9 +439,9 @@ def test_an_exchange_knows_both_assets_of_its_symbol_from_the_start() -> None:
     assert [balance.asset for balance in exchange.account().balances()] == ["ETH", "FDUSD", "BNB"]
 
 
-def market_streams(engine: Engine) -> set[str]:
+def market_streams(exchange: Exchange) -> set[str]:
     """The market streams that had an event since the last call."""
-    return {event.stream.split("@")[1] for event in engine.take_events() if isinstance(event, MarketEvent)}
+    return {event.stream.split("@")[1] for event in exchange.take_events() if isinstance(event, MarketEvent)}
 
 
 @pytest.mark.parametrize(
@@ -453,32 +454,31 @@ def market_streams(engine: Engine) -> set[str]:
 )
 def test_while_a_symbol_does_not_trade_nothing_fills(status: str, expected: set[str]) -> None:
     exchange = an_exchange()
-    engine = exchange.engine
-    engine.streams.open("ethfdusd@kline_1m")
-    order, _ = exchange.place(exchange.account(), sell("100.10"))
-    engine.take_events()
-    engine.symbol_status = status
-    engine.on_tick(tick("101.00", "101.10", at_s=65, last="101.00", traded="5", aggressor=Side.BUY))
-    assert (order.status, market_streams(engine)) == (OrderStatus.NEW, expected)
-    assert engine.market.klines.rows(Interval("1m"), None, None, 1)[0].volume == 0
-    engine.symbol_status = "TRADING"
-    engine.on_tick(tick("101.00", "101.10", at_s=66))
+    exchange.streams.open("ethfdusd@kline_1m")
+    order, _ = exchange.order_entry.place(exchange.account(), sell("100.10"))
+    exchange.take_events()
+    exchange.engine.symbol_status = status
+    exchange.on_tick(tick("101.00", "101.10", at_s=65, last="101.00", traded="5", aggressor=Side.BUY))
+    assert (order.status, market_streams(exchange)) == (OrderStatus.NEW, expected)
+    assert exchange.market.klines.rows(Interval("1m"), None, None, 1)[0].volume == 0
+    exchange.engine.symbol_status = "TRADING"
+    exchange.on_tick(tick("101.00", "101.10", at_s=66))
     assert order.status is OrderStatus.FILLED
-    assert engine.top().bid == Decimal("101.00")
+    assert exchange.top().bid == Decimal("101.00")
 
 
 def test_in_a_break_the_last_top_stays_published() -> None:
     exchange = an_exchange()
-    before = exchange.engine.top()
+    before = exchange.top()
     exchange.engine.symbol_status = "BREAK"
-    exchange.engine.on_tick(tick("101.00", "101.10", at_s=1))
-    assert exchange.engine.top() == before
+    exchange.on_tick(tick("101.00", "101.10", at_s=1))
+    assert exchange.top() == before
 
 
 def test_a_partial_fill_takes_some_of_a_resting_order() -> None:
     exchange = an_exchange()
-    order, _ = exchange.place(exchange.account(), sell("100.10", "2"))
-    exchange.engine.take_events()
+    order, _ = exchange.order_entry.place(exchange.account(), sell("100.10", "2"))
+    exchange.take_events()
     exchange.engine.partial_fill(order, Decimal("0.7"))
     assert take_user_events(exchange) == [("TRADE", "PARTIALLY_FILLED"), POSITION]
     assert (order.filled, order.filled_quote) == (Decimal("0.7"), Decimal("70.07"))

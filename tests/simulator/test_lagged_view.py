@@ -14,13 +14,13 @@ async def test_a_lagged_view_stays_as_it_was_while_the_account_changes() -> None
     exchange = an_exchange(clock=clock)
     account, started_ms = exchange.account(), clock.unix_ms()
     await clock.advance(1)
-    order, _ = exchange.place(account, sell(client_order_id="one"))
+    order, _ = exchange.order_entry.place(account, sell(client_order_id="one"))
     placed_ms = clock.unix_ms()
     await clock.advance(1)
-    exchange.engine.on_tick(tick("100.20", "100.30", at_s=2))
+    exchange.on_tick(tick("100.20", "100.30", at_s=2))
     filled_ms = clock.unix_ms()
     await clock.advance(1)
-    exchange.place(account, buy(client_order_id="two"))
+    exchange.order_entry.place(account, buy(client_order_id="two"))
 
     at_first = account.as_of(started_ms)
     assert (dict(at_first.orders), at_first.open_orders(), list(at_first.trades)) == ({}, [], [])
@@ -61,7 +61,7 @@ async def test_only_the_versions_of_the_latest_seconds_are_kept() -> None:
     account, started_ms = exchange.account(), clock.unix_ms()
     for _ in range(40):
         await clock.advance(1)
-        order, _ = exchange.place(account, sell())
-        exchange.cancel(account, CancelOrder(order_id=order.order_id))
+        order, _ = exchange.order_entry.place(account, sell())
+        exchange.order_entry.cancel(account, CancelOrder(order_id=order.order_id))
     assert len(account.as_of(started_ms).orders) > 10  # the oldest version kept is newer than that
     assert len(account.as_of(clock.unix_ms() - 2000).orders) == 38

@@ -12,7 +12,8 @@ from tests.simulator.exchange_builders import an_exchange, buy, sell, take_user_
 from trailingedge.core.clock import ManualClock
 from trailingedge.model.market import OrderStatus, Side
 from trailingedge.simulator.errors import ExchangeError
-from trailingedge.simulator.order_entry import CancelReplaceRequest, Exchange, RateLimitExceededMode, ReplaceMode
+from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.order_entry import CancelReplaceRequest, RateLimitExceededMode, ReplaceMode
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, TimeInForce
 
 STOP, ALLOW = ReplaceMode.STOP_ON_FAILURE, ReplaceMode.ALLOW_FAILURE
@@ -23,8 +24,8 @@ GOOD_ORDER, BAD_ORDER = sell("100.20", client_order_id="mm-1"), sell("99.00", cl
 
 def an_exchange_with_an_order(**spec: Any) -> Exchange:
     exchange = an_exchange(**spec)
-    exchange.place(exchange.account(), sell("100.10", client_order_id="mm-1"))
-    exchange.engine.take_events()
+    exchange.order_entry.place(exchange.account(), sell("100.10", client_order_id="mm-1"))
+    exchange.take_events()
     return exchange
 
 
@@ -59,11 +60,11 @@ def test_a_cancel_replace_within_the_limits(
     mode: ReplaceMode, cancel: CancelOrder, new_order: NewOrder, halves: tuple[str, str], error: tuple[int, int] | None
 ) -> None:
     exchange = an_exchange_with_an_order()
-    outcome = exchange.replace(exchange.account(), CancelReplaceRequest(cancel, new_order, mode))
+    outcome = exchange.order_entry.replace(exchange.account(), CancelReplaceRequest(cancel, new_order, mode))
     assert (half(outcome.cancel), half(outcome.place)) == halves
     assert (outcome.error[:2] if outcome.error else None) == error
-    counted = exchange.account().order_counts.limits_json(exchange.clock.unix_ms())
-    assert counted[0]["count"] == 2  # one for the order, one for the replace, which failed
+    counted = exchange.account().order_counts.limits(exchange.clock.unix_ms())
+    assert counted[0].count == 2  # one for the order, one for the replace, which failed
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_a_cancel_replace_beyond_the_limit_under_cancel_only(
     mode: ReplaceMode, cancel: CancelOrder, halves: tuple[str, str], error: tuple[int, int]
 ) -> None:
     exchange = an_exchange_with_an_order(orders_per_10_s=1)
-    outcome = exchange.replace(
+    outcome = exchange.order_entry.replace(
         exchange.account(), CancelReplaceRequest(cancel, GOOD_ORDER, mode, RateLimitExceededMode.CANCEL_ONLY)
     )
     assert (half(outcome.cancel), half(outcome.place)) == halves
@@ -91,7 +92,7 @@ def test_a_cancel_replace_beyond_the_limit_under_cancel_only(
 def test_a_cancel_replace_beyond_the_limit_does_nothing_by_default(mode: ReplaceMode) -> None:
     exchange = an_exchange_with_an_order(orders_per_10_s=1)
     with pytest.raises(ExchangeError) as refusal:
-        exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, GOOD_ORDER, mode))
+        exchange.order_entry.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, GOOD_ORDER, mode))
     assert (refusal.value.status, refusal.value.code) == (429, -1015)
     assert set(refusal.value.data or {}) == {"serverTime", "retryAfter"}  # and nothing of two halves
     assert take_user_events(exchange) == []
@@ -109,7 +110,7 @@ def test_a_failed_check_before_either_half_leaves_the_old_order_alone(
 ) -> None:
     exchange = an_exchange_with_an_order(**spec)
     with pytest.raises(ExchangeError) as refusal:
-        exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, new_order, STOP))
+        exchange.order_entry.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, new_order, STOP))
     assert (refusal.value.code, refusal.value.text, refusal.value.data) == (code, text, None)
     assert [order.order_id for order in exchange.account().open_orders()] == [1001]
 
@@ -127,14 +128,16 @@ def test_a_cancel_replace_publishes_reports_and_then_the_balances(
     new_order: NewOrder, events: list[tuple[str, str]]
 ) -> None:
     exchange = an_exchange_with_an_order()
-    exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, new_order, STOP))
+    exchange.order_entry.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, new_order, STOP))
     assert take_user_events(exchange) == events
 
 
 def test_the_cancelled_orders_funds_are_free_for_the_new_one() -> None:
     exchange = an_exchange(base="1")
-    exchange.place(exchange.account(), sell("100.10", "1"))
-    outcome = exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, sell("100.20", "1"), STOP))
+    exchange.order_entry.place(exchange.account(), sell("100.10", "1"))
+    outcome = exchange.order_entry.replace(
+        exchange.account(), CancelReplaceRequest(GOOD_CANCEL, sell("100.20", "1"), STOP)
+    )
     assert outcome.error is None
 
 
@@ -142,15 +145,15 @@ def test_a_filter_failure_counts_no_order_but_a_rejection_by_the_engine_does() -
     exchange = an_exchange()
     for price in ("100.001", "99.00"):
         with pytest.raises(ExchangeError):
-            exchange.place(exchange.account(), sell(price))
-    assert exchange.account().order_counts.limits_json(exchange.clock.unix_ms())[0]["count"] == 1
+            exchange.order_entry.place(exchange.account(), sell(price))
+    assert exchange.account().order_counts.limits(exchange.clock.unix_ms())[0].count == 1
 
 
 def test_the_audit_log_separates_would_match_from_filters() -> None:
     exchange = an_exchange_with_an_order()
-    exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, BAD_ORDER, STOP))
+    exchange.order_entry.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, BAD_ORDER, STOP))
     with pytest.raises(ExchangeError) as refusal:
-        exchange.check_order(sell("100.001"))
+        exchange.order_entry.check_order(sell("100.001"))
     exchange.record_error("owner", refusal.value)
     assert (exchange.audit_log.would_take_rejections, exchange.audit_log.filter_failures) == (1, 1)
 
@@ -177,14 +180,16 @@ def scramble(exchange: Exchange, chance: random.Random, steps: int) -> None:
         try:
             match chance.randint(0, 6):
                 case 0 | 1 | 2:
-                    exchange.place(account, new_order)
+                    exchange.order_entry.place(account, new_order)
                 case 3:
-                    exchange.cancel(account, target)
+                    exchange.order_entry.cancel(account, target)
                 case 4:
-                    exchange.replace(account, CancelReplaceRequest(target, new_order, chance.choice([STOP, ALLOW])))
+                    exchange.order_entry.replace(
+                        account, CancelReplaceRequest(target, new_order, chance.choice([STOP, ALLOW]))
+                    )
                 case 5:
                     market = NewOrder(side, OrderType.MARKET, quantity)
-                    exchange.place(account, market)
+                    exchange.order_entry.place(account, market)
                 case _:
                     price += chance.randint(-40, 40)
                     at_s += chance.random() * 20
@@ -192,9 +197,7 @@ def scramble(exchange: Exchange, chance: random.Random, steps: int) -> None:
                     aggressor = chance.choice([None, Side.BUY, Side.SELL])
                     traded = str(Decimal(chance.randint(1, 50_000)) / 10_000) if aggressor else "0"
                     last = str(chance.choice([bid, ask]))
-                    exchange.engine.on_tick(
-                        tick(str(bid), str(ask), at_s=at_s, last=last, traded=traded, aggressor=aggressor)
-                    )
+                    exchange.on_tick(tick(str(bid), str(ask), at_s=at_s, last=last, traded=traded, aggressor=aggressor))
         except ExchangeError as refusal:
             exchange.record_error(account.name, refusal)
 
@@ -245,14 +248,14 @@ def assert_every_fill_is_within_its_order_and_its_limit(exchange: Exchange) -> N
 def test_the_same_seed_leaves_the_same_audit_log(seed: int) -> None:
     first, second = a_scrambled_exchange(seed), a_scrambled_exchange(seed)
     assert first.audit_log.digest == second.audit_log.digest
-    assert first.engine.take_events() == second.engine.take_events()
+    assert first.take_events() == second.take_events()
     assert a_scrambled_exchange(seed + 100).audit_log.digest != first.audit_log.digest
 
 
 def test_a_bought_unit_can_be_sold_again() -> None:
     exchange = an_exchange(base="0", quote="100")
-    exchange.place(exchange.account(), buy("100.00", "1"))
-    exchange.engine.on_tick(tick("99.80", "99.90", at_s=1))
-    exchange.place(exchange.account(), sell("99.90", "1"))
-    exchange.engine.on_tick(tick("100.00", "100.10", at_s=2))
+    exchange.order_entry.place(exchange.account(), buy("100.00", "1"))
+    exchange.on_tick(tick("99.80", "99.90", at_s=1))
+    exchange.order_entry.place(exchange.account(), sell("99.90", "1"))
+    exchange.on_tick(tick("100.00", "100.10", at_s=2))
     assert exchange.account().balance("FDUSD").free == Decimal("99.90")

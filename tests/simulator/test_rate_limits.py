@@ -9,7 +9,7 @@ NOON_MS = 1_783_000_000_000 - 1_783_000_000_000 % DAY_MS + DAY_MS // 2
 
 
 def counts(counted: OrderCounts, now_ms: int) -> list[object]:
-    return [limit["count"] for limit in counted.limits_json(now_ms)]
+    return [limit.count for limit in counted.limits(now_ms)]
 
 
 def test_a_window_restarts_at_its_multiple_not_after_its_length() -> None:
@@ -93,4 +93,4 @@ def test_refunded_weight_can_be_charged_again() -> None:
     weights.charge(NOON_MS, 1)
     weights.refund(NOON_MS, 1)
     weights.charge(NOON_MS, 1)
-    assert weights.limit_json(NOON_MS)["count"] == 1
+    assert weights.rate_limit(NOON_MS).count == 1

@@ -123,7 +123,7 @@ async def test_a_client_that_reads_sees_each_price_in_its_turn(known: bool, monk
 
         async def read() -> None:
             async for frame in client:
-                seen.append(f"{loopback.exchange.engine.top().bid}")
+                seen.append(f"{loopback.exchange.top().bid}")
                 assert f'"b":"{seen[-1]}000000"' in str(frame)
 
         reading = asyncio.create_task(read())

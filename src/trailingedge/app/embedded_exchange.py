@@ -14,12 +14,12 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.printable import printable
+from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.feeds.historical import open_market, split_symbol
 from trailingedge.simulator.feeds.inspection import files_of_other_symbols
 from trailingedge.simulator.feeds.ticks import TickSource
-from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 
 SIM_BASE: Final = Decimal(1)  # base asset that the account starts with

@@ -1,8 +1,8 @@
 """Backtest engine: runs the daemon's trading core on recorded market data, without sockets and in jumping time.
 
 Theory of operation. The core is the same object as in the daemon (`execution.trading_core`) and gets the same inputs;
-only what lies between it and the exchange (sockets, JSON, an event loop) is left out. `BacktestExchange` fills its
-orders. Two things make a year of one-minute klines take seconds:
+only what lies between it and the exchange (sockets, JSON, an event loop) is left out. The simulated exchange fills its
+orders, called directly (`direct_exchange`). Two things make a year of one-minute klines take seconds:
 
 - *Segments.* The market comes in segments (`candle_segments`): groups of ticks within one candle of the strategy, with
   their minimum and maximum price. For most segments these two suffice, and no single tick is looked at.
@@ -32,10 +32,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from trailingedge.backtest.backtest_exchange import BacktestExchange, symbol_rules_of
 from trailingedge.backtest.candle_segments import Segment, split_segments
 from trailingedge.backtest.candles import CandleBuilder, TickCandle
 from trailingedge.backtest.columns import Columns, PriceGrid, TickColumns
+from trailingedge.backtest.direct_exchange import DirectExchange
 from trailingedge.backtest.inputs import BacktestInputs
 from trailingedge.backtest.result_recorder import BacktestRecorder
 from trailingedge.backtest.tick_skipper import TickSkipper
@@ -82,11 +82,11 @@ class Backtest:
         self._splits = deque(splits)
         self._grid = PriceGrid(spec.tick_size, spec.step_size)
         self._scale = self._grid.scale
-        rules = params.terms.effective_rules(symbol_rules_of(spec))
+        rules = params.terms.effective_rules(spec.rules())
         self._params = services.strategy_params(rules, float(params.terms.fee_in_force(spec.maker_fee)))
         self._budget = OrderRateBudget(params.order_budget_reserve)
         self._channel = services.channel()
-        self.exchange = BacktestExchange(spec, inputs.balances, self._on_order_input)
+        self.exchange = DirectExchange(spec, inputs.balances, self._on_order_input)
         self.core = TradingCore(
             self._params,
             services.trading,
@@ -198,9 +198,7 @@ class Backtest:
         opening = not self._cycle_ms  # the first tick: the daemon logs on and reads balances and limits
         if opening:
             self._first_ms = tick.time_ms
-            self.exchange.market_ms = tick.time_ms
-            self.exchange.publish_balances()
-            self.exchange.pass_time(tick.time_ms)
+            self.exchange.open(tick.time_ms)
             self._budget.update_limits(self.exchange.limits(), tick.time_ms)
         self._run_timed_cycles(tick.time_ms)
         self._remember()

@@ -7,7 +7,6 @@ from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Final
 
-from trailingedge.backtest.backtest_exchange import symbol_rules_of
 from trailingedge.backtest.file_kinds import require_market_files
 from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError
@@ -86,7 +85,7 @@ def build_inputs(
         for asset in owned
         if asset not in (market.base_asset, market.quote_asset)
     ]
-    found += [*params.problems, *params.terms.problems(symbol_rules_of(spec), spec.maker_fee)]
+    found += [*params.problems, *params.terms.problems(spec.rules(), spec.maker_fee)]
     if found:
         raise ConfigError(found)
     return BacktestInputs(params, spec, owned)
@@ -98,7 +97,7 @@ def balance_shortage(inputs: BacktestInputs, price: Decimal) -> str | None:
     The reserve of each asset is subtracted first, as in the strategy.
     """
     services, spec = inputs.params.services, inputs.spec
-    rules = inputs.params.terms.effective_rules(symbol_rules_of(spec))
+    rules = inputs.params.terms.effective_rules(spec.rules())
     params = services.strategy_params(rules, float(spec.maker_fee))
     reserve_base, reserve_quote = services.trading.reserve_base, services.trading.reserve_quote
     base, quote = (inputs.balances.get(asset, ZERO) for asset in (spec.base_asset, spec.quote_asset))

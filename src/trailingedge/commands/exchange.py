@@ -40,13 +40,13 @@ from trailingedge.core.errors import ConfigError
 from trailingedge.model.market_names import is_market_name
 from trailingedge.simulator.amount_arguments import parse_amount, parse_balances, parse_fraction
 from trailingedge.simulator.audit_log import AuditEntry, AuditLog
+from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import REQUEST_FAULTS, Faults
 from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.feeds.historical import open_market, split_symbol
 from trailingedge.simulator.feeds.ticks import TickSource
 from trailingedge.simulator.keys import HmacSecret
-from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 
 DEFAULT_SYMBOL: Final = "ETHFDUSD"

@@ -44,10 +44,10 @@ from trailingedge.model.market import BookTop, Kline, RateLimit, SymbolRules
 from trailingedge.model.market_state import MarketState
 from trailingedge.notifications import event_messages
 from trailingedge.simulator.engine import BREAK, TRADING
+from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.live import LiveMarket, OpeningTick
 from trailingedge.simulator.klines import Interval
-from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.api_client import ApiClient
@@ -118,7 +118,7 @@ async def paper_exchange(
                 market = await feed.fetch_snapshot()
                 on_step("real market", f"{len(market.klines)} candles, prices from {sources.ws_stream_url}")
                 exchange = _exchange(params, market, clock)
-                exchange.engine.prices_known = feed.in_sight
+                exchange.prices_known = feed.in_sight
                 exchange.engine.market_now = feed.market_ms
                 if params.fee is None:
                     logger.warning(
@@ -166,7 +166,7 @@ def _exchange(params: PaperFeedParams, market: MarketSnapshot, clock: Clock) -> 
     spec = dataclasses.replace(ExchangeSpec().for_rules(market.rules, market.limits), maker_fee=maker_fee)
     exchange = Exchange(spec, clock, {spec.base_asset: _opening_balance(market)})
     exchange.engine.symbol_status = market.rules.status
-    interval, klines = _interval(params), exchange.engine.market.klines
+    interval, klines = _interval(params), exchange.market.klines
     klines.relay_interval(interval, params.klines_maxlen + _SPARE_KLINES)
     for kline in (*market.klines, *market.forming):
         klines.add_relayed(interval, kline)

@@ -135,10 +135,15 @@ class AccountRegistry:
         return iter(self._accounts.values())
 
     def open_account(self, name: str, balances: Mapping[str, Decimal]) -> SimAccount:
-        """Create and return an account. Raises ValueError if the name is taken."""
+        """Create and return an account. It lists both assets of the symbol, with zero if `balances` has none.
+
+        Raises ValueError if the name is taken.
+        """
         if name in self._accounts:
             raise ValueError(f"there is an account {name} already")
-        account = SimAccount(name, len(self._accounts) + 1, balances, self._spec)
+        assets = (self._spec.base_asset, self._spec.quote_asset)
+        owned = dict.fromkeys(assets, ZERO) | dict(balances)
+        account = SimAccount(name, len(self._accounts) + 1, owned, self._spec)
         self._accounts[name] = account
         return account
 

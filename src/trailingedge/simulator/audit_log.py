@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.model.market import ZERO, Side
+from trailingedge.model.market import ZERO, ExecutionType, Side
+from trailingedge.simulator.engine_events import OrderReport
 from trailingedge.simulator.errors import WOULD_TAKE, ExchangeError
 from trailingedge.simulator.orders import SimOrder, SimTrade
 
@@ -103,6 +104,24 @@ class AuditLog:
         self.errors_by_code[refusal.code] += 1
         self.errors_by_text[refusal.text] += 1
         self._append(AuditEntry(unix_ms, market_ms, "refused", account, f"{refusal.code} {refusal.text}"))
+
+    def record_report(self, unix_ms: int, report: OrderReport) -> None:
+        """Record what an execution report says: an order was accepted, amended, filled or ended."""
+        order, market_ms = report.order, report.event_ms
+        match report.execution:
+            case ExecutionType.NEW:
+                by_session = sum(not each.is_manual for each in report.account.open_orders())
+                self.record_placement(unix_ms, market_ms, order, by_session)
+            case ExecutionType.TRADE:
+                if report.trade is not None:
+                    self.record_fill(unix_ms, market_ms, order, report.trade)
+            case ExecutionType.REPLACED:
+                self.record_amendment(unix_ms, market_ms, order, order.amendments[-1].orig_quantity)
+            case ExecutionType.REJECTED:
+                pass  # the error reply is recorded
+            case _:
+                if order.status.final:
+                    self.record_end(unix_ms, market_ms, order, manual=report.by_hand)
 
     def record_placement(self, unix_ms: int, market_ms: int, order: SimOrder, open_orders: int) -> None:
         """Record an accepted order.

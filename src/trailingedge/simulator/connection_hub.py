@@ -26,10 +26,10 @@ from urllib.parse import urlsplit
 from trailingedge.simulator.api.session import CONNECT_WEIGHT, ApiRequest, ApiResponse, ClientSession, CloseConnection
 from trailingedge.simulator.engine import TRADING
 from trailingedge.simulator.errors import ExchangeError
+from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.faults import FaultInjector, Faults, FrameFaults, RequestFault
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.market_streams import is_missing_stream
-from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.payloads import ExchangeEvent, MarketEvent, UserEvent
 from trailingedge.simulator.rate_limits import ConnectionLimiter
 from trailingedge.simulator.stream_session import StreamSession
@@ -194,7 +194,7 @@ class ConnectionHub:
         With the fault `partial_fill`, a market participant may take part of an order that rests at the best price.
         """
         engine = self.exchange.engine
-        engine.on_tick(tick)
+        self.exchange.on_tick(tick)
         if self.fault_injector.faults.partial_fill and engine.symbol_status == TRADING:
             step = engine.spec.step_size
             for order in engine.book.orders_at_best():
@@ -207,7 +207,7 @@ class ConnectionHub:
         """Send the engine's collected events, for example after a manual order. Returns whether any was sent."""
         sent = [
             self._publish(client, event)
-            for event in self.exchange.engine.take_events()
+            for event in self.exchange.take_events()
             for client in list(self._clients)  # a copy: a fault may disconnect a client, which removes it
         ]
         return any(sent)  # a list, because with a generator `any` would stop at the first event sent
@@ -288,7 +288,7 @@ class ConnectionHub:
         if client not in self._clients:
             return
         engine = self.exchange.engine
-        engine.audit_log.record_reply(
+        self.exchange.audit_log.record_reply(
             self.exchange.clock.unix_ms(), engine.market_ms, client.session.account, request.method
         )
         self._send_response(client, answer)
@@ -347,7 +347,7 @@ class ConnectionHub:
             self.remove(client)
 
     def _on_subscribe(self, stream: str) -> None:
-        self.exchange.engine.streams.open(stream)
+        self.exchange.streams.open(stream)
 
 
 def _is_api(address: str) -> bool:

@@ -28,45 +28,48 @@ Kinder than the real exchange:
 - the market never reacts to the accounts' orders and never steps in front of them;
 - there is no latency inside the engine (the transports add it).
 
-The engine waits for nothing and sends nothing. It collects events until `take_events` is called. Each action adds its
-execution reports, then one account position per changed account, then the book's top if it has changed.
+The engine waits for nothing and knows no JSON. It passes typed events (`engine_events`) to its sink. Each action adds
+its execution reports, then one event per changed account, then the end of the action.
 The engine uses two clocks: orders, fills and events carry market time, which the ticks bring; the unfilled-order
-counts and the audit log use the wall clock, since market time may run faster.
+counts use the wall clock, since market time may run faster.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count, takewhile
-from typing import Final
+from typing import Final, Protocol
 
-from trailingedge.core.clock import Clock
-from trailingedge.model.market import ZERO, BookTop, Kline, OrderStatus, Side, floor_to_step
+from trailingedge.model.market import ZERO, ExecutionType, OrderStatus, Side, floor_to_step
 from trailingedge.simulator.accounts import AccountRegistry, SimAccount
-from trailingedge.simulator.audit_log import AuditLog
-from trailingedge.simulator.bars import bar_of_kline
 from trailingedge.simulator.book import Book, MakerFill, TakerMatch
+from trailingedge.simulator.engine_events import (
+    ActionEnded,
+    BalancesChanged,
+    EventSink,
+    FundsTransferred,
+    OrderReport,
+)
 from trailingedge.simulator.errors import (
     CANCEL_RESTRICTED,
     DUPLICATE_ORDER,
     INSUFFICIENT_BALANCE,
     MARKET_CLOSED,
     PEG_LIQUIDITY,
+    REJECT_REASONS,
     REJECTED_CODE,
     UNKNOWN_ORDER,
     WOULD_TAKE,
     WRONG_PHASE,
+    ExchangeError,
     amend_rejected,
     cancel_rejected,
     filter_failure,
     order_rejected,
 )
-from trailingedge.simulator.exchange_spec import ExchangeSpec, format_amount
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.filters import check_new_quantity
-from trailingedge.simulator.klines import Interval, kline_event_json
-from trailingedge.simulator.market_data import MarketData
-from trailingedge.simulator.market_streams import MarketStreams
 from trailingedge.simulator.order_amendment import check_amendment, find_order_to_amend
 from trailingedge.simulator.orders import (
     Amendment,
@@ -74,20 +77,10 @@ from trailingedge.simulator.orders import (
     CancelOrder,
     NewOrder,
     OrderType,
+    PreventedMatch,
     SimOrder,
     SimTrade,
     TimeInForce,
-)
-from trailingedge.simulator.payloads import (
-    ExchangeEvent,
-    Json,
-    MarketEvent,
-    UserEvent,
-    account_position,
-    execution_report,
-    fill_report,
-    prevention_fields,
-    rejection_report,
 )
 from trailingedge.simulator.self_trade import is_self_trade, prevent, without_self_trades
 
@@ -101,31 +94,45 @@ EXPIRY_REASONS: Final = {
     TimeInForce.GTC: "INSUFFICIENT_LIQUIDITY",  # MARKET orders are GTC here; a GTC limit order rests instead
 }
 
+_ACTION_ENDED: Final = ActionEnded()
+
+
+class MarketRecord(Protocol):
+    """What the engine needs of the market's history: ids for trades, and the average price."""
+
+    def record_tick(self, tick: Tick, fills: Sequence[MakerFill]) -> list[int]:
+        """Record a tick and the fills that it caused. Returns the trade id of each fill."""
+        ...
+
+    def record_taken(self, time_ms: int, price: Decimal, aggressor: Side, quantities: Sequence[Decimal]) -> list[int]:
+        """Record trades of an account's taker order at one price; no tick contains them. Returns their ids."""
+        ...
+
+    def average_price(self) -> Decimal:
+        """The price that PERCENT_PRICE_BY_SIDE measures from, and at which a MARKET order is checked."""
+        ...
+
 
 class Engine:
-    """The market of one symbol: its orders, its klines and the accounts that trade it.
+    """The order book and the accounts of one symbol. Events go to `sink` as they happen.
 
     `symbol_status` may be set from outside. Orders are accepted and fill only while it is TRADING; they can be
-    cancelled under every status. A BREAK stops all market data, CANCEL_ONLY stops the klines.
-    `prices_known` is for a live market that may become stale: while it returns False, requests for prices
-    are answered with an error instead of the prices seen last. `market_now` tells the time of a live market between
-    two of its ticks, so that an order carries the time at which it was accepted.
+    cancelled under every status.
+    `market_now` tells the time of a live market between two of its ticks, so that an order carries the time at which
+    it was accepted. `wall_ms` tells the wall clock's time.
     """
 
-    def __init__(self, spec: ExchangeSpec, clock: Clock, audit_log: AuditLog, history: Iterable[Kline] = ()) -> None:
+    def __init__(self, spec: ExchangeSpec, market: MarketRecord, sink: EventSink, wall_ms: Callable[[], int]) -> None:
         self.spec = spec
-        self.clock = clock
-        self.audit_log = audit_log
         self.symbol_status = TRADING
         self.market_ms = 0
         self.accounts = AccountRegistry(spec)
         self.book = Book(spec.tick_size)
-        self.market = MarketData(spec, history)
-        self.streams = MarketStreams(spec, self.market, self._emit)
-        self._events: list[ExchangeEvent] = []
-        self._changed_accounts: dict[str, SimAccount] = {}
-        self.prices_known: Callable[[], bool] = lambda: True
         self.market_now: Callable[[], int] = lambda: self.market_ms
+        self._market = market
+        self._sink = sink
+        self._wall_ms = wall_ms
+        self._changed_accounts: dict[str, SimAccount] = {}
         # Order ids start far from trade and execution ids, so that a client that mixes them up soon fails.
         self._order_ids = count(1001)
         self._execution_ids = count(1)
@@ -134,51 +141,33 @@ class Engine:
     # The market
 
     def on_tick(self, tick: Tick) -> None:
-        """Apply the market's next tick: close klines, fill orders and collect events.
-
-        Raises ValueError for a tick older than the last.
-        """
+        """Apply the market's next tick and fill orders. Raises ValueError for a tick older than the last."""
         if tick.time_ms < self.market_ms:
             raise ValueError(f"market time goes back from {self.market_ms} to {tick.time_ms}")
-        if self.symbol_status != TRADING and self.book.is_open:
-            # While the symbol does not trade, the source's trades did not happen here.
-            tick = replace(tick, last_price=self.book.tick.last_price, traded=ZERO, aggressor=None)
-        self.streams.close_klines(tick.time_ms)
         self.market_ms = tick.time_ms
-        fills: list[MakerFill] = []
         if self.symbol_status == TRADING:
             fills = self.book.apply_tick(tick)
         else:
+            if self.book.is_open:  # while the symbol does not trade, the source's trades did not happen here
+                tick = replace(tick, last_price=self.book.tick.last_price, traded=ZERO, aggressor=None)
             self.book.set_tick(tick)
-        for fill, trade_id in zip(fills, self.market.record_tick(tick, fills), strict=True):
+            fills = []
+        for fill, trade_id in zip(fills, self._market.record_tick(tick, fills), strict=True):
             self._fill(fill.order, fill.order.price, fill.quantity, trade_id, maker=True)
-        self.publish_changes()
+        self.end_action()
 
     def partial_fill(self, order: SimOrder, quantity: Decimal) -> None:
         """Fill a part of a resting order at its price, as if a market participant took it.
 
         Used by the fault `partial_fill` and by tests.
         """
-        (trade_id,) = self.market.record_taken(self.market_ms, order.price, order.side.opposite, [quantity])
+        (trade_id,) = self._market.record_taken(self.market_ms, order.price, order.side.opposite, [quantity])
         self._fill(order, order.price, quantity, trade_id, maker=True)
-        self.publish_changes()
+        self.end_action()
 
-    def relay_kline(self, kline: Kline, interval: Interval, event_ms: int) -> None:
-        """Store and publish a kline that another exchange published at `event_ms` (see `Klines.relay_interval`)."""
-        self.market_ms = max(self.market_ms, event_ms)
-        self.market.klines.add_relayed(interval, kline)
-        payload = kline_event_json(bar_of_kline(kline), interval, self.spec.symbol, event_ms, closed=kline.closed)
-        self._emit(MarketEvent(f"{self.spec.stream_prefix}@kline_{interval.name}", payload))
-
-    def top(self) -> BookTop:
-        """The published top of the book, with its update id. Raises ValueError before the first tick."""
-        self._publish_market()
-        return self.market.book.top
-
-    def take_events(self) -> list[ExchangeEvent]:
-        """Return and remove the events collected since the last call, in order."""
-        events, self._events = self._events, []
-        return events
+    def advance_time(self, market_ms: int) -> None:
+        """Move market time forward to `market_ms`; an earlier time changes nothing."""
+        self.market_ms = max(self.market_ms, market_ms)
 
     # Orders
 
@@ -189,7 +178,7 @@ class Engine:
 
         All checks run before any order or balance changes, so the error is the only effect of a rejected order.
         """
-        self._advance_time()
+        self.advance_time(self.market_now())
         self.check_accepts(account, request)
         order = self._new_order(account, request, manual)
         # Post-only is checked before the balance. If an order fails both checks, its error says that it would match.
@@ -197,16 +186,14 @@ class Engine:
             raise order_rejected(WOULD_TAKE)
         self._lock_funds(account, order)
         account.add_order(order)
-        # The placement is recorded before any fill, so that the log shows both in the order in which they happened.
-        self.audit_log.record_placement(self.clock.unix_ms(), self.market_ms, order, _open_by_session(account))
-        self._publish_report(order, "NEW")
+        self._report(order, ExecutionType.NEW, by_hand=manual)
         trades = self._match_taker(order)
         if order.remaining and self._may_rest(order):
             self.book.add(order)
         elif order.remaining:
             order.expiry_reason = EXPIRY_REASONS[request.time_in_force]
-            self._end_order(account, order, OrderStatus.EXPIRED, manual=manual)
-            self._publish_report(order, "EXPIRED")
+            self._end_order(account, order, OrderStatus.EXPIRED)
+            self._report(order, ExecutionType.EXPIRED, by_hand=manual)
         return order, trades
 
     def check_accepts(self, account: SimAccount, request: NewOrder) -> None:
@@ -226,13 +213,13 @@ class Engine:
 
     def cancel_order(self, account: SimAccount, target: CancelOrder, manual: bool = False) -> tuple[SimOrder, str]:
         """Cancel an open order. Returns the order and the cancel's client order id. Raises ExchangeError."""
-        self._advance_time()
+        self.advance_time(self.market_now())
         order = self._find_open_order(account, target)
         if target.restriction is not None and not target.restriction.allows(order.status):
             raise cancel_rejected(CANCEL_RESTRICTED)
         cancel_id = target.cancel_id or account.generate_client_order_id()
-        self._end_order(account, order, OrderStatus.CANCELED, manual=manual)
-        self._publish_report(order, "CANCELED", cancel_id=cancel_id)
+        self._end_order(account, order, OrderStatus.CANCELED)
+        self._report(order, ExecutionType.CANCELED, cancel_id=cancel_id, by_hand=manual)
         return order, cancel_id
 
     def amend_order(self, account: SimAccount, request: AmendOrder) -> tuple[SimOrder, Amendment]:
@@ -240,7 +227,7 @@ class Engine:
 
         The order expires if its fills already reach the new quantity.
         """
-        self._advance_time()
+        self.advance_time(self.market_now())
         if not self.book.is_open or self.symbol_status not in {TRADING, CANCEL_ONLY}:
             raise amend_rejected(MARKET_CLOSED)
         order = find_order_to_amend(account, request)
@@ -251,48 +238,55 @@ class Engine:
         order.quantity = max(request.new_quantity, order.filled + order.prevented)
         order.updated_ms = self.market_ms
         account.release_locked(self._sold_asset(order.side), locked - order.locked)
-        self.audit_log.record_amendment(self.clock.unix_ms(), self.market_ms, order, before)
-        execution_id = self._publish_report(order, "REPLACED", previous_id=before_id)
+        execution_id = next(self._execution_ids)
         amendment = Amendment(execution_id, before_id, order.client_order_id, before, order.quantity, self.market_ms)
         order.amendments = (*order.amendments, amendment)
+        self._report(order, ExecutionType.REPLACED, execution_id=execution_id, previous_id=before_id)
         if not order.remaining:
-            self._end_order(account, order, OrderStatus.EXPIRED, manual=order.is_manual)
-            self._publish_report(order, "EXPIRED")
+            self._end_order(account, order, OrderStatus.EXPIRED)
+            self._report(order, ExecutionType.EXPIRED, by_hand=order.is_manual)
         return order, amendment
 
-    def publish_rejection(self, account: SimAccount, request: NewOrder, text: str) -> None:
-        """Publish the REJECTED execution report of a cancel-replace whose new order was rejected.
+    def report_rejection(self, account: SimAccount, request: NewOrder, error: ExchangeError) -> None:
+        """Report that the new order of a cancel-replace was rejected.
 
         A rejected single placement has no such report: its error reply is all the client gets.
         """
-        client_order_id = request.client_order_id or account.generate_client_order_id()
-        report = rejection_report(request, client_order_id, self.spec.symbol, text, self.market_ms)
-        self._events.append(UserEvent(account.name, report))
+        order = SimOrder(
+            order_id=-1,
+            client_order_id=request.client_order_id or account.generate_client_order_id(),
+            account=account.name,
+            request=request,
+            price=request.price or ZERO,
+            quantity=request.quantity or ZERO,
+            created_ms=-1,
+            status=OrderStatus.REJECTED,
+            updated_ms=self.market_ms,
+        )
+        reason = REJECT_REASONS.get(error.text, "NONE")
+        self._sink(OrderReport(account, order, ExecutionType.REJECTED, -1, self.market_ms, reject_reason=reason))
 
-    def publish_changes(self) -> None:
-        """End an action: publish the balances of the accounts it touched, and what changed in the market."""
-        self._publish_positions()
-        self._publish_market()
+    def end_action(self) -> None:
+        """End an action: pass on which accounts it changed, and that it is done."""
+        # One event per account and action, however many fills the action had.
+        if self._changed_accounts:
+            changed, self._changed_accounts = self._changed_accounts, {}
+            for account in changed.values():
+                self._sink(BalancesChanged(account, self.market_ms))
+        self._sink(_ACTION_ENDED)
 
     def transfer(self, account: SimAccount, asset: str, amount: Decimal) -> None:
-        """Book and publish a deposit or, with a negative `amount`, a withdrawal.
+        """Book a deposit or, with a negative `amount`, a withdrawal.
 
         Raises ExchangeError if less than the withdrawn amount is free.
         """
         account.credit(asset, amount)
         account.updated_ms = self.market_ms
-        account.save_version(self.clock.unix_ms())
-        self.audit_log.record_transfer(self.clock.unix_ms(), self.market_ms, account.name, asset, amount)
-        update: Json = {
-            "e": "balanceUpdate",
-            "E": self.market_ms,
-            "a": asset,
-            "d": format_amount(amount),
-            "T": self.market_ms,
-        }
-        self._events.append(UserEvent(account.name, update))
-        position = account_position([account.balance(asset)], account.updated_ms, self.market_ms)
-        self._events.append(UserEvent(account.name, position))
+        self._sink(FundsTransferred(account, asset, amount, self.market_ms))
+
+    def average_price(self) -> Decimal:
+        """Return the price that PERCENT_PRICE_BY_SIDE measures from."""
+        return self._market.average_price()
 
     def working_price(self, request: NewOrder) -> Decimal:
         """Return the price that an order would have in the book if it entered now.
@@ -302,7 +296,7 @@ class Engine:
         level.
         """
         if request.type is OrderType.MARKET:
-            return self.market.average_price()
+            return self._market.average_price()
         if request.peg is not None:
             if request.peg.levels is not None:
                 raise order_rejected(PEG_LIQUIDITY)
@@ -317,9 +311,6 @@ class Engine:
 
     # Matching
 
-    def _advance_time(self) -> None:
-        self.market_ms = max(self.market_ms, self.market_now())
-
     def _new_order(self, account: SimAccount, request: NewOrder, manual: bool) -> SimOrder:
         market = request.type is OrderType.MARKET
         return SimOrder(
@@ -328,12 +319,15 @@ class Engine:
             account=account.name,
             request=request,
             price=ZERO if market else self.working_price(request),
-            quantity=self.base_quantity(request, self.book.published_top().best(request.side.opposite)),
+            quantity=request.quantity or self.base_quantity(request, self._best_opposite_price(request)),
             created_ms=self.market_ms,
             is_manual=manual,
             working_ms=self.market_ms,
             updated_ms=self.market_ms,
         )
+
+    def _best_opposite_price(self, request: NewOrder) -> Decimal:
+        return self.book.published_top().best(request.side.opposite)
 
     def _lock_funds(self, account: SimAccount, order: SimOrder) -> None:
         """Lock the asset that the order sells. A MARKET BUY locks nothing, but the free balance must cover its cost."""
@@ -365,7 +359,7 @@ class Engine:
         price, trades = level[0].price, []
         quantities = [take.quantity for take in level]
         # Both sides of a trade between two accounts share its id.
-        trade_ids = self.market.record_taken(self.market_ms, price, order.side, quantities)
+        trade_ids = self._market.record_taken(self.market_ms, price, order.side, quantities)
         for take, trade_id in zip(level, trade_ids, strict=True):
             trades.append(self._fill(order, price, take.quantity, trade_id, maker=False))
             if take.resting_order is None:
@@ -388,7 +382,7 @@ class Engine:
         return sum((take.quantity for take in self._trades_with_others(order)), ZERO)
 
     def _prevent_self_trade(self, taker: SimOrder, maker: SimOrder) -> None:
-        """Reduce or expire taker, maker or both instead of a self-trade, and publish a report for each."""
+        """Reduce or expire taker, maker or both instead of a self-trade, with a report for each."""
         match = prevent(next(self._prevented_match_ids), taker, maker, self.market_ms)
         taker.prevented_as_taker.append(match)
         for order, quantity in ((maker, match.maker_quantity), (taker, match.taker_quantity)):
@@ -402,11 +396,11 @@ class Engine:
             order.prevented_match_id = match.match_id
             order.updated_ms = self.market_ms
             if not order.remaining:
-                self._close_order(account, order, OrderStatus.EXPIRED_IN_MATCH, manual=taker.is_manual)
-            self._publish_report(order, "TRADE_PREVENTION", extra=prevention_fields(match, order, self.spec.symbol))
+                self._close_order(account, order, OrderStatus.EXPIRED_IN_MATCH)
+            self._report(order, ExecutionType.TRADE_PREVENTION, prevented=match, by_hand=taker.is_manual)
 
     def _fill(self, order: SimOrder, price: Decimal, quantity: Decimal, trade_id: int, maker: bool) -> SimTrade:
-        """Apply one fill to balances, order, account and audit log, and publish its report."""
+        """Apply one fill to balances, order and account, with a report."""
         account = self.accounts.get(order.account)
         fee = self.spec.maker_fee if maker else self.spec.taker_fee
         commission, asset = self.accounts.settle_fill(order, price, quantity, fee)
@@ -414,7 +408,7 @@ class Engine:
             # Binance's unfilled-order-count rules: an order's first fill lowers the counts, for a maker by more than
             # for a taker, and not at once.
             refund = self.spec.maker_refund if maker else self.spec.taker_refund
-            account.order_counts.schedule_refund(self.clock.unix_ms() + self.spec.refund_delay_ms, refund)
+            account.order_counts.schedule_refund(self._wall_ms() + self.spec.refund_delay_ms, refund)
         order.filled += quantity
         order.filled_quote += price * quantity
         order.updated_ms = self.market_ms
@@ -427,25 +421,20 @@ class Engine:
             trade_id, order.order_id, order.side, price, quantity, commission, asset, self.market_ms, is_maker=maker
         )
         account.trades.append(trade)
-        self._mark_changed(account)
-        self.audit_log.record_fill(self.clock.unix_ms(), self.market_ms, order, trade)
-        report = fill_report(order, trade, self.spec.symbol, next(self._execution_ids), self.market_ms)
-        self._events.append(UserEvent(account.name, report))
+        self._report(order, ExecutionType.TRADE, trade=trade, by_hand=order.is_manual)
         return trade
 
-    def _end_order(self, account: SimAccount, order: SimOrder, status: OrderStatus, manual: bool) -> None:
+    def _end_order(self, account: SimAccount, order: SimOrder, status: OrderStatus) -> None:
         """End an order as cancelled or expired, and unlock its funds."""
         account.release_locked(self._sold_asset(order.side), order.locked)
-        self._close_order(account, order, status, manual)
+        self._close_order(account, order, status)
 
-    def _close_order(self, account: SimAccount, order: SimOrder, status: OrderStatus, manual: bool) -> None:
+    def _close_order(self, account: SimAccount, order: SimOrder, status: OrderStatus) -> None:
         """Remove from the book an order whose funds are unlocked already, and set its final status."""
         self.book.remove(order)
         account.close_order(order)
         order.status = status
         order.updated_ms = self.market_ms
-        self._mark_changed(account)
-        self.audit_log.record_end(self.clock.unix_ms(), self.market_ms, order, manual=manual)
 
     def _find_open_order(self, account: SimAccount, target: CancelOrder) -> SimOrder:
         # A client order id alone finds only open orders, because finished orders may have had the same id.
@@ -467,59 +456,33 @@ class Engine:
     def _may_rest(self, order: SimOrder) -> bool:
         return order.request.type is not OrderType.MARKET and order.request.time_in_force is TimeInForce.GTC
 
-    # Publishing
-
-    def _mark_changed(self, account: SimAccount) -> None:
-        account.updated_ms = self.market_ms
-        self._changed_accounts[account.name] = account
-
-    def _publish_report(
+    def _report(
         self,
         order: SimOrder,
-        execution: str,
+        execution: ExecutionType,
+        *,
+        execution_id: int | None = None,
+        trade: SimTrade | None = None,
+        prevented: PreventedMatch | None = None,
         cancel_id: str | None = None,
         previous_id: str = "",
-        extra: Json | None = None,
-    ) -> int:
-        """Publish an execution report without a fill. Returns its execution id."""
-        self._mark_changed(self.accounts.get(order.account))
-        execution_id = next(self._execution_ids)
-        report = execution_report(
-            order,
-            self.spec.symbol,
-            execution,
-            execution_id,
-            self.market_ms,
-            cancel_id=cancel_id,
-            previous_id=previous_id,
+        by_hand: bool = False,
+    ) -> None:
+        """Pass on what happened to an order; its account is one that this action changed."""
+        account = self.accounts.get(order.account)
+        account.updated_ms = self.market_ms
+        self._changed_accounts[account.name] = account
+        self._sink(
+            OrderReport(
+                account,
+                order,
+                execution,
+                next(self._execution_ids) if execution_id is None else execution_id,
+                self.market_ms,
+                trade,
+                prevented,
+                cancel_id,
+                previous_id,
+                by_hand=by_hand,
+            )
         )
-        self._events.append(UserEvent(order.account, report | (extra or {})))
-        return execution_id
-
-    def _publish_positions(self) -> None:
-        assets = (self.spec.base_asset, self.spec.quote_asset)
-        # One position per account and action, however many fills the action had.
-        for account in self._changed_accounts.values():
-            balances = [account.balance(asset) for asset in assets]
-            position = account_position(balances, account.updated_ms, self.market_ms)
-            self._events.append(UserEvent(account.name, position))
-            account.save_version(self.clock.unix_ms())
-        self._changed_accounts = {}
-
-    def _publish_market(self) -> None:
-        """Publish the book if it has changed, and the streams that are due. Symbol status BREAK stops both.
-
-        The first book is an exception: it is stored even in a BREAK, so that `top` can return it.
-        """
-        published = self.market.book
-        if self.book.is_open and not (self.symbol_status == BREAK and published.is_open):
-            self.streams.publish(self.market_ms, top_changed=published.update(self.book.published_levels()))
-
-    def _emit(self, event: MarketEvent) -> None:
-        """Collect a market event. Symbol status BREAK drops all market events, CANCEL_ONLY those of klines."""
-        if self.symbol_status != BREAK and (self.symbol_status != CANCEL_ONLY or "@kline_" not in event.stream):
-            self._events.append(event)
-
-
-def _open_by_session(account: SimAccount) -> int:
-    return sum(not order.is_manual for order in account.open_orders())

@@ -26,6 +26,9 @@ AMEND_FORBIDDEN: Final = "Order amend is not supported for this symbol."
 AMEND_INCREASE: Final = "Order amend (quantity increase) is not supported."
 AMEND_NO_CHANGE: Final = "The requested action would change no state; rejecting"
 
+# The error text of a reply and the reason in the execution report are two vocabularies for the same thing.
+REJECT_REASONS: Final = {WOULD_TAKE: "WOULD_MATCH_IMMEDIATELY", INSUFFICIENT_BALANCE: "INSUFFICIENT_BALANCES"}
+
 FILTER_CODE: Final = -1013
 REJECTED_CODE: Final = -2010
 CANCEL_REJECTED_CODE: Final = -2011

@@ -11,6 +11,8 @@ from trailingedge.simulator.orders import DEFAULT_SELF_TRADE_MODE, SelfTradeMode
 
 PRECISION: Final = 8  # decimals of every amount on the wire
 SMALLEST_AMOUNT: Final = Decimal(1).scaleb(-PRECISION)
+# The units of rate limits with their seconds, longest first.
+LIMIT_UNITS: Final = (("DAY", 86_400), ("MINUTE", 60), ("SECOND", 1))
 # Minimum notional by quote asset. For all other quote assets it is five units, as for the dollar coins.
 MIN_NOTIONALS: Final = {"BTC": Decimal("0.0001"), "ETH": Decimal("0.001"), "BNB": Decimal("0.01")}
 
@@ -117,6 +119,29 @@ class ExchangeSpec:
             return self.bid_multiplier_down, self.bid_multiplier_up
         return self.ask_multiplier_down or self.bid_multiplier_down, self.ask_multiplier_up or self.bid_multiplier_up
 
+    def rules(self) -> SymbolRules:
+        """Return the symbol rules that an exchange with this specification publishes."""
+        bid_down, bid_up = self.price_multipliers(Side.BUY)
+        ask_down, ask_up = self.price_multipliers(Side.SELL)
+        return SymbolRules(
+            symbol=self.symbol,
+            base_asset=self.base_asset,
+            quote_asset=self.quote_asset,
+            tick_size=self.tick_size,
+            step_size=self.step_size,
+            min_quantity=self.min_quantity,
+            max_quantity=self.max_quantity,
+            min_price=self.min_price,
+            max_price=self.max_price,
+            min_notional=self.min_notional,
+            max_notional=self.max_notional,
+            bid_multiplier_up=bid_up,
+            bid_multiplier_down=bid_down,
+            ask_multiplier_up=ask_up,
+            ask_multiplier_down=ask_down,
+            peg_allowed=self.pegs_allowed,
+        )
+
     @property
     def stream_prefix(self) -> str:
         """The symbol as stream names write it, in lower case."""
@@ -125,10 +150,10 @@ class ExchangeSpec:
     def limits_json(self) -> list[dict[str, object]]:
         """The `rateLimits` of `exchangeInfo`."""
         return [
-            limit_json("REQUEST_WEIGHT", "MINUTE", 1, self.weight_per_minute),
-            limit_json("ORDERS", "SECOND", 10, self.orders_per_10_s),
-            limit_json("ORDERS", "DAY", 1, self.orders_per_day),
-            limit_json("CONNECTIONS", "MINUTE", 5, self.connections_per_5_min),
+            limit_json(RateLimit("REQUEST_WEIGHT", 60, self.weight_per_minute)),
+            limit_json(RateLimit("ORDERS", 10, self.orders_per_10_s)),
+            limit_json(RateLimit("ORDERS", 86_400, self.orders_per_day)),
+            limit_json(RateLimit("CONNECTIONS", 300, self.connections_per_5_min)),
         ]
 
     def symbol_json(self, status: str) -> dict[str, object]:
@@ -230,14 +255,15 @@ def format_amount(amount: Decimal) -> str:
     return f"{amount.quantize(SMALLEST_AMOUNT, rounding=ROUND_DOWN):f}"
 
 
-def limit_json(kind: str, interval: str, number: int, limit: int, count: int | None = None) -> dict[str, object]:
-    """One rate limit as JSON, with the current `count` if given."""
+def limit_json(limit: RateLimit) -> dict[str, object]:
+    """One rate limit as JSON, with its current count if it has one."""
+    interval, seconds = next(unit for unit in LIMIT_UNITS if limit.interval_s % unit[1] == 0)
     described: dict[str, object] = {
-        "rateLimitType": kind,
+        "rateLimitType": limit.kind,
         "interval": interval,
-        "intervalNum": number,
-        "limit": limit,
+        "intervalNum": limit.interval_s // seconds,
+        "limit": limit.limit,
     }
-    if count is not None:
-        described["count"] = count
+    if limit.count is not None:
+        described["count"] = limit.count
     return described

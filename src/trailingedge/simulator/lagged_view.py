@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from trailingedge.model.market import Balance
+from trailingedge.simulator.errors import ExchangeError, wrong_client_order_id
 from trailingedge.simulator.orders import SimOrder, SimTrade
 from trailingedge.simulator.rate_limits import OrderCounts
 
@@ -40,6 +41,20 @@ class AccountRecords(Protocol):
     def open_orders(self) -> list[SimOrder]: ...
 
     def find_newest_order(self, client_order_id: str) -> SimOrder | None: ...
+
+
+def find_order(records: AccountRecords, order_id: int | None, client_order_id: str | None) -> SimOrder:
+    """Return the order that a query names by order id, else by client order id.
+
+    If several orders had the same client order id, the open one is returned, else the newest. Raises ExchangeError if
+    there is none (−2013), or if the two ids name different orders (−2039).
+    """
+    order = records.find_newest_order(client_order_id or "") if order_id is None else records.orders.get(order_id)
+    if order is None:
+        raise ExchangeError(-2013, "Order does not exist.")
+    if client_order_id not in {None, order.client_order_id}:
+        raise wrong_client_order_id()
+    return order
 
 
 @dataclass(frozen=True, slots=True)

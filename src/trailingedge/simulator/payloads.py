@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from trailingedge.model.market import ZERO, Balance, BookTop, OrderStatus
-from trailingedge.simulator.errors import INSUFFICIENT_BALANCE, WOULD_TAKE
+from trailingedge.simulator.engine_events import OrderReport
 from trailingedge.simulator.exchange_spec import format_amount
-from trailingedge.simulator.orders import Amendment, NewOrder, OrderType, PreventedMatch, SimOrder, SimTrade
+from trailingedge.simulator.orders import Amendment, OrderType, PreventedMatch, SimOrder, SimTrade
 
 Json = dict[str, object]
 
@@ -230,27 +231,18 @@ def my_trade_json(trade: SimTrade, symbol: str) -> Json:
     }
 
 
-def execution_report(
-    order: SimOrder,
-    symbol: str,
-    execution: str,
-    execution_id: int,
-    event_ms: int,
-    *,
-    cancel_id: str | None = None,
-    previous_id: str = "",
-) -> Json:
-    """An `executionReport` without a fill.
+def report_json(report: OrderReport, symbol: str) -> Json:
+    """An `executionReport`.
 
     In a CANCELED report "c" is the cancel's client order id and "C" the order's own, as on the real exchange. In a
     REPLACED report, "c" is the order's new client order id and "C" the one that it had: `previous_id`.
     """
-    request = order.request
+    order, request, cancel_id = report.order, report.order.request, report.cancel_id
     # "w" says whether the order is on the book; a MARKET order never is.
     working = not order.status.final and request.type is not OrderType.MARKET
-    report: Json = {
+    payload: Json = {
         "e": "executionReport",
-        "E": event_ms,
+        "E": report.event_ms,
         "s": symbol,
         # The swap of "c" and "C" in a CANCELED report is a classic trap: a client that matches reports by "c" alone
         # takes its own cancel for an unknown order.
@@ -263,10 +255,10 @@ def execution_report(
         "P": format_amount(ZERO),
         "F": format_amount(ZERO),
         "g": -1,
-        "C": previous_id if cancel_id is None else order.client_order_id,
-        "x": execution,
+        "C": report.previous_id if cancel_id is None else order.client_order_id,
+        "x": report.execution.value,
         "X": order.status.value,
-        "r": "NONE",
+        "r": report.reject_reason,
         "i": order.order_id,
         "l": format_amount(ZERO),
         "z": format_amount(order.filled),
@@ -275,7 +267,7 @@ def execution_report(
         "N": None,
         "T": order.updated_ms,
         "t": -1,
-        "I": execution_id,
+        "I": report.execution_id,
         "w": working,
         "m": False,
         "M": False,
@@ -287,13 +279,18 @@ def execution_report(
     }
     # "W" is absent where the order is not or no longer on the book.
     if order.working_ms >= 0 and order.status is not OrderStatus.CANCELED:
-        report["W"] = order.working_ms
-    return report | _optional_fields(order, _OF_REPORTS)
+        payload["W"] = order.working_ms
+    payload |= _optional_fields(order, _OF_REPORTS)
+    if report.trade is not None:
+        payload |= fill_fields(report.trade)
+    if report.prevented is not None:
+        payload |= prevention_fields(report.prevented, order, symbol)
+    return payload
 
 
-def fill_report(order: SimOrder, trade: SimTrade, symbol: str, execution_id: int, event_ms: int) -> Json:
-    """An `executionReport` of one fill ("x" is TRADE)."""
-    return execution_report(order, symbol, "TRADE", execution_id, event_ms) | {
+def fill_fields(trade: SimTrade) -> Json:
+    """Return the fields of an `executionReport` that describe a fill ("x" is TRADE)."""
+    return {
         "l": format_amount(trade.quantity),
         "L": format_amount(trade.price),
         "Y": format_amount(trade.quote_volume),
@@ -305,24 +302,6 @@ def fill_report(order: SimOrder, trade: SimTrade, symbol: str, execution_id: int
     }
 
 
-def rejection_report(request: NewOrder, client_order_id: str, symbol: str, text: str, event_ms: int) -> Json:
-    """Return the `executionReport` of a rejected order: the new order of a cancel-replace."""
-    # The error text of the reply and the reason "r" of the report are two vocabularies for the same thing.
-    reasons = {WOULD_TAKE: "WOULD_MATCH_IMMEDIATELY", INSUFFICIENT_BALANCE: "INSUFFICIENT_BALANCES"}
-    order = SimOrder(
-        order_id=-1,
-        client_order_id=client_order_id,
-        account="",
-        request=request,
-        price=request.price or ZERO,
-        quantity=request.quantity or ZERO,
-        created_ms=-1,
-        status=OrderStatus.REJECTED,
-        updated_ms=event_ms,
-    )
-    return execution_report(order, symbol, "REJECTED", -1, event_ms) | {"r": reasons.get(text, "NONE")}
-
-
 def account_position(balances: Sequence[Balance], updated_ms: int, event_ms: int) -> Json:
     """An `outboundAccountPosition`: the balances themselves, not their changes."""
     return {
@@ -331,6 +310,11 @@ def account_position(balances: Sequence[Balance], updated_ms: int, event_ms: int
         "u": updated_ms,
         "B": [balance_json(each) for each in balances],
     }
+
+
+def balance_update(asset: str, amount: Decimal, event_ms: int) -> Json:
+    """A `balanceUpdate`: a deposit or, with a negative `amount`, a withdrawal."""
+    return {"e": "balanceUpdate", "E": event_ms, "a": asset, "d": format_amount(amount), "T": event_ms}
 
 
 def balance_json(balance: Balance) -> Json:

@@ -10,8 +10,9 @@ from collections import deque
 from typing import Final
 
 from trailingedge.core.time_units import DAY_MS, MINUTE_MS
+from trailingedge.model.market import RateLimit
 from trailingedge.simulator.errors import ExchangeError
-from trailingedge.simulator.exchange_spec import ExchangeSpec, limit_json
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 
 TEN_SECONDS_MS: Final = 10_000
 
@@ -47,6 +48,10 @@ class RateWindow:
     def end_ms(self, now_ms: int) -> int:
         return now_ms - now_ms % self.length_ms + self.length_ms
 
+    def rate_limit(self, kind: str, now_ms: int) -> RateLimit:
+        """Return the limit with its count, as one of `kind` ("ORDERS", "REQUEST_WEIGHT")."""
+        return RateLimit(kind, self.length_ms // 1000, self.limit, self.count(now_ms))
+
 
 class OrderCounts:
     """Unfilled-order counts of one account, for ten seconds and for the day."""
@@ -79,12 +84,10 @@ class OrderCounts:
         """
         self._refunds.append((due_ms, amount))
 
-    def limits_json(self, now_ms: int) -> list[dict[str, object]]:
+    def limits(self, now_ms: int) -> tuple[RateLimit, RateLimit]:
+        """Return both limits with their counts."""
         self._apply_refunds(now_ms)
-        return [
-            limit_json("ORDERS", "SECOND", 10, self._ten_seconds.limit, self._ten_seconds.count(now_ms)),
-            limit_json("ORDERS", "DAY", 1, self._day.limit, self._day.count(now_ms)),
-        ]
+        return self._ten_seconds.rate_limit("ORDERS", now_ms), self._day.rate_limit("ORDERS", now_ms)
 
     def _apply_refunds(self, now_ms: int) -> None:
         # In order of their due times, since every refund has the same delay. They are applied on demand, as the count
@@ -164,8 +167,9 @@ class RequestWeightLimiter:
         """Ban the address: requests get 418 until `until_ms`."""
         self._banned_until_ms = until_ms
 
-    def limit_json(self, now_ms: int) -> dict[str, object]:
-        return limit_json("REQUEST_WEIGHT", "MINUTE", 1, self._window.limit, self._window.count(now_ms))
+    def rate_limit(self, now_ms: int) -> RateLimit:
+        """Return the limit with its count."""
+        return self._window.rate_limit("REQUEST_WEIGHT", now_ms)
 
     def _ban_error(self, now_ms: int) -> ExchangeError:
         return ExchangeError(

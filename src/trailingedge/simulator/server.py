@@ -27,11 +27,11 @@ from trailingedge.simulator.connection_hub import (
     HubClient,
     NotServed,
 )
+from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.faults import Faults
 from trailingedge.simulator.feeds.ticks import Tick, TickSource
 from trailingedge.simulator.keepalive import keep_alive
 from trailingedge.simulator.keys import SigningKey
-from trailingedge.simulator.order_entry import OWNER, Exchange
 from trailingedge.simulator.pacing import Pacer
 from trailingedge.simulator.read_progress import ReadProgress
 from trailingedge.simulator.transports import (

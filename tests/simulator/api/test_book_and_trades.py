@@ -305,5 +305,5 @@ def test_depth_asked_for_another_status_is_refused() -> None:
 
 def test_a_stale_live_market_has_no_depth() -> None:
     client = a_client(a_hub(an_exchange()))
-    client.hub.exchange.engine.prices_known = lambda: False
+    client.hub.exchange.prices_known = lambda: False
     assert client.request("depth", symbol=SYMBOL)["error"]["code"] == -1001

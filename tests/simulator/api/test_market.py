@@ -160,10 +160,10 @@ def test_last_and_average_price_are_returned() -> None:
 @pytest.mark.parametrize("method", ["ticker.book", "ticker.price"])
 def test_unknown_prices_are_answered_with_an_error(method: str) -> None:
     client = a_visitor()
-    engine = client.hub.exchange.engine
-    engine.prices_known = lambda: False
+    exchange = client.hub.exchange
+    exchange.prices_known = lambda: False
     answer = client.request(method, symbol="ETHFDUSD")
     assert (answer["status"], answer["error"]["code"]) == (500, -1001)
     assert client.request("klines", symbol="ETHFDUSD", interval="1m")["status"] == 200
-    engine.prices_known = lambda: True
+    exchange.prices_known = lambda: True
     assert client.request(method, symbol="ETHFDUSD")["status"] == 200

@@ -8,7 +8,7 @@ from tests.simulator.exchange_builders import START_MS, ApiClient, a_client, a_h
 
 from trailingedge.core.time_units import DAY_MS, HOUR_MS, MINUTE_MS
 from trailingedge.model.market import Kline, Side
-from trailingedge.simulator.order_entry import Exchange
+from trailingedge.simulator.exchange import Exchange
 
 SYMBOL = "ETHFDUSD"
 COMMON = {
@@ -127,7 +127,7 @@ def test_the_statistics_reach_into_the_markets_history() -> None:
         open_ms, price = START_MS - (120 - minute) * MINUTE_MS, Decimal(90 + minute % 7)
         past.append(Kline(open_ms, open_ms + MINUTE_MS - 1, price, price, price, price, Decimal(1)))
     exchange = Exchange(a_hub().exchange.spec, a_hub().exchange.clock, {}, past)
-    exchange.engine.on_tick(tick())
+    exchange.on_tick(tick())
     row = ask(a_client(a_hub(exchange)), "ticker.24hr")
     assert (row["lowPrice"], row["highPrice"], row["volume"]) == ("90.00000000", "100.00000000", "120.00000000")
     assert row["count"] == 0  # trades of the past have no ids

@@ -22,7 +22,7 @@ class LiveTest:
     def __init__(self) -> None:
         self.hub: ConnectionHub = a_hub(an_exchange())
         self.exchange = self.hub.exchange
-        self.exchange.engine.market.klines.relay_interval(MINUTE, 3)
+        self.exchange.market.klines.relay_interval(MINUTE, 3)
         self.connection = ListConnection()
         self.hub.connect(STREAMS, self.connection)
         self.live = LiveMarket(self.hub, MINUTE)
@@ -62,7 +62,7 @@ def test_best_prices_are_published() -> None:
 
 def test_a_trade_is_published_and_fills_a_resting_order() -> None:
     test = LiveTest()
-    order, _ = test.exchange.place(test.exchange.account(), sell("100.05", "1"))
+    order, _ = test.exchange.order_entry.place(test.exchange.account(), sell("100.05", "1"))
     test.live.on_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 5, START_MS + 5)
     assert order.filled == D("0.4")
     (event,) = test.events("aggTrade")
@@ -73,7 +73,7 @@ def test_a_trade_is_published_and_fills_a_resting_order() -> None:
 def test_a_trade_from_before_an_orders_acceptance_fills_nothing(price: str) -> None:
     test = LiveTest()
     test.exchange.engine.market_now = lambda: START_MS + 700
-    order, _ = test.exchange.place(test.exchange.account(), sell("100.05", "1"))
+    order, _ = test.exchange.order_entry.place(test.exchange.account(), sell("100.05", "1"))
     assert (order.created_ms, test.exchange.engine.market_ms) == (START_MS + 700, START_MS + 700)
     test.live.on_trade(D(price), D("0.4"), Side.BUY, START_MS + 900, START_MS + 699)
     assert order.filled == 0
@@ -85,7 +85,7 @@ def test_a_trade_from_before_an_orders_acceptance_fills_nothing(price: str) -> N
 
 def test_best_prices_alone_repeat_no_trade() -> None:
     test = LiveTest()
-    order, _ = test.exchange.place(test.exchange.account(), sell("100.05", "1"))
+    order, _ = test.exchange.order_entry.place(test.exchange.account(), sell("100.05", "1"))
     test.live.on_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 5, START_MS + 5)
     test.live.on_top(top("100.00", "100.20"), START_MS + 6)
     assert order.filled == D("0.4")
@@ -112,7 +112,7 @@ def test_relayed_klines_are_returned_not_those_built_from_trades() -> None:
         ("102.00000000", False, START_MS + 4000),
         ("103.00000000", True, START_MS + 60_001),
     ]
-    (row,) = test.exchange.engine.market.klines.rows(MINUTE, None, None, 10)
+    (row,) = test.exchange.market.klines.rows(MINUTE, None, None, 10)
     assert kline_row_json(row, MINUTE)[:7] == [
         START_MS,
         *("100.00000000", "120.00000000", "90.00000000", "103.00000000", "7.00000000"),
@@ -133,7 +133,7 @@ def test_relayed_klines_are_returned_not_those_built_from_trades() -> None:
 def test_pages_of_relayed_klines_follow_the_times_given(
     start: int | None, end: int | None, limit: int, minutes: list[int]
 ) -> None:
-    klines = LiveTest().exchange.engine.market.klines
+    klines = LiveTest().exchange.market.klines
     for minute in (1, 2, 3, 4, 5, 2):  # the last one is older than the newest and is dropped
         klines.add_relayed(MINUTE, kline(minute, "100"))
     page = klines.rows(
@@ -148,13 +148,13 @@ def test_pages_of_relayed_klines_follow_the_times_given(
 def test_other_intervals_are_built_from_the_trades() -> None:
     test = LiveTest()
     test.live.on_trade(D("300"), D(1), Side.BUY, START_MS + 5, START_MS + 5)
-    (row,) = test.exchange.engine.market.klines.rows(Interval("5m"), None, None, 10)
+    (row,) = test.exchange.market.klines.rows(Interval("5m"), None, None, 10)
     assert row.close == 300
 
 
 def test_a_symbol_that_stops_trading_fills_no_order() -> None:
     test = LiveTest()
-    order, _ = test.exchange.place(test.exchange.account(), sell("100.05", "1"))
+    order, _ = test.exchange.order_entry.place(test.exchange.account(), sell("100.05", "1"))
     test.live.on_symbol_status("HALT")
     test.live.on_trade(D("100.06"), D(9), Side.BUY, START_MS + 5, START_MS + 5)
     assert order.filled == 0

@@ -9,8 +9,9 @@ from typing import Final, TypeVar
 
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.simulator.api.method_types import AccountMethod, RequestWeight, Result, SignedCall
-from trailingedge.simulator.errors import ExchangeError, bad_combination, missing_parameter, wrong_client_order_id
-from trailingedge.simulator.exchange_spec import format_amount
+from trailingedge.simulator.errors import ExchangeError, bad_combination, missing_parameter
+from trailingedge.simulator.exchange_spec import format_amount, limit_json
+from trailingedge.simulator.lagged_view import find_order
 from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.payloads import Json, my_trade_json, order_json
 
@@ -70,29 +71,18 @@ def commission(call: SignedCall) -> Result:
 def order_limits(call: SignedCall) -> Result:
     """Handle `account.rateLimits.orders`: return the unfilled-order counts and their limits."""
     call.parameters.check_all_read()
-    return call.account.order_counts.limits_json(call.now_ms)
+    return [limit_json(limit) for limit in call.account.order_counts.limits(call.now_ms)]
 
 
 def order_status(call: SignedCall) -> Result:
-    """Handle `order.status`: find the order by order id, else by client order id.
-
-    If several orders had the same client order id, the open one is returned, else the newest.
-    """
+    """Handle `order.status`: return the order of that order id or client order id."""
     symbol, parameters = call.symbol(), call.parameters
     order_id, client_order_id = parameters.integer("orderId"), parameters.text("origClientOrderId")
     parameters.check_all_read()
-    # Both ids may be sent; then they must name the same order (−2039).
+    # Both ids may be sent; then they must name the same order.
     if order_id is None and client_order_id is None:
         raise missing_parameter("orderId")
-    if order_id is None:
-        order = call.records.find_newest_order(client_order_id or "")
-    else:
-        order = call.records.orders.get(order_id)
-    if order is None:
-        raise ExchangeError(-2013, "Order does not exist.")
-    if client_order_id not in {None, order.client_order_id}:
-        raise wrong_client_order_id()
-    return order_json(order, symbol)
+    return order_json(find_order(call.records, order_id, client_order_id), symbol)
 
 
 def open_orders(call: SignedCall) -> Result:

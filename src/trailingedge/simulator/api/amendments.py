@@ -26,7 +26,7 @@ def amend(call: SignedCall) -> Result:
     if request.order_id is None and request.orig_client_order_id is None:
         raise missing_parameter("orderId")
     parameters.check_all_read()
-    order, amendment = call.exchange.amend(call.account, request)
+    order, amendment = call.exchange.order_entry.amend(call.account, request)
     if order.status.final:
         call.exchange.weight_limiter.refund(call.now_ms, AMEND_WEIGHT)
     return amended_json(order, amendment, symbol)

@@ -33,7 +33,7 @@ def depth(call: MethodCall) -> Result:
     is_listed(call, one=True)
     call.parameters.check_all_read()
     check_prices_known(call)
-    return call.exchange.engine.market.book.snapshot_json(limit)
+    return call.exchange.market.book.snapshot_json(limit)
 
 
 def recent_trades(call: MethodCall) -> Result:
@@ -41,7 +41,7 @@ def recent_trades(call: MethodCall) -> Result:
     call.symbol()
     limit = call.parameters.limit(500)
     call.parameters.check_all_read()
-    return [trade_row(trade) for trade in call.exchange.engine.market.tape.trades(None, limit)]
+    return [trade_row(trade) for trade in call.exchange.market.tape.trades(None, limit)]
 
 
 def historical_trades(call: MethodCall) -> Result:
@@ -49,7 +49,7 @@ def historical_trades(call: MethodCall) -> Result:
     call.symbol()
     from_id, limit = call.parameters.integer("fromId"), call.parameters.limit(500)
     call.parameters.check_all_read()
-    return [trade_row(trade) for trade in call.exchange.engine.market.tape.trades(from_id, limit)]
+    return [trade_row(trade) for trade in call.exchange.market.tape.trades(from_id, limit)]
 
 
 def aggregate_trades(call: MethodCall) -> Result:
@@ -65,7 +65,7 @@ def aggregate_trades(call: MethodCall) -> Result:
         raise bad_combination()
     found = [
         aggregate_row(aggregate)
-        for aggregate in call.exchange.engine.market.tape.aggregates
+        for aggregate in call.exchange.market.tape.aggregates
         if (from_id is None or aggregate.aggregate_id >= from_id)
         and (start_ms is None or aggregate.time_ms >= start_ms)
         and (end_ms is None or aggregate.time_ms <= end_ms)

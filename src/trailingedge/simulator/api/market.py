@@ -61,7 +61,7 @@ def klines(call: MethodCall) -> Result:
     parameters.check_all_read()
     if interval.name not in INTERVALS:
         raise ExchangeError(-1120, "Invalid interval.")
-    bars = call.exchange.engine.market.klines.rows(interval, start_ms, end_ms, limit)
+    bars = call.exchange.market.klines.rows(interval, start_ms, end_ms, limit)
     return [kline_row_json(bar, interval) for bar in bars]
 
 
@@ -70,7 +70,7 @@ def book_ticker(call: MethodCall) -> Result:
     listed = is_listed(call, symbols == "one")
     call.parameters.check_all_read()
     check_prices_known(call)
-    top = call.exchange.engine.top()
+    top = call.exchange.top()
     row: Json = {
         "symbol": call.exchange.spec.symbol,
         "bidPrice": format_amount(top.bid),
@@ -96,11 +96,11 @@ def price_ticker(call: MethodCall) -> Result:
 def average_price(call: MethodCall) -> Result:
     call.symbol()
     call.parameters.check_all_read()
-    engine = call.exchange.engine
+    market = call.exchange.market
     return {
         "mins": call.exchange.spec.average_minutes,
-        "price": format_amount(engine.market.average_price()),
-        "closeTime": engine.market.last_trade_ms(engine.market_ms),
+        "price": format_amount(market.average_price()),
+        "closeTime": market.last_trade_ms(call.exchange.engine.market_ms),
     }
 
 
@@ -127,7 +127,7 @@ def is_listed(call: MethodCall, one: bool) -> bool:
 
 def check_prices_known(call: MethodCall) -> None:
     """Raise ExchangeError (−1001) while a live market's prices are not known."""
-    if not call.exchange.engine.prices_known():
+    if not call.exchange.prices_known():
         raise ExchangeError(-1001, "Internal error; unable to process your request. Please try again.", status=500)
 
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from trailingedge.simulator.accounts import SimAccount
 from trailingedge.simulator.errors import invalid_symbol
+from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.lagged_view import AccountRecords
-from trailingedge.simulator.order_entry import Exchange
 from trailingedge.simulator.payloads import Json
 from trailingedge.simulator.request_params import RequestParameters
 

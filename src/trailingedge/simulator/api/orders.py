@@ -21,9 +21,6 @@ from trailingedge.simulator.errors import (
     parameter_not_required,
 )
 from trailingedge.simulator.order_entry import (
-    FAILURE,
-    NOT_ATTEMPTED,
-    SUCCESS,
     CancelReplaceRequest,
     CancelReplaceResult,
     RateLimitExceededMode,
@@ -44,6 +41,9 @@ from trailingedge.simulator.orders import (
 from trailingedge.simulator.payloads import Json, ack_json, cancel_json, full_json, result_json
 from trailingedge.simulator.request_params import RequestParameters
 
+SUCCESS: Final = "SUCCESS"
+FAILURE: Final = "FAILURE"
+NOT_ATTEMPTED: Final = "NOT_ATTEMPTED"
 # Order types of the real exchange that our symbol does not list, as its errors call them.
 UNSUPPORTED_TYPES: Final = {
     "STOP_LOSS": "Stop loss",
@@ -71,7 +71,7 @@ def place(call: SignedCall) -> Result:
     symbol = call.symbol()
     request, response_type = new_order(call.parameters), _response_type(call.parameters)
     call.parameters.check_all_read()
-    order, trades = call.exchange.place(call.account, request)
+    order, trades = call.exchange.order_entry.place(call.account, request)
     return (response_type or _default_response_type(request)).reply_json(order, trades, symbol)
 
 
@@ -82,7 +82,7 @@ def test(call: SignedCall) -> Result:
     _response_type(call.parameters)
     rates = call.parameters.flag("computeCommissionRates")
     call.parameters.check_all_read()
-    call.exchange.check_order(request)
+    call.exchange.order_entry.check_order(request)
     if not rates:
         return {}
     spec = call.exchange.spec
@@ -104,13 +104,13 @@ def cancel(call: SignedCall) -> Result:
     symbol = call.symbol()
     target = _target(call.parameters, "orderId", "origClientOrderId", "newClientOrderId")
     call.parameters.check_all_read()
-    return cancel_json(*call.exchange.cancel(call.account, target), symbol)
+    return cancel_json(*call.exchange.order_entry.cancel(call.account, target), symbol)
 
 
 def cancel_all(call: SignedCall) -> Result:
     symbol = call.symbol()
     call.parameters.check_all_read()
-    ended = call.exchange.cancel_all(call.account)
+    ended = call.exchange.order_entry.cancel_all(call.account)
     if not ended:
         raise cancel_rejected(UNKNOWN_ORDER)
     return [cancel_json(order, cancel_id, symbol) for order, cancel_id in ended]
@@ -127,7 +127,7 @@ def cancel_replace(call: SignedCall) -> Result:
     )
     response_type = _response_type(parameters) or _default_response_type(request.new_order)
     parameters.check_all_read()
-    outcome = call.exchange.replace(call.account, request)
+    outcome = call.exchange.order_entry.replace(call.account, request)
     halves = _halves(outcome, response_type, symbol)
     # An error reply carries both halves in its `data`. Only there can a client see that its old order is gone.
     if outcome.error is None:

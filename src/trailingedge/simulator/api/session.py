@@ -20,11 +20,12 @@ of them.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from trailingedge.core.time_units import MINUTE_MS
+from trailingedge.model.market import RateLimit
 from trailingedge.simulator.api.account import ACCOUNT_METHODS
 from trailingedge.simulator.api.amendments import AMENDMENT_METHODS
 from trailingedge.simulator.api.book_and_trades import BOOK_AND_TRADE_METHODS
@@ -34,7 +35,8 @@ from trailingedge.simulator.api.orders import ORDER_METHODS
 from trailingedge.simulator.api.prevented_matches import PREVENTED_MATCH_METHODS
 from trailingedge.simulator.api.tickers import TICKER_METHODS
 from trailingedge.simulator.errors import ExchangeError, invalid_api_key, missing_parameter
-from trailingedge.simulator.order_entry import Exchange
+from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.exchange_spec import limit_json
 from trailingedge.simulator.payloads import Json, UserEvent
 from trailingedge.simulator.request_params import (
     CLIENT_ORDER_ID_PATTERN,
@@ -149,7 +151,7 @@ class ClientSession:
         if self._logon is not None and not self._key_is_valid(self._logon):
             return self._revoked_reply()
         account, show = "", self._show_limits
-        limits: list[Json] = []
+        limits: Sequence[RateLimit] = ()
         ended: tuple[str, ...] = ()
         now_ms = self._exchange.clock.unix_ms()
         try:
@@ -169,7 +171,7 @@ class ClientSession:
                 try:
                     result = method.handler(signed)
                 finally:  # an error reply carries the counts, too: a rejected order has been counted
-                    limits = signed.account.order_counts.limits_json(now_ms) if method.shows_order_counts else []
+                    limits = signed.account.order_counts.limits(now_ms) if method.shows_order_counts else ()
                 if method.free_on_success:
                     self._exchange.weight_limiter.refund(now_ms, cost)
             else:
@@ -185,7 +187,8 @@ class ClientSession:
             for part in body.keys() & {"result", "error"}:
                 body[part] = reply_in_microseconds(body[part], request.method)
         if show:
-            body["rateLimits"] = [*limits, self._exchange.weight_limiter.limit_json(now_ms)]
+            counted = (*limits, self._exchange.weight_limiter.rate_limit(now_ms))
+            body["rateLimits"] = [limit_json(limit) for limit in counted]
         return ApiResponse((to_frame(body), *ended), close)
 
     def frame_for(self, event: UserEvent) -> str | None:

@@ -50,12 +50,12 @@ def day_ticker(call: MethodCall) -> Result:
     listed = is_listed(call, symbols == "one")
     call.parameters.check_all_read()
     check_prices_known(call)
-    engine, symbol = call.exchange.engine, call.exchange.spec.symbol
-    statistics = engine.market.day_statistics(engine.market_ms)
+    exchange, symbol = call.exchange, call.exchange.spec.symbol
+    statistics = exchange.market.day_statistics(exchange.engine.market_ms)
     if kind is TickerType.MINI:
         row = mini_row(statistics, symbol)
     else:
-        row = day_row(statistics, symbol, engine.top(), engine.market.last_quantity)
+        row = day_row(statistics, symbol, exchange.top(), exchange.market.last_quantity)
     return _reply(row, symbols, listed)
 
 
@@ -68,9 +68,8 @@ def window_ticker(call: MethodCall) -> Result:
     check_prices_known(call)
     if WINDOW_SIZE.fullmatch(size) is None:
         raise invalid_parameter("windowSize")
-    engine = call.exchange.engine
     window_ms = int(size[:-1]) * WINDOW_UNITS_MS[size[-1]]
-    statistics = engine.market.rolling_statistics(window_ms, engine.market_ms)
+    statistics = call.exchange.market.rolling_statistics(window_ms, call.exchange.engine.market_ms)
     build = mini_row if kind is TickerType.MINI else statistics_row
     return _reply(build(statistics, call.exchange.spec.symbol), symbols, listed)
 
@@ -82,10 +81,10 @@ def trading_day_ticker(call: MethodCall) -> Result:
     offset_ms = zone_ms(call.parameters.text("timeZone") or "0")
     call.parameters.check_all_read()
     check_prices_known(call)
-    engine = call.exchange.engine
-    local_ms = engine.market_ms + offset_ms
+    market_ms = call.exchange.engine.market_ms
+    local_ms = market_ms + offset_ms
     open_ms = local_ms - local_ms % DAY_MS - offset_ms
-    statistics = engine.market.statistics(open_ms, engine.market_ms)
+    statistics = call.exchange.market.statistics(open_ms, market_ms)
     build = mini_row if kind is TickerType.MINI else statistics_row
     # The close is the end of the day, which is still to come.
     row = build(statistics, call.exchange.spec.symbol) | {"closeTime": open_ms + DAY_MS - 1}

@@ -82,7 +82,7 @@ class LiveMarket:
 
     def on_kline(self, kline: Kline, market_ms: int) -> None:
         """Relay a kline, forming or closed."""
-        self._engine.relay_kline(kline, self._interval, market_ms)
+        self._hub.exchange.relay_kline(kline, self._interval, market_ms)
         self._hub.publish_events()
 
     def on_symbol_status(self, status: str) -> str:
