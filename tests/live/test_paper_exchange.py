@@ -68,8 +68,9 @@ class Stage:
     async def trade(self, price: Decimal, quantity: str, aggressor: Side) -> None:
         """Somebody takes from the real book, which stays as it is."""
         here = self.real.exchange.engine.book.tick
-        now = dataclasses.replace(here, time_ms=self.market_ms, last_price=price, traded=D(quantity))
-        self.real.hub.on_tick(dataclasses.replace(now, aggressor=aggressor))
+        self.real.hub.on_tick(
+            here._replace(time_ms=self.market_ms, last_price=price, traded=D(quantity), aggressor=aggressor)
+        )
         await self.clock.sleep(0.1)
 
     async def wait(self, seconds: float) -> None:

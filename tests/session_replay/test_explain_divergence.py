@@ -35,7 +35,7 @@ class FallenMarket(StillMarket):
     def __iter__(self) -> Iterator[Tick]:
         for second, tick in enumerate(super().__iter__()):
             fall = 13 if 60 <= second < 60 + self.after_s else 0
-            yield dataclasses.replace(tick, bid=tick.bid - fall, ask=tick.ask - fall, last_price=tick.last_price - fall)
+            yield tick._replace(bid=tick.bid - fall, ask=tick.ask - fall, last_price=tick.last_price - fall)
 
 
 def fallen(tmp_path: Path, after_s: int) -> Path:

@@ -122,15 +122,15 @@ class TickColumns:
 
     def tick(self, index: int, grid: PriceGrid) -> Tick:
         """Build the `Tick` at `index`, in the form that the backtest's exchange plays."""
-        traded = self.traded[index]
+        tick_size, step_size, traded = grid.tick_size, grid.step_size, self.traded[index]
         return Tick(
             time_ms=self.time_ms[index],
-            bid=grid.price(self.bids[index]),
-            bid_quantity=grid.quantity(self.bid_steps[index]),
-            ask=grid.price(self.asks[index]),
-            ask_quantity=grid.quantity(self.ask_steps[index]),
-            last_price=grid.price(self.lasts[index]),
-            traded=grid.quantity(traded),
+            bid=self.bids[index] * tick_size,
+            bid_quantity=self.bid_steps[index] * step_size,
+            ask=self.asks[index] * tick_size,
+            ask_quantity=self.ask_steps[index] * step_size,
+            last_price=self.lasts[index] * tick_size,
+            traded=traded * step_size,
             aggressor=None if not traded else Side.BUY if self.buyers[index] else Side.SELL,
         )
 

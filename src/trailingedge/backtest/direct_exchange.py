@@ -117,29 +117,29 @@ class DirectExchange:
 
     def execute(self, command: OrderCommand) -> None:
         """Execute a command: send the reply, then the execution reports and the balances."""
+        entry, account = self._order_entry, self._account
         match command:
             case Place():
-                self._on_order_input(OrderReply(command.tag, self._place(command)))
+                outcome = _outcome_of(lambda: entry.place(account, _new_order(command))[0])
+                self._on_order_input(OrderReply(command.tag, outcome))
             case Replace():
                 self._on_order_input(ReplaceReply(command.tag, self._replace(command)))
-            case Cancel():
-                self._on_order_input(OrderReply(command.tag, self._cancel(command)))
-            case QueryOrder():
-                self._on_order_input(OrderReply(command.tag, self._query(command)))
-            case QueryOrdersFrom():
-                self._on_order_input(OrdersListed(command.tag, self._orders_from(command)))
+            case Cancel(tag, order_id):
+                outcome = _outcome_of(lambda: entry.cancel(account, CancelOrder(order_id))[0])
+                self._on_order_input(OrderReply(tag, outcome))
+            case QueryOrder(tag, order_id, client_order_id):
+                name = client_order_id if order_id is None else None  # the daemon sends one of the two ids
+                outcome = _outcome_of(lambda: find_order(account, order_id, name), queried=True)
+                self._on_order_input(OrderReply(tag, outcome))
+            case QueryOrdersFrom(tag, order_id, client_order_id):
+                orders = (order for order in account.orders.values() if order.client_order_id == client_order_id)
+                found = (_order_record(order, queried=True) for order in orders if order.order_id >= order_id)
+                self._on_order_input(OrdersListed(tag, tuple(found)))
         self._publish()
 
     def limits(self) -> tuple[RateLimit, ...]:
         """Return the order limits with their present counts."""
         return self._account.order_counts.limits(self.now_ms)
-
-    def _place(self, command: Place) -> OrderOutcome:
-        try:
-            order, _ = self._order_entry.place(self._account, _new_order(command))
-        except ExchangeError as error:
-            return _rejection(error)
-        return Accepted(_order_record(order))
 
     def _replace(self, command: Replace) -> ReplaceOutcome:
         target = CancelOrder(command.order_id, restriction=CancelRestriction.ONLY_NEW)
@@ -149,28 +149,6 @@ class DirectExchange:
         except ExchangeError as error:  # of the whole request: the old order stays as it was
             return ReplaceOutcome(NotTried(), _rejection(error))
         return ReplaceOutcome(_half(result.cancel), _half(result.place))
-
-    def _cancel(self, command: Cancel) -> OrderOutcome:
-        try:
-            order, _ = self._order_entry.cancel(self._account, CancelOrder(command.order_id))
-        except ExchangeError as error:
-            return _rejection(error)
-        return Accepted(_order_record(order))
-
-    def _query(self, command: QueryOrder) -> OrderOutcome:
-        client_order_id = command.client_order_id if command.order_id is None else None
-        try:
-            order = find_order(self._account, command.order_id, client_order_id)
-        except ExchangeError as error:
-            return _rejection(error)
-        return Accepted(_order_record(order, queried=True))
-
-    def _orders_from(self, command: QueryOrdersFrom) -> tuple[OrderRecord, ...]:
-        return tuple(
-            _order_record(order, queried=True)
-            for order in self._account.orders.values()
-            if order.order_id >= command.order_id and order.client_order_id == command.client_order_id
-        )
 
     # Events ----------------------------------------------------------------------------------
 
@@ -225,6 +203,14 @@ def _new_order(command: Place | Replace) -> NewOrder:
         client_order_id=command.client_order_id,
         peg=Peg() if command.price is None else None,
     )
+
+
+def _outcome_of(request: Callable[[], SimOrder], *, queried: bool = False) -> OrderOutcome:
+    """Make a request. Returns the outcome that the daemon would read from the reply."""
+    try:
+        return Accepted(_order_record(request(), queried=queried))
+    except ExchangeError as error:
+        return _rejection(error)
 
 
 def _half(result: tuple[SimOrder, object] | ExchangeError | None) -> OrderOutcome:

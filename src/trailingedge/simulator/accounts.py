@@ -37,6 +37,11 @@ class SimAccount:
         # Save a version at time 0 with the opening balances, so that `as_of` has an answer before the first change.
         self.save_version(0)
 
+    @property
+    def newest_order_id(self) -> int:
+        """The id of the newest order, zero before the first."""
+        return next(reversed(self.orders), 0)
+
     def balance(self, asset: str) -> Balance:
         return self._balances.get(asset, Balance(asset, ZERO))
 

@@ -7,10 +7,9 @@ price stood still are not stored.
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from trailingedge.core.time_units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from trailingedge.model.market import ZERO, Kline, Side
@@ -19,8 +18,7 @@ from trailingedge.simulator.feeds.ticks import Tick
 FAR_MS: Final = 2**62  # later than any time
 
 
-@dataclass(frozen=True, slots=True)
-class TradedBar:
+class TradedBar(NamedTuple):
     """Prices and volumes of one span of time. `buy_*`: the part of the volume whose aggressor bought.
 
     `observed`: a tick showed these prices; otherwise they are the previous close, carried on.
@@ -46,7 +44,7 @@ class TradedBar:
         if not later.observed:
             return self
         if not self.observed:  # a carried-on price is no trade: only the opening time is taken from it
-            return replace(later, open_ms=self.open_ms)
+            return later.opening_at(self.open_ms)
         return TradedBar(
             self.open_ms,
             self.open,
@@ -61,6 +59,10 @@ class TradedBar:
             first_id=later.first_id if self.first_id < 0 else self.first_id,
             last_id=self.last_id if later.last_id < 0 else later.last_id,
         )
+
+    def opening_at(self, open_ms: int) -> "TradedBar":
+        """Return this bar with another opening time."""
+        return TradedBar(open_ms, *self[1:])
 
     def flat_at(self, open_ms: int) -> "TradedBar":
         """Return a bar without trades that opens at `open_ms`; its price is this bar's close."""
@@ -139,7 +141,7 @@ class BarStore:
         if self._bars and self._bars[-1].open_ms == open_ms:
             self._bars[-1] = self._bars[-1].merge(bar)
         elif bar.observed or not self._bars:
-            self._bars.append(replace(bar, open_ms=open_ms))
+            self._bars.append(bar.opening_at(open_ms))
         # The deque is bounded by time, not by count: on a quiet market it holds few bars and reaches as far back.
         while self._bars[0].open_ms < open_ms - self._span_ms:
             self._bars.popleft()

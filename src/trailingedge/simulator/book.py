@@ -9,6 +9,7 @@ explains the fill rule and how it differs from a real exchange.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import NamedTuple
 
 from trailingedge.model.market import ZERO, BookTop, Side
 from trailingedge.simulator.feeds.ticks import Tick
@@ -35,8 +36,7 @@ class TakerMatch:
     quantity: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class BookLevels:
+class BookLevels(NamedTuple):
     """The price levels of both sides, each as price and quantity, best price first. An open market has both sides."""
 
     bids: tuple[tuple[Decimal, Decimal], ...]
@@ -48,6 +48,54 @@ class BookLevels:
         return BookTop(bid, ask, bid_quantity, ask_quantity, update_id)
 
 
+class _BookSide:
+    """One side of the book: the market's best level, what takers took of it, and the accounts' resting orders."""
+
+    __slots__ = ("consumed", "is_buy", "orders", "price", "quantity")
+
+    def __init__(self, *, is_buy: bool) -> None:
+        self.is_buy = is_buy
+        self.price = self.quantity = ZERO
+        self.consumed = ZERO  # by takers since the last tick, which refilled the level
+        self.orders: list[SimOrder] = []  # best price first, then oldest first
+
+    @property
+    def quantity_left(self) -> Decimal:
+        """The market's quantity at its best price less what takers took since the last tick."""
+        return max(ZERO, self.quantity - self.consumed) if self.consumed else self.quantity
+
+    @property
+    def is_consumed(self) -> bool:
+        """Whether takers have used up the market's level."""
+        return ZERO < self.quantity <= self.consumed
+
+    @property
+    def published_quantity(self) -> Decimal:
+        return self.quantity if self.is_consumed else self.quantity_left
+
+    @property
+    def best_price(self) -> Decimal:
+        """The best price of the market and the accounts' orders."""
+        if not self.orders:
+            return self.price
+        ours = self.orders[0].price
+        return max(ours, self.price) if self.is_buy else min(ours, self.price)
+
+    def add(self, order: SimOrder) -> None:
+        """Add an order behind all orders of the same or a better price."""
+        self.orders.append(order)
+        self.orders.sort(key=lambda each: each.price, reverse=self.is_buy)  # stable: the oldest first at equal prices
+
+    def remove(self, order: SimOrder) -> None:
+        """Remove an order; does nothing if it does not rest here."""
+        if order in self.orders:
+            self.orders.remove(order)
+
+    def set_level(self, price: Decimal, quantity: Decimal) -> None:
+        """Apply the market's new best level; it refills what takers took."""
+        self.price, self.quantity, self.consumed = price, quantity, ZERO
+
+
 class Book:
     """The market's best prices and the accounts' resting orders.
 
@@ -56,10 +104,9 @@ class Book:
 
     def __init__(self, tick_size: Decimal) -> None:
         self._tick_size = tick_size
-        self._resting: dict[int, SimOrder] = {}  # by order id, oldest first
         self._tick: Tick | None = None
-        # What takers took from the market's best level since the last tick; the next tick refills it.
-        self._consumed = {Side.BUY: ZERO, Side.SELL: ZERO}
+        self._bids = _BookSide(is_buy=True)
+        self._asks = _BookSide(is_buy=False)
 
     @property
     def tick(self) -> Tick:
@@ -75,10 +122,10 @@ class Book:
     def add(self, order: SimOrder) -> None:
         """Add a resting order at the end of the queue at its price."""
         order.queue_ahead = self._queue_ahead_at(order.side, order.price)
-        self._resting[order.order_id] = order
+        self._side(order.side).add(order)
 
     def remove(self, order: SimOrder) -> None:
-        self._resting.pop(order.order_id, None)
+        self._side(order.side).remove(order)
 
     def would_match(self, side: Side, price: Decimal) -> bool:
         """Return whether an order of `side` at `price` would match at once.
@@ -87,8 +134,7 @@ class Book:
         `published_top` hides that price behind an account's order.
         """
         # An account's order counts as much as the market's: two accounts may trade with each other.
-        best = self._best_opposite_price(side)
-        return price >= best if side is Side.BUY else price <= best
+        return price >= self._asks.best_price if side is Side.BUY else price <= self._bids.best_price
 
     def apply_tick(self, tick: Tick) -> list[MakerFill]:
         """Apply the market's new prices and return the fills of resting orders.
@@ -98,24 +144,22 @@ class Book:
         """
         self.set_tick(tick)
         fills: list[MakerFill] = []
-        for side in (Side.SELL, Side.BUY):
-            fills.extend(self._maker_fills(side, tick))
+        for side in (self._asks, self._bids):
+            if side.orders:
+                fills.extend(self._maker_fills(side, tick))
         return fills
 
     def set_tick(self, tick: Tick) -> None:
         """Apply the market's new prices but fill nothing. Used while the symbol does not trade."""
         self._tick = tick
-        self._consumed = {Side.BUY: ZERO, Side.SELL: ZERO}
+        self._bids.set_level(tick.bid, tick.bid_quantity)
+        self._asks.set_level(tick.ask, tick.ask_quantity)
 
     def orders_at_best(self) -> list[SimOrder]:
         """Resting orders at the best published price: buys, then sells, each oldest first."""
         shown = self.published_top()
-        return [
-            order
-            for side in (Side.BUY, Side.SELL)
-            for order in self._resting_orders(side)
-            if order.price == shown.best(side)
-        ]
+        bids = [order for order in self._bids.orders if order.price == shown.bid]
+        return bids + [order for order in self._asks.orders if order.price == shown.ask]
 
     def match_taker(self, side: Side, limit: Decimal | None, quantity: Decimal) -> list[TakerMatch]:
         """Return the quantities that a taker order would match, best price first.
@@ -125,7 +169,7 @@ class Book:
         """
         found: list[TakerMatch] = []
         left = quantity
-        for take in self._offers(side.opposite):
+        for take in self._offers(self._side(side.opposite)):
             if left == ZERO or (limit is not None and is_beyond_limit(take.price, limit, side)):
                 break
             part = min(left, take.quantity)
@@ -135,7 +179,7 @@ class Book:
 
     def consume_best(self, side: Side, quantity: Decimal) -> None:
         """Reduce the market's best level by what a taker of `side` took; the next tick refills it."""
-        self._consumed[side.opposite] += quantity
+        self._side(side.opposite).consumed += quantity
 
     def published_levels(self) -> BookLevels:
         """Return the book as published: the market's best levels and the accounts' orders, never crossed.
@@ -145,35 +189,47 @@ class Book:
         have used up is published one tick size further out. A client must never see a bid at or
         above the ask: real books are uncrossed, and the client's parser would drop the frame.
         """
-        tick, step = self.tick, self._tick_size
-        our_bids, our_asks = self._resting_orders(Side.BUY), self._resting_orders(Side.SELL)
-        # First the market's own side: one tick behind if takers consumed its level. Then both sides are kept off the
-        # accounts' orders.
-        bid = max(step, tick.bid - step) if self._is_best_consumed(Side.BUY) else tick.bid
-        ask = tick.ask + step if self._is_best_consumed(Side.SELL) else tick.ask
-        bid = min(bid, our_asks[0].price - step) if our_asks else bid
-        ask = max(ask, our_bids[0].price + step) if our_bids else ask
+        bid, ask = self._published_prices()
         return BookLevels(
-            bids=_merge_levels(bid, self._published_market_quantity(Side.BUY), our_bids),
-            asks=_merge_levels(ask, self._published_market_quantity(Side.SELL), our_asks),
+            bids=_merge_levels(bid, self._bids.published_quantity, self._bids.orders),
+            asks=_merge_levels(ask, self._asks.published_quantity, self._asks.orders),
         )
 
     def published_top(self, update_id: int = 0) -> BookTop:
         """Return the best levels of `published_levels`."""
-        return self.published_levels().top(update_id)
+        if self._bids.orders or self._asks.orders:
+            return self.published_levels().top(update_id)
+        bid, ask = self._published_prices()
+        return BookTop(bid, ask, self._bids.published_quantity, self._asks.published_quantity, update_id)
 
-    def _maker_fills(self, side: Side, tick: Tick) -> Iterator[MakerFill]:
+    def _published_prices(self) -> tuple[Decimal, Decimal]:
+        """Return the market's bid and ask as published."""
+        tick, step, bids, asks = self.tick, self._tick_size, self._bids, self._asks
+        bid, ask = tick.bid, tick.ask
+        # First the market's own side: one tick behind if takers consumed its level. Then both sides are kept off the
+        # accounts' orders.
+        if bids.is_consumed:
+            bid = max(step, bid - step)
+        if asks.is_consumed:
+            ask += step
+        if asks.orders:
+            bid = min(bid, asks.orders[0].price - step)
+        if bids.orders:
+            ask = max(ask, bids.orders[0].price + step)
+        return bid, ask
+
+    def _maker_fills(self, side: _BookSide, tick: Tick) -> Iterator[MakerFill]:
         """Yield the fills that a tick causes on one side. The top of `engine` explains the rule.
 
         An order fills in full if the price went through it, else by the tick's trade at its price.
         """
-        touching = tick.bid if side is Side.SELL else tick.ask
+        touching = tick.ask if side.is_buy else tick.bid
         printed = tick.last_price if tick.traded else touching
-        volume = tick.traded if tick.aggressor is side.opposite else ZERO
+        volume = tick.traded if tick.aggressor is (Side.SELL if side.is_buy else Side.BUY) else ZERO
         # The market volume that the trade has taken so far from the queue at its price. Two orders at one price wait
         # behind the same market volume, so the queue of the second order shrinks by as much as that of the first.
         passed = ZERO
-        for order in self._resting_orders(side):
+        for order in side.orders:
             # A trade from before the order was accepted could not have met it: of that tick only the quotes count.
             is_late = tick.traded_ms is not None and tick.traded_ms < order.created_ms
             # Rule 1: the price went through the order, by a quote or by a trade.
@@ -184,7 +240,7 @@ class Book:
             elif order.queue_ahead is None:
                 # The order learns its queue at the first tick with the market's best at its price. The trade of that
                 # tick counts as taken from the queue.
-                order.queue_ahead = self._queue_ahead_at(side, order.price)
+                order.queue_ahead = self._queue_ahead_at(order.side, order.price)
             # Rule 2: a trade at the order's price takes from the queue ahead, then from the order.
             elif volume > ZERO and not is_late and order.price == tick.last_price:
                 before = min(volume, max(ZERO, order.queue_ahead - passed))
@@ -196,57 +252,29 @@ class Book:
                 if ours > ZERO:
                     yield MakerFill(order, ours)
 
+    def _side(self, side: Side) -> _BookSide:
+        return self._bids if side is Side.BUY else self._asks
+
     def _queue_ahead_at(self, side: Side, price: Decimal) -> Decimal | None:
         """Return the market's volume ahead of an order of `side` that joins at `price`.
 
         Returns None if `price` is worse than the market's best, because ticks lack deeper levels.
         """
-        best = self.tick.bid if side is Side.BUY else self.tick.ask
-        if price == best:
-            return self._market_quantity_left(side)
-        return None if is_beyond_limit(price, best, side.opposite) else ZERO
+        level = self._side(side)
+        if price == level.price:
+            return level.quantity_left
+        return None if is_beyond_limit(price, level.price, side.opposite) else ZERO
 
-    def _offers(self, side: Side) -> list[TakerMatch]:
-        """Return all quantities that rest on `side`, best price first.
+    @staticmethod
+    def _offers(side: _BookSide) -> list[TakerMatch]:
+        """Return all quantities that rest on a side, best price first.
 
         These are the market's best level and the accounts' orders.
         """
-        tick = self.tick
-        price = tick.bid if side is Side.BUY else tick.ask
-        others = TakerMatch(None, price, self._market_quantity_left(side))
-        ours = [TakerMatch(order, order.price, order.remaining) for order in self._resting_orders(side)]
+        others = TakerMatch(None, side.price, side.quantity_left)
+        ours = [TakerMatch(order, order.price, order.remaining) for order in side.orders]
         stands = [others, *ours] if others.quantity > ZERO else ours
-        return sorted(stands, key=lambda take: take.price, reverse=side is Side.BUY)
-
-    def _resting_orders(self, side: Side) -> list[SimOrder]:
-        """The accounts' orders of `side`, best price first, then oldest first."""
-        ours = [order for order in self._resting.values() if order.side is side]
-        return sorted(ours, key=lambda order: order.price, reverse=side is Side.BUY)
-
-    def _market_quantity(self, side: Side) -> Decimal:
-        """The market's quantity at its best price, as of the last tick."""
-        return self.tick.bid_quantity if side is Side.BUY else self.tick.ask_quantity
-
-    def _market_quantity_left(self, side: Side) -> Decimal:
-        """The market's quantity at its best price less what takers took since the last tick."""
-        return max(ZERO, self._market_quantity(side) - self._consumed[side])
-
-    def _is_best_consumed(self, side: Side) -> bool:
-        return ZERO < self._market_quantity(side) <= self._consumed[side]
-
-    def _published_market_quantity(self, side: Side) -> Decimal:
-        return self._market_quantity(side) if self._is_best_consumed(side) else self._market_quantity_left(side)
-
-    def _best_resting_price(self, side: Side) -> Decimal | None:
-        queue = self._resting_orders(side)
-        return queue[0].price if queue else None
-
-    def _best_opposite_price(self, side: Side) -> Decimal:
-        """The best price that a taker of `side` would trade at."""
-        ours = self._best_resting_price(side.opposite)
-        if side is Side.BUY:
-            return self.tick.ask if ours is None else min(self.tick.ask, ours)
-        return self.tick.bid if ours is None else max(self.tick.bid, ours)
+        return sorted(stands, key=lambda take: take.price, reverse=side.is_buy)
 
     @staticmethod
     def _is_traded_through(order: SimOrder, price: Decimal) -> bool:

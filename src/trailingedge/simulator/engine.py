@@ -35,7 +35,6 @@ counts use the wall clock, since market time may run faster.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from itertools import count, takewhile
 from typing import Final, Protocol
@@ -149,7 +148,7 @@ class Engine:
             fills = self.book.apply_tick(tick)
         else:
             if self.book.is_open:  # while the symbol does not trade, the source's trades did not happen here
-                tick = replace(tick, last_price=self.book.tick.last_price, traded=ZERO, aggressor=None)
+                tick = tick._replace(last_price=self.book.tick.last_price, traded=ZERO, aggressor=None)
             self.book.set_tick(tick)
             fills = []
         for fill, trade_id in zip(fills, self._market.record_tick(tick, fills), strict=True):

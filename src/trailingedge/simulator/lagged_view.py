@@ -34,6 +34,9 @@ class AccountRecords(Protocol):
     def orders(self) -> Mapping[int, SimOrder]: ...
 
     @property
+    def newest_order_id(self) -> int: ...
+
+    @property
     def trades(self) -> Sequence[SimTrade]: ...
 
     def balances(self) -> list[Balance]: ...
@@ -92,6 +95,10 @@ class LaggedAccount:
         return self.current.order_counts
 
     @property
+    def newest_order_id(self) -> int:
+        return self.version.newest_order_id
+
+    @property
     def orders(self) -> Mapping[int, SimOrder]:
         known = (order for order in self.current.orders.values() if order.order_id <= self.version.newest_order_id)
         return {order.order_id: self.version.open_orders.get(order.order_id, order) for order in known}
@@ -120,7 +127,7 @@ class AccountVersions:
     def save(self, account: AccountRecords, unix_ms: int) -> None:
         """Append the account's present state. This is called after each change."""
         versions = self._versions
-        orders, trades = account.orders, account.trades
+        trades = account.trades
         versions.append(
             AccountVersion(
                 unix_ms,
@@ -128,7 +135,7 @@ class AccountVersions:
                 tuple(account.balances()),
                 # Copies, because the engine changes orders in place when they fill.
                 {order.order_id: copy(order) for order in account.open_orders()},
-                max(orders, default=0),
+                account.newest_order_id,
                 trades[-1].trade_id if trades else 0,
             )
         )

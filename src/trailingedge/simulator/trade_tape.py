@@ -8,10 +8,9 @@ the price statistics count every trade once.
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count, islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from trailingedge.model.market import ZERO, Side
 from trailingedge.simulator.bars import BarStores, bar_of_trades
@@ -19,8 +18,7 @@ from trailingedge.simulator.bars import BarStores, bar_of_trades
 MAX_AGGREGATES: Final = 10_000  # the newest aggregate trades are kept
 
 
-@dataclass(frozen=True, slots=True)
-class TapeTrade:
+class TapeTrade(NamedTuple):
     """One trade as everybody sees it. `aggressor` is the side of its taker."""
 
     trade_id: int
@@ -34,8 +32,7 @@ class TapeTrade:
         return self.price * self.quantity
 
 
-@dataclass(frozen=True, slots=True)
-class AggregateTrade:
+class AggregateTrade(NamedTuple):
     """The trades of one taker order at one time and price; their ids follow each other."""
 
     aggregate_id: int

@@ -363,9 +363,13 @@ class ClientSession:
         )
 
 
+# Made once: `json.dumps` would make an encoder for each frame.
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
+
 def to_frame(body: object) -> str:
     """`body` as the text of one frame."""
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(body)
 
 
 def _legal_id(value: object) -> bool:

@@ -7,7 +7,7 @@ order because the streams use several connections.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self
 
@@ -57,8 +57,7 @@ class LiveMarket:
 
     def on_top(self, top: BookTop, market_ms: int) -> None:
         """Play new best prices without a trade."""
-        tick = replace(
-            self._engine.book.tick,
+        tick = self._engine.book.tick._replace(
             bid=top.bid,
             bid_quantity=top.bid_quantity,
             ask=top.ask,
@@ -75,8 +74,8 @@ class LiveMarket:
 
         The trade fills no order that was accepted between these two times.
         """
-        tick = replace(
-            self._engine.book.tick, last_price=price, traded=quantity, aggressor=aggressor, traded_ms=traded_ms
+        tick = self._engine.book.tick._replace(
+            last_price=price, traded=quantity, aggressor=aggressor, traded_ms=traded_ms
         )
         self._on_tick(tick, market_ms)
 
@@ -91,4 +90,4 @@ class LiveMarket:
         return before
 
     def _on_tick(self, tick: Tick, market_ms: int) -> None:
-        self._hub.on_tick(replace(tick, time_ms=max(market_ms, self._engine.market_ms)))
+        self._hub.on_tick(tick._replace(time_ms=max(market_ms, self._engine.market_ms)))

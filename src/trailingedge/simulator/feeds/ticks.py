@@ -4,15 +4,13 @@ A source is generated, recorded or live; the exchange does not know which.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from trailingedge.model.market import Kline, Side
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """The market's best prices at one time, and the trade that led to them, if any.
 
     `aggressor` is the side of that trade's taker; without a trade it is None and `traded` is zero.
