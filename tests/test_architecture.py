@@ -74,6 +74,29 @@ PURE: Final = {
     "typing",
     "trailingedge",
 }
+# Matching takes and gives typed values: a backtest uses it without JSON, streams, audit log or keys.
+MATCHING: Final = {
+    "simulator.accounts",
+    "simulator.book",
+    "simulator.engine",
+    "simulator.engine_events",
+    "simulator.filters",
+    "simulator.order_amendment",
+    "simulator.order_entry",
+    "simulator.orders",
+    "simulator.rate_limits",
+    "simulator.self_trade",
+}
+WIRE: Final = {
+    "json",
+    "asyncio",
+    "trailingedge.simulator.audit_log",
+    "trailingedge.simulator.exchange",
+    "trailingedge.simulator.keys",
+    "trailingedge.simulator.market_payloads",
+    "trailingedge.simulator.market_streams",
+    "trailingedge.simulator.payloads",
+}
 WITH_EXCHANGE: Final = {"simulator", "live.paper_exchange", "session_replay", "backtest", "sweep", "commands", "app"}
 CONNECTING: Final = {  # market data and orders go through the first two
     "websocket.socket_dialer",
@@ -283,6 +306,10 @@ def importing_more(modules: list[str], allowed: set[str]) -> dict[str, set[str]]
 def top_names(module: str) -> set[str]:
     """The packages that `module` imports from, ours and others'."""
     return {name.split(".")[0] for name in imports(module)}
+
+
+def test_matching_knows_no_json() -> None:
+    assert [module for module in sorted(MATCHING) if imports(module) & WIRE] == []
 
 
 def test_the_simulator_imports_only_the_vocabulary() -> None:

@@ -2,8 +2,9 @@ from decimal import Decimal
 
 from tests.simulator.exchange_builders import an_exchange, sell, tick
 
-from trailingedge.model.market import Side
+from trailingedge.model.market import ExecutionType, Side
 from trailingedge.simulator.audit_log import MAX_KINDS, AuditEntry, AuditLog, KindCounts
+from trailingedge.simulator.engine_events import OrderReport
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType
 
 
@@ -63,7 +64,7 @@ def test_the_audit_log_stays_small_however_much_happens() -> None:
     order, _ = exchange.order_entry.place(exchange.account(), sell())
     for number in range(5000):
         order.client_order_id = f"kind{number}-1"
-        audit_log.record_placement(number, number, order, 1)
+        audit_log.record_report(number, OrderReport(exchange.account(), order, ExecutionType.NEW, number, number))
     assert len(audit_log.entries) == 2000
     assert len(audit_log.counts_by_kind) == MAX_KINDS + 1
 

@@ -107,75 +107,53 @@ class AuditLog:
 
     def record_report(self, unix_ms: int, report: OrderReport) -> None:
         """Record what an execution report says: an order was accepted, amended, filled or ended."""
-        order, market_ms = report.order, report.event_ms
+        order, trade = report.order, report.trade
+        details = describe_order(order)
         match report.execution:
             case ExecutionType.NEW:
-                by_session = sum(not each.is_manual for each in report.account.open_orders())
-                self.record_placement(unix_ms, market_ms, order, by_session)
-            case ExecutionType.TRADE:
-                if report.trade is not None:
-                    self.record_fill(unix_ms, market_ms, order, report.trade)
+                what = "placed"
+                self._count_placement(report)
+            case ExecutionType.TRADE if trade is not None:
+                what = "filled"
+                self._count_fill(order, trade)
+                details += f" {'maker' if trade.is_maker else 'taker'} {trade.quantity} at {trade.price}"
             case ExecutionType.REPLACED:
-                self.record_amendment(unix_ms, market_ms, order, order.amendments[-1].orig_quantity)
-            case ExecutionType.REJECTED:
-                pass  # the error reply is recorded
+                what = "amended"
+                details += f", before {order.amendments[-1].orig_quantity}"
+            case ExecutionType.CANCELED | ExecutionType.EXPIRED | ExecutionType.TRADE_PREVENTION if order.status.final:
+                # A session cancelled an order that the account's owner placed by hand. The daemon must never do that.
+                foreign = order.is_manual and not report.by_hand
+                self.foreign_cancels += foreign
+                what = "cancelled by another" if foreign else "finished"
+                details += f" {order.status.value}"
             case _:
-                if order.status.final:
-                    self.record_end(unix_ms, market_ms, order, manual=report.by_hand)
-
-    def record_placement(self, unix_ms: int, market_ms: int, order: SimOrder, open_orders: int) -> None:
-        """Record an accepted order.
-
-        `open_orders` is the account's number of open orders, including this one but no manual orders.
-        """
-        if not order.is_manual:
-            self.placed += 1
-            self._counts_of(order).placed += 1
-            self.max_open_orders = max(self.max_open_orders, open_orders)
-        self._append(AuditEntry(unix_ms, market_ms, "placed", order.account, describe_order(order)))
-
-    def record_fill(self, unix_ms: int, market_ms: int, order: SimOrder, trade: SimTrade) -> None:
-        """Record one fill."""
-        if not order.is_manual:
-            self.maker_fills += trade.is_maker
-            self.taker_fills += not trade.is_maker
-            self.fees[trade.commission_asset] = self.fees.get(trade.commission_asset, ZERO) + trade.commission
-            counts = self._counts_of(order)
-            counts.base += trade.quantity
-            counts.quote += trade.quote_volume
-            # Counted at the last fill of an order; a partial fill that ends in a cancel is not a filled order.
-            counts.filled += not order.remaining
-        else:
-            counts, fees = self.manual_counts[order.side], self.manual_fees
-            counts.base += trade.quantity
-            counts.quote += trade.quote_volume
-            fees[trade.commission_asset] = fees.get(trade.commission_asset, ZERO) + trade.commission
-        role = "maker" if trade.is_maker else "taker"
-        details = f"{describe_order(order)} {role} {trade.quantity} at {trade.price}"
-        self._append(AuditEntry(unix_ms, market_ms, "filled", order.account, details))
-
-    def record_end(self, unix_ms: int, market_ms: int, order: SimOrder, manual: bool) -> None:
-        """Record that an order was cancelled or expired.
-
-        `manual` is true if the account's owner caused this by hand, and false if a session did.
-        """
-        # A session cancelled an order that the account's owner placed by hand. The daemon must never do that.
-        foreign = order.is_manual and not manual
-        self.foreign_cancels += foreign
-        what = "cancelled by another" if foreign else "finished"
-        self._append(
-            AuditEntry(unix_ms, market_ms, what, order.account, f"{describe_order(order)} {order.status.value}")
-        )
-
-    def record_amendment(self, unix_ms: int, market_ms: int, order: SimOrder, before: Decimal) -> None:
-        """Record that an order's quantity was reduced from `before`."""
-        details = f"{describe_order(order)}, before {before}"
-        self._append(AuditEntry(unix_ms, market_ms, "amended", order.account, details))
+                return  # a rejection is recorded with its error reply; a prevented part of an order changes no count
+        self._append(AuditEntry(unix_ms, report.event_ms, what, order.account, details))
 
     def record_transfer(self, unix_ms: int, market_ms: int, account: str, asset: str, amount: Decimal) -> None:
         """Record a deposit, or with a negative `amount` a withdrawal."""
         self.transfers[asset] = self.transfers.get(asset, ZERO) + amount
         self._append(AuditEntry(unix_ms, market_ms, "moved", account, f"{amount} {asset}"))
+
+    def _count_placement(self, report: OrderReport) -> None:
+        if not report.order.is_manual:
+            self.placed += 1
+            self._counts_of(report.order).placed += 1
+            by_session = sum(not each.is_manual for each in report.account.open_orders())
+            self.max_open_orders = max(self.max_open_orders, by_session)
+
+    def _count_fill(self, order: SimOrder, trade: SimTrade) -> None:
+        if not order.is_manual:
+            self.maker_fills += trade.is_maker
+            self.taker_fills += not trade.is_maker
+            counts, fees = self._counts_of(order), self.fees
+            # Counted at the last fill of an order; a partial fill that ends in a cancel is not a filled order.
+            counts.filled += not order.remaining
+        else:
+            counts, fees = self.manual_counts[order.side], self.manual_fees
+        counts.base += trade.quantity
+        counts.quote += trade.quote_volume
+        fees[trade.commission_asset] = fees.get(trade.commission_asset, ZERO) + trade.commission
 
     def _counts_of(self, order: SimOrder) -> KindCounts:
         kind = "-".join(order.client_order_id.split("-")[:2])
