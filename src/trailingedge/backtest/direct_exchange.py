@@ -11,7 +11,6 @@ Two things differ from the exchange that the daemon meets in a simulation:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from itertools import count, islice
 from typing import Final
@@ -45,12 +44,14 @@ from trailingedge.simulator.orders import (
     OrderType,
     Peg,
     SimOrder,
+    SimTrade,
     TimeInForce,
 )
 from trailingedge.websocket.error_codes import classify_error
 from trailingedge.websocket.event_parser import Reply
 
 _OWNER: Final = "owner"
+_NO_TRADE: Final = SimTrade(-1, -1, Side.BUY, ZERO, ZERO, ZERO, "", -1, is_maker=False)
 
 
 class DirectExchange:
@@ -246,8 +247,8 @@ def _order_record(order: SimOrder, *, queried: bool = False) -> OrderRecord:
 
 def _execution_report(report: OrderReport, symbol: str) -> ExecutionReport:
     """Convert a report to the one that the daemon would read from the account stream."""
-    order, trade = report.order, report.trade
-    found = ExecutionReport(
+    order, trade = report.order, report.trade or _NO_TRADE
+    return ExecutionReport(
         symbol=symbol,
         side=order.side,
         order_type=order.request.type.value,
@@ -262,17 +263,12 @@ def _execution_report(report: OrderReport, symbol: str) -> ExecutionReport:
         time_ms=order.updated_ms,
         event_ms=report.event_ms,
         execution_id=report.execution_id,
-        reject_reason=report.reject_reason,
-    )
-    if trade is None:
-        return found
-    return replace(
-        found,
         trade_id=trade.trade_id,
         last_price=trade.price,
         last_quantity=trade.quantity,
         last_quote=trade.quote_volume,
         commission=trade.commission,
-        commission_asset=trade.commission_asset,
+        commission_asset=trade.commission_asset or None,
         is_maker=trade.is_maker,
+        reject_reason=report.reject_reason,
     )

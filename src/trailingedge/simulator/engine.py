@@ -186,7 +186,7 @@ class Engine:
         self._lock_funds(account, order)
         account.add_order(order)
         self._report(order, ExecutionType.NEW, by_hand=manual)
-        trades = self._match_taker(order)
+        trades = [] if request.type is OrderType.LIMIT_MAKER else self._match_taker(order)
         if order.remaining and self._may_rest(order):
             self.book.add(order)
         elif order.remaining:

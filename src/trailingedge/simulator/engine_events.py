@@ -8,6 +8,7 @@ a sink reads what it needs before it returns.
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from trailingedge.model.market import ExecutionType
 from trailingedge.simulator.accounts import SimAccount
@@ -15,8 +16,7 @@ from trailingedge.simulator.errors import ExchangeError
 from trailingedge.simulator.orders import PreventedMatch, SimOrder, SimTrade
 
 
-@dataclass(frozen=True, slots=True)
-class OrderReport:
+class OrderReport(NamedTuple):
     """What just happened to one order of `account`; the account stream sends it as an `executionReport`.
 
     `trade` is the fill (TRADE), `prevented` the self-trade that did not take place (TRADE_PREVENTION), `cancel_id` the
@@ -38,16 +38,14 @@ class OrderReport:
     by_hand: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BalancesChanged:
+class BalancesChanged(NamedTuple):
     """An action changed the account's balances or orders. There is one such event per account and action."""
 
     account: SimAccount
     event_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class FundsTransferred:
+class FundsTransferred(NamedTuple):
     """A deposit or, with a negative `amount`, a withdrawal."""
 
     account: SimAccount
@@ -56,8 +54,7 @@ class FundsTransferred:
     event_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class HalfRejected:
+class HalfRejected(NamedTuple):
     """One half of a cancel-replace was rejected; the reply to the whole request follows."""
 
     account: SimAccount
