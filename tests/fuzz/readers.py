@@ -51,6 +51,7 @@ from trailingedge.session_replay.input_output_pairs import read_batches
 from trailingedge.session_replay.record_decoder import decode_decision, settings_from_header
 from trailingedge.session_replay.run import replay_session
 from trailingedge.simulator.feeds.historical import open_market
+from trailingedge.sweep.trial_store import TrialStore
 from trailingedge.websocket import result_parser
 from trailingedge.websocket.error_codes import classify_error, forbids_requests, logon_remedy, server_time_of
 from trailingedge.websocket.event_parser import ParsedReply, Reply, read_api_frame, read_stream_frame, read_top_fast
@@ -358,6 +359,23 @@ def _read_zip(data: bytes, path: Path) -> object:
     return _read_market(_zipped(data), path.with_suffix(".zip"))
 
 
+# Results of a sweep ---------------------------------------------------------------------------
+
+
+def _trial_seeds() -> list[bytes]:
+    parts = [{"growth": 0.97, "hold": 1.02, "drawdown_frac": 0.05, "exits": 3}]
+    return [mutations.encoded({"key": "ab", "set": {"BUFFER": "0.1"}, "parts": parts, "halted": False})]
+
+
+def _read_trials(data: bytes, path: Path) -> object:
+    """Read a store of trials and calculate with what was read."""
+    path.write_bytes(data)
+    store = TrialStore(path)
+    store.close()
+    outcome = store.find("ab")
+    return None if outcome is None else [(part.growth / 2, part.hold / 2, part.exits + 1) for part in outcome.parts]
+
+
 # Settings, control socket, Telegram, keys -----------------------------------------------------
 
 
@@ -461,6 +479,7 @@ def _readers() -> Iterator[Reader]:
     yield Reader("records", _record_seeds, _mutate_record, _read_record, (ConfigError,), in_suite=200)
     yield Reader("replays", _record_seeds, _mutate_record, _replay, (ConfigError,), in_suite=15)
     yield Reader("stories", _story_seeds, story, _read_story, (ConfigError,), in_suite=200)
+    yield Reader("trials", _trial_seeds, json_, _read_trials, (ConfigError,), in_suite=200)
     yield Reader("market-csv", _market_seeds, rows, _read_csv, (ConfigError,), in_suite=200)
     yield Reader("market-zip", _market_seeds, zipped, _read_zip, (ConfigError,), in_suite=200)
     yield Reader("settings", _env_seeds, _mutate_env, _read_env, (), in_suite=100)

@@ -391,6 +391,9 @@ async def test_nobody_is_there(path: Path) -> None:
         pytest.param(b"hello\n", id="no JSON"),
         pytest.param(b"[]\n", id="no object"),
         pytest.param(b'{"ok":1,"text":"x"}\n', id="no verdict"),
+        pytest.param(b"[" * 4000 + b"\n", id="nested brackets"),
+        pytest.param(b"1" * 5000 + b"\n", id="a large number"),
+        pytest.param(b'{"ok":true,"text":"' + b"\xff" + b'"}\n', id="no text"),
     ],
 )
 async def test_what_is_no_daemon_is_not_believed(path: Path, line: bytes) -> None:

@@ -42,6 +42,41 @@ def test_a_line_cut_short_costs_that_line_alone(tmp_path: Path) -> None:
     third.close()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("[" * 4000, id="nested brackets"),
+        pytest.param("1" * 5000, id="a large number"),
+        pytest.param("[1, 2]", id="a list"),
+        pytest.param('{"key": "x", "parts": 1, "halted": false}', id="no parts"),
+        pytest.param('{"key": [], "parts": [], "halted": false}', id="a key that is no text"),
+        pytest.param('{"key": "x", "parts": [], "halted": "no"}', id="neither true nor false"),
+        pytest.param(
+            '{"key": "x", "parts": [{"growth": "a", "hold": 1, "drawdown_frac": 0, "exits": 1}], "halted": false}',
+            id="a result that is no number",
+        ),
+        pytest.param(
+            '{"key": "x", "parts": [{"growth": 1, "hold": 1, "drawdown_frac": NaN, "exits": 1}], "halted": false}',
+            id="not a number",
+        ),
+        pytest.param(
+            '{"key": "x", "parts": [{"growth": 1, "hold": 1, "drawdown_frac": 0, "exits": 1.5}], "halted": false}',
+            id="half an exit",
+        ),
+    ],
+)
+def test_a_line_that_is_no_trial_costs_that_line_alone(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "sweep.jsonl"
+    store = TrialStore(path)
+    store.add("abc", {}, OUTCOME)
+    store.close()
+    path.write_text(f"{line}\n{path.read_text()}")
+    again = TrialStore(path)
+    assert again.find("abc") == OUTCOME
+    assert again.find("x") is None
+    again.close()
+
+
 def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "README.md"
     path.write_text("# Not a sweep\n")

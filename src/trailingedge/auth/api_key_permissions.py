@@ -7,7 +7,6 @@ unwatched.
 """
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from trailingedge.auth.manager import KeyManager
+from trailingedge.core import foreign_json
 from trailingedge.core.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.core.foreign_json import UnreadableJson
 from trailingedge.core.http_client import UNCOMPRESSED, UnusableReply, read_body, silence_http_library
 from trailingedge.core.proxy_environment import HTTPX, find_proxy
 from trailingedge.core.redirects import redirect_refusal
@@ -161,8 +162,8 @@ async def fetch_permissions(
 def read_permissions(status: int, body: bytes) -> Permissions:
     """Return the permissions in a reply of `apiRestrictions`. Raises RequestRefused or ProtocolViolation."""
     try:
-        raw = json.loads(body)
-    except (ValueError, RecursionError):
+        raw = foreign_json.parse(body)
+    except UnreadableJson:
         raw = None
     if not isinstance(raw, dict):
         raise ProtocolViolation(f"unreadable reply with HTTP status {status}")

@@ -80,6 +80,13 @@ def time_ms(value: object) -> int:
     return number
 
 
+def finite(value: object) -> float:
+    """Return `value` if it is a number smaller than `LARGEST` and larger than its negative, else raise ValueError."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -LARGEST < value < LARGEST:
+        raise ValueError(f"{shown(value)} is no number")
+    return float(value)
+
+
 def shown(value: object) -> str:
     """Return a value as text for an error message, at most 80 characters. For a list or dict, return only its type."""
     return type(value).__name__ if isinstance(value, list | dict) else ascii(value)[:_SHOWN]

@@ -19,8 +19,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from trailingedge.core import private_files
+from trailingedge.core import foreign_json, private_files
 from trailingedge.core.errors import TrailingEdgeError
+from trailingedge.core.foreign_json import UnreadableJson
 from trailingedge.core.printable import printable_lines
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand, SubmitCommand
 
@@ -93,8 +94,8 @@ def runtime_folders(environ: Mapping[str, str]) -> list[Path]:
 def parse_request(line: bytes) -> OperatorCommand:
     """Return the command on a line of JSON. Raises ValueError with a hint for the client."""
     try:
-        request = json.loads(line)
-    except (ValueError, RecursionError):
+        request = foreign_json.parse(line)
+    except UnreadableJson:
         request = None
     name = request.get("command") if isinstance(request, dict) else None
     command = COMMANDS.get(ALIASES.get(name, name)) if isinstance(name, str) else None
@@ -354,8 +355,8 @@ async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
 def _parse_response(line: bytes) -> Mapping[str, object]:
     """Return the fields of a response. Raises NoRunningDaemon if it is not from our daemon."""
     try:
-        response = json.loads(line)
-    except ValueError:
+        response = foreign_json.parse(line)
+    except UnreadableJson:
         response = None
     if isinstance(response, dict) and isinstance(response.get("text"), str) and isinstance(response.get("ok"), bool):
         return {**response, "text": printable_lines(response["text"])}

@@ -7,13 +7,14 @@ Otherwise a late reply to the failed request could be taken for the reply to the
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from trailingedge.core import foreign_json
 from trailingedge.core.errors import TrailingEdgeError
+from trailingedge.core.foreign_json import UnreadableJson
 from trailingedge.core.http_client import UNCOMPRESSED, UnusableReply, read_body, silence_http_library
 from trailingedge.core.printable import printable
 from trailingedge.core.proxy_environment import HTTPX, find_proxy
@@ -170,8 +171,8 @@ def _result(status: int, answer: bytes) -> Any:
     for a body that is no Bot API reply.
     """
     try:
-        body = json.loads(answer)
-    except (ValueError, RecursionError):  # a proxy's page, not Telegram's reply
+        body = foreign_json.parse(answer)
+    except UnreadableJson:  # a proxy's page, not Telegram's reply
         raise BotUnreachable(f"HTTP status {status}") from None
     if not isinstance(body, dict) or not isinstance(body.get("ok"), bool):
         raise BotUnreachable(f"HTTP status {status}, not a reply of the Bot API")

@@ -7,7 +7,6 @@ samples are stored under `moments`.
 
 import gzip
 import json
-import math
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
@@ -16,8 +15,9 @@ from typing import Any, Final
 
 from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.config import OPTIONS
-from trailingedge.core import bounded_files, number_text, private_files
+from trailingedge.core import bounded_files, foreign_json, number_text, private_files
 from trailingedge.core.errors import ConfigError
+from trailingedge.core.foreign_json import UnreadableJson
 from trailingedge.core.number_text import id_number, shown, time_ms
 from trailingedge.core.printable import LONGEST_MESSAGE, printable
 from trailingedge.model.intent import ExitEndReason, ExitKind
@@ -81,9 +81,9 @@ def load(path: Path) -> RunReport:
     if text.count(b"{") + text.count(b"[") > _MOST_OBJECTS:
         raise ConfigError([f"{path}: not a saved report: it has more than {_MOST_OBJECTS} objects; {remedy}"])
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError([f"{path}: not a saved report: it is not JSON; {remedy}"]) from error
+        data = foreign_json.parse(text)
+    except UnreadableJson as error:
+        raise ConfigError([f"{path}: not a saved report: {error}; {remedy}"]) from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ConfigError([f"{path}: not a saved report; name a recorded session, or a file written by replay --save"])
     if data.get("version") != REPORT_VERSION:
@@ -150,7 +150,7 @@ def _decode_report(data: Mapping[str, Any]) -> RunReport:
         last_bid=_amount(data["last_bid"]),
         first_value=_amount(data["first_value"]),
         last_value=_amount(data["last_value"]),
-        max_drawdown_frac=_float(data["max_drawdown_frac"]),
+        max_drawdown_frac=number_text.finite(data["max_drawdown_frac"]),
         gaps=tuple(map(_text, data["gaps"])),
         mode=_text(data.get("mode", "")),  # files of the first releases have none
     )
@@ -182,7 +182,7 @@ def _rows(names: Iterable[str], columns: Mapping[str, list[Any]], row: Callable[
 
 
 def _decode_candle(open_ms: int, *prices: float) -> Candle:
-    return Candle(time_ms(open_ms), *map(_float, prices))
+    return Candle(time_ms(open_ms), *map(number_text.finite, prices))
 
 
 def _decode_sample(at_ms: int, bid: float, value: float, regime: str | None, *rest: Any) -> Sample:
@@ -191,8 +191,8 @@ def _decode_sample(at_ms: int, bid: float, value: float, regime: str | None, *re
     held = None if regime is None else Regime(regime)
     return Sample(
         time_ms(at_ms),
-        _float(bid),
-        _float(value),
+        number_text.finite(bid),
+        number_text.finite(value),
         held,
         anchor,
         high,
@@ -300,17 +300,8 @@ def _amount(value: object) -> Decimal:
     return number_text.parse_calculated(_text(value))
 
 
-def _float(value: object) -> float:
-    """Return `value` as a float. Raises TypeError or ValueError if it is not finite or too large."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError(f"not a number: {shown(value)}")
-    if not abs(value) < number_text.LARGEST or math.isnan(value):
-        raise ValueError(f"not a finite number, or too large: {shown(value)}")
-    return float(value)
-
-
 def _fraction(value: object) -> float | None:
-    return None if value is None else _float(value)
+    return None if value is None else number_text.finite(value)
 
 
 def _flag(value: object) -> bool:

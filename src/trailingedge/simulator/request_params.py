@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final, TypeVar
 
+from trailingedge.core import foreign_json
 from trailingedge.simulator.errors import (
     ExchangeError,
     empty_parameter,
@@ -36,9 +37,12 @@ class JsonNumber(str):
     __slots__ = ()
 
 
+_DECODER: Final = foreign_json.decoder(parse_float=JsonNumber, parse_int=JsonNumber)
+
+
 def read_json(text: str) -> object:
-    """Parse JSON, with numbers as `JsonNumber`. Raises ValueError, also for NaN and Infinity."""
-    return json.loads(text, parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_no_constant)
+    """Parse JSON, with numbers as `JsonNumber`. Raises UnreadableJson."""
+    return foreign_json.parse(text, _DECODER)
 
 
 def plain_json(value: object) -> object:
@@ -48,7 +52,7 @@ def plain_json(value: object) -> object:
     """
     # An id is echoed in its own type: 1 stays a number and "1" a text.
     if isinstance(value, JsonNumber):
-        return json.loads(value)
+        return foreign_json.parse(value)
     return value
 
 
@@ -213,7 +217,3 @@ def _as_sent(value: object) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")

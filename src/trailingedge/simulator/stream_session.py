@@ -3,13 +3,14 @@
 No I/O: the connection hub passes the text of each frame in and sends what comes back.
 """
 
-import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from trailingedge.core import foreign_json
+from trailingedge.core.foreign_json import UnreadableJson
 from trailingedge.simulator.api.session import ApiResponse, CloseConnection, to_frame
 from trailingedge.simulator.market_streams import is_missing_stream
 from trailingedge.simulator.payloads import Json, MarketEvent
@@ -48,8 +49,8 @@ class StreamSession:
             return ApiResponse(close=CloseConnection(1008, "Too many requests"))
         self._message_times_ms.append(now_ms)
         try:
-            raw = json.loads(text)
-        except (ValueError, RecursionError) as exc:
+            raw = foreign_json.parse(text)
+        except UnreadableJson as exc:
             return ApiResponse((to_frame({"code": 3, "msg": f"Invalid JSON: {exc}"}),))
         return ApiResponse((to_frame(self._reply_to(raw)),))
 

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 
 from trailingedge import VERSION
 from trailingedge.config import OPTIONS
-from trailingedge.core import bounded_files, private_files
+from trailingedge.core import bounded_files, foreign_json, number_text, private_files
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import format_plain
 from trailingedge.sweep.search_space import Combination
@@ -107,11 +107,28 @@ class TrialStore:
     def _read(self, text: str) -> None:
         for line in text.splitlines():
             try:
-                row = json.loads(line)
-                parts = tuple(PartResult(**part) for part in row["parts"])
-                self._outcomes[row["key"]] = TrialOutcome(parts, halted=row["halted"])
-            except (ValueError, KeyError, TypeError):  # cut short by a crash, or of another program
+                key, outcome = _parse_trial(line)
+            except (ValueError, LookupError, TypeError):  # cut short by a crash, or of another program
                 continue
+            self._outcomes[key] = outcome
+
+
+def _parse_trial(line: str) -> tuple[str, TrialOutcome]:
+    """Return the key and the result of a trial. Raises ValueError, LookupError or TypeError for another line."""
+    row = foreign_json.parse(line)
+    key, halted = row["key"], row["halted"]
+    if not isinstance(key, str) or not isinstance(halted, bool):
+        raise TypeError("key or halted")
+    parts = tuple(
+        PartResult(
+            number_text.finite(part["growth"]),
+            number_text.finite(part["hold"]),
+            number_text.finite(part["drawdown_frac"]),
+            number_text.integer(part["exits"]),
+        )
+        for part in row["parts"]
+    )
+    return key, TrialOutcome(parts, halted)
 
 
 def _relevant_settings() -> Sequence[str]:

@@ -1,12 +1,12 @@
 """JSON field readers: each returns a value of the type in its name, or raises ProtocolViolation."""
 
-import json
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from trailingedge.core import number_text
+from trailingedge.core import foreign_json, number_text
 from trailingedge.core.errors import ProtocolViolation
+from trailingedge.core.foreign_json import UnreadableJson
 from trailingedge.core.number_text import shown as _shown
 from trailingedge.core.printable import LONGEST_MESSAGE, printable
 from trailingedge.model.market_names import is_market_name
@@ -19,10 +19,9 @@ Fields = dict[str, Any]
 def decode(frame: str | bytes) -> Any:
     """Return the JSON value in `frame`."""
     try:
-        text = frame if isinstance(frame, str) else frame.decode()
-        return _DECODER.decode(text)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolViolation(f"not JSON: {error}") from error
+        return foreign_json.parse(frame, _DECODER)
+    except UnreadableJson as error:
+        raise ProtocolViolation(str(error)) from error
 
 
 def fields(raw: object, what: str = "message") -> Fields:
@@ -146,9 +145,5 @@ def as_amount(value: object, name: str) -> Decimal:
         raise ProtocolViolation(f"{name}: expected an amount, got {_shown(value)}") from error
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
 # Fractions keep their text, so that no amount passes through a float.
-_DECODER: Final = json.JSONDecoder(parse_float=str, parse_constant=_refuse)
+_DECODER: Final = foreign_json.decoder(parse_float=str)

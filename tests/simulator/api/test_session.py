@@ -55,6 +55,7 @@ def test_any_legal_id_is_echoed_verbatim(request_id: object) -> None:
     [
         pytest.param('{"id": 1.5, "method": "ping"}', None, BAD_ID, id="a fraction as id"),
         pytest.param('{"id": "a b", "method": "ping"}', None, BAD_ID, id="an id with a space"),
+        pytest.param('{"id": ' + "1" * 5000 + ', "method": "ping"}', None, BAD_ID, id="an id of 5000 digits"),
         pytest.param('{"id": "' + "x" * 37 + '", "method": "ping"}', None, BAD_ID, id="an id too long"),
         pytest.param('{"id": true, "method": "ping"}', None, BAD_ID, id="a boolean as id"),
         pytest.param(

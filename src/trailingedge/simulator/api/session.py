@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from trailingedge.core.foreign_json import UnreadableJson
 from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.model.market import RateLimit
 from trailingedge.simulator.api.account import ACCOUNT_METHODS
@@ -123,7 +124,7 @@ class ClientSession:
         """Parse a frame. Returns the request, or the response to a malformed frame."""
         try:
             raw = read_json(text)
-        except (ValueError, RecursionError):
+        except UnreadableJson:
             return self._malformed_reply("Invalid JSON.")
         if not isinstance(raw, dict):
             return self._malformed_reply("Invalid JSON request; expected an object.")
@@ -374,5 +375,5 @@ def to_frame(body: object) -> str:
 
 def _legal_id(value: object) -> bool:
     if isinstance(value, JsonNumber):
-        return re.fullmatch("-?[0-9]+", value) is not None
+        return re.fullmatch("-?[0-9]{1,19}", value) is not None
     return value is None or (isinstance(value, str) and re.fullmatch(CLIENT_ORDER_ID_PATTERN, value) is not None)
