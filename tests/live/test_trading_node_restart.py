@@ -51,6 +51,7 @@ def test_an_order_of_the_last_session_is_adopted_and_chased_to_its_end() -> None
         assert it.alerts_starting_with(
             "order adopted: SELL 1.0000 ETH at 2600.00 FDUSD, 0.0000 ETH filled so far (TE-m-"
         )
+        assert "own open orders: 1 adopted" in it.output.lines
         assert "jumpstart: skipped, an exit is in progress" in it.output.lines
         await it.wait(1)
         assert (it.own_order.client_order_id, it.own_order.price) == (str(OLD), D("2500.01"))
@@ -61,6 +62,18 @@ def test_an_order_of_the_last_session_is_adopted_and_chased_to_its_end() -> None
         assert it.node.services.queries.view(0).regime is Regime.QUOTE
 
     assert run_scenario(story).code is ExitCode.OK
+
+
+def test_all_own_open_orders_are_counted_at_the_start() -> None:
+    async def story(it: NodeHarness) -> None:
+        older = ClientOrderId(ExitKind.MANUAL, OLD.number - 60_000)
+        it.exchange.manual_trader().place(Side.SELL, D(2600), D("0.1"), client_order_id=str(OLD))
+        it.exchange.manual_trader().place(Side.SELL, D(2601), D("0.1"), client_order_id=str(older))
+        it.exchange.manual_trader().place(Side.SELL, D(2602), D("0.1"), client_order_id="a-person")
+        await it.ready()
+        assert "own open orders: 1 adopted, 1 cancelled" in it.output.lines
+
+    run_scenario(story)
 
 
 def test_a_late_order_of_the_last_session_goes_on_where_nothing_else_does() -> None:

@@ -164,7 +164,7 @@ class Startup:
             lambda: recover(account, self._klines_between, context, self._clock, on_cancelled)
         )
         self.recovering = self.recovery_due = False
-        self._ui.show_step("own open orders", f"{len(cancelled)} cancelled" if cancelled else "none")
+        self._ui.show_step("own open orders", recovery_messages.own_open_orders(recovered, len(cancelled)))
         self._ui.show_step("restart", recovery_messages.summary(rules, recovered))
         for alert in recovered.alerts:
             self._alerts.send(alert, logging.WARNING)

@@ -19,6 +19,14 @@ def exit_resumed(rules: SymbolRules, past: HistoricalExit) -> str:
     return f"order adopted: {open_order}, {filled} filled so far ({order.client_order_id})"
 
 
+def own_open_orders(recovered: RecoveredState, cancelled: int) -> str:
+    """Return how many orders of ours were open at the start, and what became of them, as the result of a step."""
+    active = recovered.active_exit
+    adopted = 0 if active is None or active.open_order is None else 1
+    counts = [f"{count} {what}" for count, what in ((adopted, "adopted"), (cancelled, "cancelled")) if count]
+    return ", ".join(counts) or "none"
+
+
 def late_order_cancelled(rules: SymbolRules, past: HistoricalExit) -> str:
     """Return the alert that a late order of the last session was cancelled.
 
@@ -36,10 +44,8 @@ def summary(rules: SymbolRules, recovered: RecoveredState) -> str:
         return "first start, no earlier trades of this bot found"
     anchor, high = (price_at(state.regime, value) for value in (state.anchor, state.high))
     held = event_messages.held_asset(rules, state.regime)
-    text = (
-        f"holding {held}, anchor {event_messages.price(rules, anchor)}, best since {event_messages.price(rules, high)}"
-    )
-    return text + _in_progress(state)
+    prices = f"anchor {event_messages.price(rules, anchor)}, best price since then {event_messages.price(rules, high)}"
+    return f"holding {held}, {prices}{_in_progress(state)}"
 
 
 def anchor_not_stored(reason: str) -> str:
