@@ -58,7 +58,9 @@ if [ $user = yes ]; then
     settings=$HOME/.config/trailing-edge
     units=$HOME/.config/systemd/user
     link=$HOME/.local/bin/trailing-edge
-    sockets=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/trailing-edge
+    # Unset after `su`; without it `systemctl --user` does not find a systemd that runs.
+    export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"
+    sockets=$XDG_RUNTIME_DIR/trailing-edge
     names='trailing-edge.service'
     systemctl='systemctl --user'
 else
@@ -331,9 +333,21 @@ install_files() {
 
 # --- Removing it ----------------------------------------------------------------------------------
 
-# It cancels its order first: what does not stop stays installed.
+# Whether a systemd runs that could have started the service: that of the system, or that of this user.
+systemd_runs() { $systemctl show --property=Version >/dev/null 2>&1; }
+
+# The service cancels its order before it stops: what does not stop stays installed.
 stop_services() {
     [ -e "$units/trailing-edge.service" ] || return 0
+    if ! systemd_runs; then
+        set -- /proc/[0-9]*/cmdline # listed before `grep` runs, which has the path in its own command line
+        for process in $(grep -lsF "$home/.venv" "$@" | cut -d / -f 3); do
+            fail "process $process still runs the program, and no systemd answers that could stop it: end it with
+kill $process, which cancels its order, and run this again; nothing was removed"
+        done
+        say 'systemd is not running, so there was nothing to stop'
+        return
+    fi
     for unit in $names; do
         case $unit in *.slice) continue ;; esac
         $systemctl disable --quiet "$unit" || :
@@ -346,6 +360,10 @@ remove_files() {
     for unit in $names; do
         rm -f -- "$root$units/$unit" "$root$units/$unit.d/newer.conf" "$root$units/$unit.d/sandbox.conf"
         rmdir -- "$root$units/$unit.d" 2>/dev/null || :  # what `systemctl edit` has put there stays
+        # What `systemctl enable` has made, for a systemd that does not run and so does not disable it.
+        for link_to_unit in "$root$units"/*.wants/$(printf %s "$unit" | sed 's/@\./@*./'); do
+            rm -f -- "$link_to_unit"
+        done
     done
     ! is_ours || rm -f -- "$root$link"
     rm -rf -- "$root$home"/.venv "$root$home"/.venv.new "$root$home"/.venv-*
@@ -368,7 +386,7 @@ if [ $uninstall = yes ]; then
     [ $live = no ] || stop_services
     remove_files
     if [ $purge = yes ]; then remove_the_rest; fi
-    [ $live = no ] || $systemctl daemon-reload || :
+    [ $live = no ] || ! systemd_runs || $systemctl daemon-reload || :
     if [ $purge = yes ]; then
         say 'removed, with settings, key, logs and state'
     elif [ $user = yes ]; then

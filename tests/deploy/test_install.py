@@ -1,6 +1,7 @@
 """The install script: what it writes and keeps, that it changes nothing where it fails, and how it is undone."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -281,3 +282,69 @@ def test_uninstalling_removes_nothing_that_is_not_ours(tmp_path: Path) -> None:
     assert install("--uninstall", "--purge", "--root", root).returncode == 0
     assert everything(root) >= theirs
     assert {path for path in everything(root) - theirs if not path.endswith("/")} == set()
+
+
+NO_BUS = "#!/bin/sh\necho 'Failed to connect to bus: No medium found' >&2\nexit 1\n"
+# A manager that notes what it is told, and stops nothing if there is a file of that name beside it.
+MANAGER = """#!/bin/sh
+echo "$*" >>"$0.told"
+case "$*" in *stop*) [ ! -e "$0.busy" ] ;; esac
+"""
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> dict[str, str]:
+    """The environment of a user's own session with an installation, and without a systemd."""
+    environ = {
+        "PATH": f"{tmp_path / 'tools'}:{os.environ['PATH']}",
+        "HOME": str(tmp_path / "ann"),
+        "XDG_RUNTIME_DIR": str(tmp_path / "run"),
+    }
+    executable(tmp_path / "tools/systemctl", NO_BUS)
+    executable(tmp_path / "tools/systemd-run", NO_BUS)
+    done = processes.run([DEPLOY / "install.sh", "--user", "--no-environment"], env=environ, text=True)
+    assert done.returncode == 0
+    wants = tmp_path / "ann/.config/systemd/user/default.target.wants"
+    wants.mkdir()
+    (wants / "trailing-edge.service").symlink_to("../trailing-edge.service")
+    return environ
+
+
+def files_of(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_symlink() or path.is_file()}
+
+
+@pytest.mark.parametrize("purge", [False, True], ids=["", "purge"])
+def test_without_a_systemd_the_files_are_removed(purge: bool, tmp_path: Path, session: dict[str, str]) -> None:
+    words = ["--user", "--uninstall", *(["--purge"] if purge else [])]
+    done = processes.run([DEPLOY / "install.sh", *words], env=session, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "systemd is not running, so there was nothing to stop" in done.stdout
+    assert files_of(tmp_path / "ann") == (set() if purge else {".config/trailing-edge/trailing-edge.env"})
+
+
+def test_without_a_systemd_a_running_program_is_not_removed(tmp_path: Path, session: dict[str, str]) -> None:
+    """A shell of another user may not reach the systemd that runs the service."""
+    before = files_of(tmp_path / "ann")
+    program = tmp_path / "ann/.local/share/trailing-edge/.venv-1/bin/trailing-edge"
+    with processes.started(["/bin/sh", "-c", "read line; exit", program], stdin=subprocess.PIPE) as running:
+        done = processes.run([DEPLOY / "install.sh", "--user", "--uninstall"], env=session, text=True)
+    assert done.returncode == 1
+    assert f"process {running.pid} still runs the program" in done.stderr
+    assert "nothing was removed" in done.stderr
+    assert files_of(tmp_path / "ann") == before
+
+
+def test_a_service_that_does_not_stop_stays(tmp_path: Path, session: dict[str, str]) -> None:
+    before = files_of(tmp_path / "ann")
+    systemctl = executable(tmp_path / "tools/systemctl", MANAGER)
+    busy = systemctl.with_name("systemctl.busy")
+    busy.touch()
+    done = processes.run([DEPLOY / "install.sh", "--user", "--uninstall"], env=session, text=True)
+    assert done.returncode == 1
+    assert "trailing-edge.service does not stop; nothing was removed" in done.stderr
+    assert files_of(tmp_path / "ann") == before
+    busy.unlink()
+    assert processes.run([DEPLOY / "install.sh", "--user", "--uninstall"], env=session).returncode == 0
+    assert "--user stop trailing-edge.service" in systemctl.with_name("systemctl.told").read_text()
+    assert files_of(tmp_path / "ann") == {".config/trailing-edge/trailing-edge.env"}
