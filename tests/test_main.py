@@ -129,7 +129,25 @@ def test_a_market_file_that_is_none_is_named(capsys: pytest.CaptureFixture[str])
 
 def test_a_log_folder_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "logs").write_text("a file")
-    assert "logs" in refused([], capsys)[0]
+    (problem,) = refused([], capsys)
+    assert problem.startswith("LOG_DIR is logs: no log can be written there")
+
+
+def test_the_log_folder_is_listed_with_all_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "logs").write_text("a file")
+    words = ["--mode=testnet", "--set", "FEE=abc", "--speed=2"]
+    names = [problem.split()[0] for problem in refused(words, capsys)]
+    assert names == ["FEE", "BINANCE_ED25519_API_KEY", "BINANCE_ED25519_PRIV_PATH", "--speed", "LOG_DIR"]
+
+
+def test_a_market_file_is_listed_with_all_else(capsys: pytest.CaptureFixture[str]) -> None:
+    problems = refused(["--set", "FEE=abc", "--market", "nowhere.csv"], capsys)
+    assert [problem.split()[0] for problem in problems] == ["FEE", "nowhere.csv:"]
+
+
+def test_a_start_that_is_refused_leaves_no_log_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(["--set", "FEE=abc"], capsys)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_setting_that_is_none_is_listed_with_all_else_and_a_fault_of_usage(

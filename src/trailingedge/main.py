@@ -23,11 +23,12 @@ from trailingedge import DISTRIBUTION, VERSION
 from trailingedge.app.run_options import SIM_SPEED, RunOptions, SimulationOptions
 from trailingedge.commands import setting_flags
 from trailingedge.commands.argument_parser import CommandLineParser
-from trailingedge.config import Settings, TradingMode
+from trailingedge.config import LoadedSettings, Settings, TradingMode
 from trailingedge.config_validator import checked_settings
 from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.console.ui_selection import open_ui
 from trailingedge.core.errors import ConfigError, ExitCode
+from trailingedge.core.session_log import folder_problems
 from trailingedge.logging_config import Logging, setup, under_journald
 from trailingedge.notifications.session_heading import heading
 
@@ -275,12 +276,16 @@ def _output_stream(*, as_json: bool) -> TextIO:
 def _read(arguments: argparse.Namespace, ask: Callable[[str], str] | None) -> tuple[Settings, list[str]]:
     """Return the settings and their warnings.
 
-    Raises ConfigError with all problems, including those of the key file and of the market files.
+    Raises ConfigError with all problems, including those of the key file, the log folder and the market files.
     """
     file_needed = arguments.env_file is not None
     env_file = arguments.env_file or setting_flags.ENV_FILE
     found = setting_flags.load_settings(arguments, os.environ)
-    other = [*_misplaced_flags(found.settings, arguments), *_key_problems(found.settings)]
+    other = [
+        *_misplaced_flags(found.settings, arguments),
+        *_key_problems(found.settings),
+        *folder_problems(found.settings.log_dir),
+    ]
     try:
         # With a problem the daemon cannot start, so do not ask for the consent to trade real money either.
         settings, sources, warnings = checked_settings(
@@ -291,9 +296,9 @@ def _read(arguments: argparse.Namespace, ask: Callable[[str], str] | None) -> tu
             ask=None if other else ask,
         )
     except ConfigError as wrong:
-        raise ConfigError([*wrong.problems, *other]) from wrong
+        raise ConfigError([*wrong.problems, *other, *_market_problems(found, arguments.market)]) from wrong
     if other:
-        raise ConfigError(other)
+        raise ConfigError([*other, *_market_problems(found, arguments.market)])
     return _of_market(settings, sources, arguments.market), warnings
 
 
@@ -314,6 +319,19 @@ def _key_problems(settings: Settings) -> Sequence[str]:
     from trailingedge.auth.manager import key_file_problems
 
     return key_file_problems(settings.binance_ed25519_priv_path, settings.binance_ed25519_api_key or "")
+
+
+def _market_problems(found: LoadedSettings, files: Sequence[Path] | None) -> Sequence[str]:
+    """Return the problems with the market files; none in a mode that has no use for them."""
+    if not files or found.settings.trading_mode is not TradingMode.SIM:
+        return []
+    from trailingedge.app.embedded_exchange import recorded_market
+
+    try:
+        recorded_market(found.settings, files, None if found.sources["SYMBOL"] == "default" else found.settings.symbol)
+    except ConfigError as wrong:
+        return wrong.problems
+    return []
 
 
 def _of_market(settings: Settings, sources: Mapping[str, str], files: Sequence[Path] | None) -> Settings:

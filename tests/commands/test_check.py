@@ -64,6 +64,22 @@ def test_everything_wrong_is_one_list(capsys: pytest.CaptureFixture[str]) -> Non
     assert shown.endswith("not logged on: correct these first\n")
 
 
+def test_a_log_folder_that_the_daemon_refuses_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert checked("--set", "LOG_DIR=file/logs", "--set", "FEE=2") is ExitCode.CONFIG
+    shown = capsys.readouterr().out
+    assert "2 problems:" in shown
+    assert "  - LOG_DIR is file/logs: no log can be written there (Not a directory); choose a folder that" in shown
+    assert "a daemon can start" not in shown
+    assert checked("--json", "--set", "LOG_DIR=file/logs") is ExitCode.CONFIG
+    assert len(json.loads(capsys.readouterr().out)["problems"]) == 1
+
+
+def test_trying_the_log_folder_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert checked("--set", "LOG_DIR=new/logs") is ExitCode.OK
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_warnings_stop_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert checked("--set", "LOOP_SLEEP_SEC=20") is ExitCode.OK
     assert "1 warning:\n  - LOOP_SLEEP_SEC" in capsys.readouterr().out

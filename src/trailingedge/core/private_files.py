@@ -6,10 +6,12 @@ person chose the path, the file may exist, but a symbolic link is not followed (
 that the person did not mean.
 """
 
+import contextlib
 import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -29,11 +31,23 @@ def make_folder(path: Path) -> None:
         make_folder(path.parent)
     try:
         os.mkdir(path, FOLDER_MODE)
-    except FileExistsError:
+    except FileExistsError as error:
         if not path.is_dir():  # else another process was faster
-            raise
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
     else:
         os.chmod(path, FOLDER_MODE)  # the umask may have taken bits away
+
+
+@contextlib.contextmanager
+def restored(folder: Path) -> Iterator[None]:
+    """At the end of the `with` block, remove `folder` and its parents if the block created them and they are empty."""
+    missing = [each for each in (folder, *folder.parents) if not os.path.exists(each)]  # never raises, innermost first
+    try:
+        yield
+    finally:
+        for each in missing:
+            with contextlib.suppress(OSError):
+                each.rmdir()
 
 
 def create(path: Path) -> BinaryIO:

@@ -6,6 +6,7 @@ grows to a quarter of LOG_MAX_MB goes on in a new part, and the oldest logs are 
 
 import contextlib
 import logging
+import tempfile
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -207,11 +208,8 @@ class SessionLog:
     ) -> None:
         try:
             parts = _open_free(log_dir, now, max_mb * MEGABYTE, retention_days, open_file)
-        except OSError as wrong:
-            problem = (
-                f"LOG_DIR is {log_dir}: no log can be written there ({wrong}); choose a folder that this user owns"
-            )
-            raise ConfigError([problem]) from wrong
+        except OSError as error:
+            raise ConfigError([_problem(log_dir, error)]) from error
         self.path = parts.path
         file = _LogFile(parts, link_to)
         self._writer = _LogWriter(file, redactor, file.apply_retention())
@@ -223,6 +221,22 @@ class SessionLog:
     def close(self) -> None:
         """Write the waiting lines and close the file."""
         self._writer.close()
+
+
+def folder_problems(log_dir: Path) -> list[str]:
+    """Return why no session log can be made in `log_dir`: one problem or none. Leaves no file and no folder behind."""
+    try:
+        with private_files.restored(log_dir):
+            private_files.make_folder(log_dir)
+            with tempfile.TemporaryFile(dir=log_dir):
+                return []
+    except OSError as error:
+        return [_problem(log_dir, error)]
+
+
+def _problem(log_dir: Path, error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"LOG_DIR is {log_dir}: no log can be written there ({reason}); choose a folder that this user owns"
 
 
 def _open_free(log_dir: Path, now: datetime, max_bytes: int, retention_days: int, open_file: OpenSink) -> PartedFile:

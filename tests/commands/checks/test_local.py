@@ -140,7 +140,17 @@ def test_a_log_folder_that_is_there_stays(folder: Path) -> None:
 def test_a_log_folder_that_cannot_be_is_named(folder: Path) -> None:
     (folder / "file").touch()
     finding = local.log_folder(folder / "file")
-    assert (finding.status, finding.remedy) == (CheckStatus.FAILED, "choose a LOG_DIR that this user owns")
+    assert finding.status is CheckStatus.FAILED
+    assert finding.text.startswith(f"LOG_DIR is {folder / 'file'}: no log can be written there (")
+
+
+def test_the_log_folder_is_named_once(folder: Path) -> None:
+    (folder / "file").touch()
+    reading = read_settings({"LOG_DIR": str(folder / "file")}, {}, folder / "none.env")
+    problems = local.validate(reading, {})
+    assert len(problems.problems) == 1
+    assert not problems.prevents_connecting
+    assert [finding.status for finding in local.settings(reading, problems)] == [CheckStatus.OK]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no such sockets")

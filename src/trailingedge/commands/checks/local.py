@@ -1,12 +1,10 @@
 """Local checks: what can go wrong at a start without the network: settings, key file, folders, service manager."""
 
 import asyncio
-import contextlib
 import os
 import shutil
 import stat
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +14,7 @@ from trailingedge.auth.manager import key_file_problems
 from trailingedge.commands.checks.result import CheckResult, failure, passed, skipped, warning
 from trailingedge.config import CREDENTIAL, LoadedSettings
 from trailingedge.core import private_files
+from trailingedge.core.session_log import folder_problems
 from trailingedge.live.control_socket import ControlSocket, NoRunningDaemon, request
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 
@@ -33,6 +32,7 @@ class LocalProblems:
     key: tuple[str, ...]  # of the private key's file and its content
     consent: tuple[str, ...]  # to trade real money; at a terminal the daemon asks for it
     warnings: tuple[str, ...]
+    log_dir: tuple[str, ...] = ()  # of the folder of the log, without which a daemon does not start
 
     @property
     def prevents_connecting(self) -> bool:
@@ -42,11 +42,11 @@ class LocalProblems:
     @property
     def problems(self) -> tuple[str, ...]:
         """All problems but the warnings."""
-        return self.settings + self.key + self.consent
+        return self.settings + self.key + self.log_dir + self.consent
 
 
 def validate(reading: LoadedSettings, environ: Mapping[str, str]) -> LocalProblems:
-    """Find every local problem that prevents a start: in settings, key file and the proxies in `environ`."""
+    """Find every local problem that prevents a start: in settings, key file, log folder and proxies."""
     settings = reading.settings
     wrong, consent, key = list(reading.problems), list[str](), list[str]()
     if settings.trading_mode.needs_key:
@@ -58,7 +58,8 @@ def validate(reading: LoadedSettings, environ: Mapping[str, str]) -> LocalProble
     # A warning compares several settings, which means little while one of them is wrong.
     warnings = [*reading.warnings, *([] if wrong else config_validator.warnings(settings))]
     warnings += config_validator.telegram_proxy_warnings(settings, environ)
-    return LocalProblems(tuple(wrong), tuple(key), tuple(consent), tuple(warnings))
+    logs = tuple(folder_problems(settings.log_dir))
+    return LocalProblems(tuple(wrong), tuple(key), tuple(consent), tuple(warnings), logs)
 
 
 def settings(reading: LoadedSettings, problems: LocalProblems) -> list[CheckResult]:
@@ -83,29 +84,15 @@ def private_key(reading: LoadedSettings, problems: LocalProblems) -> list[CheckR
 
 def log_folder(log_dir: Path) -> CheckResult:
     """Check whether a session log can be written, and how much disk space is free."""
-    try:
-        with _restored(log_dir):
-            private_files.make_folder(log_dir)
-            with tempfile.TemporaryFile(dir=log_dir):
-                free = shutil.disk_usage(log_dir).free
-    except OSError as error:
-        return failure(_LOGS, f"{log_dir}: {error.strerror}", "choose a LOG_DIR that this user owns")
+    problems = folder_problems(log_dir)
+    if problems:
+        return failure(_LOGS, problems[0])
+    there = next(folder for folder in (log_dir.absolute(), *log_dir.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(there).free
     text = f"{log_dir.absolute()}, {free / 1e9:.1f} GB free"
     if free < _LITTLE_BYTES:
         return warning(_LOGS, text, "make room, or lower LOG_MAX_MB, RECORD_MAX_MB or LOG_RETENTION_DAYS")
     return passed(_LOGS, text)
-
-
-@contextlib.contextmanager
-def _restored(folder: Path) -> Iterator[None]:
-    """At the end of the `with` block, remove `folder` and its parents if the block created them and they are empty."""
-    missing = [each for each in (folder, *folder.parents) if not os.path.exists(each)]  # never raises, innermost first
-    try:
-        yield
-    finally:
-        for each in missing:
-            with contextlib.suppress(OSError):
-                each.rmdir()
 
 
 async def control_socket(path: Path) -> tuple[CheckResult, bool]:
@@ -120,7 +107,7 @@ async def control_socket(path: Path) -> tuple[CheckResult, bool]:
         return passed(_SOCKET, f"{path}, where a daemon runs: {_mode_and_position(str(answer['text']))}"), True
     # No daemon answered. Open the socket as a daemon would; that finds a path that is too long, taken or forbidden.
     control = ControlSocket(path, _refuse)
-    with _restored(path.parent):
+    with private_files.restored(path.parent):
         running, opening = asyncio.create_task(control.run()), asyncio.create_task(control.open.wait())
         await asyncio.wait((running, opening), return_when=asyncio.FIRST_COMPLETED)
         for task in (running, opening):
