@@ -230,7 +230,7 @@ def test_an_unknown_name_on_the_command_line_is_a_problem() -> None:
 def test_an_unknown_name_hides_nothing_else_that_is_wrong() -> None:
     given = {"SYMBL": "X", "FEE": "much"}
     said = "\n".join(read_settings(given, {}, NOWHERE).problems)
-    assert "unknown setting SYMBL; did you mean SYMBOL?" in said
+    assert "unknown setting SYMBL (did you mean SYMBOL?); trailing-edge check --explain lists all settings" in said
     assert "FEE is 'much'" in said
 
 
@@ -409,5 +409,13 @@ def test_an_unknown_name_in_the_file_stops_a_live_start_alone(tmp_path: Path, mo
     file.write_text("MAX_DAILY_LOS_FRAC=0.05\n")
     reading = read_settings({"TRADING_MODE": mode}, {}, file)
     (said,) = reading.problems if is_problem else reading.warnings
-    assert said.startswith(f"{file}, line 1: unknown setting MAX_DAILY_LOS_FRAC; did you mean MAX_DAILY_LOSS_FRAC?; ")
+    assert said.startswith(f"{file}, line 1: unknown setting MAX_DAILY_LOS_FRAC (did you mean MAX_DAILY_LOSS_FRAC?); ")
     assert not (reading.warnings if is_problem else reading.problems)
+    assert reading.ignored == (() if is_problem else ("MAX_DAILY_LOS_FRAC",))
+
+
+def test_a_name_that_may_be_a_secret_is_counted_among_the_ignored_and_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("FE=1\nqwertyuiop=1\nzzzzZZZZ1=2\n")
+    ignored = read_settings({}, {}, file).ignored
+    assert ignored == ("FE", "qwertyuiop", "a name that is not shown")

@@ -230,7 +230,7 @@ RUNS = {
     "no stdout": "exec {run} >&-",
     "no stderr": "exec {run} 2>&-",
     "broken pipe": "{{ {run} --duration 1; echo code $? >&2; }} | head -1",
-    "interrupted": "exec {run} </dev/null",
+    "interrupted": "printf 'DONCHIAN_WIDOW=5\\nBUFER=1\\n' >.env; exec {run} </dev/null",
     "paper out of reach": "exec {run} --mode paper {urls} </dev/null",
     "unreachable": "exec {run} --mode testnet {keys} --set RECONNECT_MAX_RETRIES=2 --set RECONNECT_BASE_SEC=0.01",
 }
@@ -310,6 +310,15 @@ def test_paper_shuts_down_gracefully_while_the_real_market_is_out_of_reach(ends:
     end = ends["paper out of reach"]
     assert (end.code, end.err) == (ExitCode.OK, "")
     assert "PAPER shutdown: SIGTERM" in end.out
+
+
+def test_ignored_lines_are_repeated_right_before_trading_begins(ends: dict[str, Ended]) -> None:
+    lines = ends["interrupted"].out.splitlines()
+    ready = next(number for number, line in enumerate(lines) if "ready: sim" in line)
+    shown = lines[ready - 1]
+    assert "settings ....." in shown
+    assert shown.endswith(" 2 lines of .env ignored: DONCHIAN_WIDOW, BUFER")
+    assert not [line for line in ends["a duration"].out.splitlines() if "settings ...." in line]
 
 
 def test_without_a_standard_output_it_runs_all_the_same(ends: dict[str, Ended]) -> None:

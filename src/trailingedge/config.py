@@ -24,7 +24,7 @@ from trailingedge.core import option_texts
 from trailingedge.core.env_file import read_env_file
 from trailingedge.core.options import Limit, Option, option, options_of, read_values
 from trailingedge.core.printable import printable
-from trailingedge.core.setting_names import did_you_mean, unknown_setting
+from trailingedge.core.setting_names import unknown_setting
 from trailingedge.model.pricing_mode import Pricing
 
 RISK_PHRASE: Final = "I-UNDERSTAND-THE-RISK"
@@ -367,7 +367,8 @@ class LoadedSettings:
     """The settings that were read, and everything that could not be read.
 
     `sources` gives the origin of each value by name. `unread` names the settings with a text that
-    could not be parsed. In `settings` these have their defaults, which must not be checked.
+    could not be parsed. In `settings` these have their defaults, which must not be checked. `ignored`
+    has the unknown names in the file; each has a warning as well.
     """
 
     settings: Settings
@@ -375,6 +376,7 @@ class LoadedSettings:
     unread: frozenset[str]
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
+    ignored: tuple[str, ...]
 
 
 def read_settings(
@@ -395,15 +397,16 @@ def read_settings(
     given = read_values(
         OPTIONS, (("command line", command_line), ("environment", environ), (str(env_file), filed.values))
     )
-    unknown = [
-        f"{unknown_setting(name, OPTIONS)}{did_you_mean(name, OPTIONS)}" for name in command_line if name not in OPTIONS
-    ]
+    lists = "trailing-edge check --explain lists all settings"
+    unknown = [f"{unknown_setting(name, OPTIONS)}; {lists}" for name in command_line if name not in OPTIONS]
     problems, warnings, sources = [*filed.problems, *unknown, *given.problems], [*filed.warnings], {**given.sources}
     settings = Settings(**given.values)  # type: ignore[arg-type]  # each value was read by its field's own type
+    ignored: list[str] = []
     if settings.trading_mode is TradingMode.LIVE:
-        problems += [f"{text}; correct the name or remove the line" for text in filed.unknown]
+        problems += [f"{line.text}; correct the name or remove the line" for line in filed.unknown]
     else:
-        warnings += [f"{text}; the line is ignored" for text in filed.unknown]
+        warnings += [f"{line.text}; the line is ignored" for line in filed.unknown]
+        ignored = [line.name for line in filed.unknown]
     handed = _handed_over(environ, settings.binance_ed25519_priv_path, needed=settings.trading_mode.needs_key)
     if handed is not None:
         settings = replace(settings, binance_ed25519_priv_path=handed)
@@ -414,6 +417,7 @@ def read_settings(
         unread=given.unread,
         problems=tuple(map(printable, problems)),
         warnings=tuple(map(printable, warnings)),
+        ignored=tuple(map(printable, ignored)),
     )
 
 

@@ -221,7 +221,9 @@ def command_parser(word: str) -> argparse.ArgumentParser:
 
 def _run_daemon(arguments: argparse.Namespace) -> int:
     try:
-        settings, warnings = _read(arguments, ask=input if sys.stdin is not None and sys.stdin.isatty() else None)
+        settings, warnings, ignored_lines = _read(
+            arguments, ask=input if sys.stdin is not None and sys.stdin.isatty() else None
+        )
     except ConfigError as wrong:
         if not setting_flags.has_unknown_setting(arguments):
             raise
@@ -242,6 +244,7 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
         duration_s=arguments.duration,
         as_json=arguments.json,
         reread_settings=lambda: _read(arguments, ask=None)[0],
+        ignored_lines=ignored_lines,
     )
     with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # stderr may be missing
         faulthandler.enable()  # when systemd's watchdog sends SIGABRT, stderr shows where the daemon hung
@@ -273,8 +276,8 @@ def _output_stream(*, as_json: bool) -> TextIO:
     return io.StringIO() if stream is None else stream
 
 
-def _read(arguments: argparse.Namespace, ask: Callable[[str], str] | None) -> tuple[Settings, list[str]]:
-    """Return the settings and their warnings.
+def _read(arguments: argparse.Namespace, ask: Callable[[str], str] | None) -> tuple[Settings, list[str], str]:
+    """Return the settings, their warnings, and which lines of the file of settings are ignored.
 
     Raises ConfigError with all problems, including those of the key file, the log folder and the market files.
     """
@@ -299,7 +302,13 @@ def _read(arguments: argparse.Namespace, ask: Callable[[str], str] | None) -> tu
         raise ConfigError([*wrong.problems, *other, *_market_problems(found, arguments.market)]) from wrong
     if other:
         raise ConfigError([*other, *_market_problems(found, arguments.market)])
-    return _of_market(settings, sources, arguments.market), warnings
+    return _of_market(settings, sources, arguments.market), warnings, _ignored_lines(env_file, found.ignored)
+
+
+def _ignored_lines(env_file: Path, names: Sequence[str]) -> str:
+    """Return which lines of the file are ignored, as the result of a step of the start; "" if none is."""
+    lines = "1 line" if len(names) == 1 else f"{len(names)} lines"
+    return f"{lines} of {env_file} ignored: {', '.join(names)}" if names else ""
 
 
 def _misplaced_flags(settings: Settings, arguments: argparse.Namespace) -> Iterator[str]:

@@ -232,7 +232,7 @@ def test_a_setting_that_changes_a_wait_starts_own_timing() -> None:
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        ({"MIN_FACTR": "0.2"}, "unknown setting MIN_FACTR; did you mean MIN_FACTOR"),
+        ({"MIN_FACTR": "0.2"}, "unknown setting MIN_FACTR (did you mean MIN_FACTOR?)"),
         ({"MIN_FACTOR": "x"}, "MIN_FACTOR is 'x'"),
         ({"MIN_FACTOR": "0.9"}, "must not be above START_FACTOR"),
     ],

@@ -22,7 +22,10 @@ class SimulationOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """Options of one session. `reread_settings` reads the settings again and raises ConfigError."""
+    """Options of one session. `reread_settings` reads the settings again and raises ConfigError.
+
+    `ignored_lines` says which lines of the file of settings are ignored; "" if none is.
+    """
 
     settings: Settings
     simulation: SimulationOptions | None
@@ -30,3 +33,4 @@ class RunOptions:
     duration_s: float | None
     as_json: bool
     reread_settings: Callable[[], Settings]
+    ignored_lines: str = ""

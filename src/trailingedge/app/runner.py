@@ -179,7 +179,7 @@ class Runner:
                     session.runtime,
                     NotifyingUi(self._ui, self._manager, environment.shown),
                     session.wrap_alerts(alerts),
-                    before_ready=_exempt_from_garbage_collection,
+                    before_ready=self._before_ready,
                     on_ready=self._manager.ready,
                     on_stop=self._manager.stopping,
                     verify_key=None if check is None else session.wrap_key_check(check),
@@ -278,6 +278,12 @@ class Runner:
                 return report_failure(_ungrouped(failure), alerts)
             finally:
                 watcher.cancel()
+
+    def _before_ready(self) -> None:
+        _exempt_from_garbage_collection()
+        # The warnings at the start are far above by now, and a misspelt limit is no limit.
+        if self._options.ignored_lines:
+            self._ui.show_step("settings", self._options.ignored_lines)
 
     async def _stop_with_the_market(self, environment: TradingEnvironment) -> None:
         await environment.ended.wait()

@@ -9,22 +9,27 @@ from typing import Final
 
 from trailingedge.core import bounded_files
 from trailingedge.core.misplaced_secrets import problem_with_name
-from trailingedge.core.setting_names import did_you_mean, unknown_setting
+from trailingedge.core.setting_names import shown_name, unknown_setting
 
 _LARGEST_FILE_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class EnvFile:
-    """What a file has: values by name, problems, warnings, and unknown names.
+class UnknownLine:
+    """A line with an unknown name: the name, if it may be shown, and a text with file, line and a likely name."""
 
-    Each unknown name is a text with the file, the line, and the setting that was probably meant.
-    """
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """What a file has: values by name, problems, warnings, and lines with unknown names."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[UnknownLine, ...] = ()
 
 
 def read_env_file(path: Path, known: Collection[str], *, needed: bool) -> EnvFile:
@@ -43,14 +48,14 @@ def read_env_file(path: Path, known: Collection[str], *, needed: bool) -> EnvFil
     return _parse(path, text, known)
 
 
-def _parse(path: Path, text: str, known: Collection[str]) -> EnvFile:
+def _parse(path: Path, content: str, known: Collection[str]) -> EnvFile:
     from dotenv.parser import parse_stream  # imported late: a service has its settings in the environment
 
     values: dict[str, str] = {}
     problems: list[str] = []
     warnings: list[str] = []
-    unknown: list[str] = []
-    for line in parse_stream(io.StringIO(text)):
+    unknown: list[UnknownLine] = []
+    for line in parse_stream(io.StringIO(content)):
         where = f"{path}, line {line.original.line}"
         if line.error:
             problems.append(f"{where}: this is not NAME=VALUE; correct it or remove it")
@@ -63,5 +68,6 @@ def _parse(path: Path, text: str, known: Collection[str]) -> EnvFile:
         elif problem := problem_with_name(line.key):
             problems.append(f"{where}: {problem}")
         else:
-            unknown.append(f"{where}: {unknown_setting(line.key, known)}{did_you_mean(line.key, known)}")
+            text = f"{where}: {unknown_setting(line.key, known)}"
+            unknown.append(UnknownLine(shown_name(line.key, known), text))
     return EnvFile(values, tuple(problems), tuple(warnings), tuple(unknown))

@@ -13,7 +13,7 @@ from trailingedge.config import OPTIONS, changed_settings, settings_from_values
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, UsageError
 from trailingedge.core.options import Option
-from trailingedge.core.setting_names import did_you_mean, unknown_setting
+from trailingedge.core.setting_names import unknown_setting
 
 MAX_COMBINATIONS: Final = 100_000  # more is a mistake on the command line: values multiply quickly
 _MAX_REPEATED_DRAWS: Final = 1000  # in a row, before the space counts as exhausted
@@ -138,8 +138,7 @@ def _check(axes: Sequence[Axis], draws: int | None) -> None:
         option = OPTIONS.get(each.name)
         if option is None:
             errors.append(
-                f"--vary: {unknown_setting(each.name, OPTIONS)} (trailing-edge check --explain lists all)"
-                f"{did_you_mean(each.name, OPTIONS)}"
+                f"--vary: {unknown_setting(each.name, OPTIONS)}; trailing-edge check --explain lists all settings"
             )
         elif option.secret or option.name in _FIXED:
             errors.append(f"--vary {each.name}: this setting is not part of the strategy and cannot be varied")
