@@ -55,6 +55,29 @@ def test_the_conclusion_names_the_folds_it_is_about() -> None:
     assert "In all 3 folds the winner" in words(verdict_of(bad))
 
 
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        pytest.param((1.4, 1.3, 1.2, 1.1, 1.0), "+1.00: the ranks are nearly the same", id="the same order"),
+        pytest.param((1.3, 1.4, 1.0, 1.1, 1.2), "+0.50: the ranks are similar", id="a similar order"),
+        pytest.param((1.2, 1.3, 1.0, 1.4, 1.1), "+0.10: the past tells almost nothing", id="almost no order"),
+        pytest.param((1.3, 1.0, 1.1, 1.4, 1.2), "-0.20: the past tells almost nothing", id="a little reversed"),
+        pytest.param((1.1, 1.0, 1.4, 1.3, 1.2), "-0.50: the ranks are rather reversed", id="rather reversed"),
+        pytest.param((1.0, 1.1, 1.2, 1.3, 1.4), "-1.00: the ranks are nearly reversed", id="reversed"),
+    ],
+)
+def test_the_correlation_of_ranks_is_told_by_its_sign_and_size(after: tuple[float, ...], said: str) -> None:
+    outcomes = {number: outcome(1.4 - number / 10, each) for number, each in enumerate(after)}
+    combinations = [{}, *({"BUFFER": f"0.00{number}"} for number in range(1, 5))]
+    verdict = rank_trials(combinations, outcomes, FEW_DAYS)
+    assert f"Ranks before and after correlate by {said}" in words(verdict)
+
+
+def test_the_conclusion_names_its_subject() -> None:
+    bad = words(verdict_of({0: outcome(1, 1.2), 1: outcome(1.5, 0.9), 2: outcome(0.9, 1.1)}, FEW_DAYS))
+    assert bad.endswith("On the days after, the winner did no better than half of all combinations: do not trust it.")
+
+
 def test_one_fold_is_called_one_period() -> None:
     steady = verdict_of({0: outcome(1, 1), 1: outcome(1.5, 1.5), 2: outcome(0.9, 0.9)}, FEW_DAYS)
     assert "held up in one period that they were not chosen on, which is little" in words(steady)

@@ -17,7 +17,9 @@ from trailingedge.sweep.walk_forward import Folds
 SWEEP_RESULT_VERSION: Final = 1
 DEFAULT_ROWS: Final = 15  # rows of the table
 _LEFT_OUT_SHOWN: Final = 5
-_MIN_AGREEMENT: Final = 0.3  # correlation of ranks before and after; below that the past says almost nothing
+# Correlations of the ranks before and after: nearer to 0 than the first, the past says almost nothing.
+_MIN_AGREEMENT: Final = 0.3
+_STRONG_AGREEMENT: Final = 0.7
 
 
 def sweep_text(
@@ -110,9 +112,18 @@ def reliability(result: SweepResult, asset: str) -> Iterator[str]:
     )
     agreement = result.rank_agreement
     if agreement is not None:
-        tells = "something" if agreement >= _MIN_AGREEMENT else "almost nothing"
-        yield f"Ranks before and after correlate by {agreement:+.2f}: the past tells {tells} about the days after."
+        yield f"Ranks before and after correlate by {agreement:+.2f}: {_agreement_words(agreement)}."
     yield _conclusion(result)
+
+
+def _agreement_words(agreement: float) -> str:
+    """Return what the correlation of the ranks before and after means, by its sign and size."""
+    if abs(agreement) < _MIN_AGREEMENT:
+        return "the past tells almost nothing about the days after"
+    strong = abs(agreement) >= _STRONG_AGREEMENT
+    if agreement > 0:
+        return f"the ranks are {'nearly the same' if strong else 'similar'}, what was good before was good after"
+    return f"the ranks are {'nearly' if strong else 'rather'} reversed, what was good before was bad after"
 
 
 def _winner_place(fold: FoldResult, tried: int) -> str:
@@ -132,7 +143,7 @@ def _conclusion(result: SweepResult) -> str:
     # The cases go from bad to good: a winner below the median outweighs all other numbers.
     below, count = result.folds_below_median, len(result.folds)
     if below == count == 1:
-        return "That is no better than half of all combinations: do not trust it."
+        return "On the days after, the winner did no better than half of all combinations: do not trust it."
     if below:
         which = f"all {count}" if below == count else f"{below} of {count}"
         whether = "but not in the last" if result.last.in_better_half else "the last among them"
