@@ -309,7 +309,7 @@ def test_only_live_reaches_real_money(url: str, refused: bool, key: Path) -> Non
         pytest.param({"loop_sleep_sec": 11.0}, "LOOP_SLEEP_SEC", id="sleeps through silence"),
         pytest.param({"taker_escape_after_sec": 5.0}, "taker fee", id="may take"),
         pytest.param({"min_gain_trigger_frac_base": 0.0}, "MIN_GAIN_TRIGGER_FRAC_BASE", id="keeps less than it costs"),
-        pytest.param({"fee": Decimal("0.01")}, "keeps", id="a fee that eats the gain"),
+        pytest.param({"fee": Decimal("0.01")}, "to pay its fees", id="a fee that eats the gain"),
         pytest.param({"telegram_bot_token": BOT_TOKEN}, "set TELEGRAM_CHAT_ID", id="a bot that knows nobody"),
         pytest.param({"telegram_chat_id": "1"}, "TELEGRAM_BOT_TOKEN is not set", id="a chat without a bot"),
         pytest.param({"binance_ws_api_url": "wss://x"}, "own exchange", id="an address in sim"),

@@ -105,6 +105,12 @@ def test_a_key_file_that_is_none_is_said_even_if_all_else_is_right(
     assert "not a PEM file" in problem
 
 
+def test_a_token_and_a_chat_that_are_wrong_are_in_one_list(capsys: pytest.CaptureFixture[str]) -> None:
+    problems = refused(["--set", "TELEGRAM_BOT_TOKEN=123", "--set", "TELEGRAM_CHAT_ID=abc"], capsys)
+    assert any(problem.startswith("TELEGRAM_CHAT_ID is abc") for problem in problems)
+    assert any(problem.startswith("TELEGRAM_BOT_TOKEN is no token") for problem in problems)
+
+
 def test_an_unknown_mode_is_named_with_its_choices(capsys: pytest.CaptureFixture[str]) -> None:
     (problem,) = refused(["--mode", "real"], capsys)
     assert "TRADING_MODE is 'real'" in problem
@@ -113,8 +119,8 @@ def test_an_unknown_mode_is_named_with_its_choices(capsys: pytest.CaptureFixture
 
 def test_live_is_not_started_without_consent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = key_file(tmp_path / "key.pem")
-    words = ["--mode=live", "--set", f"BINANCE_ED25519_PRIV_PATH={path}", "--set", "BINANCE_ED25519_API_KEY=k"]
-    (problem,) = refused(words, capsys)
+    key = "BINANCE_ED25519_API_KEY=a-key-that-is-long-enough"
+    (problem,) = refused(["--mode=live", "--set", f"BINANCE_ED25519_PRIV_PATH={path}", "--set", key], capsys)
     assert problem.startswith("CONFIRM_LIVE is not set")
 
 
@@ -200,7 +206,12 @@ class Sink:
 @pytest.mark.parametrize(
     ("failure", "code", "said"),
     [
-        pytest.param(ConfigError(["a", "b"]), ExitCode.CONFIG, "ended: a\nb", id="settings"),
+        pytest.param(
+            ConfigError(["a", "b"]),
+            ExitCode.CONFIG,
+            "ended: 2 problems with the settings or the key:\n  - a\n  - b",
+            id="settings",
+        ),
         pytest.param(LogonRefused("no such key"), ExitCode.CONFIG, "ended: no such key", id="logon"),
         pytest.param(ExchangeUnreachable("gone"), ExitCode.UNREACHABLE, "ended: gone", id="unreachable"),
         pytest.param(StartFailed("no book"), ExitCode.UNREACHABLE, "ended: no book", id="start"),
@@ -299,7 +310,7 @@ def test_a_run_starts_trades_and_sums_up(name: str, ends: dict[str, Ended]) -> N
     assert (end.code, end.err) == (ExitCode.OK, "")
     for said in (
         "SIMULATION on the embedded exchange",
-        "jumpstart cancelled",
+        "jumpstart order cancelled",
         "ready: sim ETHFDUSD",
         "summary sim ETHFDUSD",
     ):

@@ -73,6 +73,10 @@ PROBE_S: Final = Limit("from 1 to 3600", lambda value: 1 <= value <= 3600)
 PATIENCE_OR_NONE_S: Final = Limit("from 0 to 86400", lambda value: 0 <= value <= 86_400)
 RECV_WINDOW: Final = Limit("from 1 to 60000, the exchange's own limit", lambda value: 1 <= value <= 60_000)
 # Wide enough for any asset, narrow enough that no product of two amounts leaves Decimal's range.
+_RESERVED: Final = (
+    "is never traded; 0 = none. Orders of the start (jumpstart, anchor marker) ignore it: they are far from the market "
+    "and cancelled at once"
+)
 AMOUNT: Final = Limit("from 0 to 1e15", lambda value: 0 <= value <= 10**15)
 GRID: Final = Limit("from 1e-18 to 1e15", lambda value: Decimal("1e-18") <= value <= 10**15)
 
@@ -242,8 +246,8 @@ class Settings:
     hard_stop_pricing: Pricing = option(
         Pricing.OPPOSITE, "Where the order of a hard stop rests, in the same words", shareable=True
     )
-    reserve_base: Decimal = option(Decimal(0), "Base amount that is never traded; 0 = none", AMOUNT, shareable=True)
-    reserve_quote: Decimal = option(Decimal(0), "Quote amount that is never traded; 0 = none", AMOUNT, shareable=True)
+    reserve_base: Decimal = option(Decimal(0), f"Base amount that {_RESERVED}", AMOUNT, shareable=True)
+    reserve_quote: Decimal = option(Decimal(0), f"Quote amount that {_RESERVED}", AMOUNT, shareable=True)
     order_budget_reserve: float = option(
         0.2, "Share of the exchange's order rate limits kept free", FRACTION, shareable=True
     )

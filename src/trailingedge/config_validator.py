@@ -74,7 +74,7 @@ def checked_settings(
         wrong = _consent(settings)
     if wrong:
         # A misspelt name may be the reason why another setting is missing, and belongs in the same list.
-        raise ConfigError([*wrong, *reading.warnings])
+        raise ConfigError([*wrong, *reading.warnings, *secret_warnings(settings)])
     return settings, reading.sources, [*reading.warnings, *warnings(settings)]
 
 
@@ -113,7 +113,7 @@ def telegram_proxy_warnings(settings: Settings, environ: Mapping[str, str]) -> l
 def warnings(settings: Settings) -> list[str]:
     """Return warnings about values that are allowed but may be mistakes. Call it for settings without problems."""
     return [
-        *_odd_secrets(settings),
+        *secret_warnings(settings),
         *_not_used(settings),
         *_without_telegram(settings),
         *_unusual(settings),
@@ -333,8 +333,11 @@ def _telegram(settings: Settings) -> Iterator[SettingProblem]:
             yield (name,), f"{problem}; {remedy}"
 
 
-def _odd_secrets(settings: Settings) -> Iterator[str]:
-    """Yield a warning for each secret that was probably not copied whole. The warning does not show the secret."""
+def secret_warnings(settings: Settings) -> Iterator[str]:
+    """Yield a warning for each secret that was probably not copied whole. The warning does not show the secret.
+
+    It holds also where other settings have problems, because no other setting matters for it.
+    """
     for name, option in OPTIONS.items():
         secret = option.of(settings)
         if option.secret and secret and len(secret) < SHORTEST_SECRET:
@@ -471,10 +474,12 @@ def _kept_gain(settings: Settings, fee: Decimal) -> list[str]:
         kept = gain * (1 - factor)
         if kept < needed:
             # With the smallest gain allowed, no factor keeps enough.
+            name = f"MIN_GAIN_TRIGGER_FRAC_{asset}"
             lower = ", or lower START_FACTOR" if gain * (1 - settings.min_factor) >= needed else ""
             problem.append(
-                f"MIN_GAIN_TRIGGER_FRAC_{asset} is {trigger}: the smallest take-profit keeps {kept:.6f}, below "
-                f"2·FEE + BUFFER = {needed:.6f}; raise it{lower}"
+                f"{name} is {trigger}, too little for the smallest take-profit to pay its fees: of its gain, a "
+                f"fraction of {kept:.6g} of the anchor is left when the trail has given back its part, but fees and "
+                f"buffer (2·FEE + BUFFER) need {needed:.6g}; raise {name}{lower}"
             )
     return problem
 

@@ -80,6 +80,13 @@ def test_trying_the_log_folder_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_token_is_looked_at_although_something_else_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert checked("--set", "TELEGRAM_BOT_TOKEN=1234567890", "--set", "TELEGRAM_CHAT_ID=abc") is ExitCode.CONFIG
+    shown = capsys.readouterr().out
+    assert "1 problem:\n  - TELEGRAM_CHAT_ID is abc" in shown
+    assert "1 warning:\n  - TELEGRAM_BOT_TOKEN is no token" in shown
+
+
 def test_warnings_stop_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert checked("--set", "LOOP_SLEEP_SEC=20") is ExitCode.OK
     assert "1 warning:\n  - LOOP_SLEEP_SEC" in capsys.readouterr().out

@@ -366,7 +366,7 @@ async def test_without_a_socket_the_daemon_goes_on_with_one_warning(
 ) -> None:
     (tmp_path / "file").write_text("precious")
     warning = await refused(tmp_path / name, caplog)
-    assert warning.startswith(f"control socket not opened path={tmp_path / name} reason=")
+    assert warning.startswith(f"control socket at {tmp_path / name} not opened: ")
     assert said in warning
     assert (tmp_path / "file").read_text() == "precious"
 

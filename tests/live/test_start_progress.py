@@ -23,9 +23,9 @@ def test_each_failed_attempt_is_told_with_step_number_and_reason(caplog: pytest.
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (
             logging.WARNING,
-            f"start waits step='candles' attempt={number} failed reason={reason} next_attempt_after_s={s}",
+            f'start waits: attempt {number} of the step "candles" failed: {reason}; next attempt in {pause_s} s',
         )
-        for number, reason, s in ((1, "'wss://a: refused'", 1.5), (2, "'timed out'", 4.0))
+        for number, reason, pause_s in ((1, "wss://a: refused", 1.5), (2, "timed out", 4.0))
     ]
     answer = progress.answer()
     assert answer.text == f"starting, not trading yet: {told[-1]}"

@@ -99,7 +99,20 @@ def test_a_stricter_rule_of_ours_is_in_force() -> None:
 
 def test_a_fee_that_eats_the_gain_is_warned_of_once_it_is_known() -> None:
     end = run_scenario(only_start, terms=ExchangeSpec(maker_fee=D("0.01")))
-    assert [text for text in end.alert_texts if "the smallest take-profit keeps" in text]
+    (base, quote) = [text for text in end.alert_texts if text.startswith("MIN_GAIN_TRIGGER_FRAC_")]
+    assert base == (
+        "MIN_GAIN_TRIGGER_FRAC_BASE is 0.01, too little for the smallest take-profit to pay its fees: of its gain, a "
+        "fraction of 0.019692 of the anchor is left when the trail has given back its part, but fees and buffer "
+        "(2·FEE + BUFFER) need 0.022; raise MIN_GAIN_TRIGGER_FRAC_BASE"
+    )
+    assert quote.startswith("MIN_GAIN_TRIGGER_FRAC_QUOTE is ")
+
+
+def test_values_that_only_the_exchange_can_judge_are_one_list() -> None:
+    settings = with_settings(lot_size=D("0.00015"), price_tick=D("0.015"), min_notional=D("0.5"))
+    end = run_scenario(only_start, settings=settings)
+    assert isinstance(end.error, ConfigError)
+    assert [problem.split()[0] for problem in end.error.problems] == ["LOT_SIZE", "PRICE_TICK", "MIN_NOTIONAL"]
 
 
 def test_the_history_is_not_repeated_by_the_stream() -> None:

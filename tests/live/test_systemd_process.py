@@ -104,4 +104,4 @@ def test_a_start_that_waits_for_the_exchange_tells_the_manager_the_operator_and_
         said, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == ExitCode.OK, said
     for attempt in (1, 2):
-        assert said.count(f"start waits step='real market' attempt={attempt} failed reason=") == 1
+        assert said.count(f'start waits: attempt {attempt} of the step "real market" failed: ') == 1

@@ -281,7 +281,7 @@ def test_an_idle_remainder_is_given_in_its_own_asset(regime: Regime, rest: str) 
         pytest.param(
             OrderReplaced(OWN, 8, Side.SELL, D("2553.01"), D("2552.01"), D(1)),
             logging.DEBUG,
-            f"order replaced: SELL 1.0000 ETH at 2552.01 FDUSD ({OWN})",
+            f"order replaced by a new one: SELL 1.0000 ETH at 2552.01 FDUSD ({OWN})",
             id="replaced",
         ),
         pytest.param(

@@ -42,13 +42,16 @@ NOTHING = event_messages.ExitResult(
     [
         (
             event_messages.jumpstart_placed(RULES, "TE-j-1", Side.BUY, Decimal("0.003"), Decimal(2250)),
-            "jumpstart placed: BUY 0.0030 ETH at 2250.00 FDUSD, far from the market (TE-j-1)",
+            (
+                "jumpstart order placed, so that the exchange sends the balances: BUY 0.0030 ETH at 2250.00 FDUSD, "
+                "far from the market; it is cancelled at once (TE-j-1)"
+            ),
         ),
         (
             event_messages.jumpstart_cancelled(
                 RULES, "TE-j-1", Balance("ETH", ONE), Balance("FDUSD", Decimal(0), Decimal(5))
             ),
-            "jumpstart cancelled: the account holds 1.0000 ETH and 5.00 FDUSD (TE-j-1)",
+            "jumpstart order cancelled: the account holds 1.0000 ETH and 5.00 FDUSD (TE-j-1)",
         ),
         (
             event_messages.ready(RULES, "sim", Regime.BASE, PRICE, Decimal("0.00075"), "ws://127.0.0.1:1"),
@@ -195,7 +198,7 @@ NOTHING = event_messages.ExitResult(
         ),
         (
             order_messages.order_replaced(RULES, Side.SELL, ONE, PRICE, OWN),
-            "order replaced: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
+            "order replaced by a new one: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
         ),
         (
             order_messages.order_filled(RULES, Side.SELL, Decimal("0.4"), PRICE, Decimal("0.6"), OWN),

@@ -104,10 +104,11 @@ async def test_it_dials_again_until_it_is_connected() -> None:
         assert (bench.active_index, bench.supervisor.connects, bench.down) == (0, 1, [])
 
 
-async def test_a_loss_is_reported_at_once_and_followed_by_a_pause() -> None:
+async def test_a_loss_is_reported_at_once_and_followed_by_a_pause(caplog: pytest.LogCaptureFixture) -> None:
     async with running() as bench:
         bench.dial.newest.drop("closed 1008 Too many requests")
         await run_ready_tasks()
+        assert caplog.messages == ["api connection lost: closed 1008 Too many requests; next attempt in 1.0 s"]
         assert bench.down == ["closed 1008 Too many requests"]
         assert bench.handlers[0].losses == ["closed 1008 Too many requests"]
         assert (bench.active_index, bench.closed()) == (None, [True])

@@ -412,7 +412,8 @@ def report_failure(failure: BaseException, alerts: Alerts | None = None) -> Exit
     send = (alerts or LogAlerts()).send
     match failure:
         case ConfigError(problems=problems):
-            send(event_messages.ended("\n".join(problems)), logging.ERROR)
+            what = f"{event_messages.counted(len(problems), 'problem')} with the settings or the key:"
+            send(event_messages.ended("\n".join([what, *(f"  - {problem}" for problem in problems)])), logging.ERROR)
             return ExitCode.CONFIG
         case LogonRefused():
             send(event_messages.ended(str(failure)), logging.ERROR)

@@ -143,21 +143,14 @@ class ControlSocket:
         """Serve clients until cancelled, then remove the socket. Returns at once where it cannot be opened."""
         if self._serve is None:
             self.unavailable_reason = "this platform has no such sockets"
-            logger.info(
-                "control socket not opened reason=%s; use hotkeys or Telegram",
-                self.unavailable_reason,
-            )
+            logger.info("control socket not opened: %s; use hotkeys or Telegram", self.unavailable_reason)
             return
         try:
             async with asyncio.TaskGroup() as clients, self._listening(self._serve, clients):
                 await asyncio.Event().wait()
         except* (OSError, NoRunningDaemon) as group:
             self.unavailable_reason = str(group.exceptions[0])
-            logger.warning(
-                "control socket not opened path=%s reason=%s",
-                self.path,
-                self.unavailable_reason,
-            )
+            logger.warning("control socket at %s not opened: %s", self.path, self.unavailable_reason)
 
     @contextlib.asynccontextmanager
     async def _listening(self, serve: Serve, clients: asyncio.TaskGroup) -> AsyncIterator[None]:

@@ -43,6 +43,7 @@ class SlowTickMonitor:
         if self._lap_s - self._logged_s < _LOG_EVERY_S:
             self._unlogged += 1
             return
-        parts = " ".join(f"{part}_ms={lap_s * 1000:.1f}" for part, lap_s in self._laps)
-        logger.warning("slow tick took_ms=%.1f %s not_logged_before=%d", took_s * 1000, parts, self._unlogged)
+        parts = ", ".join(f"{part} {lap_s * 1000:.1f} ms" for part, lap_s in self._laps)
+        more = f"; {self._unlogged} more slow ticks since the last such line" if self._unlogged else ""
+        logger.warning("slow tick: it took %.1f ms (%s)%s", took_s * 1000, parts, more)
         self._logged_s, self._unlogged = self._lap_s, 0

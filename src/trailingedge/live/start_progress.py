@@ -48,9 +48,9 @@ class StartProgress:
         self._failed += 1
         self._reason, self._pause_s = reason, pause_s
         logger.warning(
-            "start waits step=%r attempt=%d failed reason=%r next_attempt_after_s=%.1f",
-            self._step,
+            'start waits: attempt %d of the step "%s" failed: %s; next attempt in %.1f s',
             self._failed,
+            self._step,
             reason,
             pause_s,
         )

@@ -147,13 +147,14 @@ def banner(version: str, mode: str, symbol: str, ws_api_url: str, ws_stream_url:
 
 def jumpstart_placed(rules: SymbolRules, client_order_id: str, side: Side, amount: Decimal, at: Decimal) -> str:
     """Return the log line that the jumpstart's order rests on the book."""
-    return f"jumpstart placed: {order(rules, side, amount, at)}, far from the market ({client_order_id})"
+    placed = f"{order(rules, side, amount, at)}, far from the market; it is cancelled at once"
+    return f"jumpstart order placed, so that the exchange sends the balances: {placed} ({client_order_id})"
 
 
 def jumpstart_cancelled(rules: SymbolRules, client_order_id: str, base: Balance, quote: Balance) -> str:
     """Return the log line that the jumpstart's order is cancelled, with the balances."""
     balance = f"{quantity(rules, base.total)} and {notional(rules, quote.total)}"
-    return f"jumpstart cancelled: the account holds {balance} ({client_order_id})"
+    return f"jumpstart order cancelled: the account holds {balance} ({client_order_id})"
 
 
 def balances_differ(asset: str, streamed: Decimal, queried: Decimal) -> str:

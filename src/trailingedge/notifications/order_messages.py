@@ -25,8 +25,8 @@ def taker_escape(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, c
 
 
 def order_replaced(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
-    """Return the log line that an order moved to another price or quantity."""
-    return f"order replaced: {order(rules, side, amount, at)} ({client_order_id})"
+    """Return the log line that the open order was replaced by this one, with another price or quantity."""
+    return f"order replaced by a new one: {order(rules, side, amount, at)} ({client_order_id})"
 
 
 def order_filled(

@@ -188,9 +188,9 @@ class FaultInjector:
         return sent
 
     def partial_fill_steps(self, steps: int) -> int:
-        """Return how much of an order the market takes at this tick, in units of the step size.
+        """Return how many steps of the lot size are taken from a resting order now; 0 = no forced partial fill.
 
-        `steps` is the order's remaining quantity. Returns 0 if the fault does not occur.
+        `steps` is the order's remaining quantity in such steps.
         """
         return self._chance.randint(1, steps) if self._occurs(self.faults.partial_fill) else 0
 

@@ -35,9 +35,9 @@ class MinGain(NamedTuple):
 def compute_min_gain(
     regime: Regime, anchor: float, ask: float, channel: Channel | None, params: StrategyParams
 ) -> MinGain:
-    """Return the three terms of the least gain over `anchor` (a unit value) that arms the trail.
+    """Return the least gain over `anchor` (a unit value) that arms the trail.
 
-    A channel that does not cover its whole window yet is ignored.
+    It is the largest of the three terms of the result. A channel that does not cover its whole window yet is ignored.
     """
     swing = _swing(channel, params)
     return MinGain(

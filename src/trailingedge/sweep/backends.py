@@ -146,7 +146,7 @@ def _import_extra(name: str) -> Any:
     try:
         return importlib.import_module(_MODULES[name])
     except ImportError as missing:
-        remedy = f"run it by uv run --extra {name} …, or install {DISTRIBUTION}[{name}]"
+        remedy = f"run it as uv run --extra {name} trailing-edge sweep …, or install {DISTRIBUTION}[{name}]"
         raise ConfigError([f"--engine {name}: {missing.name or name} is not installed; {remedy}"]) from missing
 
 

@@ -208,13 +208,14 @@ class ConnectionSupervisor(Generic[L]):
 
     async def _wait_before_retry(self, failure: SessionLost, lived_s: float) -> None:
         delay_s = self._retry_delay_s(failure, lived_s)
-        event = "connection lost" if self._connection is None else "connection rotation failed"
+        lost = self._connection is None
+        event = f"{self.name} connection lost" if lost else f"replacing the {self.name} connection failed"
         if self._connection is None:
             self.last_failure = f"{self.url}: {failure}"
         reported = self._on_retry(f"{self.url}: {failure}", delay_s)
         warns = not reported and (lived_s or self._may_log_warning())
         level = logging.WARNING if warns else logging.DEBUG
-        logger.log(level, "%s, trying again name=%s reason=%r pause_s=%.1f", event, self.name, str(failure), delay_s)
+        logger.log(level, "%s: %s; next attempt in %.1f s", event, failure, delay_s)
         if failure.wait_s or self._quick_retries.is_set():
             await self._clock.sleep(delay_s)
             return

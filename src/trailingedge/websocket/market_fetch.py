@@ -110,7 +110,7 @@ def _prepend(found: deque[Kline], older: list[Kline]) -> bool:
     for kline in reversed(older):
         if found and kline.close_ms + 1 != found[0].open_ms:
             logger.warning(
-                "gap in the fetched klines, older klines ignored from_ms=%d until_ms=%d",
+                "klines before a gap ignored gap_from_ms=%d gap_until_ms=%d",
                 kline.close_ms + 1,
                 found[0].open_ms,
             )

@@ -296,7 +296,9 @@ class MarketStream:
             if not self._is_after_gap(self._held_klines[0].kline):
                 return
         # The exchange has none: maintenance, or a symbol that was halted. Accept the gap instead of waiting for ever.
-        logger.warning("exchange lacks klines, going on without them from_ms=%d until_ms=%d", from_ms, until_ms)
+        logger.warning(
+            "exchange lacks klines, going on without them missing_from_ms=%d missing_until_ms=%d", from_ms, until_ms
+        )
         self._gap_accepted_ms = self._held_klines[0].kline.open_ms
 
 

@@ -55,8 +55,9 @@ def validate(reading: LoadedSettings, environ: Mapping[str, str]) -> LocalProble
         name = problem.partition(" ")[0]  # each problem begins with the name of its setting
         {KEY_FILE: key, "CONFIRM_LIVE": consent}.get(name, wrong).append(problem)
     wrong += config_validator.proxy_problems(settings, environ)
-    # A warning compares several settings, which means little while one of them is wrong.
-    warnings = [*reading.warnings, *([] if wrong else config_validator.warnings(settings))]
+    # Most warnings compare several settings, which means little while one of them is wrong.
+    others = config_validator.secret_warnings(settings) if wrong else config_validator.warnings(settings)
+    warnings = [*reading.warnings, *others]
     warnings += config_validator.telegram_proxy_warnings(settings, environ)
     logs = tuple(folder_problems(settings.log_dir))
     return LocalProblems(tuple(wrong), tuple(key), tuple(consent), tuple(warnings), logs)
