@@ -92,6 +92,20 @@ def test_without_hotkeys_none_are_hinted_at() -> None:
     window = Window()
     ui = live(window, keys=False)
     assert window.shows("Ctrl-C ends it")
+    assert window.glass.shown[-2] == ""
+    ui.close()
+
+
+def test_once_the_input_has_ended_prompt_and_hotkeys_are_gone() -> None:
+    window = Window()
+    ui: InteractiveUi = live(window)
+    ui.show_status(VIEW, 0.0)
+    assert window.shows("x flip")
+    assert window.glass.shown[-2].startswith(">")
+    ui.on_end_of_input()
+    assert window.shows("Ctrl-C ends it")
+    assert window.glass.shown[-2] == ""
+    assert not [row for row in window.glass.shown if "x flip" in row]
     ui.close()
 
 

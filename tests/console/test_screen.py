@@ -78,6 +78,18 @@ def test_enter_scrolls_nothing_and_leaves_a_fresh_row() -> None:
     assert show.glass.shown[-2] == "> s"
 
 
+def test_after_the_end_of_typing_there_is_no_prompt_in_any_drawing() -> None:
+    show = Show()
+    show.paint("one", block=["state"])
+    assert show.glass.shown[-2] == ">"
+    show.screen.end_typing("Ctrl-C ends it")
+    show.paint("two", block=["state"], entered=True)
+    assert show.glass.shown[-2:] == ["", "  Ctrl-C ends it"]
+    show.glass.resize(50, 14)
+    show.paint(block=["state"])
+    assert show.glass.shown[-2:] == ["", "  Ctrl-C ends it"]
+
+
 def test_nothing_new_is_nothing_to_write() -> None:
     show = Show()
     show.paint("one")

@@ -310,7 +310,8 @@ class Runner:
             reply.add_done_callback(self._show_reply)
 
     def _on_end_of_input(self) -> None:
-        """Tell the user that the terminal's input has ended, for example by Ctrl-D."""
+        """Tell the user that the terminal's input has ended, for example by Ctrl-D, and remove prompt and hotkeys."""
+        self._ui.on_end_of_input()
         self._ui.print_line(
             "end of input: no hotkeys from now on; Ctrl-C ends it, trailing-edge flip and the like still work"
         )

@@ -19,6 +19,7 @@ from trailingedge.console.terminal import TO_ASCII, SafeStream, Terminal
 from trailingedge.notifications.status import StatusView
 
 REDRAW_S: Final = 0.25
+_NO_KEYS: Final = "Ctrl-C ends it"  # shown in place of the hotkeys
 IDLE_CHECK_S: Final = 1.0  # without new lines the terminal's size and the status's age are checked this often
 
 
@@ -41,13 +42,14 @@ class LiveUi:
         self._stream = SafeStream(stream)
         self._terminal = terminal
         self._title = title
-        self._screen = Screen(HINTS if keys else "Ctrl-C ends it")
+        self._screen = Screen(HINTS if keys else _NO_KEYS, typing=keys)
         self._redraw_s = redraw_s
         self._now_s = now_s
         self._unicode = self._stream.supports_unicode
         self._lines: queue.Queue[str] = queue.Queue(MAX_QUEUED_LINES)
         self._newest: tuple[StatusView, float] | None = None  # the newest status, and when it came
         self._enter_pressed = threading.Event()
+        self._input_ended = threading.Event()
         self._wake = threading.Event()
         self._closing = threading.Event()
         # A daemon thread: a terminal that stopped reading must not keep the process alive.
@@ -70,6 +72,10 @@ class LiveUi:
         self._enter_pressed.set()
         self._wake.set()
 
+    def on_end_of_input(self) -> None:
+        self._input_ended.set()
+        self._wake.set()
+
     def close(self) -> None:
         """Draw the last lines and remove the panel, so that later output follows the lines."""
         self._closing.set()
@@ -89,6 +95,10 @@ class LiveUi:
     def _draw(self) -> None:
         entered = self._enter_pressed.is_set()
         self._enter_pressed.clear()
+        if self._input_ended.is_set():
+            self._input_ended.clear()
+            self._screen.end_typing(_NO_KEYS)
+            entered = True
         lines = self._take_lines()
         if not self._terminal.in_foreground():  # a shell has the screen: there is no place for a panel
             self._stream.write(self._screen.lines_only(lines))

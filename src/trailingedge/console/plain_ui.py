@@ -49,6 +49,10 @@ class InteractiveUi(OperatorUi, Protocol):
         """Note that Enter was pressed and has moved the cursor. Any thread may call this."""
         ...
 
+    def on_end_of_input(self) -> None:
+        """Note that nothing can be typed any more: hotkeys are not shown from now on."""
+        ...
+
 
 def step_row(name: str, result: str) -> str:
     """One row of the list of start-up steps."""
@@ -86,6 +90,9 @@ class PlainUi:
 
     def on_enter(self) -> None:
         """Do nothing: a scrolling line needs no redraw."""
+
+    def on_end_of_input(self) -> None:
+        """Do nothing: plain lines have no prompt."""
 
     def close(self) -> None:
         with contextlib.suppress(queue.Full):

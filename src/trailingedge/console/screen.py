@@ -39,15 +39,27 @@ _TONES: Final = {
 
 
 class Screen:
-    """The state of the screen after the last write. `hints` is the last row's text, `height` the panel's row count."""
+    """The state of the screen after the last write. `hints` is the last row's text, `height` the panel's row count.
 
-    def __init__(self, hints: str) -> None:
-        self._hints = StyledText(f"  {hints}", TextStyle.FAINT)
+    `typing`: the row above the hints has a prompt, because somebody may type there.
+    """
+
+    def __init__(self, hints: str, *, typing: bool = True) -> None:
+        self._show_hints(hints)
+        self._prompt_text = PROMPT if typing else ""
         self._size: tuple[int, int] | None = None
         self.height = 0  # it never shrinks, because then the lines above would have to move down
         self._shown: list[PanelRow] = []
         self._needs_redraw = False  # parts of an old panel may be on the screen
         self._recent: deque[str] = deque(maxlen=MAX_REPLAYED_LINES)
+
+    def _show_hints(self, hints: str) -> None:
+        self._hints = StyledText(f"  {hints}", TextStyle.FAINT)
+
+    def end_typing(self, hints: str) -> None:
+        """From the next `paint` with `entered` on, show no prompt and other hints."""
+        self._show_hints(hints)
+        self._prompt_text = ""
 
     def paint(
         self, lines: Sequence[str], rows: Sequence[PanelRow], size: tuple[int, int], *, entered: bool = False
@@ -132,7 +144,7 @@ class Screen:
 
     def _prompt(self) -> str:
         """Return the text that empties the row for typing and puts the cursor on it."""
-        return _at(self._log_rows + self.height + 1) + _CLEAR_ROW + PROMPT
+        return _at(self._log_rows + self.height + 1) + _CLEAR_ROW + self._prompt_text
 
     @staticmethod
     def _framed(text: str, then: str) -> str:
