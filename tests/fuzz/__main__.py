@@ -1,6 +1,7 @@
 """Fuzzing by one command: `python -m tests.fuzz [--inputs N | --seconds S] [--seed N] [READER …]`.
 
-Each reader of foreign bytes gets so many changed inputs, or inputs for so many seconds. Exit code 1 if any of them had
+Each reader of foreign bytes gets so many changed inputs, or inputs for so many seconds: `--seconds 60` takes a minute
+for each reader. Ctrl-C or SIGTERM ends the present reader, and the next one begins. Exit code 1 if any of them had
 another outcome than a value or a refusal; the input and the traceback are then written to `--out`.
 """
 

@@ -1,6 +1,7 @@
 """The result of a run as JSON: one shape for the daemon's summary, the backtest and the report.
 
-Amounts and prices are strings, fractions are numbers, times ISO 8601 in UTC.
+Amounts and prices are strings, fractions are numbers, times ISO 8601 in UTC: the market's, in sim and in a backtest.
+A fraction of a drawdown is positive; texts show it with a minus.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
