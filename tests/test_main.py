@@ -253,7 +253,7 @@ SIGNALS = {
     "no stdout": (signal.SIGTERM, "ready: "),
     "no stderr": (signal.SIGTERM, "ready: "),
     "interrupted": (signal.SIGINT, "ready: "),
-    "paper out of reach": (signal.SIGTERM, "trying again"),
+    "paper out of reach": (signal.SIGTERM, "next attempt in"),
 }
 
 

@@ -479,7 +479,7 @@ def _kept_gain(settings: Settings, fee: Decimal) -> list[str]:
             problem.append(
                 f"{name} is {trigger}, too little for the smallest take-profit to pay its fees: of its gain, a "
                 f"fraction of {kept:.6g} of the anchor is left when the trail has given back its part, but fees and "
-                f"buffer (2·FEE + BUFFER) need {needed:.6g}; raise {name}{lower}"
+                f"buffer (2·FEE + BUFFER, with FEE={_plain(fee)}) need {needed:.6g}; raise {name}{lower}"
             )
     return problem
 

@@ -103,7 +103,7 @@ def test_a_fee_that_eats_the_gain_is_warned_of_once_it_is_known() -> None:
     assert base == (
         "MIN_GAIN_TRIGGER_FRAC_BASE is 0.01, too little for the smallest take-profit to pay its fees: of its gain, a "
         "fraction of 0.019692 of the anchor is left when the trail has given back its part, but fees and buffer "
-        "(2·FEE + BUFFER) need 0.022; raise MIN_GAIN_TRIGGER_FRAC_BASE"
+        "(2·FEE + BUFFER, with FEE=0.01) need 0.022; raise MIN_GAIN_TRIGGER_FRAC_BASE"
     )
     assert quote.startswith("MIN_GAIN_TRIGGER_FRAC_QUOTE is ")
 

@@ -55,10 +55,12 @@ def test_everything_wrong_is_listed_by_what_it_is_about(folder: Path) -> None:
     reading = with_key(folder, pem=None, FEE="two", MIN_FACTOR="0.9")
     judgement = local.validate(reading, {})
     assert [problem.split()[0] for problem in judgement.settings] == ["FEE", "MIN_FACTOR"]
+    secrets = ["BINANCE_ED25519_API_KEY", "TELEGRAM_BOT_TOKEN", "TELEGRAM_BOT_TOKEN"]  # too short, and no token
+    assert [warning.split()[0] for warning in judgement.warnings] == secrets
     assert [problem.split()[0] for problem in judgement.key] == ["BINANCE_ED25519_PRIV_PATH"]
     assert judgement.prevents_connecting
     assert len(judgement.problems) == 3
-    assert [finding.code for finding in local.settings(reading, judgement)] == [78, 78]
+    assert [finding.code for finding in local.settings(reading, judgement)] == [78, 78, 0, 0, 0]
 
 
 def test_missing_consent_stops_a_start_but_not_a_look(folder: Path) -> None:
