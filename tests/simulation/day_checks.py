@@ -26,5 +26,5 @@ def check_day(seed: int, hours: float = 2.0) -> DayResult:
         is_complete=day.is_complete(),
         replaces=day.audit_log.requests["order.cancelReplace"],
         would_take_rejections=day.audit_log.would_take_rejections,
-        replay_command=f'uv run python -c "from tests.simulation.day_checks import check_day; print(check_day({seed}))"',
+        replay_command=f'python -c "from tests.simulation.day_checks import check_day; print(check_day({seed}))"',
     )
