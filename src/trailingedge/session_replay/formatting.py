@@ -276,6 +276,8 @@ def _format_value(value: object) -> str:
         return f"{value:.10g}"
     if isinstance(value, str):
         return value
+    if isinstance(value, bytes):  # a frame that is no text frame
+        return value.decode(errors="replace")
     return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
 
 
