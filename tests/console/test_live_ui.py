@@ -99,7 +99,7 @@ def test_without_hotkeys_none_are_hinted_at() -> None:
 def test_once_the_input_has_ended_prompt_and_hotkeys_are_gone() -> None:
     window = Window()
     ui: InteractiveUi = live(window)
-    ui.show_status(VIEW, 0.0)
+    ui.show_status(lambda: VIEW, 0.0)
     assert window.shows("x flip")
     assert window.glass.shown[-2].startswith(">")
     ui.on_end_of_input()
