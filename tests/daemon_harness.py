@@ -21,6 +21,7 @@ from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.live.factory import node_params
 from trailingedge.live.node_builder import build_node
 from trailingedge.live.node_dependencies import Runtime
+from trailingedge.live.slow_tick_monitor import SlowTickMonitor
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import Kline, Side
@@ -325,8 +326,10 @@ def run_scenario(
         ) as loopback:
             network = FaultyNetwork(loopback)
             network.blocked |= shut
-            runtime = Runtime(URL, keys, network.dial, clock, Random(2), stopwatch=stopwatch)
+            runtime = Runtime(URL, keys, network.dial, clock, Random(2))
             daemon = build_node(node_params(settings or Settings()), runtime, output, output, before_ready=before_ready)
+            if stopwatch is not None:  # the virtual clock stands still during a tick
+                daemon._monitor = SlowTickMonitor(stopwatch)
             harness = NodeHarness(clock, loopback, daemon, network, output)
             try:
                 return await _perform(scenario, harness, daemon)

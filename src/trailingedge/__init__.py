@@ -7,4 +7,4 @@ here because looking it up in the installed metadata takes longer than opening t
 from typing import Final
 
 DISTRIBUTION: Final = "trailing-edge"
-VERSION: Final = "0.2.0"
+VERSION: Final = "0.3.0"

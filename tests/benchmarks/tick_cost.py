@@ -24,6 +24,7 @@ from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.trading_core import TradingCore, TradingParams
 from trailingedge.indicators.donchian import DonchianChannel
+from trailingedge.live.core_factory import NewCore
 from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord, OrderStatus, RateLimit
 from trailingedge.model.market_state import MarketState
 from trailingedge.model.order_commands import ExecutionCommand, OrderReply, Place, Replace, ReplaceReply
@@ -48,7 +49,7 @@ _MIDDLE: Final = Decimal(2500)
 class TickRig:
     """A trading core with `candles` klines of history, fed by the benchmark alone. It holds one unit of base."""
 
-    def __init__(self, candles: int) -> None:
+    def __init__(self, candles: int, new_core: NewCore = TradingCore) -> None:
         budget = OrderRateBudget(0.2)
         budget.update_limits([RateLimit("ORDERS", 10, 1_000_000_000)], START_MS)
         channel = DonchianChannel(40, 2, "close", candles)
@@ -56,7 +57,7 @@ class TickRig:
             channel.push(self._candle(minute))
         limits = BreakerLimits("ETH", "FDUSD", ZERO, ZERO, 0)
         guards = build_risk_engine(limits, PreTradeChecks(10.0, 6.0), START_MS)
-        self._trader = TradingCore(params(), TradingParams(), MakerExit(RULES, budget), channel, guards, "ETH", "FDUSD")
+        self._trader = new_core(params(), TradingParams(), MakerExit(RULES, budget), channel, guards, "ETH", "FDUSD")
         self._market_state = MarketState(candles)
         self._market_state.load_klines([self._candle(minute) for minute in range(-candles, 0)])
         self._market_state.set_account_proven(proven=True)

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from trailingedge.eventlog.format import FORMAT, RECORD_VERSION, SUFFIX, RecordEntry
+from trailingedge.eventlog.decision_sums import DECISION_FIELDS
+from trailingedge.eventlog.format import FORMAT, RECORD_VERSION, SUFFIX, LineEncoder, RecordEntry
 from trailingedge.eventlog.writer import GzipPacker, MemoryRecord
 
 NAME = f"trailingedge_2026-07-02_14-47-00{SUFFIX}"
+ZERO_NS = 5_000_000_000
 HEAD: dict[str, object] = {
     "format": FORMAT,
     "version": RECORD_VERSION,
@@ -14,18 +16,29 @@ HEAD: dict[str, object] = {
     "python": "3.11.7",
     "settings": {},
     "fingerprint": "0123456789abcdef",
+    "fields": DECISION_FIELDS,
     "endpoints": ["ws://memory/ws-api/v3", "ws://memory"],
-    "seed": 1,
-    "zero_ns": 5_000_000_000,
+    "zero_ns": ZERO_NS,
     "unix_ns": 1_783_000_000_000_000_000,
-    "checks_key": False,
-    "saves_frames": False,
 }
 
 
 def frames(count: int) -> list[RecordEntry]:
-    """`count` inputs, each one frame."""
-    return [("<", 5_000_000_000 + n, n, 1, (b'{"u":%d}' % n,)) for n in range(count)]
+    """`count` reads of one frame each, a nanosecond apart."""
+    return [("<", ZERO_NS + n, 1, (b'{"u":%d}' % n,)) for n in range(count)]
+
+
+def encoder() -> LineEncoder:
+    """An encoder that has written the header."""
+    made = LineEncoder()
+    made.encode(("session", HEAD))
+    return made
+
+
+def lines(*entries: RecordEntry) -> list[bytes]:
+    """The lines of these entries after the header, without line ends."""
+    made = encoder()
+    return b"".join(map(made.encode, entries)).splitlines()
 
 
 def packed(batches: Iterable[list[RecordEntry]]) -> bytes:

@@ -6,18 +6,20 @@ from random import Random
 
 import pytest
 from tests.bombs import gzip_bomb
-from tests.eventlog.record_builders import HEAD, NAME, frames, packed, written
+from tests.eventlog.record_builders import HEAD, NAME, ZERO_NS, frames, lines, packed, written
 from tests.peak_memory import peak_memory_mb
 
+from trailingedge import VERSION
 from trailingedge.core.errors import ConfigError
 from trailingedge.eventlog import reader, writer
-from trailingedge.eventlog.format import MAX_BATCH_BYTES, decode, encode
+from trailingedge.eventlog.format import MAX_BATCH_BYTES
+from trailingedge.eventlog.line_decoder import decode
 from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.eventlog.writer import GzipPacker
 
 BATCHES = [[("session", HEAD)], *(frames(20)[at : at + 5] for at in range(0, 20, 5))]
 _STEP = 3  # of so many bytes one is tried
-WHOLE = [decode(encode(entry, 5_000_000_000)[:-1]) for entry in frames(20)]
+WHOLE = list(map(decode, lines(*frames(20))))
 
 
 def read(path: Path) -> tuple[list[tuple[object, ...]], str | None]:
@@ -29,7 +31,7 @@ def read(path: Path) -> tuple[list[tuple[object, ...]], str | None]:
 def test_a_complete_record_is_read_completely(tmp_path: Path) -> None:
     path = written(tmp_path / NAME, frames(20))
     record = SessionRecord(path)
-    assert record.header.seed == 1
+    assert record.header.fields["Holdings"] == ("base", "quote")
     assert record.header.endpoints == ("ws://memory/ws-api/v3", "ws://memory")
     assert read(path) == (WHOLE, None)
 
@@ -87,13 +89,13 @@ def test_a_missing_part_is_a_gap(tmp_path: Path, there: int, missing: str) -> No
         pytest.param(b"", "empty, nothing was recorded", id="empty"),
         pytest.param(b"plain text\n" * 10, "damaged", id="no gzip"),
         pytest.param(packed([[("part", 2)]]), "part 2 of a session", id="a later part"),
-        pytest.param(packed([[("alert", 20, "hello")]]), "not a recorded session", id="something else"),
+        pytest.param(packed([[("alert", 0, 20, "hello")]]), "not a recorded session", id="something else"),
         pytest.param(packed([[("session", HEAD | {"version": 9})]]), "record format 9", id="of another version"),
-        pytest.param(packed([[("session", {**HEAD, "seed": None})]]), "line 1: incomplete", id="no seed"),
+        pytest.param(packed([[("session", {**HEAD, "zero_ns": None})]]), "line 1: incomplete", id="no clock"),
         pytest.param(packed([[("session", {**HEAD, "settings": 3})]]), "line 1: incomplete", id="no settings"),
         pytest.param(packed([[("session", {**HEAD, "unix_ns": 1 << 63})]]), "line 1: incomplete", id="far future"),
         pytest.param(
-            packed([[("session", {key: value for key, value in HEAD.items() if key != "seed"})]]),
+            packed([[("session", {key: value for key, value in HEAD.items() if key != "endpoints"})]]),
             "incomplete",
             id="lacking",
         ),
@@ -105,6 +107,19 @@ def test_a_file_that_is_no_record_is_refused_with_its_name(tmp_path: Path, conte
     with pytest.raises(ConfigError, match=told) as caught:
         SessionRecord(path)
     assert NAME in str(caught.value)
+
+
+@pytest.mark.parametrize(("program", "writer"), [("0.2.0", "version 0.2.0"), ("", "another version")])
+def test_a_record_of_an_older_format_names_the_version_that_reads_it(tmp_path: Path, program: str, writer: str) -> None:
+    path = tmp_path / NAME
+    older = {"format": HEAD["format"], "version": 1, "program": program, "seed": 1, "fields": {}, "zero_ns": 0}
+    path.write_bytes(packed([[("session", older)]]))
+    with pytest.raises(ConfigError) as caught:
+        SessionRecord(path)
+    assert str(caught.value) == (
+        f"{path}: record format 1, which {writer} of this program wrote; version {VERSION} reads format 2; "
+        "install the other version in another folder, and use it for this file"
+    )
 
 
 def bomb(kind: str) -> bytes:
@@ -131,8 +146,10 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused_in_little_memory(tmp_
 
 def test_a_line_too_large_for_a_reader_leaves_a_hole(tmp_path: Path) -> None:
     path = tmp_path / NAME
-    path.write_bytes(packed([[("session", HEAD), ("alert", 20, "x" * (MAX_BATCH_BYTES + 1)), ("alert", 20, "y")]]))
-    assert read(path)[0] == [("hole", 1), ("alert", 20, "y")]
+    path.write_bytes(
+        packed([[("session", HEAD), ("alert", ZERO_NS, 20, "x" * (MAX_BATCH_BYTES + 1)), ("alert", ZERO_NS, 20, "y")]])
+    )
+    assert read(path)[0] == [("hole", 1), ("alert", 0, 20, "y")]
 
 
 def test_a_batch_is_cut_where_a_reader_would_refuse_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,8 +157,8 @@ def test_a_batch_is_cut_where_a_reader_would_refuse_it(tmp_path: Path, monkeypat
         monkeypatch.setattr(module, "MAX_BATCH_BYTES", 1 << 20)
     path = tmp_path / NAME
     long = Random(1).randbytes(400_000).hex()  # two do not fit in a batch, and they hardly shrink
-    path.write_bytes(packed([[("session", HEAD), *[("alert", 20, long)] * 4]]))
-    assert read(path) == ([("alert", 20, long)] * 4, None)
+    path.write_bytes(packed([[("session", HEAD), *[("alert", ZERO_NS, 20, long)] * 4]]))
+    assert read(path) == ([("alert", 0, 20, long)] * 4, None)
 
 
 def test_a_missing_file_is_reported(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Test with a real process, loop and sockets: its record is replayed without a difference."""
+"""Tests with real processes, loops and sockets: their records are replayed without a difference."""
 
 import asyncio
 import signal
@@ -40,14 +40,34 @@ async def run(place: Path) -> None:
     assert process.returncode == 0, said.decode()
 
 
-def test_a_daemon_that_waits_for_io_waits_at_the_boundary(tmp_path: Path) -> None:
-    """If this fails, the daemon awaits something that does not go through the I/O boundary."""
+def recorded(place: Path) -> list[Path]:
+    return list((place / "logs").glob(f"*{SUFFIX}"))
+
+
+def test_the_session_of_a_real_daemon_is_replayed(tmp_path: Path) -> None:
     asyncio.run(run(tmp_path))
-    (path,) = (tmp_path / "logs").glob(f"*{SUFFIX}")
+    (path,) = recorded(tmp_path)
     files = [each for each in (tmp_path / "logs").iterdir() if not each.is_symlink()]
     assert {each.stat().st_mode & 0o777 for each in files} == {0o600}
     assert (tmp_path / "logs").stat().st_mode & 0o777 == 0o700
     replayed = replay_session(path)
     assert replayed.difference is None
     assert replayed.incomplete_reason is None
-    assert replayed.requests > 10
+    assert replayed.inputs > 10
+
+
+def test_a_session_that_is_killed_replays_up_to_there(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "trailingedge.main", "--plain", "--seed", "7"]
+    env = processes.environment({"RECORD": "true"})
+    with processes.started(words, cwd=tmp_path, env=env, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL) as process:
+        processes.wait_until(processes.line_in(tmp_path / "logs" / "latest.log", "ready: "))
+        (path,) = recorded(tmp_path)
+        enough = path.stat().st_size + 20_000
+        processes.wait_until(lambda: path.stat().st_size > enough)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    replayed = replay_session(path)
+    assert replayed.difference is None
+    assert replayed.incomplete_reason is not None
+    assert path.name in replayed.incomplete_reason
+    assert replayed.inputs > 10

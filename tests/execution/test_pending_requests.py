@@ -10,7 +10,7 @@ from trailingedge.model.order_commands import Place
 
 def request(letters: PendingRequests, sent_s: float = 0.0) -> PendingRequest:
     order = Order(own(), Side.SELL, D("100.09"), D("1"), sent_s)
-    return PendingRequest(Place(letters.new_tag(), own(), Side.SELL, order.price, order.quantity), sent_s, order)
+    return PendingRequest(Place(letters.next_tag, own(), Side.SELL, order.price, order.quantity), sent_s, order)
 
 
 def test_an_answer_in_time_closes_its_request() -> None:
@@ -24,10 +24,11 @@ def test_an_answer_in_time_closes_its_request() -> None:
 
 def test_an_answer_after_our_timeout_is_late_and_closes_nothing_else() -> None:
     letters = PendingRequests()
-    first, second = request(letters), request(letters, 5.0)
+    first = request(letters)
     letters.register(first)
     assert letters.expire(2.9, 3.0) is None
     assert letters.expire(3.0, 3.0) is first
+    second = request(letters, 5.0)
     letters.register(second)
     assert letters.match_reply(1) == (first, False)
     assert letters.open is second
@@ -67,4 +68,4 @@ def test_what_is_forgotten_is_answered_in_vain_and_its_tag_is_never_used_again()
     letters.register(request(letters))
     letters.clear()
     assert letters.match_reply(1) == (None, False)
-    assert letters.new_tag() == 2
+    assert letters.next_tag == 2

@@ -34,7 +34,8 @@ from trailingedge.config import env_example, read_settings
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, ProtocolViolation, RequestRefused
 from trailingedge.core.time_units import HOUR_MS, MINUTE_MS
-from trailingedge.eventlog.format import FRAME_PREFIXES, decode
+from trailingedge.eventlog.format import FRAME_PREFIXES
+from trailingedge.eventlog.line_decoder import decode
 from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.live import control_socket
 from trailingedge.live.control_socket import NoRunningDaemon, parse_request
@@ -47,8 +48,8 @@ from trailingedge.report.json_output import as_data
 from trailingedge.report.page import page
 from trailingedge.report.terminal import summary_text
 from trailingedge.session_replay.formatting import describe_line, field_differences
-from trailingedge.session_replay.input_output_pairs import read_batches
-from trailingedge.session_replay.record_decoder import decode_decision, settings_from_header
+from trailingedge.session_replay.record_decoder import settings_from_header
+from trailingedge.session_replay.recorded_steps import RecordedSteps
 from trailingedge.session_replay.run import replay_session
 from trailingedge.simulator.feeds.historical import open_market
 from trailingedge.sweep.trial_store import TrialStore
@@ -81,7 +82,7 @@ def _recorded_frames() -> list[bytes]:
     for session in _SESSIONS:
         for line in _recorded_lines(session):
             if line.startswith(FRAME_PREFIXES):
-                frame = decode(line)[4]
+                frame = decode(line)[3]
                 raw = frame if isinstance(frame, bytes) else frame.encode()
                 kinds.setdefault(_shape(raw), []).append(raw)
     return [frame for found in kinds.values() for frame in found[:3]]
@@ -216,7 +217,14 @@ def _record_seeds() -> list[bytes]:
         with gzip.open(path_of(session)) as file:
             head = file.readline()
         lines = _recorded_lines(session)
-        seeds += [head + b"\n".join(lines[at : at + _SHORT_RECORD]) for at in (0, 100, len(lines) - _SHORT_RECORD)]
+        # Without the line that builds the core, and the first tick, a replay would read nothing behind them.
+        begin = next(number for number, line in enumerate(lines) if line.startswith(b'["core"'))
+        first = next(number for number, line in enumerate(lines) if line.startswith(b'["tick"'))
+        start = head + b"\n".join(lines[begin : first + 1]) + b"\n"
+        orders = next((number for number, line in enumerate(lines) if line.startswith(b'["command"')), 500)
+        pieces = (first + 1, orders - 2, len(lines) - _SHORT_RECORD)
+        seeds.append(head + b"\n".join(lines[:_SHORT_RECORD]))
+        seeds += [start + b"\n".join(lines[at : at + _SHORT_RECORD]) for at in pieces]
     return seeds
 
 
@@ -246,17 +254,17 @@ def _read_record(data: bytes, path: Path) -> object:
     record = SessionRecord(_written_record(data, path))
     settings_from_header(record.header, {})
     before = b""
-    for batch in read_batches(record):
-        for line in (*batch.lines, *batch.output):
-            describe_line(line)
-            decode_decision(line)
+    for step in RecordedSteps(record):
+        for line in (*step.preceding, *step.outputs):
+            with suppress(ValueError):  # of what is neither an input nor an output, only the kind was looked at
+                describe_line(line)
             list(field_differences(before, line))
             before = line
     return record.incomplete_reason is None
 
 
 def _replay(data: bytes, path: Path) -> object:
-    """Replay the record with a real daemon; sometimes with a changed setting, which then has its own timing."""
+    """Replay the record with a real trading core; sometimes with a changed setting, with two of them."""
     changed = {"BUFFER": "0.003"} if len(data) % 2 else {}
     return replay_session(_written_record(data, path), changed).divergence is None
 

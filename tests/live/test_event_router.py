@@ -26,7 +26,7 @@ class Bench:
     def __post_init__(self) -> None:
         clock = ManualClock()
         dump = FrameDump(FrameBuffer(clock.unix_ms), None, self.ui)
-        self.router = EventRouter(self.wake, OrderRateBudget(0.2), ServerClock(clock), dump, None)
+        self.router = EventRouter(self.wake, OrderRateBudget(0.2), ServerClock(clock), dump)
 
 
 def test_during_the_start_a_book_only_wakes_the_main_loop() -> None:

@@ -50,11 +50,11 @@ class Bench:
         runtime = Runtime(Endpoints("ws://api", "ws://streams"), keys, no_connection, clock, Random(1))
         budget, server_clock = OrderRateBudget(0.2), ServerClock(clock)
         frame_dump = FrameDump(FrameBuffer(clock.unix_ms), None, self.notes)
-        router = EventRouter(asyncio.Event(), budget, server_clock, frame_dump, None)
+        router = EventRouter(asyncio.Event(), budget, server_clock, frame_dump)
         client = ExchangeClient(params.client, runtime, self.snapshots, server_clock, router)
         stop = StopRequest(lambda _: None, router.request_tick)
         builder = ServicesBuilder(params.services, client, budget, router, stop, runtime, self.notes)
-        return builder.build(TradingTerms(RULES, D(0), ()))
+        return builder.build(TradingTerms(RULES, RULES, D(0), ()))
 
     def tick(self) -> None:
         self.services.core.tick(self.snapshots.view(self.clock.now_s()), 0)

@@ -13,64 +13,80 @@ RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", Decimal("0.01"), Decimal("0.0001
 
 def request(method: str, **params: object) -> bytes:
     text = json.dumps({"id": 7, "method": method, "params": params} if params else {"id": 7, "method": method})
-    return json.dumps([">", 2, text]).encode()
+    return json.dumps([">", 1, 2, text]).encode()
 
 
 def answer(**message: object) -> bytes:
-    return b'["<text",1,2,7,%s]' % json.dumps(message).encode()
+    return b'["<text",1,7,%s]' % json.dumps(message).encode()
+
+
+def command(name: str, fields: object) -> bytes:
+    return json.dumps(["command", name, fields]).encode()
 
 
 ORDER = {"symbol": "ETHFDUSD", "side": "SELL", "type": "LIMIT_MAKER", "quantity": "1.2", "price": "2500.01"}
 PLACED = {"symbol": "ETHFDUSD", "orderId": 5, "clientOrderId": "TE-t-abc", "transactTime": 1, "status": "NEW"}
-
+PLACE = {"tag": 3, "client_order_id": "TE-t-abc", "side": "SELL", "price": "2500.01", "quantity": "1.20"}
+IN_WORDS = "SELL 1.2 ETH at 2500.01 FDUSD"
 
 EXITING = (
-    b'["decision",["take-profit","exiting","BASE",null,["t","SELL",null],false,false,true],'
-    b'{"u":2524.31,"memory":{"regime":"BASE","anchor":2500.0}}]'
+    b'["decision",7,{"acted":"take-profit","state":{"regime":"BASE","anchor":2500.0,"gate":null,'
+    b'"exit":{"kind":"t","side":"SELL","ending":null}},"trading_paused":false,"halted":false,"unit_value":2524.31,'
+    b'"trail":{"armed":true}}]'
 )
-EXITING_IN_WORDS = (
-    "decision: exiting, holding base, take-profit SELL, trailing (rule: take-profit); bid 2524.31, anchor 2500"
-)
+EXITING_IN_WORDS = "decision: holding base, take-profit SELL, trailing (rule: take-profit); bid 2524.31, anchor 2500"
 GATED = (
-    b'["decision",[null,"gated","QUOTE","flush",null,true,false,false],'
-    b'{"u":0.0004,"memory":{"regime":"QUOTE","anchor":0.0005}}]'
+    b'["decision",8,{"acted":null,"state":{"regime":"QUOTE","anchor":0.0005,"gate":{"shut_by":"flush"},"exit":null},'
+    b'"trading_paused":true,"halted":false,"unit_value":0.0004,"trail":null}]'
 )
+TOP = b'"top":{"u":5,"s":"ETHFDUSD","b":"2500.10","B":"1","a":"2500.20","A":"2"}'
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (b'["<",1,2,7,{"u":1}]', 'received on connection 7: {"u":1}'),
-        (b'["+text",0,0,7,{"u":1}]', 'received on connection 7: {"u":1}'),
-        (b'["!>",2,"{}",["SessionLost","cut"]]', "request on connection 2, not sent (SessionLost: cut): {}"),
-        (b'["ask",3,"the end of 1"]', "waits for the end of 1 (operation 3)"),
-        (b'["told",1,2,3,null]', "operation 3 completed"),
-        (b'["told",1,2,3,"logs/a"]', "operation 3 completed: logs/a"),
-        (b'["told",1,2,3,["SessionLost","closed",0.0]]', "operation 3 failed: SessionLost: closed"),
-        (b'["alarm",3,0.5]', "timer 3 set to 0.5 s"),
-        (b'["ring",1,2,3]', "timer 3 fired"),
-        (b'["tick",1,2]', "time passed"),
-        (b'["obey",1,2,"flip","phone"]', "command flip from phone"),
-        (b'["stop",1,2,"quit",0]', "stop requested: quit (exit code 0)"),
-        (b'["stir",1,2]', "trading loop woken"),
-        (b'["alert",20,"ready"]', "alert: ready"),
+        (b'["<",1,7,{"u":1}]', 'received on connection 7: {"u":1}'),
+        (b'["+text",0,7,{"u":1}]', 'received on connection 7: {"u":1}'),
+        (b'["skipped",1,7,300]', "300 frames on connection 7 are not in the record"),
+        (b'["!>",1,2,"{}","cut"]', "request on connection 2, not sent (cut): {}"),
+        (b'["dial",1,2,"ws://m"]', "connection 2 to ws://m is open"),
+        (b'["closed",1,2,"closed 1006"]', "connection 2 ended: closed 1006"),
+        (b'["alert",1,20,"ready"]', "alert: ready"),
+        (b'["core",1,{"fee":"0"}]', "trading core built"),
+        (b'["call",1,"lock_balances_until",{"until_s":5.5}]', "lock balances until: until s 5.5"),
+        (b'["call",1,"pause",{}]', "pause"),
+        (b'["tick",1,null,0,{}]', "tick: nothing new"),
+        (b'["tick",1,0,0,{"balances":{},"market_ms":5,%s},99]' % TOP, "tick: bid 2500.1, ask 2500.2, balances"),
+        (b'["shutdown tick",1,0,0,{"account_proven":true}]', "shutdown tick: account proven"),
+        (b'["requote",1,2.5,0,{"b":"2500.10","a":"2500.20"}]', "requote: bid 2500.1, ask 2500.2"),
+        (b'["raised","BrokenInvariant","two orders"]', "error BrokenInvariant: two orders"),
         (
-            b'["news","ExitArmed",{"kind":"t","side":"SELL","price":"2500.01000","trail":{"u":1.0}}]',
-            "event ExitArmed: kind take-profit, side SELL, price 2500.01",
+            b'["event","ExitStarted",{"kind":"t","side":"SELL","price":"2500.01000","trail":{"unit_value":1.0}}]',
+            "event ExitStarted: kind take-profit, side SELL, price 2500.01",
         ),
-        (b'["over",0]', "ended with exit code 0"),
-        (b'["over",["KeyError","x"]]', "ended with an error: KeyError: x"),
+        (b'["over",1,0]', "ended with exit code 0"),
+        (b'["over",1,["KeyError","x"]]', "ended with an error: KeyError: x"),
         (b'["new",0]', '["new",0]'),
-        (b"timer 3 is not set", "timer 3 is not set"),
+        (command("Place", PLACE), f"command order.place {IN_WORDS} (TE-t-abc)"),
+        (command("Place", PLACE | {"escape": True}), f"command order.place {IN_WORDS} as a taker (TE-t-abc)"),
+        (
+            command("Replace", PLACE | {"order_id": 5}),
+            f"command order.cancelReplace {IN_WORDS} for order 5 (TE-t-abc)",
+        ),
+        (
+            command("QueryOrder", {"tag": 4, "order_id": None, "client_order_id": "TE-t-abc"}),
+            "command order.status (TE-t-abc)",
+        ),
+        (command("Refresh", "balances"), "command to read balances again"),
         (request("time"), "request on connection 2: time"),
-        (request("order.place", **ORDER), "request on connection 2: order.place SELL 1.2 ETH at 2500.01 FDUSD"),
+        (request("order.place", **ORDER), f"request on connection 2: order.place {IN_WORDS}"),
         (
             request("order.cancelReplace", **ORDER, newClientOrderId="TE-t-abc", cancelOrderId=5),
-            "request on connection 2: order.cancelReplace SELL 1.2 ETH at 2500.01 FDUSD for order 5 (TE-t-abc)",
+            f"request on connection 2: order.cancelReplace {IN_WORDS} for order 5 (TE-t-abc)",
         ),
         (
             request("order.place", **ORDER | {"type": "LIMIT"}),
-            "request on connection 2: order.place SELL 1.2 ETH at 2500.01 FDUSD LIMIT",
+            f"request on connection 2: order.place {IN_WORDS} LIMIT",
         ),
         (
             request("order.cancel", symbol="ETHFDUSD", origClientOrderId="TE-t-abc"),
@@ -90,14 +106,12 @@ GATED = (
         ),
         (
             answer(id=4, status=200, result=PLACED | {"side": "SELL", "price": "2500.01", "origQty": "1.2"}),
-            "received on connection 7: reply to 4: ok, order 5 NEW: SELL 1.2 ETH at 2500.01 FDUSD (TE-t-abc)",
+            f"received on connection 7: reply to 4: ok, order 5 NEW: {IN_WORDS} (TE-t-abc)",
         ),
         (EXITING, EXITING_IN_WORDS),
-        (
-            GATED,
-            "decision: gated, holding quote, gate shut by flush, paused; ask 2500, anchor 2000",
-        ),
-        (b'["decision",["of another version"],{}]', 'decision: ["of another version"]'),
+        (GATED, "decision: holding quote, gate shut by flush, paused; ask 2500, anchor 2000"),
+        (b'["decision",7]', "decision with the checksum 7"),
+        (b'["decision",7,{"state":5}]', "decision: another decision"),
     ],
 )
 def test_a_record_line_in_words(line: bytes, words: str) -> None:
@@ -108,23 +122,23 @@ def test_without_rules_amounts_have_no_assets() -> None:
     assert describe_line(request("order.place", **ORDER)).endswith("order.place SELL 1.2 at 2500.01")
 
 
-def test_field_differences_of_two_requests() -> None:
-    one, other = request("order.place", **ORDER), request("order.place", **ORDER | {"price": "2500.02"})
-    assert list(field_differences(one, other)) == [("params.price", "2500.01", "2500.02")]
+def test_field_differences_of_two_commands() -> None:
+    one, other = command("Place", PLACE), command("Place", PLACE | {"price": "2500.02"})
+    assert list(field_differences(one, other)) == [("price", "2500.01", "2500.02")]
 
 
 def test_field_differences_of_two_decisions() -> None:
-    one = b'["decision",[null],{"u":1.0,"memory":{"high":2.5,"gate":null}}]'
-    other = b'["decision",[null],{"u":1.0,"memory":{"high":2.75,"gate":{"price":1.0}}}]'
+    one = b'["decision",1,{"unit_value":1.0,"state":{"high":2.5,"gate":null}}]'
+    other = b'["decision",1,{"unit_value":1.0,"state":{"high":2.75,"gate":{"price":1.0}}}]'
     assert list(field_differences(one, other)) == [
-        ("memory.high", "2.5", "2.75"),
-        ("memory.gate", "nothing", '{"price": 1.0}'),
+        ("state.high", "2.5", "2.75"),
+        ("state.gate", "nothing", '{"price": 1.0}'),
     ]
 
 
 def test_a_field_that_the_record_lacks_is_no_field_difference() -> None:
-    recorded = b'["decision",[null],{"u":1.0,"memory":{"high":2.0}}]'
-    replayed = b'["decision",[null],{"u":1.5,"memory":{"high":2.0,"new":3},"newer":4}]'
+    recorded = b'["event","A",{"u":1.0,"state":{"high":2.0}}]'
+    replayed = b'["event","A",{"u":1.5,"state":{"high":2.0,"new":3},"newer":4}]'
     assert list(field_differences(recorded, replayed)) == [("u", "1", "1.5")]
 
 
@@ -136,6 +150,7 @@ def test_field_differences_of_two_frames() -> None:
 
 
 def test_lines_of_other_kinds_have_no_field_differences() -> None:
-    assert list(field_differences(b'["over",0]', b'["alert",20,"ready"]')) == []
-    assert list(field_differences(b"no line", b'["over",0]')) == []
-    assert list(field_differences(b'["over",0]', b'["over",3]')) == [("over 1", "0", "3")]
+    assert list(field_differences(b'["over",1,0]', b'["alert",1,20,"ready"]')) == []
+    assert list(field_differences(b"no line", b'["over",1,0]')) == []
+    assert list(field_differences(b'["over",1,0]', b'["over",1,3]')) == [("over 2", "0", "3")]
+    assert list(field_differences(b'["decision",1]', b'["decision",2,{}]')) == []

@@ -19,7 +19,7 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings, settings_without_secrets
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode
-from trailingedge.eventlog.format import FrameSink
+from trailingedge.eventlog.format import LineSink
 from trailingedge.eventlog.recording_start import RecordedSession, UnrecordedSession, start_recording
 from trailingedge.live.factory import node_params
 from trailingedge.live.node_builder import build_node
@@ -176,7 +176,7 @@ def simulate(
     latency_s: float = 0.05,
     script: DayScript | None = None,
     balances: Mapping[str, Decimal] | None = None,
-    lines: FrameSink | None = None,
+    lines: LineSink | None = None,
 ) -> Day:
     """Simulate a day and return its end.
 
@@ -201,7 +201,7 @@ async def _live(
     latency_s: float,
     script: DayScript | None,
     balances: Mapping[str, Decimal] | None,
-    lines: FrameSink | None,
+    lines: LineSink | None,
 ) -> Day:
     market = source or GeneratedMarket(seed, START_MS)
     settings = dataclasses.replace(settings or Settings(), symbol=market.symbol)
@@ -220,7 +220,7 @@ async def _live(
         runtime = Runtime(URL, keys, loopback.connect, clock, Random(seed))
         session: RecordedSession = UnrecordedSession(runtime)
         if lines is not None:
-            session = start_recording(settings_without_secrets(settings), runtime, lines, seed=seed)
+            session = start_recording(settings_without_secrets(settings), runtime, lines)
         daemon = build_node(node_params(settings), session.runtime, output, session.wrap_alerts(output))
 
         async def stop_at_the_end() -> None:

@@ -23,7 +23,7 @@ from tests.simulation.simulated_day import Day, open_exits, simulate
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
-from trailingedge.eventlog.format import FrameSink
+from trailingedge.eventlog.format import LineSink
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Side
 from trailingedge.model.pricing_mode import Pricing
@@ -94,7 +94,7 @@ def settings_of_seed(seed: int) -> tuple[Settings, ExchangeSpec]:
     return settings, replace(ExchangeSpec(), maker_fee=Decimal(chance.choice(("0", "0", "0.0002"))))
 
 
-def run_storm(seed: int, storm_s: float = STORM_S, lines: FrameSink | None = None) -> StormResult:
+def run_storm(seed: int, storm_s: float = STORM_S, lines: LineSink | None = None) -> StormResult:
     """Run the storm of a seed. `lines`, if given, receives the session record."""
     settings, spec = settings_of_seed(seed)
     outcomes: list[ScriptOutcome] = []

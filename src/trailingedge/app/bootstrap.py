@@ -14,7 +14,6 @@ from trailingedge.config import Settings, endpoints
 from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.core.background_threads import DaemonThreadExecutor
 from trailingedge.core.errors import ExitCode, most_severe
-from trailingedge.eventlog.loop_counter import new_counting_loop
 from trailingedge.logging_config import Logging
 from trailingedge.websocket.socket_dialer import dial
 from trailingedge.websocket.startup_dial import market_url, preconnect
@@ -35,7 +34,7 @@ _PORTIONS: Final = (
 def run_session(options: RunOptions, ui: InteractiveUi, log: Logging) -> ExitCode:
     """Run a session from the first connection to the last alert. The caller opens and closes `ui` and `log`."""
     try:
-        with asyncio.Runner(loop_factory=new_counting_loop) as runner:
+        with asyncio.Runner() as runner:
             return runner.run(_run(options, ui, log))
     except BaseExceptionGroup as group:
         failure = most_severe(group)

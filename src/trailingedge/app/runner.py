@@ -167,13 +167,10 @@ class Runner:
                 max_mb=self._settings.record_max_mb,
                 retention_days=self._settings.log_retention_days,
             ) as lines:
-                check = self._key_check(environment, alerts)
                 session: RecordedSession = UnrecordedSession(runtime)
                 if lines is not None:
-                    # The record holds the seed, so that a replay draws the same numbers for its backoffs.
-                    seed, checks = random.getrandbits(64), check is not None
                     shown = settings_without_secrets(self._settings)
-                    session = start_recording(shown, runtime, lines, seed=seed, program=VERSION, checks_key=checks)
+                    session = start_recording(shown, runtime, lines, program=VERSION)
                 node = self._node = build_node(
                     node_params(self._settings),
                     session.runtime,
@@ -182,7 +179,7 @@ class Runner:
                     before_ready=self._before_ready,
                     on_ready=self._manager.ready,
                     on_stop=self._manager.stopping,
-                    verify_key=None if check is None else session.wrap_key_check(check),
+                    verify_key=self._key_check(environment, alerts),
                     progress=self._progress,
                 )
                 code = await self._run_node(node, session, environment, alerts)
@@ -321,7 +318,8 @@ class Runner:
 
     def _submit(self, source: str, command: OperatorCommand) -> Reply:
         if self._node is not None:
-            return self._node.submit(command, source=source)
+            logger.info("operator command=%s source=%s", command.value, source)
+            return self._node.submit(command)
         if command is OperatorCommand.QUIT:
             self.stop("quit")
             return _answered(CommandResult("ending: the order is cancelled first"))

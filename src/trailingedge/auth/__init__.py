@@ -6,5 +6,5 @@ signature.
 
 Imports core alone, and `cryptography` and `httpx` only where they are used, since both are slow to import.
 Called by `websocket.account` (logon), by `live` and `commands` (checks before a start), and by `app`, which loads the
-key. `eventlog` wraps the signer, so that a recorded session replays without a key.
+key.
 """

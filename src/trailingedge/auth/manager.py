@@ -86,10 +86,6 @@ class KeyManager:
         """The API key, for the header of a signed HTTP request and nothing else."""
         return self._api_key
 
-    def with_wrapped_signer(self, wrap: Callable[[Signer], Signer]) -> "KeyManager":
-        """Return the same keys with `wrap` applied to the signer. The recorder and the replay use this."""
-        return KeyManager(wrap(self._signer), self._api_key)
-
     async def sign(self, params: Mapping[str, str | int]) -> str:
         """Return the base64 signature over `params`: sorted by name, `name=value` joined by `&`, not percent-encoded.
 

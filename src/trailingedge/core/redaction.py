@@ -14,8 +14,7 @@ from typing import AnyStr, Final
 from trailingedge.core.printable import printable
 
 REDACTED: Final = "[redacted]"
-# Within a frame: short, and the frame stays valid JSON. Version 1 of the session record uses this mark, and a replay
-# compares requests as they were recorded: another mark would make every old record differ.
+# Within a frame: short, and the frame stays valid JSON.
 ELLIPSIS: Final = "…"
 
 # Names of secrets; they may end a longer name, such as NAME_API_KEY or X-MBX-APIKEY.

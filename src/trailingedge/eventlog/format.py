@@ -1,81 +1,97 @@
-"""Format of a session record: one JSON array per line, which begins with the kind of the line.
+"""Format of a session record, version 2: one JSON array per line, which begins with the kind of the line.
 
-Inputs are what came from outside. Their second and third fields are the time `t`, in nanoseconds since the start, and
-the event-loop iteration `n`:
+The backbone is what enters the trading core, and what it answers. `t` is the time in nanoseconds since the start:
 
-    ["begin", t, n]                          the daemon starts
-    ["<", t, n, connection, frame]           a frame arrived; a further frame of the same read is
-                                             ["+", 0, 0, connection, frame]. The kinds of
+    ["core", t, {…}]                         the core is built; the fields of `live.core_factory.CoreStart`
+    ["call", t, method, {…}]                 a method of the core is called, with these arguments
+    ["tick", t, age, server, {…}, sum]       the core decides on a view of market and account
+    ["shutdown tick", t, age, server, {…}]   the same during a shutdown, where it only cancels
+    ["requote", t, now_s, server_ms, {…}]    the market callback moves the order to these best prices
+
+    ["command", type, {…}]                   the core sends a command to the exchange
+    ["event", type, {…}]                     an event of strategy or execution
+    ["decision", sum, {…}]                   the decision leads to something else than before
+    ["raised", type, text]                   the core raised an error
+
+An input line is followed by its output lines, and both are written together. Of a view only the fields that have
+changed are written, and its times in a short form, because there may be a hundred views in a second:
+
+- `age` is how long ago the best prices were confirmed: in nanoseconds, or in seconds where that is a float, and null if
+  they are those that were confirmed before. `now_s` stands among the fields only where it does not follow from `t`.
+- `server` is the exchange's time, in milliseconds more than `t`. `market_ms` stands among the fields only where it is
+  not as many milliseconds more than `t` as in the tick before.
+- Best prices are written like the frame that brings them, so that compression finds the same text there.
+- `sum` is a checksum of what has changed in the decision (`decision_sums`). It stands in the line itself, if the
+  decision has changed at all, or else in a line with the whole decision.
+
+The other lines are there to be looked at, and to rebuild markets from:
+
+    ["<", t, connection, frame]              a frame arrived; a further frame of the same read is
+                                             ["+", t, connection, frame]. The kinds of
                                              text frames are "<text" and "+text"
-    ["told", t, n, number, outcome]          an operation completed: null, a text, or [error, …]
-    ["ring", t, n, timer, off_ms]            a timer fired; `off_ms` is there only if the wall
-                                             clock was adjusted by that much
-    ["tick", t, n]                           no input, but the frozen clock was brought up to date
-    ["obey", t, n, command, who]             an operator command
-    ["stop", t, n, reason, code]             a stop with that exit code is requested
-    ["stir", t, n]                           the trading loop is woken
+    ["skipped", t, connection, count]        so many frames of one read are left out: there were too many
+    [">", t, connection, text]               a request; ["!>", t, connection, text, reason] if it could not be written
+    ["dial", t, connection, url]             a connection is open; ["closed", t, connection, reason] ends it
+    ["alert", t, level, text]                an alert is sent
+    ["over", t, outcome]                     the daemon ended: an exit code or [error, text]
 
-Outputs are what the daemon did because of the input before them, in order:
+["session", {…}] is the header. ["part", number] begins a later file of the same session. ["hole", count] replaces lines
+that were dropped: the disk was too slow, or a line too large. ["sum", crc] follows each batch.
 
-    [">", connection, text]                  a request; ["!>", connection, text, error] if it could not be written
-    ["ask", number, what]                    an operation starts: a dial (its number becomes the
-                                             number of the connection), listening to a
-                                             connection, a close, a check, a signature
-    ["alarm", number, seconds]               a timer is set
-    ["alert", level, text]                   an alert is sent
-    ["news", event, {…}]                     an event of strategy or execution
-    ["decision", […], {…}]                   the decision changed: its key, then all its fields
-    ["over", outcome]                        the daemon ended: an exit code or [error, …]
-
-Other lines: ["session", {…}] is the header. ["part", number] begins a later file of the same
-session. ["hole", count] replaces lines that were dropped: the disk was too slow, or a line too large.
-["sum", crc] follows each batch.
-
-A frame that looks like one line of JSON is written as it arrived, any other frame as a JSON string.
-Only keys and signatures in a frame are changed: they are redacted. The kinds and field names above
-belong to version 1 of the format and never change, even if the program now uses other words.
+A frame that looks like one line of JSON is written as it arrived, any other frame as a JSON string. Only keys and
+signatures in a frame are changed: they are redacted. Names of fields are those of the program. A field that is added
+later needs a default: an older record lacks it, so a replay gives it the default and does not compare it. The header
+names the fields of a decision, because a sum does not tell which of them it covers.
 """
 
-import json
-import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from decimal import Decimal
-from enum import Enum
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from math import isfinite
 from typing import Any, Final, Protocol
 
-from trailingedge.core import number_text
 from trailingedge.core.redaction import ELLIPSIS, redact, redact_bytes
 from trailingedge.core.session_files import SessionFiles
-from trailingedge.eventlog.line_shapes import check_shape
+from trailingedge.eventlog.decision_sums import DecisionSums
+from trailingedge.eventlog.json_values import JsonValues, dumps, field_names
+from trailingedge.model.market import BookTop
+from trailingedge.model.market_state import StateView
+from trailingedge.strategy.decide import Decision
 
 RecordEntry = tuple[Any, ...]
+
+FORMAT: Final = "trailing-edge session"
+SUFFIX: Final = ".session.jsonl.gz"
+RECORD_FILES: Final = SessionFiles(SUFFIX)
+# A batch of lines with its checksum. The writer begins a new batch before this size, and drops a line that is larger.
+MAX_BATCH_BYTES: Final = 32 << 20
+RECORD_VERSION: Final = 2
+TICK: Final = "tick"
+SHUTDOWN_TICK: Final = "shutdown tick"
+REQUOTE: Final = "requote"
+CALL: Final = "call"
+CORE: Final = "core"
+CORE_INPUTS: Final = (CORE, CALL, TICK, SHUTDOWN_TICK, REQUOTE)
+OUTPUTS: Final = ("command", "event", "decision", "raised")
+
+# The names of a `bookTicker` frame but for the symbol.
+TOP_NAMES: Final = {"u": "update_id", "b": "bid", "B": "bid_quantity", "a": "ask", "A": "ask_quantity"}
+BATCH_FROM: Final = 32  # so many frames at once, or more, are kept as a `FrameBatch`
+
+FRAME_PREFIXES: Final = (b'["<', b'["+')
+
+_JSON: Final = JsonValues()
+to_json: Final = _JSON.to_json
+# The fields of a view that a line has as they are; the others stand in it in a short form.
+_VIEW: Final = JsonValues({"StateView": sorted({*field_names(StateView)} - {"now_s", "top_age_s", "market_ms", "top"})})
+_SUM_ALONE: Final = 2  # fields of a decision line without the whole decision
 
 
 class LineSink(Protocol):
     """Receives the entries of a session record, in order."""
 
-    @property
-    def add(self) -> Callable[[RecordEntry], None]:
-        """The function that takes one entry and returns at once.
-
-        Read this attribute for each call: while too many entries wait for the disk, it is a function
-        that drops entries.
-        """
-        ...
-
-    def check_backlog(self) -> bool:
-        """Drop new entries while too many wait for the disk. Returns whether new entries are kept."""
-        ...
-
-
-class FrameSink(LineSink, Protocol):
-    """A LineSink that also takes large batches of frames."""
-
-    def add_batch(self, entry: RecordEntry) -> None:
-        """Take an entry whose frames are a `FrameBatch`, or drop it if too many bytes wait to be written."""
+    def add(self, entry: RecordEntry) -> None:
+        """Take one entry and return at once. Entries are dropped while too many wait for the disk."""
         ...
 
 
@@ -100,66 +116,145 @@ class FrameBatch:
         return len(self._joined)
 
 
-FORMAT: Final = "trailing-edge session"
-SUFFIX: Final = ".session.jsonl.gz"
-RECORD_FILES: Final = SessionFiles(SUFFIX)
-# A batch of lines with its checksum. The writer begins a new batch before this size, and drops a line that is larger.
-MAX_BATCH_BYTES: Final = 32 << 20
-RECORD_VERSION: Final = 1
-INPUT_KINDS: Final = ("begin", "told", "ring", "tick", "obey", "stop", "stir")  # besides frames
-
-BATCH_FROM: Final = 32  # so many frames at once, or more, are kept as a `FrameBatch`
-
-FRAME_PREFIXES: Final = (b'["<', b'["+')
-
-_dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+def without_frames(entry: RecordEntry) -> RecordEntry:
+    """Return the entry that stands for frames that are left out. The session can be replayed without them."""
+    _, at_ns, connection, frames = entry
+    return "skipped", at_ns, connection, sum(1 for _ in frames)
 
 
-# Fields and events whose names in version 1 of the record differ from those in the program.
-RECORDED_AS: Final[Mapping[str, str]] = {
-    "state": "memory",
-    "trading_paused": "hold",
-    "unit_value": "u",
-    "untrusted_book_ms": "blind_ms",
-    "ExitStarted": "ExitArmed",
-    "HardStopTriggered": "FlushArmed",
-    "reject_reason": "refusal",
-    "in_a_row": "again",
-    "late_exit": "past",
-    "actual": "told",
-    "OrderCancelled": "OrderWithdrawn",
-    "OrderRejected": "OrderRefused",
-    "UnknownOrderWithOurId": "StrangerWithOurId",
-}
+class LineEncoder:
+    """Encodes the entries of one session, in order: views and decisions are written as changes of the last ones."""
+
+    def __init__(self) -> None:
+        self._zero_ns = 0
+        self._view: StateView | None = None
+        self._confirmed_s = float("-inf")  # when the best prices of the last view were confirmed
+        self._market: int | None = None  # the market's time, in milliseconds more than that of the line
+        self._symbol = '""'  # as JSON
+        self._decisions = DecisionSums({})
+
+    def encode(self, entry: RecordEntry) -> bytes:
+        """Encode an entry as one or more lines with their line ends. Times become relative to the header's."""
+        kind = entry[0]
+        if kind in (TICK, SHUTDOWN_TICK):
+            return self._tick(*entry)
+        if kind == "<":
+            return _encode_frames(entry[1] - self._zero_ns, *entry[2:])
+        if kind == "session":
+            self._zero_ns = entry[1]["zero_ns"]
+            self._decisions = DecisionSums(entry[1]["fields"])
+        elif kind in (">", "!>"):
+            entry = (kind, entry[1] - self._zero_ns, entry[2], redact(entry[3], ELLIPSIS), *entry[4:])
+        elif kind == CALL:
+            _, at_ns, method, arguments, raised = entry
+            return _lines((kind, at_ns - self._zero_ns, method, to_json(arguments)), *_raised(raised))
+        elif kind == CORE:
+            self._symbol = dumps(entry[2].rules.symbol)
+            entry = (kind, entry[1] - self._zero_ns, to_json(entry[2]))
+        elif kind == REQUOTE:
+            _, at_ns, now_s, server_ms, top, commands, raised = entry
+            moved = f'["{kind}",{at_ns - self._zero_ns},{now_s!r},{server_ms},{self._top_text(top)}]\n'
+            return moved.encode() + _lines(*outputs(commands, ()), *_raised(raised))
+        elif kind not in ("part", "hole"):
+            entry = (kind, entry[1] - self._zero_ns, *entry[2:])
+        return _lines(entry)
+
+    def _tick(
+        self,
+        kind: str,
+        view: StateView,
+        server_ms: int,
+        commands: Sequence[object],
+        events: Sequence[object],
+        decision: Decision | None,
+        raised: BaseException | None,
+    ) -> bytes:
+        at_ns = round(view.now_s * 1e9) - self._zero_ns
+        server = server_ms - at_ns // 1_000_000
+        age, changed = dumps(self._age(view)), self._view_changes(view, at_ns)
+        decided = list(self._decisions.lines(decision))
+        checksum = f",{decided.pop()[1]}" if decided and len(decided[0]) == _SUM_ALONE else ""
+        tick = f'["{kind}",{at_ns},{age},{server},{changed}{checksum}]\n'.encode()
+        if not (commands or events or decided or raised):
+            return tick
+        return tick + _lines(*outputs(commands, events), *decided, *_raised(raised))
+
+    def _age(self, view: StateView) -> object:
+        """Return the age of the best prices, in the shortest form that keeps all its digits."""
+        now_s, age_s = view.now_s, view.top_age_s
+        if now_s - self._confirmed_s == age_s:
+            return None
+        # A real clock counts whole nanoseconds, and a float of seconds has three times as many digits.
+        age_ns = round(age_s * 1e9) if isfinite(age_s) else 0
+        self._confirmed_s = confirmed_s(now_s, age_ns)
+        if now_s - self._confirmed_s == age_s:
+            return age_ns
+        self._confirmed_s = now_s - age_s
+        return to_json(age_s)
+
+    def _view_changes(self, view: StateView, at_ns: int) -> str:
+        """Return the fields of the view that have changed, without those that stand in the line itself."""
+        before = self._view
+        # A view has the klines closed since the last one, so their absence is no change.
+        self._view = view._replace(closed_klines=()) if view.closed_klines else view
+        changed = _VIEW.changes(before, view)
+        if (at_ns + self._zero_ns) / 1e9 != view.now_s:
+            changed["now_s"] = view.now_s
+        market = view.market_ms - at_ns // 1_000_000
+        if market != self._market:
+            self._market, changed["market_ms"] = market, view.market_ms
+        others = dumps(changed) if changed else "{}"
+        if before is not None and view.top is before.top:
+            return others
+        return f'{others[:-1]}{"," if changed else ""}"top":{self._top_text(view.top)}}}'
+
+    def _top_text(self, top: BookTop | None) -> str:
+        """Return best prices as the text of a frame: its names, in its order."""
+        if top is None:
+            return "null"
+        return (
+            f'{{"u":{top.update_id},"s":{self._symbol},"b":"{top.bid:f}","B":"{top.bid_quantity:f}",'
+            f'"a":"{top.ask:f}","A":"{top.ask_quantity:f}"}}'
+        )
 
 
-def recorded_name(name: str) -> str:
-    """The name under which a record of version 1 keeps the field or event `name`."""
-    return RECORDED_AS.get(name, name)
+def confirmed_s(now_s: float, age_ns: int) -> float:
+    """Return the time `age_ns` before `now_s`, which counts whole nanoseconds."""
+    return (round(now_s * 1e9) - age_ns) / 1e9
 
 
-def encode(entry: RecordEntry, zero_ns: int = 0) -> bytes:
-    """Encode an entry as one or more lines with their line ends. Times of inputs become relative to `zero_ns`."""
-    kind = entry[0]
-    if kind == "<":
-        return _encode_frames(entry[1] - zero_ns, *entry[2:])
-    if kind in INPUT_KINDS:
-        entry = (kind, entry[1] - zero_ns, *entry[2:])
-    elif kind in (">", "!>"):
-        entry = (kind, entry[1], redact(entry[2], ELLIPSIS), *entry[3:])
-    elif kind in ("news", "decision"):
-        entry = (kind, *map(_to_json, entry[1:]))
-    return f"{_dumps(entry)}\n".encode()
+def outputs(commands: Iterable[object], events: Iterable[object]) -> Iterator[RecordEntry]:
+    """Yield the output lines for commands and events, not yet encoded as text."""
+    for kind, values in (("command", commands), ("event", events)):
+        for value in values:
+            yield kind, type(value).__name__, to_json(value)
 
 
-def _encode_frames(at_ns: int, iteration: int, connection: int, frames: Iterable[str | bytes]) -> bytes:
-    # The first frame carries time and iteration. The others arrived in the same call, so they repeat neither.
-    first, *others = frames
-    kind = "<" if isinstance(first, bytes) else "<text"
-    encoded = [b'["%s",%d,%d,%d,%s]\n' % (kind.encode(), at_ns, iteration, connection, _encode_frame(first))]
-    for frame in others:
-        kind = "+" if isinstance(frame, bytes) else "+text"
-        encoded.append(b'["%s",0,0,%d,%s]\n' % (kind.encode(), connection, _encode_frame(frame)))
+def _raised(error: BaseException | None) -> Iterator[RecordEntry]:
+    if error is not None:
+        yield raised_line(error)
+
+
+def raised_line(error: BaseException) -> RecordEntry:
+    """Return the output line for an error of the core."""
+    return "raised", type(error).__name__, redact(str(error), ELLIPSIS)
+
+
+def line(entry: RecordEntry) -> bytes:
+    """Encode one line, without its end."""
+    return dumps(entry).encode()
+
+
+def _lines(*entries: RecordEntry) -> bytes:
+    return b"".join(line(entry) + b"\n" for entry in entries)
+
+
+def _encode_frames(at_ns: int, connection: int, frames: Iterable[str | bytes]) -> bytes:
+    encoded, mark = [], b"<"
+    for frame in frames:
+        kind = mark if isinstance(frame, bytes) else mark + b"text"
+        encoded.append(b'["%s",%d,%d,%s]\n' % (kind, at_ns, connection, _encode_frame(frame)))
+        mark = b"+"
     return b"".join(encoded)
 
 
@@ -167,7 +262,7 @@ def _encode_frame(frame: str | bytes) -> bytes:
     """Encode a frame: as it arrived if it looks like one line of JSON, else as a JSON string.
 
     The JSON string keeps every byte. A frame is not parsed and dumped again: that would cost more
-    and could change the text, but a replay must deliver the same bytes. Secrets are redacted.
+    and could change the text. Secrets are redacted.
     """
     text = frame if isinstance(frame, str) else None
     try:
@@ -180,66 +275,5 @@ def _encode_frame(frame: str | bytes) -> bytes:
     if not looks_like_json:
         if text is None and isinstance(frame, bytes):
             text = frame.decode(errors="surrogateescape")
-        return _dumps(redact(text or "", ELLIPSIS)).encode()
+        return dumps(redact(text or "", ELLIPSIS)).encode()
     return redact_bytes(raw)
-
-
-def decode(line: bytes) -> RecordEntry:
-    """Return the entry that `line` holds. Raises ValueError if it is not a line of a record.
-
-    A frame is not parsed: it is the text between the fourth comma and the closing bracket.
-    """
-    if line.startswith(FRAME_PREFIXES):
-        head, at_ns, turns, number, frame = line.split(b",", 4)
-        kind = "<" if head[2] == 60 else "+"  # 60 is "<"
-        raw: str | bytes = frame[:-1]
-        if not frame.endswith(b"]"):
-            raise ValueError("the line has no end")
-        # 34 is a quotation mark: the frame was not JSON. The head has four bytes, `["<"`, unless it was a text frame.
-        if frame[0] == 34:
-            text = _loads(raw)
-            if not isinstance(text, str):
-                raise ValueError("the frame is no text")
-            raw = text.encode(errors="surrogateescape") if len(head) == 4 else text
-        elif len(head) != 4:
-            raw = frame[:-1].decode()
-        return kind, _count(at_ns), _count(turns), _count(number), raw
-    entry = _loads(line)
-    if not isinstance(entry, list) or not entry:
-        raise ValueError("not a line of a record")
-    check_shape(tuple(entry))
-    return tuple(entry)
-
-
-def _loads(text: str | bytes) -> Any:
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def _count(digits: bytes) -> int:
-    if not digits.isdigit():  # `int` takes signs, spaces and underscores, too
-        raise ValueError(f"{digits[:20]!r} is no number")
-    return number_text.parse_integer(digits.decode())
-
-
-def _to_json(value: object) -> object:
-    """Convert an event or a decision to JSON values. Both are frozen, so a thread may do this."""
-    if value is None or isinstance(value, str | bool | int):
-        return value.value if isinstance(value, Enum) else value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)  # JSON has no infinity and no NaN
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, Enum):
-        return value.value
-    if is_dataclass(value) and not isinstance(value, type):
-        return {recorded_name(field.name): _to_json(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple) and (names := getattr(value, "_fields", None)) is not None:
-        return {recorded_name(name): _to_json(each) for name, each in zip(names, value, strict=True)}
-    if isinstance(value, Mapping):
-        return {str(name): _to_json(each) for name, each in value.items()}
-    if isinstance(value, Iterable):
-        return [_to_json(each) for each in value]
-    return type(value).__name__

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from trailingedge import VERSION
 from trailingedge.core import number_text
 from trailingedge.core.bounded_files import TooLarge, check_ratio, megabytes
 from trailingedge.core.errors import ConfigError
@@ -31,8 +32,8 @@ _SUM_DIGITS: Final = 12  # of the checksum, and the end of its line
 class RecordHeader:
     """The header, which is the first line of a session record.
 
-    `settings` holds the settings as text, without secrets. `zero_ns` and `unix_ns` are the
-    monotonic clock and the wall clock at the start of the session.
+    `settings` holds the settings as text, without secrets. `fields` names those of a decision, by type. `zero_ns` and
+    `unix_ns` are the monotonic clock and the wall clock at the start of the session.
     """
 
     program: str
@@ -40,11 +41,9 @@ class RecordHeader:
     settings: dict[str, str]
     fingerprint: str
     endpoints: tuple[str, str]
-    seed: int
+    fields: dict[str, tuple[str, ...]]
     zero_ns: int
     unix_ns: int
-    checks_key: bool
-    saves_frames: bool
 
 
 class SessionRecord:
@@ -209,8 +208,7 @@ def _parse_header(path: Path, line: bytes, incomplete_reason: str | None) -> Rec
     if kind != "session" or not isinstance(head, dict) or head.get("format") != FORMAT:
         raise ConfigError([f"{path}: not a recorded session; {remedy}"])
     if head.get("version") != RECORD_VERSION:
-        theirs = printable(str(head.get("version")), LONGEST_MESSAGE)
-        raise ConfigError([f"{path}: record format {theirs}; this program reads format {RECORD_VERSION}"])
+        raise ConfigError([f"{path}: {_other_format(head)}"])
     try:
         return RecordHeader(
             program=printable(_text(head["program"]), LONGEST_MESSAGE),
@@ -218,11 +216,9 @@ def _parse_header(path: Path, line: bytes, incomplete_reason: str | None) -> Rec
             settings={_text(name): _text(value) for name, value in head["settings"].items()},
             fingerprint=_text(head["fingerprint"]),
             endpoints=(_text(head["endpoints"][0]), _text(head["endpoints"][1])),
-            seed=_seed(head["seed"]),
+            fields={_text(name): tuple(map(_text, names)) for name, names in head["fields"].items()},
             zero_ns=number_text.integer(head["zero_ns"]),
             unix_ns=_unix_ns(head["unix_ns"]),
-            checks_key=_flag(head["checks_key"]),
-            saves_frames=_flag(head["saves_frames"]),
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError([f"{path}, line 1: incomplete or damaged ({error}); {remedy}"]) from error
@@ -234,20 +230,20 @@ def _text(value: object) -> str:
     return value
 
 
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"neither true nor false: {number_text.shown(value)}")
-    return value
+def _other_format(head: dict[str, Any]) -> str:
+    """Say which version of the program can read a record of another format, and what to do."""
+    theirs = printable(str(head.get("version")), LONGEST_MESSAGE)
+    program = head.get("program")
+    writer = (
+        f"version {printable(program, LONGEST_MESSAGE)}" if isinstance(program, str) and program else "another version"
+    )
+    return (
+        f"record format {theirs}, which {writer} of this program wrote; version {VERSION} reads format "
+        f"{RECORD_VERSION}; install the other version in another folder, and use it for this file"
+    )
 
 
 def _unix_ns(value: object) -> int:
     nanoseconds = number_text.integer(value)
     number_text.time_ms(nanoseconds // 1_000_000)
     return nanoseconds
-
-
-def _seed(value: object) -> int:
-    """Return `value` if it is a seed: an integer of 64 bits that is not negative. Else raise ValueError."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 64:
-        raise ValueError(f"not a seed: {number_text.shown(value)}")
-    return value

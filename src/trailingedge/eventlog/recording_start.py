@@ -1,4 +1,4 @@
-"""Recording of one session: opens its file beside the log, writes the header, and builds the `Recorder`."""
+"""Recording of one session: opens its file beside the log, writes the header, and builds the `SessionRecorder`."""
 
 import contextlib
 import hashlib
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 from trailingedge.core.errors import ExitCode
-from trailingedge.eventlog.format import FORMAT, RECORD_VERSION, SUFFIX, FrameSink
-from trailingedge.eventlog.recorder import Recorder
+from trailingedge.eventlog.decision_sums import DECISION_FIELDS
+from trailingedge.eventlog.format import FORMAT, RECORD_VERSION, SUFFIX, LineSink
+from trailingedge.eventlog.recorder import SessionRecorder
 from trailingedge.eventlog.writer import RecordWriter, open_record_file
-from trailingedge.live.node_dependencies import KeyCheck, Runtime
+from trailingedge.live.node_dependencies import Runtime
 from trailingedge.notifications.alert_sinks import Alerts
 
 logger = logging.getLogger(__name__)
@@ -28,8 +29,6 @@ class RecordedSession(Protocol):
 
     def wrap_alerts(self, alerts: Alerts) -> Alerts: ...
 
-    def wrap_key_check(self, verify_key: KeyCheck) -> KeyCheck: ...
-
     async def run_session(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode: ...
 
 
@@ -42,27 +41,17 @@ class UnrecordedSession:
     def wrap_alerts(self, alerts: Alerts) -> Alerts:
         return alerts
 
-    def wrap_key_check(self, verify_key: KeyCheck) -> KeyCheck:
-        return verify_key
-
     async def run_session(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
         return await run()
 
 
 def start_recording(
-    settings: Mapping[str, str],
-    runtime: Runtime,
-    lines: FrameSink,
-    *,
-    seed: int,
-    program: str = "",
-    checks_key: bool = False,
-) -> Recorder:
-    """Return a recorder that writes every input and output of `runtime` to `lines` from now on.
+    settings: Mapping[str, str], runtime: Runtime, lines: LineSink, *, program: str = ""
+) -> SessionRecorder:
+    """Return a recorder that writes the session of `runtime` to `lines` from now on.
 
-    `settings` maps the name of each setting to its value, without secrets; it is written to the
-    header. `program` is the version of this program. `checks_key` says whether the daemon gets a
-    `verify_key`, because a replay must then give it one, too.
+    `settings` maps the name of each setting to its value, without secrets; it is written to the header. `program` is
+    the version of this program.
     """
     header: dict[str, object] = {
         "format": FORMAT,
@@ -71,11 +60,10 @@ def start_recording(
         "python": platform.python_version(),
         "fingerprint": settings_fingerprint(settings),
         "settings": dict(settings),
+        "fields": DECISION_FIELDS,
         "endpoints": [runtime.endpoints.ws_api_url, runtime.endpoints.ws_stream_url],
-        "checks_key": checks_key,
-        "saves_frames": runtime.save_frames is not None,
     }
-    return Recorder(runtime, lines, header, seed)
+    return SessionRecorder(runtime, lines, header)
 
 
 def settings_fingerprint(settings: Mapping[str, str]) -> str:

@@ -33,7 +33,7 @@ from trailingedge.execution.replace_attempt import ReplaceAttempt
 from trailingedge.execution.trading_plan import RequotePlan
 from trailingedge.model.client_order_ids import ClientOrderId, own_id
 from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
-from trailingedge.model.market import SIZE_FILTERS, ZERO, BookTop, Side, SymbolRules
+from trailingedge.model.market import SIZE_FILTERS, ZERO, BookTop, RateLimit, Side, SymbolRules
 from trailingedge.model.order_commands import Cancel, ExecutionCommand, OrderCommand, OrderInput, Place, Replace
 from trailingedge.model.order_outcomes import RejectReason
 from trailingedge.model.order_size import order_quantity
@@ -90,6 +90,10 @@ class MakerExit:
         self.rules = rules
         if rules.trading:
             self._updates.backoff.clear(RejectReason.NOT_TRADING)
+
+    def update_limits(self, limits: tuple[RateLimit, ...], server_ms: int) -> None:
+        """Use the exchange's report of how much of its order limits is used."""
+        self._budget.update_limits(limits, server_ms)
 
     @property
     def number(self) -> int:
@@ -219,7 +223,7 @@ class MakerExit:
             return None
         replace_like = None
         if not order.partially_filled:
-            tag, own = self._requests.new_tag(), order.client_order_id
+            tag, own = self._requests.next_tag, order.client_order_id
             replace_like = Replace(tag, order.order_id, own, intent.side, order.price, order.quantity)
         return RequotePlan(
             intent,
@@ -309,7 +313,7 @@ class MakerExit:
         attempt = ReplaceAttempt(order)
         self._updates.orders.begin(attempt)
         self._budget.spend(server_ms)
-        tag = self._requests.new_tag()
+        tag = self._requests.next_tag
         command = Place(tag, order.client_order_id, order.side, order.price, quantity, escape)
         return self._requests.register(PendingRequest(command, now_s, order, attempt, top))
 
@@ -358,7 +362,7 @@ class MakerExit:
         # A pegged order follows the best price inside the exchange, without our requests.
         price = None if self._pegged(intent) else target
         own = str(ClientOrderId(intent.kind, intent.number))
-        command = Replace(self._requests.new_tag(), order.order_id, own, intent.side, price, quantity)
+        command = Replace(self._requests.next_tag, order.order_id, own, intent.side, price, quantity)
         self.on_replace_sent(command, top, now_s, server_ms)
         return command
 
@@ -370,7 +374,7 @@ class MakerExit:
         ):
             return None
         order.apply(OrderTrigger.CANCEL_SENT)
-        command = Cancel(self._requests.new_tag(), order.order_id, order.client_order_id)
+        command = Cancel(self._requests.next_tag, order.order_id, order.client_order_id)
         return self._requests.register(PendingRequest(command, now_s, order))
 
     def _best_price(self, intent: OrderIntent, top: BookTop, order: Order | None, now_s: float) -> Decimal:

@@ -6,19 +6,31 @@ us more than one order of the limit.
 """
 
 from collections.abc import Iterable
+from copy import copy
+from dataclasses import dataclass
+from typing import Final
 
 from trailingedge.model.market import RateLimit
 
+ORDERS: Final = "ORDERS"  # the kind of a limit on orders; the other kinds limit requests and connections
 
-class _Window:
-    """Counts orders against one ORDERS limit, in fixed windows by the exchange's clock."""
 
-    def __init__(self, interval_s: int, limit: int) -> None:
-        self.interval_ms = interval_s * 1000
-        self.limit = limit
-        self.count = 0
-        self.index = -1
-        self.last_ms = 0
+@dataclass(slots=True)
+class OrderWindow:
+    """Counts orders against one ORDERS limit, in fixed windows by the exchange's clock.
+
+    `index` is the number of the present window since 1970, `last_ms` the time of the last order.
+    """
+
+    interval_s: int
+    limit: int
+    count: int = 0
+    index: int = -1
+    last_ms: int = 0
+
+    @property
+    def interval_ms(self) -> int:
+        return self.interval_s * 1000
 
     def roll(self, server_ms: int) -> None:
         index = server_ms // self.interval_ms
@@ -36,11 +48,16 @@ class _Window:
 class OrderRateBudget:
     """Counts orders against the ORDERS limits. Requotes leave `reserve_fraction` of each limit unused."""
 
-    def __init__(self, reserve_fraction: float) -> None:
+    def __init__(self, reserve_fraction: float, windows: Iterable[OrderWindow] = ()) -> None:
         self._usable_fraction = 1.0 - reserve_fraction
         # Binance has several ORDERS limits at once, at present 100 in 10 s and 200,000 a day. The strictest one
         # decides.
-        self._windows: dict[int, _Window] = {}
+        self._windows = {window.interval_s: copy(window) for window in windows}
+
+    @property
+    def windows(self) -> tuple[OrderWindow, ...]:
+        """Copies of the windows, from which an equal budget can be made."""
+        return tuple(map(copy, self._windows.values()))
 
     def update_limits(self, limits: Iterable[RateLimit], server_ms: int) -> None:
         """Use the limits in a reply, such as that to `exchangeInfo`.
@@ -48,11 +65,11 @@ class OrderRateBudget:
         If a limit contains the exchange's count of our orders, that count replaces our own.
         """
         for limit in limits:
-            if limit.kind != "ORDERS":
+            if limit.kind != ORDERS:
                 continue
             window = self._windows.get(limit.interval_s)
             if window is None:
-                window = self._windows[limit.interval_s] = _Window(limit.interval_s, limit.limit)
+                window = self._windows[limit.interval_s] = OrderWindow(limit.interval_s, limit.limit)
             window.limit = limit.limit
             window.roll(server_ms)
             # The exchange's count includes orders that other programs on this account sent.
@@ -73,6 +90,10 @@ class OrderRateBudget:
     def may_requote(self, server_ms: int) -> bool:
         return self.next_requote_ms(server_ms) <= server_ms
 
+    def is_short(self, server_ms: int) -> bool:
+        """Whether the budget forbids a requote now. Changes nothing, unlike the questions of the trading core."""
+        return any(self._next_ms(window, server_ms) > server_ms for window in self.windows)
+
     def is_ample(self, server_ms: int) -> bool:
         """Whether the budget allows a requote at any time until the next order is counted."""
         for window in self._windows.values():
@@ -82,7 +103,7 @@ class OrderRateBudget:
                 return False
         return True
 
-    def _next_ms(self, window: _Window, server_ms: int) -> int:
+    def _next_ms(self, window: OrderWindow, server_ms: int) -> int:
         window.roll(server_ms)
         usable = int(window.limit * self._usable_fraction)
         left = usable - window.count

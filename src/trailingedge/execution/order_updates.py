@@ -112,8 +112,8 @@ class OrderUpdateHandler:
             return None
         newest = self.orders.highest_order_id
         if order.without_order_id and newest is not None:
-            return QueryOrdersFrom(self._requests.new_tag(), newest, order.client_order_id)
-        return QueryOrder(self._requests.new_tag(), order.order_id, order.client_order_id)
+            return QueryOrdersFrom(self._requests.next_tag, newest, order.client_order_id)
+        return QueryOrder(self._requests.next_tag, order.order_id, order.client_order_id)
 
     def handle(self, event: OrderInput, now_s: float) -> None:
         """Apply a reply (even a late one) or an execution report. Ignore those of other exits."""

@@ -47,13 +47,14 @@ class PendingRequests:
         self._tags = 0
         self._sent: OrderedDict[int, PendingRequest] = OrderedDict()
 
-    def new_tag(self) -> int:
-        """The next tag, counted from 1."""
-        self._tags += 1
-        return self._tags
+    @property
+    def next_tag(self) -> int:
+        """The tag of the next request, counted from 1."""
+        return self._tags + 1
 
     def register(self, request: PendingRequest) -> OrderCommand:
-        """Make `request` the open request, and return its command for the caller to send."""
+        """Make `request` the open request, and return its command for the caller to send. Its tag is used up."""
+        self._tags = request.command.tag
         self.open = request
         self._sent[request.command.tag] = request
         while len(self._sent) > _KEPT:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.balance_freshness import BalanceSync
+from trailingedge.execution.balance_freshness import BalanceReadMark, BalanceSync
 from trailingedge.execution.condition_alarm import Staleness
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.order_events import UnknownOrderWithOurId
@@ -28,7 +28,17 @@ from trailingedge.execution.trading_plan import TradingPlan
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.intent import ExitKind, ExitProgress, OrderIntent
-from trailingedge.model.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
+from trailingedge.model.market import (
+    ZERO,
+    Balance,
+    BookTop,
+    ExecutionReport,
+    ExecutionType,
+    Kline,
+    RateLimit,
+    Side,
+    SymbolRules,
+)
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import ExecutionCommand, OrderInput, Refresh, Replace
 from trailingedge.model.order_size import size_limits_of
@@ -156,16 +166,21 @@ class TradingCore:
         )
 
     def restore(
-        self, state: StrategyState, active_exit: HistoricalExit | None, now_s: float, history: ExitHistory | None = None
+        self,
+        state: StrategyState,
+        active_exit: HistoricalExit | None,
+        now_s: float,
+        history: ExitHistory | None = None,
+        market_ms: int = 0,
     ) -> None:
         """Continue an earlier session. Call this before the first tick.
 
         `active_exit` is the exit that was in progress, if any. `history` holds the exits found in
-        the account's history.
+        the account's history, `market_ms` is the exchange's time.
         """
         self.state = state
         if history is not None:
-            self.risk.instance_check.add_counted(order.order_id for exit_ in history.exits for order in exit_.orders)
+            self.risk.restore(history, active_exit, market_ms)
         if active_exit is not None:
             self._adopt_exit(active_exit, now_s)
             self.risk.checks.orders.reconcile(active_exit.orders)
@@ -183,6 +198,35 @@ class TradingCore:
         """Queue an execution report. `pushes` is how often the stream had pushed balances before it came."""
         self.balance_sync.on_report(report, pushes)
         self.inbox.append(report)
+
+    def deliver(self, received: OrderInput) -> None:
+        """Queue a reply to one of our requests, or the list of open orders."""
+        self.inbox.append(received)
+
+    def submit(self, command: StrategyCommand) -> None:
+        """Queue a command of the operator for the strategy; each tick takes one."""
+        self.operator_commands.append(command)
+
+    def on_disconnect(self, now_s: float) -> None:
+        """Query our open orders before any other request. Replies that are still due are not trusted."""
+        self.maker_exit.on_disconnect(now_s)
+
+    def on_balances_read(self, mark: BalanceReadMark, pushes: int) -> None:
+        """Take in the reply to a balance request that was made at `mark` (see `BalanceSync`)."""
+        self.balance_sync.on_balances_read(mark, pushes)
+
+    def on_transfer(self, asset: str, delta: Decimal) -> None:
+        """Let the balance audit expect a deposit, withdrawal or transfer."""
+        self.risk.audit.on_transfer(asset, delta)
+
+    def accept_change(self, asset: str) -> None:
+        """Let the balance audit accept the next balance of `asset`: another product of the exchange changed it."""
+        self.risk.audit.accept_change(asset)
+
+    def update_limits(self, limits: tuple[RateLimit, ...], server_ms: int) -> None:
+        """Use the exchange's report of how much of its order limits is used."""
+        self.invalidate_plan()
+        self.maker_exit.update_limits(limits, server_ms)
 
     def update_rules(self, rules: SymbolRules) -> None:
         """Use symbol rules that were read again: minimum sizes and filters may have changed."""

@@ -122,6 +122,10 @@ class DonchianChannel:
         """Add a closed kline. Returns the channel that was in force while it formed."""
         return self.push_edges(*_edges(kline, self._source))
 
+    def push_prices(self, high: float, low: float, close: float) -> Channel | None:
+        """Add a closed kline by its prices. Returns the same as `push`."""
+        return self.push_edges(*((close, close) if self._source == "close" else (high, low)))
+
     def push_edges(self, high: float, low: float) -> Channel | None:
         """Add a closed kline by its high and low. Returns the same as `push`.
 

@@ -188,7 +188,7 @@ class CommandHandler:
             refusal = event_messages.command_refused(command.value, "still starting")
             self._alerts.send(refusal, logging.WARNING)
             return CommandResult(refusal, done=False)
-        self._services.core.operator_commands.append(command)
+        self._services.core.submit(command)
         self._sent_to_strategy.append((command, reply))
         return None
 

@@ -14,10 +14,9 @@ import asyncio
 from collections.abc import Callable
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.execution.order_rate_budget import ORDERS, OrderRateBudget
 from trailingedge.live.frame_dump import FrameDump
 from trailingedge.live.node_components import NodeServices
-from trailingedge.live.node_dependencies import Observer
 from trailingedge.model.market import BookTop, ExecutionReport, OrderRecord, RateLimit
 from trailingedge.model.order_commands import OrderInput, Reconciled
 from trailingedge.websocket.account import AccountSession, ServerClock
@@ -34,14 +33,12 @@ class EventRouter:
         budget: OrderRateBudget,
         server_clock: ServerClock,
         frame_dump: FrameDump,
-        observer: Observer | None,
     ) -> None:
         self.services: NodeServices | None = None
         self._wake = wake
         self._budget = budget
         self._server_clock = server_clock
         self._frame_dump = frame_dump
-        self._observer = observer
         self._on_prices: Callable[[BookTop, float], None] | None = None
 
     def attach(self, services: NodeServices) -> None:
@@ -84,15 +81,12 @@ class EventRouter:
     def deliver(self, incoming: OrderInput) -> None:
         """Queue `incoming` for the core: a reply to an order request, or all open orders after a reconnect."""
         if self.services is not None:
-            self.services.core.inbox.append(incoming)
+            self.services.core.deliver(incoming)
             self.request_tick()
 
     def on_report(self, report: ExecutionReport) -> None:
         """Pass on an execution report, for an order of ours or of another client."""
         if self.services is not None:
-            # Call the observer first: a recorder must write the report down before its consequences.
-            if self._observer is not None:
-                self._observer.on_report(report)
             self.services.on_report(report)
             self.request_tick()
 
@@ -100,7 +94,15 @@ class EventRouter:
         """Update the order budget with the exchange's report of how much of its rate limits is used."""
         # The order rate may no longer allow the requote that the plan would send.
         self.invalidate_plan()
-        self._budget.update_limits(limits, self._server_clock.now_ms())
+        # Most replies report only the weight of the requests, which is no concern of the core.
+        counted = tuple(limit for limit in limits if limit.kind == ORDERS)
+        if not counted:
+            return
+        server_ms = self._server_clock.now_ms()
+        if self.services is None:
+            self._budget.update_limits(counted, server_ms)
+        else:
+            self.services.core.update_limits(counted, server_ms)
 
     def on_reconnected(self, open_orders: tuple[OrderRecord, ...]) -> None:
         """After a new logon, have our orders queried again and pass `open_orders` to the core.
@@ -121,11 +123,11 @@ class EventRouter:
         """Let the balance audit expect a change that we did not make: a deposit, a withdrawal or a lock."""
         if self.services is None:
             return
-        audit = self.services.core.risk.audit
+        core = self.services.core
         if isinstance(change, BalanceUpdate):
-            audit.on_transfer(change.asset, change.delta)
+            core.on_transfer(change.asset, change.delta)
         else:
-            audit.accept_change(change.asset)
+            core.accept_change(change.asset)
 
     def exit_is_open(self) -> bool:
         """Whether an exit of ours is in progress."""

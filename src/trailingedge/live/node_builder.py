@@ -15,11 +15,11 @@ from trailingedge.accounting.statistics import DailyResults, RunStatistics
 from trailingedge.console.plain_ui import OperatorUi
 from trailingedge.execution.anchor_marker import AnchorMarkerWriter, MarkerContext
 from trailingedge.execution.gateway import Gateway, RefreshCall
-from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.live.cancel_on_shutdown import Shutdown
 from trailingedge.live.command_handler import CommandHandler
+from trailingedge.live.core_factory import CoreStart
 from trailingedge.live.event_router import EventRouter
 from trailingedge.live.exchange_client import ExchangeClient
 from trailingedge.live.frame_dump import FrameDump
@@ -61,6 +61,7 @@ class ServicesBuilder:
         self._router = router
         self._stop = stop
         self._clock = runtime.clock
+        self._build_core = runtime.build_core
         self._alerts = alerts
 
     def build(self, terms: TradingTerms) -> NodeServices:
@@ -68,20 +69,20 @@ class ServicesBuilder:
         params, market_state, server_clock = self._params, self._client.market_state, self._client.server_clock
         statistics = RunStatistics(terms.rules.base_asset, terms.rules.quote_asset)
         daily_results = DailyResults(statistics)
-        core = self._core(terms)
-        # Announcer and queries take their figures from one source. The queries get the last rejection from the
-        # announcer and add it, so that the source does not need the announcer.
-        status_source = StatusSource(params, core, statistics, market_state, self._budget, self._clock, server_clock)
-        announcer = Announcer(
+        start = CoreStart(
+            terms.listed,
             terms.rules,
-            statistics,
-            self._alerts,
-            lambda: market_state.market_ms(self._clock.now_s()),
-            reserve_base=params.trading.reserve_base,
-            reserve_quote=params.trading.reserve_quote,
-            view=status_source.view,
-            followed=params.followed_breakouts,
-            flip_timeout_s=params.trading.manual_exit_ttl_s,
+            terms.fee,
+            server_clock.now_ms(),
+            tuple((float(kline.high), float(kline.low), float(kline.close)) for kline in market_state.klines),
+            self._budget.windows,
+        )
+        core = self._build_core(params, start, self._budget)
+        status_source = StatusSource(
+            params, core, statistics, market_state, self._budget, self._clock.now_s, server_clock.now_ms
+        )
+        announcer = build_announcer(
+            params, core, statistics, status_source, self._alerts, lambda: market_state.market_ms(self._clock.now_s())
         )
         return NodeServices(
             core,
@@ -95,22 +96,6 @@ class ServicesBuilder:
             self._clock,
             mode=params.mode,
             fee=terms.fee,
-        )
-
-    def _core(self, terms: TradingTerms) -> TradingCore:
-        params, rules = self._params, terms.rules
-        channel = params.channel()
-        # Fill the channel with the kline history here. From the first tick on the core adds each kline as it closes.
-        for kline in self._client.market_state.klines:
-            channel.push(kline)
-        return TradingCore(
-            params.strategy_params(rules, float(terms.fee)),
-            params.trading,
-            MakerExit(rules, self._budget, params.maker_exit),
-            channel,
-            params.risk_engine(rules, self._client.server_clock.now_ms()),
-            rules.base_asset,
-            rules.quote_asset,
         )
 
     def _anchor_markers(self, core: TradingCore) -> AnchorMarkerWriter:
@@ -131,6 +116,32 @@ class ServicesBuilder:
             request_expires_s=self._params.request_expires_s,
             lock_balances=core.lock_balances_until,
         )
+
+
+def build_announcer(
+    params: ServicesParams,
+    core: TradingCore,
+    statistics: RunStatistics,
+    source: StatusSource,
+    alerts: Alerts,
+    market_ms: Callable[[], int],
+) -> Announcer:
+    """Build the announcer of the core's events, for a node and for the replay of its session.
+
+    Announcer and queries take their figures from one source. The queries get the last rejection from the announcer
+    and add it, so that the source does not need the announcer.
+    """
+    return Announcer(
+        core.rules,
+        statistics,
+        alerts,
+        market_ms,
+        reserve_base=params.trading.reserve_base,
+        reserve_quote=params.trading.reserve_quote,
+        view=source.view,
+        followed=params.followed_breakouts,
+        flip_timeout_s=params.trading.manual_exit_ttl_s,
+    )
 
 
 def build_node(
@@ -158,7 +169,7 @@ def build_node(
     frame_dump = FrameDump(frames, runtime.save_frames, alerts)
     budget = OrderRateBudget(params.order_budget_reserve)
     server_clock = ServerClock(clock)
-    router = EventRouter(wake, budget, server_clock, frame_dump, runtime.observer)
+    router = EventRouter(wake, budget, server_clock, frame_dump)
     stop = StopRequest(on_stop, router.request_tick)
     # The exchange's side: market state and router receive its reports, the client sends our requests.
     market_state = MarketState(params.klines_maxlen, router.request_tick, router.on_book)
@@ -166,7 +177,7 @@ def build_node(
     client = ExchangeClient(
         params.client, runtime, market_state, server_clock, router, frames.add, progress.on_attempt_failed
     )
-    rules_refresh = RulesRefresh(params.start, client, budget, router)
+    rules_refresh = RulesRefresh(params.start, client, router)
     refreshes: dict[Refresh, RefreshCall] = {
         Refresh.BALANCES: partial(router.read_balances, client.account),
         Refresh.RULES: rules_refresh.read,
@@ -181,7 +192,6 @@ def build_node(
         alerts=alerts,
         wake=wake,
         stop=stop,
-        budget=budget,
         frame_dump=frame_dump,
         router=router,
         client=client,
@@ -207,9 +217,7 @@ def build_node(
             leave=params.leave_orders,
             request_expires_s=params.start.request_expires_s,
         ),
-        monitor=SlowTickMonitor(runtime.stopwatch or clock),
-        input_gate=runtime.input_gate,
-        observer=runtime.observer,
+        monitor=SlowTickMonitor(clock),
         verify_key=verify_key,
         before_ready=before_ready,
         on_ready=on_ready,

@@ -18,7 +18,6 @@ from trailingedge.model.market_state import MarketState
 from trailingedge.notifications import event_messages, query_answers
 from trailingedge.notifications.alert_sinks import Alerts
 from trailingedge.notifications.announcer import Announcer
-from trailingedge.reconciliation.exit_ledger import exit_totals
 from trailingedge.reconciliation.recovery import RecoveredState
 from trailingedge.strategy.unit_value import price_at
 from trailingedge.websocket.account import AccountSession
@@ -98,17 +97,10 @@ class NodeServices:
 
     def restore(self, recovered: RecoveredState) -> None:
         """Continue where an earlier session ended. Called before the first tick."""
-        state, active_exit = recovered.state, recovered.active_exit
-        self.core.restore(state, active_exit, self._clock.now_s(), recovered.history)
+        state = recovered.state
+        self.core.restore(state, recovered.active_exit, self._clock.now_s(), recovered.history, self.market_ms)
         if state.regime is not None:
             self.statistics.resume_anchor(price_at(state.regime, state.anchor))
-        number = None if active_exit is None else active_exit.number
-        fills = recovered.history.fills
-        breakers = self.core.risk.breakers
-        # Only exits that have ended are restored as totals. The unfinished exit is continued below.
-        breakers.restore(exit_totals(fill for fill in fills if fill[0] != number), self.market_ms)
-        if active_exit is not None:
-            breakers.continue_exit(active_exit.side, (fill for fill in fills if fill[0] == number))
 
     # Events ----------------------------------------------------------------------------------
 
@@ -141,7 +133,7 @@ class NodeServices:
 
     def requery_orders(self) -> None:
         """Query our open orders before any other request. Replies that are still due are not trusted."""
-        self.core.maker_exit.on_disconnect(self._clock.now_s())
+        self.core.on_disconnect(self._clock.now_s())
 
     def update_rules(self, rules: SymbolRules) -> None:
         """Apply the exchange's rules, which were read again. Alerts if the symbol stops or resumes trading."""
@@ -161,7 +153,7 @@ class NodeServices:
         # Fills and pushed balances may arrive during the request. The mark shows which of them came before it.
         mark = self.core.balance_sync.mark(self._market_state.balance_updates)
         await query_balances(account, self._market_state, self.core.maker_exit.funds_changed_ms)
-        self.core.balance_sync.on_balances_read(mark, self._market_state.balance_updates)
+        self.core.on_balances_read(mark, self._market_state.balance_updates)
 
     # Records ---------------------------------------------------------------------------------
 

@@ -1,10 +1,9 @@
 """Operator queries: the answers to status, why, balance and today, and the final summary."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from trailingedge.accounting.statistics import DailyResults, RunStatistics
 from trailingedge.accounting.summary_json import day_json
-from trailingedge.core.clock import Clock
 from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.live.node_params import ServicesParams
@@ -15,7 +14,6 @@ from trailingedge.notifications.announcer import Announcer
 from trailingedge.notifications.build_status import build_status
 from trailingedge.notifications.explain import why
 from trailingedge.notifications.status import StatusView, as_data, status
-from trailingedge.websocket.account import ServerClock
 
 
 class StatusSource:
@@ -28,16 +26,16 @@ class StatusSource:
         statistics: RunStatistics,
         market_state: MarketState,
         budget: OrderRateBudget,
-        clock: Clock,
-        server_clock: ServerClock,
+        now_s: Callable[[], float],
+        server_ms: Callable[[], int],
     ) -> None:
         self._params = params
         self._core = core
         self._statistics = statistics
         self._market_state = market_state
         self._budget = budget
-        self._clock = clock
-        self._server_clock = server_clock
+        self._now_s = now_s
+        self._server_ms = server_ms
 
     def view(self, reconnects: int = 0, rejection: str | None = None) -> StatusView:
         """Return the current status.
@@ -49,7 +47,7 @@ class StatusSource:
         return build_status(
             self._core,
             self._market_state,
-            self._clock.now_s(),
+            self._now_s(),
             mode=self._params.mode,
             reconnects=reconnects,
             stale_after_s=trading.stale_after_s,
@@ -57,7 +55,7 @@ class StatusSource:
             kline_interval=self._params.kline_interval,
             reserve_base=trading.reserve_base,
             reserve_quote=trading.reserve_quote,
-            budget_short=not self._budget.may_requote(self._server_clock.now_ms()),
+            budget_short=self._budget.is_short(self._server_ms()),
             reject_text=rejection,
             replaces=0 if active is None else self._statistics.replaces_of(active.number),
             halt_reason=self._core.halt_reason,

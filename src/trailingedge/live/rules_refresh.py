@@ -4,7 +4,6 @@ import logging
 from dataclasses import replace
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.live.event_router import EventRouter
 from trailingedge.live.exchange_client import ExchangeClient
 from trailingedge.live.node_params import StartParams
@@ -17,12 +16,9 @@ logger = logging.getLogger(__name__)
 class RulesRefresh:
     """Applies new rules to the services of the `router`. Stricter limits from the settings stay in force."""
 
-    def __init__(
-        self, params: StartParams, client: ExchangeClient, budget: OrderRateBudget, router: EventRouter
-    ) -> None:
+    def __init__(self, params: StartParams, client: ExchangeClient, router: EventRouter) -> None:
         self._params = params
         self._client = client
-        self._budget = budget
         self._router = router
 
     async def read(self) -> None:
@@ -39,7 +35,7 @@ class RulesRefresh:
             # The symbol was listed when we started. Orders of it would be rejected now: wait as in a trading break.
             services.update_rules(replace(services.rules, status="not listed any more"))
             return
-        self._budget.update_limits(limits, self._client.server_clock.now_ms())
+        self._router.on_limits(limits)
         for problem in self._params.terms.problems(listed, ZERO):
             logger.warning("exchange rules changed, a setting is not allowed any more: %s", problem)
         services.update_rules(self._params.terms.effective_rules(listed))

@@ -36,8 +36,9 @@ _POLL_S: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class TradingTerms:
-    """What the exchange and the settings agree on: effective rules, fee in force, order limits."""
+    """What the exchange and the settings agree on: listed and effective rules, fee in force, order limits."""
 
+    listed: SymbolRules
     rules: SymbolRules
     fee: Decimal
     limits: tuple[RateLimit, ...]
@@ -100,7 +101,7 @@ class Startup:
         if escape_after_s > 0:
             self._ui.show_step("taker escape", f"after {escape_after_s:g} s, fee {event_messages.rate(fee.taker)}")
         self._rules = rules
-        return TradingTerms(rules.effective, fee.in_force, rules.limits)
+        return TradingTerms(rules.listed, rules.effective, fee.in_force, rules.limits)
 
     async def load_klines(self) -> None:
         """Load the kline history."""

@@ -24,7 +24,6 @@ from trailingedge.core.clock import Clock, TimerHandle, within
 from trailingedge.core.errors import BrokenInvariant, ExitCode, most_severe
 from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.execution.gateway import Gateway
-from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.trading_plan import NextStep, TradingPlan
 from trailingedge.live.cancel_on_shutdown import Shutdown
 from trailingedge.live.command_handler import CommandHandler
@@ -32,7 +31,7 @@ from trailingedge.live.event_router import EventRouter
 from trailingedge.live.exchange_client import ExchangeClient
 from trailingedge.live.frame_dump import FrameDump
 from trailingedge.live.node_components import NodeServices
-from trailingedge.live.node_dependencies import InputGate, KeyCheck, Observer
+from trailingedge.live.node_dependencies import KeyCheck
 from trailingedge.live.slow_tick_monitor import SlowTickMonitor
 from trailingedge.live.startup import Startup, TradingTerms
 from trailingedge.live.stop_request import StopRequest
@@ -71,7 +70,6 @@ class TradingNode:
         alerts: Alerts,
         wake: asyncio.Event,
         stop: StopRequest,
-        budget: OrderRateBudget,
         frame_dump: FrameDump,
         router: EventRouter,
         client: ExchangeClient,
@@ -81,8 +79,6 @@ class TradingNode:
         services_builder: Callable[[TradingTerms], NodeServices],
         shutdown: Shutdown,
         monitor: SlowTickMonitor,
-        input_gate: InputGate,
-        observer: Observer | None,
         verify_key: KeyCheck | None,
         before_ready: Callable[[], None],
         on_ready: Callable[[str], None],
@@ -98,7 +94,6 @@ class TradingNode:
         self._alerts = alerts
         self._wake = wake
         self._stop = stop
-        self._budget = budget
         self._frame_dump = frame_dump
         self._router = router
         self._gateway = gateway
@@ -107,8 +102,6 @@ class TradingNode:
         self._build_services = services_builder
         self._shutdown = shutdown
         self._monitor = monitor
-        self._input_gate = input_gate
-        self._observer = observer
         self._verify_key = verify_key
         self._before_ready = before_ready
         self._on_ready = on_ready
@@ -131,29 +124,22 @@ class TradingNode:
         """Whether an order that stores the anchor waits to be placed, or may be on the book."""
         return self.services is not None and self.services.anchor_markers.pending
 
-    # Inputs. Each passes the input gate, where a recorder writes it down -----------------------
+    # Inputs ----------------------------------------------------------------------------------
 
-    def submit(self, command: OperatorCommand, *, source: str = "") -> asyncio.Future[CommandResult]:
-        """Queue an operator command for the next tick. The future receives the result.
-
-        `source` names the interface that sent the command, for the session record.
-        """
+    def submit(self, command: OperatorCommand) -> asyncio.Future[CommandResult]:
+        """Queue an operator command for the next tick. The future receives the result."""
         reply: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
-
-        def execute() -> None:
-            self._commands.submit(command, reply)
-            self._router.request_tick()
-
-        self._input_gate(("obey", command.value, source), execute)
+        self._commands.submit(command, reply)
+        self._router.request_tick()
         return reply
 
     def wake(self) -> None:
         """Request a tick."""
-        self._input_gate(("stir",), self._wake.set)
+        self._wake.set()
 
     def stop(self, reason: str, code: ExitCode = ExitCode.OK) -> None:
         """Cancel our order, log out and end with `code`. Later requests to stop are ignored."""
-        self._input_gate(("stop", reason, int(code)), lambda: self._stop.request(reason, code))
+        self._stop.request(reason, code)
 
     # The run ---------------------------------------------------------------------------------
 
@@ -201,7 +187,7 @@ class TradingNode:
         if self._verify_key is not None:
             await startup.check_key(self._verify_key)
         terms = await startup.agree_on_terms()
-        self._budget.update_limits(terms.limits, self.client.server_clock.now_ms())
+        self._router.on_limits(terms.limits)
         await startup.load_klines()
         # The services receive events from here on. Recovery and balances will supply the effect of earlier events.
         services = self.services = self._build_services(terms)
@@ -305,8 +291,6 @@ class TradingNode:
         if requote is not None and requote.replace_like is not None:
             self._gateway.prepare(requote.replace_like)
         self._monitor.lap("send")
-        if self._observer is not None:
-            self._observer.on_tick(core, view)
         for event in core.events:
             services.anchor_markers.on_event(event)
             self._commands.on_event(event)

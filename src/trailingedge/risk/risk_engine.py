@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from trailingedge.model.market import ExecutionReport, OrderRecord
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import OrderInput, Reconciled
+from trailingedge.reconciliation.exit_ledger import exit_totals
+from trailingedge.reconciliation.history_types import ExitHistory, HistoricalExit
 from trailingedge.risk.balance_audit import BalanceAudit, BalanceMoved
 from trailingedge.risk.circuit_breakers import BreakerLimits, CircuitBreakers
 from trailingedge.risk.duplicate_instance import DuplicateInstanceCheck, UnexpectedOrderAction
@@ -41,6 +43,15 @@ class RiskEngine:
         self.audit = audit
         self.duplicate_instance: DuplicateInstance | None = None
         self.late_orders: list[ExecutionReport | OrderRecord] = []
+
+    def restore(self, history: ExitHistory, active_exit: HistoricalExit | None, market_ms: int) -> None:
+        """Count the exits of earlier sessions. `active_exit` is the one to continue, if any."""
+        self.instance_check.add_counted(order.order_id for exit_ in history.exits for order in exit_.orders)
+        number = None if active_exit is None else active_exit.number
+        # Only exits that have ended are restored as totals. The unfinished exit is continued.
+        self.breakers.restore(exit_totals(fill for fill in history.fills if fill[0] != number), market_ms)
+        if active_exit is not None:
+            self.breakers.continue_exit(active_exit.side, (fill for fill in history.fills if fill[0] == number))
 
     def on_order_input(self, event: OrderInput, *, busy: bool) -> None:
         """Pass a reply or a report about orders to the risk checks, before anything acts on it.

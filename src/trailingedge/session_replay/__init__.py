@@ -1,15 +1,14 @@
-"""Replay of a recorded session: runs the daemon again on recorded inputs and compares its output.
+"""Replay of a recorded session: gives its inputs to the trading core again and compares what it answers.
 
-Not to be confused with `backtest`, which runs the strategy on recorded *markets*. A session replay
-answers two questions. Does this version of the program still do the same as the recorded one, byte
-for byte? And with other settings, where does it first act differently, and why?
+Not to be confused with `backtest`, which runs the strategy on recorded *markets*. A session replay answers two
+questions. Does this version of the program still decide the same as the recorded one? And with other settings, where
+does it first act differently, and why?
 
-`run.replay_session` is the entry point. `player` feeds the inputs, `run_alignment` and `comparable`
-compare the outputs. `explain_divergence` explains a difference in the words of the status and of
-the command `why`; `formatting` and `result_text` print it. `session_report` builds the report of a
+`run.replay_session` is the entry point. `recorded_steps` and `record_decoder` read the inputs, `replayed_core` gives
+them to a trading core, `comparable` compares the outputs. `explain_divergence` explains a difference in the words of
+the status and of the command `why`; `formatting` and `result_text` print it. `session_report` builds the report of a
 recorded session by observing its replay.
 
-Imports: `eventlog` (the records), `live` (the daemon), `notifications` and `report` (the words),
-and the virtual event loop of `simulator`. Called by `commands.replay` and `commands.report`. They
-import this package only for a session, because it loads the whole daemon.
+Imports: `eventlog` (the records), `live` (the factories), `notifications` and `report` (the words). Called by
+`commands.replay` and `commands.report`. They import this package only for a session.
 """

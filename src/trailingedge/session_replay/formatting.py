@@ -1,16 +1,24 @@
 """Formatting of record lines in words, for the output of a session replay."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from trailingedge.core.errors import ProtocolViolation
 from trailingedge.core.printable import frame_text
-from trailingedge.eventlog.format import decode
-from trailingedge.model.intent import ExitEndReason, ExitKind
-from trailingedge.model.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, SymbolRules, format_plain
-from trailingedge.notifications.event_messages import END_REASONS, EXIT_NAMES
+from trailingedge.eventlog.format import RecordEntry
+from trailingedge.eventlog.line_decoder import decode
+from trailingedge.model.market import (
+    Balance,
+    BookTop,
+    ExecutionReport,
+    ExecutionType,
+    Kline,
+    SymbolRules,
+    format_plain,
+)
+from trailingedge.notifications.event_messages import EXIT_NAMES
 from trailingedge.session_replay.comparable import without_newer_fields
 from trailingedge.websocket.event_parser import (
     AccountPosition,
@@ -23,8 +31,14 @@ from trailingedge.websocket.event_parser import (
 )
 from trailingedge.websocket.result_parser import read_order
 
-_REQUESTS: Final = (">", "!>")
-_WITH_FIELDS: Final = ("news", "decision")
+# The exchange's names of the requests that follow from our commands.
+_METHODS: Final[Mapping[str, str]] = {
+    "Place": "order.place",
+    "Replace": "order.cancelReplace",
+    "Cancel": "order.cancel",
+    "QueryOrder": "order.status",
+    "QueryOrdersFrom": "allOrders",
+}
 _EXIT_KIND_NAMES: Final = {kind.value: name for kind, name in EXIT_NAMES.items()}
 _EXIT_KIND_FIELDS: Final = ("kind", "previous", "upgraded")
 
@@ -34,58 +48,64 @@ def describe_line(line: bytes, rules: SymbolRules | None = None) -> str:
 
     If `rules` is given, amounts are followed by their assets.
     """
-    try:
-        entry = decode(line)
-    except ValueError:  # no line, but the player's message about one
-        return line.decode(errors="replace")
+    entry = decode(line)
     match entry:
-        case ("<" | "+", _, _, number, frame):
+        case ("<" | "+", _, number, frame):
             return f"received on connection {number}: {_describe_frame(frame, rules)}"
-        case (">", number, text):
+        case (">", _, number, text):
             return f"request on connection {number}: {_describe_request_text(text, rules)}"
-        case ("!>", number, text, error):
-            request = _describe_request_text(text, rules)
-            return f"request on connection {number}, not sent ({_describe_error(error)}): {request}"
-        case ("ask", number, what):
-            return f"waits for {what} (operation {number})"
-        case ("told", _, _, number, None):
-            return f"operation {number} completed"
-        case ("told", _, _, number, str(outcome)):
-            return f"operation {number} completed: {outcome}"
-        case ("told", _, _, number, outcome):
-            return f"operation {number} failed: {_describe_error(outcome)}"
-        case ("alarm", number, seconds):
-            return f"timer {number} set to {seconds:g} s"
-        case ("ring", _, _, number, *_):
-            return f"timer {number} fired"
-        case ("obey", _, _, command, who):
-            return f"command {command}" + (f" from {who}" if who else "")
-        case ("stop", _, _, reason, code):
-            return f"stop requested: {reason} (exit code {code})"
-        case ("tick", *_):
-            return "time passed"
-        case ("stir", *_):
-            return "trading loop woken"
-        case ("alert", _, text):
+        case ("!>", _, number, text, reason):
+            return f"request on connection {number}, not sent ({reason}): {_describe_request_text(text, rules)}"
+        case ("dial", _, number, url):
+            return f"connection {number} to {url} is open"
+        case ("closed", _, number, reason):
+            return f"connection {number} ended: {reason}"
+        case ("skipped", _, number, count):
+            return f"{count} frames on connection {number} are not in the record"
+        case ("alert", _, _, text):
             return f"alert: {text}"
-        case ("news", event, fields):
-            return f"event {event}: {_describe_fields(fields)}"
-        case ("decision", key, fields):
-            return f"decision: {_describe_decision_key(key)}{_describe_decision_price(fields)}"
-        case ("over", int(code)):
+        case ("over", _, int(code)):
             return f"ended with exit code {code}"
-        case ("over", outcome):
-            return f"ended with an error: {_describe_error(outcome)}"
+        case ("over", _, outcome):
+            return f"ended with an error: {': '.join(outcome)}"
         case _:
-            return line.decode(errors="replace")
+            return _describe_core_line(entry, rules) or line.decode(errors="replace")
 
 
-def describe_request(line: bytes, rules: SymbolRules | None) -> str:
-    """Describe a request line without naming its connection. Raises ValueError for other lines."""
-    _, _, text, *error = decode(line)
-    request = _describe_request_text(text, rules)
-    head = "" if request.startswith("order.") else "request "
-    return f"{head}{request}" + (f", not sent ({_describe_error(error[0])})" if error else "")
+def _describe_core_line(entry: RecordEntry, rules: SymbolRules | None) -> str | None:
+    """Describe an input or an output of the trading core; None for any other line."""
+    match entry:
+        case ("core", *_):
+            return "trading core built"
+        case ("call", _, method, arguments):
+            return f"{method.replace('_', ' ')}: {_describe_fields(arguments)}".removesuffix(": ")
+        case ("tick" | "shutdown tick" as kind, _, _, _, changed, *_):
+            return f"{kind}: {_describe_view(changed)}"
+        case ("requote", _, _, _, top):
+            return f"requote: {_describe_top(top)}"
+        case ("command", name, fields):
+            return f"command {describe_command(name, fields, rules)}"
+        case ("event", event, fields):
+            return f"event {event}: {_describe_fields(fields)}"
+        case ("decision", checksum, *fields):
+            return f"decision: {_describe_decision(*fields)}" if fields else f"decision with the checksum {checksum}"
+        case ("raised", error, text):
+            return f"error {error}: {text}"
+        case _:
+            return None
+
+
+def describe_command(name: str, fields: object, rules: SymbolRules | None) -> str:
+    """Describe a command of the trading core in the words of the exchange: "order.place SELL 1.2 ETH at 2500.01"."""
+    if not isinstance(fields, dict):
+        return f"to read {_format_value(fields)} again" if name == "Refresh" else f"{name} {_format_value(fields)}"
+    words = [_METHODS.get(name, name)]
+    if "side" in fields:
+        words.append(_describe_order(str(fields["side"]), fields.get("quantity"), fields.get("price"), rules))
+    words += ["as a taker"] if fields.get("escape") else []
+    words += [f"for order {fields['order_id']}"] if fields.get("order_id") is not None else []
+    words += [f"({fields['client_order_id']})"] if "client_order_id" in fields else []
+    return " ".join(words)
 
 
 def field_differences(recorded: bytes, replayed: bytes) -> Iterator[tuple[str, str, str]]:
@@ -100,10 +120,7 @@ def field_differences(recorded: bytes, replayed: bytes) -> Iterator[tuple[str, s
         return
     if one[0] != other[0] or len(one) != len(other):
         return
-    if one[0] in _REQUESTS:
-        one, other = tuple(map(_parse_json, one)), tuple(map(_parse_json, other))
-    elif one[0] in _WITH_FIELDS:
-        other = (*other[:2], without_newer_fields(other[2], one[2]))
+    other = tuple(map(without_newer_fields, other, one))
     for part, (recorded_value, replayed_value) in enumerate(zip(one[1:], other[1:], strict=True), 1):
         named = isinstance(recorded_value, dict) and isinstance(replayed_value, dict)
         yield from _field_differences("" if named else f"{one[0]} {part}", recorded_value, replayed_value)
@@ -151,38 +168,43 @@ def _describe_order(side: str, quantity: object, price: object, rules: SymbolRul
     return f"{side}{amount} at {'the best price' if price is None else f'{_format_number(price)}{quote}'}"
 
 
-def _describe_decision_key(key: Sequence[Any]) -> str:
-    """The decision key that `eventlog.recorder` writes, in words."""
-    try:
-        acted, phase, regime, gate, exit_, paused, halted, armed = key
-        words = [f"{phase}, holding {str(regime).lower()}" if regime else str(phase)]
-        words += [f"gate shut by {gate}"] if gate else []
-        if exit_ is not None:
-            kind, side, ending = exit_
-            words.append(
-                f"{EXIT_NAMES[ExitKind(kind)]} {side}"
-                + (f", ending: {END_REASONS[ExitEndReason(ending)]}" if ending else "")
-            )
-        words += [name for name, holds in (("paused", paused), ("halted", halted), ("trailing", armed)) if holds]
-    except (ValueError, TypeError):  # of a version with another key
-        return _format_value(key)
-    return ", ".join(words) + (f" (rule: {acted})" if acted else "")
+def _describe_decision(fields: object) -> str:
+    """Describe a decision by its fields: the asset held, the exit and the gate, and the prices of bid and anchor."""
+    state = fields.get("state") if isinstance(fields, dict) else None
+    if not isinstance(fields, dict) or not isinstance(state, dict):
+        return "another decision"
+    regime, gate, exit_, trail = (state.get("regime"), state.get("gate"), state.get("exit"), fields.get("trail"))
+    words = [f"holding {str(regime).lower()}" if regime else "no side known"]
+    words += [f"gate shut by {gate.get('shut_by')}"] if isinstance(gate, dict) else []
+    if isinstance(exit_, dict):
+        kind, ending = str(exit_.get("kind")), exit_.get("ending")
+        words.append(f"{_EXIT_KIND_NAMES.get(kind, kind)} {exit_.get('side')}")
+        words += [f"ending: {ending}"] if ending else []
+    trailing = isinstance(trail, dict) and bool(trail.get("armed"))
+    flags = (("paused", fields.get("trading_paused")), ("halted", fields.get("halted")), ("trailing", trailing))
+    words += [name for name, holds in flags if holds]
+    rule = f" (rule: {fields['acted']})" if fields.get("acted") else ""
+    return ", ".join(words) + rule + _describe_decision_price(regime, fields.get("unit_value"), state.get("anchor"))
 
 
-def _describe_decision_price(decision: object) -> str:
-    """Describe the price at which the decision was made, and the anchor as a price.
-
-    `decision` has the field names of the record.
-    """
-    state = decision.get("memory") if isinstance(decision, dict) else None
-    if not isinstance(decision, dict) or not isinstance(state, dict):
-        return ""
-    unit_value, anchor, regime = decision.get("u"), state.get("anchor"), state.get("regime")
+def _describe_decision_price(regime: object, unit_value: object, anchor: object) -> str:
     if not (isinstance(unit_value, float) and isinstance(anchor, float) and unit_value and anchor and regime):
         return ""
     # In QUOTE the unit value is the inverse of the price: what one quote unit buys.
     price, anchor_price = (unit_value, anchor) if regime == "BASE" else (1 / unit_value, 1 / anchor)
     return f"; {'bid' if regime == 'BASE' else 'ask'} {price:.8g}, anchor {anchor_price:.8g}"
+
+
+def _describe_view(changed: Mapping[str, object]) -> str:
+    """Describe the changes of a view: the best prices, if they are among them, and the names of the others."""
+    top = changed.get("top")
+    words = [_describe_top(top)] if isinstance(top, Mapping) else []
+    words += [name.replace("_", " ") for name in changed if name not in ("top", "market_ms", "now_s")]
+    return ", ".join(words) or "nothing new"
+
+
+def _describe_top(top: Mapping[str, object]) -> str:
+    return f"bid {_format_number(top.get('b'))}, ask {_format_number(top.get('a'))}"
 
 
 # --- frames ---
@@ -247,11 +269,6 @@ def _describe_balance(balance: Balance) -> str:
 
 
 # --- values ---
-
-
-def _describe_error(error: Sequence[object]) -> str:
-    """Return the name and the text of an error that `eventlog.error_codec` encoded. Further arguments are left out."""
-    return ": ".join(map(str, error[:2]))
 
 
 def _describe_fields(fields: object) -> str:

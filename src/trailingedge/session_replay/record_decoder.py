@@ -1,9 +1,11 @@
-"""Deserialization of settings and decisions from a session record.
+"""Deserialization of settings and values from a session record.
 
-A field that the record lacks, because an older version wrote it, gets its default.
+`decode_value` makes a value of a given type from JSON that `eventlog.json_values` wrote. A field that the record lacks,
+because an older version wrote it, gets its default. A record may come from somebody else, so numbers are held to the
+bounds that the frames of the exchange are held to.
 """
 
-import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -15,15 +17,13 @@ from types import NoneType, UnionType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from trailingedge.config import OPTIONS, LoadedSettings, read_settings
-from trailingedge.eventlog.format import recorded_name
+from trailingedge.core import number_text
+from trailingedge.eventlog.json_values import TYPE_KEY
 from trailingedge.eventlog.reader import RecordHeader
-from trailingedge.strategy.blocks import exit_blocks
-from trailingedge.strategy.decide import Decision
 
-_DECISION: Final = b'["decision",'
-_BARE: Final = (bool, int, str)
-# The types of the fields of a class. It resolves annotations that are text, which takes long.
-_hints: Final = cache(get_type_hints)
+_NOT_FINITE: Final = ("inf", "-inf", "nan")
+# What a value of a damaged record, or one of another version, may raise.
+DECODE_ERRORS: Final = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 
 
 def settings_from_header(header: RecordHeader, overrides: Mapping[str, str]) -> LoadedSettings:
@@ -35,64 +35,100 @@ def settings_from_header(header: RecordHeader, overrides: Mapping[str, str]) -> 
     return read_settings(known | dict(overrides), {}, Path(os.devnull))
 
 
-def decode_decision(line: bytes | None) -> Decision | None:
-    """Return the decision in a record line.
+def decode_value(kind: Any, encoded: Any, name: str = "") -> Any:
+    """Return a value of type `kind`. `name` is that of its field, by which times are recognized.
 
-    Returns None if the line is not a decision, or if it lacks a field that has no default.
-    """
-    if line is None or not line.startswith(_DECISION):
-        return None
-    try:
-        recorded = json.loads(line)[2]
-        decision: Decision = _deserialize(Decision, recorded)
-    except (ValueError, ArithmeticError, LookupError, TypeError):  # written by another version
-        return None
-    if "exit_blocks" in recorded:
-        return decision
-    # Version 0.2.0 and those before it did not record the blocks: all that they knew follow from the other fields.
-    blocks = exit_blocks(
-        decision.state,
-        halted=decision.halted,
-        has_book=decision.unit_value is not None,
-        paused=decision.trading_paused,
-    )
-    return decision._replace(exit_blocks=blocks)
-
-
-def _deserialize(kind: Any, encoded: Any) -> Any:
-    """Convert JSON that `eventlog.format` wrote to a value of type `kind`.
-
-    Raises ValueError, TypeError or LookupError.
+    Raises one of DECODE_ERRORS.
     """
     if isinstance(kind, UnionType):
-        (kind,) = (each for each in get_args(kind) if each is not NoneType)
-        return None if encoded is None else _deserialize(kind, encoded)
-    if is_dataclass(kind) and isinstance(kind, type):
-        hints = _hints(kind)
-        return kind(
-            **{
-                field.name: _deserialize(hints[field.name], encoded[recorded_name(field.name)])
-                for field in fields(kind)
-                if recorded_name(field.name) in encoded or not _has_default(field)
-            }
-        )
-    if get_origin(kind) is tuple:  # of any length, as in tuple[int, ...]
-        return tuple(_deserialize(get_args(kind)[0], each) for each in encoded)
-    if hasattr(kind, "_fields"):
-        hints = _hints(kind)
-        return kind(
-            **{
-                name: _deserialize(hints[name], encoded[recorded_name(name)])
-                for name in kind._fields
-                if recorded_name(name) in encoded or name not in kind._field_defaults
-            }
-        )
-    # Decimals were written as text, and floats that JSON cannot express ("inf", "nan"), too.
-    if issubclass(kind, Enum) or kind in (Decimal, float):
+        return _decode_member(kind, encoded, name)
+    if get_origin(kind) is tuple:
+        return _decode_tuple(get_args(kind), encoded)
+    if get_origin(kind) is not None:  # a mapping with text keys
+        if not isinstance(encoded, dict):
+            raise TypeError(f"{number_text.shown(encoded)} is no {kind}")
+        _, values = get_args(kind)
+        return {str(key): decode_value(values, each, name) for key, each in encoded.items()}
+    if _is_record(kind):
+        if not isinstance(encoded, dict):
+            raise TypeError(f"{number_text.shown(encoded)} has no fields of a {kind.__name__}")
+        hints = field_types(kind)
+        needed = [key for key in hints if _is_needed(kind, key, encoded)]
+        return kind(**{key: decode_value(hints[key], encoded[key], key) for key in needed})
+    if issubclass(kind, Enum):
         return kind(encoded)
-    if kind in _BARE and isinstance(encoded, kind):
+    return _decode_plain(kind, encoded, name)
+
+
+def _decode_member(kind: UnionType, encoded: Any, name: str) -> Any:
+    """Decode a member of a union: that which `TYPE_KEY` names, the tuple for a list, or else the only one."""
+    members = [each for each in get_args(kind) if each is not NoneType]
+    if encoded is None and len(members) < len(get_args(kind)):
+        return None
+    if len(members) > 1 and isinstance(encoded, list):
+        members = [each for each in members if get_origin(each) is tuple]
+    elif len(members) > 1:
+        members = [each for each in members if getattr(each, "__name__", "") == encoded[TYPE_KEY]]
+    if len(members) != 1:
+        raise ValueError(f"{number_text.shown(encoded)} is no {kind}")
+    return decode_value(members[0], encoded, name)
+
+
+def _decode_tuple(members: tuple[Any, ...], encoded: Any) -> Any:
+    if not isinstance(encoded, list):
+        raise TypeError(f"{number_text.shown(encoded)} is no list")
+    if members[-1:] == (Ellipsis,):
+        return tuple(decode_value(members[0], each) for each in encoded)
+    return tuple(decode_value(kind, each) for kind, each in zip(members, encoded, strict=True))
+
+
+def _decode_plain(kind: type, encoded: Any, name: str) -> Any:
+    if kind is Decimal and isinstance(encoded, str):
+        return number_text.parse_calculated(encoded)
+    if kind is float:
+        return _decode_float(encoded, name)
+    if kind is int:
+        number = number_text.integer(encoded)
+        if name.endswith("_ms") and abs(number) >= number_text.LATEST_MS:
+            raise ValueError(f"{number} is no time in milliseconds before 2100")
+        return number
+    if kind in (bool, str) and isinstance(encoded, kind):
         return encoded
-    raise TypeError(f"{encoded!r} is not a {kind}")
+    raise TypeError(f"{number_text.shown(encoded)} is no {kind.__name__}")
+
+
+def _decode_float(encoded: Any, name: str) -> float:
+    if isinstance(encoded, str) and encoded in _NOT_FINITE:
+        return float(encoded)
+    if not isinstance(encoded, int | float) or isinstance(encoded, bool):
+        raise TypeError(f"{number_text.shown(encoded)} is no number")
+    if (name.endswith("_s") and abs(encoded) >= number_text.LATEST_MS) or not math.isfinite(encoded):
+        raise ValueError(f"{number_text.shown(encoded)} is no time in seconds")
+    return float(encoded)
+
+
+def _is_record(kind: Any) -> bool:
+    return is_dataclass(kind) or hasattr(kind, "_fields")
+
+
+@cache
+def field_types(kind: Any) -> Mapping[str, Any]:
+    """Return the types of the fields of a dataclass or named tuple, by name. Resolves annotations that are text."""
+    hints = get_type_hints(kind)
+    names = [field.name for field in fields(kind)] if is_dataclass(kind) else kind._fields
+    return {name: hints[name] for name in names}
+
+
+def _is_needed(kind: Any, name: str, encoded: Mapping[str, Any]) -> bool:
+    """Whether the field is recorded or has no default; LookupError follows if it has neither."""
+    return name in encoded or name not in _defaults(kind)
+
+
+@cache
+def _defaults(kind: Any) -> frozenset[str]:
+    if not is_dataclass(kind):
+        return frozenset(kind._field_defaults)
+    return frozenset(field.name for field in fields(kind) if _has_default(field))
 
 
 def _has_default(field: Field[Any]) -> bool:

@@ -11,10 +11,9 @@ from typing import Final
 
 from trailingedge.core.printable import printable, printable_lines
 from trailingedge.notifications.event_messages import counted, figure
-from trailingedge.session_replay.explain_divergence import Divergence
+from trailingedge.session_replay.explain_divergence import Difference, Divergence
 from trailingedge.session_replay.formatting import describe_line, field_differences
 from trailingedge.session_replay.run import ReplayResult
-from trailingedge.session_replay.run_alignment import Difference
 
 REPLAY_RESULT_VERSION: Final = 1
 _WIDTH: Final = 80
@@ -25,7 +24,7 @@ _NOT_DONE: Final = "does not do this"
 
 def result_text(replayed: ReplayResult) -> str:
     """Several lines of at most 80 columns: what was replayed, and whether the replay did the same."""
-    amount = f"{counted(replayed.inputs, 'input')}, {counted(replayed.requests, 'request')}"
+    amount = f"{counted(replayed.inputs, 'input')}, {counted(replayed.requests, 'order request')}"
     lines = [_wrap(f"{replayed.path}: {_duration(replayed.at_ns)} from {_time_text(replayed, 0)}, {amount}", "", "  ")]
     if replayed.changed_settings:
         lines.append(
@@ -84,26 +83,15 @@ def _same_text(replayed: ReplayResult) -> str:
     complete = replayed.incomplete_reason is None
     result = "no difference" if complete else "no difference as far as the record can be read"
     if replayed.changed_settings:
-        return f"{result}: the same requests and the same kinds of decisions at the same times"
-    return f"{result}: every request, decision, event and alert is the same, byte for byte"
+        return f"{result}: the same order requests and the same kinds of decisions at the same times"
+    return f"{result}: every order request, decision and event is the same"
 
 
 def _version_notes(replayed: ReplayResult) -> Iterator[str]:
-    """Yield a note if program or Python has another version than the recording: that may be why the replay differs."""
-    then, now = _minor_version(replayed.python), _minor_version(replayed.python_now)
+    """Yield a note if the program has another version than the recording: that may be why the replay differs."""
     programs = (replayed.program, replayed.program_now)
     if all(programs) and programs[0] != programs[1]:
         yield f"recorded by version {programs[0]} of this program, replayed by {programs[1]}: this may be the reason"
-    if then != now:
-        yield f"recorded with Python {then}, replayed with Python {now}: this may be the reason"
-
-
-def _minor_version(version: str) -> str:
-    """Return the Python version without its patch level.
-
-    Only another minor version may run tasks in other event-loop iterations.
-    """
-    return ".".join(version.split(".")[:2])
 
 
 def _divergence_lines(replayed: ReplayResult, difference: Difference) -> Iterator[str]:
@@ -111,12 +99,17 @@ def _divergence_lines(replayed: ReplayResult, difference: Difference) -> Iterato
     divergence = replayed.divergence or Divergence()
     yield f"the same for {_duration(difference.at_ns)}; the first difference:"
     yield f"  {_time_text(replayed, difference.at_ns)}{_market_text(divergence)}"
-    yield from _paragraph("recorded", divergence.recorded or [_NOT_DONE])
-    yield from _paragraph("with these settings", divergence.replayed or [_NOT_DONE])
+    yield from _paragraph("recorded", _with_omission(difference.recorded, divergence.recorded))
+    yield from _paragraph("with these settings", _with_omission(difference.replayed, divergence.replayed))
     if divergence.later_alerts:
         yield "later in the record:"
         yield from (_paragraph_at(replayed, at_ns, text) for at_ns, text in divergence.later_alerts)
     yield "the replay ends here: the record has no replies to other requests"
+
+
+def _with_omission(line: bytes | None, texts: Sequence[str]) -> Sequence[str]:
+    """Return the texts on one run, which begin with the fact that it does not do what the other does."""
+    return texts if line is not None else [_NOT_DONE, *texts]
 
 
 def _market_text(divergence: Divergence) -> str:

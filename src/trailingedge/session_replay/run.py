@@ -1,44 +1,46 @@
-"""Entry point of a session replay: builds the daemon on a `SessionPlayer`, runs it, and returns a `ReplayResult`."""
+"""Entry point of a session replay: gives the recorded inputs to a trading core, and compares what it answers.
+
+With the recorded settings every output line must equal the recorded one, except for fields that an older version did
+not record.
+
+With other settings the purpose is to find where the ways part. A second core gets the same inputs, with the changed
+settings. Numbers in events and decisions differ long before it acts differently, so only actions are compared:
+commands, the kinds of events, and what a decision leads to. What the first core does at that point is what the record
+has, and both can be asked why.
+
+The replay ends at the first difference: what the record has after it are replies of the exchange to other requests.
+"""
 
 import contextlib
+import json
 import logging
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
-from random import Random
+from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from trailingedge.auth.manager import KeyManager
-from trailingedge.config import Endpoints, LoadedSettings, TradingMode, shareable_settings
+from trailingedge.config import LoadedSettings, TradingMode, shareable_settings
 from trailingedge.config_validator import problems
-from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import ConfigError
-from trailingedge.eventlog import error_codec
+from trailingedge.eventlog.decision_sums import DecisionSums, decision_key
+from trailingedge.eventlog.format import OUTPUTS, line, outputs, raised_line, to_json
 from trailingedge.eventlog.reader import SessionRecord
-from trailingedge.eventlog.recorder import DecisionObserver, RecordedAlerts
-from trailingedge.execution.trading_core import TradingCore
 from trailingedge.live.factory import node_params
-from trailingedge.live.node_builder import build_node
-from trailingedge.live.node_dependencies import Observer, Runtime
-from trailingedge.live.node_params import NodeParams
-from trailingedge.live.trading_node import TradingNode
-from trailingedge.model.market import ExecutionReport
-from trailingedge.model.market_state import StateView
-from trailingedge.notifications.status import StatusView
-from trailingedge.session_replay.explain_divergence import Divergence, explain_divergence
-from trailingedge.session_replay.player import (
-    EndOfRecord,
-    ReplayDiverged,
-    ReplayLoop,
-    ReplayProgress,
-    ReplayStopped,
-    SessionPlayer,
-)
+from trailingedge.model.order_commands import Refresh
+from trailingedge.session_replay.comparable import says_the_same
+from trailingedge.session_replay.explain_divergence import Difference, Divergence, explain_divergence
 from trailingedge.session_replay.record_decoder import settings_from_header
-from trailingedge.session_replay.run_alignment import Difference
-from trailingedge.simulator.virtual_loop import Deadlock
+from trailingedge.session_replay.recorded_steps import RecordedStep, RecordedSteps
+from trailingedge.session_replay.replayed_core import ReplayedSession, ReplayObserver, StepResult, UnreadableStep
+
+ReplayProgress = Callable[[float, int], bool]
+"""Called before each input with the share of the record that was read, from 0 to 1, and the time in nanoseconds since
+the start. Returns False to stop the replay."""
+
+_ABORTED: Final = "CancelledError"
+_OUTPUTS: Final = tuple(f'["{kind}",'.encode() for kind in OUTPUTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class ReplayResult:
     `python_now` are the versions that replay it. An unknown program version is "".
     `changed_settings` are the settings changed for the replay, and `recorded_values` are their
     values in the record. Times are nanoseconds since the session started; `started_ns` is the
-    wall-clock time of that start. `divergence` explains the difference. `stopped_at` is the share
+    wall-clock time of that start. `inputs` counts the core's inputs, `requests` its commands to the
+    exchange. `divergence` explains the difference. `stopped_at` is the share
     of the record that was read when the user stopped the replay, otherwise None.
     `shareable_settings` are the replay's settings by name, without secrets, for a report.
     """
@@ -84,52 +87,33 @@ class ReplayResult:
 def replay_session(
     path: Path,
     overrides: Mapping[str, str] | None = None,
-    observer: Observer | None = None,
+    observer: ReplayObserver | None = None,
     *,
-    nodes: list[TradingNode] | None = None,
+    sessions: list[ReplayedSession] | None = None,
     on_progress: ReplayProgress = lambda *_: True,
     program: str = "",
 ) -> ReplayResult:
     """Replay a session up to its end or the first difference; `overrides` are settings by name.
 
-    `observer` sees every tick. The daemon is appended to `nodes`, where an observer finds it during the replay, and
-    the caller afterwards. `program` is our version. Raises ConfigError for a file that is no record, and for invalid
-    settings.
+    `observer` sees every tick. The replayed session is appended to `sessions`, where the caller finds it afterwards.
+    `program` is our version. Raises ConfigError for a file that is no record, and for invalid settings.
     """
     record = SessionRecord(path)
     changed = dict(overrides or {})
-    loaded = _load_settings(record, changed)
-    # Another version may word its alerts differently; what it decides and sends must still be the same.
-    reworded = bool(program) and record.header.program not in ("", program)
-    player = SessionPlayer(record, actions_only=bool(changed), alert_texts=not reworded, on_progress=on_progress)
-    loop = ReplayLoop()
-    nodes = [] if nodes is None else nodes
-    stopped_at: float | None = None
+    loaded = _load_settings(record, {})
+    session = ReplayedSession(node_params(loaded.settings), record.header.zero_ns, observer)
+    if sessions is not None:
+        sessions.append(session)
+    other: ReplayedSession | None = None
+    if changed:
+        loaded = _load_settings(record, changed)
+        other = ReplayedSession(node_params(loaded.settings), record.header.zero_ns)
+    replay = _Replay(record, session, other)
     with _logging_disabled():
-        try:
-            try:
-                loop.run_until_complete(_run_node(record, node_params(loaded.settings), player, loop, observer, nodes))
-            except (EndOfRecord, ReplayDiverged):
-                pass
-            except ReplayStopped:
-                stopped_at = record.share_read
-            lines = record.lines_read
-            # Before the daemon's tasks are cancelled, because that changes its status.
-            divergence = (
-                None if player.difference is None else explain_divergence(player.difference, player, record.header)
-            )
-        finally:
-            # The daemon's tasks still wait for inputs that will not come. Cancelling them makes output (closed
-            # connections, for example) that is not part of the comparison, and needs a loop without a player.
-            player.ignores_output = True
-            loop.player = None
-            with contextlib.suppress(Deadlock):
-                loop.cancel_tasks()
-                loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
-    whole = player.finished or player.at_recorded_end or stopped_at is not None
-    killed = f"{path.name} has no end: the recording process was killed"
-    cut_off = None if whole or record.incomplete_reason else killed
+        replay.run(on_progress)
+        session.record_sample()
+        divergence = replay.explain()
+    ended_early = replay.stopped_at is None and replay.difference is None
     return ReplayResult(
         path=path,
         program=record.header.program,
@@ -137,15 +121,15 @@ def replay_session(
         changed_settings=changed,
         recorded_values={name: record.header.settings.get(name, "") for name in changed},
         started_ns=record.header.unix_ns,
-        at_ns=player.at_ns,
-        lines=lines,
-        inputs=player.input_count,
-        requests=player.request_count,
-        difference=player.difference,
-        incomplete_reason=None if player.difference is not None else record.incomplete_reason or cut_off,
+        at_ns=replay.at_ns,
+        lines=record.lines_read,
+        inputs=replay.inputs,
+        requests=replay.requests,
+        difference=replay.difference,
+        incomplete_reason=replay.incomplete_reason() if ended_early else None,
         program_now=program,
         divergence=divergence,
-        stopped_at=stopped_at,
+        stopped_at=replay.stopped_at,
         shareable_settings=shareable_settings(loaded.settings),
     )
 
@@ -161,91 +145,107 @@ def _load_settings(record: SessionRecord, overrides: Mapping[str, str]) -> Loade
     return loaded
 
 
-async def _run_node(
-    record: SessionRecord,
-    params: NodeParams,
-    player: SessionPlayer,
-    loop: ReplayLoop,
-    observer: Observer | None,
-    nodes: list[TradingNode],
-) -> None:
-    header = record.header
-    runtime = Runtime(
-        Endpoints(*header.endpoints),
-        # Any key will do: signatures are not in the record, and the player sends none.
-        KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "replayed").with_wrapped_signer(
-            player.wrap_signer
-        ),
-        player.dial,
-        player,
-        Random(header.seed),
-        save_frames=player.wrap_save_frames(_saves_nothing) if header.saves_frames else None,
-        stopwatch=ManualClock(),
-        observer=_Observers(DecisionObserver(player), *([] if observer is None else [observer])),
-    )
-    check = player.wrap_key_check(_checks_nothing) if header.checks_key else None
-    alerts = RecordedAlerts(_NoAlerts(), player)
-    node = build_node(params, runtime, _NoUi(), alerts, verify_key=check)
-    player.node = node
-    nodes.append(node)
-    player.start()
-    loop.player = player
-    try:
-        code = await node.run()
-    except Exception as failure:  # noqa: BLE001 - compared with the recorded end like any other output
-        player.on_node_finished(error_codec.encode_error(failure))
-    else:
-        player.on_node_finished(int(code))
+class _Replay:
+    """One replay: compares the steps of `record` with what `session` answers. `run` is called once.
 
-
-async def _saves_nothing(_: list[str]) -> Path:
-    """Stand in for saving frames. Never called, because the player returns the recorded result."""
-    return Path()
-
-
-async def _checks_nothing(_: int) -> None:
-    """Stand in for the API key check. Never called, because the player returns the recorded result."""
-
-
-class _Observers:
-    """Passes each observer call to several observers."""
-
-    def __init__(self, *observers: Observer) -> None:
-        self._observers = observers
-
-    def on_tick(self, trader: TradingCore, view: StateView) -> None:
-        for observer in self._observers:
-            observer.on_tick(trader, view)
-
-    def on_report(self, report: ExecutionReport) -> None:
-        for observer in self._observers:
-            observer.on_report(report)
-
-
-class _NoUi:
-    """A user interface that shows nothing."""
-
-    def close(self) -> None:
-        pass
-
-    def print_line(self, text: str) -> None:
-        pass
-
-    def show_step(self, name: str, result: str) -> None:
-        pass
-
-    def show_status(self, view: Callable[[], StatusView], now_s: float) -> None:
-        pass
-
-
-class _NoAlerts:
-    """Sends no alert, because the recorded session already sent it.
-
-    `RecordedAlerts` still passes the alerts to the comparison.
+    `other`, if given, is the same session with other settings; then its actions are compared with those of `session`.
     """
 
-    def send(self, text: str, level: int = logging.INFO) -> None:
-        pass
+    def __init__(self, record: SessionRecord, session: ReplayedSession, other: ReplayedSession | None) -> None:
+        self.at_ns = self.inputs = self.requests = 0
+        self.difference: Difference | None = None
+        self.stopped_at: float | None = None
+        self._record = record
+        self._session = session
+        self._other = other
+        self._steps = RecordedSteps(record)
+        self._step: RecordedStep | None = None
+        self._decisions = DecisionSums(record.header.fields)
+
+    def run(self, on_progress: ReplayProgress) -> None:
+        """Replay up to the end of the record, to the first difference, or until `on_progress` returns False."""
+        for step in self._steps:
+            if not on_progress(self._record.share_read, self.at_ns):
+                self.stopped_at = self._record.share_read
+                return
+            self._step, self.at_ns = step, step.at_ns
+            try:
+                self._play(step)
+            except UnreadableStep as error:
+                self._record.incomplete_reason = (
+                    f"{self._record.path.name} has an input that this version cannot read, {step.at_ns / 1e9:.3f} s "
+                    f"after the start ({error})"
+                )
+                return
+            if self.difference is not None or self._record.incomplete_reason is not None:
+                return
+
+    def explain(self) -> Divergence | None:
+        """Explain the difference, by asking both cores why, and by the alerts in the rest of the record."""
+        if self.difference is None or self._step is None:
+            return None
+        later = [*self._step.alerts, *self._steps.later_alerts()]
+        return explain_divergence(self.difference, self._session, self._other, later)
+
+    def incomplete_reason(self) -> str | None:
+        """Return why the record does not reach the end of its session; None if it does."""
+        name, outcome = self._record.path.name, self._steps.outcome
+        if self._record.incomplete_reason is not None:
+            return self._record.incomplete_reason
+        if outcome is None:
+            return f"{name} has no end: the recording process was killed"
+        if isinstance(outcome, list) and outcome[0] == _ABORTED:
+            return f"{name} ends where the session was aborted, for example by Ctrl-C twice"
+        return None
+
+    def _play(self, step: RecordedStep) -> None:
+        result = self._session.apply(step.entry)
+        self.inputs += 1
+        self.requests += sum(not isinstance(command, Refresh) for command in result.commands)
+        differs = self._first_difference(step.outputs, self._lines(result), says_the_same)
+        if self._other is None:
+            self.difference = differs
+            return
+        if differs is not None:
+            self._record.incomplete_reason = (
+                f"{step.at_ns / 1e9:.3f} s after the start this version decides otherwise than the record with the "
+                "recorded settings, too; replay it without other settings to see how"
+            )
+            return
+        actions, others = _actions(result), _actions(self._other.apply(step.entry))
+        self.difference = self._first_difference(actions, others, _same_action)
+
+    def _lines(self, result: StepResult) -> list[bytes]:
+        entries = [*outputs(result.commands, result.events), *self._decisions.lines(result.decision)]
+        return list(map(line, entries if result.raised is None else [*entries, raised_line(result.raised)]))
+
+    def _first_difference(
+        self, recorded: Sequence[bytes], replayed: Sequence[bytes], is_same: Callable[[bytes, bytes], bool]
+    ) -> Difference | None:
+        if self._step is None or recorded == replayed:
+            return None
+        for prefix in _OUTPUTS:
+            ones, others = ([each for each in lines if each.startswith(prefix)] for lines in (recorded, replayed))
+            for one, other in zip_longest(ones, others):
+                if one is None or other is None or not is_same(one, other):
+                    return Difference(self._step.at_ns, one, other, self._step.preceding)
+        return None
+
+
+def _actions(result: StepResult) -> list[bytes]:
+    """Return a line for each action in `result`: the command, the event, and the decision by its key."""
+    entries = list(outputs(result.commands, result.events))
+    if result.decision is not None:
+        entries.append(("decision", to_json(decision_key(result.decision)), to_json(result.decision)))
+    return list(map(line, entries if result.raised is None else [*entries, raised_line(result.raised)]))
+
+
+def _same_action(one: bytes, other: bytes) -> bool:
+    """Whether two lines of `_actions` stand for the same: a command in full, an event or a decision by its first."""
+    first, second = json.loads(one), json.loads(other)
+    if first[0] in ("event", "decision"):
+        return bool(first[:2] == second[:2])
+    return bool(first == second)
 
 
 @contextlib.contextmanager

@@ -6,14 +6,13 @@ from pathlib import Path
 from trailingedge.config import TradingMode
 from trailingedge.core.errors import ConfigError
 from trailingedge.execution.trading_core import TradingCore
-from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import ZERO, Balance, ExecutionReport, Kline
 from trailingedge.model.market_state import StateView
 from trailingedge.report.from_statistics import report_of_run
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 from trailingedge.report.order_log import fill_of, order_log_entry
-from trailingedge.session_replay.player import ReplayProgress
-from trailingedge.session_replay.run import ReplayResult, replay_session
+from trailingedge.session_replay.replayed_core import ReplayedSession
+from trailingedge.session_replay.run import ReplayProgress, ReplayResult, replay_session
 
 
 def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True) -> RunReport:
@@ -24,16 +23,16 @@ def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True)
     before the session was ready to trade.
     """
     observer = _ReportObserver()
-    nodes: list[TradingNode] = []
-    replayed = replay_session(path, observer=observer, nodes=nodes, on_progress=on_progress)
-    settings, node_services = replayed.shareable_settings, nodes[0].services
-    if node_services is None or not node_services.statistics.from_ms:
+    sessions: list[ReplayedSession] = []
+    replayed = replay_session(path, observer=observer, sessions=sessions, on_progress=on_progress)
+    settings, core = replayed.shareable_settings, sessions[0].core
+    if core is None or not sessions[0].statistics.from_ms:
         if replayed.stopped_at is not None:
             raise KeyboardInterrupt
         raise ConfigError([f"{path}: the session ended before it was ready to trade; there is nothing to report"])
     return report_of_run(
-        node_services.statistics,
-        node_services.rules,
+        sessions[0].statistics,
+        core.rules,
         settings,
         fills=observer.fills,
         orders=observer.orders,
@@ -56,7 +55,7 @@ def _gaps(replayed: ReplayResult) -> list[str]:
 
 @dataclass
 class _ReportObserver:
-    """Collects fills, order events, candles and samples from the ticks of a replayed daemon."""
+    """Collects fills, order events, candles and samples from the ticks of a replayed core."""
 
     fills: list[Fill] = field(default_factory=list)
     orders: list[OrderLogEntry] = field(default_factory=list)

@@ -9,5 +9,5 @@ gives the same run, except over a real socket.
 It imports `core` and `model` only: the simulator judges the daemon, so it must not share the
 daemon's parsers, order logic or rounding. A mistake copied from there would go unnoticed here.
 Callers: `app` (simulation mode), `live.paper_exchange` (paper mode), `backtest` (order entry and
-engine), `session_replay` (the virtual loop), `commands.exchange`, and the tests.
+engine), `commands.exchange`, and the tests, which alone use the virtual loop.
 """

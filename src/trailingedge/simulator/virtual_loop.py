@@ -2,7 +2,7 @@
 
 Theory of operation. The loop has a queue of ready callbacks and a heap of timers, like asyncio's own, but no selector
 and no wall clock. One iteration runs the callbacks that are ready when it begins; those that they schedule run in
-the next one. Time stands still while anything is ready. When nothing is ready, `on_idle` sets the time to the
+the next one. Time stands still while anything is ready. When nothing is ready, time jumps to the
 earliest deadline, and the timers due at that time become ready together. So `sleep(3600)` takes no real time, hours of
 daemon and exchange pass in the time their callbacks take, and no timeout fires because a machine is slow.
 If nothing is ready and no timer is set, the program would wait for ever: `Deadlock` names the waiting tasks.
@@ -71,10 +71,9 @@ def _unsupported(what: str) -> Any:
 
 
 class VirtualLoop(asyncio.AbstractEventLoop):
-    """The event loop. Its time starts at 0.0 seconds; `iterations` counts how often it has run its ready queue."""
+    """The event loop. Its time starts at 0.0 seconds."""
 
     def __init__(self) -> None:
-        self.iterations = 0
         self._now_s = 0.0
         self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
@@ -195,18 +194,17 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """Run what is ready now; if nothing is, jump to the next timer first."""
         ready = self._ready
         if not ready:
-            self.on_idle()
+            self._jump_to_next_timer()
         timers = self._timers
         while timers and timers[0][0] <= self._now_s:
             ready.append(heapq.heappop(timers)[2])
-        self.iterations += 1
         for _ in range(len(ready)):  # not `while ready`: what these callbacks schedule belongs to the next iteration
             handle = ready.popleft()
             if not handle.cancelled():
                 handle._run()
 
-    def on_idle(self) -> None:
-        """Move time to the next timer. Called when nothing is ready; subclasses may feed in events instead."""
+    def _jump_to_next_timer(self) -> None:
+        """Move time to the next timer, because nothing is ready."""
         timers = self._timers
         # A cancelled timer must not move the clock: time would jump to a deadline that nothing waits for.
         while timers and timers[0][2].cancelled():

@@ -1,7 +1,7 @@
 """Signals: what an evaluation changed, each with its numbers, for log lines, alerts, records and statistics.
 
 Prices are in quote per base. A `Decimal` is an amount or a price of the exchange, a float is a number that we
-calculated. Records of version 1 keep some signals under older names: see RECORDED_AS in `eventlog.format`.
+calculated. Session records hold the signals under these names.
 """
 
 from dataclasses import dataclass

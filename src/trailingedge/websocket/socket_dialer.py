@@ -198,11 +198,6 @@ async def dial(url: str, *, low_latency: bool | None = None) -> Socket:
     return _LowLatencySocket(connection) if low_latency else _LibrarySocket(connection)
 
 
-def delivers_synchronously(socket: Socket) -> bool:
-    """Return whether the socket calls its frame handler in the transport's callback, not in a task."""
-    return isinstance(socket, _LowLatencySocket)
-
-
 def is_tested_version(version: str) -> bool:
     """Return whether `low_latency_transport` was tested with the internals of this version of the library."""
     major = version.partition(".")[0]

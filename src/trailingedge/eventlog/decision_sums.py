@@ -1,0 +1,61 @@
+"""Decision sums: what a session record keeps of each decision, so that a replay can compare all of it.
+
+A decision has dozens of numbers, and some of them change with every price. Written out they would take as much of the
+record as the frames. So a record has the checksum of what has changed since the last decision, and the whole decision
+only where its key changes: the parts that matter for what is done next. A replay that computes another number gets
+another sum, in the tick in which it did.
+"""
+
+import zlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+from trailingedge.eventlog.json_values import JsonValues, KnownFields, dumps, fields_within
+from trailingedge.strategy.decide import Decision
+
+_SUM_BITS: Final = (1 << 24) - 1  # a shorter number: there is one in most ticks, and it cannot be compressed
+DECISION_FIELDS: Final = fields_within(Decision)
+
+
+class DecisionSums:
+    """Makes the record lines of the decisions of one session, in order.
+
+    `known` are the fields that the record's header names. A field that was added since is left out of the sums.
+    """
+
+    def __init__(self, known: KnownFields) -> None:
+        self._values = JsonValues(known)
+        self._last: Decision | None = None
+        self._key: tuple[object, ...] = ()
+
+    def lines(self, decision: Decision | None) -> Iterator[tuple[Any, ...]]:
+        """Yield the line for `decision`, unless it equals the last one."""
+        if decision is None or decision is self._last:
+            return
+        changed = self._values.changes(self._last, decision)
+        self._last = decision
+        if not changed:
+            return
+        checksum = zlib.crc32(dumps(changed).encode()) & _SUM_BITS
+        key = decision_key(decision)
+        if key == self._key:
+            yield "decision", checksum
+        else:
+            self._key = key
+            yield "decision", checksum, self._values.to_json(decision)
+
+
+def decision_key(decision: Decision) -> tuple[object, ...]:
+    """Return the parts of a decision that matter for what is done next."""
+    state = decision.state
+    active = state.exit
+    return (
+        decision.acted,
+        state.phase,
+        state.regime,
+        None if state.gate is None else state.gate.shut_by,
+        None if active is None else (active.kind, active.side, active.ending),
+        decision.trading_paused,
+        decision.halted,
+        decision.trail is not None and decision.trail.armed,
+    )

@@ -1,0 +1,164 @@
+"""Values of a session record as JSON: views, reports, decisions and events, in full or as a change.
+
+`to_json` writes a value, `changes` only the fields that differ from an earlier value of the same type. Numbers keep
+all their digits: a `Decimal` stands as text, with its exponent, and a float as `repr` writes it. A dataclass becomes an
+object of its fields; where its type does not follow from the place, such as in the reply to a request, `"is"` names it.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from decimal import Decimal
+from enum import Enum
+from math import isfinite
+from operator import attrgetter
+from types import MappingProxyType, NoneType, UnionType
+from typing import Any, Final, get_args, get_type_hints
+
+from trailingedge.model.order_commands import ListedOrders, OrderInput
+from trailingedge.model.order_outcomes import OrderOutcome
+
+TYPE_KEY: Final = "is"
+_AS_IT_IS: Final = frozenset({str, int, bool, NoneType})
+_MAPPINGS: Final = frozenset({dict, MappingProxyType})
+
+dumps: Final[Callable[[object], str]] = json.JSONEncoder(
+    separators=(",", ":"), ensure_ascii=True, allow_nan=False
+).encode
+
+
+def _members(*unions: UnionType) -> frozenset[type]:
+    return frozenset(each for union in unions for each in get_args(union) if isinstance(each, type))
+
+
+# Members of a union: only `TYPE_KEY` tells which of them a value is.
+_NAMED: Final = _members(OrderInput, OrderOutcome, ListedOrders)
+
+KnownFields = Mapping[str, Sequence[str]]
+"""The names of the fields of some types, by the name of the type."""
+
+
+Getter = Callable[[Any], tuple[Any, ...]]
+
+
+class _Fields(dict[Any, tuple[tuple[str, ...], Getter]]):
+    """The names of the fields of dataclasses and named tuples, by type, and a function that reads them all.
+
+    There are no names for any other type. Of a type that `known` names, only the fields are used that it has there. A
+    dict with tuples, because it is read for each value.
+    """
+
+    def __init__(self, known: KnownFields) -> None:
+        super().__init__()
+        self._known = known
+
+    def __missing__(self, kind: Any) -> tuple[tuple[str, ...], Getter]:
+        names = field_names(kind)
+        if names and (known := self._known.get(kind.__name__)) is not None:
+            names = tuple(name for name in names if name in known)
+        # `attrgetter` returns no tuple for a single name.
+        many = attrgetter(*names) if len(names) > 1 else lambda value: tuple(getattr(value, name) for name in names)
+        self[kind] = names, many
+        return names, many
+
+
+def field_names(kind: Any) -> tuple[str, ...]:
+    """Return the names of the fields of a dataclass or a named tuple; an empty tuple for any other type."""
+    if is_dataclass(kind) and isinstance(kind, type):
+        return tuple(field.name for field in fields(kind))
+    return tuple(getattr(kind, "_fields", ()))
+
+
+def fields_within(kind: Any) -> dict[str, list[str]]:
+    """Return the names of the fields of `kind` and of all types in its fields, by the name of the type."""
+    found: dict[str, list[str]] = {}
+    waiting = [kind]
+    while waiting:
+        each = waiting.pop()
+        waiting += get_args(each)
+        if (names := field_names(each)) and each.__name__ not in found:
+            found[each.__name__] = list(names)
+            waiting += [hint for name, hint in get_type_hints(each).items() if name in names]
+    return dict(sorted(found.items()))
+
+
+class JsonValues:
+    """Converts values to JSON. With `known`, which an older version wrote, fields that it did not know are left out."""
+
+    def __init__(self, known: KnownFields | None = None) -> None:
+        self._fields = _Fields(known or {})
+
+    def to_json(self, value: Any) -> Any:
+        """Return `value` as JSON: an immutable value, so that a thread may do this."""
+        kind = type(value)
+        if kind in _AS_IT_IS:
+            return value
+        if kind is float:
+            return value if isfinite(value) else str(value)  # JSON has no infinity and no NaN
+        if kind is Decimal:
+            return format(value, "f")  # `str` would write a zero with eight decimals as 0E-8
+        if isinstance(value, Enum):
+            return value.value
+        names, many = self._fields[kind]
+        if names or kind in _NAMED:
+            encoded = dict(zip(names, map(self.to_json, many(value)), strict=True))
+            return {TYPE_KEY: kind.__name__} | encoded if kind in _NAMED else encoded
+        if isinstance(value, Mapping):
+            return {str(name): self.to_json(each) for name, each in value.items()}
+        if isinstance(value, Iterable):
+            return [self.to_json(each) for each in value]
+        return kind.__name__
+
+    def changes(self, before: Any, after: Any) -> dict[str, Any]:
+        """Return the fields of `after` that differ from those of `before`, a value of the same type or None.
+
+        A field that is itself a dataclass or a mapping stands with its own changes, if it was one before.
+        """
+        kind = type(after)
+        names, many = self._fields[kind]
+        if type(before) is not kind:
+            return dict(zip(names, map(self.to_json, many(after)), strict=True))
+        found: dict[str, Any] = {}
+        for name, then, now in zip(names, many(before), many(after), strict=True):
+            if then is now:
+                continue
+            if type(now) is float and type(then) is float:  # most of them
+                if then != now:
+                    found[name] = now if isfinite(now) else str(now)
+            elif type(then) is type(now) and self._fields[type(now)][0]:
+                if nested := self.changes(then, now):
+                    found[name] = nested
+            elif not self._is_same(then, now):
+                found[name] = self._change(then, now)
+        return found
+
+    def _change(self, then: Any, now: Any) -> Any:
+        if type(now) in _MAPPINGS and type(then) in _MAPPINGS and not then.keys() - now.keys():
+            new = {key: each for key, each in now.items() if key not in then or not self._is_same(then[key], each)}
+            return self.to_json(new)
+        return self.to_json(now)
+
+    def _is_same(self, then: Any, now: Any) -> bool:
+        """Whether both are written alike: `==` takes 1 and 1.0, or 2.50 and 2.5, for the same."""
+        kind = type(now)
+        if then is now:
+            return True
+        if type(then) is not kind or then != now:
+            return False
+        if kind in _AS_IT_IS or kind is float:
+            return True
+        if kind is Decimal:
+            return bool(now.same_quantum(then))
+        if kind is tuple:
+            return all(map(self._is_same, then, now))
+        if kind in _MAPPINGS:
+            return all(self._is_same(then[key], each) for key, each in now.items())
+        _, many = self._fields[kind]
+        return all(map(self._is_same, many(then), many(now)))
+
+
+def merged(before: Any, change: Any) -> Any:
+    """Return the JSON value after `change`, which `changes` has written, was made to `before`."""
+    if not isinstance(before, dict) or not isinstance(change, dict):
+        return change
+    return before | {name: merged(before.get(name), each) for name, each in change.items()}

@@ -1,0 +1,58 @@
+"""Core factory: builds the trading core of a run from the settings' parameters and from what the start has found out.
+
+The daemon calls `build_core` once the exchange's rules are known, and a session replay calls it with the recorded
+`CoreStart`. A recorder passes its own `new_core`, which makes a core that writes its inputs down.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trailingedge.execution.maker_exit import MakerExit
+from trailingedge.execution.order_rate_budget import OrderRateBudget, OrderWindow
+from trailingedge.execution.trading_core import TradingCore, TradingParams
+from trailingedge.indicators.donchian import DonchianChannel
+from trailingedge.live.node_params import ServicesParams
+from trailingedge.model.market import SymbolRules
+from trailingedge.risk.risk_engine import RiskEngine
+from trailingedge.strategy.inputs import StrategyParams
+
+
+@dataclass(frozen=True, slots=True)
+class CoreStart:
+    """What a core is built from besides the settings.
+
+    `listed` are the exchange's rules, `rules` those in force, with our stricter limits. `fee` is the maker fee in
+    force, `server_ms` the exchange's time after the logon. `history` has high, low and close of the channel's closed
+    klines, oldest first. `windows` is the part of the order limits that was used by then.
+    """
+
+    listed: SymbolRules
+    rules: SymbolRules
+    fee: Decimal
+    server_ms: int
+    history: tuple[tuple[float, float, float], ...]
+    windows: tuple[OrderWindow, ...]
+
+
+NewCore = Callable[[StrategyParams, TradingParams, MakerExit, DonchianChannel, RiskEngine, str, str], TradingCore]
+BuildCore = Callable[[ServicesParams, CoreStart, OrderRateBudget], TradingCore]
+
+
+def build_core(
+    params: ServicesParams, start: CoreStart, budget: OrderRateBudget, new_core: NewCore = TradingCore
+) -> TradingCore:
+    """Build the trading core and all that belongs to it. `budget` is shared with the daemon's status."""
+    rules, channel = start.rules, params.channel()
+    # Fill the channel with the kline history here. From the first tick on the core adds each kline as it closes.
+    for high, low, close in start.history:
+        channel.push_prices(high, low, close)
+    return new_core(
+        params.strategy_params(rules, float(start.fee)),
+        params.trading,
+        MakerExit(rules, budget, params.maker_exit),
+        channel,
+        params.risk_engine(rules, start.server_ms),
+        rules.base_asset,
+        rules.quote_asset,
+    )
