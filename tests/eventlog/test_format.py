@@ -180,6 +180,8 @@ views = st.builds(
     closed_klines=st.just(()),
     balance_updates=st.integers(0, 5),
     balances_in_doubt=st.booleans(),
+    highest_bid=st.none() | amounts,
+    lowest_ask=st.none() | amounts,
 )
 
 

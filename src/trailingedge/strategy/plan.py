@@ -19,7 +19,8 @@ from typing import Final, NamedTuple
 
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import ExitKind
-from trailingedge.model.market import ZERO, Regime, floor_to_step
+from trailingedge.model.market import Regime
+from trailingedge.model.order_size import surely_orderable
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, StrategyParams
@@ -150,21 +151,8 @@ def funded_limits(regime: Regime, holdings: Holdings, params: StrategyParams) ->
 
     The holdings are those of the asset held in `regime`. At other prices they may be too small.
     """
-    amount, selling = holdings.amount_in(regime), regime is Regime.BASE
-    in_base = [most for most in (params.max_quantity, amount if selling else None) if most is not None]
-    in_quote = [most for most in (params.max_notional, None if selling else amount) if most is not None]
-    bids, asks = ANY_PRICE, ANY_PRICE
-    if in_base:
-        most = floor_to_step(max(ZERO, min(in_base)), params.step_size)
-        if most <= ZERO or most < params.min_quantity:
-            return PriceLimits(NO_PRICE, NO_PRICE)
-        bids = PriceRange(low=float(params.min_notional / most) * _UP)
-    if in_quote:
-        # A step more than the minimum, because quantities are floored to the step.
-        least = float(max(params.min_quantity, params.step_size) + params.step_size)
-        spare = float((min(in_quote) - params.min_notional) / params.step_size)
-        asks = PriceRange(high=max(0.0, min(float(min(in_quote)) / least, spare)) * _DOWN)
-    return PriceLimits(bids, asks)
+    sure = surely_orderable(params, regime.exit_side, holdings.amount_in(regime))
+    return PriceLimits(PriceRange(low=float(sure.low) * _UP), PriceRange(high=float(sure.high) * _DOWN))
 
 
 def _bids_in_base(decision: Decision) -> PriceRange | None:
