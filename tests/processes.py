@@ -38,6 +38,7 @@ class _Guard:
     """The guard of this process: the mark that it looks for, and the pipe that it listens to."""
 
     pid: int | None = None  # of the process that it guards
+    heeds: int | None = None  # the process that was told to heed interrupts
     pipe: int | None = None
 
 
@@ -46,7 +47,9 @@ def guard_this_process() -> None:
 
     What it starts ends at SIGINT, also if this process runs in the background.
     """
-    heed_interrupts()
+    if _Guard.heeds != os.getpid():  # once: a test may ignore SIGINT afterwards
+        _Guard.heeds = os.getpid()
+        heed_interrupts()
     if _Guard.pid == os.getpid() or not Path("/proc/self/environ").exists():
         return
     mark = f"{os.getpid()}-{secrets.token_hex(8)}"

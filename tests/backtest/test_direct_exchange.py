@@ -33,7 +33,7 @@ from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.event_parser import ParsedReply, read_api_frame
 from trailingedge.websocket.orders import OrderApi
-from trailingedge.websocket.request_tracker import RequestOutcome
+from trailingedge.websocket.request_tracker import Encoder, RequestOutcome
 from trailingedge.websocket.result_parser import read_exchange_info
 
 D = Decimal
@@ -61,14 +61,11 @@ class Sender:
         self._on_report = on_report
         self._read = len(trader.connection.texts)
 
-    def send(
-        self, method: str, params: dict[str, object] | None, _: float, on_reply: Callable[[RequestOutcome], None]
-    ) -> None:
-        self._trader.send({"id": 1, "method": method, "params": params})
+    def send(self, method: str, encode: Encoder, _: float, on_reply: Callable[[RequestOutcome], None]) -> None:
+        request = json.loads(encode(1))
+        assert request["method"] == method
+        self._trader.send(request)
         self.read(on_reply)
-
-    def send_prepared(self, _: object) -> object:
-        raise NotImplementedError
 
     def read(self, on_reply: Callable[[RequestOutcome], None] = lambda _: None) -> None:
         texts = self._trader.connection.texts
@@ -93,7 +90,7 @@ class Both:
         self.exchange = Exchange(terms, self.clock, GIVEN)
         self.trader = a_trader(self.exchange)
         self._sender = Sender(self.trader, self.wire_inputs.append)
-        orders = OrderApi(self._sender, ServerClock(self.clock), terms.symbol)  # type: ignore[arg-type]
+        orders = OrderApi(self._sender, ServerClock(self.clock), terms.symbol)
         self._gateway = Gateway(orders, self.wire_inputs.append, {}, self.clock)
 
     def play(self, columns: TickColumns, index: int) -> None:
