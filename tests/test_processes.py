@@ -173,7 +173,7 @@ EXCEPT: Final = {
 def starts(path: Path) -> set[str]:
     """What a file calls that starts a process."""
     source = path.read_text(encoding="utf-8")
-    if not any(name.rpartition(".")[2] in source for name in STARTS_A_PROCESS):
+    if not any(name in source for name in STARTS_A_PROCESS):
         return set()
     called = {ast.unparse(node.func) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)}
     return called & STARTS_A_PROCESS
