@@ -3,8 +3,7 @@
 Not to be confused with `session_replay`, which replays a recorded *session*. The command is called `replay FILES`.
 
 `market_loader` reads files into `columns`, `candle_segments` splits them by candle, `engine` runs the core on them,
-`direct_exchange` is its exchange, `fast_forward` and `no_action_bounds` skip market ticks at which nothing can
-happen, `result_recorder` collects the results, `backtest_report` makes a report of them, `inputs` checks what a
+`direct_exchange` is its exchange, `tick_skipper` skips market ticks at which nothing can happen, `result_recorder` collects the results, `backtest_report` makes a report of them, `inputs` checks what a
 backtest needs.
 
 Imports: `execution`, `strategy` and `live.factory` (the core and its parameters), `simulator` (the exchange and its

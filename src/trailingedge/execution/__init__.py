@@ -3,7 +3,7 @@
 `trading_core` joins the strategy, the risk engine and the maker exit. It takes one view of market
 and account, and returns the commands to send. `maker_exit` decides about the order. `order`,
 `replace_attempt`, `exit_order_set`, `order_updates` and `pending_requests` keep the state of the
-order. `quote_prices` computes its price. `reject_policy` and `order_rate_budget` decide when it may
+order. `quote_prices` computes its price, `trading_plan` says what the next prices lead to. `reject_policy` and `order_rate_budget` decide when it may
 be moved. `gateway` sends the commands. `anchor_marker`, `balance_jumpstart` and `off_market_orders`
 place orders that are not meant to fill.
 

@@ -3,8 +3,7 @@
 `trading_node` is the main loop, `node_builder` builds it bottom-up, `factory` turns settings into parameters. `startup`
 and `cancel_on_shutdown` begin and end a session; `start_queries` has the steps of a start. `exchange_client` holds the
 connections, and `event_router` passes what they report to the core. `command_handler`, `operator_queries` and
-`control_socket` serve the operator. `fast_requote` is the short path from a price to an order. `paper_exchange` is the
-exchange of paper mode. `systemd`, `process_signals`, `slow_tick_monitor` and `frame_dump` deal with the process.
+`control_socket` serve the operator. `paper_exchange` is the exchange of paper mode. `systemd`, `process_signals`, `slow_tick_monitor` and `frame_dump` deal with the process.
 
 This package may import `core` to `console` and `report`, but neither `app` nor `commands`; only `paper_exchange` may
 import the simulator. `app` runs the node, `eventlog` records it and `session_replay` replays it. Backtests and sweeps

@@ -6,5 +6,6 @@ pure modules. A tick, a restart, a backtest and a replay therefore decide alike.
 
 `decide` is the entry: `execution.trading_core` calls it once per tick and follows the `OrderIntent` that it returns.
 `bar_close` is called directly by `reconciliation`, to catch up with the klines that closed while we were offline. Read
-`inputs`, `state`, `decide` and `decision_rules`, in this order; the other modules each hold the arithmetic of one rule.
+`inputs`, `state`, `decide` and `decision_rules`, in this order; `plan` has the same formulas solved for the price; the
+other modules each hold the arithmetic of one rule.
 """
