@@ -2,9 +2,10 @@
 
 Not to be confused with `session_replay`, which replays a recorded *session*. The command is called `replay FILES`.
 
-`market_loader` reads files into `columns`, `candle_segments` splits them by candle, `engine` runs the core on them,
-`direct_exchange` is its exchange, `tick_skipper` skips market ticks at which nothing can happen, `result_recorder` collects the results, `backtest_report` makes a report of them, `inputs` checks what a
-backtest needs.
+`market_loader` reads files into `columns`, `candle_segments` splits them by candle, `engine` runs the core on
+them, `direct_exchange` is its exchange, `tick_skipper` skips market ticks at which nothing can happen,
+`result_recorder` collects the results, `backtest_report` makes a report of them, `inputs` checks what a backtest
+needs.
 
 Imports: `execution`, `strategy` and `live.factory` (the core and its parameters), `simulator` (the exchange and its
 files) and `report`. Called by `commands.replay`, by `sweep`, and by `commands.report` to recognise files.
