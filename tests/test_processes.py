@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 from tests import process_guard, processes
+from tests.interrupts import heed_interrupts
 from tests.limits import PATIENCE_S
 
 ROOT: Final = Path(__file__).parent.parent
@@ -105,6 +106,18 @@ def test_what_is_run_is_told_its_input_and_shows_both_outputs() -> None:
 def test_each_is_a_session_of_its_own() -> None:
     done = processes.run([sys.executable, "-c", "import os; print(os.getsid(0) == os.getpid())"], text=True)
     assert done.stdout == "True\n"
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_program_hears_a_signal_that_the_run_was_started_to_ignore(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        heed_interrupts()
+        program = f"import signal; print(signal.getsignal({int(number)}) is signal.SIG_IGN)"
+        assert processes.run([sys.executable, "-c", program], text=True).stdout == "False\n"
+    finally:
+        signal.signal(number, before)
 
 
 def test_no_setting_of_ours_is_in_the_environment_of_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
