@@ -4,11 +4,11 @@ A record may come from somebody else. A line with a wrong field is therefore ref
 unknown kind is accepted: it may come from a later version.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from trailingedge.core import number_text
+from trailingedge.core.foreign_json import parse
 from trailingedge.eventlog.format import FRAME_PREFIXES, RecordEntry
 
 Check = Callable[[object], bool]
@@ -21,7 +21,7 @@ def decode(line: bytes) -> RecordEntry:
     """
     if line.startswith(FRAME_PREFIXES):
         return _decode_frame(line)
-    entry = _loads(line)
+    entry = parse(line)
     if not isinstance(entry, list) or not entry:
         raise ValueError("not a line of a record")
     check_shape(tuple(entry))
@@ -36,20 +36,13 @@ def _decode_frame(line: bytes) -> RecordEntry:
         raise ValueError("the line has no end")
     # 34 is a quotation mark: the frame was not JSON. The head has four bytes, `["<"`, unless it was a text frame.
     if frame[0] == 34:
-        text = _loads(raw)
+        text = parse(raw)
         if not isinstance(text, str):
             raise ValueError("the frame is no text")
         raw = text.encode(errors="surrogateescape") if len(head) == 4 else text
     elif len(head) != 4:
         raw = frame[:-1].decode()
     return kind, _count(at_ns), _count(number), raw
-
-
-def _loads(text: str | bytes) -> Any:
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
 
 
 def _count(digits: bytes) -> int:

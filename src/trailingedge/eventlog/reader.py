@@ -7,7 +7,6 @@ A record may come from somebody else, and a small file may decompress to a huge 
 piece. It is refused if a batch exceeds `MAX_BATCH_BYTES`, or the whole 16 MB plus a hundred times the file's size.
 """
 
-import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from trailingedge import VERSION
 from trailingedge.core import number_text
 from trailingedge.core.bounded_files import TooLarge, check_ratio, megabytes
 from trailingedge.core.errors import ConfigError
+from trailingedge.core.foreign_json import parse
 from trailingedge.core.printable import LONGEST_MESSAGE, printable
 from trailingedge.eventlog.format import FORMAT, MAX_BATCH_BYTES, RECORD_FILES, RECORD_VERSION
 
@@ -198,9 +198,9 @@ def _parse_header(path: Path, line: bytes, incomplete_reason: str | None) -> Rec
     if not line:
         raise ConfigError([f"{path}: empty, nothing was recorded; {remedy}"])
     try:
-        entry = json.loads(line)
+        entry = parse(line)
         kind, head = entry[0], entry[1]
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise ConfigError([f"{path}: not a recorded session; {remedy}"]) from error
     if kind == "part":
         part = printable(str(head), LONGEST_MESSAGE)

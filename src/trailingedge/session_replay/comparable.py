@@ -7,6 +7,8 @@ left out when their sum is made (`eventlog.decision_sums`).
 import json
 from typing import Any, Final
 
+from trailingedge.core.foreign_json import parse
+
 _DECISION: Final = b'["decision",'
 
 
@@ -14,7 +16,7 @@ def says_the_same(recorded: bytes, replayed: bytes) -> bool:
     """Whether the lines are equal, leaving out fields that a version older than this one did not record."""
     if recorded == replayed:
         return True
-    before, now = json.loads(recorded), json.loads(replayed)
+    before, now = parse(recorded), parse(replayed)
     if recorded.startswith(_DECISION) and replayed.startswith(_DECISION):
         return bool(before[1] == now[1])  # the sum covers all of it; only where it is written in full may differ
     # Compared as text, because `==` takes 1, 1.0 and True for the same value.

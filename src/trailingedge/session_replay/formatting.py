@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from trailingedge.core.errors import ProtocolViolation
+from trailingedge.core.foreign_json import parse
 from trailingedge.core.printable import frame_text
 from trailingedge.eventlog.format import RecordEntry
 from trailingedge.eventlog.line_decoder import decode
@@ -308,6 +309,6 @@ def _format_number(value: object) -> str:
 def _parse_json(text: Any) -> Any:
     """Parse JSON text inside a line, for example a request. Return anything else unchanged."""
     try:
-        return json.loads(text) if isinstance(text, str) else text
+        return parse(text) if isinstance(text, str) else text
     except ValueError:
         return text

@@ -12,7 +12,6 @@ The replay ends at the first difference: what the record has after it are replie
 """
 
 import contextlib
-import json
 import logging
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from typing import Final
 from trailingedge.config import LoadedSettings, TradingMode, shareable_settings
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError
+from trailingedge.core.foreign_json import parse
 from trailingedge.eventlog.decision_sums import DecisionSums, decision_key
 from trailingedge.eventlog.format import OUTPUTS, line, outputs, raised_line, to_json
 from trailingedge.eventlog.reader import SessionRecord
@@ -242,7 +242,7 @@ def _actions(result: StepResult) -> list[bytes]:
 
 def _same_action(one: bytes, other: bytes) -> bool:
     """Whether two lines of `_actions` stand for the same: a command in full, an event or a decision by its first."""
-    first, second = json.loads(one), json.loads(other)
+    first, second = parse(one), parse(other)
     if first[0] in ("event", "decision"):
         return bool(first[:2] == second[:2])
     return bool(first == second)
