@@ -202,7 +202,7 @@ def test_a_python_below_a_home_is_refused_with_what_to_do(tmp_path: Path) -> Non
 
 SYNC_FAILS = """#!/bin/sh
 case $1 in
-sync) echo 'no route to pypi.org' >&2; exit 2 ;;
+sync) echo 'no route to packages.example' >&2; exit 2 ;;
 venv) for last; do :; done; mkdir -p "$last/bin" ;;
 esac
 """
@@ -212,7 +212,7 @@ esac
     ("others", "said"),
     [
         pytest.param({"uv": NO_TOOL, "python3": WITHOUT_VENV}, "install python3-venv", id="no venv"),
-        pytest.param({"uv": SYNC_FAILS}, "no route to pypi.org", id="no network"),
+        pytest.param({"uv": SYNC_FAILS}, "no route to packages.example", id="no network"),
     ],
 )
 @pytest.mark.parametrize("user", [[], ["--user"]], ids=["system", "user"])
