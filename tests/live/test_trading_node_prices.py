@@ -51,6 +51,19 @@ def test_prices_that_change_nothing_are_not_evaluated() -> None:
     run_scenario(story)
 
 
+def test_an_order_that_cannot_be_recorded_ends_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(it: NodeHarness) -> None:
+        await it.ready()
+        it.submit(OperatorCommand.FLIP)
+        await it.until(lambda: it.own_orders)
+        await it.wait(1.0)
+        monkeypatch.setattr(TradingCore, "on_replace_sent", lambda *_: 1 / 0)
+        await it.price(D(2499))
+        await it.wait(0.3)
+
+    assert isinstance(run_scenario(story).error, ZeroDivisionError)
+
+
 def test_a_failure_of_a_tick_for_a_new_price_ends_the_node_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(it: NodeHarness) -> None:
         await it.ready()

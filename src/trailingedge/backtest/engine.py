@@ -337,7 +337,7 @@ class Backtest:
         self._paused_until_ms = (market_ms // DAY_MS + 1) * DAY_MS if core.trading_paused else None
         if not self._thorough:
             core.plan_ahead(view, market_ms)
-        # While a reason not to trade may end by itself, only a cycle can tell.
+        # A reason not to trade that ends with time is checked in each cycle, so no tick is skipped while there is one.
         plan = None if self._timed_blocks() else core.plan
         self._skipper = TickSkipper(plan, core.decision, self._params, self._grid, self._bid, self._ask)
         return active

@@ -41,7 +41,7 @@ _TONES: Final = {
 class Screen:
     """The state of the screen after the last write. `hints` is the last row's text, `height` the panel's row count.
 
-    `typing`: the row above the hints has a prompt, because somebody may type there.
+    While `typing` is true, the row above the hints is a prompt for hotkeys.
     """
 
     def __init__(self, hints: str, *, typing: bool = True) -> None:

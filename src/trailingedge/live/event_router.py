@@ -92,12 +92,12 @@ class EventRouter:
 
     def on_limits(self, limits: tuple[RateLimit, ...]) -> None:
         """Update the order budget with the exchange's report of how much of its rate limits is used."""
-        # The order rate may no longer allow the requote that the plan would send.
-        self.invalidate_plan()
         # Most replies report only the weight of the requests, which is no concern of the core.
         counted = tuple(limit for limit in limits if limit.kind == ORDERS)
         if not counted:
             return
+        # The order rate may no longer allow the requote that the plan would send.
+        self.invalidate_plan()
         server_ms = self._server_clock.now_ms()
         if self.services is None:
             self._budget.update_limits(counted, server_ms)

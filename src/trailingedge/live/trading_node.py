@@ -258,14 +258,20 @@ class TradingNode:
             core.on_replace_sent(step, top, now_s, self.client.server_clock.now_ms())
         except BrokenInvariant as broken:
             self._router.halt(broken)
+        except Exception as failure:  # noqa: BLE001 - see `_fail`
+            self._fail(failure)
 
     def _tick_at_once(self, services: NodeServices) -> None:
-        """Make a tick outside of the main loop, which raises any failure of it."""
+        """Make a tick outside of the main loop."""
         try:
             self._tick(services)
-        except Exception as failure:  # noqa: BLE001 - the callback of a frame must not take it for a fault of the frame
-            self._failure = failure
-            self._wake.set()
+        except Exception as failure:  # noqa: BLE001 - see `_fail`
+            self._fail(failure)
+
+    def _fail(self, failure: Exception) -> None:
+        """Let the main loop raise an unforeseen failure. The stream would log it as a fault of the frame and go on."""
+        self._failure = failure
+        self._wake.set()
 
     def _tick(self, services: NodeServices) -> None:
         """Execute operator commands, decide and send orders. Only then publish events and statistics."""

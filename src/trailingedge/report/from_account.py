@@ -153,9 +153,8 @@ def _finished(exit_: HistoricalExit, history: AccountHistory, anchor: float | No
 def _order_log(exit_: HistoricalExit) -> Iterable[OrderLogEntry]:
     """Yield the log entries of an exit's orders: placed, replaced and withdrawn.
 
-    A cancel-replace cancels the old order and creates the new one in the same millisecond: the new
-    one counts as "replaced". Where a cancel-replace cancels the old order but cannot create the new
-    one, the next order is created later, by a request of its own: it counts as "placed".
+    An order that was created in the millisecond in which the one before was cancelled is the new order
+    of a cancel-replace, and is logged as "replaced". Any other order is logged as "placed".
     """
     before: OrderRecord | None = None
     for order in exit_.orders:
