@@ -7,10 +7,14 @@ turns 1e999 into infinity.
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 DEEPEST: Final = 64  # arrays and objects within each other; the deepest that we expect is ten
+
+
+_STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[][{}]', re.DOTALL)
 
 
 class UnreadableJson(ValueError):
@@ -35,6 +39,9 @@ def parse(text: str | bytes, by: json.JSONDecoder | None = None) -> Any:
     except UnicodeDecodeError as error:
         raise UnreadableJson(f"not UTF-8, at byte {error.start}") from error
     except json.JSONDecodeError as error:
+        # How deep the decoder follows before it gives up differs between versions of Python; our limit does not.
+        if _deepest_level(error.doc[: error.pos]) > DEEPEST:
+            raise _too_deep() from None
         raise UnreadableJson(f"not JSON: {error}") from error
     except ValueError as error:  # the limit of Python for the digits of an integer
         raise UnreadableJson("a number is too large") from error
@@ -54,6 +61,18 @@ def _check_depth(value: object, text: str | bytes) -> None:
         if not level:
             return
     raise _too_deep()
+
+
+def _deepest_level(text: str) -> int:
+    """Return the largest number of arrays and objects that are open at once in `text`, which may end anywhere."""
+    level = deepest = 0
+    for token in _STRING_OR_BRACKET.findall(text):
+        if token in "[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif token in "]}":
+            level -= 1
+    return deepest
 
 
 def _children(value: object) -> Any:
