@@ -415,11 +415,12 @@ def test_a_chat_is_a_number_or_a_public_name(chat: str, fine: bool) -> None:
         ("https://bots.example?x=1", False),
     ],
 )
-def test_the_bot_api_is_encrypted_or_on_this_machine(url: str, fine: bool) -> None:
-    said = problems(Settings(telegram_api_url=url))
-    assert [
-        problem.startswith(f"TELEGRAM_API_URL is {url}: it must") or "this machine" in problem for problem in said
-    ] == ([] if fine else [True])
+@pytest.mark.parametrize("name", ["TELEGRAM_API_URL", "BINANCE_ARCHIVE_URL"])
+def test_an_address_of_http_is_encrypted_or_on_this_machine(url: str, fine: bool, name: str) -> None:
+    said = problems(dataclasses.replace(Settings(), **{name.lower(): url}))  # type: ignore[arg-type]  # both are texts
+    assert [problem.startswith(f"{name} is {url}: it must") or "this machine" in problem for problem in said] == (
+        [] if fine else [True]
+    )
 
 
 def test_orders_and_prices_from_two_places_are_a_warning(key: Path) -> None:

@@ -106,6 +106,7 @@ def test_the_symbol_that_a_message_suggests_is_accepted(written: str) -> None:
         ("TELEGRAM_CHAT_ID", "my chat"),
         ("TELEGRAM_GROUP_CHAT_ID_1", "t.me/x"),
         ("TELEGRAM_API_URL", "ftp://x"),
+        ("BINANCE_ARCHIVE_URL", "http://x"),
         ("BINANCE_WS_API_URL", "http://x"),
         ("BINANCE_WS_STREAM_URL", "wss://host:9443/ws"),
     ],

@@ -101,6 +101,9 @@ class Settings:
     binance_ws_stream_url: str | None = option(
         None, "URL of the market streams, without a path; empty = the mode's own", shareable=False
     )
+    binance_archive_url: str | None = option(
+        None, "URL of the archive that `history` fetches past markets from; empty = Binance's own", shareable=False
+    )
     start_paused: bool = option(
         False, "Start paused: nothing is bought and no take-profit sells; the hard stop stays active", shareable=True
     )
@@ -491,6 +494,10 @@ ENDPOINTS: Final[Mapping[TradingMode, Endpoints]] = MappingProxyType(
         TradingMode.LIVE: Endpoints("wss://ws-api.binance.com:443/ws-api/v3", "wss://stream.binance.com:9443"),
     }
 )
+
+
+ARCHIVE_URL: Final = "https://data.binance.vision"
+"""Binance's public archive of past markets."""
 
 
 def endpoints(settings: Settings) -> Endpoints | None:

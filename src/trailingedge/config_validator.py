@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
 from trailingedge.config import (
+    ARCHIVE_URL,
     CREDENTIAL,
     OPTIONS,
     RISK_PHRASE,
@@ -263,6 +264,9 @@ def _above(settings: Settings, lower: str, upper: str) -> Iterator[SettingProble
 
 
 def _addresses(settings: Settings) -> Iterator[SettingProblem]:
+    archive = settings.binance_archive_url
+    if archive is not None and (fault := _address_fault(_split(archive), "https", "http")):
+        yield ("BINANCE_ARCHIVE_URL",), f"BINANCE_ARCHIVE_URL is {archive}: {fault}; write it like {ARCHIVE_URL}"
     if settings.trading_mode is TradingMode.SIM:
         return
     api, stream = settings.binance_ws_api_url, settings.binance_ws_stream_url

@@ -7,7 +7,14 @@ from collections.abc import AsyncIterator, Iterable
 import httpx
 import pytest
 
-from trailingedge.core.http_client import MAX_BODY_BYTES, MAX_PIECES, UnusableReply, read_body, silence_http_library
+from trailingedge.core.http_client import (
+    MAX_BODY_BYTES,
+    MAX_PIECES,
+    UnusableReply,
+    body_pieces,
+    read_body,
+    silence_http_library,
+)
 
 
 async def pieces_of(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
@@ -81,3 +88,13 @@ def test_the_library_logs_no_address(before: int, after: int, monkeypatch: pytes
         monkeypatch.setattr(logger, "level", before)
     silence_http_library()
     assert [logger.level for logger in loggers] == [after, after]
+
+
+async def test_a_large_file_is_read_piece_by_piece_up_to_its_own_bound() -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=pieces_of([b"x" * 1024] * 2048)))
+    async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
+        async with client.stream("GET", "https://host.example/") as reply:
+            assert [len(piece) async for piece in body_pieces(reply, 2 << 20)] == [1024] * 2048
+        async with client.stream("GET", "https://host.example/") as reply:
+            with pytest.raises(UnusableReply, match="larger than 1 MB"):
+                [piece async for piece in body_pieces(reply, (2 << 20) - 1)]

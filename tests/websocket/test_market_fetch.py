@@ -1,6 +1,6 @@
 """Market queries: klines without gap or duplicate, rules, best prices, time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.websocket.fake_sockets import PaperExchange
 
-from trailingedge.core.errors import ConfigError, RequestRefused
+from trailingedge.core.errors import ConfigError, ProtocolViolation, RequestRefused
 from trailingedge.websocket import market_fetch
 
 MINUTE_MS = 60_000
@@ -133,3 +133,17 @@ async def test_best_prices_and_time_are_typed() -> None:
     api = PaperExchange(ticker_book=lambda _: top, time=lambda _: {"serverTime": 5})
     assert (await market_fetch.book(api, "X")).bid == Decimal(1)
     assert await market_fetch.server_time(api) == 5
+
+
+async def test_klines_as_cells_have_all_twelve_columns() -> None:
+    house = KlineHouse(list(range(1500)))
+    cells = await market_fetch.kline_cells_between(house, "X", "1m", 100 * MINUTE_MS, 1300 * MINUTE_MS - 1)
+    assert cells == [tuple(map(str, row(minute))) for minute in range(100, 1300)]
+    assert len(house.requests) == 2
+
+
+@pytest.mark.parametrize("damage", [lambda cells: cells[:11], lambda cells: [*cells[:11], "=1+1"]])
+async def test_a_row_that_is_no_row_of_a_kline_file_is_refused(damage: Callable[[list[object]], list[object]]) -> None:
+    house = PaperExchange(klines=lambda _: [damage(row(0))])
+    with pytest.raises(ProtocolViolation):
+        await market_fetch.kline_cells_between(house, "X", "1m", 0, MINUTE_MS)

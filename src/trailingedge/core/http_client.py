@@ -1,9 +1,10 @@
 """HTTP client rules: what all HTTP requests of ours have in common, and the bounds of the replies to them.
 
-Theory of operation. Two parts of the program send HTTP requests: the check of the API key's permissions and the client
-of Telegram's Bot API. The other side, or a proxy between, may answer with anything, and the program must not run out
-of memory or stop trading for it. So each client sends `UNCOMPRESSED` among its headers, streams the reply and reads it
-with `read_body`, which sets three bounds. Each client turns `UnusableReply` into its own error.
+Theory of operation. Three parts of the program send HTTP requests: the check of the API key's permissions, the client
+of Telegram's Bot API, and the client of the archive of past markets. The other side, or a proxy between, may answer
+with anything, and the program must not run out of memory or stop trading for it. So each client sends `UNCOMPRESSED`
+among its headers, streams the reply and reads it with `read_body`, which sets three bounds, or a large file piece by
+piece with `body_pieces`, which sets two. Each client turns `UnusableReply` into its own error.
 
 This module knows the HTTP library only by the two members of a reply that it needs, so it imports nothing slow.
 """
@@ -43,19 +44,27 @@ async def read_body(reply: StreamedReply) -> bytes:
     Raises UnusableReply if the body is compressed, larger than `MAX_BODY_BYTES`, or in more than `MAX_PIECES` pieces.
     The duration has no bound here: the caller's timeout must include this call.
     """
-    # The library would decompress a body without a bound: 1 MB can become 1 GB.
-    if reply.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        raise UnusableReply("the reply is compressed, although an uncompressed one was requested")
     body = bytearray()
     pieces = 0
-    async for piece in reply.aiter_bytes():
+    async for piece in body_pieces(reply, MAX_BODY_BYTES):
         body += piece
         pieces += 1
-        if len(body) > MAX_BODY_BYTES:
-            raise UnusableReply(f"the reply is larger than {megabytes(MAX_BODY_BYTES)}")
         if pieces > MAX_PIECES:
             raise UnusableReply(f"the reply comes in more than {MAX_PIECES} pieces")
     return bytes(body)
+
+
+async def body_pieces(reply: StreamedReply, most_bytes: int) -> AsyncIterator[bytes]:
+    """Yield the body of a reply as it comes. Raises UnusableReply if it is compressed or larger than `most_bytes`."""
+    # The library would decompress a body without a bound: 1 MB can become 1 GB.
+    if reply.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise UnusableReply("the reply is compressed, although an uncompressed one was requested")
+    read_bytes = 0
+    async for piece in reply.aiter_bytes():
+        read_bytes += len(piece)
+        if read_bytes > most_bytes:
+            raise UnusableReply(f"the reply is larger than {megabytes(most_bytes)}")
+        yield piece
 
 
 def silence_http_library() -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from collections.abc import AsyncIterator
 from typing import Final
 
 from trailingedge.core.errors import ConfigError, RequestRefused
@@ -9,7 +10,14 @@ from trailingedge.model.market import BookTop, Kline, RateLimit, SymbolRules
 from trailingedge.websocket.api_client import RequestCaller
 from trailingedge.websocket.api_connection import REQUEST_TIMEOUT_S
 from trailingedge.websocket.error_codes import UNKNOWN_SYMBOL_CODES
-from trailingedge.websocket.result_parser import read_book, read_exchange_info, read_klines, read_server_time
+from trailingedge.websocket.json_fields import items
+from trailingedge.websocket.result_parser import (
+    read_book,
+    read_exchange_info,
+    read_kline_cells,
+    read_klines,
+    read_server_time,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -68,15 +76,29 @@ def _page_size(rows: int) -> int:
 
 async def klines_between(api: RequestCaller, symbol: str, interval: str, from_ms: int, until_ms: int) -> list[Kline]:
     """Return the exchange's closed klines between `from_ms` and `until_ms`, oldest first."""
-    found: list[Kline] = []
+    return [kline async for kline, _ in _rows_between(api, symbol, interval, from_ms, until_ms)]
+
+
+async def kline_cells_between(
+    api: RequestCaller, symbol: str, interval: str, from_ms: int, until_ms: int
+) -> list[tuple[str, ...]]:
+    """Return the same klines with all twelve columns of the reply, as text: the columns of Binance's kline files."""
+    return [read_kline_cells(row) async for _, row in _rows_between(api, symbol, interval, from_ms, until_ms)]
+
+
+async def _rows_between(
+    api: RequestCaller, symbol: str, interval: str, from_ms: int, until_ms: int
+) -> AsyncIterator[tuple[Kline, object]]:
+    """Yield the closed klines between the two times, each with its row as the exchange sent it."""
     while from_ms < until_ms:
-        rows = await _page(api, symbol, interval, PAGE_ROWS, start_ms=from_ms, end_ms=until_ms)
-        within = [row for row in rows if row.open_ms >= from_ms and row.close_ms <= until_ms]
+        result = await _page_result(api, symbol, interval, PAGE_ROWS, start_ms=from_ms, end_ms=until_ms)
+        rows = zip(read_klines(result), items(result, "klines"), strict=True)
+        within = [each for each in rows if each[0].open_ms >= from_ms and each[0].close_ms <= until_ms]
         if not within:
             break
-        found += within
-        from_ms = within[-1].close_ms + 1
-    return found
+        for each in within:
+            yield each
+        from_ms = within[-1][0].close_ms + 1
 
 
 async def book(api: RequestCaller, symbol: str, timeout_s: float = REQUEST_TIMEOUT_S) -> BookTop:
@@ -90,19 +112,25 @@ async def server_time(api: RequestCaller) -> int:
 
 
 async def _page(
+    api: RequestCaller, symbol: str, interval: str, limit: int, end_ms: int | None = None
+) -> tuple[Kline, ...]:
+    return read_klines(await _page_result(api, symbol, interval, limit, end_ms=end_ms))
+
+
+async def _page_result(
     api: RequestCaller,
     symbol: str,
     interval: str,
     limit: int,
     start_ms: int | None = None,
     end_ms: int | None = None,
-) -> tuple[Kline, ...]:
+) -> object:
     params: dict[str, str | int] = {"symbol": symbol, "interval": interval, "limit": limit}
     if start_ms is not None:
         params["startTime"] = start_ms
     if end_ms is not None:
         params["endTime"] = end_ms
-    return read_klines(await api.call("klines", params))
+    return await api.call("klines", params)
 
 
 def _prepend(found: deque[Kline], older: list[Kline]) -> bool:

@@ -43,6 +43,8 @@ from trailingedge.websocket.json_fields import (
     time_ms,
 )
 
+_KLINE_COLUMNS: Final = 12
+
 _DEFAULT_PRECISION: Final = 8
 
 
@@ -100,6 +102,16 @@ def read_klines(result: object) -> tuple[Kline, ...]:
         except ValueError as error:
             raise ProtocolViolation(str(error)) from error
     return tuple(klines)
+
+
+def read_kline_cells(entry: object) -> tuple[str, ...]:
+    """Return a row of `klines` as texts: the twelve columns of Binance's kline files."""
+    row = items(entry, "kline")
+    if len(row) != _KLINE_COLUMNS:
+        raise ProtocolViolation(f"kline: expected {_KLINE_COLUMNS} columns, got {len(row)}")
+    for value in row:
+        as_amount(value, "kline")
+    return tuple(map(str, row))
 
 
 def _kept_once(amounts: dict[object, Decimal], value: object) -> Decimal:
