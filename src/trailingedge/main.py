@@ -115,6 +115,7 @@ COMMANDS: Final[Mapping[str, Subcommand]] = {
         "trailingedge.commands.replay",
         _with_version,
     ),
+    "history": Subcommand("bring recorded markets of past days", "trailingedge.commands.history"),
     "sweep": Subcommand(
         "backtest many settings, and judge the best on days not used to choose it", "trailingedge.commands.sweep"
     ),

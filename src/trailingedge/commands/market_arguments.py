@@ -1,10 +1,13 @@
-"""Arguments of the commands that take market files: `replay` and `sweep`."""
+"""Arguments of the commands that take market files, `replay` and `sweep`, or fetch them, `history`."""
 
 from pathlib import Path
 from typing import Final
 
+from trailingedge.commands.market_history.history_span import parse_day
 from trailingedge.commands.setting_flags import Arguments
+from trailingedge.config import OPTIONS
 from trailingedge.simulator.amount_arguments import parse_balances, parse_fraction
+from trailingedge.simulator.feeds.csv_schemas import CsvSchema
 
 _FILES_HELP: Final = (
     "market files in Binance's public CSV layouts (klines, trades, aggTrades, bookTicker), zipped or not"
@@ -27,3 +30,14 @@ def add_market_arguments(parser: Arguments, *, others: str = "", alone: str = ""
     parser.add_argument(
         "--fee", type=parse_fraction, metavar="F", help="maker fee as a fraction; the same as --set FEE=F"
     )
+
+
+def add_span_arguments(parser: Arguments, *, required: bool) -> None:
+    """Add the arguments that say which days of which kind of market are wanted, and where their files are kept."""
+    parser.add_argument(
+        "--from", dest="begin", type=parse_day, required=required, metavar="DATE", help="first day, as 2025-06-02, UTC"
+    )
+    parser.add_argument("--to", dest="end", type=parse_day, required=required, metavar="DATE", help="last day")
+    parser.add_argument("--interval", choices=OPTIONS["KLINE_INTERVAL"].choices, help="length of the klines (1m)")
+    parser.add_argument("--kind", choices=[schema.value for schema in CsvSchema], help="kind of market data (klines)")
+    parser.add_argument("--dir", type=Path, metavar="DIR", help="folder of the files (history)")

@@ -18,13 +18,20 @@ class Arguments(Protocol):
     def set_defaults(self, **values: Any) -> None: ...
 
 
-def add_arguments(parser: Arguments, *, mode: bool = True) -> None:
-    """Add the flags. `mode` is False for commands that work in one mode only: they get no `--mode`."""
+def add_arguments(parser: Arguments, *, mode: bool = True, symbol: bool = True) -> None:
+    """Add the flags.
+
+    `mode` is False for commands that work in one mode only: they get no `--mode`. `symbol` is False for those that
+    take the symbol otherwise: they get no `--symbol`.
+    """
     if mode:
         parser.add_argument("--mode", metavar="MODE", help="the same as --set TRADING_MODE=MODE")
     else:
         parser.set_defaults(mode=None)
-    parser.add_argument("--symbol", metavar="SYMBOL", help="the same as --set SYMBOL=SYMBOL")
+    if symbol:
+        parser.add_argument("--symbol", metavar="SYMBOL", help="the same as --set SYMBOL=SYMBOL")
+    else:
+        parser.set_defaults(symbol=None)
     parser.add_argument("--env-file", type=Path, metavar="FILE", help=f"read settings from FILE ({ENV_FILE})")
     parser.add_argument(
         "--set",

@@ -10,7 +10,7 @@ This module knows the HTTP library only by the two members of a reply that it ne
 """
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -54,7 +54,7 @@ async def read_body(reply: StreamedReply) -> bytes:
     return bytes(body)
 
 
-async def body_pieces(reply: StreamedReply, most_bytes: int) -> AsyncIterator[bytes]:
+async def body_pieces(reply: StreamedReply, most_bytes: int) -> AsyncGenerator[bytes, None]:
     """Yield the body of a reply as it comes. Raises UnusableReply if it is compressed or larger than `most_bytes`."""
     # The library would decompress a body without a bound: 1 MB can become 1 GB.
     if reply.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
