@@ -4,9 +4,10 @@ Raises KeyboardInterrupt at Ctrl-C or SIGTERM: what is verified stays, and the s
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 from trailingedge.commands.checks.check_target import CheckTools
 from trailingedge.commands.market_history.archive_client import open_client
@@ -21,6 +22,8 @@ from trailingedge.core.bounded_files import megabytes
 from trailingedge.core.errors import ConfigError, most_severe
 from trailingedge.report.progress import ProgressBar, stop_on_ctrl_c
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema
+
+_LOOK_S: Final = 0.1  # between two looks whether to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +40,32 @@ def fetch_history(span: HistorySpan, folder: Path, source: HistorySource, bar: P
 
     Raises ConfigError, ExchangeUnreachable if the source cannot be used, and KeyboardInterrupt.
     """
-    with stop_on_ctrl_c() as stopped, stopped.interrupt_at_once():
+    with stop_on_ctrl_c() as stopped:
         try:
             private_files.make_folder(folder)
-            return asyncio.run(_fetch(span, folder, source, bar))
+            history = asyncio.run(_until_stopped(_fetch(span, folder, source, bar), stopped))
         except OSError as error:
             where = error.filename or folder
             raise ConfigError([f"{where}: {error.strerror or error}; make room, or choose another --dir"]) from error
         finally:
             bar.close()
+    if history is None:
+        raise KeyboardInterrupt
+    return history
+
+
+async def _until_stopped(
+    job: Coroutine[Any, Any, FetchedHistory], stopped: Callable[[], bool]
+) -> FetchedHistory | None:
+    """Return the result of `job`; None if it was cancelled, because `stopped` has become true."""
+    task = asyncio.create_task(job)
+    while not task.done():
+        await asyncio.wait([task], timeout=_LOOK_S)
+        if stopped() and not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+            return None
+    return task.result()
 
 
 async def _fetch(span: HistorySpan, folder: Path, source: HistorySource, bar: ProgressBar) -> FetchedHistory:
