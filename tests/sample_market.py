@@ -15,7 +15,7 @@ from typing import Final
 
 from trailingedge.commands.market_history.history_span import days_between, start_ms
 from trailingedge.commands.market_history.kline_download import zipped_klines
-from trailingedge.commands.market_history.named_files import SAMPLE_FOLDER
+from trailingedge.commands.market_history.sample import SAMPLE_FOLDER
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.klines import Interval, Klines, kline_row_json

@@ -102,6 +102,7 @@ CONNECTING: Final = {  # market data and orders go through the first two
     "websocket.socket_dialer",
     "websocket.low_latency_transport",
     "auth.api_key_permissions",
+    "commands.market_history.archive_client",
     "live.systemd",
     "live.daemon_of_process",  # Unix sockets only
 }

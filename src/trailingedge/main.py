@@ -181,7 +181,7 @@ def run_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         nargs="+",
         type=Path,
-        help="sim: trade on these recorded files (Binance's public CSV formats, zipped or not)",
+        help="sim: trade on these recorded files (Binance's public CSV formats, zipped or not), or on the word sample",
     )
     parser.add_argument(
         "--speed", type=_above_zero, metavar="N", help=f"sim: run the market at up to N times real time ({SIM_SPEED:g})"
@@ -221,6 +221,10 @@ def command_parser(word: str) -> argparse.ArgumentParser:
 
 
 def _run_daemon(arguments: argparse.Namespace) -> int:
+    if arguments.market:
+        from trailingedge.commands.market_history.sample import with_sample
+
+        arguments.market = with_sample(arguments.market)
     try:
         settings, warnings, ignored_lines = _read(
             arguments, ask=input if sys.stdin is not None and sys.stdin.isatty() else None

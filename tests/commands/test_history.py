@@ -15,7 +15,7 @@ from tests.sample_market import sample
 from trailingedge.commands.market_history import archive_client
 from trailingedge.commands.market_history.archive_layout import day_file
 from trailingedge.commands.market_history.history_span import HistorySpan
-from trailingedge.commands.market_history.named_files import sample_files
+from trailingedge.commands.market_history.sample import sample_files, with_sample
 from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema
@@ -156,3 +156,67 @@ def rows_of(content: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         (member,) = archive.namelist()
         return archive.read(member)
+
+
+def test_a_backtest_of_the_sample_needs_no_network_and_says_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BINANCE_ARCHIVE_URL", "http://127.0.0.1:9")
+    assert run(["replay", "sample", "--json"]) == ExitCode.OK
+    told = capsys.readouterr()
+    assert "made by the simulator" in told.err
+    assert json.loads(told.out)["symbol"] == "SIMUSDT"
+
+
+def test_a_backtest_and_a_sweep_fetch_the_days_of_a_symbol(
+    archive: FakeArchive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del archive.files[f"{path_of(1)}.CHECKSUM"]
+    assert run(["replay", "ethusdt", *DAYS, "--dir", "markets", "--json"]) == ExitCode.OK
+    told = capsys.readouterr()
+    assert told.err.splitlines()[0] == "ETHUSDT: missing: 2024-06-03, not published"
+    assert json.loads(told.out)["symbol"] == "ETHUSDT"
+    archive.asked.clear()
+    vary = ["--vary", "BUFFER=0.001,0.002", "--jobs", "1", "--json"]
+    assert run(["sweep", "ETHUSDT", *DAYS, "--dir", "markets", *vary]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out)["tried"] == 2
+    assert set(archive.asked) == {f"{path_of(1)}.CHECKSUM"}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("command", [["replay"], ["sweep", "--vary", "BUFFER=0.001,0.002"]], ids=["replay", "sweep"])
+def test_a_backtest_is_not_run_on_days_that_failed(
+    command: list[str], archive: FakeArchive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive.plans[path_of(1)] = [Answer(status=403)]
+    assert run([*command, "ETHUSDT", *DAYS]) == ExitCode.UNREACHABLE
+    assert "1 of 3 files could not be fetched; run the same command again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["ETHUSDT", "--from", "2024-06-02"], "--from and --to go together"),
+        (["ETHUSDT", "--from", "2024-06-02", "--to", "2024-06-01"], "--to 2024-06-01 is before"),
+        (["../x", *DAYS], "../x is not a symbol"),
+        (["here.zip", *DAYS], "here.zip is a file; with --from and --to give a symbol"),
+        (["here.zip", "--interval", "5m"], "--interval is for a symbol with --from and --to"),
+    ],
+)
+def test_files_and_days_are_not_mixed(
+    words: list[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("here.zip").touch()
+    assert run(["replay", *words]) == ExitCode.USAGE
+    assert text in capsys.readouterr().err
+
+
+def test_the_word_sample_means_the_sample_unless_there_is_such_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert with_sample([Path("sample"), Path("a.zip")]) == [*sample_files(), Path("a.zip")]
+    Path("sample").touch()
+    assert with_sample([Path("sample")]) == [Path("sample")]

@@ -14,7 +14,7 @@ from typing import Final
 
 from trailingedge.commands import setting_flags
 from trailingedge.core import private_files
-from trailingedge.core.errors import ConfigError, ExitCode, UsageError
+from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, UsageError
 from trailingedge.report.model import RunReport
 from trailingedge.report.tables import shown_gaps
 
@@ -36,6 +36,12 @@ def print_errors(word: str, wrong: ConfigError, arguments: argparse.Namespace) -
     for problem in wrong.problems:
         print(f"trailing-edge {word}: {problem}" if usage else problem, file=sys.stderr)
     return ExitCode.USAGE if usage or setting_flags.has_unknown_setting(arguments) else ExitCode.CONFIG
+
+
+def print_unreachable(error: ExchangeUnreachable) -> ExitCode:
+    """Print to stderr that the archive of past markets or the exchange cannot be used; return the exit code."""
+    print(error, file=sys.stderr)
+    return ExitCode.UNREACHABLE
 
 
 def print_absurd_number(word: str, error: ArithmeticError) -> ExitCode:

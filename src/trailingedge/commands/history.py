@@ -75,8 +75,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
     except ConfigError as error:
         return cli_errors.print_errors("history", error, arguments)
     except ExchangeUnreachable as error:
-        print(error, file=sys.stderr)
-        return ExitCode.UNREACHABLE
+        return cli_errors.print_unreachable(error)
     except KeyboardInterrupt:
         print(f"interrupted; the same command continues with what is in {folder_named(arguments)}", file=sys.stderr)
         return ExitCode.INTERRUPTED

@@ -4,13 +4,15 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.commands.market_history.history_span import parse_day
+from trailingedge.commands.market_history.sample import SAMPLE
 from trailingedge.commands.setting_flags import Arguments
 from trailingedge.config import OPTIONS
 from trailingedge.simulator.amount_arguments import parse_balances, parse_fraction
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema
 
 _FILES_HELP: Final = (
-    "market files in Binance's public CSV layouts (klines, trades, aggTrades, bookTicker), zipped or not"
+    "market files in Binance's public CSV layouts (klines, trades, aggTrades, bookTicker), zipped or not; "
+    f"a symbol, with --from and --to; or the word {SAMPLE}, a simulated market of two days"
 )
 
 
@@ -21,6 +23,7 @@ def add_market_arguments(parser: Arguments, *, others: str = "", alone: str = ""
     the help of options that are only for market files.
     """
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=f"{_FILES_HELP}{others}")
+    add_span_arguments(parser, required=False, alone="with a symbol: ")
     parser.add_argument(
         "--balance",
         type=parse_balances,
@@ -32,12 +35,23 @@ def add_market_arguments(parser: Arguments, *, others: str = "", alone: str = ""
     )
 
 
-def add_span_arguments(parser: Arguments, *, required: bool) -> None:
-    """Add the arguments that say which days of which kind of market are wanted, and where their files are kept."""
+def add_span_arguments(parser: Arguments, *, required: bool, alone: str = "") -> None:
+    """Add the arguments that say which days of which kind of market are wanted, and where their files are kept.
+
+    `alone` begins the help of each, and says what it is for.
+    """
     parser.add_argument(
-        "--from", dest="begin", type=parse_day, required=required, metavar="DATE", help="first day, as 2025-06-02, UTC"
+        "--from",
+        dest="begin",
+        type=parse_day,
+        required=required,
+        metavar="DATE",
+        help=f"{alone}first day, as 2025-06-02, UTC",
     )
-    parser.add_argument("--to", dest="end", type=parse_day, required=required, metavar="DATE", help="last day")
-    parser.add_argument("--interval", choices=OPTIONS["KLINE_INTERVAL"].choices, help="length of the klines (1m)")
-    parser.add_argument("--kind", choices=[schema.value for schema in CsvSchema], help="kind of market data (klines)")
-    parser.add_argument("--dir", type=Path, metavar="DIR", help="folder of the files (history)")
+    parser.add_argument("--to", dest="end", type=parse_day, required=required, metavar="DATE", help=f"{alone}last day")
+    intervals, kinds = OPTIONS["KLINE_INTERVAL"].choices, [schema.value for schema in CsvSchema]
+    parser.add_argument(
+        "--interval", choices=intervals, metavar="I", help=f"{alone}length of the klines, 1s to 1d (1m)"
+    )
+    parser.add_argument("--kind", choices=kinds, help=f"{alone}kind of market data (klines)")
+    parser.add_argument("--dir", type=Path, metavar="DIR", help=f"{alone}folder of the files (history)")

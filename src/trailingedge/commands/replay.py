@@ -1,9 +1,10 @@
 """Command `trailing-edge replay`: a backtest on market files, or the replay of one recorded session.
 
 The report of a backtest goes to stdout as text or JSON, and on request into a ledger, a page or a saved report.
-Progress and the names of written files go to stderr. Exit codes: 0 done, or Ctrl-C with the results so far; 1 a
-session replayed with its own settings differs from the record (with other settings this is 0); 2 the command line is
-wrong; 3 trading was halted; 78 files or settings are wrong; 130 Ctrl-C before there was a result.
+Progress and the names of written files go to stderr. Exit codes: 0 done, or Ctrl-C with the results so far; 1 a session
+replayed with its own settings differs from the record (with other settings this is 0); 2 the command line is wrong; 3
+trading was halted; 4 the archive of past markets cannot be reached; 78 files or settings are wrong; 130 Ctrl-C before
+there was a result.
 """
 
 import argparse
@@ -19,9 +20,10 @@ from trailingedge.backtest.file_kinds import is_session
 from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.cli_errors import STDOUT
 from trailingedge.commands.market_arguments import add_market_arguments
+from trailingedge.commands.market_history.named_files import named_files
 from trailingedge.config import settings_without_secrets
 from trailingedge.config_validator import problems
-from trailingedge.core.errors import ConfigError, ExitCode, UsageError
+from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, UsageError
 from trailingedge.eventlog.format import SUFFIX
 from trailingedge.report import file_format
 from trailingedge.report.csv_ledger import as_csv
@@ -38,6 +40,8 @@ same as then; with --set or --fee, show where other settings act differently.
 """
 _EXAMPLES: Final = f"""\
 examples:
+  trailing-edge replay sample
+  trailing-edge replay ETHUSDT --from 2025-06-02 --to 2025-06-15
   trailing-edge replay ETHUSDT-1m-2025-06-*.zip
   trailing-edge replay ETHUSDT-1m-2025-06-*.zip --fee 0.001 --html june.html
   trailing-edge replay logs/trailingedge_2026-07-02_14-47-00{SUFFIX} \\
@@ -48,6 +52,7 @@ exit codes:
   1    the session goes differently (never with --set or --fee)
   2    the command line is wrong
   3    halted by a rule
+  4    the archive of past markets cannot be reached
   78   files or settings are wrong
   130  interrupted before there was a result
 """
@@ -93,6 +98,8 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ, 
         return _replay_session(sessions, arguments, program) if sessions else _backtest(arguments, environ)
     except ConfigError as error:
         return cli_errors.print_errors("replay", error, arguments)
+    except ExchangeUnreachable as error:
+        return cli_errors.print_unreachable(error)
     except cli_errors.ABSURD_NUMBER_ERRORS as error:
         return cli_errors.print_absurd_number("replay", error)
 
@@ -123,7 +130,8 @@ def _backtest(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exit
     settings, bar = read_settings(arguments, environ), on_stderr()
     try:
         symbol = setting_flags.flag_settings(arguments).get("SYMBOL")
-        report, halt_reason = report_of_market(arguments.files, settings, symbol, arguments.balance, bar)
+        files = named_files(arguments, settings["BINANCE_ARCHIVE_URL"], bar)
+        report, halt_reason = report_of_market(files, settings, symbol, arguments.balance, bar)
     except KeyboardInterrupt:
         bar.close()
         print("interrupted before the backtest had a result", file=sys.stderr)
@@ -152,7 +160,12 @@ def _misplaced_options(session: Path, arguments: argparse.Namespace) -> Iterator
     yield from cli_errors.flags_not_for_this(
         of_report, f"is for market files; for {session} use trailing-edge report, which has this option, too"
     )
-    of_market = {"--symbol": arguments.symbol, "--balance": arguments.balance}
+    of_market = {
+        "--symbol": arguments.symbol,
+        "--balance": arguments.balance,
+        "--from": arguments.begin,
+        "--to": arguments.end,
+    }
     yield from cli_errors.flags_not_for_this(
         of_market, f"is for market files; {session} contains its symbol and balances"
     )

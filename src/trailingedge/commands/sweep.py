@@ -3,8 +3,9 @@
 The best settings are chosen on some days of the market files and judged on later ones.
 
 The table goes to stdout, progress to stderr. With --out each result is stored at once, so the same command continues
-after an interruption. Exit codes: 0, also after Ctrl-C if all trials were done; 2 the command line is wrong; 78 files
-or settings are wrong, or an engine is not installed; 130 Ctrl-C before all trials were done.
+after an interruption. Exit codes: 0, also after Ctrl-C if all trials were done; 2 the command line is wrong; 4 the
+archive of past markets cannot be reached; 78 files or settings are wrong, or an engine is not installed; 130 Ctrl-C
+before all trials were done.
 """
 
 import argparse
@@ -20,8 +21,9 @@ from typing import Final
 from trailingedge.backtest.inputs import balance_shortage, build_inputs, data_warnings
 from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.market_arguments import add_market_arguments
+from trailingedge.commands.market_history.named_files import named_files
 from trailingedge.commands.replay import read_settings
-from trailingedge.core.errors import ConfigError, ExitCode
+from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode
 from trailingedge.report.progress import on_stderr, stop_on_ctrl_c
 from trailingedge.report.terminal import terminal_width
 from trailingedge.sweep.backends import BACKENDS, backend_named
@@ -38,13 +40,16 @@ and judged on later ones; the output says how far the search itself explains it.
 """
 _EXAMPLES: Final = """\
 examples:
-  trailing-edge sweep ETHUSDT-1m-2025-*.zip --vary BUFFER=0.001,0.002,0.004
+  trailing-edge sweep sample --vary BUFFER=0.001,0.002,0.004
+  trailing-edge sweep ETHUSDT --from 2025-06-02 --to 2025-06-15 \\
+    --vary BUFFER=0.001,0.002,0.004
   trailing-edge sweep ETHUSDT-1m-2025-*.zip --vary START_FACTOR=0.3..0.7 \\
     --vary MIN_FACTOR=0.05..0.2 --random 200 --out tried.jsonl
 
 exit codes:
   0    done
   2    the command line is wrong
+  4    the archive of past markets cannot be reached
   78   files or settings are wrong, or an engine is not installed
   130  interrupted before all was tried
 """
@@ -89,6 +94,8 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
         return _run(arguments, environ)
     except ConfigError as error:
         return cli_errors.print_errors("sweep", error, arguments)
+    except ExchangeUnreachable as error:
+        return cli_errors.print_unreachable(error)
     except KeyboardInterrupt:
         print("interrupted before the first trial", file=sys.stderr)
         return ExitCode.INTERRUPTED
@@ -98,11 +105,12 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     engine = backend_named(arguments.engine)
     settings = read_settings(arguments, environ)
     space = build_search_space(arguments.vary, settings, arguments.random, arguments.seed)
-    files = tuple(str(path) for path in arguments.files)
+    bar = on_stderr()
+    paths = named_files(arguments, settings["BINANCE_ARCHIVE_URL"], bar)
+    files = tuple(map(str, paths))
     task = TrialTask(
         files, setting_flags.flag_settings(arguments).get("SYMBOL"), settings, arguments.balance, splits=()
     )
-    bar = on_stderr()
     bar.show(0.0, "inspecting the files")
     with contextlib.ExitStack() as opened:
         opened.callback(bar.close)
@@ -111,7 +119,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
             inspected = inspect_market(task)
             # Checked once here: what is wrong with these inputs is wrong with every trial.
             inputs = build_inputs(inspected.market, settings, arguments.balance)
-            market = market_fingerprint(arguments.files)
+            market = market_fingerprint(paths)
         shortage = None if inspected.price is None else balance_shortage(inputs, inspected.price)
         if shortage is not None:
             bar.print_line(shortage)

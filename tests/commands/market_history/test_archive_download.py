@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import hashlib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.commands.market_history.fake_archive import PAGE, Answer, FakeArchive, ImpatientClock, serving
@@ -263,7 +264,7 @@ async def test_a_file_beyond_all_size_is_refused(run: Run, monkeypatch: pytest.M
     assert "larger than 64 kB" in run.outcomes[0].reason
 
 
-async def during(fetch: Awaitable[object], act: Callable[[], Awaitable[None]]) -> None:
+async def during(fetch: Awaitable[object], act: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run `act` beside `fetch`, to its end."""
     async with asyncio.TaskGroup() as group:
         task = group.create_task(act())

@@ -8,13 +8,12 @@ from typing import Final
 
 from trailingedge.commands.market_history.fetch import HistorySource, fetch_history
 from trailingedge.commands.market_history.history_span import HistorySpan, span_problem, symbol_problem
+from trailingedge.commands.market_history.sample import OF_SAMPLE, is_sample, with_sample
 from trailingedge.config import ARCHIVE_URL
 from trailingedge.core.errors import ExchangeUnreachable, UsageError
 from trailingedge.report.progress import ProgressBar
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema
 
-SAMPLE: Final = "sample"
-SAMPLE_FOLDER: Final = Path(__file__).with_name("simulated")
 USUAL_FOLDER: Final = Path("history")
 _NEEDS_DAYS: Final = "is for a symbol with --from and --to; leave it out for files"
 
@@ -30,7 +29,9 @@ def named_files(arguments: argparse.Namespace, archive_url: str, bar: ProgressBa
         given = {"--interval": arguments.interval, "--kind": arguments.kind, "--dir": arguments.dir}
         if wrong := [f"{flag} {_NEEDS_DAYS}" for flag, value in given.items() if value is not None]:
             raise UsageError(wrong)
-        return [path for word in words for path in (sample_files() if _is_sample(word) else [word])]
+        if any(map(is_sample, words)):
+            bar.print_line(OF_SAMPLE)
+        return with_sample(words)
     if arguments.begin is None or arguments.end is None:
         raise UsageError(["--from and --to go together; give the first day and the last"])
     problem = span_problem(arguments.begin, arguments.end)
@@ -50,15 +51,6 @@ def span_named(arguments: argparse.Namespace, symbol: str) -> HistorySpan:
 def folder_named(arguments: argparse.Namespace) -> Path:
     """Return the folder that --dir names."""
     return arguments.dir or USUAL_FOLDER
-
-
-def sample_files() -> list[Path]:
-    """Return the files of the sample: two days of a market that the simulator made."""
-    return sorted(SAMPLE_FOLDER.glob("*.zip"))
-
-
-def _is_sample(word: Path) -> bool:
-    return str(word) == SAMPLE and not word.is_file()
 
 
 def _not_a_symbol(word: Path) -> str | None:

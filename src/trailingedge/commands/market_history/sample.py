@@ -1,0 +1,28 @@
+"""Sample: the small market in the package, two days of one-minute klines that the simulator made.
+
+The word `sample` in place of market files stands for it, so that a first backtest needs no file and no network. Its
+symbol is none of the exchange's. `python -m tests.sample_market` writes it again.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+SAMPLE: Final = "sample"
+SAMPLE_FOLDER: Final = Path(__file__).with_name("simulated")
+OF_SAMPLE: Final = "the sample is made by the simulator: its results say nothing about a real market"
+
+
+def sample_files() -> list[Path]:
+    """Return the files of the sample, in order of time."""
+    return sorted(SAMPLE_FOLDER.glob("*.zip"))
+
+
+def with_sample(words: Iterable[Path]) -> list[Path]:
+    """Return these files, those of the sample in place of its word."""
+    return [path for word in words for path in (sample_files() if is_sample(word) else [word])]
+
+
+def is_sample(word: Path) -> bool:
+    """Return whether `word` stands for the sample. A file of that name is meant if there is one."""
+    return str(word) == SAMPLE and not word.is_file()
