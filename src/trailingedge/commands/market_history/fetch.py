@@ -72,7 +72,7 @@ async def _fetch(span: HistorySpan, folder: Path, source: HistorySource, bar: Pr
     # A name lookup that hangs keeps its thread; the end of the command must not wait for it.
     asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
     today = utc_day(source.tools.clock.unix_ms())
-    progress = _Progress(bar, span.text, sum(len(month.days) for month in months(span, today)))
+    progress = _Progress(bar, span.symbol, sum(len(month.days) for month in months(span, today)))
     try:
         if source.ws_api_url is not None:
             outcomes = await KlineDownload(source.ws_api_url, folder, source.tools, progress.on_outcome).run(
@@ -103,9 +103,9 @@ def _raise_if_nothing(span: HistorySpan, outcomes: Sequence[FileOutcome]) -> Non
 class _Progress:
     """Draws how many days are done, and how much was fetched for them."""
 
-    def __init__(self, bar: ProgressBar, what: str, days: int) -> None:
+    def __init__(self, bar: ProgressBar, symbol: str, days: int) -> None:
         self._bar = bar
-        self._what = what
+        self._symbol = symbol
         self._days = max(1, days)
         self._done = 0
         self._bytes = 0
@@ -120,5 +120,5 @@ class _Progress:
         self._draw()
 
     def _draw(self) -> None:
-        days = f"{self._done} of {self._days} days, {megabytes(self._bytes)} fetched"
-        self._bar.show(self._done / self._days, f"{days}: {self._what}")
+        days = f"{self._done} of {self._days} days"
+        self._bar.show(self._done / self._days, f"{self._symbol}: {days}, {megabytes(self._bytes)} fetched")
