@@ -112,6 +112,7 @@ def test_an_archive_that_cannot_be_reached_is_named(
         ([*WORDS, "--kind", "bookTicker"], ExitCode.CONFIG, "no bookTicker files of spot markets"),
         (["history", "ETHUSDT", "--from", "2099-01-01", "--to", "2099-01-02"], ExitCode.CONFIG, "choose days before"),
         ([*WORDS, "--to", "2024-06-01"], ExitCode.USAGE, "--to 2024-06-01 is before --from 2024-06-02"),
+        ([*WORDS, "--kind", "trades", "--interval", "5m"], ExitCode.USAGE, "--interval 5m is for klines, not for"),
         ([*WORDS, "--kind", "trades", "--source", "api"], ExitCode.USAGE, "--source api has klines only"),
         ([*WORDS, "--set", "BINANCE_ARCHIVE_URL=http://x"], ExitCode.CONFIG, "only this machine itself may"),
         ([*WORDS, "--source", "api", "--set", "BINANCE_WS_API_URL=ws://x"], ExitCode.CONFIG, "only this machine"),

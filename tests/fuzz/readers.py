@@ -30,6 +30,7 @@ from trailingedge.backtest.candle_segments import split_segments
 from trailingedge.backtest.candles import CandleBuilder
 from trailingedge.backtest.file_kinds import detect_kind
 from trailingedge.backtest.market_loader import load_columns
+from trailingedge.commands.market_history.verified_files import read_sum
 from trailingedge.config import env_example, read_settings
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, ProtocolViolation, RequestRefused
@@ -463,6 +464,13 @@ def _read_permissions(data: bytes, _: Path) -> object:
     return read_permissions(200 if len(data) % 4 else 400, data)
 
 
+_ARCHIVED: Final = "ETHUSDT-1m-2025-06-02.zip"
+
+
+def _read_checksum(data: bytes, _: Path) -> object:
+    return read_sum(data, _ARCHIVED)
+
+
 def _key_seeds() -> list[bytes]:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -498,6 +506,8 @@ def _readers() -> Iterator[Reader]:
     yield Reader("telegram", _telegram_seeds, json_, _read_telegram, (BotRefused, BotUnreachable))
     permissions = lambda: [_PERMISSIONS, b'{"code":-2015,"msg":"Invalid API-key"}']  # noqa: E731
     yield Reader("permissions", permissions, json_, _read_permissions, (ProtocolViolation, RequestRefused))
+    checksums = lambda: [f"{'0a' * 32}  {_ARCHIVED}\n".encode(), b"<html>502 Bad Gateway</html>"]  # noqa: E731
+    yield Reader("checksums", checksums, mutations.mutate_bytes, _read_checksum, ())
     yield Reader("keys", _key_seeds, mutations.mutate_bytes, _read_key, (ValueError,))
 
 

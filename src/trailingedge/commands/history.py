@@ -16,8 +16,8 @@ from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.market_arguments import add_span_arguments
 from trailingedge.commands.market_history.fetch import HistorySource, fetch_history
 from trailingedge.commands.market_history.fetched_history import FetchedHistory
-from trailingedge.commands.market_history.history_span import parse_symbol, span_problem
-from trailingedge.commands.market_history.named_files import folder_named, span_named
+from trailingedge.commands.market_history.history_span import parse_symbol
+from trailingedge.commands.market_history.named_files import folder_named, span_named, span_problems
 from trailingedge.config import ARCHIVE_URL, endpoints
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode
@@ -66,10 +66,10 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
     """Fetch what is missing, and print what is there then."""
     try:
         span, folder = span_named(arguments, arguments.symbol_wanted), folder_named(arguments)
-        problem = span_problem(span.first, span.last)
+        wrong = list(span_problems(arguments))
         if arguments.source == "api" and span.kind is not CsvSchema.KLINES:
-            problem = f"--source api has klines only, not --kind {span.kind.value}; leave --source out"
-        cli_errors.raise_usage_errors([problem] if problem is not None else [])
+            wrong.append(f"--source api has klines only, not --kind {span.kind.value}; leave --source out")
+        cli_errors.raise_usage_errors(wrong)
         history = fetch_history(span, folder, _source(arguments, environ), on_stderr())
         gaps = history.gaps()
     except ConfigError as error:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,12 +34,20 @@ def named_files(arguments: argparse.Namespace, archive_url: str, bar: ProgressBa
         return with_sample(words)
     if arguments.begin is None or arguments.end is None:
         raise UsageError(["--from and --to go together; give the first day and the last"])
-    problem = span_problem(arguments.begin, arguments.end)
-    wrong = list(filter(None, [problem, *(_not_a_symbol(word) for word in words)]))
+    wrong = list(filter(None, [*span_problems(arguments), *(_not_a_symbol(word) for word in words)]))
     if wrong:
         raise UsageError(wrong)
     source = HistorySource(archive_url or ARCHIVE_URL)
     return [path for word in words for path in _fetched(arguments, str(word).upper(), source, bar)]
+
+
+def span_problems(arguments: argparse.Namespace) -> Iterator[str]:
+    """Yield what is wrong with the flags of `market_arguments.add_span_arguments`."""
+    problem = span_problem(arguments.begin, arguments.end)
+    if problem is not None:
+        yield problem
+    if arguments.interval is not None and arguments.kind not in (None, CsvSchema.KLINES.value):
+        yield f"--interval {arguments.interval} is for klines, not for --kind {arguments.kind}; leave one out"
 
 
 def span_named(arguments: argparse.Namespace, symbol: str) -> HistorySpan:
