@@ -57,6 +57,7 @@ from trailingedge.sweep.trial_store import TrialStore
 from trailingedge.websocket import result_parser
 from trailingedge.websocket.error_codes import classify_error, forbids_requests, logon_remedy, server_time_of
 from trailingedge.websocket.event_parser import ParsedReply, Reply, read_api_frame, read_stream_frame, read_top_fast
+from trailingedge.websocket.json_fields import items
 from trailingedge.websocket.low_latency_transport import LowLatencyConnection
 from trailingedge.websocket.orders import read_order_list, read_outcome, read_replace_outcome
 from trailingedge.websocket.trade_stream import read_trade
@@ -105,10 +106,17 @@ _AGG_TRADE: Final = (
 )
 _CONTROL: Final = (b'{"code":2,"msg":"Invalid request"}', b'{"result":null,"id":1}', b'{"e":"serverShutdown","E":1}')
 
+
+def read_kline_rows(result: object) -> object:
+    """Read klines as the rows of a file."""
+    return [result_parser.read_kline_cells(row) for row in items(result, "klines")]
+
+
 _RESULT_READERS: Final[tuple[Callable[[object], object], ...]] = (
     result_parser.read_server_time,
     partial(result_parser.read_exchange_info, symbol=SYMBOL),
     result_parser.read_klines,
+    read_kline_rows,
     result_parser.read_book,
     result_parser.read_account,
     result_parser.read_commission,
