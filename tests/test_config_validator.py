@@ -306,7 +306,6 @@ def test_only_live_reaches_real_money(url: str, refused: bool, key: Path) -> Non
         pytest.param({"hard_stop_threshold_frac": 0.0}, "hard stop's distance", id="no distance"),
         pytest.param({"max_daily_loss_frac": Decimal("0.005")}, "MAX_DAILY_LOSS_FRAC", id="one stop ends the day"),
         pytest.param({"max_drawdown_frac": Decimal("0.004")}, "MAX_DRAWDOWN_FRAC", id="one stop ends all"),
-        pytest.param({"loop_sleep_sec": 11.0}, "LOOP_SLEEP_SEC", id="sleeps through silence"),
         pytest.param({"taker_escape_after_sec": 5.0}, "taker fee", id="may take"),
         pytest.param({"min_gain_trigger_frac_base": 0.0}, "MIN_GAIN_TRIGGER_FRAC_BASE", id="keeps less than it costs"),
         pytest.param({"fee": Decimal("0.01")}, "to pay its fees", id="a fee that eats the gain"),

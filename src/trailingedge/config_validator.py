@@ -455,8 +455,6 @@ def _unusual(settings: Settings) -> Iterator[str]:
     for name in ("MAX_DAILY_LOSS_FRAC", "MAX_DRAWDOWN_FRAC"):
         if 0 < OPTIONS[name].of(settings) <= settings.hard_stop_threshold_frac:
             yield f"{_is(settings, name)}: not above HARD_STOP_THRESHOLD_FRAC, so that a single hard stop reaches it"
-    if settings.loop_sleep_sec > settings.stale_after_sec:
-        yield f"{_is(settings, 'LOOP_SLEEP_SEC')}: above STALE_AFTER_SEC, so that silence is noticed late"
     if settings.taker_escape_after_sec > 0:
         yield (
             f"{_is(settings, 'TAKER_ESCAPE_AFTER_SEC')}: an exit of that age may take from the book once and "

@@ -57,6 +57,18 @@ def write_trades(folder: Path, seed: int, minutes: int, *, scripted: bool = True
     return path
 
 
+def write_silence(folder: Path, silent_s: int) -> Path:
+    """A file of best prices, one a second: a rally, a small fall, and then nothing for so long."""
+    path = folder / "ETHFDUSD-bookTicker-2026-07.csv"
+    bids = [250_000] * 60 + [250_000 + 35 * rise for rise in range(60)] + [252_100 - 20 * fall for fall in range(30)]
+    times_s = [*range(len(bids)), len(bids) + silent_s]
+    with path.open("w", encoding="utf-8") as file:
+        for number, (bid, time_s) in enumerate(zip([*bids, bids[-1]], times_s, strict=True), 1):
+            time_ms = START_MS + 1000 * time_s
+            file.write(f"{number},{Decimal(bid) / 100},3,{Decimal(bid + 1) / 100},3,{time_ms},{time_ms}\n")
+    return path
+
+
 def write_quotes(folder: Path, seed: int, minutes: int, *, scripted: bool = True) -> Path:
     """A file with every change of the best prices."""
     path = folder / "ETHFDUSD-bookTicker-2026-07.csv"

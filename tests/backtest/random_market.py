@@ -1,7 +1,7 @@
 """Random markets and settings, chosen so that much happens in little time."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from random import Random
 from types import MappingProxyType
@@ -15,16 +15,17 @@ from trailingedge.live.factory import backtest_params
 from trailingedge.model.pricing_mode import Pricing
 from trailingedge.report.model import RunReport
 from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.strategy.inputs import StrategyCommand
 
 START_MS: Final = 1_783_000_020_000  # a full minute
 BALANCES: Final = MappingProxyType({"ETH": Decimal(1), "FDUSD": Decimal("200.5")})
 NO_CHANGES: Final[Mapping[str, Decimal]] = MappingProxyType({})
 
 
-def klines(chance: Random, count: int, *, swing: float) -> list[Columns]:
+def klines(chance: Random, count: int, *, swing: float, start_ms: int = START_MS) -> list[Columns]:
     """One-minute klines around 2500; some are missing or have no volume."""
     told: list[Columns] = []
-    columns, price, open_ms = KlineColumns(), 250_000, START_MS
+    columns, price, open_ms = KlineColumns(), 250_000, start_ms
     for _ in range(count):
         if chance.random() < 0.02:
             open_ms += 60_000 * chance.randint(1, 3)
@@ -43,10 +44,10 @@ def klines(chance: Random, count: int, *, swing: float) -> list[Columns]:
     return [*told, columns] if columns else told
 
 
-def ticks(chance: Random, count: int, *, swing: float, trades: bool) -> list[Columns]:
+def ticks(chance: Random, count: int, *, swing: float, trades: bool, start_ms: int = START_MS) -> list[Columns]:
     """Ticks some seconds apart around 2500: a spread of one tick around each trade, or quotes with any spread."""
     told: list[Columns] = []
-    columns, exact, last, time_ms = TickColumns(), 250_000.0, 250_000, START_MS + chance.randint(0, 50_000)
+    columns, exact, last, time_ms = TickColumns(), 250_000.0, 250_000, start_ms + chance.randint(0, 50_000)
     bid, ask = 249_999, 250_000
     for _ in range(count):
         time_ms += chance.choice((0, 100, 1000, 2500, 9000))
@@ -76,7 +77,6 @@ def settings(chance: Random) -> Settings:
     pricings = [pricing for pricing in Pricing if price_tick is None or pricing is not Pricing.PEG]
     return dataclasses.replace(
         Settings(),
-        loop_sleep_sec=5.0,
         kline_interval=chance.choice(("1m", "1m", "5m")),
         start_factor=chance.choice((0.3, 0.5, 0.9)),
         min_factor=chance.choice((0.1, 0.3)),
@@ -100,7 +100,7 @@ def settings(chance: Random) -> Settings:
         fee=chance.choice((None, Decimal("0.0002"))),
         max_consecutive_losses=chance.choice((0, 0, 4)),
         max_daily_loss_frac=chance.choice((Decimal(0), Decimal("0.01"))),
-        taker_escape_after_sec=chance.choice((0.0, 0.0, 30.0)),
+        taker_escape_after_sec=chance.choice((0.0, 5.0, 30.0, 300.0)),
         price_tick=price_tick,
         lot_size=chance.choice((None, None, Decimal("0.001"))),
         reserve_quote=chance.choice((Decimal(0), Decimal("100.5"))),
@@ -122,9 +122,12 @@ def replayed(
     thorough: bool = False,
     balances: Mapping[str, Decimal] = BALANCES,
     limits: Mapping[str, Decimal] = NO_CHANGES,
+    commands: Iterable[StrategyCommand] = (),
 ) -> tuple[RunReport, Backtest]:
-    """The report of a backtest on that market, and the backtest."""
+    """The report of a backtest on that market, and the backtest; `commands` come with the first tick."""
     replay = Backtest(standing(chosen, balances, limits), thorough=thorough)
+    for command in commands:
+        replay.core.submit(command)
     replay.run(market)
     assert replay.halt_reason is None
     return replay.recorder.build_report({}, ()), replay

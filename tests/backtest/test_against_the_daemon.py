@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.backtest import market_files
-from tests.simulation.simulated_day import simulate
+from tests.simulation.simulated_day import Day, simulate
 
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import build_inputs
@@ -14,6 +14,7 @@ from trailingedge.backtest.market_loader import load_columns
 from trailingedge.config import Settings, settings_without_secrets
 from trailingedge.core.errors import ExitCode
 from trailingedge.model.market import Side
+from trailingedge.model.order_commands import OrderCommand, Place
 from trailingedge.model.pricing_mode import Pricing
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.historical import RecordedMarket, open_market
@@ -36,9 +37,13 @@ LIVELY = dataclasses.replace(
 Filled = list[tuple[int, Side, Decimal, Decimal]]
 
 
-def by_the_daemon(market: RecordedMarket, settings: Settings) -> Filled:
+def simulated(market: RecordedMarket, settings: Settings, minutes: int) -> Day:
     terms = dataclasses.replace(ExchangeSpec(), maker_fee=settings.fee or D(0))
-    day = simulate(1, MINUTES / 60, source=market, latency_s=0.0, balances=GIVEN, settings=settings, spec=terms)
+    return simulate(1, minutes / 60, source=market, latency_s=0.0, balances=GIVEN, settings=settings, spec=terms)
+
+
+def by_the_daemon(market: RecordedMarket, settings: Settings) -> Filled:
+    day = simulated(market, settings, MINUTES)
     assert (day.code, day.faults()) == (ExitCode.OK, [])
     trades = day.exchange.account().trades
     return [(trade.time_ms, trade.side, trade.price, trade.quantity) for trade in trades]
@@ -66,3 +71,27 @@ def test_the_fills_are_the_daemons(write: market_files.Write, settings: Settings
     filled = by_the_daemon(market, settings)
     assert by_the_replay(market, settings) == filled
     assert {side for _, side, _, _ in filled} == {Side.BUY, Side.SELL}
+
+
+def test_in_a_silent_market_the_taker_escape_is_sent_when_the_daemon_sends_it(tmp_path: Path) -> None:
+    market = open_market([market_files.write_silence(tmp_path, silent_s=1000)])
+    # Half a second more: it must not be the daemon's tick of each second that finds it.
+    settings = dataclasses.replace(LIVELY, taker_escape_after_sec=600.5, anchor_price=D(2500))
+    entries = simulated(market, settings, 18).entries
+    first_s, escape_s = (
+        next(at_s for at_s, entry in entries if entry.startswith("placed ") and kind in entry)
+        for kind in ("TE-t-", "TE-e-")
+    )
+    sent: list[tuple[int, OrderCommand]] = []
+    replay = Backtest(build_inputs(market, settings_without_secrets(settings), GIVEN))
+    execute = replay.exchange.execute
+
+    def note_and_execute(command: OrderCommand) -> None:
+        sent.append((replay.exchange.now_ms, command))
+        execute(command)
+
+    replay.exchange.execute = note_and_execute  # type: ignore[method-assign]  # to see when, not only what
+    replay.run(load_columns(market))
+    first_ms = sent[0][0]
+    escape_ms = next(at_ms for at_ms, command in sent if isinstance(command, Place) and command.escape)
+    assert (escape_ms - first_ms, round(1000 * (escape_s - first_s))) == (600_501, 600_501)

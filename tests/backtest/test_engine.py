@@ -4,14 +4,18 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from random import Random
+from typing import Final
 
 import pytest
 from tests.backtest import random_market
 
-from trailingedge.backtest.columns import Columns
+from trailingedge.backtest.columns import Columns, TickColumns
 from trailingedge.backtest.engine import Backtest
 from trailingedge.config import Settings
-from trailingedge.strategy.blocks import TradeBlock
+from trailingedge.model.pricing_mode import Pricing
+from trailingedge.strategy.inputs import StrategyCommand
+
+MIDNIGHT_MS: Final = 1_783_036_800_000
 
 
 def market(kind: str, dice: Random) -> list[Columns]:
@@ -66,20 +70,38 @@ def test_a_backtest_in_parts_gives_the_same_result_as_in_one() -> None:
     assert max(part.max_drawdown_frac for part in parts) <= whole.max_drawdown_frac + 1e-12
 
 
-@pytest.mark.parametrize(
-    ("blocks", "goes_on"),
-    [
-        pytest.param((TradeBlock.PAUSED,), True, id="until the pause after a failed buy is over"),
-        pytest.param((TradeBlock.GATE_SHUT,), False, id="not for a gate"),
-        pytest.param((), False, id="not without a reason"),
-    ],
-)
-def test_cycles_without_a_market_tick_go_on_while_a_timed_block_holds(
-    blocks: tuple[TradeBlock, ...], goes_on: bool
-) -> None:
-    told = random_market.klines(Random("waits"), 3, swing=8.0)
-    _, replay = random_market.replayed(Settings(), told)
-    assert replay.core.decision is not None
-    replay.core.decision = replay.core.decision._replace(exit_blocks=blocks)
-    replay._idle_cycles = 100_000
-    assert (replay._next_timed_cycle_ms() is not None) is goes_on
+@pytest.mark.parametrize("seed", range(12))
+def test_what_waits_for_time_is_due_at_the_same_moment_whether_ticks_are_skipped_or_not(seed: int) -> None:
+    dice = Random(f"waits {seed}")
+    settings = replace(
+        random_market.settings(dice),
+        taker_escape_after_sec=dice.choice((5.0, 30.0, 300.0)),
+        manual_exit_ttl_sec=dice.choice((1.0, 30.0)),
+        exit_age_alert_sec=dice.choice((2.0, 60.0)),
+        max_daily_loss_frac=dice.choice((Decimal(0), Decimal("0.0005"))),
+        max_consecutive_losses=dice.choice((0, 1)),
+        start_paused=dice.random() < 0.2,
+    )
+    # Minutes before the end of the UTC day, when the daily breaker resumes trading.
+    start_ms, kind = MIDNIGHT_MS - 60_000 * dice.choice((1, 5, 20)), dice.choice(("klines", "trades", "quotes"))
+    if kind == "klines":
+        told = random_market.klines(dice, 60, swing=30.0, start_ms=start_ms)
+    else:
+        told = random_market.ticks(dice, 400, swing=15.0, trades=kind == "trades", start_ms=start_ms)
+    commands = [StrategyCommand.FLIP] if dice.random() < 0.7 else []
+    swift, _ = random_market.replayed(settings, told, commands=commands)
+    slow, _ = random_market.replayed(settings, told, commands=commands, thorough=True)
+    assert swift == slow
+
+
+def test_the_price_of_our_own_order_is_no_new_high_where_its_ticks_are_skipped() -> None:
+    """At its own order's price the core sees the others one tick behind. The bid rises to our sale and falls again."""
+    columns, books = TickColumns(), ((250_000, 250_001), (250_000, 250_005), (250_001, 250_005), (249_990, 249_991))
+    for second, (bid, ask) in enumerate(books):
+        columns.add(random_market.START_MS + 1000 * second, bid, 5, ask, 5, bid, 0, bought=False)
+    settings = replace(Settings(), exit_pricing=Pricing.JOIN)
+    told: list[Columns] = [columns]
+    swift, skipping = random_market.replayed(settings, told, commands=[StrategyCommand.FLIP])
+    slow, thorough = random_market.replayed(settings, told, commands=[StrategyCommand.FLIP], thorough=True)
+    assert swift == slow
+    assert skipping.core.state == thorough.core.state

@@ -88,8 +88,8 @@ def test_a_token_is_looked_at_although_something_else_is_wrong(capsys: pytest.Ca
 
 
 def test_warnings_stop_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert checked("--set", "LOOP_SLEEP_SEC=20") is ExitCode.OK
-    assert "1 warning:\n  - LOOP_SLEEP_SEC" in capsys.readouterr().out
+    assert checked("--set", "TAKER_ESCAPE_AFTER_SEC=600") is ExitCode.OK
+    assert "1 warning:\n  - TAKER_ESCAPE_AFTER_SEC" in capsys.readouterr().out
 
 
 def test_a_machine_gets_everything_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:

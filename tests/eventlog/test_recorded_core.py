@@ -18,7 +18,7 @@ from trailingedge.strategy.inputs import StrategyCommand
 # Evaluations have lines of their own; the others change nothing that a later tick depends on. A plan is void after the
 # next tick, and a requote is recorded only if it was sent.
 EVALUATIONS: Final = {"tick", "shutdown_tick", "on_replace_sent"}
-HARMLESS: Final = {"can_spare", "holdings", "exit_age_s", "stop_confirms_in_s", "plan_ahead", "invalidate_plan"}
+HARMLESS: Final = {"can_spare", "holdings", "exit_age_s", "find_due", "plan_ahead", "invalidate_plan"}
 
 
 def recorded_bench(monkeypatch: pytest.MonkeyPatch) -> tuple[Bench, list[RecordEntry]]:

@@ -267,6 +267,7 @@ def test_an_exit_is_over_when_the_balances_say_so_too() -> None:
     assert isinstance(ended, ExitEnded)
     assert ended.cause is ExitEndReason.FILLED
     assert bench.trader.state.regime is Regime.QUOTE
+    bench.tick()
     assert not bench.trader.needs_another_tick
 
 
@@ -444,6 +445,7 @@ def test_where_the_largest_order_is_below_the_least_notional_no_exit_begins(base
     bench.trader.update_rules(replace(RULES, max_quantity=D("0.04")))  # times 100 is less than 5
     bench.tick()
     bench.trader.operator_commands.append(FLIP)
+    assert bench.tick() == []
     for price in range(90, 110):
         bench.top = top(f"{price}.00", f"{price}.10")
         assert bench.tick() == []

@@ -15,7 +15,15 @@ from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.maker_exit import MakerExitParams
 from trailingedge.execution.trading_plan import NextStep, TradingPlan
 from trailingedge.model.market import BookTop, OrderStatus, RateLimit, Side, SymbolRules
-from trailingedge.model.order_commands import ExecutionCommand, Place, Refresh, Replace, ReplaceReply
+from trailingedge.model.order_commands import (
+    Cancel,
+    ExecutionCommand,
+    OrderReply,
+    Place,
+    Refresh,
+    Replace,
+    ReplaceReply,
+)
 from trailingedge.model.order_outcomes import Accepted, NotTried, Rejected, RejectReason, ReplaceOutcome
 from trailingedge.model.pricing_mode import Pricing
 from trailingedge.strategy.inputs import StrategyCommand
@@ -44,7 +52,7 @@ def react(bench: Bench, book: BookTop, after_s: float = 0.01) -> Replace | None:
     plan, step = bench.trader.plan, next_step(bench, book, after_s)
     if plan is None or not isinstance(step, Replace):
         return None
-    bench.trader.plan = TradingPlan(plan.limits)
+    bench.trader.plan = TradingPlan(plan.limits, plan.due_s)
     bench.trader.on_replace_sent(step, book, bench.now_s, START_MS + round(bench.now_s * 1000))
     return step
 
@@ -60,7 +68,10 @@ def carry_out(bench: Bench, command: Replace, order_id: int) -> None:
         bench.record(Place(command.tag, command.client_order_id, command.side, command.price, command.quantity)),
         order_id=order_id,
     )
-    gone = replace(rests, order_id=command.order_id, status=OrderStatus.CANCELED)
+    old = bench.trader.maker_exit.order
+    assert old is not None
+    assert old.price is not None
+    gone = replace(rests, order_id=command.order_id, status=OrderStatus.CANCELED, price=old.price)
     bench.trader.inbox.append(ReplaceReply(command.tag, ReplaceOutcome(Accepted(gone), Accepted(rests))))
     asset = "ETH" if command.side is Side.SELL else "FDUSD"
     spent = command.quantity if command.side is Side.SELL else command.quantity * (command.price or 0)
@@ -118,14 +129,14 @@ def test_a_reaction_is_what_the_tick_would_have_sent(
         if command is not None:
             carry_out(bench, command, 8 + number)
     book = top(str(D(ticks) / 100), str(D(ticks + spread) / 100), bid_quantity, ask_quantity)
-    other = deepcopy(bench)
+    other, due_s = deepcopy(bench), bench.trader.due_s
     other.top = book
     step, by_the_tick = next_step(bench, book, after_s), untagged(orders(other.tick(after_s)))
     if isinstance(step, Replace):
         assert by_the_tick == untagged([step])
     elif step is NextStep.NOTHING:
         assert by_the_tick == []
-    else:  # only where a stop begins, or a filter is in the way
+    elif bench.now_s < due_s:  # only where a stop begins, or a filter is in the way
         assert other.trader.decision is not None
         assert other.trader.decision.stop_breach_ms is not None
 
@@ -219,9 +230,25 @@ def test_where_anything_but_the_price_matters_there_is_no_reaction(happens: Call
     assert react(bench, top("99.90", "100.06")) is None
 
 
-def test_an_exit_that_may_take_in_the_end_has_no_plan() -> None:
-    bench = resting(Bench(harness=MakerExitParams(escape_after_s=60.0)))
+def test_a_plan_ends_when_the_taker_escape_is_due() -> None:
+    bench = resting(Bench(harness=MakerExitParams(escape_after_s=5.0)))
+    plan, started_s = bench.trader.plan, bench.now_s - bench.trader.exit_age_s(START_MS + round(bench.now_s * 1000))
+    assert plan is not None
+    book = top("99.90", "100.05")
+    assert isinstance(plan.next_step(book, started_s + 4.999), Replace)
+    assert plan.next_step(book, started_s + 5.0) is NextStep.TICK
+    (command,) = orders(bench.tick(started_s + 5.0 - bench.now_s))
+    assert isinstance(command, Cancel)
+
+
+def test_an_escape_that_is_due_but_may_not_be_sent_yet_leaves_no_plan() -> None:
+    bench = resting(Bench(harness=MakerExitParams(escape_after_s=5.0)))
+    (command,) = orders(bench.tick(5.0))
+    assert isinstance(command, Cancel)
+    bench.trader.deliver(OrderReply(command.tag, Rejected(RejectReason.TOO_MANY_ORDERS, -1015, "Too many new orders.")))
+    bench.tick(0.01)
     assert bench.trader.plan is None
+    assert bench.trader.due_s == pytest.approx(bench.now_s + 2.0)
 
 
 def test_anything_else_that_changes_makes_the_plan_void() -> None:
@@ -265,10 +292,12 @@ def test_the_boundary_of_an_echo_is_the_same_for_reaction_and_tick() -> None:
     command = react(bench, top("99.90", "100.05"))
     assert command is not None
     carry_out(bench, command, 8)
-    for after_s in (0.97, 0.01, 0.001, 0.001, 0.001):
+    for after_s in (0.97, 0.018, 0.001, 0.001, 0.001):
         other = deepcopy(bench)
-        other.top = top("99.90", "100.09")
-        sent, by_the_tick = react(bench, top("99.90", "100.09"), after_s), orders(other.tick(after_s))
-        assert untagged(by_the_tick) == ([] if sent is None else untagged([sent]))
-        if sent is not None:
+        other.top = top("99.90", "100.09", ask_quantity="1")  # the order that left
+        step, by_the_tick = next_step(bench, other.top, after_s), orders(other.tick(after_s))
+        assert (step is NextStep.NOTHING) is (by_the_tick == [])
+        if by_the_tick:
+            assert step is NextStep.TICK  # the second is over, and so is the plan
             return
+    pytest.fail("the price that we left is never followed")

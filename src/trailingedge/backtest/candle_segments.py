@@ -18,16 +18,18 @@ OhlcTicks = tuple[int, int, int, int]
 class Segment(ABC):
     """Market ticks within the candle that opens at `open_ms`; the candle may have other segments before and after.
 
-    `low_bid`, `high_bid`, `low_ask` and `high_ask` are the extremes of the best prices; `bid` and
-    `ask` are the last best prices. `prices` are the open, high, low and close that count for the
-    candle. They are None if nothing traded and the last price stayed the same.
+    `last_ms` is the time of the last tick, or a little later. `low_bid`, `high_bid`, `low_ask` and `high_ask` are the
+    extremes of the best prices; `bid` and `ask` are the last best prices. `prices` are the open, high, low and close
+    that count for the candle. They are None if nothing traded and the last price stayed the same.
     """
 
-    __slots__ = ("ask", "bid", "first_ms", "high_ask", "high_bid", "low_ask", "low_bid", "open_ms", "prices")
+    __slots__ = ("ask", "bid", "first_ms", "high_ask", "high_bid", "last_ms", "low_ask", "low_bid", "open_ms", "prices")
 
-    def __init__(self, open_ms: int, first_ms: int, bids: OhlcTicks, asks: OhlcTicks, prices: OhlcTicks | None) -> None:
+    def __init__(
+        self, open_ms: int, times_ms: tuple[int, int], bids: OhlcTicks, asks: OhlcTicks, prices: OhlcTicks | None
+    ) -> None:
         self.open_ms = open_ms
-        self.first_ms = first_ms
+        self.first_ms, self.last_ms = times_ms
         _, self.high_bid, self.low_bid, self.bid = bids
         _, self.high_ask, self.low_ask, self.ask = asks
         self.prices = prices
@@ -54,7 +56,7 @@ class TickSegment(Segment):
         bids, asks, lasts = columns.bids[begin:end], columns.asks[begin:end], columns.lasts[first_priced:end]
         super().__init__(
             open_ms,
-            columns.time_ms[begin],
+            (columns.time_ms[begin], columns.time_ms[end - 1]),
             (bids[0], max(bids), min(bids), bids[-1]),
             (asks[0], max(asks), min(asks), asks[-1]),
             (lasts[0], max(lasts), min(lasts), lasts[-1]) if lasts else None,
@@ -83,7 +85,7 @@ class KlineSegment(Segment):
         # Of the path's state only these matter later: the depth follows from the volume alone.
         self._last_price_before, self._last_move_up_before = path.last_price, path.last_move_up
         self.open_ms = open_ms
-        self.first_ms = klines.open_ms[number]
+        self.first_ms, self.last_ms = klines.open_ms[number], klines.close_ms[number]
         opened, high, low, closed = (
             klines.opens[number],
             klines.highs[number],

@@ -20,8 +20,8 @@ simulated exchange with no latency:
 - A market tick fills orders; the core sees the tick, its fills and the candles that it closes in one cycle.
 - A request is executed, answered and reported within the same market tick. The answer starts another cycle, which may
   send again, so the market never moves while the core still has something to do.
-- Between two market ticks the book stands still. While something waits for time to pass, a cycle runs every
-  LOOP_SLEEP_SEC from the first tick on, and a stop is confirmed one millisecond after its time, as in the daemon.
+- Between two market ticks the book stands still. Where a wait of the core ends between them, such as the time until a
+  stop is confirmed, a cycle runs one millisecond later, as in the daemon (`TradingCore.due_s`).
 - Market data never counts as stale. In a quiet market the daemon queries the exchange to prove
   that its data is current, and here such a query would always succeed.
 
@@ -30,6 +30,8 @@ A backtest starts without past candles, like a daemon that is started on the sam
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from math import ceil, inf
 from typing import Final
 
 from trailingedge.backtest.candle_segments import Segment, split_segments
@@ -40,7 +42,6 @@ from trailingedge.backtest.inputs import BacktestInputs
 from trailingedge.backtest.result_recorder import BacktestRecorder
 from trailingedge.backtest.tick_skipper import TickSkipper
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.core.time_units import DAY_MS
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.trading_core import TradingCore
@@ -49,11 +50,11 @@ from trailingedge.model.market import ExecutionReport, Kline
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import OrderInput, Refresh
 from trailingedge.simulator.klines import INTERVALS
-from trailingedge.strategy.blocks import TIMED_BLOCKS, TradeBlock
 from trailingedge.strategy.closed_bar_catch_up import BarFold
 
 _MAX_CYCLES_AT_ONCE: Final = 1000  # at one market time; more means an endless loop of requests and replies, a bug
-_MAX_IDLE_CYCLES: Final = 90  # in a row without an action: but for a timed block nothing waits longer for time
+_NEVER_MS: Final = 2**62
+_ROUNDING_MS: Final = 0.01
 
 
 class Backtest:
@@ -89,7 +90,7 @@ class Backtest:
         self.exchange = DirectExchange(spec, inputs.balances, self._on_order_input)
         self.core = TradingCore(
             self._params,
-            services.trading,
+            replace(services.trading, stale_after_s=inf),  # see above
             MakerExit(rules, self._budget, services.maker_exit),
             self._channel,
             services.risk_engine(rules, 0),
@@ -99,17 +100,17 @@ class Backtest:
         )
         self.recorder = BacktestRecorder(rules, self._grid, self._params, curves=curves)
         self._interval_ms = INTERVALS[services.kline_interval]
-        self._loop_sleep_ms = max(1, round(params.wake_every_s * 1000))
         self._candles = CandleBuilder(self._interval_ms)
-        self._skipper = TickSkipper(None, None, self._params, self._grid, 0, 0)
+        self._skips_nothing = TickSkipper(None, None, self._params, self._grid, 0, 0, _NEVER_MS)
+        self._skipper = self._skips_nothing
         self._channel_of_closes = params.channel_of_closes
         self._follows_breakouts = bool(services.followed_breakouts)
-        self._paused_until_ms: int | None = None  # the end of the UTC day, while a breaker pauses trading
         self._unseen_klines: list[Kline] = []  # closed klines that the next cycle must get
         # Holds the newest candle that closed without a cycle; the core's state does not contain it yet.
         self._bars = BarFold(self._params)
-        self._first_ms = self._cycle_ms = 0
-        self._idle_cycles = 0
+        self._cycle_ms = 0
+        self._played: tuple[TickColumns | None, int] = (None, 0)  # the last market tick that the exchange has played
+        self._due_ms = _NEVER_MS  # the first market time at which something is due without a market tick
         self._bid = self._ask = 0  # best prices of the other participants
         self._marked = (-1, 0, 0)  # balance updates; highest and lowest bid at the marks since the last of them
         self._cached_totals = (-1, (0.0, 0.0))  # balance updates, and the account's base and quote after them
@@ -126,6 +127,8 @@ class Backtest:
         """Run to the end of the market, to a halt, or until stopped."""
         try:
             for segment in split_segments(market, self._interval_ms):
+                if self._due_ms < segment.first_ms:
+                    self._run_timed_cycles(segment.first_ms)
                 if segment.open_ms != self._candles.open_ms:
                     if self._stopped():
                         break
@@ -194,21 +197,18 @@ class Backtest:
 
     def _deliver_tick(self, columns: TickColumns, index: int) -> None:
         """Play a market tick at which the core might act, and run a trading cycle."""
-        tick = columns.tick(index, self._grid)
+        time_ms = columns.time_ms[index]
         opening = not self._cycle_ms  # the first tick: the daemon logs on and reads balances and limits
         if opening:
-            self._first_ms = tick.time_ms
-            self.exchange.open(tick.time_ms)
-            self._budget.update_limits(self.exchange.limits(), tick.time_ms)
-        self._run_timed_cycles(tick.time_ms)
-        self._remember()
-        self._bid, self._ask = columns.bids[index], columns.asks[index]
-        self.exchange.play_tick(tick)
+            self.exchange.open(time_ms)
+            self._budget.update_limits(self.exchange.limits(), time_ms)
+        elif self._due_ms < time_ms:
+            self._run_timed_cycles(time_ms, columns, index)
+        self._play_tick(columns, index)
         closed, self._unseen_klines = tuple(self._unseen_klines), []
-        self._idle_cycles = 0
         self._run_cycle(closed)
         if opening:
-            self._mark(tick.time_ms)
+            self._mark(time_ms)
 
     # Candles ---------------------------------------------------------------------------------
 
@@ -228,18 +228,16 @@ class Backtest:
                 updates, highest, lowest = self._marked
                 if not lowest <= self._bid <= highest or updates != self.exchange.balance_updates:
                     self._mark(candle.close_ms)
-            if self._unseen_klines or self._needs_cycle(candle, channel, segment.first_ms):
+            if self._unseen_klines or self._needs_cycle(candle, channel):
                 self._unseen_klines.append(candle.to_kline(self._grid))
             else:
                 self._pass_by(candle, channel)
 
-    def _needs_cycle(self, candle: TickCandle, channel: Channel | None, now_ms: int) -> bool:
+    def _needs_cycle(self, candle: TickCandle, channel: Channel | None) -> bool:
         """Whether the core must get this candle at once, because its close may move the gate or start an exit."""
         close = candle.close / self._scale
         if self._follows_breakouts and channel is not None and channel.breakout(close):
             return True
-        if self._paused_until_ms is not None and now_ms >= self._paused_until_ms:
-            return True  # on a new day the breaker may resume trading
         if self._skipper.quiet_closes.contains(close):
             return False
         if not self._skipper.skips:
@@ -257,51 +255,35 @@ class Backtest:
             moving.push_edges(candle.high / scale, candle.low / scale)
         self._skipper.on_channel(moving.current)
 
-    def _remember(self) -> None:
-        """Update the core's newest close with that of the skipped candles."""
-        self.core.state = self._bars.catch_up(self.core.state)
-
     # Cycles ----------------------------------------------------------------------------------
 
-    def _run_timed_cycles(self, until_ms: int) -> None:
-        """Run the trading cycles due before `until_ms` by time alone, without a market tick."""
-        while not self._skipper.skips and self._cycle_ms:
-            due_ms = self._next_timed_cycle_ms()
-            if due_ms is None or due_ms >= until_ms:
-                return
-            self.exchange.pass_time(due_ms)
-            if self._run_cycle(()):
-                self._idle_cycles = 0
-            else:
-                self._idle_cycles += 1
+    def _run_timed_cycles(self, until_ms: int, columns: TickColumns | None = None, index: int = 0) -> None:
+        """Run the trading cycles due before `until_ms` by time alone.
 
-    def _next_timed_cycle_ms(self) -> int | None:
-        """Return when a trading cycle is next due by time alone; None if nothing waits for time to pass."""
-        due_ms, decision, state = None, self.core.decision, self.core.state
-        decided = decision is not None and decision.acted is None and TIMED_BLOCKS.isdisjoint(decision.exit_blocks)
-        waits = state.exit is not None or state.stop_breach_since_ms is not None or not decided
-        if (self._idle_cycles < _MAX_IDLE_CYCLES or self._timed_blocks()) and (waits or self._thorough):
-            since_ms = self._cycle_ms - self._first_ms
-            due_ms = self._first_ms + (since_ms // self._loop_sleep_ms + 1) * self._loop_sleep_ms
-        confirms_in_s = self.core.stop_confirms_in_s()
-        if confirms_in_s is None:
-            return due_ms
-        # One millisecond later, because the confirmation time must have passed, not only been reached.
-        confirmed_ms = self._cycle_ms + round(confirms_in_s * 1000) + 1
-        return confirmed_ms if due_ms is None else min(due_ms, confirmed_ms)
+        The book is as the market tick before `index` left it; the one before index 0 is the last of the last segment.
+        """
+        while (now_ms := max(self._due_ms, self._cycle_ms) + 1) < until_ms:
+            if columns is not None and index:
+                self._play_tick(columns, index - 1)
+            elif self._last_segment is not None:
+                columns_before, _, end = self._last_segment.ticks()
+                self._play_tick(columns_before, end - 1)
+            self.exchange.pass_time(now_ms)
+            self._run_cycle(())
 
-    def _timed_blocks(self) -> frozenset[TradeBlock]:
-        """Return the reasons not to trade that can end before the next market tick."""
-        decision = self.core.decision
-        blocks = TIMED_BLOCKS.intersection(() if decision is None else decision.exit_blocks)
-        # The bounds take a pause by the operator or by a breaker into account; it ends with a candle, if at all.
-        return blocks - {TradeBlock.PAUSED} if self.core.trading_paused else blocks
+    def _play_tick(self, columns: TickColumns, index: int) -> None:
+        """Let the exchange play a market tick, unless it was the last one that it played."""
+        if self._played[0] is columns and self._played[1] == index:
+            return
+        self._played = columns, index
+        self._bid, self._ask = columns.bids[index], columns.asks[index]
+        self.exchange.play_tick(columns.tick(index, self._grid))
 
-    def _run_cycle(self, closed: tuple[Kline, ...]) -> bool:
-        """Run trading cycles until no more replies arrive. Returns whether the core sent or reported anything."""
+    def _run_cycle(self, closed: tuple[Kline, ...]) -> None:
+        """Run trading cycles until nothing more is due at this market time."""
         exchange, core = self.exchange, self.core
         market_ms = self._cycle_ms = exchange.now_ms
-        active = False
+        core.state = self._bars.catch_up(core.state)
         highest_bid, lowest_ask = self._skipper.highest_bid, self._skipper.lowest_ask
         for _ in range(_MAX_CYCLES_AT_ONCE):
             self.cycles += 1
@@ -326,7 +308,6 @@ class Backtest:
                 else:
                     exchange.execute(command)
                     self._budget.update_limits(exchange.limits(), market_ms)
-            active = active or bool(commands or core.events)
             for event in core.events:
                 self.recorder.on_event(event, market_ms)
             core.events.clear()
@@ -334,13 +315,17 @@ class Backtest:
                 break
         else:
             raise BrokenInvariant(f"{_MAX_CYCLES_AT_ONCE} trading cycles at one market time without an end")
-        self._paused_until_ms = (market_ms // DAY_MS + 1) * DAY_MS if core.trading_paused else None
-        if not self._thorough:
+        if self._thorough:
+            core.find_due(view, market_ms)
+        else:
             core.plan_ahead(view, market_ms)
-        # A reason not to trade that ends with time is checked in each cycle, so no tick is skipped while there is one.
-        plan = None if self._timed_blocks() else core.plan
-        self._skipper = TickSkipper(plan, core.decision, self._params, self._grid, self._bid, self._ask)
-        return active
+        # To the next full millisecond, but for the rounding of floats.
+        due_s = core.due_s
+        self._due_ms = _NEVER_MS if due_s == inf else max(market_ms, ceil(due_s * 1000 - _ROUNDING_MS))
+        self._skipper = self._skips_nothing
+        if core.plan is not None:
+            prices = self._bid, self._ask
+            self._skipper = TickSkipper(core.plan, core.decision, self._params, self._grid, *prices, self._due_ms)
 
     def _refresh(self, refresh: Refresh) -> None:
         """Handle a `Refresh` of the balances as the daemon does: query them.

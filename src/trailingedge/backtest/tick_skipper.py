@@ -7,6 +7,7 @@ finds. It only keeps the best prices of the skipped ticks, which the next cycle 
 skipped tick sets a new high, or a candle that closes without a cycle moves the channel.
 """
 
+from bisect import bisect_left
 from math import ceil, floor, inf
 from typing import Final, NamedTuple
 
@@ -52,7 +53,7 @@ _NONE: Final = _Ticks(_FAR, -_FAR, _FAR, -_FAR)
 
 
 class TickSkipper:
-    """Skips ticks between two cycles. Without a plan it skips nothing.
+    """Skips ticks between two cycles, up to `due_ms`. Without a plan it skips nothing.
 
     `highest_bid` and `lowest_ask` are the best prices skipped so far, in ticks; None if none was skipped. Closes within
     `quiet_closes` need no cycle.
@@ -66,12 +67,14 @@ class TickSkipper:
         grid: PriceGrid,
         bid: int,
         ask: int,
+        due_ms: int,
     ) -> None:
         """`bid` and `ask` are the best prices of the other participants, in ticks."""
         self.highest_bid: int | None = None
         self.lowest_ask: int | None = None
         self.quiet_closes: PriceRange = NO_PRICE
         self.skips = False
+        self._due_ms = due_ms
         self._scale = grid.scale
         self._params = params
         self._decision = decision
@@ -114,7 +117,7 @@ class TickSkipper:
 
     def skip_segment(self, segment: Segment) -> bool:
         """Skip a segment if no tick in it needs a cycle. Returns whether it was skipped."""
-        if not self.skips:
+        if not self.skips or segment.last_ms >= self._due_ms:
             return False
         extremes = (segment.low_bid, segment.high_bid, segment.low_ask, segment.high_ask)
         if not self._lasting.contain(*extremes):
@@ -132,9 +135,11 @@ class TickSkipper:
 
     def find_tick(self, columns: TickColumns, begin: int, end: int) -> int:
         """Return the index of the first tick that needs a cycle, else `end`. Skips the ticks before it."""
-        bids, asks = columns.bids, columns.asks
-        index = begin
-        while self.skips and index < end:
+        if not self.skips:
+            return begin
+        bids, asks, index = columns.bids, columns.asks, begin
+        end = bisect_left(columns.time_ms, self._due_ms, begin, end)
+        while index < end:
             self._adapt(bids[index], asks[index])
             beyond = self._first_beyond(columns, index, end)
             if beyond == index:
@@ -200,6 +205,12 @@ class TickSkipper:
     def _note(self, highest_bid: int, lowest_ask: int) -> None:
         """Take in the best prices of skipped ticks."""
         before = self.high
+        if self._order_price is not None:
+            # The core sees our order among the best prices, so no price of the others is at or beyond it.
+            if self._selling:
+                highest_bid = min(highest_bid, self._order_price - 1)
+            else:
+                lowest_ask = max(lowest_ask, self._order_price + 1)
         if self.highest_bid is None or highest_bid > self.highest_bid:
             self.highest_bid = highest_bid
         if self.lowest_ask is None or lowest_ask < self.lowest_ask:

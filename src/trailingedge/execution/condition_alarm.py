@@ -1,5 +1,7 @@
 """Reports a lasting condition once, and its end once; used for stale market data and for a lost account connection."""
 
+from math import inf
+
 
 class Staleness:
     """Reports a condition once it has lasted `report_after_s`, and once more when it ends. Ignores shorter ones."""
@@ -8,6 +10,11 @@ class Staleness:
         self._report_after_s = report_after_s
         self._since_s: float | None = None
         self._reported = False
+
+    @property
+    def due_s(self) -> float:
+        """The time at which a condition that lasts must be reported; infinity if there is none."""
+        return inf if self._since_s is None or self._reported else self._since_s + self._report_after_s
 
     def on_missing(self, now_s: float, since_s: float = float("-inf")) -> float | None:
         """Note that the condition holds.
@@ -20,7 +27,7 @@ class Staleness:
         if self._since_s is None:
             self._since_s = since_s if since_s > float("-inf") else now_s
         lasted_s = now_s - self._since_s
-        if self._reported or lasted_s < self._report_after_s:
+        if now_s < self.due_s:
             return None
         self._reported = True
         return lasted_s

@@ -196,8 +196,22 @@ class MakerExit:
         """Whether no price can lead to a command: a request is open, or no order is wanted and none is left."""
         return self._requests.open is not None or (intent is None and self.idle)
 
-    def plan_requote(self, intent: OrderIntent, now_s: float, server_ms: int) -> RequotePlan | None:
-        """Return a plan that has the cancel-replace for any new price.
+    def waits(self, now_s: float, server_ms: int, age_s: float) -> tuple[float, ...]:
+        """Return the times at which a wait ends that holds a command back; some of them may be over.
+
+        `age_s` is the age of the exit.
+        """
+        waits = self._updates.waits(now_s, server_ms)
+        if self._requests.open is not None:
+            return waits
+        if self._differs_since_s is not None:
+            waits = *waits, self._differs_since_s + _RESIZE_AFTER_S
+        if self._params.escape_after_s and not self._escaped:
+            waits = *waits, now_s + self._params.escape_after_s - age_s
+        return *waits, now_s + (self._budget.next_requote_ms(server_ms) - server_ms) / 1000
+
+    def plan_requote(self, intent: OrderIntent, now_s: float, server_ms: int, age_s: float) -> RequotePlan | None:
+        """Return a plan that has the cancel-replace for any new price, until the first of `waits` ends.
 
         Returns None if anything besides the price may prevent or change a requote.
         """
@@ -214,7 +228,7 @@ class MakerExit:
             or orders.duplicate is not None
             or orders.unknown_order is not None
             or self._differs_since_s is not None
-            or self._params.escape_after_s
+            or self._escape_is_due(age_s)
             or self._pegged(intent)
             or not self.rules.trading
             or not updates.backoff.is_clear(now_s, server_ms)
@@ -230,7 +244,7 @@ class MakerExit:
             order.order_id,
             replace_like,
             RestingOrder(order.price, order.quantity),
-            updates.left_orders_until(now_s),
+            tuple(updates.left_orders(now_s)),
             self.rules,
             quantity=self._quantity(intent, order.price) if self._quantity_is_fixed(intent) else None,
         )
@@ -402,7 +416,7 @@ class MakerExit:
             return False
         if self._differs_since_s is None:
             self._differs_since_s = now_s
-        return now_s - self._differs_since_s >= _RESIZE_AFTER_S
+        return now_s >= self._differs_since_s + _RESIZE_AFTER_S
 
     def _escape_is_due(self, age_s: float) -> bool:
         return not self._escaped and 0.0 < self._params.escape_after_s <= age_s

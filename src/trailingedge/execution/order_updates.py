@@ -95,12 +95,15 @@ class OrderUpdateHandler:
 
         Market data may still show one of them at the best price.
         """
-        return [order for order, _ in self.left_orders_until(now_s)]
-
-    def left_orders_until(self, now_s: float) -> tuple[tuple[RestingOrder, float], ...]:
-        """Return our orders that left the book within the last second, each with the end of that second."""
         self._left_orders = [(order, until_s) for order, until_s in self._left_orders if now_s < until_s]
-        return tuple(self._left_orders)
+        return [order for order, _ in self._left_orders]
+
+    def waits(self, now_s: float, server_ms: int) -> tuple[float, ...]:
+        """Return the times at which a wait ends that holds a command back; some of them may be over."""
+        if self._requests.open is not None:
+            return (self._requests.times_out_s(self._timeout_s),)
+        left = (until_s for _, until_s in self._left_orders)
+        return self._query_at_s, *left, *self.backoff.waits(now_s, server_ms)
 
     def query_for(self, order: Order, now_s: float) -> OrderCommand | None:
         """Return the query that finds out the state of an UNKNOWN order; None while it is too early for another query.

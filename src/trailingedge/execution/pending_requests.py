@@ -12,6 +12,7 @@ it had been in time. The beginning of the next exit clears all remembered reques
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from trailingedge.execution.order import Order
@@ -77,9 +78,13 @@ class PendingRequests:
         attempts = (request.attempt for request in self._sent.values())
         return next((attempt for attempt in attempts if attempt is not None and attempt.new is order), None)
 
+    def times_out_s(self, timeout_s: float) -> float:
+        """Return when the open request will have been open for `timeout_s`; infinity if none is open."""
+        return inf if self.open is None else self.open.sent_s + timeout_s
+
     def expire(self, now_s: float, timeout_s: float) -> PendingRequest | None:
         """Close and return the open request if it has been open for `timeout_s`, else return None."""
-        if self.open is None or now_s - self.open.sent_s < timeout_s:
+        if now_s < self.times_out_s(timeout_s):
             return None
         request, self.open = self.open, None
         return request

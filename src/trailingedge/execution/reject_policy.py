@@ -139,6 +139,11 @@ class RejectBackoff:
         """Whether a cancel may be sent now."""
         return now_s >= self._cancel_from_s and now_s >= self._retry_from_s
 
+    def waits(self, now_s: float, server_ms: int) -> tuple[float, ...]:
+        """Return the times at which a wait ends, some of which may be over."""
+        sends_from_s = now_s + (self._send_from_ms - server_ms) / 1000
+        return self._place_from_s, self._cancel_from_s, self._retry_from_s, self._send_from_s, sends_from_s
+
     def may_send(self, now_s: float, server_ms: int) -> bool:
         """Whether any request may be sent now: no rate limit or ban is in force."""
         return now_s >= self._send_from_s and server_ms >= self._send_from_ms

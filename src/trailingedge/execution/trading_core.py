@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from math import inf
 from typing import Final
 
 from trailingedge.execution.balance_freshness import BalanceReadMark, BalanceSync
@@ -72,6 +73,8 @@ class TradingCore:
 
     `inbox` holds replies and reports for the next tick, `operator_commands` the operator's commands. `plan` says what
     the next best prices lead to. It is None if only a tick can say that, and as soon as any other input has changed.
+    `due_s` is when a tick is due without any input, in monotonic seconds: a wait ends then, such as a time-out, a
+    backoff or the confirmation of a stop. Before that time, a tick without new input changes nothing.
     """
 
     def __init__(
@@ -96,6 +99,9 @@ class TradingCore:
         self.operator_commands: deque[StrategyCommand] = deque()
         self.balance_sync = BalanceSync()
         self.plan: TradingPlan | None = None
+        self.due_s = float("-inf")  # the first tick
+        self._unsettled = False  # the last tick has changed something that its decision did not know
+        self._progress: ExitProgress | None = None  # at the last decision
         self._orphans = OrphanOrders()
         self._balances_locked_until_s = float("-inf")  # an anchor marker has some of the funds locked
         self._strategy = strategy
@@ -147,10 +153,11 @@ class TradingCore:
 
     @property
     def needs_another_tick(self) -> bool:
-        """Whether another tick should follow at once: an operator command is waiting, or the exit has just ended."""
-        exit_, progress = self.state.exit, self.maker_exit.progress()
-        over = exit_ is not None and progress is not None and progress.number == exit_.number and progress.complete
-        return bool(self.operator_commands or over)
+        """Whether another tick should follow at once, because it may do more than the last one with the same input.
+
+        An operator command is waiting, the last tick has changed something, or it has ended the exit's last order.
+        """
+        return bool(self._unsettled or self.operator_commands or self._exit_has_ended())
 
     @property
     def is_idle(self) -> bool:
@@ -162,7 +169,7 @@ class TradingCore:
             and not self.halted
             and self.state.exit is None
             and self.maker_exit.idle
-            and not self.needs_another_tick
+            and not self.operator_commands
         )
 
     def restore(
@@ -239,7 +246,7 @@ class TradingCore:
 
         Raises BrokenInvariant after a bug of ours; the next tick then handles the remaining input.
         """
-        self.plan = None
+        self.plan, self._unsettled = None, False
         # A view shows each closed kline once. Take them first: if anything below raises, the next tick has them.
         if view.closed_klines:
             self._pending_closes += (self._closed_kline(kline) for kline in view.closed_klines)
@@ -250,7 +257,7 @@ class TradingCore:
             self._handle_late_orders(view.now_s)
         top = self._trusted_top(view)
         balances_current, commands = self._check_balances(view)
-        progress = self.maker_exit.progress()
+        progress = self._progress = self.maker_exit.progress()
         self.risk.breakers.tick(view.market_ms)
         # Without the names of the fields, because a call with names takes three times as long.
         inputs = Inputs(
@@ -299,25 +306,82 @@ class TradingCore:
             command = self._orphans.next_command(view.now_s)
             commands += [] if command is None else [command]
         self._collect_events()
+        # A rule that acted leaves those below it to the next tick, and a breaker may have tripped with the exit's end.
+        self._unsettled = bool(decided.events) or self.trading_paused is not inputs.trading_paused
         self.risk.checks.approve(commands, view, self.decision, self.rules)
         return commands
 
     def plan_ahead(self, view: StateView, server_ms: int) -> None:
-        """Make the plan for the next best prices, after the tick on `view`, whose commands may be sent already."""
+        """Look ahead after the tick on `view`, whose commands may be sent already.
+
+        Finds when something is due by time alone, and makes the plan for the next best prices until then.
+        """
+        self.find_due(view, server_ms)
         self.plan, decision, intent = None, self.decision, self._intent
-        # An exit that is over, a command or a reply that waits: another tick follows at once.
-        if decision is None or not view.account_proven or self.inbox or self.needs_another_tick:
+        # What is due at once, or a reply that waits: another tick follows.
+        if decision is None or not view.account_proven or self.inbox or self.due_s <= view.now_s:
             return
         limits = price_limits(decision, self._strategy)
         if limits is None:
             return
         if self.maker_exit.ignores_prices(intent):
-            self.plan = TradingPlan(limits)
+            self.plan = TradingPlan(limits, self.due_s)
             return
-        requote = None if intent is None else self.maker_exit.plan_requote(intent, view.now_s, server_ms)
+        age_s = self.exit_age_s(view.market_ms)
+        requote = None if intent is None else self.maker_exit.plan_requote(intent, view.now_s, server_ms, age_s)
         # If another order is open, it must be cancelled first.
         if requote is not None and self.risk.checks.orders.open <= {requote.order_id}:
-            self.plan = TradingPlan(limits, requote)
+            self.plan = TradingPlan(limits, self.due_s, requote)
+
+    def find_due(self, view: StateView, server_ms: int) -> None:
+        """Set `due_s` to the end of the next wait after the tick on `view`; infinity if nothing waits for time to pass.
+
+        What compares a time with the clock names it here or in `_exit_waits`. Times that are over count no more: the
+        tick on `view` has judged them. So a wait too many costs a tick; one too few would be noticed too late.
+        """
+        now_s, risk = view.now_s, self.risk
+        if self.needs_another_tick:
+            self.due_s = now_s
+            return
+        waits = [
+            now_s + self._params.stale_after_s - view.top_age_s,
+            self._market_staleness.due_s,
+            self._account_staleness.due_s,
+            self._balances_locked_until_s,
+            risk.audit.due_s,
+        ]
+        if self._balances_late_since_s is not None and view.account_proven:
+            waits.append(self._balances_late_since_s + _BALANCES_LATE_S)
+        if self._orphans:
+            waits.append(self._orphans.due_s)
+        # These are timed by the market's clock.
+        since_ms = self.state.stop_breach_since_ms
+        if since_ms is not None:
+            waits.append(now_s + (since_ms - view.market_ms) / 1000 + self._strategy.hard_stop_confirm_sec)
+        if risk.breakers.trading_paused:
+            waits.append(now_s + (risk.breakers.ends_ms - view.market_ms) / 1000)
+        if self.state.exit is not None or self._orphans or not self.maker_exit.idle:
+            waits += self._exit_waits(view, server_ms)
+        self.due_s = min([wait_s for wait_s in waits if wait_s > now_s], default=inf)
+
+    def _exit_waits(self, view: StateView, server_ms: int) -> list[float]:
+        """Return when the waits end that only an exit or an order has, in monotonic seconds."""
+        exit_, age_s, waits = self.state.exit, self.exit_age_s(view.market_ms), list[float]()
+        if exit_ is not None and exit_.number != self._aged_exit_number:
+            waits.append(view.now_s + self._params.exit_age_alert_s - age_s)
+        if exit_ is not None and exit_.kind is ExitKind.MANUAL and self._command_seen[0] == exit_.number:
+            waits.append(self._command_seen[1] + self._params.manual_exit_ttl_s)
+        # Without the account connection nothing is sent.
+        return [*waits, *self.maker_exit.waits(view.now_s, server_ms, age_s)] if view.account_proven else waits
+
+    def _exit_has_ended(self) -> bool:
+        """Whether the exit in progress can have its end now, and its last decision could not know it."""
+        exit_, progress, known = self.state.exit, self.maker_exit.progress(), self._progress
+        if exit_ is None or progress is None or progress.number != exit_.number:
+            return False
+        # Of an exit that is being cancelled, the end may have to wait for a price; it had its turn if it was idle.
+        cancelled = exit_.ending is not None and progress.idle and not (known is not None and known.idle)
+        return progress.complete is not None or cancelled
 
     def invalidate_plan(self) -> None:
         """Drop the plan: something other than a price has changed, or is about to."""
@@ -329,6 +393,7 @@ class TradingCore:
         Raises BrokenInvariant if the order that it replaces is not working, or if a check of the risk engine fails.
         """
         self.maker_exit.on_replace_sent(command, top, now_s, server_ms)
+        self.due_s = min(self.due_s, *self.maker_exit.waits(now_s, server_ms, 0.0))
         self.risk.checks.approve_order(command, top, now_s, self.decision, self.rules)
 
     def shutdown_tick(self, view: StateView, server_ms: int) -> list[ExecutionCommand]:
@@ -390,14 +455,6 @@ class TradingCore:
         """
         exit_ = self.state.exit
         return max(0.0, (market_ms - exit_.started_ms) / 1000) if exit_ is not None and exit_.started_ms else 0.0
-
-    def stop_confirms_in_s(self) -> float | None:
-        """Return in how many seconds the hard stop is confirmed if the price does not recover.
-
-        Returns None if the price is not beyond the hard stop.
-        """
-        breach_ms = None if self.decision is None else self.decision.stop_breach_ms
-        return None if breach_ms is None else max(0.0, self._strategy.hard_stop_confirm_sec - breach_ms / 1000)
 
     def _adopt_exit(self, exit_: HistoricalExit, now_s: float) -> None:
         self.maker_exit.adopt(exit_, now_s)
@@ -500,7 +557,7 @@ class TradingCore:
         if self._balances_late_since_s is None:
             self._balances_late_since_s = view.now_s
         # Without a logon there is no one to ask, and the logon reads the balances anyway.
-        if not view.account_proven or view.now_s - self._balances_late_since_s < _BALANCES_LATE_S:
+        if not view.account_proven or view.now_s < self._balances_late_since_s + _BALANCES_LATE_S:
             return []
         self._balances_late_since_s = view.now_s
         return [Refresh.BALANCES]
@@ -518,7 +575,7 @@ class TradingCore:
             self._command_seen = (exit_.number, now_s)
         if progress is not None and progress.number == exit_.number and progress.rested:
             return False
-        return now_s - self._command_seen[1] >= self._params.manual_exit_ttl_s
+        return now_s >= self._command_seen[1] + self._params.manual_exit_ttl_s
 
     def _outside_price(self, market_ms: int) -> Decimal | None:
         if self._foreign_fill is None or market_ms - self._foreign_fill[0] > _FOREIGN_FILL_MS:

@@ -8,9 +8,10 @@ known already, a plan. The market data callback asks the plan and nothing else:
   entered into our records right after;
 - anything else: an ordinary tick decides.
 
-A plan is made only while nothing but the best prices can change what has to be done: no request is open, or nothing can
-be sent before its reply; no order is UNKNOWN; no wait is running. Any other input makes the plan void. So a plan and
-the tick that it saves always agree; a test compares them at random states and prices.
+A plan is made only while nothing but the best prices and time can change what has to be done: no request is open, or
+nothing can be sent before its reply; no order is UNKNOWN. It ends when the next wait does, such as a time-out or the
+confirmation of a stop (`TradingCore.due_s`); any other input makes it void. So a plan and the tick that it saves always
+agree; a test compares them at random states, prices and times.
 """
 
 from dataclasses import dataclass, replace
@@ -37,23 +38,22 @@ class RequotePlan:
     """A resting order, and all inputs that decide its new price and quantity when the market price changes.
 
     `replace_like` is the command that replaces the order, but for price and quantity; None if a tick must choose the
-    command, because the order is partially filled. `left_orders` have just left the book, each with the time until
-    which market data may still show it. `quantity` is None if it depends on the price.
+    command, because the order is partially filled. `left_orders` have just left the book, and market data may still
+    show them. `quantity` is None if it depends on the price.
     """
 
     intent: OrderIntent
     order_id: int
     replace_like: Replace | None
     resting: RestingOrder
-    left_orders: tuple[tuple[RestingOrder, float], ...]
+    left_orders: tuple[RestingOrder, ...]
     rules: SymbolRules
     quantity: Decimal | None
 
-    def next_step(self, top: BookTop, now_s: float) -> Replace | NextStep:
+    def next_step(self, top: BookTop) -> Replace | NextStep:
         """Return the cancel-replace that the book calls for, or what else it leads to."""
         intent, rules = self.intent, self.rules
-        left_orders = [order for order, until_s in self.left_orders if now_s < until_s]
-        price = resting_price(intent.pricing, intent.side, top, rules.tick_size, self.resting, left_orders)
+        price = resting_price(intent.pricing, intent.side, top, rules.tick_size, self.resting, self.left_orders)
         if price == self.resting.price:
             return NextStep.NOTHING
         if self.replace_like is None:
@@ -73,15 +73,17 @@ class RequotePlan:
 class TradingPlan:
     """What the next best prices lead to, until anything else changes.
 
-    `limits` are the prices at which the strategy does nothing. `requote` is None while no order of ours has to follow
-    the prices: none rests, or a request is open.
+    `limits` are the prices at which the strategy does nothing. At `due_s`, in monotonic seconds, something is due
+    whatever the prices are. `requote` is None while no order of ours has to follow the prices: none rests, or a
+    request is open.
     """
 
     limits: PriceLimits
+    due_s: float
     requote: RequotePlan | None = None
 
     def next_step(self, top: BookTop, now_s: float) -> Replace | NextStep:
         """Return the cancel-replace to send for these best prices, or what else they lead to."""
-        if not self.limits.contain(float(top.bid), float(top.ask)):
+        if now_s >= self.due_s or not self.limits.contain(float(top.bid), float(top.ask)):
             return NextStep.TICK
-        return NextStep.NOTHING if self.requote is None else self.requote.next_step(top, now_s)
+        return NextStep.NOTHING if self.requote is None else self.requote.next_step(top)

@@ -239,7 +239,6 @@ def backtest_params(values: Mapping[str, str]) -> BacktestParams:
         problems=tuple(problems(settings)),
         channel_of_closes=settings.donchian_source == "close",
         order_budget_reserve=settings.order_budget_reserve,
-        wake_every_s=settings.loop_sleep_sec,
         shareable_settings=shareable_settings(settings),
     )
 

@@ -149,7 +149,6 @@ class BacktestParams:
     problems: tuple[str, ...]  # what is wrong with the settings themselves
     channel_of_closes: bool  # the channel covers the closes of klines, not their highs and lows
     order_budget_reserve: float
-    wake_every_s: float
     shareable_settings: Mapping[str, str]  # by name, for the report
 
 

@@ -9,6 +9,9 @@ New best prices do not wait for the main loop. They are looked up in the plan th
 (`execution.trading_plan`), from within the callback of their frame: mostly nothing has to be done, or a prepared
 cancel-replace is sent, or else a tick is made at once.
 
+Nor does what waits for time to pass: after each tick a timer is set for the time at which the core has something to do
+without any message (`TradingCore.due_s`). The tick every LOOP_SLEEP_SEC keeps the ages of status and record current.
+
 `live.node_builder` builds a node and explains the order in which its parts depend on each other.
 """
 
@@ -27,6 +30,7 @@ from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.trading_plan import NextStep, TradingPlan
 from trailingedge.live.cancel_on_shutdown import Shutdown
 from trailingedge.live.command_handler import CommandHandler
+from trailingedge.live.due_timer import DueTimer
 from trailingedge.live.event_router import EventRouter
 from trailingedge.live.exchange_client import ExchangeClient
 from trailingedge.live.frame_dump import FrameDump
@@ -49,7 +53,6 @@ logger = logging.getLogger(__name__)
 _LOGOUT_WITHIN_S: Final = 0.4
 _SAMPLE_EVERY_MS: Final = MINUTE_MS
 _CLOCK_GOOD_FOR_S: Final = 1800.0
-_JUST_AFTER_S: Final = 0.001
 _FOLLOW_UPS_AT_ONCE: Final = 20
 _SLOW_FOLLOW_UP_S: Final = 0.1
 _RULES_GOOD_FOR_S: Final = 60.0  # while the symbol does not trade
@@ -111,7 +114,7 @@ class TradingNode:
         self._sampled_ms = 0
         self._follow_ups = 0  # ticks in a row that asked for another one
         self._slow_follow_up: TimerHandle | None = None
-        self._stop_confirmation: TimerHandle | None = None
+        self._due_timer = DueTimer(clock, router.request_tick)
         self._failure: Exception | None = None  # of a tick outside of the main loop
 
     @property
@@ -251,11 +254,12 @@ class TradingNode:
             self._tick_at_once(services)
             return
         # Until the reply only the strategy's limits count. Set before sending: a lost connection makes them void.
-        core.plan = TradingPlan(plan.limits)
+        core.plan = TradingPlan(plan.limits, plan.due_s)
         self._gateway.send(step)
         try:
             # The request is on its way. Record it even if it contradicts our records, so that its reply is expected.
             core.on_replace_sent(step, top, now_s, self.client.server_clock.now_ms())
+            self._due_timer.wait_until(core.due_s, now_s)
         except BrokenInvariant as broken:
             self._router.halt(broken)
         except Exception as failure:  # noqa: BLE001 - see `_fail`
@@ -305,7 +309,7 @@ class TradingNode:
         self._stop_for(core.risk.duplicate_instance)
         # If the core has more to decide, such as a second command, make another tick at once instead of a longer one.
         self._follow_up(needed=core.needs_another_tick)
-        self._schedule_stop_confirmation(core.stop_confirms_in_s())
+        self._due_timer.wait_until(core.due_s, view.now_s)
         if view.market_ms - self._sampled_ms >= _SAMPLE_EVERY_MS:
             self._sampled_ms = view.market_ms
             services.record_sample()
@@ -339,14 +343,6 @@ class TradingNode:
     def _follow_up_slowly(self) -> None:
         self._slow_follow_up = None
         self._router.request_tick()
-
-    def _schedule_stop_confirmation(self, in_s: float | None) -> None:
-        """Schedule a tick for the hard stop's confirmation, because a silent market would send no frame to wake us."""
-        if self._stop_confirmation is not None:
-            self._stop_confirmation.cancel()
-            self._stop_confirmation = None
-        if in_s is not None:
-            self._stop_confirmation = self._clock.call_later(in_s + _JUST_AFTER_S, self._router.request_tick)
 
     def _stop_for(self, duplicate: DuplicateInstance | None) -> None:
         """Stop the node if another instance uses our client order ids.

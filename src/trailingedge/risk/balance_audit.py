@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from math import inf
 from typing import Final
 
 from trailingedge.model.market import ZERO, AccountTrade, Balance, ExecutionReport, ExecutionType, Side
@@ -62,6 +63,11 @@ class BalanceAudit:
         self._expected.pop(asset, None)
         self._matching = None
 
+    @property
+    def due_s(self) -> float:
+        """When a difference will have lasted long enough to be published; infinity if there is none."""
+        return min(self._differs_since_s.values(), default=inf) + self._grace_s
+
     def compare(
         self, balances: Mapping[str, Balance], now_s: float, *, balances_current: bool
     ) -> tuple[BalanceMoved, ...]:
@@ -85,7 +91,7 @@ class BalanceAudit:
             if actual == expected:
                 self._differs_since_s.pop(asset, None)
             # A difference shorter than the grace is a fill and its balance push in the other order.
-            elif now_s - self._differs_since_s.setdefault(asset, now_s) >= self._grace_s:
+            elif now_s >= self._differs_since_s.setdefault(asset, now_s) + self._grace_s:
                 differences.append(BalanceMoved(asset, expected, actual))
                 # Published once: from here on the actual balance is right, or every later comparison would differ too.
                 self._expected[asset] = actual

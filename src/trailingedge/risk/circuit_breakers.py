@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
+from math import inf
 from typing import Final
 
 from trailingedge.core.time_units import DAY_MS
@@ -326,6 +327,11 @@ class CircuitBreakers:
         """Count the fills that became known only after their exit was counted: their gain or loss is real, too."""
         for number in self._ledger.late:
             self.on_exit_ended(number)
+
+    @property
+    def ends_ms(self) -> float:
+        """The market time at which the daily breaker ends; infinity while it is not tripped."""
+        return (self.state.day + 1) * DAY_MS if Breaker.DAILY_LOSS in self.state.tripped else inf
 
     def tick(self, market_ms: int) -> None:
         """Reset the daily breaker on a new day."""

@@ -148,6 +148,14 @@ class OrphanOrders:
     def __contains__(self, order_id: int) -> bool:
         return order_id in self._to_cancel
 
+    def __bool__(self) -> bool:
+        return bool(self._to_cancel)
+
+    @property
+    def due_s(self) -> float:
+        """When the next request about one of these orders may be sent."""
+        return self._next_s
+
     def add(self, order_id: int, client_order_id: str) -> None:
         """Add an order that must be cancelled."""
         self._to_cancel[order_id] = client_order_id

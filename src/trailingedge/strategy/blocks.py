@@ -26,11 +26,6 @@ class TradeBlock(Enum):
     PAUSED = "trading paused"  # by the operator or a breaker; sells on command and the hard stop go on
 
 
-# Blocks that can end just because time passes: a breaker's pause at midnight, the minute after a buy that failed. A
-# backtest runs its timed cycles while one of them holds. Any other block ends with a price, a fill, a balance, a candle
-# or a command.
-TIMED_BLOCKS: Final = frozenset({TradeBlock.PAUSED})
-
 # Why a command is refused. The texts stand in session records, which a replay compares: they stay as they are, and
 # `notifications` words them for people.
 REFUSALS: Final[Mapping[TradeBlock, str]] = {

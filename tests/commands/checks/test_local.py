@@ -75,7 +75,7 @@ def test_missing_consent_stops_a_start_but_not_a_look(folder: Path) -> None:
 
 
 def test_warnings_are_told_beside_no_problems(folder: Path) -> None:
-    verdicts = {each.status for each in looked_at(local.settings, read(folder, LOOP_SLEEP_SEC="20"))}
+    verdicts = {each.status for each in looked_at(local.settings, read(folder, TAKER_ESCAPE_AFTER_SEC="600"))}
     assert verdicts == {CheckStatus.WARNING}
 
 
