@@ -5,7 +5,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.strategy.strategy_harness import StrategyRun, full_channel, gated, held, in_base, in_quote, kline, params
+from tests.strategy.strategy_harness import (
+    MINUTE_MS,
+    StrategyRun,
+    full_channel,
+    gated,
+    held,
+    in_base,
+    in_quote,
+    kline,
+    params,
+)
 
 from trailingedge.model.intent import ExitEndReason, ExitKind, OrderIntent
 from trailingedge.model.market import Regime, Side
@@ -350,6 +360,27 @@ def test_a_breakout_is_followed_where_the_settings_say_so(run: StrategyRun, clos
         run.close(2500)
     want = run.close(close).intent
     assert (None if want is None else (want.side, want.kind)) == (None if side is None else (side, ExitKind.BREAKOUT))
+
+
+def test_a_close_after_the_breakout_does_not_act_on_it_again() -> None:
+    run = in_base(settings=params(breakout_exit=True))
+    for _ in range(4):
+        run.close(2500)
+    assert run.close(2497, settled=False).intent is None  # it cannot be followed at once
+    assert run.close(2496).intent is None  # still beyond the channel, but the close before was, too
+    for _ in range(4):
+        run.close(2496)
+    assert run.close(2495).intent is not None
+    assert len(run.signals(BrokeOut)) == 2
+
+
+def test_of_several_closes_at_once_the_newest_must_be_the_breakout() -> None:
+    run = in_base(settings=params(breakout_exit=True))
+    for _ in range(4):
+        run.close(2500)
+    run.market_ms += 2 * MINUTE_MS
+    assert run.tick("2496", closes=[kline(4, 2497), kline(5, 2496)]).intent is None
+    assert len(run.signals(BrokeOut)) == 1
 
 
 def test_a_breakout_on_stale_data_passes_by() -> None:

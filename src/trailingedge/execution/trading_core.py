@@ -185,6 +185,8 @@ class TradingCore:
         `active_exit` is the exit that was in progress, if any. `history` holds the exits found in
         the account's history, `market_ms` is the exchange's time.
         """
+        if state.last_close_ms < 0:  # no close is known but those of the channel's history
+            state = replace(state, broken_out=self.state.broken_out)
         self.state = state
         if history is not None:
             self.risk.restore(history, active_exit, market_ms)

@@ -5,7 +5,7 @@ The daemon calls `build_core` once the exchange's rules are known, and a session
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from trailingedge.execution.maker_exit import MakerExit
@@ -45,9 +45,11 @@ def build_core(
     """Build the trading core and all that belongs to it. `budget` is shared with the daemon's status."""
     rules, channel = start.rules, params.channel()
     # Fill the channel with the kline history here. From the first tick on the core adds each kline as it closes.
+    broken_out = None
     for high, low, close in start.history:
-        channel.push_prices(high, low, close)
-    return new_core(
+        in_force = channel.push_prices(high, low, close)
+        broken_out = None if in_force is None else in_force.breakout(close)
+    core = new_core(
         params.strategy_params(rules, float(start.fee)),
         params.trading,
         MakerExit(rules, budget, params.maker_exit),
@@ -56,3 +58,6 @@ def build_core(
         rules.base_asset,
         rules.quote_asset,
     )
+    # So that a price which has been beyond the channel for hours is no breakout of the first close after a start.
+    core.state = replace(core.state, broken_out=broken_out)
+    return core

@@ -18,6 +18,7 @@ from trailingedge.strategy.hard_stop import is_breached, is_confirmed
 from trailingedge.strategy.inputs import StrategyCommand
 from trailingedge.strategy.state import ActiveExit, StrategyState
 from trailingedge.strategy.strategy_events import (
+    BrokeOut,
     ExitRelabelled,
     ExitStarted,
     GateOpened,
@@ -227,6 +228,8 @@ def apply_closed_klines(evaluation: Evaluation) -> bool:
         evaluation.state, signals = on_bar_close(evaluation.state, closed, evaluation.params)
         evaluation.events.extend(signals)
         moved = moved or any(isinstance(event, GateShut | GateOpened) for event in signals)
+        # The newest close alone counts: one of several closes that came at once may be a breakout that is over.
+        evaluation.broke_out = next((event.direction for event in signals if isinstance(event, BrokeOut)), None)
     _update_squeeze(evaluation)
     return moved
 
@@ -256,20 +259,19 @@ def take_profit(evaluation: Evaluation) -> bool:
 
 
 def breakout(evaluation: Evaluation) -> bool:
-    """Start an exit if the newest close breaks out of the channel against the regime.
+    """Start an exit if the newest close is a breakout against the regime (the close before it was none).
 
     In QUOTE an upward breakout starts a buy if BREAKOUT_ENTRY is set. In BASE a downward breakout
-    starts a sale if BREAKOUT_EXIT is set.
+    starts a sale if BREAKOUT_EXIT is set. A breakout that cannot be followed at once is not followed later.
     """
-    if not evaluation.inputs.closed_klines or evaluation.side_is_new or evaluation.exit_blocks():
+    direction = evaluation.broke_out
+    if direction is None or evaluation.exit_blocks():
         return False
-    newest = evaluation.inputs.closed_klines[-1]
-    direction = None if newest.channel is None else newest.channel.breakout(float(newest.kline.close))
     entry = evaluation.params.breakout_entry and direction is Breakout.UP and evaluation.state.regime is Regime.QUOTE
     leave = evaluation.params.breakout_exit and direction is Breakout.DOWN and evaluation.state.regime is Regime.BASE
-    if not (entry or leave):
+    # A close from before the anchor belongs to the other side, even where both are heard in one tick.
+    if not (entry or leave) or evaluation.inputs.closed_klines[-1].kline.close_ms <= evaluation.state.anchor_ms:
         return False
-    # The newest close alone counts: one of several closes that came at once may be a breakout that is over.
     started = evaluation.start_exit(ExitKind.BREAKOUT, Side.BUY if entry else Side.SELL)
     evaluation.events.append(ExitStarted(started.kind, started.side, started.number, started.mid_price))
     return True

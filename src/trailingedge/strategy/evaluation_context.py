@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
 from trailingedge.model.market import ZERO, BookTop, Regime, Side
 from trailingedge.strategy.blocks import TradeBlock, exit_blocks
@@ -35,7 +36,8 @@ class Evaluation:
     """Working values of one call of `decide`.
 
     `unit_value` is None while the regime (BASE or QUOTE) is unknown or the book is not trusted.
-    `side_is_new` is true if this evaluation has ended an exit whose fills changed the side.
+    `side_is_new` is true if this evaluation has ended an exit whose fills changed the side. `broke_out` is the
+    direction of a breakout that began with the newest closed kline of this tick.
     """
 
     __slots__ = (
@@ -44,6 +46,7 @@ class Evaluation:
         "_exit_price",
         "_trail",
         "_trail_of",
+        "broke_out",
         "closed_klines_applied",
         "events",
         "inputs",
@@ -62,6 +65,7 @@ class Evaluation:
         self.events: list[StrategySignal] = []
         self.closed_klines_applied = False
         self.side_is_new = False
+        self.broke_out: Breakout | None = None
         # Several rules use these two. Beside the inputs they depend on nothing but the state, which is replaced and
         # never changed in place: they are computed again when it is another object.
         self._trail: Trail | None = None

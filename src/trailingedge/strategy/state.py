@@ -76,6 +76,7 @@ class StrategyState:
     time without a trusted book: a kline that began at or before it may raise the high.
     `stop_breach_since_ms` is when the bid reached the hard stop, None while the bid is above it.
     `last_number` is the number of the last exit, `last_close` the close of the last closed kline.
+    `broken_out` is the direction in which that close lay beyond its channel, None if within it.
     `unorderable_book` is the bid and ask at which the last exit ended because it could place no
     order; None after bid or ask has changed.
     """
