@@ -73,12 +73,32 @@ def test_a_breach_that_passes_is_forgotten() -> None:
     assert run.tick("2487", seconds=0.2).intent is not None
 
 
-def test_stale_data_starts_the_confirmation_over() -> None:
-    run = in_base("2500")
+def test_a_gap_in_the_feed_neither_restarts_nor_ends_the_confirmation() -> None:
+    run = in_base("2500", settings=params(hard_stop_confirm_sec=600.0))
     run.tick("2487")
-    run.tick(None)
-    assert run.tick("2487").intent is None
+    for _ in range(2):
+        assert run.tick(None, seconds=250).intent is None
+    assert run.tick("2487", seconds=99).intent is None
+    assert run.tick(None, seconds=300).intent is None  # nothing is sold on stale data, however long it lasts
     assert run.tick("2487").intent is not None
+
+
+def test_the_first_price_after_a_gap_ends_a_breach_or_begins_one() -> None:
+    run = in_base("2500", settings=params(hard_stop_confirm_sec=600.0))
+    run.tick("2487")
+    run.tick(None, seconds=700)
+    assert run.tick("2499").decision.stop_breach_ms is None
+    run.tick(None, seconds=700)
+    assert run.tick("2487").decision.stop_breach_ms == 0
+
+
+def test_the_largest_loss_is_confirmed_within_a_second() -> None:
+    run = in_base("2500", settings=params(hard_stop_confirm_sec=600.0, hard_stop_max_frac=0.15))
+    run.tick("2124")
+    run.tick("2126", seconds=0.9)  # still a breach, but of the nearer distance
+    assert run.tick("2125", seconds=0.9).decision.stop_confirms_in_s(run.params) == 1.0
+    assert run.tick("2125", seconds=0.9).intent is None
+    assert run.tick("2125", seconds=0.1).decision.acted is Rule.BASE_STOP
 
 
 def test_without_a_confirmation_the_first_breach_flushes() -> None:

@@ -357,9 +357,9 @@ class TradingCore:
         if self._orphans:
             waits.append(self._orphans.due_s)
         # These are timed by the market's clock.
-        since_ms = self.state.stop_breach_since_ms
-        if since_ms is not None:
-            waits.append(now_s + (since_ms - view.market_ms) / 1000 + self._strategy.hard_stop_confirm_sec)
+        stop_s = None if self.decision is None else self.decision.stop_confirms_in_s(self._strategy)
+        if stop_s is not None:
+            waits.append(now_s + stop_s)
         if risk.breakers.trading_paused:
             waits.append(now_s + (risk.breakers.ends_ms - view.market_ms) / 1000)
         if self.state.exit is not None or self._orphans or not self.maker_exit.idle:

@@ -69,9 +69,9 @@ async def klines_since(
     ]
     ends_ms = [closed.kline.close_ms for closed in closes if _closes_after(closed, last_ms)]
     if not ends_ms:
-        return closes, await _fine_klines(fetch, last_ms, market_ms)
-    head = await _fine_klines(fetch, last_ms, ends_ms[0])
-    return closes, head + await _fine_klines(fetch, ends_ms[-1] + 1, market_ms)
+        return closes, await fine_klines(fetch, last_ms, market_ms)
+    head = await fine_klines(fetch, last_ms, ends_ms[0])
+    return closes, head + await fine_klines(fetch, ends_ms[-1] + 1, market_ms)
 
 
 async def days_since(since_ms: int, market_ms: int, fetch: FetchKlines) -> list[Kline]:
@@ -81,18 +81,19 @@ async def days_since(since_ms: int, market_ms: int, fetch: FetchKlines) -> list[
     """
     days = [*await fetch("1d", since_ms, market_ms)]
     if not days:
-        return await _fine_klines(fetch, since_ms, market_ms)
-    head = await _fine_klines(fetch, since_ms, days[0].open_ms - 1) if since_ms < days[0].open_ms else []
-    return head + days + await _fine_klines(fetch, days[-1].close_ms + 1, market_ms)
+        return await fine_klines(fetch, since_ms, market_ms)
+    head = await fine_klines(fetch, since_ms, days[0].open_ms - 1) if since_ms < days[0].open_ms else []
+    return head + days + await fine_klines(fetch, days[-1].close_ms + 1, market_ms)
 
 
 def _closes_after(closed: ClosedKline, market_ms: int) -> bool:
     return closed.kline.close_ms >= market_ms
 
 
-async def _fine_klines(fetch: FetchKlines, from_ms: int, until_ms: int) -> list[Kline]:
+async def fine_klines(fetch: FetchKlines, from_ms: int, until_ms: int, *, seconds: bool = False) -> list[Kline]:
     """Fetch minute klines for whole minutes from `from_ms` to `until_ms`, and second klines for both ends.
 
+    `seconds` asks for second klines alone.
     If `from_ms` lies within a second, only the close of this second counts: a trade before
     `from_ms` must not raise the high.
     """
@@ -100,7 +101,7 @@ async def _fine_klines(fetch: FetchKlines, from_ms: int, until_ms: int) -> list[
     # Whole minutes in the middle; seconds only at both ends. A year of seconds would be thirty thousand requests.
     rest_ms = until_ms + 1 - (until_ms + 1) % MINUTE_MS
     second_ms = from_ms - from_ms % SECOND_MS
-    if rest_ms <= whole_ms:
+    if seconds or rest_ms <= whole_ms:
         found = [*await fetch("1s", second_ms, until_ms)]
     else:
         found = [*await fetch("1s", second_ms, whole_ms - 1)] if second_ms < whole_ms else []

@@ -23,6 +23,7 @@ from trailingedge.reconciliation.exit_ledger import exit_id
 from trailingedge.reconciliation.history_loader import HORIZON_MS, TRANSIENT_CODES, HistoryApi, read_history
 from trailingedge.reconciliation.history_types import ExitHistory, HistoricalExit, group_into_exits
 from trailingedge.reconciliation.rebuild import rebuild
+from trailingedge.reconciliation.stop_confirmation import with_breach
 from trailingedge.strategy.inputs import Holdings, StrategyParams
 from trailingedge.strategy.state import StrategyState
 
@@ -117,6 +118,7 @@ async def recover(
         now = await _current_position(account, context, adopted)
         timeline = reconstruct(history, now)
         state = await _rebuild_state(timeline, fetch, context.backfill, now, alerts)
+        state = await with_breach(state, now, fetch, context.backfill)
         if await _own_orders_appeared(account, adopted):
             # A request that the last session sent before it ended was executed only now.
             logger.warning("an order of ours appeared during recovery; reading orders, history and balances again")

@@ -24,6 +24,7 @@ from trailingedge.strategy.evaluation_context import (
     update_position_side,
 )
 from trailingedge.strategy.exit_completion import finish_exit
+from trailingedge.strategy.hard_stop import LARGEST_LOSS_CONFIRM_S
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
 from trailingedge.strategy.state import Phase, ReentryGate, StrategyState
 from trailingedge.strategy.strategy_events import StrategySignal
@@ -121,6 +122,19 @@ class Decision(NamedTuple):
         if self.anchor is None or self.gate is not None:
             return None
         return self._price_of(self.anchor * (1 - self.stop_distance))
+
+    def stop_confirms_in_s(self, params: StrategyParams) -> float | None:
+        """Return in how many seconds the hard stop is confirmed if the price stays.
+
+        None without a breach, and without a trusted book: then a price has to come first.
+        """
+        since, max_since = self.state.stop_breach_since_ms, self.state.max_breach_since_ms
+        if self.stop_breach_ms is None or since is None or self.unit_value is None:
+            return None
+        waits_ms = [params.hard_stop_confirm_sec * 1000 - self.stop_breach_ms]
+        if max_since is not None:
+            waits_ms.append(LARGEST_LOSS_CONFIRM_S * 1000 - (since + self.stop_breach_ms - max_since))
+        return max(0.0, min(waits_ms) / 1000)
 
     @property
     def gate_price(self) -> float | None:

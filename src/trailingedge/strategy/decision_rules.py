@@ -14,7 +14,7 @@ from trailingedge.strategy.bar_close import on_bar_close, pass_bar_close
 from trailingedge.strategy.blocks import REFUSALS, TradeBlock, flip_block, stop_blocks
 from trailingedge.strategy.evaluation_context import Evaluation
 from trailingedge.strategy.exit_completion import is_sold_out
-from trailingedge.strategy.hard_stop import is_breached, is_confirmed
+from trailingedge.strategy.hard_stop import LARGEST_LOSS_CONFIRM_S, is_breached, is_confirmed
 from trailingedge.strategy.inputs import StrategyCommand
 from trailingedge.strategy.state import ActiveExit, StrategyState
 from trailingedge.strategy.strategy_events import (
@@ -85,23 +85,33 @@ def hard_stop_in_base(evaluation: Evaluation) -> bool:
     """Apply the hard stop in BASE, even while trading is paused.
 
     A breach that has lasted long enough starts a sale of all base. An exit in progress becomes that
-    sale.
+    sale. A gap in the feed does not end a breach: the first price after it shows whether the breach lasts.
     """
-    state, inputs, value = evaluation.state, evaluation.inputs, evaluation.unit_value
+    state, value = evaluation.state, evaluation.unit_value
     # The price is judged first: nearly always it alone shows that there is nothing to do.
-    breached = value is not None and is_breached(value, state.anchor, evaluation.stop_distance)
+    breached = value is None or is_breached(value, state.anchor, evaluation.stop_distance)
     if not breached or not _hard_stop_applies(state):
         _clear_breach(evaluation)
         return False
-    # The breach is timed by the market, not by our clock: a tick that comes late must not make it look longer.
-    since = state.stop_breach_since_ms
-    if since is None:
-        since = inputs.market_ms
-        evaluation.state = replace(state, stop_breach_since_ms=since)
-    if not is_confirmed(since, inputs.market_ms, evaluation.params.hard_stop_confirm_sec):
+    if value is None or not _breach_is_confirmed(evaluation, value):
         return False
     _start_flush(evaluation)
     return True
+
+
+def _breach_is_confirmed(evaluation: Evaluation, value: float) -> bool:
+    """Note when the breach at the unit value `value` began. Returns whether it has lasted long enough."""
+    state, params = evaluation.state, evaluation.params
+    # The breach is timed by the market, not by our clock: a tick that comes late must not make it look longer.
+    now_ms, since, max_since = evaluation.inputs.market_ms, state.stop_breach_since_ms, None
+    since = now_ms if since is None else since
+    if is_breached(value, state.anchor, params.hard_stop_max_frac):
+        max_since = now_ms if state.max_breach_since_ms is None else state.max_breach_since_ms
+    if (since, max_since) != (state.stop_breach_since_ms, state.max_breach_since_ms):
+        evaluation.state = replace(state, stop_breach_since_ms=since, max_breach_since_ms=max_since)
+    return is_confirmed(since, now_ms, params.hard_stop_confirm_sec) or (
+        max_since is not None and is_confirmed(max_since, now_ms, LARGEST_LOSS_CONFIRM_S)
+    )
 
 
 def _hard_stop_applies(state: StrategyState) -> bool:
@@ -124,7 +134,7 @@ def _start_flush(evaluation: Evaluation) -> None:
     else:
         # The orders of the exit go on under their number; only kind and pricing change, so that no second sale starts.
         flush = replace(running, kind=ExitKind.FLUSH)
-        evaluation.state = replace(evaluation.state, exit=flush, stop_breach_since_ms=None)
+        evaluation.state = replace(evaluation.state, exit=flush, stop_breach_since_ms=None, max_breach_since_ms=None)
     upgraded = None if running is None else running.kind
     anchor_price = price_at(Regime.BASE, evaluation.state.anchor)
     if top is not None:  # always so here: without a book there is no breach
@@ -135,7 +145,7 @@ def _start_flush(evaluation: Evaluation) -> None:
 
 def _clear_breach(evaluation: Evaluation) -> None:
     if evaluation.state.stop_breach_since_ms is not None:
-        evaluation.state = replace(evaluation.state, stop_breach_since_ms=None)
+        evaluation.state = replace(evaluation.state, stop_breach_since_ms=None, max_breach_since_ms=None)
 
 
 def manual_flip(evaluation: Evaluation) -> bool:

@@ -107,13 +107,17 @@ class Evaluation:
         number = max(self.inputs.server_ms, self.state.last_number + 1)
         top = self.inputs.top
         started = ActiveExit(kind, side, number, self.inputs.market_ms, None if top is None else top.mid)
-        self.state = replace(self.state, exit=started, last_number=number, stop_breach_since_ms=None)
+        self.state = replace(
+            self.state, exit=started, last_number=number, stop_breach_since_ms=None, max_breach_since_ms=None
+        )
         return started
 
     def end_exit(self, exit_: ActiveExit, cause: ExitEndReason) -> None:
         """Begin to cancel the exit in progress. The exit is over once none of its orders can fill any more."""
         self.events.append(ExitEnding(exit_.kind, exit_.side, exit_.number, cause))
-        self.state = replace(self.state, exit=replace(exit_, ending=cause), stop_breach_since_ms=None)
+        self.state = replace(
+            self.state, exit=replace(exit_, ending=cause), stop_breach_since_ms=None, max_breach_since_ms=None
+        )
 
     def refuse_command(self, reason: str) -> None:
         """Signal that the operator's command cannot be carried out now, and why."""
@@ -227,7 +231,7 @@ def update_position_side(evaluation: Evaluation) -> None:
     if found is None:
         # The regime is kept: when the asset can be traded again, the anchor is still the price at which it was bought.
         if state.funded is not False:
-            evaluation.state = replace(state, funded=False, stop_breach_since_ms=None)
+            evaluation.state = replace(state, funded=False, stop_breach_since_ms=None, max_breach_since_ms=None)
             evaluation.events.append(Unfunded(held, holdings))
         return
     if found is not held:

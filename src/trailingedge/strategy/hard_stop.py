@@ -1,9 +1,12 @@
 """The hard stop: computes the largest loss that we accept, as a fraction of the anchor, and detects its breach."""
 
 from functools import lru_cache
+from typing import Final
 
 from trailingedge.indicators.donchian import Channel
 from trailingedge.strategy.inputs import StrategyParams
+
+LARGEST_LOSS_CONFIRM_S: Final = 1.0  # a loss of HARD_STOP_MAX_FRAC needs no more time than one odd price may take
 
 
 @lru_cache(maxsize=8)  # the channel changes with a candle, the price with every tick

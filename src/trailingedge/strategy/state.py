@@ -74,7 +74,8 @@ class StrategyState:
     anchor was set. `funded` tells whether we hold enough for an order, None before the first balances.
     `holdings` are the newest balances that accounted for every fill. `untrusted_book_ms` is the last
     time without a trusted book: a kline that began at or before it may raise the high.
-    `stop_breach_since_ms` is when the bid reached the hard stop, None while the bid is above it.
+    `stop_breach_since_ms` is when the bid reached the hard stop, None while the bid is above it;
+    `max_breach_since_ms` is the same for a loss of HARD_STOP_MAX_FRAC.
     `last_number` is the number of the last exit, `last_close` the close of the last closed kline.
     `broken_out` is the direction in which that close lay beyond its channel, None if within it.
     `unorderable_book` is the bid and ask at which the last exit ended because it could place no
@@ -98,6 +99,7 @@ class StrategyState:
     broken_out: Breakout | None = None
     squeezed: bool = False
     unorderable_book: tuple[Decimal, Decimal] | None = None
+    max_breach_since_ms: int | None = None
 
     @property
     def phase(self) -> Phase:
@@ -122,4 +124,5 @@ class StrategyState:
             anchor_ms=market_ms,
             gate=self.gate if regime is Regime.QUOTE else None,
             stop_breach_since_ms=None,
+            max_breach_since_ms=None,
         )
