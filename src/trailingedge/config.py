@@ -26,6 +26,7 @@ from trailingedge.core.options import Limit, Option, option, options_of, read_va
 from trailingedge.core.printable import printable
 from trailingedge.core.setting_names import unknown_setting
 from trailingedge.model.pricing_mode import Pricing
+from trailingedge.model.trigger_mode import TriggerOn
 
 RISK_PHRASE: Final = "I-UNDERSTAND-THE-RISK"
 SHORTEST_SECRET: Final = 6  # characters; a shorter one is found in ordinary words, and is not struck out of them
@@ -238,6 +239,11 @@ class Settings:
         False, "Buy on an upward breakout, while holding quote with the gate open", shareable=True
     )
     breakout_exit: bool = option(False, "Sell on a downward breakout, while holding base", shareable=True)
+    trigger_on: TriggerOn = option(
+        TriggerOn.TICK,
+        "tick or close: whether take-profit, hard stop and high follow every price, or the closes of candles alone",
+        shareable=True,
+    )
 
     exit_pricing: Pricing = option(
         Pricing.IMPROVE,

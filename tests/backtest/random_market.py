@@ -13,6 +13,7 @@ from trailingedge.backtest.inputs import BacktestInputs
 from trailingedge.config import Settings, settings_without_secrets
 from trailingedge.live.factory import backtest_params
 from trailingedge.model.pricing_mode import Pricing
+from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.report.model import RunReport
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.strategy.inputs import StrategyCommand
@@ -88,7 +89,7 @@ def settings(chance: Random) -> Settings:
         hard_stop_threshold_frac=chance.choice((0.0005, 0.002)),
         hard_stop_max_frac=chance.choice((0.001, 0.01)),
         hard_stop_donchian_multiplier=chance.choice((0.1, 0.5)),
-        hard_stop_confirm_sec=chance.choice((0.0, 1.0, 8.0)),
+        hard_stop_confirm_sec=chance.choice((0.0, 1.0, 8.0, 90.0)),
         donchian_window=chance.choice((3, 8)),
         donchian_shift=chance.choice((1, 2)),
         donchian_gain_multiplier=chance.choice((0.0, 0.1, 0.5)),
@@ -104,6 +105,7 @@ def settings(chance: Random) -> Settings:
         price_tick=price_tick,
         lot_size=chance.choice((None, None, Decimal("0.001"))),
         reserve_quote=chance.choice((Decimal(0), Decimal("100.5"))),
+        trigger_on=chance.choice((TriggerOn.TICK, TriggerOn.TICK, TriggerOn.CLOSE)),
     )
 
 

@@ -16,6 +16,7 @@ from trailingedge.core.errors import ExitCode
 from trailingedge.model.market import Side
 from trailingedge.model.order_commands import OrderCommand, Place
 from trailingedge.model.pricing_mode import Pricing
+from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.historical import RecordedMarket, open_market
 
@@ -62,6 +63,11 @@ def by_the_replay(market: RecordedMarket, settings: Settings) -> Filled:
         pytest.param(market_files.write_klines, Settings(), id="klines"),
         pytest.param(market_files.write_trades, Settings(), id="trades"),
         pytest.param(market_files.write_quotes, LIVELY, id="quotes, lively settings"),
+        pytest.param(
+            market_files.write_trades,
+            dataclasses.replace(LIVELY, trigger_on=TriggerOn.CLOSE),
+            id="trades, closes alone",
+        ),
     ],
 )
 def test_the_fills_are_the_daemons(write: market_files.Write, settings: Settings, tmp_path: Path) -> None:

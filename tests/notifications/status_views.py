@@ -57,4 +57,4 @@ def view_of(life: StrategyRun, bid: str | None, ask: str | None = None, **given:
         market_ms=life.market_ms,
         trading_paused=decision.trading_paused,
     )
-    return with_decision(replace(view, **given), decision, life.params.hard_stop_confirm_sec)
+    return with_decision(replace(view, **given), decision, life.params)

@@ -46,9 +46,9 @@ def test_before_the_first_tick_there_are_only_balances() -> None:
 def test_a_quiet_tick_is_shown_completely() -> None:
     bench = Bench(quote="5")
     bench.tick()
-    view = seen(bench, mode="paper", reconnects=3, reserve_quote=D(7), stop_confirm_s=1.5)
+    view = seen(bench, mode="paper", reconnects=3, reserve_quote=D(7))
     assert (view.mode, view.reconnects, view.phase, view.regime) == ("paper", 3, "watching", Regime.BASE)
-    assert (view.top, view.value, view.reserve_quote, view.stop_confirm_s) == (BOOK, D("105.00"), D(7), 1.5)
+    assert (view.top, view.value, view.reserve_quote, view.stop_confirm_s) == (BOOK, D("105.00"), D(7), 1.0)
     assert (view.anchor, view.high, view.gain_frac, view.high_frac) == (100.0, 100.0, 0.0, 0.0)
     assert view.trails_from == pytest.approx(101.0)
     assert view.stop == pytest.approx(99.5)

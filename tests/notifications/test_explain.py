@@ -10,6 +10,7 @@ from tests.strategy.strategy_harness import StrategyRun, gated, in_base, in_quot
 
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Balance
+from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.notifications.explain import why
 from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
@@ -36,6 +37,10 @@ def poor() -> StrategyRun:
     return life
 
 
+ON_CLOSE = params(trigger_on=TriggerOn.CLOSE)
+HOURLY = {"kline_interval": "1h"}
+
+
 @dataclass(frozen=True)
 class Case:
     """A state, the book it is shown with, and what is said of it."""
@@ -47,6 +52,50 @@ class Case:
 
 
 CASES = {
+    "closes alone, not trailing": Case(
+        watching(in_base, "2510", settings=ON_CLOSE),
+        "2510",
+        (
+            "Not selling: the bid is 2510.00 FDUSD, the highest close since the anchor 2500.00 was 2500.00. The "
+            "take-profit trails from a 1h close ≥ 2525.00, +0.60 % from here (a gain of +1.00 %, "
+            "MIN_GAIN_TRIGGER_FRAC_BASE). Hard stop: it sells everything after a 1h close ≤ 2487.50, -0.90 % from here."
+        ),
+        HOURLY,
+    ),
+    "closes alone, trailing in quote": Case(
+        closing(watching(in_quote, "2499.99", settings=ON_CLOSE), 2400),
+        "2399.99",
+        (
+            "Not buying back yet: the ask is 2400.00 FDUSD; it buys back at a 1h close ≥ 2409.65, +0.40 % from here "
+            "(the trail). The lowest close was 2400.00, a gain of +4.17 % in ETH. No buy-back after a 1h close ≥ "
+            "2512.56, +4.7 % from here (the gate shuts)."
+        ),
+        HOURLY,
+    ),
+    "closes alone, the price is past the trail": Case(
+        watching(lambda **given: closing(in_base(**given), 2600), "2570", settings=ON_CLOSE),
+        "2570",
+        (
+            "Not selling yet: the bid 2570.00 FDUSD is past the trail at 2589.99; it sells if a 1h close is, too. The "
+            "highest close was 2600.00, a gain of +4.00 % in FDUSD. Hard stop: it sells everything after a 1h close ≤ "
+            "2487.50, -3.2 % from here."
+        ),
+        HOURLY,
+    ),
+    "in base, a hard stop that takes its time": Case(
+        watching(
+            in_base,
+            "2500",
+            settings=params(hard_stop_threshold_frac=0.08, hard_stop_max_frac=0.15, hard_stop_confirm_sec=600),
+        ),
+        "2500",
+        (
+            "Not selling: the bid is 2500.00 FDUSD, the best bid since the anchor 2500.00 was 2500.00. The take-profit "
+            "trails from 2525.00, +1.0 % from here (a gain of +1.00 %, MIN_GAIN_TRIGGER_FRAC_BASE). Hard stop 2300.00, "
+            "-8.0 % from here: it sells everything when the bid stays there for 10 min, or falls to 2125.00, -15.0 % "
+            "from here."
+        ),
+    ),
     "in base, not trailing": Case(
         watching(in_base, "2510"),
         "2510",

@@ -39,6 +39,17 @@ def test_in_quote_a_close_shuts_the_gate_and_no_stop_sells() -> None:
     )
 
 
+def test_where_closes_alone_are_judged_each_trigger_says_so() -> None:
+    shown = replace(IN_BASE, trailing=True, take_profit=2505.0, kline_interval="15m", closes_alone=True)
+    assert status(shown).endswith(
+        "sells at a 15m close ≤ 2505.00, -0.20 % from here | hard stop at a 15m close ≤ 2487.50, -0.90 % from here"
+    )
+    data = as_data(shown)
+    assert isinstance(data["take_profit"], dict)
+    assert isinstance(data["hard_stop"], dict)
+    assert (data["take_profit"]["judged_by"], data["hard_stop"]["judged_by"]) == ("close", "close")
+
+
 def test_a_gain_names_what_it_is_counted_in() -> None:
     assert [gain_since(view) for view in (IN_BASE, IN_QUOTE, replace(IN_BASE, gain_frac=None))] == [
         "+0.00 % in FDUSD",
@@ -149,7 +160,7 @@ def test_the_data_is_plain_json_with_amounts_on_the_grid_as_strings() -> None:
         "gain_frac": 0.0,
         "value": "2510.00",
         "balances": {},
-        "take_profit": {"armed": False, "arms_at": "2525.00", "exits_at": None},
+        "take_profit": {"armed": False, "arms_at": "2525.00", "exits_at": None, "judged_by": "bid"},
         "hard_stop": {"price": "2487.50", "distance_frac": 0.005, "judged_by": "bid"},
         "channel": {"lower": "2480.00", "mid": "2490.50", "upper": "2501.00", "squeezed": False},
         "gate": None,

@@ -252,6 +252,13 @@ def test_the_high_owes_nothing_to(seen: StateView, decided: Decision) -> None:
     invariants.approve([], seen, decided, RULES)
 
 
+def test_where_closes_alone_are_judged_the_high_owes_nothing_to_prices_between_them() -> None:
+    invariants = PreTradeChecks(10.0, 6.0, closes_alone=True)
+    invariants.approve([], view(top("110.00", "110.10")), in_regime(Regime.BASE, 100.0), RULES)
+    with pytest.raises(BrokenInvariant, match="the high is"):
+        invariants.approve([], view(), in_regime(Regime.BASE, 100.0)._replace(judged_close=100.5), RULES)
+
+
 def test_after_a_halt_the_operator_can_go_on_with_the_high_there_is() -> None:
     invariants, lower = guard(), view(top("95.00", "95.10"))
     invariants.approve([], view(), in_regime(Regime.BASE, 100.0), RULES)

@@ -24,6 +24,7 @@ from trailingedge.live.node_dependencies import Runtime
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Regime
 from trailingedge.model.operator_commands import OperatorCommand
+from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.generated import GeneratedMarket
@@ -82,18 +83,18 @@ def operator_commands(seed: int, hours: float) -> list[tuple[float, OperatorComm
     ]
 
 
-def run_uninterrupted(seed: int, hours: float) -> StateHistory:
+def run_uninterrupted(seed: int, hours: float, settings: Settings) -> StateHistory:
     """The history of the reference: the daemon that is never killed."""
     history = StateHistory()
 
     async def run(clock: Clock, start: Callable[[], TradingNode], _: Exchange) -> None:
         await _run_until(clock, start(), seed, hours, hours * 3600, history)
 
-    _with_exchange(seed, run)
+    _with_exchange(seed, settings, run)
     return history
 
 
-def run_killed(seed: int, hours: float, kill_s: float, down_s: float) -> RestartOutcome:
+def run_killed(seed: int, hours: float, settings: Settings, kill_s: float, down_s: float) -> RestartOutcome:
     """Kill a daemon at `kill_s`, start a new one `down_s` seconds later, and sample that one."""
     restarted: list[RestartOutcome] = []
 
@@ -103,20 +104,19 @@ def run_killed(seed: int, hours: float, kill_s: float, down_s: float) -> Restart
         await clock.sleep(down_s)
         restarted.append(await _restart(clock, start(), exchange, fills))
 
-    _with_exchange(seed, run)
+    _with_exchange(seed, settings, run)
     return restarted[0]
 
 
 SimulatedRun = Callable[[Clock, Callable[[], TradingNode], Exchange], Awaitable[None]]
 
 
-def _with_exchange(seed: int, run: SimulatedRun) -> None:
+def _with_exchange(seed: int, settings: Settings, run: SimulatedRun) -> None:
     async def main(clock: Clock) -> None:
         market = GeneratedMarket(seed, START_MS)
         exchange = Exchange(ExchangeSpec().for_source(market), clock, BALANCES, market.history, keep_all=True)
         private_key = Ed25519PrivateKey.from_private_bytes(Random(seed).randbytes(32))
         keys = KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
-        settings = replace(Settings(), symbol=market.symbol)
         async with LoopbackExchange(
             exchange, market, clock, listen=False, chance=Random(seed), latency_s=0.02
         ) as loopback:
@@ -124,7 +124,10 @@ def _with_exchange(seed: int, run: SimulatedRun) -> None:
             def start() -> TradingNode:
                 notes = CollectedOutput(clock)
                 return build_node(
-                    node_params(settings), Runtime(URL, keys, loopback.connect, clock, Random(seed)), notes, notes
+                    node_params(replace(settings, symbol=market.symbol)),
+                    Runtime(URL, keys, loopback.connect, clock, Random(seed)),
+                    notes,
+                    notes,
                 )
 
             await run(clock, start, exchange)
@@ -216,9 +219,10 @@ class RestartReport:
     problems: list[str]
 
 
-def compare_restarts(seed: int, hours: float = 0.8, kills: int = 4) -> RestartReport:
+def compare_restarts(seed: int, hours: float = 0.8, kills: int = 4, settings: Settings | None = None) -> RestartReport:
     """Kill and restart a daemon at several times, half of them during an exit, and compare it with the reference."""
-    reference = run_uninterrupted(seed, hours)
+    settings = Settings() if settings is None else settings
+    reference = run_uninterrupted(seed, hours, settings)
     chance = Random(f"deaths {seed}")
     exiting = [sample for sample in reference.samples if sample.state.exit is not None]
     problems: list[str] = []
@@ -226,7 +230,7 @@ def compare_restarts(seed: int, hours: float = 0.8, kills: int = 4) -> RestartRe
     for number in range(kills):
         sample = chance.choice(exiting if exiting and number % 2 else reference.samples)
         kill_s, down_s = sample.now_s + chance.uniform(0.0, SAMPLE_EVERY_S), chance.choice([0.2, 1.0, 5.0, 20.0])
-        restarted = run_killed(seed, hours, kill_s, down_s)
+        restarted = run_killed(seed, hours, settings, kill_s, down_s)
         before, expected = reference.at(kill_s), reference.at(restarted.ready.now_s)
         where = f"seed {seed}, killed at {kill_s:.3f} s, back after {down_s} s: "
         unchanged = _comparable(before.state) == _comparable(expected.state)
@@ -244,7 +248,9 @@ def compare_restarts(seed: int, hours: float = 0.8, kills: int = 4) -> RestartRe
         # The newest tick may have reached only one of the two.
         candidates = (expected, reference.at(restarted.ready.now_s + 2 * SAMPLE_EVERY_S))
         difference = min(abs(high - high_price(sample.state)) for sample in candidates)
-        allowed = price_uncertainty(seed, regime, since_ms, expected.market_ms) + TICK
+        allowed = 1e-6  # closes are the same for both
+        if settings.trigger_on is TriggerOn.TICK:
+            allowed = price_uncertainty(seed, regime, since_ms, expected.market_ms) + TICK
         if difference > allowed:
             problems.append(f"{where}high is {difference:.4f} off, {allowed:.4f} allowed")
         exit_begun = restarted.later.state.exit

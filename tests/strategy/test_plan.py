@@ -14,6 +14,7 @@ from tests.strategy.test_properties import TICK, Moment, Walk, wild
 
 from trailingedge.model.market import BookTop, Regime, SymbolRules
 from trailingedge.model.order_size import size_limits_of
+from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.strategy.decide import StrategyStep, decide
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.plan import PriceLimits, PriceRange, funded_limits, price_limits
@@ -48,11 +49,19 @@ def near(ranges: PriceLimits) -> list[Decimal]:
     multiplier=st.sampled_from([0.0, 0.5, 1.3]),
     bids=st.lists(st.integers(-300, 300), max_size=6),
     spread=st.sampled_from([1, 1, 7]),
+    trigger_on=st.sampled_from(TriggerOn),
 )
 def test_the_limits_and_the_full_evaluation_agree_on_every_next_price(
-    moments: list[Moment], quote: int, fee: float, multiplier: float, bids: list[int], spread: int
+    moments: list[Moment],
+    quote: int,
+    fee: float,
+    multiplier: float,
+    bids: list[int],
+    spread: int,
+    trigger_on: TriggerOn,
 ) -> None:
-    walk = Walk(params(fee=fee, donchian_gain_multiplier=multiplier, breakout_entry=True), quote=quote)
+    chosen = params(fee=fee, donchian_gain_multiplier=multiplier, breakout_entry=True, trigger_on=trigger_on)
+    walk = Walk(chosen, quote=quote)
     for moment in moments:
         step = walk.step(moment)
         found = price_limits(step.decision, walk.run.params)
@@ -68,7 +77,9 @@ def test_the_limits_and_the_full_evaluation_agree_on_every_next_price(
             assert then.intent == step.intent
             assert step.state.regime is not None
             price = book.bid if step.state.regime is Regime.BASE else book.ask
-            high = max(step.state.high, unit_value(step.state.regime, float(price)))
+            high = step.state.high
+            if trigger_on is TriggerOn.TICK:
+                high = max(high, unit_value(step.state.regime, float(price)))
             assert replace(then.state, high=high, holdings=step.state.holdings) == replace(step.state, high=high)
             assert then.state.high == high
 
@@ -105,6 +116,17 @@ def test_base_is_evaluated_only_where_something_is_due(
     assert found is not None
     assert [found.bids.contains(float(bid)) for bid in inside] == [True] * len(inside)
     assert [found.bids.contains(float(bid)) for bid in outside] == [False] * len(outside)
+
+
+def test_between_two_closes_no_price_matters_where_closes_alone_are_judged() -> None:
+    run = StrategyRun(params(trigger_on=TriggerOn.CLOSE))
+    run.tick("2500")
+    step = run.close("2600", bid="2500")
+    found = price_limits(step.decision, run.params)
+    assert found is not None
+    assert found.contain(6.0, 1e9)  # an order is possible at all of them
+    # A close that waits for the balances is judged by the next evaluation.
+    assert price_limits(run.close("2610", settled=False).decision, run.params) is None
 
 
 def test_a_shut_gate_and_a_pause_leave_the_prices_free() -> None:

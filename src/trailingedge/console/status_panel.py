@@ -22,6 +22,7 @@ from trailingedge.notifications.status import (
     position,
     quote_stop,
     rejection,
+    trigger,
 )
 from trailingedge.notifications.trade_block_texts import brief_reason
 
@@ -213,7 +214,7 @@ def _take_profit(view: StatusView) -> str:
     if blocked is not None:
         return blocked
     if view.take_profit is not None:
-        return f"trailing, {acts} at {level(view, view.take_profit)}"
+        return f"trailing, {acts} at {trigger(view, view.take_profit, falling=view.regime is Regime.BASE)}"
     if view.trailing:
         return (
             "trailing, but a sale would not pay both fees yet"
@@ -222,7 +223,7 @@ def _take_profit(view: StatusView) -> str:
         )
     if view.trails_from is None:
         return "–"
-    return f"trails from {level(view, view.trails_from)}"
+    return f"trails from {trigger(view, view.trails_from, falling=view.regime is Regime.QUOTE)}"
 
 
 def _stop(view: StatusView) -> tuple[str, TextStyle]:
@@ -236,7 +237,7 @@ def _stop(view: StatusView) -> tuple[str, TextStyle]:
 
 
 def _watched_stop(view: StatusView, stop: AnyNumber) -> str:
-    return f"sells at {level(view, stop)}" if view.regime is Regime.BASE else quote_stop(view, stop)
+    return f"sells at {trigger(view, stop, falling=True)}" if view.regime is Regime.BASE else quote_stop(view, stop)
 
 
 def _channel(view: StatusView) -> str:

@@ -132,6 +132,11 @@ class TradingCore:
         return self.maker_exit.rules
 
     @property
+    def strategy_params(self) -> StrategyParams:
+        """The strategy's settings, with the fee and the size limits in force."""
+        return self._strategy
+
+    @property
     def paused(self) -> bool:
         """Whether the operator has paused trading."""
         return self._paused

@@ -37,6 +37,7 @@ from trailingedge.live.node_params import (
 )
 from trailingedge.model.market import BookTop, SymbolRules
 from trailingedge.model.order_size import size_limits_of
+from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.reconciliation.backfill import BackfillSpec
 from trailingedge.reconciliation.recovery import RecoveryContext
 from trailingedge.risk.circuit_breakers import BreakerLimits
@@ -77,7 +78,12 @@ def risk_engine(settings: Settings, rules: SymbolRules, started_ms: int) -> Risk
         settings.max_consecutive_losses,
     )
     may_escape = settings.taker_escape_after_sec > 0
-    pre_trade_checks = PreTradeChecks(settings.stale_after_sec, request_expires_s(settings), escape=may_escape)
+    pre_trade_checks = PreTradeChecks(
+        settings.stale_after_sec,
+        request_expires_s(settings),
+        escape=may_escape,
+        closes_alone=settings.trigger_on is TriggerOn.CLOSE,
+    )
     return build_risk_engine(limits, pre_trade_checks, started_ms)
 
 
@@ -212,7 +218,6 @@ def services_params(settings: Settings) -> ServicesParams:
     return ServicesParams(
         mode=settings.trading_mode.value,
         start_paused=settings.start_paused,
-        stop_confirm_s=settings.hard_stop_confirm_sec,
         kline_interval=settings.kline_interval,
         request_expires_s=request_expires_s(settings),
         followed_breakouts=frozenset(direction for direction, followed in follows.items() if followed),

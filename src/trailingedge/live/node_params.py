@@ -120,7 +120,6 @@ class ServicesParams:
 
     mode: str
     start_paused: bool
-    stop_confirm_s: float
     kline_interval: str
     request_expires_s: float
     followed_breakouts: frozenset[Breakout]

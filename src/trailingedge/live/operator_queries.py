@@ -51,7 +51,6 @@ class StatusSource:
             mode=self._params.mode,
             reconnects=reconnects,
             stale_after_s=trading.stale_after_s,
-            stop_confirm_s=self._params.stop_confirm_s,
             kline_interval=self._params.kline_interval,
             reserve_base=trading.reserve_base,
             reserve_quote=trading.reserve_quote,

@@ -8,9 +8,11 @@ from trailingedge.execution.order import OrderState
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.model.market import ZERO, Balance, Regime
 from trailingedge.model.market_state import MarketState
+from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView
 from trailingedge.strategy.blocks import stop_blocks
 from trailingedge.strategy.decide import Decision
+from trailingedge.strategy.inputs import StrategyParams
 from trailingedge.strategy.state import ActiveExit
 
 
@@ -22,7 +24,6 @@ def build_status(
     mode: str,
     reconnects: int,
     stale_after_s: float = 10.0,
-    stop_confirm_s: float = 0.0,
     kline_interval: str = "",
     reserve_base: Decimal = ZERO,
     reserve_quote: Decimal = ZERO,
@@ -77,10 +78,10 @@ def build_status(
             replaces=replaces,
         ),
     )
-    return with_decision(view, decision, stop_confirm_s)
+    return with_decision(view, decision, trader.strategy_params)
 
 
-def with_decision(view: StatusView, decision: Decision, stop_confirm_s: float) -> StatusView:
+def with_decision(view: StatusView, decision: Decision, params: StrategyParams) -> StatusView:
     """Return a copy of `view` with the levels and the position of `decision`."""
     channel, trail = decision.channel, decision.trail
     # A channel of too few candles is narrower than the real one, and its levels would mislead.
@@ -101,7 +102,9 @@ def with_decision(view: StatusView, decision: Decision, stop_confirm_s: float) -
         take_profit=None if passed else decision.take_profit_price,
         stop=stop,
         stop_frac=None if stop is None else decision.stop_distance,
-        stop_confirm_s=stop_confirm_s,
+        stop_confirm_s=params.hard_stop_confirm_sec,
+        stop_at_once=None if stop is None else decision.price_of_loss(params.hard_stop_max_frac),
+        closes_alone=params.trigger_on is TriggerOn.CLOSE,
         lower=None if shown is None else shown.lower,
         mid=None if shown is None else shown.mid,
         upper=None if shown is None else shown.upper,

@@ -11,7 +11,16 @@ from typing import Final
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
 from trailingedge.notifications.event_messages import END_REASONS, EXIT_NAMES, duration, order, percent, price, quantity
-from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView, a_close, gain_asset, level, rejection
+from trailingedge.notifications.status import (
+    ExitView,
+    QuoteObstacle,
+    StatusView,
+    a_close,
+    gain_asset,
+    level,
+    rejection,
+    trigger,
+)
 from trailingedge.notifications.trade_block_texts import BLOCK_TEXTS, bare_price, direction_words, stop_sentence
 from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.decide import Decision
@@ -86,7 +95,8 @@ def _not_trailing(view: StatusView, decision: Decision, trail: Trail) -> list[st
     rule = _rule(view, trail.min_gain)
     if view.regime is Regime.BASE:  # only here is the gain a percentage of the price
         rule = f"a gain of {percent(trail.min_gain.value / decision.state.anchor)}, {rule}"
-    return [first, f"The take-profit trails from {level(view, decision.trail_arms_at_price)} ({rule})."]
+    arms_at = trigger(view, decision.trail_arms_at_price, falling=view.regime is Regime.QUOTE)
+    return [first, f"The take-profit trails from {arms_at} ({rule})."]
 
 
 def _rule(view: StatusView, least: MinGain) -> str:
@@ -101,8 +111,17 @@ def _trailing(view: StatusView, decision: Decision, trail: Trail) -> list[str]:
     now = price(view.rules, view.exit_side_price or 0)
     gain = f"{percent(trail.gain / decision.state.anchor)} in {gain_asset(view)}"
     best = f"The {words.best} was {bare_price(view, view.high)}, a gain of {gain}."
-    trigger = price_at(regime, trail.high - trail.callback)
-    at, pays = bare_price(view, trigger), bare_price(view, price_at(regime, trail.break_even))
+    trails_at = price_at(regime, trail.high - trail.callback)
+    at, pays = bare_price(view, trails_at), bare_price(view, price_at(regime, trail.break_even))
+    reached = f"{a_close(view)} is" if view.closes_alone else f"the {words.side} is back"
+    if trail.due and view.closes_alone and decision.judged_close is None:
+        return [
+            (
+                f"Not {words.doing} yet: the {words.side} {now} is past the trail at {at}; "
+                f"it {words.acts} if {reached}, too."
+            ),
+            best,
+        ]
     if trail.due:
         return [
             (f"About to {words.act}: the {words.side} {now} has reached the trail at {at}; waiting for the balances.")
@@ -119,11 +138,12 @@ def _trailing(view: StatusView, decision: Decision, trail: Trail) -> list[str]:
         return [
             (
                 f"Not {words.doing}: the {words.side} {now} is past the trail at {at} and past {pays}, "
-                f"where a {words.deal} still pays both fees; it {words.acts} once the {words.side} is back in between."
+                f"where a {words.deal} still pays both fees; it {words.acts} once {reached} in between."
             )
         ]
+    act_at = trigger(view, trails_at, falling=regime is Regime.BASE)
     return [
-        f"Not {words.doing} yet: the {words.side} is {now}; it {words.acts} at {level(view, trigger)} (the trail).",
+        f"Not {words.doing} yet: the {words.side} is {now}; it {words.acts} at {act_at} (the trail).",
         best,
     ]
 
@@ -200,6 +220,7 @@ def _what_ends_it(view: StatusView, active: ExitView) -> list[str]:
             return [f"The hard stop at {stop} is not checked until the account connection returns."]
         if view.not_judged_reason:
             return [f"The hard stop at {stop} is not checked until market data returns."]
-        return [f"The hard stop takes over at a bid ≤ {level(view, view.stop)}."]
+        taken = trigger(view, view.stop, falling=True) if view.closes_alone else f"a bid ≤ {level(view, view.stop)}"
+        return [f"The hard stop takes over at {taken}."]
     stop = level(view, view.stop)
     return [f"{a_close(view)[0].upper()}{a_close(view)[1:]} ≥ {stop}, cancels the buy-back and shuts the gate."]

@@ -80,8 +80,10 @@ class StatusView:
     All prices are quote per base in both regimes. `trails_from` is the price at which the gain
     becomes large enough for the trail, `take_profit` the price at which the trail takes the profit.
     `stop` is compared with the bid while base is held, and with candle closes while quote is held;
-    it is None while it is not checked. `without_price` is true if no book is known, so that no
-    level can be checked. `base` and `quote` are the account's balances, including the reserves.
+    it is None while it is not checked. `stop_at_once` is the price of a loss of HARD_STOP_MAX_FRAC.
+    With `closes_alone` take-profit and hard stop are compared with candle closes, too.
+    `without_price` is true if no book is known, so that no level can be checked.
+    `base` and `quote` are the account's balances, including the reserves.
     `trading_paused` is true if no profit is taken and nothing is bought, for any cause. `decision`
     is the strategy's last one, from which the levels come; it is None before the first tick.
     """
@@ -106,6 +108,8 @@ class StatusView:
     stop: AnyNumber | None = None
     stop_frac: float | None = None
     stop_confirm_s: float = 0.0
+    stop_at_once: AnyNumber | None = None
+    closes_alone: bool = False
     kline_interval: str = ""
     lower: AnyNumber | None = None
     mid: AnyNumber | None = None
@@ -252,13 +256,15 @@ def triggers(view: StatusView) -> list[str]:
     # pause, and without data it is shown with a warning.
     free = not view.exit_blocks
     if free and view.take_profit is not None:
-        found.append(f"{'sells' if sells else 'buys back'} at {level(view, view.take_profit)}")
+        found.append(f"{'sells' if sells else 'buys back'} at {trigger(view, view.take_profit, falling=sells)}")
     elif free and not view.trailing and view.trails_from is not None:
-        found.append(f"take-profit trails from {level(view, view.trails_from)}")
+        found.append(f"take-profit trails from {trigger(view, view.trails_from, falling=not sells)}")
     if view.gate is not None and view.mid is not None:
         found.append(f"gate opens at {a_close(view)} {gate_side(view.gate)} {level(view, view.mid)}")
     elif view.stop is not None and sells:
-        found.append(f"hard stop {level(view, view.stop)}{' NOT CHECKED NOW' if view.not_judged_reason else ''}")
+        unchecked = " NOT CHECKED NOW" if view.not_judged_reason else ""
+        at = "at " if view.closes_alone else ""
+        found.append(f"hard stop {at}{trigger(view, view.stop, falling=True)}{unchecked}")
     elif view.stop is not None:
         found.append(quote_stop(view, view.stop))
     return found
@@ -277,6 +283,16 @@ def level(view: StatusView, value: AnyNumber | None) -> str:
 def a_close(view: StatusView) -> str:
     """Return the words for the close of a candle of the strategy: "a 15m close"."""
     return f"a {view.kline_interval or 'candle'} close"
+
+
+def trigger(view: StatusView, value: AnyNumber, *, falling: bool) -> str:
+    """Return the price that the take-profit or the hard stop waits for, and whether a candle has to close there.
+
+    `falling` tells whether the price has to fall to it.
+    """
+    return (
+        f"{a_close(view)} {'≤' if falling else '≥'} {level(view, value)}" if view.closes_alone else level(view, value)
+    )
 
 
 def quote_stop(view: StatusView, stop: AnyNumber) -> str:
@@ -332,6 +348,7 @@ def as_data(view: StatusView) -> dict[str, object]:
             "armed": view.trailing,
             "arms_at": _price(rules, view.trails_from),
             "exits_at": _price(rules, view.take_profit),
+            "judged_by": _trigger_price(view),
         },
         "hard_stop": {"price": _price(rules, view.stop), "distance_frac": view.stop_frac, "judged_by": _judge(view)},
         "channel": {
@@ -371,9 +388,17 @@ def _balances(view: StatusView) -> Mapping[str, object]:
 
 
 def _judge(view: StatusView) -> str | None:
-    if view.regime is None or view.stop is None:
+    if view.stop is None:
         return None
-    return "bid" if view.regime is Regime.BASE else "close"
+    return "close" if view.regime is Regime.QUOTE else _trigger_price(view)
+
+
+def _trigger_price(view: StatusView) -> str | None:
+    if view.regime is None:
+        return None
+    if view.closes_alone:
+        return "close"
+    return "bid" if view.regime is Regime.BASE else "ask"
 
 
 def _gate(view: StatusView) -> Mapping[str, object] | None:

@@ -4,7 +4,7 @@ Each `TradeBlock` (a reason why no order is placed) has one entry in `BLOCK_TEXT
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from trailingedge.model.market import Regime
@@ -12,7 +12,7 @@ from trailingedge.model.order_size import largest_order_is_too_small
 from trailingedge.notifications.account_messages import locked_elsewhere, no_order_possible
 from trailingedge.notifications.event_messages import FLIP, RESUME, AnyNumber, elapsed, figure, price, quantity
 from trailingedge.notifications.risk_messages import breaker_until, measured
-from trailingedge.notifications.status import StatusView, a_close, gate_side, level, quote_stop
+from trailingedge.notifications.status import StatusView, a_close, gate_side, level, quote_stop, trigger
 from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.evaluation_context import UNFUNDED_MARGIN
@@ -53,7 +53,8 @@ def brief_reason(view: StatusView) -> str | None:
 
 
 def direction_words(view: StatusView) -> DirectionWords:
-    return _SELLING if view.regime is Regime.BASE else _BUYING
+    words = _SELLING if view.regime is Regime.BASE else _BUYING
+    return replace(words, best="highest close" if words is _SELLING else "lowest close") if view.closes_alone else words
 
 
 def bare_price(view: StatusView, value: AnyNumber | None) -> str:
@@ -66,7 +67,12 @@ def stop_sentence(view: StatusView) -> str:
     if view.stop is None or view.stop_frac is None:
         return "There is no stop to check."
     if view.regime is Regime.BASE:
+        if view.closes_alone:
+            return f"Hard stop: it sells everything after {trigger(view, view.stop, falling=True)}."
         falls = f"stays there for {elapsed(view.stop_confirm_s)}" if view.stop_confirm_s else "falls to it"
+        # The largest loss takes a second; it is named where the stop itself takes longer and is nearer.
+        if view.stop_at_once is not None and view.stop_at_once < view.stop and view.stop_confirm_s > 1:
+            falls += f", or falls to {level(view, view.stop_at_once)}"
         return f"Hard stop {level(view, view.stop)}: it sells everything when the bid {falls}."
     stop = quote_stop(view, view.stop)
     return f"{stop[0].upper()}{stop[1:]} (the gate shuts)."
@@ -179,12 +185,16 @@ def _afterwards(view: StatusView, decision: Decision) -> list[str]:
     if trail is None or decision.trail_arms_at_price is None:
         return []
     if trail.due:
-        return [f"After that it {words.acts} at once: the {words.side} is past the trail."]
-    if trail.trigger_value is not None and trail.drawdown < trail.callback:
-        return [f"After that it {words.acts} at {level(view, decision.take_profit_price)} (the trail)."]
+        when = f"at {a_close(view)} like this" if view.closes_alone else "at once"
+        return [f"After that it {words.acts} {when}: the {words.side} is past the trail."]
+    if decision.take_profit_price is not None and trail.drawdown < trail.callback:
+        falling = view.regime is Regime.BASE
+        at = trigger(view, decision.take_profit_price, falling=falling)
+        return [f"After that it {words.acts} at {at} (the trail)."]
     if trail.armed:
         return []
-    return [f"After that the take-profit trails from {level(view, decision.trail_arms_at_price)}."]
+    arms_at = trigger(view, decision.trail_arms_at_price, falling=view.regime is Regime.QUOTE)
+    return [f"After that the take-profit trails from {arms_at}."]
 
 
 # UNSETTLED has none: it lasts milliseconds, and neither a decision nor a status has it.

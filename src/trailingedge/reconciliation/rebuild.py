@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import BookTop, Kline, Regime, Side
+from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.reconciliation.anchor_timeline import CurrentPosition, PositionTimeline
 from trailingedge.reconciliation.history_types import HistoricalExit
-from trailingedge.strategy.bar_close import raise_high_to_kline
+from trailingedge.strategy.bar_close import raise_high_to_close, raise_high_to_kline
 from trailingedge.strategy.closed_bar_catch_up import BarFold
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
 from trailingedge.strategy.side_change import NewAnchor, after_partial_exit, side_after_partial_exit, with_new_anchor
@@ -117,7 +118,11 @@ class _RestartFold(HistoryFold):
         """
         super().advance(until_ms)
         while self._fine and (until_ms is None or self._fine[0].close_ms <= until_ms):
-            self.state = raise_high_to_kline(self.state, self._fine.popleft())
+            kline = self._fine.popleft()
+            if self._now.params.trigger_on is TriggerOn.CLOSE:
+                self.state = raise_high_to_close(self.state, float(kline.close), kline.close_ms)
+            else:
+                self.state = raise_high_to_kline(self.state, kline)
 
     def end(self) -> StrategyState:
         """Apply the remaining position changes and klines, and return the strategy's present state."""

@@ -16,9 +16,10 @@ from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.model.account_position import AccountPosition
 from trailingedge.model.client_order_ids import is_own
-from trailingedge.model.market import ZERO, Balance, BookTop, OrderRecord, OrderStatus, Regime, Side, SymbolRules
+from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord, OrderStatus, Regime, Side, SymbolRules
+from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.reconciliation.anchor_timeline import CurrentPosition, PositionTimeline, reconstruct
-from trailingedge.reconciliation.backfill import BackfillSpec, FetchKlines, days_since, klines_since
+from trailingedge.reconciliation.backfill import BackfillSpec, FetchKlines, days_since, interval_length_ms, klines_since
 from trailingedge.reconciliation.exit_ledger import exit_id
 from trailingedge.reconciliation.history_loader import HORIZON_MS, TRANSIENT_CODES, HistoryApi, read_history
 from trailingedge.reconciliation.history_types import ExitHistory, HistoricalExit, group_into_exits
@@ -221,7 +222,7 @@ async def _rebuild_state(
         alerts.append("restart: the anchor is more than 30 days old; high taken from daily candles, gate assumed open")
         last = replace(timeline.changes[-1], shuts_gate=False)
         days = await days_since(last.market_ms, now.market_ms, fetch)
-        return rebuild(replace(timeline, changes=(last,)), (), days, now)
+        return rebuild(replace(timeline, changes=(last,)), (), _for_the_high(days, now, backfill), now)
     # The hard stop that shut the gate may be too old to be found. An open gate allows trading; the alert says so.
     if len(recent) < len(timeline.changes) and recent[0].regime is Regime.QUOTE:
         alerts.append("restart: the last exit is more than 30 days old; the gate is assumed open")
@@ -229,7 +230,15 @@ async def _rebuild_state(
     closes, fine = await klines_since([change.market_ms for change in timeline.changes], now.market_ms, fetch, backfill)
     if closes and closes[0].kline.open_ms > recent[0].market_ms:
         alerts.append("restart: the exchange has no candles as old as the anchor; high and gate are not certain")
-    return rebuild(timeline, closes, fine, now)
+    return rebuild(timeline, closes, _for_the_high(fine, now, backfill), now)
+
+
+def _for_the_high(klines: Sequence[Kline], now: CurrentPosition, backfill: BackfillSpec) -> Sequence[Kline]:
+    """Return the klines that may raise the high: with TRIGGER_ON=close those that end with a candle, else all."""
+    if now.params.trigger_on is TriggerOn.TICK:
+        return klines
+    length_ms = interval_length_ms(backfill.interval)
+    return [kline for kline in klines if (kline.close_ms + 1) % length_ms == 0]
 
 
 async def cancel_leftovers(

@@ -168,13 +168,17 @@ class PreTradeChecks:
     """Runs the checks and keeps the little state that they need.
 
     A book older than `stale_after_s` does not count. A request older than `request_expires_s` cannot be executed.
-    `escape` tells whether the settings allow one taker order per exit.
+    `escape` tells whether the settings allow one taker order per exit. With `closes_alone` the high follows the closes
+    of candles, and not every price.
     """
 
-    def __init__(self, stale_after_s: float, request_expires_s: float, *, escape: bool = False) -> None:
+    def __init__(
+        self, stale_after_s: float, request_expires_s: float, *, escape: bool = False, closes_alone: bool = False
+    ) -> None:
         self.orders = OpenOrderLedger(request_expires_s)
         self._stale_after_s = stale_after_s
         self._escape = escape
+        self._closes_alone = closes_alone
         self._high = HighWaterCheck()
 
     def on_order_input(self, event: OrderInput) -> None:
@@ -194,7 +198,7 @@ class PreTradeChecks:
         """
         # If the high fell by mistake, the trail would loosen and cost money, and no other check would notice.
         if decision is not None and not decision.halted:
-            self._high.check(decision.state, self._fresh_top(view), view.market_ms)
+            self._high.check(decision.state, self._price_of_the_high(decision, view), view.market_ms)
         if not commands:
             return
         orders = [command for command in commands if not isinstance(command, Refresh)]
@@ -265,6 +269,13 @@ class PreTradeChecks:
                 f"bid and ask are {format_plain(top.bid)}/{format_plain(top.ask)}"
             )
 
+    def _price_of_the_high(self, decision: Decision, view: StateView) -> float | None:
+        """Return the price that the high may not be worse than; None if this tick has none."""
+        if self._closes_alone:
+            return decision.judged_close
+        top, regime = self._fresh_top(view), decision.regime
+        return None if top is None or regime is None else float(top.bid if regime.is_base else top.ask)
+
     def _fresh_top(self, view: StateView) -> BookTop | None:
         fresh = view.account_proven and view.top_age_s < self._stale_after_s
         return view.top if fresh else None
@@ -293,8 +304,8 @@ class HighWaterCheck:
         self._since: tuple[Regime | None, float, int] = (None, 0.0, 0)
         self._best = 0.0
 
-    def check(self, state: StrategyState, top: BookTop | None, market_ms: int) -> None:
-        """Raises BrokenInvariant when the high is lower than a unit value seen since the anchor."""
+    def check(self, state: StrategyState, price: float | None, market_ms: int) -> None:
+        """Take in a price of this tick. Raises BrokenInvariant if the high is below a unit value since the anchor."""
         # A new anchor begins a new high. Within one anchor the strategy's high may only rise.
         since, regime = (state.regime, state.anchor, state.anchor_ms), state.regime
         if (
@@ -303,8 +314,8 @@ class HighWaterCheck:
             self._since, self._best = since, 0.0
         if regime is None or not state.funded:
             return
-        if top is not None:
-            value = unit_value(regime, float(top.bid if regime.is_base else top.ask))
+        if price is not None:
+            value = unit_value(regime, price)
             if value > self._best:
                 self._best = value
         if state.high < self._best:

@@ -12,12 +12,14 @@ from dataclasses import replace
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import Kline, Regime
+from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.strategy.blocks import stop_ends
 from trailingedge.strategy.hard_stop import is_breached, stop_distance
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
 from trailingedge.strategy.reentry_gate import gate_opens
 from trailingedge.strategy.state import ReentryGate, ShutBy, StrategyState
 from trailingedge.strategy.strategy_events import BrokeOut, ExitEnding, GateOpened, GateShut, StrategySignal
+from trailingedge.strategy.unit_value import unit_value
 
 BarCloseResult = tuple[StrategyState, tuple[StrategySignal, ...]]
 
@@ -42,16 +44,19 @@ def on_bar_close(
     """Apply one closed kline. Returns the new state and the signals.
 
     A kline that is not newer than the last applied one is ignored. `unwatched` means that we saw no
-    book while the kline formed, so the best price within the kline counts for the high.
+    book while the kline formed, so the best price within the kline counts for the high. With TRIGGER_ON=close its
+    close alone does, whether the book was watched or not.
     """
     kline, channel = closed.kline, closed.channel
     # A reconnect loads recent klines again, and they may repeat closes that have been applied.
     if kline.close_ms <= state.last_close_ms:
         return state, ()
-    # The book was untrusted for a part of the kline: trades in it may have gone beyond any price that we saw.
-    if unwatched or kline.open_ms <= state.untrusted_book_ms:
-        state = raise_high_to_kline(state, kline)
     close = float(kline.close)
+    if params.trigger_on is TriggerOn.CLOSE:
+        state = raise_high_to_close(state, close, kline.close_ms)
+    # The book was untrusted for a part of the kline: trades in it may have gone beyond any price that we saw.
+    elif unwatched or kline.open_ms <= state.untrusted_book_ms:
+        state = raise_high_to_kline(state, kline)
     state, of_gate = _update_gate(state, close, kline.close_ms, channel, params)
     state, of_channel = remember_close(state, close, kline.close_ms, channel)
     return state, of_gate + of_channel
@@ -75,6 +80,14 @@ def raise_high_to_kline(state: StrategyState, kline: Kline) -> StrategyState:
     # The best price is the highest to sell at in BASE, and the lowest to buy at in QUOTE.
     best = float(kline.high) if state.regime is Regime.BASE else 1 / float(kline.low)
     return replace(state, high=best) if best > state.high else state
+
+
+def raise_high_to_close(state: StrategyState, close: float, close_ms: int) -> StrategyState:
+    """Return `state` with its high raised to the unit value at this close, if higher and younger than the anchor."""
+    if state.regime is None or state.funded is False or close_ms <= state.anchor_ms:
+        return state
+    value = unit_value(state.regime, close)
+    return replace(state, high=value) if value > state.high else state
 
 
 def _update_gate(
@@ -154,8 +167,13 @@ def leaves_gate_and_exit(
 ) -> bool:
     """Return whether `on_bar_close` would leave gate and exit unchanged, so that a backtest may skip the tick.
 
-    `before` is the previous close and its time, if that close has not been applied to `state` yet.
+    `before` is the previous close and its time, if that close has not been applied to `state` yet. With
+    TRIGGER_ON=close nearly every close is judged, so the answer is no unless the gate is shut and the high stays.
     """
+    if params.trigger_on is TriggerOn.CLOSE and (
+        state.exit is not None or state.gate is None or raise_high_to_close(state, close, close_ms) is not state
+    ):
+        return False
     return not _update_gate(state, close, close_ms, channel, params, before)[1]
 
 

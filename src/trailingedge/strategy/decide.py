@@ -16,6 +16,7 @@ from trailingedge.model.intent import OrderIntent
 from trailingedge.model.market import Regime
 from trailingedge.strategy import decision_rules
 from trailingedge.strategy.blocks import TradeBlock
+from trailingedge.strategy.close_trigger import mark_judged, take_in_closes
 from trailingedge.strategy.evaluation_context import (
     Evaluation,
     raise_high,
@@ -55,7 +56,8 @@ class Decision(NamedTuple):
     `stop_breach_ms` is how long the bid has been at the hard stop (BASE). Prices are in quote per
     base. `exit_blocks` are the reasons why the strategy may not start an exit by itself. The reason
     UNSETTLED (balances not settled) is left out, because it lasts only milliseconds. So if there is
-    no reason and a take-profit is due but not started, the strategy waits for balances.
+    no reason and a take-profit is due but not started, the strategy waits for balances. With TRIGGER_ON=close,
+    `judged_close` is the close that take-profit and hard stop judged; `trail` is that of this close.
 
     The fields are recorded; a value that can be computed from them is a property.
     """
@@ -72,6 +74,7 @@ class Decision(NamedTuple):
     squeezed: bool
     holdings: Holdings | None
     exit_blocks: tuple[TradeBlock, ...] = ()
+    judged_close: float | None = None
 
     @property
     def phase(self) -> Phase:
@@ -119,9 +122,11 @@ class Decision(NamedTuple):
 
         It is None while the gate is shut, and while there is no regime.
         """
-        if self.anchor is None or self.gate is not None:
-            return None
-        return self._price_of(self.anchor * (1 - self.stop_distance))
+        return None if self.gate is not None else self.price_of_loss(self.stop_distance)
+
+    def price_of_loss(self, fraction: float) -> float | None:
+        """Return the price at which that fraction of the anchor is lost; None without a regime."""
+        return None if self.anchor is None else self._price_of(self.anchor * (1 - fraction))
 
     def stop_confirms_in_s(self, params: StrategyParams) -> float | None:
         """Return in how many seconds the hard stop is confirmed if the price stays.
@@ -211,6 +216,7 @@ def decide(inputs: Inputs, state: StrategyState, params: StrategyParams) -> Stra
     finish_exit(evaluation)
     update_holdings(evaluation)
     update_position_side(evaluation)
+    take_in_closes(evaluation)
     raise_high(evaluation)
     acted = apply_rules(evaluation)
     if not evaluation.closed_klines_applied:
@@ -218,6 +224,8 @@ def decide(inputs: Inputs, state: StrategyState, params: StrategyParams) -> Stra
         decision_rules.apply_closed_klines(evaluation)
     # A gate that opened has set a new anchor and a high equal to it; the price may be beyond it already.
     raise_high(evaluation)
+    if acted is not Rule.CLOSED_KLINES:  # else the rules below it have not judged the close
+        mark_judged(evaluation)
     return StrategyStep(
         evaluation.state, evaluation.intent(), build_decision(evaluation, acted), tuple(evaluation.events)
     )
@@ -253,4 +261,5 @@ def build_decision(evaluation: Evaluation, acted: Rule | None) -> Decision:
         state.squeezed,
         evaluation.holdings,
         blocks,
+        evaluation.judged_close,
     )

@@ -5,11 +5,13 @@ refused a command.
 """
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side
+from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.strategy.bar_close import on_bar_close, pass_bar_close
 from trailingedge.strategy.blocks import REFUSALS, TradeBlock, flip_block, stop_blocks
 from trailingedge.strategy.evaluation_context import Evaluation
@@ -87,15 +89,28 @@ def hard_stop_in_base(evaluation: Evaluation) -> bool:
     A breach that has lasted long enough starts a sale of all base. An exit in progress becomes that
     sale. A gap in the feed does not end a breach: the first price after it shows whether the breach lasts.
     """
-    state, value = evaluation.state, evaluation.unit_value
+    if evaluation.params.trigger_on is TriggerOn.CLOSE:
+        return _hard_stop_at_close(evaluation)
+    state, value, top = evaluation.state, evaluation.unit_value, evaluation.inputs.top
     # The price is judged first: nearly always it alone shows that there is nothing to do.
     breached = value is None or is_breached(value, state.anchor, evaluation.stop_distance)
     if not breached or not _hard_stop_applies(state):
         _clear_breach(evaluation)
         return False
-    if value is None or not _breach_is_confirmed(evaluation, value):
+    if value is None or top is None or not _breach_is_confirmed(evaluation, value):
         return False
-    _start_flush(evaluation)
+    _start_flush(evaluation, top.bid)
+    return True
+
+
+def _hard_stop_at_close(evaluation: Evaluation) -> bool:
+    """Apply the hard stop to a candle's close, which needs no confirmation. Waits for a trusted book."""
+    state, close = evaluation.state, evaluation.judged_close
+    if close is None or evaluation.unit_value is None or not _hard_stop_applies(state):
+        return False
+    if not is_breached(close, state.anchor, evaluation.stop_distance):
+        return False
+    _start_flush(evaluation, Decimal(repr(close)))  # the shortest text of a float is the price on its grid
     return True
 
 
@@ -123,12 +138,12 @@ def _hard_stop_applies(state: StrategyState) -> bool:
     return state.regime is Regime.BASE and not stop_blocks(state.exit, halted=False, funded=bool(state.funded))
 
 
-def _start_flush(evaluation: Evaluation) -> None:
-    """Start the hard stop's sale of all base.
+def _start_flush(evaluation: Evaluation, price: Decimal) -> None:
+    """Start the hard stop's sale of all base, at the bid or the close `price`.
 
     An exit in progress becomes that sale, and keeps its number, fills and orders.
     """
-    running, top = evaluation.state.exit, evaluation.inputs.top
+    running = evaluation.state.exit
     if running is None:
         flush = evaluation.start_exit(ExitKind.FLUSH, Side.SELL)
     else:
@@ -137,10 +152,7 @@ def _start_flush(evaluation: Evaluation) -> None:
         evaluation.state = replace(evaluation.state, exit=flush, stop_breach_since_ms=None, max_breach_since_ms=None)
     upgraded = None if running is None else running.kind
     anchor_price = price_at(Regime.BASE, evaluation.state.anchor)
-    if top is not None:  # always so here: without a book there is no breach
-        evaluation.events.append(
-            HardStopTriggered(flush.number, top.bid, anchor_price, evaluation.stop_distance, upgraded)
-        )
+    evaluation.events.append(HardStopTriggered(flush.number, price, anchor_price, evaluation.stop_distance, upgraded))
 
 
 def _clear_breach(evaluation: Evaluation) -> None:
@@ -260,6 +272,8 @@ def _update_squeeze(evaluation: Evaluation) -> None:
 
 def take_profit(evaluation: Evaluation) -> bool:
     """Start a take-profit exit if the trail is due: a sale in BASE, a buy-back in QUOTE."""
+    if evaluation.params.trigger_on is TriggerOn.CLOSE and evaluation.judged_close is None:
+        return False  # between two closes
     now, regime = evaluation.trail(), evaluation.state.regime
     if now is None or regime is None or not now.due or evaluation.exit_blocks():
         return False

@@ -11,6 +11,7 @@ from typing import Final
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
 from trailingedge.model.market import ZERO, BookTop, Regime, Side
+from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.strategy.blocks import TradeBlock, exit_blocks
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
@@ -37,7 +38,8 @@ class Evaluation:
 
     `unit_value` is None while the regime (BASE or QUOTE) is unknown or the book is not trusted.
     `side_is_new` is true if this evaluation has ended an exit whose fills changed the side. `broke_out` is the
-    direction of a breakout that began with the newest closed kline of this tick.
+    direction of a breakout that began with the newest closed kline of this tick. `judged_close` is the close that this
+    evaluation judges, None if it judges none (`close_trigger`).
     """
 
     __slots__ = (
@@ -50,6 +52,8 @@ class Evaluation:
         "closed_klines_applied",
         "events",
         "inputs",
+        "judged_close",
+        "judged_close_ms",
         "params",
         "side_is_new",
         "state",
@@ -66,6 +70,8 @@ class Evaluation:
         self.closed_klines_applied = False
         self.side_is_new = False
         self.broke_out: Breakout | None = None
+        self.judged_close: float | None = None
+        self.judged_close_ms = -1
         # Several rules use these two. Beside the inputs they depend on nothing but the state, which is replaced and
         # never changed in place: they are computed again when it is another object.
         self._trail: Trail | None = None
@@ -138,16 +144,15 @@ class Evaluation:
         return self._blocks
 
     def trail(self) -> Trail | None:
-        """Return the take-profit numbers of this tick.
+        """Return the take-profit numbers of this tick, at the close that is judged or else at the best price.
 
         None while the regime is unknown or the book is not trusted.
         """
         if self._trail_of is not self.state:
             state, self._trail, self._trail_of = self.state, None, self.state
             if state.regime is not None and self.unit_value is not None:
-                self._trail = trail_at(
-                    state.regime, self._exit_price, state.anchor, state.high, self.inputs.channel, self.params
-                )
+                price = self._exit_price if self.judged_close is None else self.judged_close
+                self._trail = trail_at(state.regime, price, state.anchor, state.high, self.inputs.channel, self.params)
         return self._trail
 
     def exit_price(self, regime: Regime) -> float:
@@ -277,7 +282,7 @@ def _adopt_outside_change(evaluation: Evaluation, regime: Regime) -> None:
 def raise_high_to_passed_prices(evaluation: Evaluation) -> None:
     """Raise the high to the best price since the last evaluation. Prices within a plan's limits had no evaluation."""
     state, inputs = evaluation.state, evaluation.inputs
-    if state.regime is None or not state.funded:
+    if state.regime is None or not state.funded or evaluation.params.trigger_on is TriggerOn.CLOSE:
         return
     price = inputs.highest_bid if state.regime is Regime.BASE else inputs.lowest_ask
     if price is not None and (value := unit_value(state.regime, float(price))) > state.high:
@@ -287,8 +292,10 @@ def raise_high_to_passed_prices(evaluation: Evaluation) -> None:
 def raise_high(evaluation: Evaluation) -> None:
     """Raise the high to the unit value if that is the best since the anchor.
 
-    Does nothing while too little is held to trade.
+    Does nothing while too little is held to trade, and where the high follows closes alone.
     """
     state, value = evaluation.state, evaluation.unit_value
+    if evaluation.params.trigger_on is TriggerOn.CLOSE:
+        return
     if value is not None and value > state.high and state.funded:
         evaluation.state = replace(state, high=value)

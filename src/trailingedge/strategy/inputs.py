@@ -9,6 +9,7 @@ from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import ExitProgress
 from trailingedge.model.market import BookTop, Kline, Regime
 from trailingedge.model.pricing_mode import Pricing
+from trailingedge.model.trigger_mode import TriggerOn
 
 
 class StrategyCommand(Enum):
@@ -46,6 +47,7 @@ class StrategyParams:
     hard_stop_confirm_sec: float
     breakout_entry: bool
     breakout_exit: bool
+    trigger_on: TriggerOn
     exit_pricing: Pricing
     hard_stop_pricing: Pricing
     step_size: Decimal

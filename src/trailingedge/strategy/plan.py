@@ -21,9 +21,11 @@ from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime
 from trailingedge.model.order_size import surely_orderable
+from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, StrategyParams
+from trailingedge.strategy.state import StrategyState
 from trailingedge.strategy.trailing_take_profit import Trail, trail_at
 
 MARGIN: Final = 1e-12  # a fraction of the price: far above the rounding of floats, far below any tick
@@ -71,6 +73,8 @@ def price_limits(decision: Decision, params: StrategyParams) -> PriceLimits | No
     # A price may end a breach of the stop, or decide that what is held can be traded again.
     if state.stop_breach_since_ms is not None or not state.funded or state.unorderable_book is not None:
         return None
+    if params.trigger_on is TriggerOn.CLOSE:
+        return _between_closes(decision, params)
     if state.exit is not None:
         # An exit lasts whatever the price does. Only the hard stop can take over a sale for another reason.
         watched = state.regime is Regime.BASE and state.exit.kind is not ExitKind.FLUSH and state.exit.ending is None
@@ -83,6 +87,16 @@ def price_limits(decision: Decision, params: StrategyParams) -> PriceLimits | No
         return None if bids is None else PriceLimits(bids.narrowed(funded.bids), funded.asks)
     asks = _asks_in_quote(decision, params)
     return None if asks is None else PriceLimits(funded.bids, asks.narrowed(funded.asks))
+
+
+def _between_closes(decision: Decision, params: StrategyParams) -> PriceLimits | None:
+    """Return the limits where take-profit, stop and high follow closes alone: prices decide only what can be traded."""
+    state = decision.state
+    if state.has_unjudged_close or state.regime is None:
+        return None
+    if state.exit is not None:
+        return PriceLimits()
+    return None if decision.holdings is None else funded_limits(state.regime, decision.holdings, params)
 
 
 def revised(
@@ -111,6 +125,8 @@ def lasting_limits(decision: Decision, params: StrategyParams) -> PriceLimits | 
     if decision.holdings is None:
         return None
     funded = funded_limits(state.regime, decision.holdings, params)
+    if params.trigger_on is TriggerOn.CLOSE:
+        return funded
     fees = 2 * params.fee + params.buffer
     if state.regime is Regime.BASE:
         gain = max(params.min_gain_trigger_frac_base, fees)
@@ -133,8 +149,20 @@ def quiet_closes(decision: Decision, params: StrategyParams) -> PriceRange:
     state = decision.state
     if state.exit is not None or state.gate is not None or state.regime is None:
         return NO_PRICE
+    if params.trigger_on is TriggerOn.CLOSE:
+        return _quiet_judged_closes(state, state.regime, params)
     # In QUOTE the stop acts on closes. In BASE they change neither gate nor exit.
     return ANY_PRICE if state.regime is Regime.BASE else PriceRange(high=_quote_stop_close(state.anchor, params))
+
+
+def _quiet_judged_closes(state: StrategyState, regime: Regime, params: StrategyParams) -> PriceRange:
+    """Return the closes that neither reach a stop nor raise the high, while no channel can arm the trail."""
+    least_gain = max(params.min_gain_trigger_frac(regime), 2 * params.fee + params.buffer)
+    if state.high >= state.anchor * (1 + least_gain) * _DOWN:
+        return NO_PRICE
+    if regime is Regime.BASE:
+        return PriceRange(state.anchor * (1 - _nearest_stop(params)) * _UP, state.high)
+    return PriceRange(1 / state.high * _UP, _quote_stop_close(state.anchor, params))
 
 
 def _quote_stop_close(anchor: float, params: StrategyParams) -> float:

@@ -78,6 +78,7 @@ class StrategyState:
     `max_breach_since_ms` is the same for a loss of HARD_STOP_MAX_FRAC.
     `last_number` is the number of the last exit, `last_close` the close of the last closed kline.
     `broken_out` is the direction in which that close lay beyond its channel, None if within it.
+    `judged_close_ms` is the time of the newest close that take-profit and hard stop have judged (TRIGGER_ON=close).
     `unorderable_book` is the bid and ask at which the last exit ended because it could place no
     order; None after bid or ask has changed.
     """
@@ -100,6 +101,7 @@ class StrategyState:
     squeezed: bool = False
     unorderable_book: tuple[Decimal, Decimal] | None = None
     max_breach_since_ms: int | None = None
+    judged_close_ms: int = -1
 
     @property
     def phase(self) -> Phase:
@@ -109,6 +111,15 @@ class StrategyState:
         if not self.funded:
             return Phase.UNFUNDED
         return Phase.WATCHING if self.gate is None else Phase.GATED
+
+    @property
+    def has_unjudged_close(self) -> bool:
+        """Whether take-profit and hard stop have yet to judge the newest close (TRIGGER_ON=close)."""
+        return self.last_close_ms > max(self.anchor_ms, self.judged_close_ms)
+
+    def with_judged_close(self, close_ms: int) -> "StrategyState":
+        """Return this state after the close at `close_ms` was judged."""
+        return replace(self, judged_close_ms=close_ms)
 
     def anchored(self, regime: Regime, price: float, market_ms: int) -> "StrategyState":
         """Return this state in `regime`, with anchor and high at `price`.
