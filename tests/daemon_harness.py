@@ -4,7 +4,6 @@ The test plays the market, the operator and the network: the market is constant 
 """
 
 import asyncio
-import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from random import Random
 from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.tight_settings import TIGHT, tight
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
@@ -327,7 +327,7 @@ def run_scenario(
             network = FaultyNetwork(loopback)
             network.blocked |= shut
             runtime = Runtime(URL, keys, network.dial, clock, Random(2))
-            daemon = build_node(node_params(settings or Settings()), runtime, output, output, before_ready=before_ready)
+            daemon = build_node(node_params(settings or TIGHT), runtime, output, output, before_ready=before_ready)
             if stopwatch is not None:  # the virtual clock stands still during a tick
                 daemon._monitor = SlowTickMonitor(stopwatch)
             harness = NodeHarness(clock, loopback, daemon, network, output)
@@ -371,5 +371,5 @@ async def only_start(harness: NodeHarness) -> None:
 
 
 def with_settings(**changes: object) -> Settings:
-    """The default settings with these changes."""
-    return dataclasses.replace(Settings(), **changes)  # type: ignore[arg-type]  # a test that errs here fails at once
+    """The tight settings with these changes."""
+    return tight(**changes)

@@ -302,13 +302,13 @@ def test_only_live_reaches_real_money(url: str, refused: bool, key: Path) -> Non
     ("changes", "said"),
     [
         pytest.param({"donchian_gain_multiplier": 1.0}, "DONCHIAN_GAIN_MULTIPLIER", id="a rally can never arm"),
-        pytest.param({"hard_stop_threshold_frac": 0.05}, "HARD_STOP_THRESHOLD_FRAC", id="threshold above the largest"),
+        pytest.param({"hard_stop_threshold_frac": 0.2}, "HARD_STOP_THRESHOLD_FRAC", id="threshold above the largest"),
         pytest.param({"hard_stop_threshold_frac": 0.0}, "hard stop's distance", id="no distance"),
         pytest.param({"max_daily_loss_frac": Decimal("0.005")}, "MAX_DAILY_LOSS_FRAC", id="one stop ends the day"),
         pytest.param({"max_drawdown_frac": Decimal("0.004")}, "MAX_DRAWDOWN_FRAC", id="one stop ends all"),
         pytest.param({"taker_escape_after_sec": 5.0}, "taker fee", id="may take"),
         pytest.param({"min_gain_trigger_frac_base": 0.0}, "MIN_GAIN_TRIGGER_FRAC_BASE", id="keeps less than it costs"),
-        pytest.param({"fee": Decimal("0.01")}, "to pay its fees", id="a fee that eats the gain"),
+        pytest.param({"fee": Decimal("0.02")}, "to pay its fees", id="a fee that eats the gain"),
         pytest.param({"telegram_bot_token": BOT_TOKEN}, "set TELEGRAM_CHAT_ID", id="a bot that knows nobody"),
         pytest.param({"telegram_chat_id": "1"}, "TELEGRAM_BOT_TOKEN is not set", id="a chat without a bot"),
         pytest.param({"binance_ws_api_url": "wss://x"}, "own exchange", id="an address in sim"),
@@ -453,8 +453,8 @@ def test_an_address_that_feeds_paper_is_judged_as_any_other() -> None:
 
 def test_a_kept_gain_is_judged_by_the_fee_of_the_exchange_where_none_is_set() -> None:
     assert warnings_with_exchange(Settings(), Decimal(0)) == []
-    assert len(warnings_with_exchange(Settings(), Decimal("0.005"))) == 2
-    assert warnings_with_exchange(Settings(fee=Decimal("0.005")), Decimal("0.005")) == []
+    assert len(warnings_with_exchange(Settings(), Decimal("0.02"))) == 2
+    assert warnings_with_exchange(Settings(fee=Decimal("0.02")), Decimal("0.02")) == []
 
 
 def test_a_fee_with_the_discount_is_warned_of_because_it_needs_the_discounts_asset() -> None:

@@ -91,10 +91,10 @@ def test_a_path_it_names_exists(path: str) -> None:
 
 
 def test_the_worked_example_is_what_the_strategy_computes() -> None:
-    for high, sells_at in (("2,540.00", 2535.34), ("2,525.00", 2521.14)):
+    for high, sells_at in (("2,600.00", 2584.58), ("2,575.00", 2560.80)):
         assert high in README
         gain = float(high.replace(",", "")) - 2500.0
-        factor = callback_factor(gain / 2500.0, 0.5, 0.1, 0.005)
+        factor = callback_factor(gain / 2500.0, 0.5, 0.1, 0.02)
         assert f"{factor:.4f}" in README
         # Down to the tick: one tick higher the callback is not reached yet.
         assert int((2500.0 + gain - gain * factor) * 100) / 100 == pytest.approx(sells_at)

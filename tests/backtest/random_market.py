@@ -7,6 +7,8 @@ from random import Random
 from types import MappingProxyType
 from typing import Final
 
+from tests.tight_settings import TIGHT
+
 from trailingedge.backtest.columns import Columns, KlineColumns, TickColumns
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import BacktestInputs
@@ -77,7 +79,7 @@ def settings(chance: Random) -> Settings:
     price_tick = chance.choice((None, None, Decimal("0.05")))
     pricings = [pricing for pricing in Pricing if price_tick is None or pricing is not Pricing.PEG]
     return dataclasses.replace(
-        Settings(),
+        TIGHT,
         kline_interval=chance.choice(("1m", "1m", "5m")),
         start_factor=chance.choice((0.3, 0.5, 0.9)),
         min_factor=chance.choice((0.1, 0.3)),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.backtest import market_files
 from tests.simulation.simulated_day import Day, simulate
+from tests.tight_settings import TIGHT
 
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import build_inputs
@@ -24,7 +25,7 @@ D = Decimal
 MINUTES = 92  # a rally, a crash and the recovery
 GIVEN = {"ETH": D(1), "FDUSD": D(0)}
 LIVELY = dataclasses.replace(
-    Settings(),
+    TIGHT,
     donchian_window=10,
     hard_stop_threshold_frac=0.003,
     hard_stop_donchian_multiplier=0.2,
@@ -60,8 +61,8 @@ def by_the_replay(market: RecordedMarket, settings: Settings) -> Filled:
 @pytest.mark.parametrize(
     ("write", "settings"),
     [
-        pytest.param(market_files.write_klines, Settings(), id="klines"),
-        pytest.param(market_files.write_trades, Settings(), id="trades"),
+        pytest.param(market_files.write_klines, TIGHT, id="klines"),
+        pytest.param(market_files.write_trades, TIGHT, id="trades"),
         pytest.param(market_files.write_quotes, LIVELY, id="quotes, lively settings"),
         pytest.param(
             market_files.write_trades,

@@ -8,10 +8,10 @@ from typing import Final
 
 import pytest
 from tests.backtest import random_market
+from tests.tight_settings import TIGHT
 
 from trailingedge.backtest.columns import Columns, TickColumns
 from trailingedge.backtest.engine import Backtest
-from trailingedge.config import Settings
 from trailingedge.model.pricing_mode import Pricing
 from trailingedge.strategy.inputs import StrategyCommand
 
@@ -99,7 +99,7 @@ def test_the_price_of_our_own_order_is_no_new_high_where_its_ticks_are_skipped()
     columns, books = TickColumns(), ((250_000, 250_001), (250_000, 250_005), (250_001, 250_005), (249_990, 249_991))
     for second, (bid, ask) in enumerate(books):
         columns.add(random_market.START_MS + 1000 * second, bid, 5, ask, 5, bid, 0, bought=False)
-    settings = replace(Settings(), exit_pricing=Pricing.JOIN)
+    settings = replace(TIGHT, exit_pricing=Pricing.JOIN)
     told: list[Columns] = [columns]
     swift, skipping = random_market.replayed(settings, told, commands=[StrategyCommand.FLIP])
     slow, thorough = random_market.replayed(settings, told, commands=[StrategyCommand.FLIP], thorough=True)

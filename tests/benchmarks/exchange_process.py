@@ -28,7 +28,8 @@ from trailingedge.core.time_units import MINUTE_MS
 MID_PRICE: Final = 200_000  # in ticks; all prices stay close to it
 _KLINE_EVERY_S: Final = 2.0
 _ROWS_AT_MOST: Final = 1000
-_INTERVALS_MS: Final = {"1s": 1000, "1m": MINUTE_MS}
+_INTERVAL: Final = "15m"  # of the candles, as in the default settings
+_INTERVALS_MS: Final = {"1s": 1000, "1m": MINUTE_MS, _INTERVAL: 15 * MINUTE_MS}
 _EXITS: Final = ("TE-m-", "floor")
 _FUNDS: Final = {BASE: Decimal(1), QUOTE: Decimal(0)}
 
@@ -185,11 +186,12 @@ class BenchmarkExchange:
         while True:
             await asyncio.sleep(_KLINE_EVERY_S)
             now_ms = _now_ms()
-            open_ms = now_ms // MINUTE_MS * MINUTE_MS
-            rows = exchange_replies.kline_rows(MINUTE_MS, open_ms - MINUTE_MS, open_ms, MID_PRICE)
+            length_ms = _INTERVALS_MS[_INTERVAL]
+            open_ms = now_ms // length_ms * length_ms
+            rows = exchange_replies.kline_rows(length_ms, open_ms - length_ms, open_ms, MID_PRICE)
             if published_ms and published_ms != open_ms:
-                self._send_kline(exchange_replies.kline_event(rows[0], "1m", now_ms, closed=True))
-            self._send_kline(exchange_replies.kline_event(rows[1], "1m", now_ms, closed=False))
+                self._send_kline(exchange_replies.kline_event(rows[0], _INTERVAL, now_ms, closed=True))
+            self._send_kline(exchange_replies.kline_event(rows[1], _INTERVAL, now_ms, closed=False))
             published_ms = open_ms
 
     def _send_kline(self, event: Json) -> None:

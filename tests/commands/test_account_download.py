@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.daemon_harness import URL, D, NodeHarness, run_scenario
+from tests.tight_settings import tight
 
 from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.accounting.summary_json import Totals, compute_totals
@@ -13,7 +14,6 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.commands import account_download
 from trailingedge.commands.account_download import TimeRange, read_account
 from trailingedge.commands.checks.check_target import CheckTarget, CheckTools
-from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.live.factory import account_report_params
@@ -36,7 +36,7 @@ def venue_of(it: NodeHarness, *, known: bool = True) -> CheckTarget:
 async def read(
     it: NodeHarness, span: TimeRange = A_DAY, *, known: bool = True, symbol: str = "ETHFDUSD"
 ) -> AccountHistory:
-    params = account_report_params(Settings(symbol=symbol))
+    params = account_report_params(tight(symbol=symbol))
     return await read_account(
         params, venue_of(it, known=known), span, lambda _: None, CheckTools(it.network.dial, it.clock)
     )

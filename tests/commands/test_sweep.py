@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.backtest import market_files
+from tests.tight_settings import TIGHT_ARGV
 
 from trailingedge.commands import sweep
 from trailingedge.core.errors import ExitCode
@@ -14,7 +15,7 @@ from trailingedge.report.progress import ProgressBar
 from trailingedge.sweep.trial import PartResult, TrialOutcome, TrialTask
 from trailingedge.sweep.walk_forward import split_folds
 
-VARIED = ["--vary", "HARD_STOP_THRESHOLD_FRAC=0.005,0.02", "--vary", "BUFFER=0.002,0.02", "--jobs", "1"]
+VARIED = ["--vary", "HARD_STOP_THRESHOLD_FRAC=0.005,0.02", "--vary", "BUFFER=0.002,0.02", "--jobs", "1", *TIGHT_ARGV]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from random import Random
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.daemon_harness import ONE_ETH, START_MS, URL, ConstantMarket, tick
+from tests.tight_settings import TIGHT
 
 from trailingedge.auth.api_key_permissions import Permissions
 from trailingedge.auth.manager import KeyManager
@@ -97,7 +98,7 @@ def run_online_checks(
 
             own_clock = VirtualClock(asyncio.get_running_loop(), START_MS + clock_off_ms)  # type: ignore[arg-type]  # it is a virtual one
             checks = OnlineChecks(
-                check_params(settings or Settings()),
+                check_params(settings or TIGHT),
                 CheckTarget(URL, keys),
                 found.append,
                 thorough=thorough,

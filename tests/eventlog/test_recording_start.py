@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.daemon_harness import with_settings
 
-from trailingedge.config import Settings, settings_without_secrets
+from trailingedge.config import settings_without_secrets
 from trailingedge.eventlog.recording_start import open_record, settings_fingerprint
 from trailingedge.eventlog.writer import RecordWriter
 
@@ -45,7 +45,7 @@ def test_the_fingerprint_depends_on_settings_but_not_on_secrets() -> None:
     marks = [
         settings_fingerprint(settings_without_secrets(settings))
         for settings in (
-            Settings(),
+            with_settings(),
             with_settings(binance_ed25519_api_key="abcdefghij"),
             with_settings(min_factor=0.2),
         )

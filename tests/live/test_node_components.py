@@ -7,9 +7,10 @@ from random import Random
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.daemon_harness import RecordingUi
 from tests.execution.order_builders import RULES, D
+from tests.tight_settings import TIGHT
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.config import Endpoints, Settings
+from trailingedge.config import Endpoints
 from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import SessionLost
 from trailingedge.execution.order_rate_budget import OrderRateBudget
@@ -45,7 +46,7 @@ class Bench:
         self.snapshots.set_account_proven(proven=True)
 
     def _build(self) -> NodeServices:
-        params, clock = factory.node_params(Settings()), self.clock
+        params, clock = factory.node_params(TIGHT), self.clock
         keys = KeyManager.from_private_key(Ed25519PrivateKey.generate(), "key")
         runtime = Runtime(Endpoints("ws://api", "ws://streams"), keys, no_connection, clock, Random(1))
         budget, server_clock = OrderRateBudget(0.2), ServerClock(clock)

@@ -11,6 +11,7 @@ from random import Random
 import pytest
 from tests.daemon_harness import START_MS, URL, ConstantMarket, FaultyNetwork, RecordingUi, tick
 from tests.limits import PATIENCE_S
+from tests.tight_settings import tight
 
 from trailingedge.config import Endpoints, Settings, TradingMode
 from trailingedge.core.clock import RealClock
@@ -35,7 +36,7 @@ from trailingedge.websocket.socket_dialer import Socket, dial
 
 D = Decimal
 TICK = D("0.01")
-SETTINGS = Settings(trading_mode=TradingMode.PAPER)
+SETTINGS = tight(trading_mode=TradingMode.PAPER)
 IMPATIENT = dataclasses.replace(SETTINGS, reconnect_max_retries=2)
 PUBLIC = {"exchangeInfo", "klines", "ticker.book"}
 

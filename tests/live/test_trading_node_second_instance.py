@@ -21,9 +21,9 @@ from tests.daemon_harness import (
     NodeHarness,
     RecordingUi,
 )
+from tests.tight_settings import TIGHT
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.live.factory import node_params
 from trailingedge.live.node_builder import build_node
@@ -99,7 +99,7 @@ def fight(
                 dial = partial(dial_with_lag, network, clock, number * lag_s)
                 keys = KeyManager.from_private_key(private_key, api_key)
                 runtime = Runtime(URL, keys, dial, clock, Random(number))
-                node = build_node(node_params(Settings()), runtime, output, output)
+                node = build_node(node_params(TIGHT), runtime, output, output)
                 nodes.append(NodeHarness(clock, loopback, node, network, output))
             result = Duel(exchange, {}, {}, 0.0, 0, [each.output for each in nodes])
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 from tests.daemon_harness import START_MS, D, NodeHarness, only_start, run_scenario, with_settings
+from tests.tight_settings import TIGHT
 
-from trailingedge.config import Settings
 from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
 from trailingedge.core.time_units import MINUTE_MS
@@ -36,7 +36,7 @@ def candles_are_whole(it: NodeHarness) -> None:
     opened = [kline.open_ms for kline in known]
     first_ms = START_MS - len(RISING) * MINUTE_MS
     assert opened == list(range(first_ms, it.market_ms // MINUTE_MS * MINUTE_MS, MINUTE_MS))
-    channel = factory.donchian_channel(Settings())
+    channel = factory.donchian_channel(TIGHT)
     for kline in known:
         channel.push(kline)
     assert it.node.services is not None

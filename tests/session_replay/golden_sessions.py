@@ -14,8 +14,8 @@ from typing import Final
 from tests.benchmarks.long_day import FAULTS
 from tests.simulation.fault_schedule import FaultSchedule
 from tests.simulation.simulated_day import simulate
+from tests.tight_settings import tight
 
-from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
 from trailingedge.eventlog.format import SUFFIX, LineSink
 from trailingedge.eventlog.writer import MemoryRecord
@@ -25,7 +25,7 @@ from trailingedge.simulator.server import LoopbackExchange
 
 FOLDER: Final = Path(__file__).with_name("golden")
 # A short history makes a small file, and few candles a channel that is full.
-SETTINGS: Final = Settings(rolling_klines_maxlen=60, donchian_window=20)
+SETTINGS: Final = tight(rolling_klines_maxlen=60, donchian_window=20)
 
 
 def fair(lines: LineSink) -> None:

@@ -37,12 +37,12 @@ def test_a_divergence_by_another_setting_is_explained_in_the_words_of_why(capsys
     assert run(path_of("faulty"), LESS, as_json=False) is ExitCode.OK  # that is what was asked
     text = capsys.readouterr().out
     assert "with MIN_GAIN_TRIGGER_FRAC_BASE=0.02 instead of 0.01" in text
-    assert "the same for 8 min 26 s; the first difference:" in text
+    assert "the same for 3 min 51 s; the first difference:" in text
     one_line = " ".join(text.split())
     then, now = one_line.partition(" with these settings: ")[::2]
     assert "recorded: Not selling yet: the bid is 25" in then
     assert (
-        "The take-profit trails from 2550.15, +0.98 % from here (a gain of +2.00 %, MIN_GAIN_TRIGGER_FRAC_BASE)" in now
+        "The take-profit trails from 2550.15, +0.93 % from here (a gain of +2.00 %, MIN_GAIN_TRIGGER_FRAC_BASE)" in now
     )
     assert ", bid 25" in then
 
@@ -50,7 +50,7 @@ def test_a_divergence_by_another_setting_is_explained_in_the_words_of_why(capsys
 def test_later_alerts_of_the_record_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     run(path_of("faulty"), LESS, as_json=False)
     _, _, after = capsys.readouterr().out.partition("later in the record:\n")
-    assert "take-profit armed: gain +2.31 % in FDUSD" in " ".join(after.split())
+    assert "take-profit armed: gain +4.04 % in FDUSD" in " ".join(after.split())
 
 
 def test_the_text_contains_no_record_line_and_no_long_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,21 +67,21 @@ def test_the_text_contains_no_record_line_and_no_long_line(capsys: pytest.Captur
             "fair",
             {"HARD_STOP_THRESHOLD_FRAC": "0.002", "HARD_STOP_DONCHIAN_MULTIPLIER": "0"},
             "recorded: does not do this",
-            "gate shut: a candle closed at 2512.68 FDUSD, too far above the anchor; ",
+            "hard stop: loss -0.21 % (limit -0.20 %) since the anchor; selling all ETH near 2596.21 FDUSD ",
             id="an event that has an alert",
         ),
         pytest.param(
             "fair",
             {"EXIT_PRICING": "join"},
-            "recorded: order.place BUY 1.0388 ETH at 2529.43 FDUSD (TE-m-",
-            "order.place BUY 1.0388 ETH at 2529.42 FDUSD (TE-m-",
+            "recorded: order.cancelReplace SELL 1 ETH at 2527.29 FDUSD for order 1004 (TE-m-",
+            "order.cancelReplace SELL 1 ETH at 2527.3 FDUSD for order 1004 (TE-m-",
             id="an order elsewhere",
         ),
         pytest.param(
             "faulty",
             {"MIN_FACTOR": "0.05"},
             "recorded: does not do this",
-            "take-profit armed: gain +2.44 % in FDUSD since the anchor (best +2.58 %)",
+            "take-profit armed: gain +4.27 % in FDUSD since the anchor (best +4.51 %)",
             id="an order where there was none",
         ),
     ],

@@ -7,15 +7,15 @@ from pathlib import Path
 from tests.session_replay.golden_sessions import path_of
 from tests.simulation.simulated_day import simulate
 from tests.simulation.still_market import StillMarket
+from tests.tight_settings import tight
 
-from trailingedge.config import Settings
 from trailingedge.eventlog.format import SUFFIX
 from trailingedge.eventlog.writer import MemoryRecord
 from trailingedge.session_replay.run import replay_session
 from trailingedge.simulator.feeds.ticks import Tick
 
 FARTHER = {"HARD_STOP_THRESHOLD_FRAC": "0.01"}
-PATIENT = Settings(hard_stop_threshold_frac=0.005, hard_stop_confirm_sec=5.0, rolling_klines_maxlen=60)
+PATIENT = tight(hard_stop_threshold_frac=0.005, hard_stop_confirm_sec=5.0, rolling_klines_maxlen=60)
 
 
 @dataclasses.dataclass

@@ -14,6 +14,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.simulation.simulated_day import START_MS, URL, CollectedOutput
+from tests.tight_settings import TIGHT
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Settings
@@ -36,6 +37,7 @@ from trailingedge.strategy.unit_value import price_at
 SAMPLE_EVERY_S: Final = 0.05
 READY_WITHIN_S: Final = 30.0
 TICK: Final = 0.0101
+BREACH_MS: Final = 10_000  # a kline shows trades, which come some seconds after the bid
 BALANCES: Final = {"ETH": Decimal(1), "FDUSD": Decimal(40)}
 
 
@@ -211,24 +213,31 @@ def price_uncertainty(seed: int, regime: Regime, from_ms: int, until_ms: int) ->
 
 @dataclass(frozen=True)
 class RestartReport:
-    """The comparisons of one seed: how many there were, how many of them during an exit, and the problems found."""
+    """The comparisons of one seed: how many, how many during an exit and at the hard stop; and the problems found."""
 
     seed: int
     compared: int
     in_exits: int
+    breaches: int
     problems: list[str]
 
 
 def compare_restarts(seed: int, hours: float = 0.8, kills: int = 4, settings: Settings | None = None) -> RestartReport:
-    """Kill and restart a daemon at several times, half of them during an exit, and compare it with the reference."""
-    settings = Settings() if settings is None else settings
+    """Kill and restart a daemon at several times, half of them during an exit, and compare it with the reference.
+
+    One time, if there is such a time, it is killed while the price has been at the hard stop for a while.
+    """
+    settings = TIGHT if settings is None else settings
     reference = run_uninterrupted(seed, hours, settings)
     chance = Random(f"deaths {seed}")
     exiting = [sample for sample in reference.samples if sample.state.exit is not None]
+    breaching = [sample for sample in reference.samples if _breach_lasts(sample)]
     problems: list[str] = []
-    compared = in_exits = 0
+    compared = in_exits = breaches = 0
     for number in range(kills):
         sample = chance.choice(exiting if exiting and number % 2 else reference.samples)
+        if number == 2 and breaching:
+            sample = chance.choice(breaching)
         kill_s, down_s = sample.now_s + chance.uniform(0.0, SAMPLE_EVERY_S), chance.choice([0.2, 1.0, 5.0, 20.0])
         restarted = run_killed(seed, hours, settings, kill_s, down_s)
         before, expected = reference.at(kill_s), reference.at(restarted.ready.now_s)
@@ -253,10 +262,21 @@ def compare_restarts(seed: int, hours: float = 0.8, kills: int = 4, settings: Se
             allowed = price_uncertainty(seed, regime, since_ms, expected.market_ms) + TICK
         if difference > allowed:
             problems.append(f"{where}high is {difference:.4f} off, {allowed:.4f} allowed")
+        if _breach_lasts(expected):
+            breaches += 1
+            since_ms, found_ms = (each.state.stop_breach_since_ms for each in (expected, restarted.ready))
+            if since_ms is None or found_ms is None or abs(found_ms - since_ms) > BREACH_MS:
+                problems.append(f"{where}at the hard stop since {found_ms}, not {since_ms}")
         exit_begun = restarted.later.state.exit
         if exit_begun is not None and before.state.exit is None and not reference.exits(restarted.ready.now_s):
             problems.append(f"{where}an exit that the reference did not make: {exit_begun}")
-    return RestartReport(seed, compared, in_exits, problems)
+    return RestartReport(seed, compared, in_exits, breaches, problems)
+
+
+def _breach_lasts(sample: StateSample) -> bool:
+    """Whether the price has been at the hard stop for half a minute."""
+    since_ms = sample.state.stop_breach_since_ms
+    return since_ms is not None and sample.state.exit is None and sample.market_ms - since_ms > 30_000
 
 
 def _comparable(state: StrategyState) -> tuple[object, ...]:

@@ -14,6 +14,7 @@ from random import Random
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.tight_settings import TIGHT
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings, settings_without_secrets
@@ -204,7 +205,7 @@ async def _live(
     lines: LineSink | None,
 ) -> Day:
     market = source or GeneratedMarket(seed, START_MS)
-    settings = dataclasses.replace(settings or Settings(), symbol=market.symbol)
+    settings = dataclasses.replace(settings or TIGHT, symbol=market.symbol)
     spec = (spec or ExchangeSpec()).for_source(market)
     initial_balances = balances or {market.base_asset: Decimal(1), market.quote_asset: Decimal(1000)}
     exchange = Exchange(spec, DriftingClock(clock), initial_balances, market.history, keep_all=True)

@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from multiprocessing import get_context
 from random import Random
 from typing import Final
@@ -20,6 +21,7 @@ from typing import Final
 from tests.processes import guard_this_process
 from tests.simulation.fault_schedule import FaultSchedule
 from tests.simulation.simulated_day import Day, open_exits, simulate
+from tests.tight_settings import TIGHT
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
@@ -82,11 +84,11 @@ class ScriptOutcome:
     faults: list[str] = field(default_factory=list)
 
 
-def settings_of_seed(seed: int) -> tuple[Settings, ExchangeSpec]:
-    """The daemon's settings and the exchange's fee for a seed."""
+def settings_of_seed(seed: int, base: Settings) -> tuple[Settings, ExchangeSpec]:
+    """The daemon's settings, which are `base` but for a few, and the exchange's fee for a seed."""
     chance = Random(f"settings {seed}")
     settings = replace(
-        Settings(),
+        base,
         exit_pricing=chance.choice((Pricing.IMPROVE, Pricing.IMPROVE, Pricing.OPPOSITE, Pricing.JOIN)),
         hard_stop_pricing=chance.choice((Pricing.OPPOSITE, Pricing.IMPROVE)),
         reconnect_max_sec=chance.choice((5.0, 20.0, 60.0)),
@@ -94,9 +96,11 @@ def settings_of_seed(seed: int) -> tuple[Settings, ExchangeSpec]:
     return settings, replace(ExchangeSpec(), maker_fee=Decimal(chance.choice(("0", "0", "0.0002"))))
 
 
-def run_storm(seed: int, storm_s: float = STORM_S, lines: LineSink | None = None) -> StormResult:
-    """Run the storm of a seed. `lines`, if given, receives the session record."""
-    settings, spec = settings_of_seed(seed)
+def run_storm(
+    seed: int, storm_s: float = STORM_S, lines: LineSink | None = None, *, defaults: bool = False
+) -> StormResult:
+    """Run the storm of a seed, with the tight settings or with the `defaults`. `lines` receives the session record."""
+    settings, spec = settings_of_seed(seed, Settings() if defaults else TIGHT)
     outcomes: list[ScriptOutcome] = []
 
     async def script(node: TradingNode, loopback: LoopbackExchange, clock: Clock) -> None:
@@ -118,7 +122,7 @@ def run_storm(seed: int, storm_s: float = STORM_S, lines: LineSink | None = None
     return StormResult(
         seed=seed,
         faults=[*outcomes[0].faults, *final_faults(day), *warnings.faults],
-        replay_command=f"uv run python -m tests.simulation.storms {seed}",
+        replay_command=f"uv run python -m tests.simulation.storms {seed}{' --defaults' if defaults else ''}",
         timeline=timeline_of(schedule, day),
         counts=dict(day.audit_log.requests),
         digest=day.audit_log.digest,
@@ -262,15 +266,20 @@ def final_faults(day: Day) -> Iterator[str]:
 
 
 def main(words: list[str]) -> int:
-    """Run one seed and print its timeline, or `FIRST-LAST` in worker processes and print those with faults."""
-    first, _, last = words[0].partition("-")
+    """Run one seed and print its timeline, or `FIRST-LAST` in worker processes and print those with faults.
+
+    With `--defaults` the daemon has its default settings, else the tight ones.
+    """
+    defaults = "--defaults" in words
+    (seeds_wanted,) = (word for word in words if word != "--defaults")
+    first, _, last = seeds_wanted.partition("-")
     if not last:
-        return print_timeline(run_storm(int(first)))
+        return print_timeline(run_storm(int(first), defaults=defaults))
     seeds = range(int(first), int(last) + 1)
     bad = 0
     guard_this_process()
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        for result in pool.map(run_storm, seeds):
+        for result in pool.map(partial(run_storm, defaults=defaults), seeds):
             if result.faults:
                 bad += 1
                 print(f"seed {result.seed}: {'; '.join(result.faults)}", flush=True)

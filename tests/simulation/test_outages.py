@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 from tests.simulation.simulated_day import Day, open_exits, simulate
 from tests.simulation.still_market import ASK, BID, StillMarket
+from tests.tight_settings import TIGHT
 
-from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import LogonRefused
 from trailingedge.live.trading_node import TradingNode
@@ -99,7 +99,7 @@ def run_scenario(scenario: Scenario) -> tuple[Day, OutageTest]:
         daemon.stop("the scenario is over")
 
     # Longer than the faults: an operator's command must not expire during one.
-    settings = replace(Settings(), manual_exit_ttl_sec=600.0)
+    settings = replace(TIGHT, manual_exit_ttl_sec=600.0)
     return simulate(1, 24.0, settings=settings, source=StillMarket(), script=script), scenes[0]
 
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from tests.execution.order_builders import RULES
+from tests.tight_settings import TIGHT
 
-from trailingedge.config import Settings
 from trailingedge.indicators.donchian import Channel, DonchianChannel
 from trailingedge.live.factory import strategy_params
 from trailingedge.model.intent import ExitEndReason, ExitProgress, OrderIntent
@@ -20,7 +20,7 @@ from trailingedge.strategy.strategy_events import StrategySignal
 START_MS = 1_783_000_020_000  # a full minute
 MINUTE_MS = 60_000
 
-DEFAULTS = strategy_params(Settings(), RULES, fee=0.0)
+DEFAULTS = strategy_params(TIGHT, RULES, fee=0.0)
 
 
 def params(**changes: Any) -> StrategyParams:

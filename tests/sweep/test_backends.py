@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from tests import processes
 from tests.backtest import market_files
+from tests.tight_settings import TIGHT
 
-from trailingedge.config import Settings, settings_without_secrets
+from trailingedge.config import settings_without_secrets
 from trailingedge.core.errors import ConfigError
 from trailingedge.sweep.backends import NumberedTrial, SweepBackend, backend_named, run_local, sigint_ignored
 from trailingedge.sweep.trial import TrialOutcome, TrialTask, inspect_market
 
-TRIALS: list[NumberedTrial] = [(0, {}), (1, {"BUFFER": "0.01"}), (2, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.03"})]
+TRIALS: list[NumberedTrial] = [(0, {}), (1, {"MIN_FACTOR": "0.3"}), (2, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.06"})]
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def task(tmp_path: Path) -> TrialTask:
     return TrialTask(
         (str(file),),
         None,
-        settings_without_secrets(Settings()),
+        settings_without_secrets(TIGHT),
         {"ETH": Decimal(1)},
         splits=(market_files.START_MS + 45 * 60_000,),
     )

@@ -21,12 +21,22 @@ def env_file_template(options: Mapping[str, Option], essential: Collection[str],
 
 
 def _block_of(option: Option, off: str = "") -> str:
+    comment = _comment(_meaning(option))
+    return "\n".join([*comment, f"{off}{option.name}={option.shown(option.default)}", ""])
+
+
+def settings_block(heading: str, before: str, values: Mapping[str, str], after: str) -> str:
+    """Return settings that belong together as comment lines of an env file, with a text before and after them."""
+    lines = [f"{name}={value}" for name, value in values.items()]
+    return "\n".join(
+        ["", f"# --- {heading} ---", "", *_comment(before), *(f"#   {line}" for line in lines), *_comment(after), ""]
+    )
+
+
+def _comment(text: str) -> list[str]:
     import textwrap  # imported late: a start prints no such text
 
-    comment = textwrap.wrap(
-        _meaning(option), WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
-    )
-    return "\n".join([*comment, f"{off}{option.name}={option.shown(option.default)}", ""])
+    return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
 def options_table(options: Mapping[str, Option], width: int) -> str:

@@ -14,7 +14,8 @@ from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.feeds.market_phases import OPENING_SCENARIO
 from trailingedge.simulator.feeds.ticks import Tick
 
-START_MS = 1_783_000_020_000
+CANDLE_MS = 15 * MINUTE_MS
+START_MS = 1_783_000_800_000  # a full quarter hour
 
 
 @dataclass
@@ -45,7 +46,10 @@ class Order:
 
 @dataclass
 class StrategyModel:
-    """A model of the strategy with default settings and no fee, holding one unit, fed tick by tick."""
+    """A model of the strategy with default settings and no fee, holding one unit, fed tick by tick.
+
+    `closes` are those of the closed candles.
+    """
 
     closes: list[float]
     tick_size: float = 0.01
@@ -54,42 +58,47 @@ class StrategyModel:
     high: float = 0.0
     order: Order | None = None
     gate_shut: bool = False
+    shut_price: float = 0.0
+    closed_since_shut: bool = False
     beyond_ms: int | None = None  # since when the price has been beyond the stop
     log: list[str] = field(default_factory=list)
     replaces: list[int] = field(default_factory=list)
 
     def channel(self) -> tuple[float, float]:
-        """Mid and width of the channel: the forty closes that end two before the forming kline."""
-        window = self.closes[-41:-1]
+        """Mid and width of the channel: the 96 closes that end two before the forming kline."""
+        window = self.closes[-97:-1]
         return (max(window) + min(window)) / 2, max(window) - min(window)
 
     @property
     def distance(self) -> float:
         mid, width = self.channel()
-        return min(0.03, max(0.005, 0.5 * width / mid))
+        return min(0.15, max(0.08, 0.5 * width / mid))
 
     def play(self, ticks: Iterable[Tick], from_ms: int) -> None:
         """Take in all ticks, and act from `from_ms` on."""
-        minute, close = START_MS // MINUTE_MS, 0.0
+        candle, close = None, 0.0
         for tick in ticks:
-            if tick.time_ms // MINUTE_MS > minute:
+            if candle is not None and tick.time_ms // CANDLE_MS > candle:
                 self.close(close)
-                minute = tick.time_ms // MINUTE_MS
+            candle = tick.time_ms // CANDLE_MS
             close = float(tick.last_price)
             if tick.time_ms >= from_ms:
                 self.take_in(tick)
 
     def close(self, close: float) -> None:
-        before, mid_before = self.closes[-1], self.channel()[0]
+        # A close is judged by the channel in force while its candle formed.
+        mid, distance = self.channel()[0], self.distance
+        before = self.closes[-1] if self.closed_since_shut else self.shut_price
         self.closes.append(close)
         if self.base:
             return
         if self.gate_shut:
-            if close > self.channel()[0] and before <= mid_before:
+            self.closed_since_shut = True
+            if close > mid and before <= mid:
                 self.gate_shut = False
                 self.anchor = self.high = 1 / close
                 self.log.append("gate open")
-        elif self.order is None and (self.anchor - 1 / close) / self.anchor >= self.distance:
+        elif self.order is None and (self.anchor - 1 / close) / self.anchor >= distance:
             self.gate_shut = True
             self.log.append("stopped in QUOTE")
 
@@ -111,15 +120,15 @@ class StrategyModel:
             self.beyond_ms = None
         elif self.beyond_ms is None:
             self.beyond_ms = now_ms
-        elif now_ms - self.beyond_ms >= 1000 and (self.order is None or not self.order.hard_stop):
+        elif now_ms - self.beyond_ms >= 600_000 and (self.order is None or not self.order.hard_stop):
             self.order = Order(Side.SELL, hard_stop=True)
 
     def takes_profit(self, unit: float, ask: float) -> bool:
         gain = self.high - self.anchor
         reach = 0.5 * self.channel()[1]
         by_channel = reach if self.base else reach / (ask * (ask - reach))
-        callback = gain * (0.1 + 0.4 * math.exp(-gain / self.anchor / 0.005))
-        enough = gain >= max(0.01 * self.anchor, by_channel)
+        callback = gain * (0.1 + 0.4 * math.exp(-gain / self.anchor / 0.02))
+        enough = gain >= max(0.03 * self.anchor, by_channel)
         return enough and self.high - unit >= callback and unit >= self.anchor
 
     def finish(self, order: Order) -> None:
@@ -127,7 +136,7 @@ class StrategyModel:
         self.replaces.append(order.replaces)
         self.base = order.side is Side.BUY
         self.anchor = self.high = order.price if self.base else 1 / order.price
-        self.gate_shut = order.hard_stop
+        self.gate_shut, self.shut_price, self.closed_since_shut = order.hard_stop, order.price, False
         self.order = self.beyond_ms = None
         if order.hard_stop:
             self.log.append("gate shut")
@@ -135,22 +144,27 @@ class StrategyModel:
 
 @cache
 def run_model(seed: int, late_s: int) -> StrategyModel:
-    """The first hundred minutes of a bot that starts `late_s` seconds after the market."""
-    market = GeneratedMarket(seed, START_MS)
-    model = StrategyModel(closes=[float(kline.close) for kline in market.history])
-    end_ms = START_MS + 100 * MINUTE_MS
-    model.play(itertools.takewhile(lambda tick: tick.time_ms < end_ms, market), START_MS + late_s * 1000)
+    """The first hundred minutes of a bot that starts `late_s` seconds after the market.
+
+    The market begins at another minute of the quarter hour for each seed.
+    """
+    start_ms = START_MS + seed % 15 * MINUTE_MS
+    market = GeneratedMarket(seed, start_ms)
+    ends = [kline for kline in market.history if (kline.close_ms + 1) % CANDLE_MS == 0]
+    model = StrategyModel(closes=[float(kline.close) for kline in ends])
+    end_ms = start_ms + 100 * MINUTE_MS
+    model.play(itertools.takewhile(lambda tick: tick.time_ms < end_ms, market), start_ms + late_s * 1000)
     return model
 
 
 @pytest.mark.parametrize("late_s", [pytest.param(0, id="on time"), pytest.param(150, id="after a slow start")])
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(30))
 def test_the_opening_shows_an_exit_of_each_side_then_the_stop_and_the_gate(seed: int, late_s: int) -> None:
     model = run_model(seed, late_s)
     assert model.log[:5] == ["take-profit SELL", "take-profit BUY", "hard stop", "gate shut", "gate open"]
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(30))
 def test_the_first_exits_are_chases(seed: int) -> None:
     sell, buy = run_model(seed, 0).replaces[:2]
     assert sell >= 4

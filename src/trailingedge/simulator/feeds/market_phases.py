@@ -128,15 +128,20 @@ def _turn(drift_frac: float) -> MarketPhase:
     )
 
 
+# Made for the default settings, whatever the minute of the quarter hour in which it begins: a take-profit sells, another
+# buys back, and after the crash the price stays below the hard stop for its ten minutes. It stays below the middle of the
+# channel until the candles of the crash are part of the channel, and then rises across it, which opens the gate.
 OPENING_SCENARIO: Final[tuple[MarketPhase, ...]] = (
-    calm(4.0),
-    _rise_or_fall(PhaseKind.RALLY, 14.0, 0.026),
-    _turn(-0.006),
-    calm(4.0),
-    _rise_or_fall(PhaseKind.TREND, 12.5, -0.026),
-    _turn(0.006),
-    calm(5.0),
-    crash(10.0, -0.040),
-    calm(9.0),
-    _rise_or_fall(PhaseKind.RALLY, 18.0, 0.036),
+    calm(2.0),
+    _rise_or_fall(PhaseKind.RALLY, 11.0, 0.045),
+    _turn(-0.011),
+    calm(2.0),
+    _rise_or_fall(PhaseKind.TREND, 11.0, -0.048),
+    _turn(0.012),
+    calm(2.0),
+    crash(6.0, -0.105),
+    calm(13.0),
+    _rise_or_fall(PhaseKind.TREND, 17.0, 0.05),
+    _rise_or_fall(PhaseKind.RALLY, 6.0, 0.075),
+    calm(17.0),
 )
