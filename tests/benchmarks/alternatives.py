@@ -34,9 +34,9 @@ def _no_plan() -> None:
 
 def _not_prepared() -> None:
     """The request of a requote is encoded when it is sent."""
-    from trailingedge.execution.gateway import Gateway
+    from trailingedge.websocket.prepared_request import PreparedReplace
 
-    Gateway.prepare = lambda *_: None  # type: ignore[method-assign]
+    PreparedReplace.fits = lambda *_: False  # type: ignore[method-assign]
 
 
 def _recv_and_send_in_tasks() -> None:

@@ -56,9 +56,6 @@ class PaperOrders:
         self.asked.append(("replace", cancel_order_id, cancel_client_order_id, order))
         self.replaced.append(heard)
 
-    def prepare_replace(self, cancel_order_id: int, like: NewOrderRequest) -> None:
-        self.asked.append(("prepare", cancel_order_id, like))
-
     def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None:
         self.asked.append(("cancel", order_id, client_order_id))
         self.placed.append(heard)
@@ -141,14 +138,6 @@ async def test_a_command_becomes_one_request(
     bench.gateway.send(command)
     assert bench.orders.asked == [asked]
     assert bench.delivered == []
-
-
-def test_a_replace_is_prepared_without_being_sent() -> None:
-    bench = Bench()
-    bench.gateway.prepare(Replace(1, 7, OWN, Side.BUY, PRICE, QUANTITY))
-    assert bench.orders.asked == [
-        ("prepare", 7, NewOrderRequest(OWN, Side.BUY, QUANTITY, PRICE, OrderStyle.MAKER)),
-    ]
 
 
 async def test_an_answer_comes_back_by_its_tag_and_a_late_one_too() -> None:

@@ -324,17 +324,22 @@ async def test_each_request_has_a_timestamp_of_the_exchanges_clock(
     assert len(outcomes) == 1
 
 
-@pytest.mark.parametrize("cancelled", [501, 502], ids=["prepared", "another order than prepared"])
-async def test_a_replace_has_its_own_numbers_whether_prepared_or_not(cancelled: int) -> None:
+@pytest.mark.parametrize(
+    "before",
+    [ORDER, replace(ORDER, side=ORDER.side.opposite), None],
+    ids=["prepared", "for the other side", "not prepared"],
+)
+async def test_a_replace_has_its_own_numbers_whether_prepared_or_not(before: NewOrderRequest | None) -> None:
     sender, server_clock = FakeSender(), ServerClock(ManualClock(unix_ms=1000))
     orders, outcomes = OrderApi(sender, server_clock, "BTCUSDT"), list[ReplaceOutcome]()
-    orders.prepare_replace(501, ORDER)
+    if before is not None:
+        orders.place(before, list[OrderOutcome]().append)
     server_clock.offset_ms = 234
     order = replace(ORDER, price=Decimal("59999.50"), quantity=Decimal("0.0020"))
-    orders.replace(cancelled, ORDER.client_order_id, order, outcomes.append)
+    orders.replace(502, ORDER.client_order_id, order, outcomes.append)
     assert sender.method == "order.cancelReplace"
     told = {name: sender.params[name] for name in ("cancelOrderId", "price", "quantity", "timestamp")}
-    assert told == {"cancelOrderId": cancelled, "price": "59999.5", "quantity": "0.002", "timestamp": 1234}
+    assert told == {"cancelOrderId": 502, "price": "59999.5", "quantity": "0.002", "timestamp": 1234}
     sender.on_reply(NoResponse("timeout"))
     assert outcomes == [ReplaceOutcome(Unanswered("timeout"), Unanswered("timeout"))]
 

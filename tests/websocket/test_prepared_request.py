@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.model.market import Side, format_plain
+from trailingedge.model.market import Side
 from trailingedge.model.order_requests import CANCEL_REPLACE, NewOrderRequest, OrderStyle, replace_params
 from trailingedge.websocket.prepared_request import PreparedReplace
 from trailingedge.websocket.request_tracker import json_request
@@ -23,22 +23,19 @@ def test_the_prepared_request_equals_one_that_is_encoded_at_once(price: str, qua
     params = replace_params("ETHFDUSD", 501, order.client_order_id, order)
     params.update(timestamp=1_783_000_000_004, recvWindow=5000)
     like = NewOrderRequest(ORDER.client_order_id, side, Decimal(7), Decimal(9))
-    prepared = PreparedReplace("ETHFDUSD", 501, like, 5000)
-    assert prepared.encode(17, format_plain(price_), format_plain(quantity_), 1_783_000_000_004) == json_request(
-        CANCEL_REPLACE, params
-    )(17)
+    prepared = PreparedReplace("ETHFDUSD", like, 5000)
+    encoded = prepared.encode(17, 501, quantity_, price_, 1_783_000_000_004)
+    assert encoded == json_request(CANCEL_REPLACE, params)(17)
 
 
 @pytest.mark.parametrize(
-    ("order_id", "order", "fits"),
+    ("order", "fits"),
     [
-        pytest.param(501, replace(ORDER, price=Decimal(1), quantity=Decimal(2)), True, id="another price and quantity"),
-        pytest.param(502, ORDER, False, id="another order id"),
-        pytest.param(None, ORDER, False, id="no order id"),
-        pytest.param(501, replace(ORDER, client_order_id="TE-f-mwqbk24b"), False, id="another client order id"),
-        pytest.param(501, replace(ORDER, side=Side.BUY), False, id="the other side"),
-        pytest.param(501, replace(ORDER, style=OrderStyle.PEGGED, price=None), False, id="another style"),
+        pytest.param(replace(ORDER, price=Decimal(1), quantity=Decimal(2)), True, id="another price and quantity"),
+        pytest.param(replace(ORDER, client_order_id="TE-f-mwqbk24b"), False, id="another client order id"),
+        pytest.param(replace(ORDER, side=Side.BUY), False, id="the other side"),
+        pytest.param(replace(ORDER, style=OrderStyle.PEGGED, price=None), False, id="another style"),
     ],
 )
-def test_it_fits_the_same_request_with_other_numbers(order_id: int | None, order: NewOrderRequest, fits: bool) -> None:
-    assert PreparedReplace("ETHFDUSD", 501, ORDER, 5000).fits(order_id, order) is fits
+def test_it_fits_the_same_request_with_other_numbers(order: NewOrderRequest, fits: bool) -> None:
+    assert PreparedReplace("ETHFDUSD", ORDER, 5000).fits(order) is fits

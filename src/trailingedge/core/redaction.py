@@ -84,10 +84,13 @@ _TOKEN_IN_BYTES: Final = re.compile(_BOT_TOKEN.encode(), re.IGNORECASE)
 _HINT_IN_BYTES: Final = re.compile(_TOKEN_HINT.encode())
 _KEYS: Final = tuple(map(re.compile, (_KEY, _BASE64, _KEY_BODY, _PASSWORD)))
 _MAY_BE_KEY: Final = re.compile(_KEY_HINT)
+# An address, or what follows the first characters of a private key's body: each of its patterns has one of them.
+_KEY_HINTS: Final = (":/", "CAQ", "IBA", "AgEA")
 _LOOKS: Final = (*_KEYS, _TOKEN, re.compile(_SUSPECT))
 _KEY_TEXT: Final = tuple(map(re.compile, (_KEY_BODY, _PEM_LINE)))
-# Each pattern with a name of a secret needs one of these, in small letters.
-_HINTS: Final = ("apikey", "api_key", "api-key", "signature", "token", "secret", "private", "passw", "passphrase")
+# Each pattern with a name of a secret needs one of these, in small letters: "key" is in all names of keys, "pass" in
+# "password" and "passphrase".
+_HINTS: Final = ("key", "signature", "token", "secret", "pass")
 _HINTS_IN_BYTES: Final = tuple(hint.encode() for hint in _HINTS)
 
 
@@ -129,17 +132,17 @@ class Redactor:
 
 def redact(text: str, mark: str = REDACTED) -> str:
     """Return `text` with `mark` in place of everything that looks like a secret."""
-    # Few texts hold a secret, and the patterns take ten times as long as these searches. The names are written out:
-    # "api" alone occurs by chance in client order ids.
+    # Few texts hold a secret, and the patterns take ten times as long as these searches.
     lowered = text.lower()
     if any(map(lowered.__contains__, _HINTS)):
         json_string, parameter, pem = _PATTERNS
         text = _replace(pem, mark, text)
         text = _replace(json_string, rf'\1":"{mark}"', text)
         text = _replace(parameter, rf"\1{mark}", text)
-    if _HINT.search(text) or "%3a" in lowered or "%253a" in lowered or "u003a" in lowered:
+    encoded = ("%" in text and "3a" in lowered) or ("\\" in text and "u003a" in lowered)
+    if encoded or _HINT.search(text):
         text = _TOKEN.sub(mark, text)
-    if ":/" in text or "MC4" in text or "MI" in text or _MAY_BE_KEY.search(text):
+    if any(map(text.__contains__, _KEY_HINTS)) or _MAY_BE_KEY.search(text):
         for pattern in _KEYS:
             text = _replace(pattern, mark, text)
     return text
@@ -157,7 +160,7 @@ def redact_bytes(raw: bytes, mark: str = ELLIPSIS) -> bytes:
         raw = _replace(pem, mark.encode(), raw)
         raw = _replace(json_string, rf'\1":"{mark}"'.encode(), raw)
         raw = _replace(parameter, rf"\1{mark}".encode(), raw)
-    encoded = b"%3a" in lowered or b"%253a" in lowered or b"u003a" in lowered
+    encoded = (b"%" in raw and b"3a" in lowered) or (b"\\" in raw and b"u003a" in lowered)
     return _TOKEN_IN_BYTES.sub(mark.encode(), raw) if encoded or _HINT_IN_BYTES.search(raw) else raw
 
 

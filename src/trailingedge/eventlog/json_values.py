@@ -39,6 +39,7 @@ KnownFields = Mapping[str, Sequence[str]]
 
 
 Getter = Callable[[Any], tuple[Any, ...]]
+Converter = Callable[[Any], Any]
 
 
 class _Fields(dict[Any, tuple[tuple[str, ...], Getter]]):
@@ -60,6 +61,51 @@ class _Fields(dict[Any, tuple[tuple[str, ...], Getter]]):
         many = attrgetter(*names) if len(names) > 1 else lambda value: tuple(getattr(value, name) for name in names)
         self[kind] = names, many
         return names, many
+
+
+class _Converters(dict[Any, Converter]):
+    """For each type a function that returns its values as JSON. Found once for a type, because types are few."""
+
+    def __init__(self, known_fields: _Fields) -> None:
+        super().__init__(dict.fromkeys(_AS_IT_IS, _as_it_is))
+        self[float] = _number
+        self[Decimal] = "{:f}".format  # `str` would write a zero with eight decimals as 0E-8
+        self._fields = known_fields
+
+    def __missing__(self, kind: Any) -> Converter:
+        self[kind] = found = self._converter(kind)
+        return found
+
+    def _converter(self, kind: Any) -> Converter:
+        if issubclass(kind, Enum):
+            return attrgetter("_value_")
+        names, many = self._fields[kind]
+        if names or kind in _NAMED:
+            return self._of_fields(kind, names, many)
+        if issubclass(kind, Mapping):
+            return lambda value: {str(name): self[type(each)](each) for name, each in value.items()}
+        if issubclass(kind, Iterable):
+            return lambda value: [self[type(each)](each) for each in value]
+        return lambda _: kind.__name__
+
+    def _of_fields(self, kind: Any, names: Sequence[str], many: Getter) -> Converter:
+        begin = {TYPE_KEY: kind.__name__} if kind in _NAMED else {}
+
+        def convert(value: Any) -> dict[str, Any]:
+            found = begin.copy()
+            for name, each in zip(names, many(value), strict=True):
+                found[name] = self[type(each)](each)
+            return found
+
+        return convert
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _number(value: float) -> float | str:
+    return value if isfinite(value) else str(value)  # JSON has no infinity and no NaN
 
 
 def field_names(kind: Any) -> tuple[str, ...]:
@@ -87,27 +133,11 @@ class JsonValues:
 
     def __init__(self, known: KnownFields | None = None) -> None:
         self._fields = _Fields(known or {})
+        self._converters = _Converters(self._fields)
 
     def to_json(self, value: Any) -> Any:
         """Return `value` as JSON: an immutable value, so that a thread may do this."""
-        kind = type(value)
-        if kind in _AS_IT_IS:
-            return value
-        if kind is float:
-            return value if isfinite(value) else str(value)  # JSON has no infinity and no NaN
-        if kind is Decimal:
-            return format(value, "f")  # `str` would write a zero with eight decimals as 0E-8
-        if isinstance(value, Enum):
-            return value.value
-        names, many = self._fields[kind]
-        if names or kind in _NAMED:
-            encoded = dict(zip(names, map(self.to_json, many(value)), strict=True))
-            return {TYPE_KEY: kind.__name__} | encoded if kind in _NAMED else encoded
-        if isinstance(value, Mapping):
-            return {str(name): self.to_json(each) for name, each in value.items()}
-        if isinstance(value, Iterable):
-            return [self.to_json(each) for each in value]
-        return kind.__name__
+        return self._converters[type(value)](value)
 
     def changes(self, before: Any, after: Any) -> dict[str, Any]:
         """Return the fields of `after` that differ from those of `before`, a value of the same type or None.
@@ -117,7 +147,7 @@ class JsonValues:
         kind = type(after)
         names, many = self._fields[kind]
         if type(before) is not kind:
-            return dict(zip(names, map(self.to_json, many(after)), strict=True))
+            return {name: self.to_json(each) for name, each in zip(names, many(after), strict=True)}
         found: dict[str, Any] = {}
         for name, then, now in zip(names, many(before), many(after), strict=True):
             if then is now:

@@ -47,8 +47,6 @@ class OrderEntry(Protocol):
         on_reply: Callable[[ReplaceOutcome], None],
     ) -> None: ...
 
-    def prepare_replace(self, cancel_order_id: int, like: NewOrderRequest) -> None: ...
-
     def cancel(self, order_id: int | None, client_order_id: str, on_reply: Callable[[OrderOutcome], None]) -> None: ...
 
     def status(self, order_id: int | None, client_order_id: str, on_reply: Callable[[OrderOutcome], None]) -> None: ...
@@ -96,11 +94,6 @@ class Gateway:
                 self._orders.all_orders(order_id, self._on_order_list(tag, client_order_id))
             case Refresh():
                 self.refresh(command)
-
-    def prepare(self, like: Replace) -> None:
-        """Prepare to send a command like this one, but for price and quantity, with less delay."""
-        order = NewOrderRequest(like.client_order_id, like.side, like.quantity, like.price, _resting(like.price))
-        self._orders.prepare_replace(like.order_id, order)
 
     def refresh(self, refresh: Refresh) -> None:
         """Request that some data is read again soon. Repeated requests cause only one read."""

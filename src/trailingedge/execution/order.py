@@ -61,6 +61,8 @@ class OrderState(Enum):
     EXPIRED = "expired"
     REJECTED = "rejected"
 
+    __hash__ = object.__hash__  # as for `Side`
+
     @property
     def final(self) -> bool:
         """Whether the order is off the book for good."""
@@ -81,6 +83,8 @@ class OrderTrigger(Enum):
     NOT_FOUND = "not found among the open orders"
     TIMEOUT = "no reply"
     REOPENED = "presumed rejected, in question again"
+
+    __hash__ = object.__hash__  # as for `Side`
 
 
 FINAL_STATES: Final = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED, OrderState.REJECTED})
@@ -236,7 +240,7 @@ class Order:
     @property
     def alive(self) -> bool:
         """Whether the order is, or might be, on the book."""
-        return not self.state.final
+        return self.state not in FINAL_STATES
 
     @property
     def without_order_id(self) -> bool:

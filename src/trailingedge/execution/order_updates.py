@@ -18,6 +18,7 @@ exchange cancels the old order before it tries the new one. If a cancel fails wi
 filled or was cancelled. Its execution report usually arrives within half a second, so the query waits that long.
 """
 
+from collections import deque
 from typing import Final
 
 from trailingedge.execution.exit_order_set import ExitOrders
@@ -83,7 +84,8 @@ class OrderUpdateHandler:
         self._timeout_s = timeout_s
         self._request_expires_s = request_expires_s
         self._query_at_s = float("-inf")
-        self._left_orders: list[tuple[RestingOrder, float]] = []  # each with the time until which it may be seen
+        # Each with the time until which it may be seen, the earliest first.
+        self._left_orders: deque[tuple[RestingOrder, float]] = deque()
 
     @property
     def idle(self) -> bool:
@@ -95,8 +97,14 @@ class OrderUpdateHandler:
 
         Market data may still show one of them at the best price.
         """
-        self._left_orders = [(order, until_s) for order, until_s in self._left_orders if now_s < until_s]
-        return [order for order, _ in self._left_orders]
+        return [order for order, _ in self.left_orders_until(now_s)]
+
+    def left_orders_until(self, now_s: float) -> tuple[tuple[RestingOrder, float], ...]:
+        """Return our orders that left the book within the last second, each with the end of that second."""
+        left_orders = self._left_orders
+        while left_orders and left_orders[0][1] <= now_s:
+            left_orders.popleft()
+        return tuple(left_orders)
 
     def waits(self, now_s: float, server_ms: int) -> tuple[float, ...]:
         """Return the times at which a wait ends that holds a command back; some of them may be over."""

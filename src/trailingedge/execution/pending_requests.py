@@ -75,8 +75,10 @@ class PendingRequests:
 
     def attempt_of(self, order: Order) -> ReplaceAttempt | None:
         """Return the attempt whose new order is `order`; None if no request of it is kept."""
-        attempts = (request.attempt for request in self._sent.values())
-        return next((attempt for attempt in attempts if attempt is not None and attempt.new is order), None)
+        for request in reversed(self._sent.values()):  # nearly always one of the newest
+            if request.attempt is not None and request.attempt.new is order:
+                return request.attempt
+        return None
 
     def times_out_s(self, timeout_s: float) -> float:
         """Return when the open request will have been open for `timeout_s`; infinity if none is open."""

@@ -46,8 +46,9 @@ def resting_price(
     if own is not None and best == own.price and shown <= own.quantity:
         return own.price  # no other order is at our price: with a better price we would only outbid ourselves
     # If we followed our own old price, our order would move back and forth between two ticks.
-    if any(best == left.price and shown <= left.quantity for left in left_orders):
-        return best if own is None else own.price
+    for left in left_orders:  # a loop, because while the price moves fast there are dozens of them
+        if best == left.price and shown <= left.quantity:
+            return best if own is None else own.price
     if pricing is not Pricing.IMPROVE:
         return round_to_passive_tick(best, side, tick_size)
     better = round_to_passive_tick(best + step, side, tick_size)

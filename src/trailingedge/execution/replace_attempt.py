@@ -74,6 +74,8 @@ class AttemptState(Enum):
     DONE = "done"
     FAILED = "failed"
 
+    __hash__ = object.__hash__  # as for `Side`
+
 
 class AttemptTrigger(Enum):
     """An event that can change the state of a replace attempt."""
@@ -89,6 +91,8 @@ class AttemptTrigger(Enum):
     ID_TAKEN = "new order refused as a duplicate"
     RULED_OUT = "another request cancelled the old order"
     RIVAL_RULED_OUT = "another attempt was ruled out for this one"
+
+    __hash__ = object.__hash__  # as for `Side`
 
 
 def _table() -> dict[tuple[AttemptState, AttemptTrigger], AttemptState]:

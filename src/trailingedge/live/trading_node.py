@@ -297,9 +297,6 @@ class TradingNode:
             self._gateway.send(command)
         # After the commands are written, and before anything slower.
         core.plan_ahead(view, server_ms)
-        requote = None if core.plan is None else core.plan.requote
-        if requote is not None and requote.replace_like is not None:
-            self._gateway.prepare(requote.replace_like)
         self._monitor.lap("send")
         for event in core.events:
             services.anchor_markers.on_event(event)

@@ -19,6 +19,8 @@ class ExitKind(Enum):
     JUMPSTART = "j"
     NOTE = "n"
 
+    __hash__ = object.__hash__  # as for `Side`
+
 
 class ExitEndReason(Enum):
     """Why an exit ended, or is ending. Session records and JSON contain the values."""

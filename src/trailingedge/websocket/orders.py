@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.model.market import format_plain
 from trailingedge.model.order_commands import ListedOrders
 from trailingedge.model.order_outcomes import (
     Accepted,
@@ -112,18 +111,13 @@ class OrderApi:
         self._symbol = symbol
         self._recv_window_ms = recv_window_ms
         self._timeout_s = timeout_s
-        self._prepared: PreparedReplace | None = None
+        self._prepared: PreparedReplace | None = None  # for an order like the last one
 
     def place(self, order: NewOrderRequest, on_outcome: Callable[[OrderOutcome], None]) -> None:
         """Place a new order."""
         self._send(PLACE, place_params(self._symbol, order), read_outcome, on_outcome)
-
-    def prepare_replace(self, cancel_order_id: int, like: NewOrderRequest) -> None:
-        """Encode the request that replaces this order by one like `like`, whose price and quantity are not known yet.
-
-        The next `replace` that fits is then written with less delay.
-        """
-        self._prepared = PreparedReplace(self._symbol, cancel_order_id, like, self._recv_window_ms)
+        if order.price is not None:
+            self._prepared = PreparedReplace(self._symbol, order, self._recv_window_ms)
 
     def replace(
         self,
@@ -133,19 +127,18 @@ class OrderApi:
         on_outcome: Callable[[ReplaceOutcome], None],
     ) -> None:
         """Cancel one order and, only if that was done, place another."""
-        prepared = self._prepared
-        if prepared is None or order.price is None or not prepared.fits(cancel_order_id, order):
+        quantity, price = order.quantity, order.price
+        if cancel_order_id is None or price is None:
             params = replace_params(self._symbol, cancel_order_id, cancel_client_order_id, order)
             self._send(CANCEL_REPLACE, params, read_replace_outcome, on_outcome)
             return
-        timestamp_ms, price, quantity = (
-            self._server_clock.now_ms(),
-            format_plain(order.price),
-            format_plain(order.quantity),
-        )
+        prepared = self._prepared
+        if prepared is None or not prepared.fits(order):
+            prepared = self._prepared = PreparedReplace(self._symbol, order, self._recv_window_ms)
+        timestamp_ms = self._server_clock.now_ms()
         self._api.send(
             CANCEL_REPLACE,
-            lambda request_id: prepared.encode(request_id, price, quantity, timestamp_ms),
+            lambda request_id: prepared.encode(request_id, cancel_order_id, quantity, price, timestamp_ms),
             self._timeout_s,
             lambda outcome: on_outcome(read_replace_outcome(outcome)),
         )

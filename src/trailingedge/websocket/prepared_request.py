@@ -1,50 +1,48 @@
 """Prepared cancel-replace request: its JSON is encoded before the price of the new order is known.
 
 When the best price changes, our order should be replaced at once. `PreparedReplace` has the JSON of
-`order.cancelReplace` ready except for id, price, quantity and timestamp.
+`order.cancelReplace` ready except for the numbers: ids of request and old order, price, quantity and timestamp. It
+serves all requests of an exit.
 """
 
 import json
+import re
+from decimal import Decimal
 from typing import Final
 
-from trailingedge.model.order_requests import CANCEL_REPLACE, NewOrderRequest, replace_params
+from trailingedge.model.market import format_plain
+from trailingedge.model.order_requests import CANCEL_REPLACE, NewOrderRequest, RequestParams, replace_params
 
-_PRICE_MARK: Final = "<price>"
-_QUANTITY_MARK: Final = "<quantity>"
-_TIME_MARK: Final = '"<time>"'
+# The mark of each number. A number in JSON is replaced together with the quotes of its mark.
+_QUANTITY, _PRICE, _CANCELLED, _TIME = "<quantity>", "<price>", '"<order id>"', '"<time>"'
+_MARKS: Final = re.compile(f"{_QUANTITY}|{_PRICE}|{_CANCELLED}|{_TIME}")
 
 
 class PreparedReplace:
-    """Encodes one cancel-replace into the same bytes as `json_request` with the same parameters."""
+    """Encodes cancel-replaces by orders like `like` into the same bytes as `json_request` with the same parameters."""
 
-    __slots__ = ("_after_price", "_after_quantity", "_after_time", "_before", "_cancel_order_id", "_like")
+    __slots__ = ("_client_order_id", "_parts", "_side", "_style")
 
-    def __init__(self, symbol: str, cancel_order_id: int, like: NewOrderRequest, recv_window_ms: int) -> None:
-        """`like` is the new order but for its price and quantity."""
-        self._cancel_order_id, self._like = cancel_order_id, like
-        params = replace_params(symbol, cancel_order_id, like.client_order_id, like)
-        params.update(
-            price=_PRICE_MARK, quantity=_QUANTITY_MARK, timestamp=_TIME_MARK.strip('"'), recvWindow=recv_window_ms
-        )
+    def __init__(self, symbol: str, like: NewOrderRequest, recv_window_ms: int) -> None:
+        self._client_order_id, self._side, self._style = like.client_order_id, like.side, like.style
+        params: RequestParams = replace_params(symbol, 0, like.client_order_id, like)
+        params.update(quantity=_QUANTITY, price=_PRICE, cancelOrderId=_CANCELLED[1:-1], timestamp=_TIME[1:-1])
+        params["recvWindow"] = recv_window_ms
         text = json.dumps({"method": CANCEL_REPLACE, "params": params}, ensure_ascii=False, separators=(",", ":"))
-        self._before, rest = text[1:].split(_QUANTITY_MARK)
-        self._after_quantity, rest = rest.split(_PRICE_MARK)
-        # The timestamp is a number in JSON: its mark is replaced together with the quotes.
-        self._after_price, self._after_time = rest.split(_TIME_MARK)
+        self._parts = _MARKS.split(text[1:])
 
-    def fits(self, cancel_order_id: int | None, order: NewOrderRequest) -> bool:
-        """Whether this is the request that cancels that order and places `order`, but for price and quantity."""
-        like = self._like
+    def fits(self, order: NewOrderRequest) -> bool:
+        """Whether this encodes the requests that place `order`, whatever its price and quantity."""
         return (
-            self._cancel_order_id == cancel_order_id
-            and like.client_order_id == order.client_order_id
-            and like.side is order.side
-            and like.style is order.style
+            self._client_order_id == order.client_order_id and self._side is order.side and self._style is order.style
         )
 
-    def encode(self, request_id: int, price: str, quantity: str, timestamp_ms: int) -> str:
-        """Return the frame. `price` and `quantity` are plain decimals, without exponent, as the exchange reads them."""
+    def encode(
+        self, request_id: int, cancel_order_id: int, quantity: Decimal, price: Decimal, timestamp_ms: int
+    ) -> str:
+        """Return the frame of the request that cancels one order and places another."""
+        begin, after_quantity, after_price, after_cancelled, end = self._parts
         return (
-            f'{{"id":{request_id},{self._before}{quantity}{self._after_quantity}{price}{self._after_price}'
-            f"{timestamp_ms}{self._after_time}"
+            f'{{"id":{request_id},{begin}{format_plain(quantity)}{after_quantity}{format_plain(price)}{after_price}'
+            f"{cancel_order_id}{after_cancelled}{timestamp_ms}{end}"
         )
