@@ -42,7 +42,8 @@ class ExitOrders:
     @property
     def alive(self) -> bool:
         """Whether any order of this exit is, or might be, on the book."""
-        return bool(self.alive_orders())
+        order = self.order
+        return (order is not None and order.alive) or any(attempt.new.alive for attempt in self._attempts)
 
     @property
     def may_fill(self) -> bool:
@@ -52,6 +53,8 @@ class ExitOrders:
         does not try the new order.
         """
         untried = [each.new for each in self._attempts if each.old and each.old.state is OrderState.FILLED]
+        if not untried:
+            return self.alive
         return any(not order.without_order_id or order not in untried for order in self.alive_orders())
 
     def alive_orders(self) -> list[Order]:

@@ -7,6 +7,7 @@ Times are milliseconds since 1970, UTC, by the exchange's clock.
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from trailingedge.core.time_units import DAY_MS
@@ -336,6 +337,10 @@ def format_on_grid(number: Decimal, grid: Decimal) -> str:
 
     Rounds half to even.
     """
+    return f"{number:.{_decimals(grid)}f}"
+
+
+@lru_cache(maxsize=64)
+def _decimals(grid: Decimal) -> int:
     exponent = grid.normalize().as_tuple().exponent
-    decimals = max(0, -exponent) if isinstance(exponent, int) else 0
-    return f"{number:.{decimals}f}"
+    return max(0, -exponent) if isinstance(exponent, int) else 0

@@ -1,4 +1,8 @@
-"""JSON field readers: each returns a value of the type in its name, or raises ProtocolViolation."""
+"""JSON field readers: each returns a value of the type in its name, or raises ProtocolViolation.
+
+An order and its replies have a hundred fields. So a reader accepts the usual value itself, and asks `number_text` only
+about any other.
+"""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -8,6 +12,7 @@ from typing import Any, Final
 from trailingedge.core import foreign_json, number_text
 from trailingedge.core.errors import ProtocolViolation
 from trailingedge.core.foreign_json import UnreadableJson
+from trailingedge.core.number_text import LATEST_MS
 from trailingedge.core.number_text import shown as _shown
 from trailingedge.core.printable import LONGEST_MESSAGE, printable
 from trailingedge.model.market_names import is_market_name
@@ -15,6 +20,7 @@ from trailingedge.model.market_names import is_market_name
 _LONGEST_TEXT: Final = 200  # characters; the words and ids of the exchange have at most 50
 _LONGEST_KEPT: Final = 20  # characters of an amount that is remembered
 _AMOUNTS_KEPT: Final = 256
+_INT64: Final = 1 << 63
 
 Fields = dict[str, Any]
 
@@ -75,7 +81,8 @@ def flag(raw: Fields, name: str) -> bool:
 
 def integer(raw: Fields, name: str) -> int:
     """Return the integer in the field `name`."""
-    return as_integer(raw.get(name), name)
+    value = raw.get(name)
+    return value if type(value) is int and -_INT64 <= value < _INT64 else as_integer(value, name)
 
 
 def id_number(raw: Fields, name: str) -> int:
@@ -89,15 +96,19 @@ def id_or_none(raw: Fields, name: str) -> int:
 
 
 def _id(raw: Fields, name: str, read: Callable[[object], int]) -> int:
+    value = raw.get(name)
+    if type(value) is int and 0 <= value < _INT64:
+        return value
     try:
-        return read(raw.get(name))
+        return read(value)
     except ValueError as error:
-        raise ProtocolViolation(f"{name}: expected an id, got {_shown(raw.get(name))}") from error
+        raise ProtocolViolation(f"{name}: expected an id, got {_shown(value)}") from error
 
 
 def time_ms(raw: Fields, name: str) -> int:
     """Return the time in the field `name`, in milliseconds."""
-    return as_time_ms(raw.get(name), name)
+    value = raw.get(name)
+    return value if type(value) is int and 0 <= value < LATEST_MS else as_time_ms(value, name)
 
 
 def amount(raw: Fields, name: str) -> Decimal:
