@@ -1,7 +1,9 @@
 """Transport: real sockets on the loopback, backoff, and the limit for unreadable frames."""
 
 import asyncio
+import logging
 import ssl
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from random import Random
@@ -220,10 +222,49 @@ async def test_a_cancelled_receive_delivers_nothing_more(low_latency: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("version", "known"), [("15.0.1", True), ("17.4", True), ("14.2", False), ("18.0", False), ("next", False)]
+    ("version", "known"),
+    [
+        ("15.0", True),
+        ("15.0.1", True),
+        ("16.9", True),
+        ("17.4", True),
+        ("17.4.1", True),
+        ("14.2", False),
+        ("17.5", False),
+        ("18.0", False),
+        ("17", False),
+        ("17.x", False),
+        ("next", False),
+        ("", False),
+    ],
 )
 def test_only_tested_versions_of_the_library_are_accepted(version: str, known: bool) -> None:
     assert is_tested_version(version) is known
+
+
+async def test_a_library_that_is_not_known_is_used_by_its_public_methods_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(socket_dialer, "library_version", "17.5")
+    monkeypatch.setitem(sys.modules, "trailingedge.websocket.low_latency_transport", None)  # an import would fail
+    caplog.set_level(logging.INFO)
+    received: list[str | bytes] = []
+
+    def on_frames(frames: Sequence[str | bytes]) -> None:
+        received.extend(frames)
+        socket.send("bye")
+
+    async with echo_server() as (_, url):
+        for _ in range(2):
+            socket = await dial(url)
+            socket.send("hello")
+            with pytest.raises(SessionLost, match="closed 1008 Too many requests"):
+                await socket.receive(on_frames)
+            await socket.close()
+    assert received == ["hello", "hello"]
+    assert [line for line in caplog.messages if "17.5" in line] == [
+        "prices are handled a little later: this version of websockets was not tested version=17.5"
+    ]
 
 
 def test_the_installed_library_is_a_tested_version() -> None:

@@ -8,10 +8,12 @@ overrides four entry points of the library's connection:
 - `data_received` finds complete, unfragmented text frames in the received bytes and passes all frames of one read to
   the handler in one call. The caller sees a burst of book updates at once and can act on the newest alone.
 - All other bytes go to the library, unchanged and in order: the handshake, pings, pongs, close frames, fragmented
-  messages, frames over 1 MiB. So the library still answers pings, keeps the connection alive, enforces the protocol
-  and closes. `_library_bytes` counts how many of the next bytes belong to such a frame.
+  messages and all that comes between their parts, frames over 1 MiB. So the library still answers pings, keeps the
+  connection alive, enforces the protocol and closes. `_library_bytes` counts how many of the next bytes belong to such
+  a frame.
 - `process_event` catches the messages that the library parsed that way, before they would enter its queue, and puts
   them among the other frames in their place.
+- A text that is not UTF-8 ends the connection with code 1007, as the library's `recv` would. Other texts stay bytes.
 - `write` builds a text frame and gives it to the transport, which calls `send()` on the socket at once. The bytes are
   with the kernel when `write` returns, unless the peer reads too slowly.
 
@@ -24,8 +26,8 @@ An exception of the handler is kept in `handler_error`, and the connection is ab
 asyncio's exception handler. `Socket.receive`, which the owner of the connection awaits, raises it later.
 
 All this relies on internals of the library: `ClientConnection` is an `asyncio.Protocol` with the attributes `protocol`,
-`transport` and `response` and the methods used below. Therefore `socket_dialer.dial` uses this class only with major
-versions that it was tested with, and the library's public methods with any other.
+`transport` and `response` and the methods used below. Therefore `socket_dialer.dial` uses this class only with versions
+that it was tested with, and the library's public methods with any other. A test compares both on random streams.
 """
 
 import asyncio
@@ -35,7 +37,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN, Event
 
 try:
@@ -67,6 +69,12 @@ _END_OF_HEADERS: Final = b"\r\n\r\n"
 _yield_cpu: Final[Callable[[], None]] = getattr(os, "sched_yield", lambda: None)
 
 
+class _Binary(bytes):
+    """A binary message, which may hold any bytes."""
+
+    __slots__ = ()
+
+
 class LowLatencyConnection(ClientConnection):
     """Client connection for `connect(create_connection=…)`. It passes frames to a callback, see `start_delivery`."""
 
@@ -74,14 +82,15 @@ class LowLatencyConnection(ClientConnection):
         super().__init__(*args, **options)
         self.handler_error: BaseException | None = None  # what the frame handler raised
         self._on_frames: FrameHandler | None = None
-        self._undelivered: list[str | bytes] = []  # frames that came before `start_delivery`
+        self._undelivered: list[bytes] = []  # frames that came before `start_delivery`
         self._handshake = b""  # the HTTP response as far as received
         self._partial_frame = b""  # the beginning of a frame whose rest is still to come
         self._library_bytes = 0  # how many of the next bytes go to the library
         self._fragments: list[bytes] = []  # of a message that the library parses
+        self._is_text = True  # that message
         self._control_frames = 0  # in the second that began at `_second_began_s`
         self._second_began_s = 0.0
-        self._batch: list[str | bytes] | None = None  # frames of the current read, while `_split` runs
+        self._batch: list[bytes] | None = None  # frames of the current read, while `_split` runs
 
     def start_delivery(self, on_frames: FrameHandler) -> None:
         """Pass the frames received so far to `on_frames`; from now on, call it once per read, with all its frames."""
@@ -132,9 +141,13 @@ class LowLatencyConnection(ClientConnection):
         if not isinstance(event, Frame) or event.opcode not in _MESSAGE_OPCODES:
             super().process_event(event)
             return
+        if event.opcode is not Opcode.CONT:
+            self._is_text = event.opcode is Opcode.TEXT
         self._fragments.append(bytes(event.data))
         if event.fin:
             whole = b"".join(self._fragments)
+            if not self._is_text:
+                whole = _Binary(whole)
             self._fragments.clear()
             if self._batch is None:
                 self._deliver([whole])
@@ -165,7 +178,7 @@ class LowLatencyConnection(ClientConnection):
 
         `data` begins with a frame, or with the rest of a frame that the library parses.
         """
-        frames: list[str | bytes] = []
+        frames: list[bytes] = []
         at, end = 0, len(data)
         while at < end:
             if self._library_bytes:
@@ -200,7 +213,7 @@ class LowLatencyConnection(ClientConnection):
                 continue
             if start > end:  # the header is incomplete, and `length` not yet valid
                 break
-            if first != _WHOLE_TEXT or length > _MAX_FAST_READ_BYTES:
+            if first != _WHOLE_TEXT or length > _MAX_FAST_READ_BYTES or self._fragments:
                 if self._floods(first):
                     self._partial_frame = b""
                     return
@@ -236,15 +249,39 @@ class LowLatencyConnection(ClientConnection):
             self.handler_error = failure
         self.transport.abort()
 
-    def _deliver(self, frames: Sequence[str | bytes]) -> None:
-        if self._on_frames is None:
+    def _deliver(self, frames: Sequence[bytes]) -> None:
+        on_frames = self._on_frames
+        if on_frames is None:
             self._undelivered.extend(frames)
             if len(self._undelivered) > _MAX_UNDELIVERED:
                 self.transport.pause_reading()
             return
         if self.handler_error is not None:
             return
+        if not b"".join(frames).isascii():
+            frames = self._check_texts(frames)
         try:
-            self._on_frames(frames)
+            if frames:
+                on_frames(frames)
         except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - `Socket.receive` raises it
             self._abort(failure)
+
+    def _check_texts(self, frames: Sequence[bytes]) -> Sequence[bytes]:
+        """Return `frames` up to the first text that is not UTF-8. It ends the connection (RFC 6455, section 8.1)."""
+        for number, frame in enumerate(frames):
+            try:
+                if not isinstance(frame, _Binary):
+                    frame.decode()
+            except UnicodeDecodeError as error:
+                self.protocol.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
+                self.send_data()
+                self._on_frames = _drop
+                # The server has to close the connection; it is not waited for without limit.
+                self.loop.call_later(self.close_timeout or 0.0, self.transport.abort)
+                self._partial_frame = b""
+                return frames[:number]
+        return frames
+
+
+def _drop(_: Sequence[str | bytes]) -> None:
+    """Drop frames that came after the end."""

@@ -45,7 +45,7 @@ _SHORT_PAUSES: Final = (
 )
 _MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 _MAX_QUEUED_FRAMES: Final = 256
-_TESTED_MAJORS: Final = range(15, 18)
+_TESTED_VERSIONS: Final = ((15, 0), (17, 4))  # the oldest and the newest
 _SHOWN: Final = 2000
 
 
@@ -168,7 +168,7 @@ async def dial(url: str, *, low_latency: bool | None = None) -> Socket:
     the installed version of the library.
     """
     if low_latency is None:
-        low_latency = is_tested_version(library_version)
+        low_latency = _choose_low_latency(library_version)
     connection_type = _low_latency_type() if low_latency else None
     proxy = find_proxy(url, WEBSOCKETS)
     try:
@@ -200,8 +200,20 @@ async def dial(url: str, *, low_latency: bool | None = None) -> Socket:
 
 def is_tested_version(version: str) -> bool:
     """Return whether `low_latency_transport` was tested with the internals of this version of the library."""
-    major = version.partition(".")[0]
-    return major.isdigit() and int(major) in _TESTED_MAJORS
+    numbers = version.split(".")[:2]
+    if len(numbers) < 2 or not all(number.isdecimal() for number in numbers):
+        return False
+    oldest, newest = _TESTED_VERSIONS
+    return oldest <= (int(numbers[0]), int(numbers[1])) <= newest
+
+
+@cache
+def _choose_low_latency(version: str) -> bool:
+    """Return `is_tested_version`, and log once if it is false."""
+    if is_tested_version(version):
+        return True
+    logger.info("prices are handled a little later: this version of websockets was not tested version=%s", version)
+    return False
 
 
 def _low_latency_type() -> type[ClientConnection]:
