@@ -77,7 +77,7 @@ def test_frames_of_a_flood_faster_than_compression_are_left_out(
     monkeypatch.setattr(module, "BATCH_EVERY_S", 60.0)
     taking = RecordWriter(open_record_file(tmp_path / NAME, 100, NOW, 0))
     taking.add(("session", HEAD))
-    page = FrameBatch([b"x" * 10_486] * 100)
+    page = FrameBatch([b"x" * 1_049] * 100)
     room = module.MOST_HEAVY // page.size_bytes
     for _ in range(room + 2):
         taking.add(("<", 5_000_000_005, 1, page))
@@ -133,7 +133,7 @@ def test_a_flood_before_a_full_disk_is_counted_only_once(tmp_path: Path) -> None
     taking, disk = open_disk(tmp_path)
     disk.bite = 1 << 20
     taking.add(("session", HEAD))
-    page = FrameBatch([b"x" * 10_486] * 100)
+    page = FrameBatch([b"x" * 1_049] * 100)
     for _ in range(2 * module.MOST_HEAVY // page.size_bytes):
         disk.full = True
         disk.asked.clear()

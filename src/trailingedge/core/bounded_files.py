@@ -3,7 +3,6 @@
 Reading stops at the limit. The size that a file states is not trusted, so a gzip bomb cannot fill the memory.
 """
 
-import gzip
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +33,8 @@ def read_gzip(path: Path, most_bytes: int) -> bytes:
     Raises TooLarge if the content is larger than `most_bytes`, or if `check_ratio` finds a gzip
     bomb. For a damaged file `gzip` raises OSError, EOFError or zlib.error.
     """
+    import gzip  # late: a daemon reads no such file
+
     content = bytearray()
     with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) as file:
         while chunk := file.read(_CHUNK):

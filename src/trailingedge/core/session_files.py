@@ -110,7 +110,9 @@ class SessionFiles:
         if found is None:
             return None
         try:
-            started = datetime.strptime(found[2], _TIME_FORMAT).replace(tzinfo=UTC)
+            # Without `strptime`, which loads a module that a daemon has no other use for.
+            year, month, day, hour, minute, second = map(int, re.split("[-_]", found[2]))
+            started = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         except ValueError:
             return None
         return SessionFile(path, found[1], started, int(found[3] or 1))

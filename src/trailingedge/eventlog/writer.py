@@ -28,8 +28,10 @@ from trailingedge.eventlog.format import (
 
 BATCH_EVERY_S: Final = 0.5
 MOST_WAITING: Final = 20_000  # entries kept for a disk that is slow or full; later ones are counted and left out
-MOST_HEAVY: Final = 4 << 20  # bytes of frame batches that may wait to be packed; more are dropped and leave a hole
-_HEAVY_BATCH: Final = 1 << 19
+# Bytes of frame batches that may wait to be packed; more are dropped and leave a hole. They are 7,000 prices a second,
+# and what waited once stays in the memory of the process.
+MOST_HEAVY: Final = 1 << 19
+_HEAVY_BATCH: Final = 1 << 17
 _BATCH: Final = 200  # entries; one damaged or cut-off entry costs its whole batch
 # A third of the CPU time of zlib's default of 6. During a chase an order takes 510 bytes instead of 380.
 _LEVEL: Final = 2

@@ -258,7 +258,7 @@ class LowLatencyConnection(ClientConnection):
             return
         if self.handler_error is not None:
             return
-        if not b"".join(frames).isascii():
+        if not all(map(bytes.isascii, frames)):
             frames = self._check_texts(frames)
         try:
             if frames:
