@@ -24,6 +24,7 @@ from tests.benchmarks import (
     price_burst,
     recording,
     start,
+    targets,
     tick_cost,
     tick_to_order,
 )
@@ -70,6 +71,19 @@ async def _replay(folder: Path, args: argparse.Namespace, chance: Random) -> str
     return backtest.run(folder, rounds=args.rounds, ticks=args.market_ticks, candles=args.candles, chance=chance)
 
 
+async def _targets(folder: Path, args: argparse.Namespace, chance: Random) -> str:
+    return await targets.run(
+        folder,
+        rounds=args.rounds,
+        ticks=args.ticks,
+        frames=args.frames,
+        later=args.later,
+        moves=args.moves,
+        market_ticks=args.market_ticks,
+        chance=chance,
+    )
+
+
 MEASURES: Final[Mapping[str, Measure]] = {
     "tick-to-order": _tick_to_order,
     "storm": _storm,
@@ -79,6 +93,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "start": _start,
     "long-day": _long_day,
     "ways": _ways,
+    "targets": _targets,
     "replay": _replay,
 }
 
@@ -86,7 +101,6 @@ MEASURES: Final[Mapping[str, Measure]] = {
 def main(words: Sequence[str] | None = None) -> None:
     args = parser().parse_args(words)
     guard_this_process()
-    # The exchange's own collections must not fall between a frame and its order.
     # A garbage collection of the exchange must not fall between a frame and its order.
     gc.freeze()
     gc.disable()

@@ -33,6 +33,11 @@ from trailingedge.simulator.exchange_spec import ExchangeSpec
 
 TITLE: Final = "replay: {count:,} ticks in memory, through strategy, execution and matching"
 HEAD: Final = ("", "ticks", "ticks/s", "of the floor", "by round", "exits", "orders")
+FLOOR: Final = "floor: a class, no orders"
+FLOOR_AGAIN: Final = "floor again"
+TRADES: Final = "backtest, trades"
+QUOTES: Final = "backtest, bookTicker"
+EVERY_TICK: Final = "backtest, every tick decided"
 YEAR_TITLE: Final = "replay: {count:,} one-minute candles from a file, of at least eight book frames each"
 YEAR_HEAD: Final = ("", "seconds", "candles/s", "frames/s")
 REQUIRED_RATE: Final = 500_000  # ticks a second, the project's requirement
@@ -78,23 +83,29 @@ class TrailingStopFloor:
 def run(folder: Path, *, rounds: int, ticks: int, candles: int, chance: Random) -> str:
     """Run the measure and return all tables, and the profile of one more run."""
     seed = chance.getrandbits(32)
+    timed = timings(rounds, ticks, seed)
+    year = _year(folder / "ETHFDUSD-1m-2025.csv", candles, Random(seed))
+    trades = market(Random(seed), ticks, trades=True)
+    profile = _profiled(lambda: _run_backtest(trades))
+    return "\n\n".join([_ticks_table(timed, ticks), year, profile])
+
+
+def timings(rounds: int, ticks: int, seed: int) -> list[BacktestTiming]:
+    """Time each program on the ticks of one random walk."""
     trades, quotes = market(Random(seed), ticks, trades=True), market(Random(seed), ticks, trades=False)
     few = [trades[0]] if ticks <= _PIECE * _SLOW_SHARE else trades[: len(trades) // _SLOW_SHARE]
     runs: list[tuple[str, Callable[[], RunReport | None], int]] = [
-        ("floor: a class, no orders", lambda: _run_floor(trades), ticks),
-        ("floor again", lambda: _run_floor(trades), ticks),
-        ("backtest, trades", lambda: _run_backtest(trades), ticks),
-        ("backtest, bookTicker", lambda: _run_backtest(quotes), ticks),
-        ("backtest, every tick decided", lambda: _run_backtest(few, thorough=True), sum(map(len, few))),
+        (FLOOR, lambda: _run_floor(trades), ticks),
+        (FLOOR_AGAIN, lambda: _run_floor(trades), ticks),
+        (TRADES, lambda: _run_backtest(trades), ticks),
+        (QUOTES, lambda: _run_backtest(quotes), ticks),
+        (EVERY_TICK, lambda: _run_backtest(few, thorough=True), sum(map(len, few))),
     ]
     library = _library()
     if library is not None:
         bars = _bars(library, few)
         runs.append(("backtesting.py, trailing stop", lambda: _backtest(library, bars), sum(map(len, few))))
-    timings = [_timed(name, play, count, rounds) for name, play, count in runs]
-    year = _year(folder / "ETHFDUSD-1m-2025.csv", candles, Random(seed))
-    profile = _profiled(lambda: _run_backtest(trades))
-    return "\n\n".join([_ticks_table(timings, ticks), year, profile])
+    return [_timed(name, play, count, rounds) for name, play, count in runs]
 
 
 def market(dice: Random, count: int, *, trades: bool) -> list[Columns]:
@@ -147,8 +158,8 @@ def _run_backtest(columns_made: Sequence[Columns], *, thorough: bool = False) ->
     return backtest_run.recorder.build_report({}, ())
 
 
-def _ticks_table(timings: Sequence[BacktestTiming], ticks: int) -> str:
-    floor = timings[0]
+def _ticks_table(found: Sequence[BacktestTiming], ticks: int) -> str:
+    floor = found[0]
     rows = [
         (
             timing.name,
@@ -159,11 +170,11 @@ def _ticks_table(timings: Sequence[BacktestTiming], ticks: int) -> str:
             "-" if timing.report is None else str(len(timing.report.exits)),
             "-" if timing.report is None else str(len(timing.report.orders)),
         )
-        for timing in timings
+        for timing in found
     ]
-    ours = min(timing.rate for timing in timings if timing.name in ("backtest, trades", "backtest, bookTicker"))
+    ours = min(timing.rate for timing in found if timing.name in (TRADES, QUOTES))
     notes = [f"needed: {REQUIRED_RATE:,} ticks/s; the slower of both is {ours / REQUIRED_RATE:.1f} times that"]
-    library = [timing for timing in timings if timing.name.startswith("backtesting")]
+    library = [timing for timing in found if timing.name.startswith("backtesting")]
     notes += [f"{ours / timing.rate:.0f} times backtesting.py (needed: 2)" for timing in library]
     if not library:
         notes.append("backtesting.py is not installed: uv run --with backtesting python -m tests.benchmarks replay")
