@@ -125,9 +125,10 @@ def test_a_formula_is_no_name_of_an_asset(name: str, tmp_path: Path) -> None:
     with pytest.raises(ProtocolViolation):
         read_trades([{**TRADE, "commissionAsset": name}])
     saved = json.loads(gzip.decompress(story(tmp_path).read_bytes()))
-    for change in ({"base_asset": name}, {"quote_asset": name}, {"symbol": name}):
+    assets = ({**saved["results"], asset: name} for asset in ("base_asset", "quote_asset"))
+    for change in [*({"results": results} for results in assets), {"symbol": name}]:
         with pytest.raises(ConfigError, match="incomplete report"):
-            file_format.load(story(tmp_path, {**saved, **change}))
+            file_format.load(story(tmp_path, saved | change))
     if name:
         saved["fills"][0]["commission_asset"] = name
         with pytest.raises(ConfigError, match="incomplete report"):

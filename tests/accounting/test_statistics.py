@@ -1,16 +1,18 @@
 """Run statistics: counts, and the comparison with having done nothing."""
 
 from dataclasses import replace
-from decimal import Decimal
 
 import pytest
 from tests.execution.order_builders import NUMBER, D, own, report
+from tests.reconciliation.fill_builders import trade
 
-from trailingedge.accounting.statistics import DailyResults, FinishedExit, RunStatistics
+from trailingedge.accounting.results import FinishedExit
+from trailingedge.accounting.statistics import DailyResults, RunStatistics
 from trailingedge.execution.order_events import OrderPlaced, OrderRejected, OrderReplaced
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import ExecutionReport, OrderStatus, Regime, Side
 from trailingedge.model.order_outcomes import RejectReason
+from trailingedge.reconciliation.exit_ledger import ExitTotals
 from trailingedge.strategy.state import ShutBy
 from trailingedge.strategy.strategy_events import ExitEnded, GateOpened, Origin, RegimeSet
 
@@ -25,7 +27,7 @@ def tally(anchor: float = 2500.0) -> RunStatistics:
 
 def fill(commission: str = "0", asset: str | None = None, client_order_id: str | None = None) -> ExecutionReport:
     told = report(7, filled="1", status=OrderStatus.FILLED, client_order_id=client_order_id)
-    return replace(told, commission=D(commission), commission_asset=asset)
+    return replace(told, commission=D(commission), commission_asset=asset, last_quantity=D(1), last_quote=D(2550))
 
 
 def ended(side: Side = Side.SELL, base: str = "1", quote: str = "2550", mid: str | None = "2551") -> ExitEnded:
@@ -58,7 +60,7 @@ def test_a_finished_exit_carries_its_numbers() -> None:
     done = finish(made, ended())
     assert (done.average, done.age_s, done.replaces, done.fees) == (D(2550), 12.0, 2, {"FDUSD": D("2.55")})
     assert done.slippage_frac == pytest.approx(1 / 2551)
-    assert done.result_frac == pytest.approx((2550 - 2.55) / 2500 - 1)
+    assert done.anchor_gain_frac == pytest.approx((2550 - 2.55) / 2500 - 1)
     assert (made.placed, made.replaces, made.fills, made.exits) == (1, 2, 1, [done])
 
 
@@ -66,7 +68,7 @@ def test_a_buy_back_gains_what_it_buys_more_and_pays_in_base() -> None:
     made = tally(2500.0)
     made.on_report(fill("0.001", "ETH"))
     done = finish(made, ended(Side.BUY, "1.02", "2499", "2449"))
-    assert done.result_frac == pytest.approx(2500 / (2499 / 1.019) - 1)
+    assert done.anchor_gain_frac == pytest.approx(2500 / (2499 / 1.019) - 1)
     assert done.slippage_frac == pytest.approx((2450 - 2449) / 2449)
 
 
@@ -75,12 +77,12 @@ def test_a_fee_in_a_third_asset_is_counted_and_not_converted() -> None:
     made.on_report(fill("0.01", "BNB"))
     done = finish(made, ended())
     assert done.fees == {"BNB": D("0.01")}
-    assert done.result_frac == pytest.approx(0.02)
+    assert done.anchor_gain_frac == pytest.approx(0.02)
 
 
 def test_an_exit_without_a_fill_has_nothing_to_compare() -> None:
     done = finish(tally(), ended(base="0", quote="0"))
-    assert (done.average, done.slippage_frac, done.result_frac) == (None, None, None)
+    assert (done.average, done.slippage_frac, done.anchor_gain_frac) == (None, None, None)
 
 
 def test_an_exit_begun_without_a_book_has_no_slippage() -> None:
@@ -90,7 +92,7 @@ def test_an_exit_begun_without_a_book_has_no_slippage() -> None:
 def test_a_gate_that_opens_is_a_new_anchor() -> None:
     made = tally(2450.0)
     made.on_event(GateOpened(ShutBy.HARD_STOP, 2502.0, 2500.0), START_MS)
-    assert finish(made, ended(Side.BUY, "1", "2502")).result_frac == pytest.approx(0.0)
+    assert finish(made, ended(Side.BUY, "1", "2502")).anchor_gain_frac == pytest.approx(0.0)
 
 
 def test_fees_and_replaces_stay_with_their_exit() -> None:
@@ -110,10 +112,12 @@ def test_the_replaces_of_an_exit_in_progress_are_counted_until_it_ends() -> None
     assert made.replaces_of(NUMBER) == 0
 
 
-def test_foreign_fills_are_not_ours_to_count() -> None:
+def test_a_foreign_fill_is_a_transfer_and_not_ours_to_count() -> None:
     made = tally()
     made.on_report(fill("1", "FDUSD", "mine"))
     assert (made.fills, dict(made.fees)) == (0, {})
+    (transfer,) = made.transfers
+    assert (transfer.kind, transfer.amounts["ETH"]) == ("foreign fill", D(-1))
 
 
 def test_takers_are_counted_apart() -> None:
@@ -132,21 +136,22 @@ def test_what_was_never_sent_was_not_rejected() -> None:
     assert dict(made.rejected) == {-2010: 1}
 
 
-def test_the_result_is_growth_beside_that_of_holding() -> None:
-    made = tally()
+def test_what_a_restart_tells_is_what_the_next_exit_is_compared_with() -> None:
+    bought = ExitTotals(7, Side.BUY, D(1), D(2400), {}, START_MS)
+    made = RunStatistics("ETH", "FDUSD")
+    made.resume(2400.0, [(bought, ExitKind.TAKE_PROFIT)])
     made.mark_to_market(START_MS, D(2500), D(1), D(0))
-    made.mark_to_market(START_MS + 60_000, D(2000), D(0), D(2600))
-    made.mark_to_market(START_MS + 120_000, D(2250), D(0), D(2550))
-    assert made.result_frac == pytest.approx(0.02)
-    assert made.hold_base_frac == pytest.approx(-0.1)
-    assert made.max_drawdown_frac == pytest.approx(50 / 2600)
-    assert (made.from_ms, made.to_ms, made.last_value) == (START_MS, START_MS + 120_000, Decimal(2550))
+    finish(made, ended())
+    (trip,) = made.round_trips
+    assert (trip.cost, trip.result, trip.buys) == (D(2400), D(150), (7,))
+    assert trip == made.round_trip_of(made.exits[0])
 
 
-def test_an_account_with_nothing_has_no_growth() -> None:
-    made = tally()
-    made.mark_to_market(START_MS, D(2500), D(0), D(0))
-    assert (made.result_frac, made.max_drawdown_frac) == (0.0, 0.0)
+def test_the_fees_of_an_exit_that_goes_on_after_a_restart_are_all_counted() -> None:
+    made = RunStatistics("ETH", "FDUSD")
+    made.resume(2500.0, (), [(NUMBER, trade(NUMBER, Side.SELL, "0.5", "2550", fee="1"))])
+    made.on_report(fill("1.5", "FDUSD"))
+    assert finish(made, ended()).fees == {"FDUSD": D("2.5")}
 
 
 # Days ----------------------------------------------------------------------------------------
@@ -173,12 +178,12 @@ def test_a_new_day_begins_with_nothing_done() -> None:
     calendar.day_result_due(MIDNIGHT_MS)
     made.on_report(fill("2.5", "FDUSD"))
     finish(made, ended())
-    made.mark_to_market(MIDNIGHT_MS + HOUR_MS, D(2525), D(1), D(0))
+    made.mark_to_market(MIDNIGHT_MS + HOUR_MS, D(2525), D(0), D("2547.5"))
     first = calendar.today()
     assert first is not None
-    assert (len(first.exits), first.fills, first.fees, first.value) == (1, 1, {"FDUSD": D("2.5")}, D(2525))
-    assert first.result_frac == pytest.approx(0.01)
-    made.mark_to_market(MIDNIGHT_MS + 24 * HOUR_MS, D(2500), D(1), D(0))
+    assert (len(first.exits), first.fills, first.fees, first.value) == (1, 1, {"FDUSD": D("2.5")}, D("2547.5"))
+    assert first.result_frac == pytest.approx(0.019)
+    made.mark_to_market(MIDNIGHT_MS + 24 * HOUR_MS, D(2500), D(0), D("2547.5"))
     calendar.day_result_due(MIDNIGHT_MS + 24 * HOUR_MS)
     second = calendar.today()
     assert second is not None

@@ -65,9 +65,9 @@ def test_a_backtest_in_parts_gives_the_same_result_as_in_one() -> None:
     assert len(parts) == 4
     assert all(before.last_value == after.first_value for before, after in pairwise(parts))
     assert [part.to_ms for part in parts[:-1]] == splits
-    assert (parts[0].first_value, parts[-1].last_value) == (whole.first_value, whole.last_value)
+    assert (parts[0].first_value, parts[-1].last_value) == (whole.results.first.value, whole.results.last.value)
     assert sum(part.exits for part in parts) == len(whole.exits) > 0
-    assert max(part.max_drawdown_frac for part in parts) <= whole.max_drawdown_frac + 1e-12
+    assert max(part.max_drawdown_frac for part in parts) <= whole.results.drawdown.max_frac + 1e-12
 
 
 @pytest.mark.parametrize("seed", range(12))

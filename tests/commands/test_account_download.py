@@ -8,8 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.daemon_harness import URL, D, NodeHarness, run_scenario
 from tests.tight_settings import tight
 
-from trailingedge.accounting.statistics import FinishedExit
-from trailingedge.accounting.summary_json import Totals, compute_totals
+from trailingedge.accounting.results import FinishedExit, RunResults
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands import account_download
 from trailingedge.commands.account_download import TimeRange, read_account
@@ -60,15 +59,15 @@ async def a_round_trip(it: NodeHarness) -> None:
 
 def once_traded(
     then: Callable[[NodeHarness], Awaitable[AccountHistory]] = read, *, terms: ExchangeSpec | None = None
-) -> tuple[AccountHistory, Totals, Sequence[FinishedExit]]:
+) -> tuple[AccountHistory, RunResults, Sequence[FinishedExit]]:
     """What is read after a round trip, what the daemon counted of it, and its exits."""
-    found: list[tuple[AccountHistory, Totals, Sequence[FinishedExit]]] = []
+    found: list[tuple[AccountHistory, RunResults, Sequence[FinishedExit]]] = []
 
     async def story(it: NodeHarness) -> None:
         await a_round_trip(it)
         assert it.node.services is not None
         tally = it.node.services.statistics
-        found.append((await then(it), compute_totals(tally), tuple(tally.exits)))
+        found.append((await then(it), tally.results(), tuple(tally.exits)))
 
     curtain = run_scenario(story, terms=terms)
     if curtain.error is not None:
@@ -86,9 +85,9 @@ def test_what_is_read_is_what_was_counted_as_it_happened() -> None:
     assert [(each.base, each.quote, each.fees, each.replaces) for each in story.exits] == [
         (each.base, each.quote, each.fees, each.replaces) for each in exits
     ]
-    assert [each.result_frac for each in story.exits] == pytest.approx([each.result_frac for each in exits])
-    assert (len(story.fills), story.replaces) == (counted.fills, counted.replaces)
-    assert story.last_value == past.base * past.bid + past.quote
+    assert [each.anchor_gain_frac for each in story.exits] == pytest.approx([each.anchor_gain_frac for each in exits])
+    assert (len(story.fills), story.results.last.replaces) == (counted.last.fills, counted.last.replaces)
+    assert story.results.last.value == past.base * past.bid + past.quote
 
 
 def test_slippage_is_measured_against_the_second_in_which_the_exit_began() -> None:
@@ -111,14 +110,14 @@ def test_an_anchor_from_before_the_time_that_is_told_is_found() -> None:
 
     past, _, exits = once_traded(the_last_minutes)
     (bought,) = build_report(past).exits
-    assert bought.result_frac == pytest.approx(exits[1].result_frac)
+    assert bought.anchor_gain_frac == pytest.approx(exits[1].anchor_gain_frac)
 
 
 def test_a_time_that_is_long_over_knows_what_was_held_then() -> None:
     past, _, _ = once_traded(lambda it: read(it, TimeRange(days=1, to_ms=it.market_ms - 10 * 60_000)))
     story = build_report(past)
     assert (story.exits, story.fills) == ((), ())
-    assert story.last_value == D(2500)  # one ETH, before any of it
+    assert story.results.last.value == D(2500)  # one ETH, before any of it
 
 
 def test_the_owners_own_trades_are_none_of_ours() -> None:
@@ -129,8 +128,8 @@ def test_the_owners_own_trades_are_none_of_ours() -> None:
 
     past, counted, _ = once_traded(beside_another)
     story = build_report(past)
-    assert len(story.fills) == counted.fills
-    assert len(past.trades) == counted.fills + 1
+    assert len(story.fills) == counted.last.fills
+    assert len(past.trades) == counted.last.fills + 1
     assert any("1 fill of other orders (0.1 ETH sold)" in gap for gap in story.gaps)
 
 

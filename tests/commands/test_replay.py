@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.accounting.summary_shape import SHAPE
 from tests.backtest import market_files
 from tests.session_replay.golden_sessions import path_of
 
@@ -29,7 +30,7 @@ def klines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_only_the_summary_is_on_stdout(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["replay", klines]) == ExitCode.OK
     told = capsys.readouterr()
-    assert told.out.startswith("summary replay ETHFDUSD: 1 h 3")
+    assert told.out.splitlines()[-1].startswith("  deepest drawdown -")
     assert "FDUSD" in told.out
     assert told.err == ""
 
@@ -37,10 +38,10 @@ def test_only_the_summary_is_on_stdout(klines: str, capsys: pytest.CaptureFixtur
 def test_json_stands_alone_and_has_the_one_shape(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["replay", klines, "--json", "--fee", "0.001", "--balance", "ETH=2,FDUSD=100"]) == ExitCode.OK
     told = json.loads(capsys.readouterr().out)
-    assert list(told) == ["version", "symbol", "from", "to", "settings", "exits", "totals", "days", "gaps"]
+    assert list(told) == SHAPE
     assert (told["symbol"], told["settings"]["FEE"]) == ("ETHFDUSD", "0.001")
-    assert told["totals"]["exits"] == len(told["exits"]) > 0
-    assert told["exits"][0]["base"] == "2"
+    assert told["totals"]["orders"] == len(told["orders"]) > 0
+    assert told["orders"][0]["base"] == "2"
     assert told["totals"]["fees"]
 
 
@@ -51,7 +52,7 @@ def test_a_setting_changes_the_result(klines: str, capsys: pytest.CaptureFixture
     )
     told = json.loads(capsys.readouterr().out)
     assert told["settings"]["HARD_STOP_MAX_FRAC"] == "0.3"
-    assert not [each for each in told["exits"] if each["kind"] == "flush"]
+    assert not [each for each in told["orders"] if each["kind"] == "flush"]
 
 
 def test_with_a_ledger_on_stdout_gaps_go_to_stderr(
@@ -262,3 +263,12 @@ def test_a_market_file_that_is_refused_ends_with_the_code_for_wrong_input(
     path.write_text(path.read_text().replace(",", ",1e9", 1))
     assert run(["replay", klines]) == ExitCode.CONFIG
     assert capsys.readouterr().err.startswith(f"{klines}, line 1: '1e9")
+
+
+def test_exits_are_listed_on_demand_and_refused_where_no_text_is_printed(
+    klines: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["replay", klines, "--trades"]) == ExitCode.OK
+    assert "exit id" in capsys.readouterr().out
+    assert run(["replay", klines, "--trades", "--json"]) == ExitCode.USAGE
+    assert "--trades is for text; --json has every exit anyway, leave --trades out" in capsys.readouterr().err

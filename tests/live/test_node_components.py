@@ -115,4 +115,4 @@ def test_the_summary_starts_at_the_first_sample() -> None:
     bench.snapshots.on_event_time(1_783_000_000_000, 100.0)
     bench.services.record_sample()
     assert bench.services.statistics.from_ms == 1_783_000_000_000
-    assert bench.services.statistics.first_value == 2505
+    assert bench.services.statistics.results().first.value == 2505

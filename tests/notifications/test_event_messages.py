@@ -1,7 +1,9 @@
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from trailingedge.accounting.round_trips import RoundTrip
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Balance, Regime, Side, SymbolRules
 from trailingedge.notifications import account_messages, donchian_messages, event_messages, order_messages
@@ -19,7 +21,7 @@ SOLD = event_messages.ExitResult(
     filled_base=Decimal("0.5"),
     filled_quote=Decimal("1275.6"),
     slippage_frac=0.0002,
-    result_frac=0.0125,
+    anchor_gain_frac=0.0125,
     age_s=12.34,
     replaces=7,
     fees={"FDUSD": Decimal("0.30"), "BNB": Decimal(0)},
@@ -30,7 +32,7 @@ NOTHING = event_messages.ExitResult(
     filled_base=Decimal(0),
     filled_quote=Decimal(0),
     slippage_frac=None,
-    result_frac=None,
+    anchor_gain_frac=None,
     age_s=30.0,
     replaces=0,
     fees={},
@@ -114,8 +116,8 @@ NOTHING = event_messages.ExitResult(
         (
             event_messages.exit_filled(RULES, SOLD),
             (
-                "take-profit filled: sold 0.5000 ETH for 1275.60 FDUSD, average 2551.20 FDUSD, result +1.25 %"
-                " in FDUSD since the anchor, slippage 0.02 % worse, fee 0.3 FDUSD, in 12.3 s with 7 "
+                "take-profit filled: sold 0.5000 ETH for 1275.60 FDUSD, average 2551.20 FDUSD, +1.25 % since"
+                " the anchor, slippage 0.02 % worse, fee 0.3 FDUSD, in 12.3 s with 7 "
                 "replaces"
             ),
         ),
@@ -341,8 +343,7 @@ def test_the_banner_names_version_mode_pair_and_endpoints() -> None:
 
 def test_on_paper_the_word_stands_wherever_figures_could_be_taken_for_money() -> None:
     ready = event_messages.ready(RULES, "paper", Regime.BASE, PRICE, Decimal(0), "ws://a")
-    summary = event_messages.summary(RULES, event_messages.RunSummary(60.0, 0, 0, 0), "paper")
-    assert all("PAPER" in text for text in (banner("paper", key_is_set=False), ready, summary))
+    assert all("PAPER" in text for text in (banner("paper", key_is_set=False), ready))
     assert "PAPER" not in event_messages.ready(RULES, "live", Regime.BASE, PRICE, Decimal(0), "ws://a")
     assert "real money" in banner("live", key_is_set=True)
 
@@ -353,38 +354,16 @@ def test_a_simulation_says_so_and_with_a_key_how_to_use_it() -> None:
     assert "TRADING_MODE=live" in banner("sim", key_is_set=True)
 
 
-def test_the_summary_tells_everything_in_order() -> None:
-    run = event_messages.RunSummary(
-        seconds=93_784.0,
-        exits=3,
-        fills=9,
-        replaces=21,
-        fees={"FDUSD": Decimal("1.5")},
-        rejected={"-2010 would match": 2, "-1013": 0},
-        value=Decimal(2600),
-        result_frac=0.04,
-        hold_base_frac=0.03,
-        hold_quote_frac=0.0,
-        gaps=("2025-06-03 04:00",),
-    )
-    assert event_messages.summary(RULES, run).splitlines() == [
-        "summary ETHFDUSD: 1 d 2 h 3 min 4 s of market time",
-        "  value 2600.00 FDUSD, result +4.00 % in FDUSD",
-        "  holding instead: ETH +3.00 %, FDUSD +0.00 %",
-        "  sales and buy-backs 3, fills 9, replaces 21, fees 1.50 FDUSD",
-        "  rejected orders: -2010 would match 2",
-        "  note: 2025-06-03 04:00",
-    ]
+def test_a_sale_tells_the_result_of_its_round_trip() -> None:
+    trip = RoundTrip((), (1,), ExitKind.FLUSH, 0, 1, ONE, Decimal(2600), Decimal("2550.5"), Decimal(0))
+    text = event_messages.exit_filled(RULES, replace(SOLD, trip=trip))
+    assert ", round trip -1.90 % (-49.50 FDUSD), +1.25 % since the anchor, " in text
 
 
-def test_the_summary_of_nothing_has_no_result() -> None:
-    assert event_messages.summary(
-        RULES, event_messages.RunSummary(seconds=0.0, exits=0, fills=0, replaces=0)
-    ).splitlines() == [
-        "summary ETHFDUSD: 0 s of market time",
-        "  sales and buy-backs 0, fills 0, replaces 0, fees none",
-        "  rejected orders: none",
-    ]
+def test_a_buy_back_tells_what_it_brought_and_the_anchor_only_beside_it() -> None:
+    text = event_messages.exit_filled(RULES, replace(SOLD, side=Side.BUY, brought_frac=-0.053))
+    assert "bought back 0.5000 ETH for 1275.60 FDUSD" in text
+    assert ", -5.30 % ETH against the sale before, +1.25 % since the anchor, " in text
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import pytest
 from tests.notifications.status_views import RULES, D, view_of
 from tests.strategy.strategy_harness import in_base
 
-from trailingedge.accounting.statistics import FinishedExit, PeriodResult
+from trailingedge.accounting.results import FinishedExit, PeriodResult, Transfer
+from trailingedge.accounting.round_trips import RoundTrip
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Balance, Regime, Side
 from trailingedge.notifications.query_answers import balance, daily_summary, today
@@ -29,16 +30,24 @@ def finished(
         quote=D(base) * D("2551.2"),
         replaces=3,
         fees={},
-        slippage_frac=0.0,
-        result_frac=result,
+        mid_price=D("2551.2"),
+        anchor_gain_frac=result,
     )
 
 
-def day(*exits: FinishedExit) -> PeriodResult:
+def trip(number: int) -> RoundTrip:
+    """A round trip that won 1.95 %."""
+    kind = ExitKind.TAKE_PROFIT
+    return RoundTrip((), (number,), kind, 0, 1, D(1), D(1000), D("1019.5"), D(0))
+
+
+def day(*exits: FinishedExit, transfers: tuple[Transfer, ...] = ()) -> PeriodResult:
     return PeriodResult(
         from_ms=MIDNIGHT_MS + 2 * HOUR_MS,
         to_ms=MIDNIGHT_MS + 24 * HOUR_MS - 60_000,
         exits=exits,
+        round_trips=tuple(trip(each.number) for each in exits if each.base),
+        transfers=transfers,
         fills=5,
         replaces=9,
         fees={"FDUSD": D("2.55"), "BNB": D("0.00012")},
@@ -52,9 +61,10 @@ def test_the_day_shows_its_result_its_trades_and_the_value_left() -> None:
     exits = finished(14), finished(20, ExitKind.MANUAL, base="0", result=None)
     assert daily_summary(RULES, "paper", day(*exits), Regime.QUOTE).splitlines() == [
         "daily summary 2026-07-02, PAPER ETHFDUSD:",
-        "result +1.25 % in FDUSD (just holding ETH: -0.30 %)",
+        "result +1.25 % in FDUSD (just holding ETH: -0.30 %, half of it: -0.15 %)",
         "1 sale, 0 buy-backs, 1 unfilled, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
-        "14:03 take-profit: SELL at 2551.20, +1.95 % in FDUSD",
+        "round trips 1, won 1",
+        "14:03 take-profit: SELL at 2551.20, round trip +1.95 %",
         "20:03 manual flip: SELL, cancelled by the operator, nothing filled",
         "value 2600.50 FDUSD, holding FDUSD",
     ]
@@ -70,9 +80,17 @@ def test_a_busy_day_tells_the_last_exits_and_counts_the_others() -> None:
 def test_today_says_since_when() -> None:
     assert today(RULES, "live", day(), Regime.BASE).splitlines()[:3] == [
         "today live ETHFDUSD, since 02:00 UTC:",
-        "result +1.25 % in FDUSD (just holding ETH: -0.30 %)",
+        "result +1.25 % in FDUSD (just holding ETH: -0.30 %, half of it: -0.15 %)",
         "0 sales, 0 buy-backs, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
     ]
+
+
+def test_a_deposit_is_told_apart_and_a_buy_back_by_what_it_brought() -> None:
+    bought = replace(finished(5), side=Side.BUY, brought_frac=-0.053)
+    deposit = Transfer(MIDNIGHT_MS, "deposit", {"FDUSD": D(3000)}, D(3000))
+    lines = today(RULES, "live", replace(day(bought, transfers=(deposit,)), round_trips=()), Regime.BASE).splitlines()
+    assert "1 deposit (+3000.00 FDUSD): no result" in lines
+    assert "05:03 take-profit: BUY at 2551.20, -5.30 % ETH" in lines
 
 
 VIEW = view_of(in_base(), "2510")

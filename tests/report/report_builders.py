@@ -3,7 +3,9 @@
 import dataclasses
 from decimal import Decimal
 
-from trailingedge.accounting.statistics import FinishedExit
+from trailingedge.accounting.metrics import Drawdown
+from trailingedge.accounting.results import EquityPoint, FinishedExit, RunResults, Transfer
+from trailingedge.accounting.round_trips import RoundTrip
 from trailingedge.model.client_order_ids import ClientOrderId
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side
@@ -42,7 +44,7 @@ def fill(
     )
 
 
-def finished(number: int, fills: tuple[Fill, ...], result_frac: float | None, **changes: object) -> FinishedExit:
+def finished(number: int, fills: tuple[Fill, ...], gain_frac: float | None, **changes: object) -> FinishedExit:
     """The exit that these fills make, ended twelve seconds after it began."""
     fees: dict[str, Decimal] = {}
     for each in fills:
@@ -59,8 +61,8 @@ def finished(number: int, fills: tuple[Fill, ...], result_frac: float | None, **
         quote=sum((each.quote for each in fills), D(0)),
         replaces=2,
         fees=fees,
-        slippage_frac=0.0012,
-        result_frac=result_frac,
+        mid_price=D("2552"),
+        anchor_gain_frac=gain_frac,
     )
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]  # a test knows the fields
 
@@ -76,6 +78,7 @@ def moment(minute: int, bid: float, value: float, *, held: Regime | None = Regim
         time_ms=closed_ms,
         bid=bid,
         value=value,
+        growth=value / 2500,
         regime=held,
         anchor=2500.0 if known else None,
         high=bid + 3 if known else None,
@@ -86,6 +89,36 @@ def moment(minute: int, bid: float, value: float, *, held: Regime | None = Regim
         lower=bid - 5,
         gate_shut=shut,
     )
+
+
+def marks_of(
+    exits: tuple[FinishedExit, ...], fills: tuple[Fill, ...], trips: tuple[RoundTrip, ...], *ends: tuple[int, str, str]
+) -> tuple[EquityPoint, ...]:
+    """The first valuation, of 2500, and one at each of `ends`: time, bid and value."""
+    found = [EquityPoint(MIDNIGHT_MS, D(2500), D(2500))]
+    for number, (end_ms, bid, value) in enumerate(ends):
+        last = number == len(ends) - 1
+        until_ms = end_ms if last else end_ms - end_ms % DAY_MS + DAY_MS - 1
+        done = [each for each in fills if last or each.time_ms <= until_ms]
+        fees: dict[str, Decimal] = {}
+        for each in done:
+            if each.commission:
+                fees[each.commission_asset] = fees.get(each.commission_asset, D(0)) + each.commission
+        found.append(
+            EquityPoint(
+                market_ms=end_ms,
+                bid=D(bid),
+                value=D(value),
+                growth=float(value) / 2500,
+                exits=sum(last or each.ended_ms <= until_ms for each in exits),
+                round_trips=sum(last or each.closed_ms <= until_ms for each in trips),
+                transfers=1 if last else 0,
+                fills=len(done),
+                replaces=4 if last else 2,
+                fees=fees,
+            )
+        )
+    return tuple(found)
 
 
 def a_story() -> RunReport:
@@ -113,20 +146,43 @@ def a_story() -> RunReport:
     )
     under_way = (fill(selling_at, trade_id=4, kind=ExitKind.MANUAL, price="2499.99", quantity="0.1000"),)
     name = str(ClientOrderId(ExitKind.TAKE_PROFIT, sold_at))
+    exits = (
+        finished(sold_at, sold, 0.02),
+        finished(bought_at - 60_000, (), None, cause=ExitEndReason.EXPIRED, mid_price=None, replaces=0),
+        finished(bought_at, bought, -0.001, cause=ExitEndReason.DUST, mid_price=D("2502"), brought_frac=0.0187999),
+    )
+    trip = RoundTrip(
+        buys=(),
+        sales=(sold_at,),
+        kind=ExitKind.TAKE_PROFIT,
+        opened_ms=MIDNIGHT_MS,
+        closed_ms=sold_at + 12_000,
+        base=D(1),
+        cost=D(2500),
+        proceeds=D("2548.12747"),
+        fees=D("1.91253"),
+    )
+    fills = (*sold, *bought, *under_way)
+    end_ms = MIDNIGHT_MS + DAY_MS + 1_200_000
+    ends = ((MIDNIGHT_MS + 119_999, "2550", "2550"), (end_ms, "2500", "2547.0000"))
     return RunReport(
         symbol="ETHFDUSD",
-        base_asset="ETH",
-        quote_asset="FDUSD",
         tick_size=D("0.01"),
-        from_ms=MIDNIGHT_MS,
-        to_ms=MIDNIGHT_MS + DAY_MS + 1_200_000,
         settings={"SYMBOL": "ETHFDUSD", "FEE": ""},
-        exits=(
-            finished(sold_at, sold, 0.02),
-            finished(bought_at - 60_000, (), None, cause=ExitEndReason.EXPIRED, slippage_frac=None, replaces=0),
-            finished(bought_at, bought, -0.001, cause=ExitEndReason.DUST, slippage_frac=-0.0004),
+        results=RunResults(
+            base_asset="ETH",
+            quote_asset="FDUSD",
+            marks=marks_of(exits, fills, (trip,), *ends),
+            exits=exits,
+            round_trips=(trip,),
+            transfers=(Transfer(bought_at, "deposit", {"BNB": D("0.5")}, None),),
+            drawdown=Drawdown(0.0123, 3_600_000, 7_200_000),
+            in_base_ms=9_000_000,
+            traded=sum((each.quote for each in fills), D(0)),
+            rejected={-2010: 2, -1013: 1},
+            unpriced=("BNB",),
         ),
-        fills=(*sold, *bought, *under_way),
+        fills=fills,
         orders=(
             OrderLogEntry(sold_at, "placed", Side.SELL, D("2552.00"), D(1), name),
             OrderLogEntry(sold_at + 4000, "replaced", Side.SELL, D("2551.01"), D(1), name),
@@ -139,40 +195,37 @@ def a_story() -> RunReport:
             moment(1441, 2501, 2548, held=None),
             moment(1442, 2500, 2547),
         ),
-        replaces=4,
-        rejected={-2010: 2, -1013: 1},
-        first_bid=D("2500.00"),
-        last_bid=D("2500.00"),
-        first_value=D("2500"),
-        last_value=D("2547.0000"),
-        max_drawdown_frac=0.0123,
         gaps=("2026-07-02 01:00: an hour is missing",),
     )
 
 
+def changed(report: RunReport, **changes: object) -> RunReport:
+    """The report with changed results."""
+    results = dataclasses.replace(report.results, **changes)  # type: ignore[arg-type]  # a test knows the fields
+    return dataclasses.replace(report, results=results)
+
+
+def lasting_until(report: RunReport, end_ms: int) -> RunReport:
+    """The report with one more valuation at `end_ms`: nothing changed in between."""
+    marks = report.results.marks
+    return changed(report, marks=(*marks, dataclasses.replace(marks[-1], market_ms=end_ms)))
+
+
 def a_quiet_story() -> RunReport:
     """Nothing was done, and nothing is known of the market but its ends; it was not even worth anything."""
-    return dataclasses.replace(
-        a_story(),
-        to_ms=MIDNIGHT_MS,
-        exits=(),
-        fills=(),
-        orders=(),
-        candles=(),
-        samples=(),
-        replaces=0,
-        rejected={},
-        first_value=D(0),
-        last_value=D(0),
-        max_drawdown_frac=0.0,
-        gaps=(),
-    )
+    bare = EquityPoint(MIDNIGHT_MS, D(2500), D(0))
+    results = RunResults("ETH", "FDUSD", marks=(bare, bare))
+    return dataclasses.replace(a_story(), results=results, fills=(), orders=(), candles=(), samples=(), gaps=())
 
 
 def a_one_sided_story() -> RunReport:
-    """It sold, and never bought back; the fees came in three assets at once."""
+    """It sold, and never bought back; the fees came in two assets at once."""
     report = a_story()
-    return dataclasses.replace(report, exits=report.exits[:1], fills=report.fills[:2], gaps=())
+    exits, fills = report.exits[:1], report.fills[:2]
+    ends = [(mark.market_ms, str(mark.bid), str(mark.value)) for mark in report.results.marks[1:]]
+    marks = marks_of(exits, fills, report.results.round_trips, *ends)
+    report = changed(report, exits=exits, marks=marks)
+    return dataclasses.replace(report, fills=fills, gaps=())
 
 
 def a_long_story() -> RunReport:
@@ -186,10 +239,8 @@ def a_long_story() -> RunReport:
     )
     long = finished(number, fills, 0.5, cause=ExitEndReason.FUNDS_GONE)
     gaps = tuple(f"{count} 1m klines missing: 2026-07-02 01:00 to 2026-07-02 05:00 UTC" for count in range(40))
-    return dataclasses.replace(
-        report,
-        exits=(long, *report.exits),
-        fills=(*fills, *report.fills),
-        to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1,
-        gaps=gaps,
-    )
+    every, sold = (*fills, *report.fills), (long, *report.exits)
+    ends = [(mark.market_ms, str(mark.bid), str(mark.value)) for mark in report.results.marks[1:]]
+    ends.append((MIDNIGHT_MS + 40 * DAY_MS + 1, "2500", "2547"))
+    marks = marks_of(sold, every, report.results.round_trips, *ends)
+    return dataclasses.replace(changed(report, exits=sold, marks=marks), fills=every, gaps=gaps)

@@ -26,6 +26,10 @@ def test_each_fill_is_a_row_that_a_tax_tool_can_read() -> None:
         ("base_asset", "ETH"),
         ("quote_asset", "FDUSD"),
         ("exit_id", a_story().exits[2].id),
+        ("exit_average", "2501"),
+        ("round_trip", ""),  # it is not sold yet
+        ("round_trip_result", ""),
+        ("round_trip_result_frac", ""),
     ]
 
 
@@ -36,3 +40,10 @@ def test_a_fill_of_an_exit_under_way_is_a_row_too() -> None:
 
 def test_without_a_fill_only_the_header_is_left() -> None:
     assert as_csv(a_quiet_story()) == ",".join(COLUMNS) + "\n"
+
+
+def test_the_last_fill_of_a_round_trip_has_its_result() -> None:
+    first, second, *_ = csv.DictReader(io.StringIO(as_csv(a_story())))
+    assert (first["round_trip"], first["round_trip_result"]) == ("1", "")
+    assert (second["round_trip"], second["round_trip_result"]) == ("1", "48.12747")
+    assert float(second["round_trip_result_frac"]) == a_story().results.round_trips[0].result_frac

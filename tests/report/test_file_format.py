@@ -37,7 +37,11 @@ def test_the_same_story_is_the_same_file(tmp_path: Path) -> None:
 def test_amounts_are_text_in_the_file(tmp_path: Path) -> None:
     save(a_story(), tmp_path / "saved")
     told = json.loads(gzip.decompress((tmp_path / "saved").read_bytes()))
-    assert (told["version"], told["fills"][2]["commission"], told["exits"][0]["base"]) == (1, "0.0000001", "1")
+    assert (told["version"], told["fills"][2]["commission"], told["results"]["exits"][0]["base"]) == (
+        2,
+        "0.0000001",
+        "1",
+    )
 
 
 def test_what_is_no_number_is_saved_as_missing(tmp_path: Path) -> None:
@@ -75,13 +79,12 @@ def test_settings_that_a_report_shows_no_more_are_not_read(tmp_path: Path) -> No
     assert load(path).settings == {"BUFFER": "0.002"}
 
 
-def test_a_story_of_before_simulations_were_told_apart_is_read(tmp_path: Path) -> None:
+def test_a_run_saved_by_an_older_version_is_refused_with_a_remedy(tmp_path: Path) -> None:
     path = tmp_path / "old.story.json.gz"
-    save(a_story(), path)
-    told = json.loads(gzip.decompress(path.read_bytes()))
-    del told["mode"]
-    path.write_bytes(gzip.compress(json.dumps(told).encode()))
-    assert load(path) == a_story()
+    path.write_bytes(gzip.compress(b'{"format":"trailing-edge story","version":1}'))
+    told = told_of(path)
+    assert "version 1, this program reads 2" in told
+    assert "write it again with replay --save of this program" in told
 
 
 def told_of(path: Path) -> str:
@@ -118,8 +121,8 @@ def test_a_damaged_file_says_so(tmp_path: Path) -> None:
         pytest.param(gzip.compress(b"[" * 100_000), "nested", id="too deep"),
         pytest.param(gzip.compress(b"[1e400]"), "too large", id="infinity"),
         pytest.param(gzip.compress(b"[]"), "not a saved report", id="another JSON"),
-        pytest.param(gzip.compress(b'{"format":"trailing-edge story","version":2}'), "version 2", id="of the future"),
-        pytest.param(gzip.compress(b'{"format":"trailing-edge story","version":1}'), "incomplete report", id="hollow"),
+        pytest.param(gzip.compress(b'{"format":"trailing-edge story","version":3}'), "version 3", id="of the future"),
+        pytest.param(gzip.compress(b'{"format":"trailing-edge story","version":2}'), "incomplete report", id="hollow"),
     ],
 )
 def test_another_file_is_refused_in_words(written: bytes, said: str, tmp_path: Path) -> None:
@@ -142,8 +145,10 @@ def test_whatever_a_field_holds_it_is_read_or_refused(wrong: object, tmp_path: P
     path = tmp_path / "saved"
     save(a_story(), path)
     whole = json.loads(gzip.decompress(path.read_bytes()))
-    for name in set(whole) - {"format", "version"}:
-        path.write_bytes(gzip.compress(json.dumps({**whole, name: wrong}).encode()))
+    broken = [{**whole, name: wrong} for name in set(whole) - {"format", "version"}]
+    broken += [{**whole, "results": {**whole["results"], name: wrong}} for name in whole["results"]]
+    for each in broken:
+        path.write_bytes(gzip.compress(json.dumps(each).encode()))
         with contextlib.suppress(ConfigError):
             load(path)
 
@@ -178,16 +183,19 @@ def retold(tmp_path: Path, change: Callable[[Any], None]) -> Path:
         pytest.param(("fills", 0, "quantity"), "1_0", id="an underscore"),
         pytest.param(("fills", 0, "time_ms"), 10**17, id="a time of another age"),
         pytest.param(("fills", 0, "is_maker"), "no", id="text for a flag"),
-        pytest.param(("exits", 0, "number"), -1, id="a negative exit"),
-        pytest.param(("exits", 0, "replaces"), -1, id="a negative count"),
-        pytest.param(("exits", 0, "result_frac"), 1e300, id="a fraction without sense"),
+        pytest.param(("results", "exits", 0, "number"), -1, id="a negative exit"),
+        pytest.param(("results", "exits", 0, "replaces"), -1, id="a negative count"),
+        pytest.param(("results", "exits", 0, "anchor_gain_frac"), 1e300, id="a fraction without sense"),
+        pytest.param(("results", "marks"), [], id="no valuation"),
+        pytest.param(("results", "round_trips", 0, "cost"), "0", id="a round trip that cost nothing"),
+        pytest.param(("results", "round_trips", 0, "sales"), [], id="a round trip without a sale"),
         pytest.param(("orders", 0, "time_ms"), "2024-01-01", id="a date"),
         pytest.param(("candles", "open_ms", 0), 1e300, id="an endless time"),
         pytest.param(("candles", "high", 0), 1e300, id="an absurd price"),
         pytest.param(("moments", "bid", 0), "12", id="a price as text"),
-        pytest.param(("to_ms",), 95_617_584_000_000, id="an end in the year 5000"),
-        pytest.param(("max_drawdown_frac",), None, id="nothing for a fraction"),
-        pytest.param(("rejected",), {"-1 013": 1}, id="a code with a space"),
+        pytest.param(("results", "marks", 0, "market_ms"), 95_617_584_000_000, id="an end in the year 5000"),
+        pytest.param(("results", "max_drawdown_frac"), None, id="nothing for a fraction"),
+        pytest.param(("results", "rejected"), {"-1 013": 1}, id="a code with a space"),
     ],
 )
 def test_a_number_that_the_wire_would_refuse_is_refused(

@@ -66,9 +66,9 @@ def test_an_exit_is_made_of_its_orders_and_fills() -> None:
     (sold,) = report.exits
     assert (sold.kind, sold.side, sold.cause) == (ExitKind.TAKE_PROFIT, Side.SELL, ExitEndReason.FILLED)
     assert (sold.started_ms, sold.ended_ms, sold.average) == (at(70), at(72), D(102))
-    assert (sold.replaces, report.replaces) == (1, 1)
+    assert (sold.replaces, report.results.last.replaces) == (1, 1)
     assert [event.what for event in report.orders] == ["placed", "replaced"]
-    assert sold.result_frac == pytest.approx(0.02)
+    assert sold.anchor_gain_frac == pytest.approx(0.02)
     assert sold.slippage_frac == pytest.approx(0.5 / 102.5)
     assert [(fill.number, fill.kind, fill.price) for fill in report.fills] == [
         (NUMBER + 1, ExitKind.TAKE_PROFIT, D(102))
@@ -80,8 +80,8 @@ def test_the_next_exit_is_measured_from_the_last_ones_average() -> None:
     past.sell(70, "102.00", NUMBER)
     past.buy(200, "100.00", NUMBER + 1, quantity="1.02")
     sold, bought = told(past, candles("100", "102", "100"), base="1.02", quote="0").exits
-    assert sold.result_frac is None  # nobody knows what it was bought for
-    assert bought.result_frac == pytest.approx(0.02)
+    assert sold.anchor_gain_frac is None  # nobody knows what it was bought for
+    assert bought.anchor_gain_frac == pytest.approx(0.02)
 
 
 def test_fees_are_taken_from_what_the_exit_brought() -> None:
@@ -91,7 +91,7 @@ def test_fees_are_taken_from_what_the_exit_brought() -> None:
     past.trades[0] = replace(past.trades[0], commission=D(1))
     (sold,) = told(past, candles("100"), base="0", quote="101").exits
     assert sold.fees == {"FDUSD": D(1)}
-    assert sold.result_frac == pytest.approx(0.01)
+    assert sold.anchor_gain_frac == pytest.approx(0.01)
 
 
 def test_after_a_partial_fill_the_rest_is_placed_anew_and_not_replaced() -> None:
@@ -100,7 +100,7 @@ def test_after_a_partial_fill_the_rest_is_placed_anew_and_not_replaced() -> None
     past.sell(80, "101.00", NUMBER, quantity="0.6")
     report = told(past, candles("100"), base="0", quote="101.4")
     assert [event.what for event in report.orders] == ["placed", "placed"]
-    assert (report.replaces, report.exits[0].replaces, report.exits[0].base) == (0, 0, D(1))
+    assert (report.results.last.replaces, report.exits[0].replaces, report.exits[0].base) == (0, 0, D(1))
 
 
 def test_where_only_the_cancel_of_a_replace_came_true_the_next_order_was_placed_afresh() -> None:
@@ -117,7 +117,7 @@ def test_an_exit_that_ended_unfinished_is_shown_as_cancelled_and_that_this_is_a_
     (ended,) = report.exits
     assert (ended.cause, ended.base) == (ExitEndReason.CANCELLED, D(0))
     assert ended.average is None
-    assert ended.result_frac is None
+    assert ended.anchor_gain_frac is None
     assert report.orders[-1].what == "withdrawn"
     assert any("why 1 exit ended unfinished is not known to the exchange" in gap for gap in report.gaps)
 
@@ -140,16 +140,16 @@ def test_others_are_left_out_of_exits_and_ledger_and_counted() -> None:
     assert [fill.number for fill in report.fills] == [NUMBER]
     assert any(gap.startswith("2 fills of other orders (1 ETH bought)") for gap in report.gaps)
     # Without them the account held one ETH and the 99 that they took.
-    assert report.first_value == D(1) * 100 + 99
+    assert report.results.first.value == D(1) * 100 + 99
 
 
 def test_the_value_is_traced_back_from_what_the_account_holds_now() -> None:
     past = Past()
     past.sell(70, "102.00", NUMBER)
     report = told(past, candles("100", "102", "90"), base="0", quote="102")
-    assert (report.first_bid, report.first_value, report.last_value) == (D(100), D(100), D(102))
+    assert (report.results.first.bid, report.results.first.value, report.results.last.value) == (D(100), D(100), D(102))
     assert [moment.value for moment in report.samples] == [100.0] + [102.0] * 10
-    assert report.max_drawdown_frac == 0.0
+    assert report.results.drawdown.max_frac == 0.0
     assert not any("there was a withdrawal" in gap for gap in report.gaps)
 
 
@@ -167,7 +167,7 @@ def test_only_what_lies_within_the_time_is_told_but_what_came_before_gives_the_a
     past.buy(400, "100.00", NUMBER + 1, quantity="1.02")
     report = told(past, candles("100", "102", "100"), base="1.02", quote="0", from_s=300)
     (bought,) = report.exits
-    assert bought.result_frac == pytest.approx(0.02)
+    assert bought.anchor_gain_frac == pytest.approx(0.02)
     assert [fill.side for fill in report.fills] == [Side.BUY]
     assert report.candles[0].open_ms == at(300)
     assert report.samples[0].anchor == pytest.approx(102.0)
@@ -183,7 +183,7 @@ def test_a_dusty_end_is_told_as_such() -> None:
 
 def test_an_account_that_did_nothing_has_a_story_too() -> None:
     report = told(Past(), candles("100", "102"))
-    assert (report.exits, report.fills, report.last_value) == ((), (), D(102))
+    assert (report.exits, report.fills, report.results.last.value) == ((), (), D(102))
     assert {moment.regime for moment in report.samples} == {None}
 
 

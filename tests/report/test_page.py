@@ -10,7 +10,7 @@ from importlib.resources import files
 import pytest
 from tests import processes
 from tests.report.column_decoder import unpacked
-from tests.report.report_builders import MIDNIGHT_MS, a_quiet_story, a_story
+from tests.report.report_builders import MIDNIGHT_MS, a_quiet_story, a_story, changed, lasting_until
 
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.report.model import RunReport
@@ -79,16 +79,16 @@ def test_every_place_in_it_is_filled() -> None:
 
 def test_exits_days_and_gaps_can_be_read_without_a_script() -> None:
     told = read(a_story())
-    assert ["2026-07-02 00:10:12", "take-profit", "+2.00 %", "SELL", "1", "2550.04", "0.12 % worse"] in [
-        row[:7] for row in told.rows
+    assert ["2026-07-02 00:10:12", "take-profit", "+1.93 %", "SELL", "1", "2550.04", "+2.00 %", "0.08 % worse"] in [
+        row[:8] for row in told.rows
     ]
-    assert [row[:2] for row in told.rows if len(row) == 7][1:] == [["2026-07-02", "+2.00 %"], ["2026-07-03", "-0.12 %"]]
+    assert [row[:2] for row in told.rows if len(row) == 8][1:] == [["2026-07-02", "+2.00 %"], ["2026-07-03", "-0.12 %"]]
     assert "2026-07-02 01:00: an hour is missing" in told.words
     assert told.figures["Result in FDUSD"] == ["+1.88 %", "after fees"]
 
 
 def test_a_month_without_a_market_is_one_row_across_the_table() -> None:
-    told = read(dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1))
+    told = read(lasting_until(a_story(), MIDNIGHT_MS + 40 * DAY_MS + 1))
     assert [row for row in told.rows if len(row) == 1] == [
         ["2026-07-04 to 2026-08-10: no market data, 38 days; the change is in the day after"]
     ]
@@ -112,7 +112,9 @@ def test_a_story_in_which_nothing_happened_makes_a_page() -> None:
 
 def test_what_comes_from_elsewhere_cannot_become_markup() -> None:
     report = dataclasses.replace(
-        a_story(), base_asset='<b>"', settings={"X": "</script><script>alert(1)"}, gaps=("<img src=x>", "{{title}}")
+        changed(a_story(), base_asset='<b>"'),
+        settings={"X": "</script><script>alert(1)"},
+        gaps=("<img src=x>", "{{title}}"),
     )
     text = page(report)
     assert "<b>" not in text.replace("<b></b>", "")  # but for the legend's own

@@ -9,6 +9,7 @@ from tests.execution.order_builders import NUMBER, D
 from tests.reconciliation.fill_builders import MIDNIGHT_MS, fill_report, finished, trade
 
 from trailingedge.core.time_units import DAY_MS, HOUR_MS
+from trailingedge.model.lots import OpenBuy
 from trailingedge.model.market import Side
 from trailingedge.reconciliation.exit_ledger import ExitTotals, exit_totals
 from trailingedge.risk.circuit_breakers import (
@@ -20,7 +21,6 @@ from trailingedge.risk.circuit_breakers import (
     BreakerTripped,
     CircuitBreakers,
     FeeUnpriced,
-    OpenBuy,
     apply_exit,
     recompute,
     resumed,

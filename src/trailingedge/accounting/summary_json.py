@@ -1,164 +1,68 @@
-"""The result of a run as JSON: one shape for the daemon's summary, the backtest and the report.
+"""The result of a run as JSON, version 2: one shape for the daemon's summary, the backtest and the report.
 
-Amounts and prices are strings, fractions are numbers, times ISO 8601 in UTC: the market's, in sim and in a backtest.
-A fraction of a drawdown is positive; texts show it with a minus.
+Amounts and prices are strings, not rounded; fractions and metrics are numbers; times are ISO 8601 in UTC: the market's,
+in sim and in a backtest. A fraction of a drawdown is positive; texts show it with a minus. `robustness` is null for a
+run that went one way; what does not exist, as a Sharpe ratio of one day, is null.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from trailingedge.accounting.statistics import FinishedExit, PeriodResult, RunStatistics, WinRate, win_rate
-from trailingedge.core.time_units import DAY_MS
+from trailingedge.accounting.performance import Performance, ReasonResult, measure
+from trailingedge.accounting.results import FinishedExit, PeriodResult, RunResults, Transfer, utc
+from trailingedge.accounting.round_trips import RoundTrip
 from trailingedge.model.intent import ExitKind
-from trailingedge.model.market import SymbolRules, format_on_grid, format_plain
+from trailingedge.model.market import format_plain
 
-SUMMARY_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """The result of a whole run. Fractions are of the value at the beginning of the run.
-
-    `first_value` and `value` are the account's value in quote at the beginning and at the end.
-    `rejected` counts rejected requests by error code.
-    """
-
-    exits: int
-    win_rate: WinRate
-    fills: int
-    replaces: int
-    fees: Mapping[str, Decimal]
-    rejected: Mapping[int, int]
-    first_value: Decimal
-    value: Decimal
-    result_frac: float
-    hold_base_frac: float
-    max_drawdown_frac: float
-    hold_quote_frac: float = 0.0  # all values are in quote
-
-
-@dataclass(frozen=True, slots=True)
-class DayTotals:
-    """The result of one UTC day, or of the part of the day that the run covers.
-
-    Fractions are of the account's value at the beginning of the day; `value` is the account's value
-    in quote at its end. Consecutive days without market data are one entry with `has_market` False.
-    """
-
-    from_ms: int
-    to_ms: int
-    exits: int
-    win_rate: WinRate
-    fills: int
-    fees: Mapping[str, Decimal]
-    value: Decimal
-    result_frac: float
-    hold_base_frac: float
-    has_market: bool = True
-
-
-def compute_totals(tally: RunStatistics) -> Totals:
-    """Return the totals of a run from `tally`, which counted the events as they happened."""
-    return Totals(
-        exits=len(tally.exits),
-        win_rate=win_rate(tally.exits),
-        fills=tally.fills,
-        replaces=tally.replaces,
-        fees=dict(tally.fees),
-        rejected=dict(tally.rejected),
-        first_value=tally.first_value,
-        value=tally.last_value,
-        result_frac=tally.result_frac,
-        hold_base_frac=tally.hold_base_frac,
-        max_drawdown_frac=tally.max_drawdown_frac,
-    )
-
-
-def summarize_run(
-    settings: Mapping[str, str], rules: SymbolRules, tally: RunStatistics, gaps: Sequence[str] = ()
-) -> dict[str, object]:
-    """Build the JSON summary of a run from `tally`, which counted the events as they happened.
-
-    `settings` are those that may be shown, by name.
-    """
-    return build_summary(
-        symbol=rules.symbol,
-        tick_size=rules.tick_size,
-        from_ms=tally.from_ms,
-        to_ms=tally.to_ms,
-        settings=settings,
-        exits=tally.exits,
-        totals=compute_totals(tally),
-        days=map(_day_totals, tally.days()),
-        gaps=gaps,
-    )
+SUMMARY_VERSION = 2
 
 
 def build_summary(
-    *,
-    symbol: str,
-    tick_size: Decimal,
-    from_ms: int,
-    to_ms: int,
-    settings: Mapping[str, str],
-    exits: Iterable[FinishedExit],
-    totals: Totals,
-    days: Iterable[DayTotals],
-    gaps: Sequence[str],
+    symbol: str, settings: Mapping[str, str], results: RunResults, gaps: Sequence[str] = ()
 ) -> dict[str, object]:
-    """Build the JSON summary of any run. The keys are an interface: scripts read them."""
+    """Build the JSON summary of any run. The keys are an interface: scripts read them.
+
+    `settings` are those that may be shown, by name: see `config.shareable_settings`.
+    """
+    performance = measure(results)
     return {
         "version": SUMMARY_VERSION,
         "symbol": symbol,
-        "from": iso_time(from_ms),
-        "to": iso_time(to_ms),
-        # Only the settings that a report may show: see `config.shareable_settings`.
+        "from": iso_time(results.first.market_ms),
+        "to": iso_time(results.last.market_ms),
         "settings": dict(settings),
-        "exits": [_exit(finished, tick_size) for finished in exits],
-        "totals": {
-            "exits": totals.exits,
-            **_hits(totals.win_rate),
-            "fills": totals.fills,
-            "replaces": totals.replaces,
-            "fees": _amounts(totals.fees),
-            "rejected": {str(code): count for code, count in sorted(totals.rejected.items())},
-            "first_value": format_plain(totals.first_value),
-            "value": format_plain(totals.value),
-            "result_frac": totals.result_frac,
-            "hold_base_frac": totals.hold_base_frac,
-            "hold_quote_frac": totals.hold_quote_frac,
-            "max_drawdown_frac": totals.max_drawdown_frac,
-        },
-        "days": [_day(day, tick_size) for day in days],
+        "orders": [_order(finished) for finished in results.exits],
+        "round_trips": [_round_trip(trip) for trip in results.round_trips],
+        "totals": _totals(results, performance),
+        "metrics": _metrics(results, performance),
+        "robustness": None,
+        "transfers": [_transfer(each) for each in results.transfers],
         "gaps": list(gaps),
     }
 
 
-def day_json(rules: SymbolRules, day: PeriodResult) -> dict[str, object]:
+def day_json(day: PeriodResult) -> dict[str, object]:
     """Return the JSON of today's result. It counts from midnight UTC, or from the start if that was today."""
     return {
-        "from": iso_time(day.from_ms),
-        "to": iso_time(day.to_ms),
-        "exits": [_exit(finished, rules.tick_size) for finished in day.exits],
-        "fills": day.fills,
+        **_period(day),  # its counts of orders and round trips give way to lists of them
         "replaces": day.replaces,
-        "fees": _amounts(day.fees),
-        "value": format_plain(day.value),
-        "result_frac": day.result_frac,
-        "hold_base_frac": day.hold_base_frac,
+        "orders": [_order(finished) for finished in day.exits],
+        "round_trips": [_round_trip(trip) for trip in day.round_trips],
+        "transfers": [_transfer(each) for each in day.transfers],
     }
 
 
 def iso_time(unix_ms: int) -> str:
     """A time in ISO 8601, UTC, to the millisecond."""
-    # By a timedelta: fromtimestamp takes a float, and on Windows no time before 1970.
-    return (datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=unix_ms)).isoformat(timespec="milliseconds")
+    return utc(unix_ms).isoformat(timespec="milliseconds")
 
 
-def _exit(finished: FinishedExit, tick_size: Decimal) -> dict[str, object]:
-    average = finished.average
+def kind_name(kind: ExitKind) -> str:
+    """The kind of an order as one word, which stands in JSON and CSV files; the hard stop is "flush"."""
+    return kind.name.lower()
+
+
+def _order(finished: FinishedExit) -> dict[str, object]:
     return {
         "id": finished.id,
         "number": finished.number,
@@ -169,51 +73,125 @@ def _exit(finished: FinishedExit, tick_size: Decimal) -> dict[str, object]:
         "to": iso_time(finished.ended_ms),
         "base": format_plain(finished.base),
         "quote": format_plain(finished.quote),
-        "average": None if average is None else format_on_grid(average, tick_size),
+        "average": _plain(finished.average),
+        "slippage": _plain(finished.slippage),
         "slippage_frac": finished.slippage_frac,
-        "result_frac": finished.result_frac,
+        "anchor_gain_frac": finished.anchor_gain_frac,
+        "brought_frac": finished.brought_frac,
         "replaces": finished.replaces,
         "fees": _amounts(finished.fees),
     }
 
 
-def _day(day: DayTotals, tick_size: Decimal) -> dict[str, object]:
+def _round_trip(trip: RoundTrip) -> dict[str, object]:
     return {
-        "from": iso_time(day.from_ms),
-        "to": iso_time(day.to_ms),
-        "market": day.has_market,
-        "exits": day.exits,
-        **_hits(day.win_rate),
-        "fills": day.fills,
-        "fees": _amounts(day.fees),
-        "value": format_on_grid(day.value, tick_size),
-        "result_frac": day.result_frac,
-        "hold_base_frac": day.hold_base_frac,
+        "kind": kind_name(trip.kind),
+        "buys": list(trip.buys),
+        "sales": list(trip.sales),
+        "from": iso_time(trip.opened_ms),
+        "to": iso_time(trip.closed_ms),
+        "held_s": trip.held_ms / 1000,
+        "base": format_plain(trip.base),
+        "cost": format_plain(trip.cost),
+        "proceeds": format_plain(trip.proceeds),
+        "fees": format_plain(trip.fees),
+        "result": format_plain(trip.result),
+        "result_frac": trip.result_frac,
+        "won": trip.won,
     }
 
 
-def _day_totals(period: PeriodResult) -> DayTotals:
-    return DayTotals(
-        # The part begins with the last valuation before midnight, but the day is named by its own midnight.
-        from_ms=max(period.from_ms, period.to_ms - period.to_ms % DAY_MS),
-        to_ms=period.to_ms,
-        exits=len(period.exits),
-        win_rate=win_rate(period.exits),
-        fills=period.fills,
-        fees=period.fees,
-        value=period.value,
-        result_frac=period.result_frac,
-        hold_base_frac=period.hold_base_frac,
-    )
+def _totals(results: RunResults, performance: Performance) -> dict[str, object]:
+    whole = results.whole
+    return {
+        "orders": len(results.exits),
+        "fills": whole.fills,
+        "replaces": whole.replaces,
+        "round_trips": performance.round_trips,
+        "won": performance.won,
+        "fees": _amounts(whole.fees),
+        "rejected": {str(code): count for code, count in sorted(results.rejected.items())},
+        "first_value": format_plain(results.first.value),
+        "value": format_plain(results.last.value),
+        "transferred": format_plain(performance.transferred),
+        "result": format_plain(performance.result),
+        "result_frac": performance.result_frac,
+        "hold_base_frac": performance.hold_base_frac,
+        "hold_quote_frac": performance.hold_quote_frac,
+        "hold_half_frac": performance.hold_half_frac,
+        "max_drawdown_frac": performance.max_drawdown_frac,
+    }
 
 
-def _hits(hits: WinRate) -> dict[str, int]:
-    return {"won": hits.wins, "judged": hits.known}
+def _metrics(results: RunResults, performance: Performance) -> dict[str, object]:
+    return {
+        "win_rate": performance.win_rate,
+        "profit_factor": performance.profit_factor,
+        "expectancy_frac": performance.expectancy_frac,
+        "best_frac": performance.best_frac,
+        "worst_frac": performance.worst_frac,
+        "average_held_s": performance.average_held_s,
+        "losing_streak": performance.losing_streak,
+        "trades_result": format_plain(performance.trades_result),
+        "annualised_frac": performance.annualised_frac,
+        "volatility": performance.volatility,
+        "sharpe": performance.sharpe,
+        "sortino": performance.sortino,
+        "calmar": performance.calmar,
+        "max_drawdown_s": performance.max_drawdown_s,
+        "under_water_s": performance.under_water_s,
+        "under_water_frac": performance.under_water_frac,
+        "exposure_frac": performance.exposure_frac,
+        "turnover": performance.turnover,
+        "slippage": format_plain(performance.slippage),
+        "fees": format_plain(performance.fees),
+        "unpriced_fees": list(results.unpriced),
+        "by_reason": {kind_name(kind): _reason(result) for kind, result in performance.by_reason.items()},
+        "days": [{**_period(day), "market": day.has_market} for day in results.days()],
+        "weeks": [_period(week) for week in results.weeks()],
+        "months": [_period(month) for month in results.months()],
+    }
 
 
-def kind_name(kind: ExitKind) -> str:
-    """The kind of an order as one word, which stands in JSON and CSV files."""
-    return kind.name.lower()
+def _reason(reason: ReasonResult) -> dict[str, object]:
+    return {
+        "round_trips": len(reason.trips),
+        "won": reason.won,
+        "mean_frac": reason.mean_frac,
+        "sum_frac": sum(reason.trips),
+        "result": format_plain(reason.result),
+        "buy_backs": len(reason.brought),
+        "mean_brought_frac": reason.mean_brought_frac,
+    }
+
+
+def _period(span: PeriodResult) -> dict[str, object]:
+    return {
+        "from": iso_time(span.from_ms),
+        "to": iso_time(span.to_ms),
+        "orders": len(span.exits),
+        "round_trips": len(span.round_trips),
+        "won": span.won,
+        "fills": span.fills,
+        "fees": _amounts(span.fees),
+        "value": format_plain(span.value),
+        "result_frac": span.result_frac,
+        "hold_base_frac": span.hold_base_frac,
+        "hold_half_frac": span.hold_half_frac,
+    }
+
+
+def _transfer(transfer: Transfer) -> dict[str, object]:
+    return {
+        "time": iso_time(transfer.time_ms),
+        "kind": transfer.kind,
+        "amounts": _amounts(transfer.amounts),
+        "value": _plain(transfer.value),
+    }
+
+
+def _plain(amount: Decimal | None) -> str | None:
+    return None if amount is None else format_plain(amount)
 
 
 def _amounts(amounts: Mapping[str, Decimal]) -> dict[str, str]:

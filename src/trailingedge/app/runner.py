@@ -15,7 +15,7 @@ from random import Random, SystemRandom
 from typing import Any, Final
 
 from trailingedge import VERSION
-from trailingedge.accounting.summary_json import summarize_run
+from trailingedge.accounting.summary_json import build_summary
 from trailingedge.app.environments import TradingEnvironment, open_environment
 from trailingedge.app.run_options import RunOptions
 from trailingedge.app.settings_reload import Reloader
@@ -370,7 +370,8 @@ class Runner:
             logger.info("%s", line)
         if self._options.as_json and sys.stdout is not None:
             settings = shareable_settings(self._settings)
-            summary = summarize_run(settings, services.rules, services.statistics, tuple(gaps))
+            results = services.statistics.results()
+            summary = build_summary(services.rules.symbol, settings, results, tuple(gaps))
             sys.stdout.write(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
             sys.stdout.flush()
 

@@ -226,7 +226,8 @@ class Backtest:
                     self._sample(candle.close_ms, channel)
                 # A mark at every candle would give the same result, but slowly: it values the balances in `Decimal`.
                 updates, highest, lowest = self._marked
-                if not lowest <= self._bid <= highest or updates != self.exchange.balance_updates:
+                last_of_day = candle.close_ms // DAY_MS < segment.first_ms // DAY_MS  # a daily close, for the metrics
+                if last_of_day or not lowest <= self._bid <= highest or updates != self.exchange.balance_updates:
                     self._mark(candle.close_ms)
             if self._unseen_klines or self._needs_cycle(candle, channel):
                 self._unseen_klines.append(candle.to_kline(self._grid))

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.accounting.statistics import EquityPoint, RunStatistics
+from trailingedge.accounting.results import EquityPoint
+from trailingedge.accounting.statistics import RunStatistics
 from trailingedge.backtest import candles
 from trailingedge.backtest.columns import PriceGrid
 from trailingedge.execution.trader_events import TraderEvent
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import ZERO, ExecutionReport, Regime, SymbolRules
-from trailingedge.report.from_statistics import report_of_run
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 from trailingedge.report.order_log import fill_of, order_log_entry
 from trailingedge.risk.circuit_breakers import BreakerTrip, BreakerTripped
@@ -169,21 +169,28 @@ class BacktestRecorder:
 
     def build_report(self, settings: Mapping[str, str], gaps: tuple[str, ...]) -> RunReport:
         """The report of the backtest so far."""
-        return report_of_run(
-            self.statistics,
-            self._rules,
-            settings,
-            fills=self._fills,
-            orders=self._orders,
-            candles=(Candle(open_ms, *(price / self._scale for price in prices)) for open_ms, *prices in self._candles),
-            samples=(_sample_of(raw, self._scale, self._params) for raw in self._samples),
+        start = float(self.statistics.results().first.value)
+        return RunReport(
+            symbol=self._rules.symbol,
+            tick_size=self._rules.tick_size,
+            settings=settings,
+            results=self.statistics.results(),
+            fills=tuple(self._fills),
+            orders=tuple(self._orders),
+            candles=tuple(
+                Candle(open_ms, *(price / self._scale for price in prices)) for open_ms, *prices in self._candles
+            ),
+            samples=tuple(_sample_of(raw, self._scale, self._params, start) for raw in self._samples),
             gaps=gaps,
             mode="replay",
         )
 
 
-def _sample_of(raw: _RawSample, scale: int, params: StrategyParams) -> Sample:
-    """Compute one point of the report's curves. The stop and the trail are computed as in `strategy.decide`."""
+def _sample_of(raw: _RawSample, scale: int, params: StrategyParams, start: float) -> Sample:
+    """Compute one point of the report's curves. `start` is the account's first value: a backtest has no transfers.
+
+    The stop and the trail are computed as in `strategy.decide`.
+    """
     time_ms, bid_ticks, ask_ticks, state, high, channel, (base, quote) = raw
     bid, ask = bid_ticks / scale, ask_ticks / scale
     regime, gate_shut = state.regime, state.gate is not None
@@ -199,6 +206,7 @@ def _sample_of(raw: _RawSample, scale: int, params: StrategyParams) -> Sample:
         time_ms=time_ms,
         bid=bid,
         value=base * bid + quote,
+        growth=(base * bid + quote) / start if start else 1.0,
         regime=regime,
         anchor=anchor,
         high=high_price,

@@ -64,6 +64,16 @@ def stdout_conflicts(asked: Mapping[str, bool]) -> list[str]:
     return [f"{' and '.join(flags_asked)} would share standard output; choose one of them, or name a file"]
 
 
+def trades_without_text(arguments: argparse.Namespace, on_stdout: Mapping[str, bool]) -> list[str]:
+    """An error if --trades was given with a flag by which no text is printed."""
+    others = [flag for flag, is_asked in on_stdout.items() if is_asked]
+    return (
+        [f"--trades is for text; {others[0]} has every exit anyway, leave --trades out"]
+        if arguments.trades and others
+        else []
+    )
+
+
 def stdout_not_allowed(paths: Mapping[str, Path | None], why: str) -> list[str]:
     """Return an error for each of these flags that asks for standard output with `-`.
 

@@ -31,7 +31,7 @@ from trailingedge.report.json_output import as_data
 from trailingedge.report.model import RunReport
 from trailingedge.report.page import page
 from trailingedge.report.progress import on_stderr
-from trailingedge.report.terminal import summary_text, terminal_width
+from trailingedge.report.terminal import print_report
 
 _DESCRIPTION: Final = """\
 With market files: run the strategy on them (a backtest) and show the results.
@@ -65,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     input_ = parser.add_argument_group("input")
     add_market_arguments(input_, others=f"; or one session recorded by the daemon (*{SUFFIX})", alone=_MARKET_FILES)
     output = parser.add_argument_group("output")
+    output.add_argument("--trades", action="store_true", help=f"{_MARKET_FILES}list every exit above the summary")
     output.add_argument("--json", action="store_true", help="print everything as one JSON object")
     output.add_argument(
         "--csv",
@@ -156,7 +157,12 @@ def _replay_session(sessions: Sequence[Path], arguments: argparse.Namespace, pro
 
 def _misplaced_options(session: Path, arguments: argparse.Namespace) -> Iterator[str]:
     """Yield an error for each option given that does not apply to the replay of a recorded session."""
-    of_report = {"--csv": arguments.csv, "--html": arguments.html, "--save": arguments.save}
+    of_report = {
+        "--csv": arguments.csv,
+        "--html": arguments.html,
+        "--save": arguments.save,
+        "--trades": arguments.trades or None,
+    }
     yield from cli_errors.flags_not_for_this(
         of_report, f"is for market files; for {session} use trailing-edge report, which has this option, too"
     )
@@ -183,6 +189,7 @@ def _output_problems(arguments: argparse.Namespace) -> Iterator[str]:
         "--html -": arguments.html == STDOUT,
     }
     yield from cli_errors.stdout_conflicts(on_stdout)
+    yield from cli_errors.trades_without_text(arguments, on_stdout)
     yield from cli_errors.stdout_not_allowed({"--save": arguments.save}, "a saved report is binary")
     written = {"--csv": arguments.csv, "--html": arguments.html, "--save": arguments.save}
     yield from cli_errors.overwritten_inputs(written, [*arguments.files, arguments.env_file])
@@ -200,6 +207,6 @@ def _write_outputs(report: RunReport, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(as_data(report), indent=2, ensure_ascii=False))
     elif STDOUT not in (arguments.csv, arguments.html):
-        print(summary_text(report, terminal_width()))
+        print_report(report, trades=arguments.trades)
     elif arguments.csv == STDOUT:
         cli_errors.print_gaps(report)

@@ -43,7 +43,7 @@ from trailingedge.report.from_account import build_report
 from trailingedge.report.json_output import as_data
 from trailingedge.report.model import RunReport
 from trailingedge.report.page import page
-from trailingedge.report.terminal import summary_text, terminal_width
+from trailingedge.report.terminal import print_report
 
 USUAL_DAYS: Final = 30
 
@@ -91,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     printed = form.add_mutually_exclusive_group()
     printed.add_argument("--json", action="store_true", help="print everything as one JSON object")
     printed.add_argument("--csv", action="store_true", help="print a ledger with one row for each fill")
+    form.add_argument("--trades", action="store_true", help="list every exit above the summary")
     form.add_argument(
         "--html", type=Path, metavar="FILE", help="write a page with charts, which needs no network (-: print it)"
     )
@@ -139,7 +140,7 @@ def _print_report(report: RunReport, arguments: argparse.Namespace) -> None:
         print(as_csv(report), end="")
         cli_errors.print_gaps(report)
     elif arguments.html != STDOUT:
-        print(summary_text(report, terminal_width()))
+        print_report(report, trades=arguments.trades)
 
 
 def _print_failure(problems: tuple[str, ...] | list[str], code: ExitCode) -> ExitCode:
@@ -236,6 +237,7 @@ def _usage_errors(arguments: argparse.Namespace) -> Iterator[str]:
         yield "--to is before --from"
     on_stdout = {"--json": arguments.json, "--csv": arguments.csv, "--html -": arguments.html == STDOUT}
     yield from cli_errors.stdout_conflicts(on_stdout)
+    yield from cli_errors.trades_without_text(arguments, on_stdout)
     yield from cli_errors.stdout_not_allowed({"--save": arguments.save}, "a saved report is binary")
     written = {"--html": arguments.html, "--save": arguments.save}
     yield from cli_errors.overwritten_inputs(written, [arguments.path, arguments.env_file])

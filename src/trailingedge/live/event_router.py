@@ -120,14 +120,13 @@ class EventRouter:
             self.services.requery_orders()
 
     def on_outside_change(self, change: OutsideChange) -> None:
-        """Let the balance audit expect a change that we did not make: a deposit, a withdrawal or a lock."""
+        """Take in a change of the account that we did not make: a deposit, a withdrawal or a lock."""
         if self.services is None:
             return
-        core = self.services.core
         if isinstance(change, BalanceUpdate):
-            core.on_transfer(change.asset, change.delta)
+            self.services.on_transfer(change.asset, change.delta)
         else:
-            core.accept_change(change.asset)
+            self.services.core.accept_change(change.asset)
 
     def exit_is_open(self) -> bool:
         """Whether an exit of ours is in progress."""

@@ -18,7 +18,9 @@ from trailingedge.model.market_state import MarketState
 from trailingedge.notifications import event_messages, query_answers
 from trailingedge.notifications.alert_sinks import Alerts
 from trailingedge.notifications.announcer import Announcer
+from trailingedge.reconciliation.history_types import ExitHistory, HistoricalExit
 from trailingedge.reconciliation.recovery import RecoveredState
+from trailingedge.strategy.state import StrategyState
 from trailingedge.strategy.unit_value import price_at
 from trailingedge.websocket.account import AccountSession
 
@@ -52,6 +54,20 @@ def marker_context(core: TradingCore, market_state: MarketState, server_ms: int)
         rules=core.rules,
         number=server_ms,
         can_spare=lambda order: core.can_spare(order.side, order.quantity, order.price, top),
+    )
+
+
+def resume_statistics(
+    statistics: RunStatistics,
+    state: StrategyState,
+    active_exit: HistoricalExit | None,
+    history: ExitHistory | None = None,
+) -> None:
+    """Give `statistics` the anchor and the exits of an earlier session, with which the next exits are compared."""
+    statistics.resume(
+        None if state.regime is None else price_at(state.regime, state.anchor),
+        () if history is None else history.ended_exits(active_exit),
+        () if active_exit is None else ((active_exit.number, fill) for fill in active_exit.fills),
     )
 
 
@@ -99,8 +115,7 @@ class NodeServices:
         """Continue where an earlier session ended. Called before the first tick."""
         state = recovered.state
         self.core.restore(state, recovered.active_exit, self._clock.now_s(), recovered.history, self.market_ms)
-        if state.regime is not None:
-            self.statistics.resume_anchor(price_at(state.regime, state.anchor))
+        resume_statistics(self.statistics, state, recovered.active_exit, recovered.history)
 
     # Events ----------------------------------------------------------------------------------
 
@@ -108,6 +123,11 @@ class NodeServices:
         """Process an execution report, for an order of ours or of another client."""
         self.statistics.on_report(report)
         self.core.on_report(report, self._market_state.balance_updates)
+
+    def on_transfer(self, asset: str, delta: Decimal) -> None:
+        """Take in a deposit, or a withdrawal if `delta` is negative: the audit expects it, and it is no result."""
+        self.core.on_transfer(asset, delta)
+        self.statistics.on_asset_transfer(asset, delta, self.market_ms)
 
     def publish_events(self) -> None:
         """Announce the events that the core has reported since the last call."""

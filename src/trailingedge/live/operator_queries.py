@@ -9,7 +9,7 @@ from trailingedge.execution.trading_core import TradingCore
 from trailingedge.live.node_params import ServicesParams
 from trailingedge.model.market_state import MarketState
 from trailingedge.model.operator_commands import CommandResult
-from trailingedge.notifications import event_messages, query_answers
+from trailingedge.notifications import query_answers, result_messages
 from trailingedge.notifications.announcer import Announcer
 from trailingedge.notifications.build_status import build_status
 from trailingedge.notifications.explain import why
@@ -117,7 +117,7 @@ class OperatorQueries:
             return CommandResult("no results of today are known yet", done=False)
         return CommandResult(
             query_answers.today(self._core.rules, self._mode, day, self._core.state.regime),
-            data=day_json(self._core.rules, day),
+            data=day_json(day),
         )
 
     def summary(self, gaps: Sequence[str]) -> str:
@@ -125,18 +125,4 @@ class OperatorQueries:
 
         `gaps` describe the market data that the session missed.
         """
-        statistics = self._statistics
-        run = event_messages.RunSummary(
-            seconds=(statistics.to_ms - statistics.from_ms) / 1000,
-            exits=len(statistics.exits),
-            fills=statistics.fills,
-            replaces=statistics.replaces,
-            fees=dict(statistics.fees),
-            rejected={str(code): count for code, count in sorted(statistics.rejected.items())},
-            value=statistics.last_value,
-            result_frac=statistics.result_frac,
-            hold_base_frac=statistics.hold_base_frac,
-            hold_quote_frac=0.0,
-            gaps=gaps,
-        )
-        return event_messages.summary(self._core.rules, run, self._mode)
+        return result_messages.summary(self._core.rules, self._statistics.results(), gaps, self._mode)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.accounting.statistics import FinishedExit, RunStatistics
+from trailingedge.accounting.results import FinishedExit
+from trailingedge.accounting.statistics import RunStatistics
 from trailingedge.core.time_units import HOUR_MS
 from trailingedge.execution.order_events import (
     OrderCancelled,
@@ -192,10 +193,12 @@ class Announcer:
             filled_base=finished.base,
             filled_quote=finished.quote,
             slippage_frac=finished.slippage_frac,
-            result_frac=finished.result_frac,
+            anchor_gain_frac=finished.anchor_gain_frac,
             age_s=finished.age_s,
             replaces=finished.replaces,
             fees=finished.fees,
+            trip=self._statistics.round_trip_of(finished),
+            brought_frac=finished.brought_frac,
         )
         if ended.cause in (ExitEndReason.FILLED, ExitEndReason.DUST):
             self._alerts.send(event_messages.exit_filled(self.rules, result))

@@ -6,11 +6,12 @@ only.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.accounting.round_trips import RoundTrip
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Balance, Regime, Side, SymbolRules, format_on_grid, format_plain
@@ -287,8 +288,10 @@ def _acts(rules: SymbolRules, side: Side) -> str:
 class ExitResult:
     """The outcome of one exit.
 
-    `slippage_frac` is measured against the mid price at the start of the exit; a loss is positive. `result_frac` is
-    the unit value gained since the anchor, after fees. Each is None if a price to compare with is missing.
+    `slippage_frac` is measured against the mid price at the start of the exit; a loss is positive. `trip` is the round
+    trip that a sale ended, `brought_frac` what a buy-back brought: base bought against base last sold.
+    `anchor_gain_frac` is the unit value gained since the anchor, after fees. Each is None if a price to compare with is
+    missing.
     """
 
     kind: ExitKind
@@ -296,10 +299,12 @@ class ExitResult:
     filled_base: Decimal
     filled_quote: Decimal
     slippage_frac: float | None
-    result_frac: float | None
+    anchor_gain_frac: float | None
     age_s: float
     replaces: int
     fees: Mapping[str, Decimal]
+    trip: RoundTrip | None = None
+    brought_frac: float | None = None
 
 
 def exit_filled(rules: SymbolRules, result: ExitResult) -> str:
@@ -323,18 +328,29 @@ def exit_slow(rules: SymbolRules, kind: ExitKind, age_s: float, filled: Decimal,
 
 
 def _filled(rules: SymbolRules, result: ExitResult) -> str:
-    """Describe the fills of an exit and its result, which is in quote for a sale and in base for a buy-back."""
+    """Describe the fills of an exit and what they brought: a round trip in quote, or a buy-back in base."""
     done = "sold" if result.side is Side.SELL else "bought back"
     # Σ quote / Σ base over all fills of the exit: the price that becomes the next anchor.
     average = price(rules, result.filled_quote / result.filled_base) if result.filled_base else "none"
-    gained = ""
-    if result.result_frac is not None:
-        gained = f", result {percent(result.result_frac)} in {_result_asset(rules, result.side)} since the anchor"
     return (
         f"{done} {quantity(rules, result.filled_base)} for {notional(rules, result.filled_quote)}, "
-        f"average {average}{gained}{_slippage(result.slippage_frac)}, fee {amounts(rules, result.fees)}, "
-        f"in {elapsed(result.age_s)} with {counted(result.replaces, 'replace')}"
+        f"average {average}{_outcome(rules, result)}{_slippage(result.slippage_frac)}, "
+        f"fee {amounts(rules, result.fees)}, in {elapsed(result.age_s)} with {counted(result.replaces, 'replace')}"
     )
+
+
+def _outcome(rules: SymbolRules, result: ExitResult) -> str:
+    """Describe what an exit brought, and the gain since the anchor, which is measured from another price."""
+    parts = []
+    if result.trip is not None:
+        sign = "+" if result.trip.result > 0 else ""
+        money = f"{sign}{notional(rules, result.trip.result)}"
+        parts.append(f"round trip {percent(result.trip.result_frac)} ({money})")
+    if result.brought_frac is not None:
+        parts.append(f"{percent(result.brought_frac)} {rules.base_asset} against the sale before")
+    if result.anchor_gain_frac is not None:
+        parts.append(f"{percent(result.anchor_gain_frac)} since the anchor")
+    return "".join(f", {part}" for part in parts)
 
 
 def _slippage(slippage_frac: float | None) -> str:
@@ -422,52 +438,6 @@ def command_refused(command: str, reason: str) -> str:
     `command` is the name of the command, or the letter by which the strategy names it.
     """
     return f"{COMMAND_NAMES.get(command, command)} refused: {reason}"
-
-
-# --- summary ---
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """The result of a run. Fractions are of the value at its start; `rejected` counts rejects by code or name."""
-
-    seconds: float
-    exits: int
-    fills: int
-    replaces: int
-    fees: Mapping[str, Decimal] = field(default_factory=dict)
-    rejected: Mapping[str, int] = field(default_factory=dict)
-    value: Decimal | None = None
-    result_frac: float | None = None
-    hold_base_frac: float | None = None
-    hold_quote_frac: float | None = None
-    gaps: Sequence[str] = ()
-
-
-def summary(rules: SymbolRules, run: RunSummary, mode: str = "") -> str:
-    """Return the summary of a run in several lines; the first begins with "summary".
-
-    Without a mode, the first line names only the pair.
-    """
-    named = heading(mode, rules.symbol) if mode else rules.symbol
-    lines = [f"summary {named}: {duration(run.seconds)} of market time"]
-    if run.value is not None and run.result_frac is not None:
-        lines.append(f"  value {notional(rules, run.value)}, result {percent(run.result_frac)} in {rules.quote_asset}")
-    holding = [
-        f"{asset} {percent(share)}"
-        for asset, share in ((rules.base_asset, run.hold_base_frac), (rules.quote_asset, run.hold_quote_frac))
-        if share is not None
-    ]
-    if holding:
-        lines.append(f"  holding instead: {', '.join(holding)}")
-    lines.append(
-        f"  sales and buy-backs {run.exits}, fills {run.fills}, replaces {run.replaces}, "
-        f"fees {amounts(rules, run.fees)}"
-    )
-    rejected = ", ".join(f"{reason} {count}" for reason, count in run.rejected.items() if count)
-    lines.append(f"  rejected orders: {rejected or 'none'}")
-    lines += [f"  note: {gap}" for gap in run.gaps]
-    return "\n".join(lines)
 
 
 def duration(seconds: float) -> str:

@@ -1,10 +1,10 @@
 """Answers to the operator's questions about figures: the balance, and the result of the day."""
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from trailingedge.accounting.statistics import FinishedExit, PeriodResult
+from trailingedge.accounting.results import FinishedExit, PeriodResult, utc
+from trailingedge.accounting.round_trips import RoundTrip
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import ZERO, Balance, Regime, Side, SymbolRules
 from trailingedge.notifications.event_messages import (
@@ -17,6 +17,7 @@ from trailingedge.notifications.event_messages import (
     notional,
     percent,
 )
+from trailingedge.notifications.result_messages import transfers_text
 from trailingedge.notifications.session_heading import heading
 from trailingedge.notifications.status import StatusView
 
@@ -64,7 +65,7 @@ def today(rules: SymbolRules, mode: str, day: PeriodResult, regime: Regime | Non
 
 def _figures(rules: SymbolRules, day: PeriodResult, regime: Regime | None) -> list[str]:
     base = rules.base_asset
-    instead = f"just holding {base}: {percent(day.hold_base_frac)}"
+    instead = f"just holding {base}: {percent(day.hold_base_frac)}, half of it: {percent(day.hold_half_frac)}"
     lines = [f"result {percent(day.result_frac)} in {rules.quote_asset} ({instead})"]
     # An exit that ended without a fill has traded nothing, and is counted apart.
     sales = sum(1 for finished in day.exits if finished.base and finished.side is Side.SELL)
@@ -72,7 +73,12 @@ def _figures(rules: SymbolRules, day: PeriodResult, regime: Regime | None) -> li
     unfilled = len(day.exits) - sales - buys
     trades = f"{counted(sales, 'sale')}, {counted(buys, 'buy-back')}" + (f", {unfilled} unfilled" if unfilled else "")
     lines.append(f"{trades}, {counted(day.fills, 'fill')}, fees {amounts(rules, day.fees)}")
-    lines += [_exit(rules, finished) for finished in day.exits[-_MAX_LISTED:]]
+    if day.round_trips:
+        lines.append(f"round trips {len(day.round_trips)}, won {day.won}")
+    if day.transfers:
+        lines.append(f"{transfers_text(rules, day.transfers)}: no result")
+    trips = {trip.sales[-1]: trip for trip in day.round_trips}
+    lines += [_exit(rules, finished, trips.get(finished.number)) for finished in day.exits[-_MAX_LISTED:]]
     if len(day.exits) > _MAX_LISTED:
         before = Counter(EXIT_NAMES[finished.kind] for finished in day.exits[:-_MAX_LISTED])
         lines.append("earlier: " + ", ".join(f"{count} × {name}" for name, count in before.items()))
@@ -80,25 +86,21 @@ def _figures(rules: SymbolRules, day: PeriodResult, regime: Regime | None) -> li
     return lines
 
 
-def _exit(rules: SymbolRules, finished: FinishedExit) -> str:
-    """Return one exit in a line: "14:03 take-profit: SELL at 2551.20, +1.95 % in FDUSD"."""
+def _exit(rules: SymbolRules, finished: FinishedExit, trip: RoundTrip | None) -> str:
+    """Return one exit in a line: "14:03 take-profit: SELL at 2551.20, round trip +1.95 %"."""
     head = f"{_clock(finished.ended_ms)} {EXIT_NAMES[finished.kind]}: {finished.side.value}"
     ended = "" if finished.cause in (ExitEndReason.FILLED, ExitEndReason.DUST) else f", {END_REASONS[finished.cause]}"
     if finished.average is None:
         return f"{head}{ended}, nothing filled"
-    asset = rules.quote_asset if finished.side is Side.SELL else rules.base_asset
-    result = "" if finished.result_frac is None else f", {percent(finished.result_frac)} in {asset}"
-    return f"{head} at {figure(finished.average, rules.tick_size)}{result}{ended}"
-
-
-def _moment(unix_ms: int) -> datetime:
-    # Not a float timestamp: integer milliseconds stay exact.
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=unix_ms)
+    brought = "" if trip is None else f", round trip {percent(trip.result_frac)}"
+    if finished.brought_frac is not None:
+        brought = f", {percent(finished.brought_frac)} {rules.base_asset}"
+    return f"{head} at {figure(finished.average, rules.tick_size)}{brought}{ended}"
 
 
 def _date(unix_ms: int) -> str:
-    return _moment(unix_ms).strftime("%Y-%m-%d")
+    return utc(unix_ms).strftime("%Y-%m-%d")
 
 
 def _clock(unix_ms: int) -> str:
-    return _moment(unix_ms).strftime("%H:%M")
+    return utc(unix_ms).strftime("%H:%M")

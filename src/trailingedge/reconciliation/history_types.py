@@ -21,7 +21,7 @@ from trailingedge.model.market import (
     Side,
     SymbolRules,
 )
-from trailingedge.reconciliation.exit_ledger import exit_id
+from trailingedge.reconciliation.exit_ledger import ExitTotals, exit_id, exit_totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,15 @@ class ExitHistory:
     def fills(self) -> tuple[tuple[int, AccountTrade], ...]:
         """Our own fills, each with the number of its exit."""
         return tuple((exit_.number, fill) for exit_ in self.exits for fill in exit_.fills)
+
+    def ended_exits(self, active_exit: HistoricalExit | None) -> list[tuple[ExitTotals, ExitKind]]:
+        """Return the totals and the kind of each exit that traded and has ended, oldest first.
+
+        `active_exit` is the one that goes on, if any.
+        """
+        number = None if active_exit is None else active_exit.number
+        kinds = {exit_.number: exit_.kind for exit_ in self.exits}
+        return [(each, kinds[each.number]) for each in exit_totals(fill for fill in self.fills if fill[0] != number)]
 
 
 def is_open(order: OrderRecord) -> bool:

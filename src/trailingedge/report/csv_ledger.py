@@ -4,10 +4,10 @@ import csv
 import io
 from typing import Final
 
+from trailingedge.accounting.round_trips import RoundTrip
 from trailingedge.accounting.summary_json import iso_time, kind_name
 from trailingedge.model.market import format_plain
 from trailingedge.report.model import Fill, RunReport
-from trailingedge.report.totals import exit_ids
 
 COLUMNS: Final = (
     "time_utc",
@@ -26,6 +26,12 @@ COLUMNS: Final = (
     "quote_asset",
     # The same id as in terminal, page and JSON, so that rows can be joined.
     "exit_id",
+    # Of the whole exit, not rounded.
+    "exit_average",
+    # Counted from 1. The row with a result is the last fill of a round trip: the column adds up to all round trips.
+    "round_trip",
+    "round_trip_result",
+    "round_trip_result_frac",
 )
 
 
@@ -37,9 +43,31 @@ def as_csv(report: RunReport) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
-    ids = exit_ids(report)
-    rows.writerows(_row(report, fill, ids[fill.number]) for fill in report.fills)
+    ids, averages = report.exit_ids, {each.number: each.average for each in report.exits}
+    trips = _trips_by_exit(report)
+    last_fills = {fill.number: fill for fill in report.fills}
+    for fill in report.fills:
+        average, (number, trip) = averages.get(fill.number), trips.get(fill.number, (0, None))
+        ended = trip if trip is not None and trip.sales[-1] == fill.number and last_fills[fill.number] is fill else None
+        rows.writerow(
+            (
+                *_row(report, fill, ids[fill.number]),
+                "" if average is None else format_plain(average),
+                number or "",
+                "" if ended is None else format_plain(ended.result),
+                "" if ended is None else ended.result_frac,
+            )
+        )
     return text.getvalue()
+
+
+def _trips_by_exit(report: RunReport) -> dict[int, tuple[int, RoundTrip]]:
+    """Return the round trip of each exit and its number, by exit number. A buy belongs to the first that sells it."""
+    found: dict[int, tuple[int, RoundTrip]] = {}
+    for number, trip in enumerate(report.results.round_trips, 1):
+        for exit_number in (*trip.buys, *trip.sales):
+            found.setdefault(exit_number, (number, trip))
+    return found
 
 
 def _row(report: RunReport, fill: Fill, exit_id: str) -> tuple[str | int, ...]:

@@ -9,24 +9,30 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.config import OPTIONS
 from trailingedge.core import bounded_files, foreign_json, number_text, private_files
 from trailingedge.core.errors import ConfigError
 from trailingedge.core.foreign_json import UnreadableJson
-from trailingedge.core.number_text import id_number, shown, time_ms
-from trailingedge.core.printable import LONGEST_MESSAGE, printable
-from trailingedge.model.intent import ExitEndReason, ExitKind
+from trailingedge.core.number_text import id_number, time_ms
+from trailingedge.core.printable import printable
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side, format_plain
-from trailingedge.model.market_names import is_market_name
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
+from trailingedge.report.results_codec import (
+    amount,
+    decode_results,
+    encode_results,
+    flag,
+    fraction,
+    market_name,
+    text,
+)
 
 FORMAT: Final = "trailing-edge story"
-REPORT_VERSION: Final = 1
+REPORT_VERSION: Final = 2
 SUFFIX: Final = ".story.json.gz"
 _GZIP: Final = b"\x1f\x8b"
 _LONGEST_QUOTED: Final = 200  # characters of a damaged file in an error message
@@ -38,6 +44,7 @@ _MOMENT: Final = (
     "time_ms",
     "bid",
     "value",
+    "growth",
     "regime",
     "anchor",
     "high",
@@ -52,9 +59,9 @@ _MOMENT: Final = (
 
 def save(report: RunReport, path: Path) -> None:
     """Write the report atomically. Raises ConfigError if the file cannot be written."""
-    text = json.dumps(_encode_report(report), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    written = json.dumps(_encode_report(report), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     try:
-        private_files.replace(path, gzip.compress(text.encode(), mtime=0))
+        private_files.replace(path, gzip.compress(written.encode(), mtime=0))
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}; choose a file that this user may write"]) from error
 
@@ -63,7 +70,7 @@ def load(path: Path) -> RunReport:
     """Read a saved report. Raises ConfigError naming the file, the fault and the remedy."""
     remedy = "write it again with replay --save"
     try:
-        text = bounded_files.read_gzip(path, _MOST_BYTES)
+        read = bounded_files.read_gzip(path, _MOST_BYTES)
     except OSError as error:
         if isinstance(error, gzip.BadGzipFile):
             raise ConfigError([f"{path}: {_gzip_problem(path)}; {remedy}"]) from error
@@ -76,12 +83,12 @@ def load(path: Path) -> RunReport:
         raise ConfigError([f"{path}: truncated, its end is missing; {remedy}"]) from error
     except zlib.error as error:
         raise ConfigError([f"{path}: damaged ({error}); {remedy}"]) from error
-    if not text:
+    if not read:
         raise ConfigError([f"{path}: truncated, it is empty; {remedy}"])
-    if text.count(b"{") + text.count(b"[") > _MOST_OBJECTS:
+    if read.count(b"{") + read.count(b"[") > _MOST_OBJECTS:
         raise ConfigError([f"{path}: not a saved report: it has more than {_MOST_OBJECTS} objects; {remedy}"])
     try:
-        data = foreign_json.parse(text)
+        data = foreign_json.parse(read)
     except UnreadableJson as error:
         raise ConfigError([f"{path}: not a saved report: {error}; {remedy}"]) from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
@@ -107,24 +114,13 @@ def _encode_report(report: RunReport) -> dict[str, object]:
         "format": FORMAT,
         "version": REPORT_VERSION,
         "symbol": report.symbol,
-        "base_asset": report.base_asset,
-        "quote_asset": report.quote_asset,
         "tick_size": format_plain(report.tick_size),
-        "from_ms": report.from_ms,
-        "to_ms": report.to_ms,
         "settings": dict(report.settings),
-        "exits": [_encode_exit(finished) for finished in report.exits],
+        "results": encode_results(report.results),
         "fills": [_encode_fill(fill) for fill in report.fills],
         "orders": [_encode_order(event) for event in report.orders],
         "candles": _columns(_CANDLE, report.candles),
         "moments": _columns(_MOMENT, report.samples),
-        "replaces": report.replaces,
-        "rejected": {str(code): count for code, count in report.rejected.items()},
-        "first_bid": format_plain(report.first_bid),
-        "last_bid": format_plain(report.last_bid),
-        "first_value": format_plain(report.first_value),
-        "last_value": format_plain(report.last_value),
-        "max_drawdown_frac": report.max_drawdown_frac,
         "gaps": list(report.gaps),
         "mode": report.mode,
     }
@@ -132,27 +128,16 @@ def _encode_report(report: RunReport) -> dict[str, object]:
 
 def _decode_report(data: Mapping[str, Any]) -> RunReport:
     return RunReport(
-        symbol=_market_name(data["symbol"]),
-        base_asset=_market_name(data["base_asset"]),
-        quote_asset=_market_name(data["quote_asset"]),
-        tick_size=_amount(data["tick_size"]),
-        from_ms=time_ms(data["from_ms"]),
-        to_ms=time_ms(data["to_ms"]),
+        symbol=market_name(data["symbol"]),
+        tick_size=amount(data["tick_size"]),
         settings=_shareable_settings(data["settings"]),
-        exits=tuple(map(_decode_exit, data["exits"])),
+        results=decode_results(data["results"]),
         fills=tuple(map(_decode_fill, data["fills"])),
         orders=tuple(map(_decode_order, data["orders"])),
         candles=tuple(_rows(_CANDLE, data["candles"], _decode_candle)),
         samples=tuple(_rows(_MOMENT, data["moments"], _decode_sample)),
-        replaces=id_number(data["replaces"]),
-        rejected={number_text.parse_integer(code): id_number(count) for code, count in data["rejected"].items()},
-        first_bid=_amount(data["first_bid"]),
-        last_bid=_amount(data["last_bid"]),
-        first_value=_amount(data["first_value"]),
-        last_value=_amount(data["last_value"]),
-        max_drawdown_frac=number_text.finite(data["max_drawdown_frac"]),
-        gaps=tuple(map(_text, data["gaps"])),
-        mode=_text(data.get("mode", "")),  # files of the first releases have none
+        gaps=tuple(map(text, data["gaps"])),
+        mode=text(data["mode"]),
     )
 
 
@@ -162,7 +147,7 @@ def _shareable_settings(settings: Mapping[str, Any]) -> dict[str, str]:
     A setting that this version does not know is kept, because the version that wrote it found it shareable.
     """
     hidden = {name for name, option in OPTIONS.items() if not option.shareable}
-    return {_text(name): _text(value) for name, value in settings.items() if name not in hidden}
+    return {text(name): text(value) for name, value in settings.items() if name not in hidden}
 
 
 def _columns(names: Iterable[str], rows: Iterable[Candle | Sample]) -> dict[str, list[object]]:
@@ -185,14 +170,15 @@ def _decode_candle(open_ms: int, *prices: float) -> Candle:
     return Candle(time_ms(open_ms), *map(number_text.finite, prices))
 
 
-def _decode_sample(at_ms: int, bid: float, value: float, regime: str | None, *rest: Any) -> Sample:
+def _decode_sample(at_ms: int, bid: float, value: float, growth: float, regime: str | None, *rest: Any) -> Sample:
     *prices, gate_shut = rest
-    anchor, high, trail, stop, upper, mid, lower = map(_fraction, prices)
+    anchor, high, trail, stop, upper, mid, lower = map(fraction, prices)
     held = None if regime is None else Regime(regime)
     return Sample(
         time_ms(at_ms),
         number_text.finite(bid),
         number_text.finite(value),
+        number_text.finite(growth),
         held,
         anchor,
         high,
@@ -201,41 +187,7 @@ def _decode_sample(at_ms: int, bid: float, value: float, regime: str | None, *re
         upper,
         mid,
         lower,
-        gate_shut=_flag(gate_shut),
-    )
-
-
-def _encode_exit(finished: FinishedExit) -> dict[str, object]:
-    return {
-        "kind": finished.kind.value,
-        "side": finished.side.value,
-        "number": finished.number,
-        "cause": finished.cause.value,
-        "started_ms": finished.started_ms,
-        "ended_ms": finished.ended_ms,
-        "base": format_plain(finished.base),
-        "quote": format_plain(finished.quote),
-        "replaces": finished.replaces,
-        "fees": {asset: format_plain(fee) for asset, fee in finished.fees.items()},
-        "slippage_frac": finished.slippage_frac,
-        "result_frac": finished.result_frac,
-    }
-
-
-def _decode_exit(data: Mapping[str, Any]) -> FinishedExit:
-    return FinishedExit(
-        kind=ExitKind(data["kind"]),
-        side=Side(data["side"]),
-        number=id_number(data["number"]),
-        cause=ExitEndReason(data["cause"]),
-        started_ms=time_ms(data["started_ms"]),
-        ended_ms=time_ms(data["ended_ms"]),
-        base=_amount(data["base"]),
-        quote=_amount(data["quote"]),
-        replaces=id_number(data["replaces"]),
-        fees={_market_name(asset): _amount(fee) for asset, fee in data["fees"].items()},
-        slippage_frac=_fraction(data["slippage_frac"]),
-        result_frac=_fraction(data["result_frac"]),
+        gate_shut=flag(gate_shut),
     )
 
 
@@ -264,12 +216,12 @@ def _decode_fill(data: Mapping[str, Any]) -> Fill:
         number=id_number(data["number"]),
         kind=ExitKind(data["kind"]),
         side=Side(data["side"]),
-        price=_amount(data["price"]),
-        quantity=_amount(data["quantity"]),
-        quote=_amount(data["quote"]),
-        commission=_amount(data["commission"]),
-        commission_asset=_market_name(data["commission_asset"]) if data["commission_asset"] else "",
-        is_maker=_flag(data["is_maker"]),
+        price=amount(data["price"]),
+        quantity=amount(data["quantity"]),
+        quote=amount(data["quote"]),
+        commission=amount(data["commission"]),
+        commission_asset=market_name(data["commission_asset"]) if data["commission_asset"] else "",
+        is_maker=flag(data["is_maker"]),
     )
 
 
@@ -287,42 +239,9 @@ def _encode_order(event: OrderLogEntry) -> dict[str, object]:
 def _decode_order(data: Mapping[str, Any]) -> OrderLogEntry:
     return OrderLogEntry(
         time_ms=time_ms(data["time_ms"]),
-        what=_text(data["what"]),
+        what=text(data["what"]),
         side=Side(data["side"]),
-        price=_amount(data["price"]),
-        quantity=_amount(data["quantity"]),
-        client_order_id=_text(data["client_order_id"]),
+        price=amount(data["price"]),
+        quantity=amount(data["quantity"]),
+        client_order_id=text(data["client_order_id"]),
     )
-
-
-def _amount(value: object) -> Decimal:
-    """Return the amount in a string. Numbers are refused, because a float may differ from the saved amount."""
-    return number_text.parse_calculated(_text(value))
-
-
-def _fraction(value: object) -> float | None:
-    return None if value is None else number_text.finite(value)
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"neither true nor false: {shown(value)}")
-    return value
-
-
-def _text(value: object) -> str:
-    """Return a text from the file, with unprintable characters escaped: anybody may have written the file."""
-    if not isinstance(value, str):
-        raise TypeError(f"not a text: {shown(value)}")
-    return printable(value, LONGEST_MESSAGE)
-
-
-def _market_name(value: object) -> str:
-    """Return the name of a symbol or an asset.
-
-    Other text is refused: in the CSV ledger it might be a formula.
-    """
-    name = _text(value)
-    if not is_market_name(name):
-        raise ValueError(f"not a name of a symbol or an asset: {name!r}")
-    return name

@@ -2,16 +2,19 @@
 
 Exits come from the orders, their results from the trades, and the account's present state from the
 balances. A run of the strategy over the candles gives anchor, high, trail, stop and gate. Trades of
-other orders belong to no exit, but they changed the balances, so they count in the account's value.
+other orders belong to no exit: they are transfers, and no result.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from typing import Final
 
-from trailingedge.accounting.statistics import FinishedExit, result_frac, slippage_frac
+from trailingedge.accounting.result_ledger import ResultLedger
+from trailingedge.accounting.results import FinishedExit
+from trailingedge.accounting.statistics import anchor_gain_frac
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.intent import ExitEndReason
@@ -29,7 +32,7 @@ from trailingedge.model.market import (
 from trailingedge.notifications.event_messages import counted
 from trailingedge.reconciliation.anchor_timeline import TimelineEntry, entry_order_id, position_changes
 from trailingedge.reconciliation.exit_ledger import exit_id
-from trailingedge.reconciliation.history_types import HistoricalExit, find_markers, group_into_exits
+from trailingedge.reconciliation.history_types import ExitHistory, HistoricalExit, find_markers, group_into_exits
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 from trailingedge.report.strategy_series import StrategyPoint, StrategySeries
 from trailingedge.strategy.inputs import StrategyParams
@@ -81,37 +84,25 @@ def build_report(history: AccountHistory) -> RunReport:
     active = next((each for each in reversed(every) if each.open_order is not None), None)
     series = StrategySeries(position_changes(entries, active, history.rules), every, history.params, history.channel)
     points = [point for point in series.over(history.klines) if _within(history, point.kline.open_ms)]
-    balances = _BalanceTracker(history)
-    first_bid = points[0].kline.open if points else history.bid
-    first_value = balances.value(first_bid)
-    moments = _samples(history, points, balances, _first_regime(every))
     exits = [each for each in exits_between(history) if each.open_order is None]
-    finished = tuple(_finished(each, history, series.anchors.get(each.number)) for each in exits)
+    account = _Account(history, [_finished(each, history, series.anchors.get(each.number)) for each in exits], every)
+    moments = _samples(history, points, account, _first_regime(every))
     orders = sorted(
         (event for each in exits_between(history) for event in _order_log(each) if _within(history, event.time_ms)),
         key=lambda event: event.time_ms,
     )
+    account.ledger.replaces = sum(event.what == "replaced" for event in orders)
+    results = account.ledger.results()
     return RunReport(
         symbol=history.rules.symbol,
-        base_asset=history.rules.base_asset,
-        quote_asset=history.rules.quote_asset,
         tick_size=history.rules.tick_size,
-        from_ms=history.from_ms,
-        to_ms=history.to_ms,
         settings=history.settings,
-        exits=finished,
+        results=results,
         fills=tuple(_fills(history)),
         orders=tuple(orders),
         candles=tuple(_candle(point.kline) for point in points),
         samples=tuple(moments),
-        replaces=sum(event.what == "replaced" for event in orders),
-        rejected={},
-        first_bid=first_bid,
-        last_bid=history.bid,
-        first_value=first_value,
-        last_value=balances.value(history.bid),
-        max_drawdown_frac=_max_drawdown(float(first_value), [moment.value for moment in moments]),
-        gaps=(*history.gaps, *_gaps(history, finished, overdrawn=balances.overdrawn), _UNWRITTEN),
+        gaps=(*history.gaps, *_gaps(history, results.exits, overdrawn=account.overdrawn), _UNWRITTEN),
     )
 
 
@@ -133,7 +124,6 @@ def _finished(exit_: HistoricalExit, history: AccountHistory, anchor: float | No
             fees[fill.commission_asset] = fees.get(fill.commission_asset, ZERO) + fill.commission
     brought = history.rules.quote_asset if exit_.side is Side.SELL else history.rules.base_asset
     paid = fees.get(brought, ZERO)
-    average = exit_.quote / exit_.base if exit_.base else None
     return FinishedExit(
         kind=exit_.kind,
         side=exit_.side,
@@ -145,8 +135,8 @@ def _finished(exit_: HistoricalExit, history: AccountHistory, anchor: float | No
         quote=exit_.quote,
         replaces=sum(event.what == "replaced" for event in _order_log(exit_)),
         fees=fees,
-        slippage_frac=slippage_frac(exit_.side, history.openings.get(exit_.number), average),
-        result_frac=result_frac(exit_.side, exit_.base, exit_.quote, paid, anchor),
+        mid_price=history.openings.get(exit_.number),
+        anchor_gain_frac=anchor_gain_frac(exit_.side, exit_.base, exit_.quote, paid, anchor),
     )
 
 
@@ -197,35 +187,62 @@ def _fills(history: AccountHistory) -> Iterable[Fill]:
 # --- the account ---
 
 
-class _BalanceTracker:
-    """Tracks the balances from `from_ms` on.
+class _Account:
+    """Goes through the period's trades, and gives fills, exits and valuations to a `ResultLedger`.
 
-    To find the first balances, it subtracts all trades since then from the present balances.
+    To find the first balances, it subtracts all trades since then from the present balances. Exits that ended before
+    the period tell what its first sale and its first buy-back are compared with.
     """
 
-    def __init__(self, history: AccountHistory) -> None:
+    def __init__(
+        self, history: AccountHistory, finished: Sequence[FinishedExit], every: Sequence[HistoricalExit]
+    ) -> None:
+        self.ledger = ResultLedger(history.rules.base_asset, history.rules.quote_asset)
         self._rules = history.rules
-        self._trades = [trade for trade in history.trades if trade.time_ms >= history.from_ms]
-        self._next = 0
+        self._names = {order.order_id: order.client_order_id for order in history.orders}
+        self._trades = deque(trade for trade in history.trades if trade.time_ms >= history.from_ms)
+        self._exits = deque(sorted(finished, key=lambda each: each.ended_ms))
         changes = [self._change(trade) for trade in self._trades]
         self.base = history.base - sum((base for base, _ in changes), ZERO)
         self.quote = history.quote - sum((quote for _, quote in changes), ZERO)
         self.overdrawn = min(self.base, self.quote) < ZERO
+        past = ExitHistory(exits=tuple(each for each in every if each.ended_ms < history.from_ms))
+        self.ledger.restore(past.ended_exits(None))
 
-    def value(self, bid: Decimal) -> Decimal:
-        """Return the account's value in quote.
+    def begin(self, market_ms: int, bid: Decimal) -> None:
+        """Value the account as it was before the first trade."""
+        self.ledger.mark_to_market(market_ms, bid, max(self.base, ZERO), max(self.quote, ZERO))
 
-        If funds were withdrawn later, the balance computed for an earlier time may be negative. It
-        then counts as zero.
+    def end(self, market_ms: int, bid: Decimal) -> None:
+        """Value the account at the end, with all exits: one that was in progress may have ended later."""
+        while self._exits:
+            self.ledger.on_exit(self._exits.popleft())
+        self.value_at(market_ms, bid)
+
+    def value_at(self, market_ms: int, bid: Decimal) -> Decimal:
+        """Take in what happened until that time, and return the account's value in quote.
+
+        If funds were withdrawn later, the balance computed for an earlier time may be negative. It then counts as zero.
         """
-        return max(self.base, ZERO) * bid + max(self.quote, ZERO)
+        while self._trades and self._trades[0].time_ms <= market_ms:
+            self._take(self._trades.popleft())
+        while self._exits and self._exits[0].ended_ms <= market_ms:
+            self.ledger.cut_day_at(self._exits[0].ended_ms)
+            self.ledger.on_exit(self._exits.popleft())
+        base, quote = max(self.base, ZERO), max(self.quote, ZERO)
+        self.ledger.mark_to_market(market_ms, bid, base, quote)
+        return base * bid + quote
 
-    def apply_trades_until(self, market_ms: int) -> None:
-        """Apply the trades up to that time."""
-        while self._next < len(self._trades) and self._trades[self._next].time_ms <= market_ms:
-            base, quote = self._change(self._trades[self._next])
-            self.base, self.quote, self._next = self.base + base, self.quote + quote, self._next + 1
-            self.overdrawn = self.overdrawn or min(self.base, self.quote) < ZERO
+    def _take(self, trade: AccountTrade) -> None:
+        base, quote = self._change(trade)
+        self.base, self.quote = self.base + base, self.quote + quote
+        self.overdrawn = self.overdrawn or min(self.base, self.quote) < ZERO
+        fee, fee_asset, at_ms = trade.commission, trade.commission_asset, trade.time_ms
+        if is_own(self._names.get(trade.order_id, "")):
+            self.ledger.on_fill(trade.side, trade.quantity, trade.quote_quantity, fee, fee_asset, at_ms)
+        else:
+            sign = 1 if trade.side is Side.BUY else -1
+            self.ledger.on_foreign_fill(sign * trade.quantity, -sign * trade.quote_quantity, fee, fee_asset, at_ms)
 
     def _change(self, trade: AccountTrade) -> tuple[Decimal, Decimal]:
         sign = 1 if trade.side is Side.BUY else -1
@@ -238,31 +255,28 @@ class _BalanceTracker:
 
 
 def _samples(
-    history: AccountHistory, points: Iterable[StrategyPoint], balances: _BalanceTracker, first_regime: Regime | None
+    history: AccountHistory, points: Sequence[StrategyPoint], account: _Account, first_regime: Regime | None
 ) -> list[Sample]:
     """Return a sample for each close, and one for `to_ms` if that is after the last close.
 
     `first_regime` is used for samples before the first anchor.
     """
-    moments = []
-    point = None
-    for point in points:
-        balances.apply_trades_until(point.kline.close_ms)
-        moments.append(_sample(point, point.kline.close_ms, point.kline.close, balances, first_regime))
-    balances.apply_trades_until(history.to_ms)
-    if point is not None and point.kline.close_ms < history.to_ms:
-        moments.append(_sample(point, history.to_ms, history.bid, balances, first_regime))
+    first_bid = points[0].kline.open if points else history.bid
+    account.begin(history.from_ms, first_bid)
+    moments = [_sample(point, point.kline.close_ms, point.kline.close, account, first_regime) for point in points]
+    if points and points[-1].kline.close_ms < history.to_ms:
+        moments.append(_sample(points[-1], history.to_ms, history.bid, account, first_regime))
+    account.end(history.to_ms, history.bid)
     return moments
 
 
-def _sample(
-    point: StrategyPoint, time_ms: int, bid: Decimal, balances: _BalanceTracker, first_regime: Regime | None
-) -> Sample:
-    channel = point.channel
+def _sample(point: StrategyPoint, time_ms: int, bid: Decimal, account: _Account, first_regime: Regime | None) -> Sample:
+    channel, value = point.channel, float(account.value_at(time_ms, bid))
     return Sample(
         time_ms=time_ms,
         bid=float(bid),
-        value=float(balances.value(bid)),
+        value=value,
+        growth=account.ledger.growth_at(value),
         regime=point.regime or first_regime,
         anchor=point.anchor,
         high=point.high,
@@ -281,15 +295,6 @@ def _first_regime(exits: Sequence[HistoricalExit]) -> Regime | None:
 
 def _candle(kline: Kline) -> Candle:
     return Candle(kline.open_ms, float(kline.open), float(kline.high), float(kline.low), float(kline.close))
-
-
-def _max_drawdown(first_value: float, values: Iterable[float]) -> float:
-    peak, deepest = first_value, 0.0
-    for value in values:
-        peak = max(peak, value)
-        if peak:
-            deepest = max(deepest, 1.0 - value / peak)
-    return deepest
 
 
 # --- what is missing ---
@@ -330,4 +335,4 @@ def _foreign_fills(history: AccountHistory) -> Iterable[str]:
         if (amount := sum((trade.quantity for trade in others if trade.side is side), ZERO))
     ]
     sentence = f"{counted(len(others), 'fill')} of other orders ({', '.join(sides)})"
-    yield f"{sentence}: not in exits and ledger, but in the account's value"
+    yield f"{sentence}: listed as transfers, not in exits, ledger and return"

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.accounting.statistics import FinishedExit
+from trailingedge.accounting.results import FinishedExit, RunResults
+from trailingedge.model.client_order_ids import ClientOrderId
 from trailingedge.model.intent import ExitKind
-from trailingedge.model.market import Regime, Side
+from trailingedge.model.market import Regime, Side, SymbolRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,14 @@ class Sample:
     """State of market, strategy and account at one time, usually the close of a candle.
 
     Prices are in quote per base in both regimes. A price that does not exist is None. `value` is
-    the value of the whole account in quote at the best bid.
+    the value of the whole account in quote at the best bid. `growth` is what the account has made of each unit of quote
+    since the beginning, transfers left out.
     """
 
     time_ms: int
     bid: float
     value: float
+    growth: float
     regime: Regime | None
     anchor: float | None
     high: float | None
@@ -82,32 +85,61 @@ class Fill:
 class RunReport:
     """One run; each sequence is oldest first.
 
-    `exits` are results that `accounting.statistics` has computed. `settings` are formatted values,
-    without secrets. `first_value` and `last_value` are the account's value in quote at the best
-    bids `first_bid` and `last_bid`. `rejected` counts rejected requests by error code. `gaps` says
-    in words what the market data or the record lacks. `mode` is "sim" for a run on the embedded
-    exchange in simulated market time, "replay" for a backtest on recorded markets, and "" for every
-    other run.
+    `results` are what accounting has found; every figure comes from there. `settings` are formatted values, without
+    secrets. `gaps` says in words what the market data or the record lacks. `mode` is "sim" for a run on the embedded
+    exchange in simulated market time, "replay" for a backtest on recorded markets, and "" for every other run.
     """
 
     symbol: str
-    base_asset: str
-    quote_asset: str
     tick_size: Decimal
-    from_ms: int
-    to_ms: int
     settings: Mapping[str, str]
-    exits: tuple[FinishedExit, ...]
+    results: RunResults
     fills: tuple[Fill, ...]
     orders: tuple[OrderLogEntry, ...]
     candles: tuple[Candle, ...]
     samples: tuple[Sample, ...]
-    replaces: int
-    rejected: Mapping[int, int]
-    first_bid: Decimal
-    last_bid: Decimal
-    first_value: Decimal
-    last_value: Decimal
-    max_drawdown_frac: float
     gaps: tuple[str, ...] = ()
     mode: str = ""
+
+    @property
+    def base_asset(self) -> str:
+        return self.results.base_asset
+
+    @property
+    def quote_asset(self) -> str:
+        return self.results.quote_asset
+
+    @property
+    def from_ms(self) -> int:
+        return self.results.first.market_ms
+
+    @property
+    def to_ms(self) -> int:
+        return self.results.last.market_ms
+
+    @property
+    def exits(self) -> tuple[FinishedExit, ...]:
+        return self.results.exits
+
+    @property
+    def exit_ids(self) -> dict[int, str]:
+        """Client order id of each exit, by exit number. An exit that became a hard stop has the hard stop's id."""
+        under_way = {fill.number: str(ClientOrderId(fill.kind, fill.number)) for fill in self.fills}
+        return under_way | {finished.number: finished.id for finished in self.exits}
+
+    @property
+    def rules(self) -> SymbolRules:
+        """Symbol rules for formatting: the report's tick size, and a step size as fine as its finest fill."""
+        decimals = max((_decimals(fill.quantity) for fill in self.fills), default=0)
+        return SymbolRules(
+            symbol=self.symbol,
+            base_asset=self.base_asset,
+            quote_asset=self.quote_asset,
+            tick_size=self.tick_size,
+            step_size=Decimal(1).scaleb(-decimals),
+        )
+
+
+def _decimals(number: Decimal) -> int:
+    exponent = number.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0

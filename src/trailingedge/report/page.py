@@ -9,13 +9,14 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
+from trailingedge.accounting.performance import measure
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.market import Regime, Side
-from trailingedge.notifications import event_messages
+from trailingedge.notifications import event_messages, result_messages
 from trailingedge.report.column_codec import Column, pack_columns
+from trailingedge.report.equity_curves import Equity, equity
 from trailingedge.report.model import RunReport
 from trailingedge.report.tables import (
-    WON_MEANING,
     Table,
     date_text,
     days_table,
@@ -24,7 +25,6 @@ from trailingedge.report.tables import (
     timestamp,
     wins_text,
 )
-from trailingedge.report.totals import Equity, equity, rules, totals
 
 _TIME_MS: Final = 100.0  # resolution of drawn times; a pixel is longer than that
 _DRAWDOWN: Final = 1e-6
@@ -45,7 +45,7 @@ def page(report: RunReport) -> str:
         "base": escape(report.base_asset),
         "quote": escape(report.quote_asset),
         "gaps": _gaps(shown_gaps(report.gaps)),
-        "won": escape(WON_MEANING),
+        "won": escape(result_messages.WON_MEANING),
         "exits": _table(exits, exits_of=report) if report.exits else "<p>No exits.</p>",
         "exits_open": "" if len(exits.rows) > _COLLAPSE_ABOVE_ROWS else " open",
         "exits_count": str(len(exits.rows)),
@@ -85,31 +85,37 @@ def _mode_note(report: RunReport) -> str:
 
 
 def _headline(report: RunReport) -> str:
-    run_totals, symbol = totals(report), rules(report)
-    first, last = (event_messages.notional(symbol, value) for value in (report.first_value, report.last_value))
-    held = f"Holding {report.base_asset} instead would have brought {event_messages.percent(run_totals.hold_base_frac)}"
+    performance, symbol, results = measure(report.results), report.rules, report.results
+    first, last = (event_messages.notional(symbol, mark.value) for mark in (results.first, results.last))
+    base, half = event_messages.percent(performance.hold_base_frac), event_messages.percent(performance.hold_half_frac)
+    moved = f" {result_messages.transfers_text(symbol, results.transfers)} are no result." if results.transfers else ""
     return (
-        f"The account went from {first} to {last}, that is {event_messages.percent(run_totals.result_frac)}. "
-        f"{held}, holding {report.quote_asset} {event_messages.percent(run_totals.hold_quote_frac)}."
+        f"The account went from {first} to {last}, that is {event_messages.percent(performance.result_frac)}.{moved} "
+        f"Holding {report.base_asset} instead would have brought {base}, holding {report.quote_asset} "
+        f"{event_messages.percent(performance.hold_quote_frac)}, half of each {half}."
     )
 
 
 def _figures(report: RunReport) -> str:
-    run_totals = totals(report)
-    won = run_totals.win_rate
-    share = "" if won.frac is None else f" ({won.frac * 100:.0f}\N{NO-BREAK SPACE}%)"
-    refused = ", ".join(f"{code}: {count}" for code, count in sorted(run_totals.rejected.items()))
+    performance, whole, rejected = measure(report.results), report.results.whole, report.results.rejected
+    rate = performance.win_rate
+    share = "" if rate is None else f" ({rate * 100:.0f}\N{NO-BREAK SPACE}%)"
+    refused = ", ".join(f"{code}: {count}" for code, count in sorted(rejected.items()))
+    lasted = event_messages.duration(performance.max_drawdown_s)
     shown = (
-        (f"Result in {report.quote_asset}", event_messages.percent(run_totals.result_frac), "after fees"),
-        (f"Holding {report.base_asset}", event_messages.percent(run_totals.hold_base_frac), "for comparison"),
-        (f"Holding {report.quote_asset}", event_messages.percent(run_totals.hold_quote_frac), "for comparison"),
-        ("Deepest drawdown", event_messages.percent(-run_totals.max_drawdown_frac), "below the highest value so far"),
-        ("Exits", str(run_totals.exits), f"{run_totals.fills} fills, {run_totals.replaces} replaces"),
-        ("Won", f"{wins_text(won)}{share}", WON_MEANING),
+        (f"Result in {report.quote_asset}", event_messages.percent(performance.result_frac), "after fees"),
+        (f"Holding {report.base_asset}", event_messages.percent(performance.hold_base_frac), "for comparison"),
+        (f"Holding {report.quote_asset}", event_messages.percent(performance.hold_quote_frac), "for comparison"),
+        ("Half of each", event_messages.percent(performance.hold_half_frac), "for comparison"),
+        ("Deepest drawdown", event_messages.percent(-performance.max_drawdown_frac), f"the longest lasted {lasted}"),
+        ("Round trips", str(performance.round_trips), "a buy and the sale that followed it"),
+        ("Won", f"{wins_text(performance.won, performance.round_trips)}{share}", result_messages.WON_MEANING),
+        ("Profit factor", result_messages.factor(performance), "gains divided by losses"),
+        ("Exits", str(len(report.exits)), f"{whole.fills} fills, {whole.replaces} replaces"),
         (
             "Fees",
-            event_messages.amounts(rules(report), run_totals.fees),
-            "rounded; exact fees are in the table of exits" if run_totals.fees else "were paid",
+            event_messages.amounts(report.rules, whole.fees),
+            "rounded; exact fees are in the table of exits" if whole.fees else "were paid",
         ),
         ("Rejected orders", refused or "none", "by the exchange, code: count" if refused else "by the exchange"),
     )
@@ -171,14 +177,14 @@ def _settings(report: RunReport) -> str:
 
 def _data(report: RunReport) -> str:
     curves, tick = equity(report), float(report.tick_size)
-    money = 10.0 ** (len(str(int(abs(report.first_value)))) - 7)
+    money = 10.0 ** (len(str(int(abs(report.results.first.value)))) - 7)
     header = {
         "base": report.base_asset,
         "quote": report.quote_asset,
         "fromMs": report.from_ms,
         "toMs": report.to_ms,
         "priceDecimals": len(event_messages.figure(0, report.tick_size).partition(".")[2]),
-        "holdQuote": float(report.first_value),
+        "holdQuote": float(report.results.first.value),
         "exits": [[finished.started_ms, finished.ended_ms] for finished in report.exits],
     }
     return pack_columns(

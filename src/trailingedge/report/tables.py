@@ -2,25 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.accounting.statistics import FinishedExit, WinRate
-from trailingedge.accounting.summary_json import DayTotals
+from trailingedge.accounting.performance import ReasonResult, measure
+from trailingedge.accounting.results import FinishedExit, PeriodResult, Transfer, utc
+from trailingedge.accounting.round_trips import RoundTrip
 from trailingedge.core.time_units import DAY_MS
-from trailingedge.model.intent import ExitEndReason
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import SymbolRules, format_plain
 from trailingedge.notifications.event_messages import EXIT_NAMES, amounts, counted, elapsed, figure, percent
 from trailingedge.report.model import RunReport
-from trailingedge.report.totals import days, rules
 
 NO_VALUE: Final = "–"
 MAX_GAPS_SHOWN: Final = 8
-# The meaning of "won", shown beside the word: the account can lose although most of its exits have won.
-WON_MEANING: Final = (
-    "exits that gained against their anchor, after fees; the count does not show how much each gained or lost"
-)
 
 # One word each, for a table column; the log has the whole sentence.
 _ENDINGS: Final[Mapping[ExitEndReason, str]] = {
@@ -47,7 +42,10 @@ class Table:
 
 
 def exits_table(report: RunReport) -> Table:
-    """Return a table with one row for each exit, oldest first."""
+    """Return a table with one row for each exit, oldest first.
+
+    "result" is that of the round trip that a sale ended, in quote, or what a buy-back brought, in base.
+    """
     base, quote = report.base_asset, report.quote_asset
     headings = (
         "ended, UTC",
@@ -56,6 +54,7 @@ def exits_table(report: RunReport) -> Table:
         "side",
         f"amount, {base}",
         f"price, {quote}",
+        "since anchor",
         "slippage",
         "time to fill",
         "replaces",
@@ -63,7 +62,9 @@ def exits_table(report: RunReport) -> Table:
         "exit id",
     )
     numeric = frozenset(headings) - {"ended, UTC", "why", "side", "fees", "exit id"}
-    return Table(headings, tuple(_exit_row(report, finished) for finished in report.exits), numeric)
+    trips = {trip.sales[-1]: trip for trip in report.results.round_trips}
+    rows = tuple(_exit_row(report, finished, trips.get(finished.number)) for finished in report.exits)
+    return Table(headings, rows, numeric)
 
 
 def days_table(report: RunReport) -> Table:
@@ -71,20 +72,42 @@ def days_table(report: RunReport) -> Table:
 
     Consecutive days without market data are one row.
     """
+    return _spans_table(report, "day", report.results.days())
+
+
+def weeks_table(report: RunReport) -> Table:
+    """Return a table with one row for each week, oldest first. A week begins on Monday."""
+    return _spans_table(report, "week of", report.results.weeks())
+
+
+def months_table(report: RunReport) -> Table:
+    """Return a table with one row for each month, oldest first."""
+    return _spans_table(report, "month", report.results.months())
+
+
+def reasons_table(report: RunReport) -> Table:
+    """Return a table with one row for each kind of exit: the round trips that it ended, and its buy-backs."""
     base, quote = report.base_asset, report.quote_asset
-    headings = ("day", "result", f"holding {base}", f"value, {quote}", "exits", "won", "fees")
-    symbol = rules(report)
-    return Table(headings, tuple(_day_row(symbol, day) for day in days(report)), frozenset(headings) - {"day", "fees"})
+    headings = ("why", "round trips", "won", "mean", f"sum, {quote}", "buy-backs", f"mean, {base}")
+    rows = tuple(_reason_row(report, kind, found) for kind, found in measure(report.results).by_reason.items())
+    return Table(headings, rows, frozenset(headings) - {"why"})
+
+
+def transfers_table(report: RunReport) -> Table:
+    """Return a table with one row for each deposit, withdrawal and foreign fill, oldest first."""
+    headings = ("time, UTC", "what", f"value, {report.quote_asset}", "amounts")
+    rows = tuple(_transfer_row(report, each) for each in report.results.transfers)
+    return Table(headings, rows, frozenset({headings[2]}))
 
 
 def timestamp(unix_ms: int) -> str:
     """A UTC time for people: "2025-06-02 14:03:11"."""
-    return _utc(unix_ms).strftime("%Y-%m-%d %H:%M:%S")
+    return utc(unix_ms).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def date_text(unix_ms: int) -> str:
     """A UTC date for people: "2025-06-02"."""
-    return _utc(unix_ms).strftime("%Y-%m-%d")
+    return utc(unix_ms).strftime("%Y-%m-%d")
 
 
 def exit_reason(finished: FinishedExit) -> str:
@@ -117,20 +140,30 @@ def shown_gaps(gaps: Sequence[str]) -> tuple[str, ...]:
     return tuple(gaps) if left <= 1 else (*gaps[:MAX_GAPS_SHOWN], f"and {left} more, which are in the JSON")
 
 
-def wins_text(rate: WinRate) -> str:
-    """Exits won, of those that can be judged: "3 of 5"."""
-    return f"{rate.wins} of {rate.known}" if rate.known else NO_VALUE
+def wins_text(won: int, trips: int) -> str:
+    """Round trips won, of all: "3 of 5"."""
+    return f"{won} of {trips}" if trips else NO_VALUE
 
 
-def _exit_row(report: RunReport, finished: FinishedExit) -> tuple[str, ...]:
+def _spans_table(report: RunReport, name: str, spans: Sequence[PeriodResult]) -> Table:
+    base, quote = report.base_asset, report.quote_asset
+    headings = (name, "result", f"holding {base}", "half of each", f"value, {quote}", "exits", "won", "fees")
+    rows = tuple(_span_row(report.rules, span) for span in spans)
+    shown = len(headings) - (not report.results.last.fees)  # a column without a figure only takes space
+    return Table(headings[:shown], tuple(row[:shown] for row in rows), frozenset(headings) - {name, "fees"})
+
+
+def _exit_row(report: RunReport, finished: FinishedExit, trip: RoundTrip | None) -> tuple[str, ...]:
     average = finished.average
+    result = finished.brought_frac if trip is None else trip.result_frac
     return (
         timestamp(finished.ended_ms),
         exit_reason(finished),
-        NO_VALUE if finished.result_frac is None else percent(finished.result_frac),
+        NO_VALUE if result is None else percent(result),
         finished.side.value,
         format_plain(finished.base),
         NO_VALUE if average is None else figure(average, report.tick_size),
+        NO_VALUE if finished.anchor_gain_frac is None else percent(finished.anchor_gain_frac),
         slippage_text(finished.slippage_frac),
         elapsed(finished.age_s) if finished.base else NO_VALUE,
         str(finished.replaces),
@@ -139,21 +172,37 @@ def _exit_row(report: RunReport, finished: FinishedExit) -> tuple[str, ...]:
     )
 
 
-def _day_row(symbol: SymbolRules, day: DayTotals) -> tuple[str, ...]:
-    if not day.has_market:
-        count = -(-(day.to_ms - day.from_ms) // DAY_MS)
-        span = date_text(day.from_ms) if count == 1 else f"{date_text(day.from_ms)} to {date_text(day.to_ms - 1)}"
-        return (f"{span}: no market data, {counted(count, 'day')}; the change is in the day after",)
+def _span_row(symbol: SymbolRules, span: PeriodResult) -> tuple[str, ...]:
+    if not span.has_market:
+        count = -(-(span.to_ms - span.from_ms) // DAY_MS)
+        dates = date_text(span.from_ms) if count == 1 else f"{date_text(span.from_ms)} to {date_text(span.to_ms - 1)}"
+        return (f"{dates}: no market data, {counted(count, 'day')}; the change is in the day after",)
     return (
-        date_text(day.from_ms),
-        percent(day.result_frac),
-        percent(day.hold_base_frac),
-        figure(day.value, symbol.tick_size),
-        str(day.exits),
-        wins_text(day.win_rate),
-        amounts(symbol, day.fees),
+        date_text(span.from_ms),
+        percent(span.result_frac),
+        percent(span.hold_base_frac),
+        percent(span.hold_half_frac),
+        figure(span.value, symbol.tick_size),
+        str(len(span.exits)),
+        wins_text(span.won, len(span.round_trips)),
+        amounts(symbol, span.fees),
     )
 
 
-def _utc(unix_ms: int) -> datetime:
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=unix_ms)
+def _reason_row(report: RunReport, kind: ExitKind, reason: ReasonResult) -> tuple[str, ...]:
+    mean, brought = reason.mean_frac, reason.mean_brought_frac
+    return (
+        EXIT_NAMES[kind],
+        str(len(reason.trips)),
+        str(reason.won),
+        NO_VALUE if mean is None else percent(mean),
+        figure(reason.result, report.tick_size),
+        str(len(reason.brought)),
+        NO_VALUE if brought is None else percent(brought),
+    )
+
+
+def _transfer_row(report: RunReport, transfer: Transfer) -> tuple[str, ...]:
+    moved = " ".join(f"{format_plain(amount)} {asset}" for asset, amount in transfer.amounts.items() if amount)
+    value = NO_VALUE if transfer.value is None else figure(transfer.value, report.tick_size)
+    return (timestamp(transfer.time_ms), transfer.kind, value, moved)

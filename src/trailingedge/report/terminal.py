@@ -1,17 +1,31 @@
-"""Terminal report: the summary of a run, then one row for each exit and each day, within a given width."""
+"""Terminal report: tables of exits, days and reasons, and the headline last, within a given width."""
 
+import os
+import re
 import shutil
+import sys
 import textwrap
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TextIO
 
-from trailingedge.notifications import event_messages
+from trailingedge.notifications import result_messages
 from trailingedge.report.model import RunReport
-from trailingedge.report.tables import WON_MEANING, Table, days_table, exits_table, shown_gaps, timestamp, wins_text
-from trailingedge.report.totals import rules, totals
+from trailingedge.report.tables import (
+    Table,
+    days_table,
+    exits_table,
+    months_table,
+    reasons_table,
+    shown_gaps,
+    timestamp,
+    transfers_table,
+    weeks_table,
+)
 
 USUAL_WIDTH: Final = 80
 _NARROWEST: Final = 40
+_RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
+_LOSS: Final = re.compile(r"(?<![\w.,-])-\d[\d.]* %")  # a share below zero
 _INDENT, _DEEPER, _APART = "  ", "      ", "  "
 
 
@@ -20,35 +34,60 @@ def terminal_width() -> int:
     return max(_NARROWEST, shutil.get_terminal_size((USUAL_WIDTH, 24)).columns)
 
 
-def summary_text(report: RunReport, width: int = USUAL_WIDTH) -> str:
-    """The whole report as text, in lines of at most `width` characters."""
-    run_totals = totals(report)
-    run = event_messages.RunSummary(
-        seconds=(report.to_ms - report.from_ms) / 1000,
-        exits=run_totals.exits,
-        fills=run_totals.fills,
-        replaces=run_totals.replaces,
-        fees=run_totals.fees,
-        rejected={str(code): count for code, count in sorted(run_totals.rejected.items())},
-        value=report.last_value,
-        result_frac=run_totals.result_frac,
-        hold_base_frac=run_totals.hold_base_frac,
-        hold_quote_frac=run_totals.hold_quote_frac,
-        gaps=shown_gaps(report.gaps),
-    )
+def summary_text(report: RunReport, width: int = USUAL_WIDTH, *, trades: bool = False) -> str:
+    """The whole report as text, in lines of at most `width` characters. With `trades`, each exit is listed.
+
+    The headline comes last: it is what stays on the screen.
+    """
+    lines: list[str] = []
+    if trades and report.exits:
+        heading = "exits: a sale's result is its round trip, a buy-back's the base that it brought, fees paid"
+        lines += [*wrapped(heading, width), *columns(exits_table(report), width), ""]
+    if report.results.transfers:
+        lines += [*wrapped("transfers, which are no result", width), *columns(transfers_table(report), width), ""]
+    spans = (("days, by UTC", days_table(report)), ("weeks, from Monday", weeks_table(report)))
+    for heading, table in (*spans, ("months", months_table(report))):
+        if len(table.rows) > 1 or table.headings[0] == "day":
+            lines += [*wrapped(heading, width), *columns(table, width), ""]
+    reasons = reasons_table(report)
+    if reasons.rows:
+        lines += [
+            *wrapped("round trips by the exit that ended them, and buy-backs", width),
+            *columns(reasons, width),
+            "",
+        ]
+    span = f"from {timestamp(report.from_ms)} to {timestamp(report.to_ms)} UTC{_mode_note(report)}"
     summary = [
-        *event_messages.summary(rules(report), run, report.mode).splitlines(),
-        f"  deepest drawdown {event_messages.percent(-run_totals.max_drawdown_frac)}",
-        f"  from {timestamp(report.from_ms)} to {timestamp(report.to_ms)} UTC{_mode_note(report)}",
+        f"{report.symbol}, {span}",
+        *(f"  note: {gap}" for gap in shown_gaps(report.gaps)),
+        *(f"  {line}" for line in result_messages.activity(report.rules, report.results)),
+        *(f"  {line}" for line in result_messages.risk(report.results)),
+        *(f"  {line}" for line in result_messages.headline(report.rules, report.results)),
     ]
-    if run_totals.win_rate.known:
-        summary.append(f"  won {wins_text(run_totals.win_rate)}: {WON_MEANING}")
-    lines = [part for line in summary for part in wrapped(line, width)]
-    if report.exits:
-        heading = "exits, results against the anchor and after fees"
-        lines += ["", *wrapped(heading, width), *columns(exits_table(report), width)]
-    lines += ["", "days, by UTC", *columns(days_table(report), width)]
+    lines += [part for line in summary for part in wrapped(line, width)]
     return "\n".join(lines)
+
+
+def print_report(report: RunReport, *, trades: bool = False) -> None:
+    """Print the report to stdout, coloured if that is a terminal and NO_COLOR does not forbid it."""
+    text = summary_text(report, terminal_width(), trades=trades)
+    print(coloured(text) if may_colour(sys.stdout, os.environ) else text)
+
+
+def coloured(text: str) -> str:
+    """`text` with losses in red and notes in yellow, by ANSI escape sequences."""
+    return "\n".join(_coloured_line(line) for line in text.split("\n"))
+
+
+def may_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether `stream` is a terminal that may be coloured: NO_COLOR, set to anything, forbids it."""
+    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def _coloured_line(line: str) -> str:
+    if line.startswith("  note:"):
+        return f"{_YELLOW}{line}{_PLAIN}"
+    return _LOSS.sub(rf"{_RED}\g<0>{_PLAIN}", line)
 
 
 def wrapped(line: str, width: int = USUAL_WIDTH) -> list[str]:

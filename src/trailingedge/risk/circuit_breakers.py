@@ -14,6 +14,7 @@ from math import inf
 from typing import Final
 
 from trailingedge.core.time_units import DAY_MS
+from trailingedge.model.lots import NO_PRICES, OpenBuy, fees_in_quote, match_sale
 from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, Side
 from trailingedge.reconciliation.exit_ledger import ExitLedger, ExitTotals
 
@@ -63,18 +64,6 @@ class BreakerTrip:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenBuy:
-    """The unsold part of one BUY: `base`, and its `cost` in quote.
-
-    `stake` is the quote amount with which the round trip began.
-    """
-
-    base: Decimal
-    cost: Decimal
-    stake: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class BreakerState:
     """The numbers that the breakers are computed from.
 
@@ -115,9 +104,6 @@ class BreakerState:
                 return Decimal(self.losses)
 
 
-NO_PRICES: Final[Mapping[str, Decimal]] = {}
-
-
 def start_day(state: BreakerState, market_ms: int) -> BreakerState:
     """Return `state` at the time `market_ms`. On a new day, the loss of the day before no longer counts."""
     day = market_ms // DAY_MS
@@ -146,7 +132,8 @@ def apply_exit(
     if exit_.base <= ZERO:
         return state
     state = start_day(state, exit_.ended_ms)
-    fees, unpriced = _fees_in_quote(exit_, limits, prices)
+    assets = (limits.base_asset, limits.quote_asset)
+    fees, unpriced = fees_in_quote(exit_.side, exit_.base, exit_.quote, exit_.fees, assets, prices)
     state = replace(state, unpriced=state.unpriced | unpriced)
     if exit_.side is Side.BUY:
         return _bought(state, exit_, limits, fees)
@@ -170,26 +157,6 @@ def recompute(
     return start_day(state, market_ms)
 
 
-def _fees_in_quote(
-    exit_: ExitTotals, limits: BreakerLimits, prices: Mapping[str, Decimal]
-) -> tuple[Decimal, frozenset[str]]:
-    """Return the sum of the commissions in quote, and the assets without a known price.
-
-    A BUY's commission in base is not in the sum, because it already reduces the bought quantity.
-    """
-    fees, unpriced = ZERO, set()
-    for asset, fee in exit_.fees.items():
-        if asset == limits.quote_asset:
-            fees += fee
-        elif asset == limits.base_asset:
-            fees += fee * exit_.quote / exit_.base if exit_.side is Side.SELL else ZERO
-        elif asset in prices:
-            fees += fee * prices[asset]
-        else:
-            unpriced.add(asset)
-    return fees, frozenset(unpriced)
-
-
 def _bought(state: BreakerState, exit_: ExitTotals, limits: BreakerLimits, fees: Decimal) -> BreakerState:
     # A commission in base was never received, so it must not be expected back from the SELL.
     base = exit_.base - exit_.fees.get(limits.base_asset, ZERO)
@@ -208,36 +175,20 @@ def _sold(state: BreakerState, exit_: ExitTotals, fees: Decimal) -> BreakerState
     coins ourselves, their cost is unknown and no result counts. If most of the bought coins are
     still unsold, the round trip goes on.
     """
-    lots, left = list(state.lots), exit_.base
-    bought = stake = cost = ZERO
-    remainder: OpenBuy | None = None
-    # The newest lots first: what is sold now was bought just before. Older lots are remainders, or were sold by hand.
-    while lots and left > ZERO:
-        lot = lots.pop()
-        taken = min(left, lot.base)
-        share = lot.cost * taken / lot.base
-        bought, stake, cost, left = bought + lot.base, stake + lot.stake, cost + share, left - taken
-        if taken < lot.base:
-            remainder = OpenBuy(lot.base - taken, lot.cost - share, stake=lot.cost - share)
-    matched = exit_.base - left
-    # A position may be sold in several exits. Only the one that passes half of what was bought ends the round trip, so
-    # that one position cannot count as several losses in a row.
-    complete = 2 * matched >= bought
-    if remainder is not None:
-        lots.append(remainder if complete else replace(remainder, stake=stake))
-    state = replace(state, lots=tuple(lots))
-    at_stake = stake + state.carried_result
+    match = match_sale(state.lots, exit_.base)
+    state = replace(state, lots=match.lots)
+    at_stake = match.stake + state.carried_result
     # Mostly coins that were deposited or bought by hand: their cost is not known, so neither gain nor loss is counted.
-    if 2 * matched < exit_.base or at_stake <= ZERO:
+    if 2 * match.matched < exit_.base or at_stake <= ZERO:
         return state
-    result = (exit_.quote - fees) * matched / exit_.base - cost
+    result = (exit_.quote - fees) * match.matched / exit_.base - match.cost
     # Relative to the stake, so that deposits and withdrawals between round trips do not count as gain or loss.
     growth = max(ZERO, ONE + result / at_stake)
     equity, carried = state.equity * growth, state.carried_result + result
     state = replace(
         state, equity=equity, peak_equity=max(state.peak_equity, equity), equity_today=state.equity_today * growth
     )
-    if not complete:
+    if not match.complete:
         return replace(state, carried_result=carried)
     return replace(state, carried_result=ZERO, losses=state.losses + 1 if carried < ZERO else 0)
 

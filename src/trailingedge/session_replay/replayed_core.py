@@ -20,6 +20,7 @@ from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.live.core_factory import CoreStart, build_core
 from trailingedge.live.node_builder import build_announcer
+from trailingedge.live.node_components import resume_statistics
 from trailingedge.live.node_params import NodeParams
 from trailingedge.live.operator_queries import StatusSource
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport
@@ -29,7 +30,6 @@ from trailingedge.notifications.status import StatusView
 from trailingedge.session_replay.record_decoder import DECODE_ERRORS, decode_value
 from trailingedge.session_replay.recorded_steps import RecordedViews, decode_top
 from trailingedge.strategy.decide import Decision
-from trailingedge.strategy.unit_value import price_at
 
 
 class UnreadableStep(Exception):
@@ -146,9 +146,12 @@ class ReplayedSession:
                 self.statistics.on_report(report)
                 if self._observer is not None:
                     self._observer.on_report(report)
-            case "restore" if arguments["state"].regime is not None:
-                state = arguments["state"]
-                self.statistics.resume_anchor(price_at(state.regime, state.anchor))
+            case "restore":
+                active_exit, history = arguments["active_exit"], arguments.get("history")
+                resume_statistics(self.statistics, arguments["state"], active_exit, history)
+            case "on_transfer":
+                market_ms = self._market_state.market_ms(self._now_s)
+                self.statistics.on_asset_transfer(arguments["asset"], arguments["delta"], market_ms)
             case "update_rules":
                 self.announcer.rules = arguments["rules"]
         return self._run(getattr(core, method), **arguments)

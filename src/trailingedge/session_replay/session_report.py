@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trailingedge.accounting.statistics import RunStatistics
 from trailingedge.config import TradingMode
 from trailingedge.core.errors import ConfigError
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.model.market import ZERO, Balance, ExecutionReport, Kline
 from trailingedge.model.market_state import StateView
-from trailingedge.report.from_statistics import report_of_run
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 from trailingedge.report.order_log import fill_of, order_log_entry
 from trailingedge.session_replay.replayed_core import ReplayedSession
@@ -22,23 +22,24 @@ def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True)
     ConfigError if the session never traded. Raises KeyboardInterrupt if the replay was stopped
     before the session was ready to trade.
     """
-    observer = _ReportObserver()
     sessions: list[ReplayedSession] = []
+    observer = _ReportObserver(sessions)
     replayed = replay_session(path, observer=observer, sessions=sessions, on_progress=on_progress)
     settings, core = replayed.shareable_settings, sessions[0].core
     if core is None or not sessions[0].statistics.from_ms:
         if replayed.stopped_at is not None:
             raise KeyboardInterrupt
         raise ConfigError([f"{path}: the session ended before it was ready to trade; there is nothing to report"])
-    return report_of_run(
-        sessions[0].statistics,
-        core.rules,
-        settings,
-        fills=observer.fills,
-        orders=observer.orders,
-        candles=observer.candles,
-        samples=observer.samples,
-        gaps=_gaps(replayed),
+    return RunReport(
+        symbol=core.rules.symbol,
+        tick_size=core.rules.tick_size,
+        settings=settings,
+        results=sessions[0].statistics.results(),
+        fills=tuple(observer.fills),
+        orders=tuple(observer.orders),
+        candles=tuple(observer.candles),
+        samples=tuple(observer.samples),
+        gaps=tuple(_gaps(replayed)),
         mode=TradingMode.SIM.value if settings["TRADING_MODE"] == TradingMode.SIM.value else "",
     )
 
@@ -57,6 +58,7 @@ def _gaps(replayed: ReplayResult) -> list[str]:
 class _ReportObserver:
     """Collects fills, order events, candles and samples from the ticks of a replayed core."""
 
+    sessions: list[ReplayedSession]
     fills: list[Fill] = field(default_factory=list)
     orders: list[OrderLogEntry] = field(default_factory=list)
     candles: list[Candle] = field(default_factory=list)
@@ -76,20 +78,22 @@ class _ReportObserver:
             self.candles.append(
                 Candle(kline.open_ms, float(kline.open), float(kline.high), float(kline.low), float(kline.close))
             )
-            self.samples.append(_sample_at(trader, view, kline))
+            self.samples.append(_sample_at(trader, view, kline, self.sessions[0].statistics))
 
 
-def _sample_at(trader: TradingCore, view: StateView, kline: Kline) -> Sample:
+def _sample_at(trader: TradingCore, view: StateView, kline: Kline, statistics: RunStatistics) -> Sample:
     """One point of the report's curves, at the close of `kline`."""
     rules, decision = trader.rules, trader.decision
     bid = kline.close if view.top is None else view.top.bid
     # A channel that has not seen all its klines yet is not drawn.
     base, quote = (view.balances.get(asset) or Balance(asset, ZERO) for asset in (rules.base_asset, rules.quote_asset))
+    value = float(base.total * bid + quote.total)
     channel = None if decision is None or decision.channel is None or not decision.channel.full else decision.channel
     return Sample(
         time_ms=kline.close_ms,
         bid=float(bid),
-        value=float(base.total * bid + quote.total),
+        value=value,
+        growth=statistics.growth_at(value),
         regime=None if decision is None else decision.regime,
         anchor=None if decision is None else decision.anchor_price,
         high=None if decision is None else decision.high_price,

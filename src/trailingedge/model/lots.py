@@ -1,0 +1,95 @@
+"""Lots: the unsold parts of our buys, and which of them a sale sells.
+
+No other module matches sales with buys. The circuit breakers and the results ask here, so that both count the same
+round trips, net of the same commissions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from trailingedge.model.market import ZERO, Side
+
+NO_PRICES: Final[Mapping[str, Decimal]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBuy:
+    """The unsold part of one buy: `base`, and its `cost` in quote.
+
+    `stake` is the quote amount with which the round trip began. `number` is that of the exit that bought it, 0 for
+    what was held at the start or deposited.
+    """
+
+    base: Decimal
+    cost: Decimal
+    stake: Decimal
+    number: int = 0
+    bought_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SaleMatch:
+    """What a sale sold. `lots` are the lots left, `sold` the parts taken, newest first, with what was taken of each.
+
+    `matched` is the base sold of these lots, and `cost` what it had cost. `stake` is the quote amount with which the
+    round trip began. `complete` is False while most of the bought base is still unsold.
+    """
+
+    lots: tuple[OpenBuy, ...]
+    sold: tuple[tuple[OpenBuy, Decimal], ...]
+    matched: Decimal
+    cost: Decimal
+    stake: Decimal
+    complete: bool
+
+
+def match_sale(lots: Sequence[OpenBuy], base: Decimal) -> SaleMatch:
+    """Match a sale of `base` with `lots`, which come oldest first."""
+    kept, left, sold = list(lots), base, []
+    bought = stake = cost = ZERO
+    remainder: OpenBuy | None = None
+    # The newest lots first: what is sold now was bought just before. Older lots are remainders, or were sold by hand.
+    while kept and left > ZERO:
+        lot = kept.pop()
+        taken = min(left, lot.base)
+        share = lot.cost * taken / lot.base
+        bought, stake, cost, left = bought + lot.base, stake + lot.stake, cost + share, left - taken
+        sold.append((lot, taken))
+        if taken < lot.base:
+            remainder = replace(lot, base=lot.base - taken, cost=lot.cost - share, stake=lot.cost - share)
+    matched = base - left
+    # A position may be sold in several exits. Only the one that passes half of what was bought ends the round trip, so
+    # that one position cannot count as several losses in a row.
+    complete = 2 * matched >= bought
+    if remainder is not None:
+        kept.append(remainder if complete else replace(remainder, stake=stake))
+    return SaleMatch(tuple(kept), tuple(sold), matched, cost, stake, complete)
+
+
+def fees_in_quote(
+    side: Side,
+    base: Decimal,
+    quote: Decimal,
+    fees: Mapping[str, Decimal],
+    assets: tuple[str, str],
+    prices: Mapping[str, Decimal] = NO_PRICES,
+) -> tuple[Decimal, frozenset[str]]:
+    """Return the sum of an exit's commissions in quote, and the assets without a known price.
+
+    `assets` are the base and the quote asset, `prices` the prices of third assets in quote. A buy's commission in
+    base is not in the sum, because it already reduces the bought quantity.
+    """
+    total, unpriced = ZERO, set()
+    base_asset, quote_asset = assets
+    for asset, fee in fees.items():
+        if asset == quote_asset:
+            total += fee
+        elif asset == base_asset:
+            total += fee * quote / base if side is Side.SELL else ZERO
+        elif asset in prices:
+            total += fee * prices[asset]
+        else:
+            unpriced.add(asset)
+    return total, frozenset(unpriced)
