@@ -1,10 +1,13 @@
 """Tests of the command `replay`, above all of its backtests."""
 
 import contextlib
+import csv
+import io
 import json
 import os
 import signal
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from trailingedge.backtest.market_loader import ProgressCallback, load_columns
 from trailingedge.core.errors import ExitCode
 from trailingedge.eventlog.format import SUFFIX
 from trailingedge.main import run
+from trailingedge.notifications.event_messages import percent
 from trailingedge.report.progress import ProgressBar, stop_on_ctrl_c
 from trailingedge.simulator.feeds.historical import RecordedMarket
 
@@ -272,3 +276,26 @@ def test_exits_are_listed_on_demand_and_refused_where_no_text_is_printed(
     assert "exit id" in capsys.readouterr().out
     assert run(["replay", klines, "--trades", "--json"]) == ExitCode.USAGE
     assert "--trades is for text; --json has every exit anyway, leave --trades out" in capsys.readouterr().err
+
+
+def test_terminal_page_ledger_and_json_agree_on_the_round_trips_of_a_backtest(
+    klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The account begins in base: each sale ends a round trip, the first that of what was held."""
+    html, ledger = tmp_path / "a.html", tmp_path / "a.csv"
+    told = ["replay", klines, "--set", "HARD_STOP_THRESHOLD_FRAC=0.002", "--fee", "0.001"]
+    assert run([*told, "--json", "--html", str(html), "--csv", str(ledger)]) == ExitCode.OK
+    data = json.loads(capsys.readouterr().out)
+    assert run(told) == ExitCode.OK
+    text = capsys.readouterr().out
+    totals, trips = data["totals"], data["round_trips"]
+    assert totals["round_trips"] == len(trips) == sum(each["side"] == "SELL" for each in data["orders"]) > 1
+    assert totals["won"] == sum(Decimal(each["result"]) > 0 for each in trips)
+    assert f"  round trips {len(trips)}, won {totals['won']} (" in text
+    assert f"<dt>Round trips</dt><dd>{len(trips)}</dd>" in html.read_text(encoding="utf-8")
+    assert f"<dt>Won</dt><dd>{totals['won']} of {len(trips)}" in html.read_text(encoding="utf-8")
+    rows = [row for row in csv.DictReader(io.StringIO(ledger.read_text(encoding="utf-8"))) if row["round_trip_result"]]
+    assert [row["round_trip_result"] for row in rows] == [each["result"] for each in trips]
+    result = percent(totals["result_frac"])
+    assert f"  result {result} in FDUSD" in text
+    assert f">{result}</span>" in html.read_text(encoding="utf-8")

@@ -54,6 +54,24 @@ def test_a_deposit_is_traded_with_the_rest(phase: Phase, balances: dict[str, Dec
     assert (end.code, end.left_orders, end.audit_log.filter_failures) == (ExitCode.OK, [], 0)
 
 
+def test_a_deposit_is_no_result_and_listed_by_itself_in_summary_and_today() -> None:
+    async def story(it: NodeHarness) -> None:
+        await watching(it)
+        it.trade_manually(lambda hand: hand.deposit("FDUSD", D(3000)))
+        await it.wait(5)
+        services = it.node.services
+        assert services is not None
+        services.record_sample()
+        whole = services.statistics.results().whole
+        assert whole.result_frac == pytest.approx(whole.hold_base_frac, abs=0.002)
+        (transfer,) = whole.transfers
+        assert (transfer.kind, transfer.amounts) == ("deposit", {"FDUSD": D(3000)})
+        assert "1 deposit (+3000.00 FDUSD): no result" in services.queries.today().text
+        assert "1 deposit (+3000.00 FDUSD): no result" in services.queries.summary(())
+
+    assert run_scenario(story, balances=ONE_ETH).code == ExitCode.OK
+
+
 @pytest.mark.parametrize(("phase", "balances"), PHASES)
 def test_a_withdrawal_reduces_the_position_without_an_order(phase: Phase, balances: dict[str, Decimal]) -> None:
     async def story(it: NodeHarness) -> None:
