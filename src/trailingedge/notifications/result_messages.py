@@ -1,6 +1,7 @@
 """Texts on the result of a run: the summary of a session, and the headline that stands in every report."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from trailingedge.accounting.performance import Performance, measure
 from trailingedge.accounting.results import RunResults, Transfer
@@ -31,7 +32,7 @@ def activity(rules: SymbolRules, results: RunResults) -> list[str]:
     exits = f"sales and buy-backs {len(results.exits)}, fills {whole.fills}, replaces {whole.replaces}"
     lines = [
         f"{exits}, fees {amounts(rules, whole.fees)}",
-        f"slippage {notional(rules, performance.slippage)}, rejected orders: {rejected or 'none'}",
+        f"slippage {_lost(rules, performance.slippage)}, rejected orders: {rejected or 'none'}",
     ]
     if results.unpriced:
         lines.append(f"fees in {', '.join(results.unpriced)} have no known price and are in no result")
@@ -95,6 +96,13 @@ def transfers_text(rules: SymbolRules, transfers: Sequence[Transfer]) -> str:
     counts = ", ".join(counted(sum(each.kind == kind for each in transfers), kind) for kind in kinds)
     value = sum(each.value for each in transfers if each.value is not None)
     return f"{counts} ({'+' if value > 0 else ''}{notional(rules, value)})"
+
+
+def _lost(rules: SymbolRules, amount: Decimal) -> str:
+    """Return an amount with a word for its sign, which alone could mean either."""
+    if not amount:
+        return "none"
+    return f"{notional(rules, abs(amount))} {'lost' if amount > 0 else 'gained'}"
 
 
 def _ratio(number: float | None) -> str:
