@@ -264,9 +264,9 @@ def compare_restarts(seed: int, hours: float = 0.8, kills: int = 4, settings: Se
             problems.append(f"{where}high is {difference:.4f} off, {allowed:.4f} allowed")
         if _breach_lasts(expected):
             breaches += 1
-            since_ms, found_ms = (each.state.stop_breach_since_ms for each in (expected, restarted.ready))
-            if since_ms is None or found_ms is None or abs(found_ms - since_ms) > BREACH_MS:
-                problems.append(f"{where}at the hard stop since {found_ms}, not {since_ms}")
+            breach_ms, found_ms = (each.state.stop_breach_since_ms for each in (expected, restarted.ready))
+            if breach_ms is None or found_ms is None or abs(found_ms - breach_ms) > BREACH_MS:
+                problems.append(f"{where}at the hard stop since {found_ms}, not {breach_ms}")
         exit_begun = restarted.later.state.exit
         if exit_begun is not None and before.state.exit is None and not reference.exits(restarted.ready.now_s):
             problems.append(f"{where}an exit that the reference did not make: {exit_begun}")

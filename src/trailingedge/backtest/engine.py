@@ -42,6 +42,7 @@ from trailingedge.backtest.inputs import BacktestInputs
 from trailingedge.backtest.result_recorder import BacktestRecorder
 from trailingedge.backtest.tick_skipper import TickSkipper
 from trailingedge.core.errors import BrokenInvariant
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.trading_core import TradingCore

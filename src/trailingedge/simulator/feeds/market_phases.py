@@ -128,9 +128,9 @@ def _turn(drift_frac: float) -> MarketPhase:
     )
 
 
-# Made for the default settings, whatever the minute of the quarter hour in which it begins: a take-profit sells, another
-# buys back, and after the crash the price stays below the hard stop for its ten minutes. It stays below the middle of the
-# channel until the candles of the crash are part of the channel, and then rises across it, which opens the gate.
+# Made for the default settings, whatever the minute of the quarter hour in which it begins: a take-profit sells,
+# another buys back, and after the crash the price stays below the hard stop for its ten minutes. It stays below the
+# middle of the channel until the candles of the crash are part of it, and then rises across it, which opens the gate.
 OPENING_SCENARIO: Final[tuple[MarketPhase, ...]] = (
     calm(2.0),
     _rise_or_fall(PhaseKind.RALLY, 11.0, 0.045),
