@@ -12,7 +12,7 @@ from tests import processes
 from tests.limits import PATIENCE_S
 from tests.terminals import open_terminal
 
-from trailingedge.console.hotkeys import HELP, HINTS, Hotkey, HotkeyReader, parse_hotkey, read_hotkeys
+from trailingedge.console.hotkeys import HELP, HINTS, Hotkey, HotkeyReader, UnknownKey, parse_hotkey, read_hotkeys
 from trailingedge.model.operator_commands import OperatorCommand
 
 
@@ -22,11 +22,11 @@ def typed(chunks: Iterable[bytes]) -> Callable[[], bytes]:
     return lambda: next(waiting, b"")
 
 
-async def keys_of(*chunks: bytes) -> list[Hotkey]:
-    heard: list[Hotkey] = []
+async def keys_of(*chunks: bytes) -> list[Hotkey | UnknownKey]:
+    heard: list[Hotkey | UnknownKey] = []
     everything = asyncio.Event()
 
-    def deliver(key: Hotkey) -> None:
+    def deliver(key: Hotkey | UnknownKey) -> None:
         heard.append(key)
         if key is Hotkey.QUIT:
             everything.set()
@@ -52,18 +52,22 @@ def test_the_help_explains_each_word_in_a_line_that_fits_a_terminal(word: str) -
 @pytest.mark.parametrize("key", Hotkey)
 def test_every_key_is_an_operator_command_and_in_the_hints(key: Hotkey) -> None:
     assert key.command is OperatorCommand[key.name]
-    assert f"{key.value} " in HINTS
-    assert key.is_question == (key in (Hotkey.STATUS, Hotkey.WHY, Hotkey.HELP))
+    assert all(key.value in hints.split() for hints in HINTS)
+    questions = (Hotkey.STATUS, Hotkey.WHY, Hotkey.TODAY, Hotkey.BALANCE, Hotkey.HELP)
+    assert key.is_question == (key in questions)
+
+
+def test_the_shortest_hints_fit_60_columns() -> None:
+    assert len(HINTS[-1]) + 2 <= 60
+    assert [len(hints) for hints in HINTS] == sorted((len(hints) for hints in HINTS), reverse=True)
 
 
 async def test_each_line_end_is_reported_with_or_without_a_key() -> None:
-    enters: list[None] = []
-    reader = HotkeyReader(
-        typed([b"x\n\nno key\nx"]), asyncio.get_running_loop(), lambda _: None, lambda: enters.append(None)
-    )
+    enters: list[int] = []
+    reader = HotkeyReader(typed([b"x\n\nno key\nx"]), asyncio.get_running_loop(), lambda _: None, enters.append)
     reader.start()
     await asyncio.to_thread(reader.join, PATIENCE_S)
-    assert len(enters) == 3
+    assert enters == [1, 0, len("no key")]
 
 
 @pytest.mark.parametrize(
@@ -72,13 +76,18 @@ async def test_each_line_end_is_reported_with_or_without_a_key() -> None:
         pytest.param("x", Hotkey.FLIP, id="x"),
         pytest.param(" X ", Hotkey.FLIP, id="capital and blanks"),
         pytest.param("", None, id="Enter alone"),
-        pytest.param("xx", Hotkey.HELP, id="two letters"),
-        pytest.param("flip", Hotkey.HELP, id="word"),
-        pytest.param("\x1b[A", Hotkey.HELP, id="arrow"),
+        pytest.param("xx", UnknownKey("xx"), id="two letters"),
+        pytest.param("Flip", UnknownKey("Flip"), id="word"),
+        pytest.param("\x1b[A", UnknownKey("\x1b[A"), id="arrow"),
     ],
 )
-def test_a_line_is_a_key_or_asks_for_help(line: str, key: Hotkey | None) -> None:
-    assert parse_hotkey(line) is key
+def test_a_line_is_a_key_or_an_unknown_one(line: str, key: Hotkey | UnknownKey | None) -> None:
+    assert parse_hotkey(line) == key
+
+
+def test_an_unknown_key_is_named_and_cannot_control_the_terminal() -> None:
+    assert UnknownKey("\x1b[A").text == r"'\x1b[A' is no hotkey; ? and Enter lists them"
+    assert len(UnknownKey("x" * 9000).text) < 80
 
 
 @pytest.mark.parametrize(
@@ -87,17 +96,17 @@ def test_a_line_is_a_key_or_asks_for_help(line: str, key: Hotkey | None) -> None
         pytest.param([b"x\n", b"c\n"], [Hotkey.FLIP, Hotkey.CANCEL], id="line by line"),
         pytest.param([b"p\r\nr\r\n"], [Hotkey.PAUSE, Hotkey.RESUME], id="two lines at once, as Windows ends them"),
         pytest.param([b"s", b"\n"], [Hotkey.STATUS], id="a line in pieces"),
-        pytest.param([b"\xff\xfe\n"], [Hotkey.HELP], id="no text at all"),
-        pytest.param([b"x" * 10_000, b"\n"], [Hotkey.HELP], id="a long paste"),
+        pytest.param([b"\xff\xfe\n"], [UnknownKey("\ufffd\ufffd")], id="no text at all"),
+        pytest.param([b"x" * 10_000, b"\n"], [UnknownKey("x" * 4096)], id="a long paste"),
         pytest.param([b"\n\n"], [], id="empty lines"),
     ],
 )
-async def test_what_is_typed_reaches_the_loop_in_order(chunks: list[bytes], keys: list[Hotkey]) -> None:
+async def test_what_is_typed_reaches_the_loop_in_order(chunks: list[bytes], keys: list[Hotkey | UnknownKey]) -> None:
     assert await keys_of(*chunks) == keys
 
 
 async def test_the_end_of_input_ends_the_reader_alone() -> None:
-    heard: list[Hotkey] = []
+    heard: list[Hotkey | UnknownKey] = []
     reader = HotkeyReader(typed([b"x"]), asyncio.get_running_loop(), heard.append)  # no Enter
     reader.start()
     await asyncio.to_thread(reader.join, PATIENCE_S)

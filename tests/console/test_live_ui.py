@@ -82,7 +82,7 @@ def test_enter_gives_a_fresh_row_to_type_on() -> None:
     ui.show_status(lambda: VIEW, 0.0)
     assert window.shows("watching")
     window.glass.type("w\n")
-    ui.on_enter()
+    ui.on_enter(1)
     ui.print_line("because")
     assert window.shows("because")
     ui.close()

@@ -10,7 +10,6 @@ from tests.notifications.status_views import SELLING, blocked
 
 from trailingedge.console.status_panel import (
     StyledText,
-    TextStyle,
     as_lines,
     columns,
     fit,
@@ -20,6 +19,7 @@ from trailingedge.console.status_panel import (
 )
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Balance, BookTop, Regime, Side, SymbolRules
+from trailingedge.notifications.panel_content import TextStyle, panel_content
 from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 from trailingedge.strategy.blocks import TradeBlock
@@ -68,7 +68,7 @@ IN_QUOTE = replace(
 
 
 def test_at_120_columns_two_cells_share_a_row() -> None:
-    rows_of = as_lines(IN_BASE, 120)
+    rows_of = lines_of(IN_BASE, 120)
     assert rows_of[0] == f"── PAPER ETHFDUSD · holding ETH, watching {'─' * 60} data 0.2 s old ──"
     assert [(row[:61].rstrip(), row[61:]) for row in rows_of[1:]] == [
         (" price       bid 2500.10 · ask 2500.11 FDUSD", " holding     1.0000 ETH · 0.00 FDUSD · value 2500.10"),
@@ -85,8 +85,8 @@ def test_at_120_columns_two_cells_share_a_row() -> None:
 
 
 def test_at_80_columns_each_has_its_own() -> None:
-    assert as_lines(IN_QUOTE, 80) == [
-        "── live ETHFDUSD · holding FDUSD, watching ──── data 0.2 s old · reconnects 2 ──",
+    assert lines_of(IN_QUOTE, 80) == [
+        "── LIVE ETHFDUSD · holding FDUSD, watching ──── data 0.2 s old · reconnects 2 ──",
         " price       bid 2500.10 · ask 2500.11 FDUSD",
         " holding     0.0000 ETH · 2600.00 FDUSD · value 2600.00",
         " anchor      2510.00 · now +0.41 % in ETH · best +0.88 %",
@@ -97,10 +97,14 @@ def test_at_80_columns_each_has_its_own() -> None:
     ]
 
 
+def lines_of(view: StatusView, width: int, quiet_s: float = 0.0) -> list[str]:
+    return as_lines(panel_content(view), width, quiet_s)
+
+
 def row(view: StatusView, name: str) -> str:
     """The text beside a name, in a row of its own or beside another cell."""
     label = f" {name:<12}"
-    texts = [text.partition(label)[2] for text in as_lines(view, 99)[1:] if label in text]
+    texts = [text.partition(label)[2] for text in lines_of(view, 99)[1:] if label in text]
     return texts[0].split("    ")[0] if texts else "no such row"
 
 
@@ -230,7 +234,7 @@ def test_a_row_reads(view: StatusView, name: str, text: str) -> None:
     ],
 )
 def test_the_head_says_whether_to_believe_it(view: StatusView, quiet_s: float, said: str) -> None:
-    assert as_lines(view, 80, quiet_s)[0].endswith(f" {said} ──")
+    assert lines_of(view, 80, quiet_s)[0].endswith(f" {said} ──")
 
 
 ALARMED = replace(
@@ -258,20 +262,20 @@ ALARMED = replace(
     ],
 )
 def test_the_title_gives_way_to_an_alarm(width: int, head: list[str]) -> None:
-    assert as_lines(ALARMED, width)[: len(head)] == head
+    assert lines_of(ALARMED, width)[: len(head)] == head
 
 
 def test_a_rejected_order_is_shown_with_the_reason_of_the_exchange() -> None:
     selling = ExitView(ExitKind.FLUSH, Side.SELL, 5.0, obstacle=QuoteObstacle.REFUSED, reject_text="-2010 No.")
     for view in (replace(IN_BASE, active_exit=selling), replace(IN_BASE, reject_text="-2010 No.")):
-        text = "\n".join(as_lines(view, 120))
+        text = "\n".join(lines_of(view, 120))
         assert "the exchange rejected the last order (-2010 No)" in text
 
 
 def test_what_is_wrong_stands_out() -> None:
     tones = {
         span.style
-        for row in panel_rows(replace(IN_BASE, halted=True), 80)
+        for row in panel_rows(panel_content(replace(IN_BASE, halted=True)), 80)
         for span in row
         if "safety rule" in span.text
     }
@@ -311,10 +315,10 @@ views = some.sampled_from(
 
 @given(view=views, width=some.integers(1, 200), quiet_s=some.floats(0, 100))
 def test_no_row_is_wider_than_the_terminal(view: StatusView, width: int, quiet_s: float) -> None:
-    assert all(columns(text) <= width for text in as_lines(view, width, quiet_s))
+    assert all(columns(text) <= width for text in lines_of(view, width, quiet_s))
 
 
 @given(view=views, width=some.integers(41, 200), away=some.booleans())
 def test_an_alarm_is_always_shown(view: StatusView, width: int, away: bool) -> None:
     alarmed = replace(view, account_proven=not away, data_age_s=float("inf"), reconnects=7)
-    assert ("no account connection" if away else "no market data") in "".join(as_lines(alarmed, width)[:2])
+    assert ("no account connection" if away else "no market data") in "".join(lines_of(alarmed, width)[:2])

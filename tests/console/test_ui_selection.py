@@ -13,22 +13,21 @@ from trailingedge.console.ui_selection import UiStyle, choose_style, open_ui
 
 
 @pytest.mark.parametrize(
-    ("tty", "no_color", "plain", "term", "platform", "style"),
+    ("tty", "plain", "term", "platform", "style"),
     [
-        pytest.param(True, False, False, "xterm", "linux", UiStyle.LIVE, id="terminal"),
-        pytest.param(False, False, False, "xterm", "linux", UiStyle.PLAIN, id="pipe"),
-        pytest.param(True, True, False, "xterm", "linux", UiStyle.PLAIN, id="NO_COLOR"),
-        pytest.param(True, False, True, "xterm", "linux", UiStyle.PLAIN, id="--plain"),
-        pytest.param(True, False, False, "dumb", "linux", UiStyle.PLAIN, id="dumb terminal"),
-        pytest.param(True, False, False, None, "linux", UiStyle.PLAIN, id="unknown terminal"),
-        pytest.param(True, False, False, None, "win32", UiStyle.LIVE, id="Windows sets no TERM"),
-        pytest.param(True, False, False, "dumb", "win32", UiStyle.PLAIN, id="dumb terminal on Windows"),
+        pytest.param(True, False, "xterm", "linux", UiStyle.LIVE, id="terminal"),
+        pytest.param(False, False, "xterm", "linux", UiStyle.PLAIN, id="pipe"),
+        pytest.param(True, True, "xterm", "linux", UiStyle.PLAIN, id="--plain"),
+        pytest.param(True, False, "dumb", "linux", UiStyle.PLAIN, id="dumb terminal"),
+        pytest.param(True, False, None, "linux", UiStyle.PLAIN, id="unknown terminal"),
+        pytest.param(True, False, None, "win32", UiStyle.LIVE, id="Windows sets no TERM"),
+        pytest.param(True, False, "dumb", "win32", UiStyle.PLAIN, id="dumb terminal on Windows"),
     ],
 )
 def test_the_block_is_for_a_terminal_that_wants_it(
-    *, tty: bool, no_color: bool, plain: bool, term: str | None, platform: str, style: UiStyle
+    *, tty: bool, plain: bool, term: str | None, platform: str, style: UiStyle
 ) -> None:
-    assert choose_style(stdout_is_tty=tty, no_color=no_color, plain=plain, term=term, platform=platform) is style
+    assert choose_style(stdout_is_tty=tty, plain=plain, term=term, platform=platform) is style
 
 
 class Screenlike(io.StringIO):
@@ -68,15 +67,22 @@ def test_a_terminal_gets_the_block() -> None:
     assert opened(Screenlike(), {"TERM": "xterm"}) is LiveUi
 
 
-@pytest.mark.parametrize(
-    "environ", [{"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}, {}], ids=["NO_COLOR", "dumb", "bare"]
-)
+@pytest.mark.parametrize("environ", [{"TERM": "dumb"}, {}], ids=["dumb", "bare"])
 def test_the_environment_may_ask_for_lines(environ: Mapping[str, str]) -> None:
     assert opened(Screenlike(), environ) is PlainUi
 
 
-def test_an_empty_no_color_is_not_set() -> None:
-    assert opened(Screenlike(), {"TERM": "xterm", "NO_COLOR": ""}) is LiveUi
+@pytest.mark.parametrize(("no_color", "colours"), [("", True), ("1", False)], ids=["empty", "set"])
+def test_no_color_removes_colours_and_not_the_block(no_color: str, *, colours: bool) -> None:
+    screen = Screenlike()
+    environ = {"TERM": "xterm", "NO_COLOR": no_color}
+    ui = open_ui(screen, environ, "sim", plain=False, keys=True, platform="linux", terminal=lambda _: Able())
+    ui.print_line("12:00:00 WARNING market data is stale")
+    ui.show_title("sim")  # any drawing after the line
+    ui.close()
+    assert isinstance(ui, LiveUi)
+    assert ("\x1b[33m" in screen.getvalue()) == colours
+    assert "market data is stale" in screen.getvalue()
 
 
 def test_a_console_that_does_not_understand_gets_lines() -> None:

@@ -173,6 +173,8 @@ def test_the_data_is_plain_json_with_amounts_on_the_grid_as_strings() -> None:
         "data_age_s": 0.1,
         "account_connected": True,
         "reconnects": 0,
+        "results": None,
+        "uptime_s": None,
     }
 
 

@@ -22,7 +22,7 @@ from trailingedge.app.settings_reload import Reloader
 from trailingedge.auth import api_key_permissions
 from trailingedge.commands import setting_flags
 from trailingedge.config import Settings, endpoints, settings_without_secrets, shareable_settings
-from trailingedge.console.hotkeys import Hotkey, read_hotkeys
+from trailingedge.console.hotkeys import Hotkey, UnknownKey, read_hotkeys
 from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed, most_severe
@@ -37,7 +37,7 @@ from trailingedge.live.control_socket import (
 from trailingedge.live.factory import node_params
 from trailingedge.live.node_builder import build_node
 from trailingedge.live.node_dependencies import Runtime
-from trailingedge.live.process_signals import sighup_reloads, stop_on_signals
+from trailingedge.live.process_signals import keep_running, sighup_reloads, stop_on_signals
 from trailingedge.live.start_progress import StartProgress
 from trailingedge.live.systemd import NotifyingUi, ServiceManager, Watchdog, service_manager, watchdog_interval_s
 from trailingedge.live.trading_node import TradingNode
@@ -130,7 +130,8 @@ class Runner:
         jobs: list[Coroutine[Any, Any, None]] = [reloader.run(), control.run(), watchdog.run()]
         if self._options.duration_s is not None:
             jobs.append(self._stop_after(self._options.duration_s))
-        with stop_on_signals(self.stop, reloader.request if sighup_reloads(os.environ) else None):
+        reload = reloader.request if sighup_reloads(os.environ) else None
+        with stop_on_signals(self.stop, reload), keep_running(self._on_suspend, self._ui.redraw):
             async with asyncio.TaskGroup() as tasks:
                 watchers = [tasks.create_task(job) for job in jobs]
                 try:
@@ -299,7 +300,10 @@ class Runner:
 
     # Operator commands -----------------------------------------------------------------------
 
-    def _on_hotkey(self, key: Hotkey) -> None:
+    def _on_hotkey(self, key: Hotkey | UnknownKey) -> None:
+        if isinstance(key, UnknownKey):
+            self._ui.print_line(key.text)
+            return
         reply = self._submit("terminal", key.command)
         if (
             key.is_question
@@ -311,6 +315,14 @@ class Runner:
         self._ui.on_end_of_input()
         self._ui.print_line(
             "end of input: no hotkeys from now on; Ctrl-C ends it, trailing-edge flip and the like still work"
+        )
+
+    def _on_suspend(self) -> None:
+        """Tell the user that Ctrl-Z does not stop the process."""
+        self._ui.redraw()  # the terminal has echoed ^Z
+        logger.warning(
+            "Ctrl-Z refused: a stopped process would neither trade nor check the hard stop; p and Enter pauses "
+            "trading, Ctrl-C ends it"
         )
 
     def _show_reply(self, reply: Reply) -> None:

@@ -11,14 +11,17 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TextIO
 
+from trailingedge.core.printable import printable
 from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.notifications.event_messages import GLOSSARY
 
 BACKGROUND_PAUSE_S: Final = 1.0
 MAX_LINE_BYTES: Final = 4096  # a longer line is a paste, not a command
+_LONGEST_QUOTED: Final = 24
 
 HELP: Final = "\n".join(
     [
@@ -27,6 +30,8 @@ HELP: Final = "\n".join(
         "  c  cancel the sale or buy-back in progress and go on watching",
         "  s  status",
         "  w  why it trades or does not, and at which prices that changes",
+        "  t  today's result, with its trades",
+        "  b  balance",
         "  p  pause: no take-profit and no buy; the hard stop stays active",
         "  r  resume after a pause, a breaker or a halt",
         "  q  quit: cancel the order and end",
@@ -35,7 +40,11 @@ HELP: Final = "\n".join(
         *(f"  {word:<7}  {meaning}" for word, meaning in GLOSSARY.items()),
     ]
 )
-HINTS: Final = "x flip · c cancel · s status · w why · p pause · r resume · q quit · ? help"
+HINTS: Final = (
+    "x flip · c cancel · s status · w why · t today · b balance · p pause · r resume · q quit · ? help",
+    "x flip · c cancel · p pause · r resume · s w t b · q quit · ?",
+    "x flip  c cancel  p pause  r resume  s w t b  q quit  ?",
+)
 
 
 class Hotkey(Enum):
@@ -47,6 +56,8 @@ class Hotkey(Enum):
     RESUME = "r"
     STATUS = "s"
     WHY = "w"
+    TODAY = "t"
+    BALANCE = "b"
     QUIT = "q"
     HELP = "?"
 
@@ -58,30 +69,42 @@ class Hotkey(Enum):
     @property
     def is_question(self) -> bool:
         """Whether the UI must show the command's answer. Other commands send an alert, which is shown anyway."""
-        return self in (Hotkey.STATUS, Hotkey.WHY, Hotkey.HELP)
+        return self in (Hotkey.STATUS, Hotkey.WHY, Hotkey.TODAY, Hotkey.BALANCE, Hotkey.HELP)
 
 
-def parse_hotkey(line: str) -> Hotkey | None:
-    """The hotkey on a line: HELP for an unknown one, None for an empty line."""
-    typed = line.strip().lower()
+@dataclass(frozen=True, slots=True)
+class UnknownKey:
+    """A line that is no hotkey."""
+
+    typed: str
+
+    @property
+    def text(self) -> str:
+        """The answer to it."""
+        return f"'{printable(self.typed, _LONGEST_QUOTED)}' is no hotkey; ? and Enter lists them"
+
+
+def parse_hotkey(line: str) -> Hotkey | UnknownKey | None:
+    """The hotkey on a line; None for an empty line."""
+    typed = line.strip()
     if not typed:
         return None
-    return Hotkey(typed) if typed in {key.value for key in Hotkey} else Hotkey.HELP
+    return Hotkey(typed.lower()) if typed.lower() in {key.value for key in Hotkey} else UnknownKey(typed)
 
 
 class HotkeyReader:
     """Reads lines with `read` in a thread, and passes each hotkey to `deliver` on the event loop.
 
     `read` blocks, and returns b"" at the end of input: then the thread ends and `ended` is called on the loop.
-    `on_enter` is called at each line end, by the reading thread.
+    `on_enter` is called at each line end with the line's length, by the reading thread.
     """
 
     def __init__(
         self,
         read: Callable[[], bytes],
         loop: asyncio.AbstractEventLoop,
-        deliver: Callable[[Hotkey], None],
-        on_enter: Callable[[], None] = lambda: None,
+        deliver: Callable[[Hotkey | UnknownKey], None],
+        on_enter: Callable[[int], None] = lambda _: None,
         ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._read = read
@@ -104,7 +127,7 @@ class HotkeyReader:
 
     def _run(self) -> None:
         for line in _lines(self._read):
-            self._on_enter()
+            self._on_enter(len(line))
             key = parse_hotkey(line)
             if key is None:
                 continue
@@ -120,8 +143,8 @@ class HotkeyReader:
 def read_hotkeys(
     stdin: TextIO | None,
     loop: asyncio.AbstractEventLoop,
-    deliver: Callable[[Hotkey], None],
-    on_enter: Callable[[], None] = lambda: None,
+    deliver: Callable[[Hotkey | UnknownKey], None],
+    on_enter: Callable[[int], None] = lambda _: None,
     ended: Callable[[], None] = lambda: None,
 ) -> HotkeyReader | None:
     """Start a reader of `stdin`; return None if `stdin` is no terminal. Call this from the main thread."""

@@ -8,17 +8,21 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, TextIO
 
 from trailingedge.console.hotkeys import HINTS
 from trailingedge.console.plain_ui import CLOSE_TIMEOUT_S, MAX_QUEUED_LINES, step_row
-from trailingedge.console.screen import Screen
+from trailingedge.console.price_chart import CHART_ROWS, chart_rows
+from trailingedge.console.screen import FOOTER_ROWS, PROMPT, Screen
 from trailingedge.console.status_panel import PanelRow, StyledText, panel_rows, starting_rows
 from trailingedge.console.terminal import TO_ASCII, SafeStream, Terminal
+from trailingedge.notifications.panel_content import PanelContent, panel_content
 from trailingedge.notifications.status import StatusView
 
 REDRAW_S: Final = 0.25
+LOG_ROWS_BESIDE_CHART: Final = 8  # rows that the log keeps where the chart is shown
 _NO_KEYS: Final = "Ctrl-C ends it"  # shown in place of the hotkeys
 IDLE_CHECK_S: Final = 1.0  # without new lines the terminal's size and the status's age are checked this often
 
@@ -26,7 +30,8 @@ IDLE_CHECK_S: Final = 1.0  # without new lines the terminal's size and the statu
 class LiveUi:
     """An `InteractiveUi` that draws on `terminal`, to which `stream` writes.
 
-    The panel shows `title` until the first status. If `keys` is True, it also shows the hotkeys.
+    The panel shows `title` until the first status. If `keys` is True, it also shows the hotkeys, by the longest of
+    `hints` that fits. Without `colours`, text is only bold or faint.
     """
 
     def __init__(
@@ -36,18 +41,21 @@ class LiveUi:
         title: str,
         *,
         keys: bool,
+        hints: Sequence[str] = HINTS,
+        colours: bool = True,
         redraw_s: float = REDRAW_S,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = SafeStream(stream)
         self._terminal = terminal
         self._title = title
-        self._screen = Screen(HINTS if keys else _NO_KEYS, typing=keys)
+        self._screen = Screen(*(hints if keys else (_NO_KEYS,)), typing=keys, colours=colours)
         self._redraw_s = redraw_s
         self._now_s = now_s
         self._unicode = self._stream.supports_unicode
         self._lines: queue.Queue[str] = queue.Queue(MAX_QUEUED_LINES)
-        self._newest: tuple[StatusView, float] | None = None  # the newest status, and when it came
+        self._newest: tuple[Callable[[], PanelContent], float] | None = None  # the newest status, and when it came
+        self._overwritten = threading.Event()  # something other than us has written on the screen
         self._enter_pressed = threading.Event()
         self._input_ended = threading.Event()
         self._wake = threading.Event()
@@ -65,10 +73,30 @@ class LiveUi:
         self.print_line(step_row(name, result))
 
     def show_status(self, view: Callable[[], StatusView], now_s: float) -> None:  # noqa: ARG002 - this UI paces itself
-        self._newest = view(), self._now_s()
+        # The status is of this moment; its words are found by the thread that draws.
+        self._show(partial(panel_content, view()))
+
+    def show_panel(self, content: PanelContent, now_s: float) -> None:  # noqa: ARG002 - this UI paces itself
+        self._show(lambda: content)
+
+    def show_title(self, title: str) -> None:
+        self._title = title
+        self._newest = None
         self._wake.set()
 
-    def on_enter(self) -> None:
+    def _show(self, content: Callable[[], PanelContent]) -> None:
+        self._newest = content, self._now_s()
+        self._wake.set()
+
+    def on_enter(self, typed: int) -> None:
+        # A line that was longer than its row has run over the hints, and may have scrolled the screen.
+        if typed + len(PROMPT) >= self._terminal.size()[0]:
+            self._overwritten.set()
+        self._enter_pressed.set()
+        self._wake.set()
+
+    def redraw(self) -> None:
+        self._overwritten.set()
         self._enter_pressed.set()
         self._wake.set()
 
@@ -103,8 +131,11 @@ class LiveUi:
         if not self._terminal.in_foreground():  # a shell has the screen: there is no place for a panel
             self._stream.write(self._screen.lines_only(lines))
             return
+        if self._overwritten.is_set():
+            self._overwritten.clear()
+            self._screen.redraw_all()
         size = self._terminal.size()
-        written = self._screen.paint(lines, self._rows(size[0]), size, entered=entered)
+        written = self._screen.paint(lines, self._rows(*size), size, entered=entered)
         if written:
             self._stream.write(written)
 
@@ -116,12 +147,15 @@ class LiveUi:
                 lines.append(self._lines.get_nowait())
         return lines
 
-    def _rows(self, width: int) -> list[PanelRow]:
-        if self._newest is None:
+    def _rows(self, width: int, height: int) -> list[PanelRow]:
+        newest = self._newest
+        if newest is None:
             drawn = starting_rows(self._title, width)
         else:
-            view, shown_s = self._newest
-            drawn = panel_rows(view, width, self._now_s() - shown_s)
+            content, shown_s = newest[0](), newest[1]
+            drawn = panel_rows(content, width, self._now_s() - shown_s)
+            if height >= len(drawn) + CHART_ROWS + FOOTER_ROWS + LOG_ROWS_BESIDE_CHART:
+                drawn += chart_rows(content, width)
         return drawn if self._unicode else [_in_ascii(row) for row in drawn]
 
 

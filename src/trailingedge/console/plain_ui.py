@@ -14,6 +14,7 @@ from trailingedge.console.terminal import SafeStream
 from trailingedge.core.printable import printable_lines
 
 if TYPE_CHECKING:
+    from trailingedge.notifications.panel_content import PanelContent
     from trailingedge.notifications.status import StatusView
 
 HEARTBEAT_S: Final = 60.0
@@ -45,8 +46,20 @@ class OperatorUi(Protocol):
 class InteractiveUi(OperatorUi, Protocol):
     """A UI at a terminal on which a person may be typing."""
 
-    def on_enter(self) -> None:
-        """Note that Enter was pressed and has moved the cursor. Any thread may call this."""
+    def show_panel(self, content: "PanelContent", now_s: float) -> None:
+        """Show the status of another process, at the UI's own pace."""
+        ...
+
+    def show_title(self, title: str) -> None:
+        """Show `title` in place of the status, which is not known any more."""
+        ...
+
+    def on_enter(self, typed: int) -> None:
+        """Note that Enter has ended a line of `typed` characters and moved the cursor. Any thread may call this."""
+        ...
+
+    def redraw(self) -> None:
+        """Draw everything again, because something else has written on the screen. Any thread may call this."""
         ...
 
     def on_end_of_input(self) -> None:
@@ -80,16 +93,30 @@ class PlainUi:
 
     def show_status(self, view: "Callable[[], StatusView]", now_s: float) -> None:
         """Print the status line once a minute, first a minute after the first status."""
-        if self._next_heartbeat_s is None:
-            self._next_heartbeat_s = now_s + HEARTBEAT_S
-        elif now_s >= self._next_heartbeat_s:
-            self._next_heartbeat_s = now_s + HEARTBEAT_S
+        if self._heartbeat_due(now_s):
             from trailingedge.notifications.status import status  # loaded late: the first lines must not wait for it
 
             self.print_line(status(view()))
 
-    def on_enter(self) -> None:
+    def show_panel(self, content: "PanelContent", now_s: float) -> None:
+        """Print the status line, as often as `show_status` does."""
+        if self._heartbeat_due(now_s):
+            self.print_line(content.line)
+
+    def _heartbeat_due(self, now_s: float) -> bool:
+        due = self._next_heartbeat_s is not None and now_s >= self._next_heartbeat_s
+        if due or self._next_heartbeat_s is None:
+            self._next_heartbeat_s = now_s + HEARTBEAT_S
+        return due
+
+    def show_title(self, title: str) -> None:
+        """Do nothing: a line says what has changed."""
+
+    def on_enter(self, typed: int) -> None:
         """Do nothing: a scrolling line needs no redraw."""
+
+    def redraw(self) -> None:
+        """Do nothing: what is printed stays."""
 
     def on_end_of_input(self) -> None:
         """Do nothing: plain lines have no prompt."""

@@ -8,13 +8,14 @@ leaves a usable screen. The terminal echoes what is typed; each write saves and 
 echo is not overwritten. The hints are the last row because Enter on the last row would scroll the whole screen.
 """
 
-import textwrap
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from trailingedge.console.status_panel import PanelRow, StyledText, TextStyle, columns, fit
+from trailingedge.console.line_colours import line_style
+from trailingedge.console.status_panel import PanelRow, StyledText, columns, fit, wrapped
 from trailingedge.core.printable import printable_lines
+from trailingedge.notifications.panel_content import TextStyle
 
 MAX_REPLAYED_LINES: Final = 200  # shown again after the terminal has changed its size
 MIN_LOG_ROWS: Final = 4
@@ -29,9 +30,8 @@ _CLEAR_ROW: Final = f"{_ESC}[2K"
 _CLEAR_BELOW: Final = f"{_ESC}[J"
 _CLEAR_ALL: Final = f"{_ESC}[H{_ESC}[2J"
 _PLAIN: Final = f"{_ESC}[0m"
-_TONES: Final = {
-    TextStyle.FAINT: f"{_ESC}[2m",
-    TextStyle.STRONG: f"{_ESC}[1m",
+_WEIGHTS: Final = {TextStyle.FAINT: f"{_ESC}[2m", TextStyle.STRONG: f"{_ESC}[1m"}
+_COLOURS: Final = {
     TextStyle.GOOD: f"{_ESC}[32m",
     TextStyle.WARNING: f"{_ESC}[33m",
     TextStyle.BAD: f"{_ESC}[31m",
@@ -39,13 +39,15 @@ _TONES: Final = {
 
 
 class Screen:
-    """The state of the screen after the last write. `hints` is the last row's text, `height` the panel's row count.
+    """The state of the screen after the last write. `height` is the panel's row count.
 
-    While `typing` is true, the row above the hints is a prompt for hotkeys.
+    `hints` are the last row's text in several lengths, the longest first. While `typing` is true, the row above the
+    hints is a prompt for hotkeys. Without `colours`, text is only bold or faint.
     """
 
-    def __init__(self, hints: str, *, typing: bool = True) -> None:
-        self._show_hints(hints)
+    def __init__(self, *hints: str, typing: bool = True, colours: bool = True) -> None:
+        self._hints = hints
+        self._colours = colours
         self._prompt_text = PROMPT if typing else ""
         self._size: tuple[int, int] | None = None
         self.height = 0  # it never shrinks, because then the lines above would have to move down
@@ -53,13 +55,14 @@ class Screen:
         self._needs_redraw = False  # parts of an old panel may be on the screen
         self._recent: deque[str] = deque(maxlen=MAX_REPLAYED_LINES)
 
-    def _show_hints(self, hints: str) -> None:
-        self._hints = StyledText(f"  {hints}", TextStyle.FAINT)
-
     def end_typing(self, hints: str) -> None:
         """From the next `paint` with `entered` on, show no prompt and other hints."""
-        self._show_hints(hints)
+        self._hints = (hints,)
         self._prompt_text = ""
+
+    def redraw_all(self) -> None:
+        """Let the next `paint` clear the screen and draw everything, because another program has written on it."""
+        self._needs_redraw = True
 
     def paint(
         self, lines: Sequence[str], rows: Sequence[PanelRow], size: tuple[int, int], *, entered: bool = False
@@ -95,10 +98,11 @@ class Screen:
     def lines_only(self, lines: Sequence[str]) -> str:
         """Return the text that prints only `lines`, at the cursor. Forgets what the panel showed.
 
-        The next `paint` draws the whole panel again.
+        The next `paint` draws the whole screen again: below the panel that stands there, it would be a second one.
         """
+        self._needs_redraw = self._needs_redraw or bool(self._shown)
         self._size, self.height, self._shown = None, 0, []
-        return "".join(f"{line}\r\n" for line in _cleaned(lines))
+        return "".join(f"{self._line(line)}\r\n" for line in _cleaned(lines))
 
     @property
     def _log_rows(self) -> int:
@@ -113,7 +117,7 @@ class Screen:
     def _redraw_all(self, rows: Sequence[PanelRow], size: tuple[int, int]) -> str:
         """Return the text that draws everything again, as after a change of the terminal's size."""
         self._size, self.height, self._needs_redraw = size, len(rows), False
-        fitting = _wrapped(self._recent, size[0])[-self._log_rows :]
+        fitting = self._pieces(self._recent)[-self._log_rows :]
         lines = _at(self._log_rows - len(fitting) + 1) + "\r\n".join(fitting) if fitting else ""
         return self._framed(_CLEAR_ALL + lines + self._draw(rows), self._prompt())
 
@@ -129,8 +133,15 @@ class Screen:
     def _scroll(self, lines: Sequence[str]) -> str:
         if not lines or self._size is None:
             return ""
-        pieces = _wrapped(lines, self._size[0])
-        return self._region() + _at(self._log_rows) + "".join(f"\r\n{piece}" for piece in pieces) + _WHOLE
+        return self._region() + _at(self._log_rows) + "".join(f"\r\n{piece}" for piece in self._pieces(lines)) + _WHOLE
+
+    def _pieces(self, lines: Iterable[str]) -> list[str]:
+        """Cut the lines between words into pieces that each fit into one row, in the style of their line."""
+        width = self._size[0] if self._size else 0
+        return [self._line(piece, line_style(line)) for line in lines for piece in wrapped(line, width)]
+
+    def _line(self, text: str, style: TextStyle | None = None) -> str:
+        return painted((StyledText(text, style or line_style(text)),), colours=self._colours)
 
     def _region(self) -> str:
         return f"{_ESC}[1;{self._log_rows}r"
@@ -138,9 +149,20 @@ class Screen:
     def _draw(self, rows: Sequence[PanelRow]) -> str:
         self._shown = list(rows)
         blank: list[PanelRow] = [()] * (self.height - len(rows))
-        drawn = [_at(self._log_rows + 1 + at) + _CLEAR_ROW + painted(row) for at, row in enumerate([*rows, *blank])]
+        drawn = [
+            _at(self._log_rows + 1 + at) + _CLEAR_ROW + self._painted(row) for at, row in enumerate([*rows, *blank])
+        ]
         width, last = self._size or (0, 0)
-        return "".join(drawn) + _at(last) + _CLEAR_ROW + painted(fit((self._hints,), width))
+        return "".join(drawn) + _at(last) + _CLEAR_ROW + self._painted(self._hint_row(width))
+
+    def _hint_row(self, width: int) -> PanelRow:
+        """Return the longest of the hints that fits."""
+        rows = [(StyledText(f"  {hints}", TextStyle.FAINT),) for hints in self._hints]
+        fitting = (row for row in rows if columns(row[0].text) <= width)
+        return next(fitting, fit(rows[-1], width))
+
+    def _painted(self, row: PanelRow) -> str:
+        return painted(row, colours=self._colours)
 
     def _prompt(self) -> str:
         """Return the text that empties the row for typing and puts the cursor on it."""
@@ -152,23 +174,16 @@ class Screen:
         return f"{_HIDE}{_SAVE}{text}{then}{_SHOW}"
 
 
-def painted(row: PanelRow) -> str:
+def painted(row: PanelRow, *, colours: bool = True) -> str:
     """Return the text of a row, with its styles as escape sequences."""
+    codes = _WEIGHTS | _COLOURS if colours else _WEIGHTS
     return "".join(
-        f"{_TONES[span.style]}{span.text}{_PLAIN}" if span.style in _TONES else span.text for span in row if span.text
+        f"{codes[span.style]}{span.text}{_PLAIN}" if span.style in codes else span.text for span in row if span.text
     )
 
 
 def _cleaned(lines: Sequence[str]) -> list[str]:
     return [part for line in lines for part in printable_lines(line).split("\n")]
-
-
-def _wrapped(lines: Iterable[str], width: int) -> list[str]:
-    """Cut the lines between words into pieces that each fit into one row."""
-    pieces: list[str] = []
-    for line in lines:
-        pieces += textwrap.wrap(line, width, break_on_hyphens=False) if columns(line) > width else [line]
-    return pieces
 
 
 def _at(row: int) -> str:

@@ -116,8 +116,11 @@ if sys.platform == "win32":
             return bool(self._kernel.SetConsoleMode(self._handle, flags))
 
 
-TO_ASCII: Final = str.maketrans({"─": "-", "·": "|", "…": ".", "–": "-", "≥": ">=", "≤": "<=", "×": "x"})
-_BEYOND_ASCII: Final = "─·…–✓≥≤"
+TO_ASCII: Final = str.maketrans(
+    {"─": "-", "·": "|", "…": ".", "–": "-", "≥": ">=", "≤": "<=", "×": "x"}  # of the texts
+    | {"╭": "/", "╮": "\\", "╰": "\\", "╯": "/", "│": "|", "┄": ".", "↑": "^", "↓": "v"}  # of the chart
+)
+_BEYOND_ASCII: Final = "─·…–✓≥≤╭╮╰╯│┄↑↓"
 
 
 class SafeStream:

@@ -1,10 +1,11 @@
 """The choice of the UI: the live panel where the terminal can draw it and the user wants it, else plain lines."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Final, TextIO
 
+from trailingedge.console.hotkeys import HINTS
 from trailingedge.console.plain_ui import InteractiveUi, PlainUi
 from trailingedge.console.terminal import Terminal, terminal_of
 
@@ -18,11 +19,11 @@ class UiStyle(Enum):
     PLAIN = "plain"
 
 
-def choose_style(*, stdout_is_tty: bool, no_color: bool, plain: bool, term: str | None, platform: str) -> UiStyle:
+def choose_style(*, stdout_is_tty: bool, plain: bool, term: str | None, platform: str) -> UiStyle:
     """Choose the style by standard output and the user's wishes. Standard input has no influence."""
     # An unset TERM means no terminal that we know, but for Windows, which never sets it.
     able = term != "dumb" and (bool(term) or platform == _WITHOUT_TERM)
-    return UiStyle.LIVE if stdout_is_tty and able and not (no_color or plain) else UiStyle.PLAIN
+    return UiStyle.LIVE if stdout_is_tty and able and not plain else UiStyle.PLAIN
 
 
 def open_ui(
@@ -32,13 +33,16 @@ def open_ui(
     *,
     plain: bool,
     keys: bool,
+    hints: Sequence[str] = HINTS,
     platform: str = sys.platform,
     terminal: Callable[[TextIO], Terminal] = terminal_of,
 ) -> InteractiveUi:
-    """Open the UI for `stdout`. `plain` is True if the user wants plain lines, `keys` if hotkeys are read."""
+    """Open the UI for `stdout`. `plain` is True if the user wants plain lines, `keys` if hotkeys are read.
+
+    NO_COLOR in `environ` removes the colours of the live panel, not the panel. Source: https://no-color.org
+    """
     style = choose_style(
         stdout_is_tty=_is_tty(stdout),
-        no_color=bool(environ.get("NO_COLOR")),
         plain=plain,
         term=environ.get("TERM"),
         platform=platform,
@@ -52,7 +56,9 @@ def open_ui(
         able = found.enable_escapes()
     except (OSError, ValueError):
         return PlainUi(stdout)
-    return LiveUi(stdout, found, title, keys=keys) if able else PlainUi(stdout)
+    if not able:
+        return PlainUi(stdout)
+    return LiveUi(stdout, found, title, keys=keys, hints=hints, colours=not environ.get("NO_COLOR"))
 
 
 def _is_tty(stream: TextIO) -> bool:

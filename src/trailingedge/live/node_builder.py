@@ -79,7 +79,14 @@ class ServicesBuilder:
         )
         core = self._build_core(params, start, self._budget)
         status_source = StatusSource(
-            params, core, statistics, market_state, self._budget, self._clock.now_s, server_clock.now_ms
+            params,
+            core,
+            statistics,
+            market_state,
+            self._budget,
+            self._clock.now_s,
+            server_clock.now_ms,
+            daily_results,
         )
         announcer = build_announcer(
             params, core, statistics, status_source, self._alerts, lambda: market_state.market_ms(self._clock.now_s())

@@ -188,6 +188,7 @@ class NodeServices:
         market_ms = self.market_ms
         self.statistics.mark_to_market(market_ms, top.bid, *self._totals())
         day = self._daily_results.day_result_due(market_ms)
+        self.queries.record_sample()
         if day is not None:
             self._alerts.send(query_answers.daily_summary(self.rules, self._mode, day, self.core.state.regime))
 

@@ -1,7 +1,10 @@
 """Operator queries: the answers to status, why, balance and today, and the final summary."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
 
+from trailingedge.accounting.session_results import session_results
 from trailingedge.accounting.statistics import DailyResults, RunStatistics
 from trailingedge.accounting.summary_json import day_json
 from trailingedge.execution.order_rate_budget import OrderRateBudget
@@ -13,6 +16,7 @@ from trailingedge.notifications import query_answers, result_messages
 from trailingedge.notifications.announcer import Announcer
 from trailingedge.notifications.build_status import build_status
 from trailingedge.notifications.explain import why
+from trailingedge.notifications.level_history import LevelHistory, LevelSample, of_klines
 from trailingedge.notifications.status import StatusView, as_data, status
 
 
@@ -28,6 +32,7 @@ class StatusSource:
         budget: OrderRateBudget,
         now_s: Callable[[], float],
         server_ms: Callable[[], int],
+        daily_results: DailyResults | None = None,
     ) -> None:
         self._params = params
         self._core = core
@@ -36,6 +41,28 @@ class StatusSource:
         self._budget = budget
         self._now_s = now_s
         self._server_ms = server_ms
+        self._daily_results = daily_results or DailyResults(statistics)
+        self._started_s = now_s()
+        self._history = LevelHistory(of_klines(market_state.klines))
+
+    def record_sample(self) -> None:
+        """Add the present price and levels to the history that charts show."""
+        view = self.view()
+        if view.top is None:
+            return
+        sample = LevelSample(
+            market_ms=view.market_ms,
+            bid=view.top.bid,
+            lower=view.lower,
+            mid=view.mid,
+            upper=view.upper,
+            anchor=view.anchor,
+            high=view.high,
+            take_profit=view.take_profit,
+            stop=view.stop,
+            gate_shut=view.gate is not None,
+        )
+        self._history.add(sample)
 
     def view(self, reconnects: int = 0, rejection: str | None = None) -> StatusView:
         """Return the current status.
@@ -44,7 +71,7 @@ class StatusSource:
         """
         trading, active = self._params.trading, self._core.state.exit
         # Built for each question again: it is cheap, and a cached one could show a halt that is over.
-        return build_status(
+        view = build_status(
             self._core,
             self._market_state,
             self._now_s(),
@@ -58,6 +85,13 @@ class StatusSource:
             reject_text=rejection,
             replaces=0 if active is None else self._statistics.replaces_of(active.number),
             halt_reason=self._core.halt_reason,
+        )
+        value = None if view.value is None else Decimal(view.value)
+        return replace(
+            view,
+            results=None if value is None else session_results(self._statistics, self._daily_results, value),
+            uptime_s=self._now_s() - self._started_s,
+            samples=self._history.samples,
         )
 
 
@@ -89,6 +123,10 @@ class OperatorQueries:
             answer(0)
         self.balance()
         self.today()
+
+    def record_sample(self) -> None:
+        """Add the present price and levels to the history that charts show."""
+        self._source.record_sample()
 
     def view(self, reconnects: int) -> StatusView:
         """Return the current status, with the reason if the last order was rejected."""

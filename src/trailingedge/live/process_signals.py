@@ -1,4 +1,4 @@
-"""Process signals: SIGINT and SIGTERM request a graceful stop.
+"""Process signals: SIGINT and SIGTERM request a graceful stop, SIGTSTP is refused.
 
 Under a service manager, SIGHUP requests a reload of the settings.
 """
@@ -57,6 +57,24 @@ def stop_on_signals(stop: Callable[[str], None], reload: Callable[[], object] | 
             with contextlib.suppress(NotImplementedError):
                 loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def keep_running(on_suspend: Callable[[], None], on_continue: Callable[[], None]) -> Iterator[None]:
+    """Call `on_suspend` on SIGTSTP (Ctrl-Z), which then does not stop the process, and `on_continue` on SIGCONT.
+
+    A process that is stopped does not check the hard stop. Does nothing where there are no such signals.
+    """
+    loop = asyncio.get_running_loop()
+    handlers = {"SIGTSTP": on_suspend, "SIGCONT": on_continue}
+    numbers = [(getattr(signal, name), handler) for name, handler in handlers.items() if hasattr(signal, name)]
+    for number, handler in numbers:
+        loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        for number, _ in numbers:
+            loop.remove_signal_handler(number)
 
 
 def has_terminal() -> bool:

@@ -12,6 +12,7 @@ from enum import Enum
 from math import isfinite
 from typing import Final
 
+from trailingedge.accounting.session_results import SessionResults
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import ZERO, Balance, BookTop, Regime, Side, SymbolRules, format_on_grid, format_plain
 from trailingedge.notifications.event_messages import (
@@ -26,6 +27,7 @@ from trailingedge.notifications.event_messages import (
     price,
     quantity,
 )
+from trailingedge.notifications.level_history import LevelSample
 from trailingedge.notifications.risk_messages import breaker_name
 from trailingedge.notifications.session_heading import heading
 from trailingedge.risk.circuit_breakers import BreakerTrip
@@ -85,7 +87,8 @@ class StatusView:
     `without_price` is true if no book is known, so that no level can be checked.
     `base` and `quote` are the account's balances, including the reserves.
     `trading_paused` is true if no profit is taken and nothing is bought, for any cause. `decision`
-    is the strategy's last one, from which the levels come; it is None before the first tick.
+    is the strategy's last one, from which the levels come; it is None before the first tick. `results` are None
+    before the first valuation. `samples` are the prices and levels of the last hours.
     """
 
     mode: str
@@ -130,6 +133,9 @@ class StatusView:
     halt_reason: str | None = None
     decision: Decision | None = None
     reject_text: str | None = None  # the exchange's reason if it rejected the last order
+    results: SessionResults | None = None
+    uptime_s: float | None = None
+    samples: tuple[LevelSample, ...] = ()
 
     @property
     def data_is_known(self) -> bool:
@@ -367,6 +373,8 @@ def as_data(view: StatusView) -> dict[str, object]:
         "data_age_s": round(view.data_age_s or 0.0, 3) if view.data_is_known else None,
         "account_connected": view.account_proven,
         "reconnects": view.reconnects,
+        "results": None if view.results is None else _results(rules, view.results),
+        "uptime_s": None if view.uptime_s is None else round(view.uptime_s),
     }
 
 
@@ -384,6 +392,19 @@ def _balances(view: StatusView) -> Mapping[str, object]:
     known = (balance for balance in (view.base, view.quote) if balance is not None)
     return {
         balance.asset: {"free": format_plain(balance.free), "locked": format_plain(balance.locked)} for balance in known
+    }
+
+
+def _results(rules: SymbolRules, results: SessionResults) -> Mapping[str, object]:
+    return {
+        "today": format_on_grid(results.today, rules.tick_size),
+        "today_frac": results.today_frac,
+        "total": format_on_grid(results.total, rules.tick_size),
+        "total_frac": results.total_frac,
+        "trades": results.trades,
+        "wins": results.wins,
+        "replaces": results.replaces,
+        "fees": {asset: format_plain(fee) for asset, fee in results.fees.items() if fee},
     }
 
 
