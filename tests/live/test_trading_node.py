@@ -296,3 +296,18 @@ def test_a_mistake_of_ours_comes_out_as_it_is_and_leaves_no_order() -> None:
     end = run_scenario(story)
     assert isinstance(end.error, AttributeError)
     assert end.left_orders == []
+
+
+def test_an_order_is_told_to_be_cancelled_before_its_exit_is_told_to_have_ended() -> None:
+    told: list[str] = []
+
+    async def cancel_a_flip(harness: NodeHarness) -> None:
+        await harness.ready()
+        harness.submit(OperatorCommand.FLIP)
+        await harness.wait(1.0)
+        harness.submit(OperatorCommand.CANCEL)
+        await harness.wait(1.0)
+
+    # Without a latency, the order and its exit end in one tick.
+    run_scenario(cancel_a_flip, latency_s=0.0, observe=lambda event, _: told.append(type(event).__name__))
+    assert [name for name in told if name in ("OrderCancelled", "ExitEnded")] == ["OrderCancelled", "ExitEnded"]

@@ -260,6 +260,8 @@ class TradingCore:
         self.risk.instance_check.tick(server_ms)
         # Replies and reports first: the decision below has to see every fill that is known by now.
         self.take_in(view.now_s)
+        # Events are told in the order of things: an order is cancelled, and then its exit ends.
+        self._collect_events()
         if self.risk.late_orders:
             self._handle_late_orders(view.now_s)
         top = self._trusted_top(view)
