@@ -20,6 +20,7 @@ from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.live.factory import node_params
 from trailingedge.live.node_builder import build_node
+from trailingedge.live.node_components import EventObserver
 from trailingedge.live.node_dependencies import Runtime
 from trailingedge.live.slow_tick_monitor import SlowTickMonitor
 from trailingedge.live.trading_node import TradingNode
@@ -301,6 +302,7 @@ def run_scenario(
     prepare: Callable[[Exchange], None] = lambda _: None,
     stopwatch: Clock | None = None,
     before_ready: Callable[[], None] = lambda: None,
+    observe: EventObserver = lambda _event, _market_ms: None,
 ) -> ScenarioResult:
     """Run a scenario beside a node, and stop the node after it unless it has ended before."""
 
@@ -327,7 +329,14 @@ def run_scenario(
             network = FaultyNetwork(loopback)
             network.blocked |= shut
             runtime = Runtime(URL, keys, network.dial, clock, Random(2))
-            daemon = build_node(node_params(settings or TIGHT), runtime, output, output, before_ready=before_ready)
+            daemon = build_node(
+                node_params(settings or TIGHT),
+                runtime,
+                output,
+                output,
+                before_ready=before_ready,
+                on_event=observe,
+            )
             if stopwatch is not None:  # the virtual clock stands still during a tick
                 daemon._monitor = SlowTickMonitor(stopwatch)
             harness = NodeHarness(clock, loopback, daemon, network, output)

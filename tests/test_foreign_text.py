@@ -15,7 +15,7 @@ from trailingedge import main
 from trailingedge.commands.checks.result import failure
 from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError, ExitCode, ProtocolViolation, TrailingEdgeError
-from trailingedge.live.control_socket import _parse_response
+from trailingedge.live.control_socket import parse_response
 from trailingedge.model.order_outcomes import Rejected
 from trailingedge.notifications.telegram_api import BotRefused, BotUnreachable, _result
 from trailingedge.report import file_format
@@ -106,7 +106,7 @@ def telegram(code: int) -> object:
 
 def test_an_answer_on_the_control_socket_keeps_its_lines_and_nothing_else() -> None:
     answer = json.dumps({"ok": True, "text": "one\ntwo\x1b[2J\r"}).encode()
-    assert _parse_response(answer)["text"] == "one\ntwo\\x1b[2J\\r"
+    assert parse_response(answer)["text"] == "one\ntwo\\x1b[2J\\r"
 
 
 # --- Names that become cells of a ledger --------------------------------------------------------

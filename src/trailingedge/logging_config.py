@@ -110,6 +110,23 @@ class _Terminal(logging.Handler):
             self.handleError(record)
 
 
+class _Follower(logging.Handler):
+    """Passes each record to `show`: its time in milliseconds since 1970, its level and its text. Must not block."""
+
+    def __init__(self, show: Callable[[int, str, str], None], redactor: Redactor, level: str) -> None:
+        super().__init__(level)
+        self._show = show
+        self._redactor = redactor
+        self.setFormatter(_RecordFormatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = cut_to_record(self._redactor.redact(shortened(self.format(record))))
+            self._show(round(record.created * 1000), record.levelname, text)
+        except Exception:  # noqa: BLE001 - a record that cannot be formatted must not end what it reports on
+            self.handleError(record)
+
+
 class _FileHandler(logging.Handler):
     """Formats a record at once and hands the text to the session log.
 
@@ -139,6 +156,7 @@ class Logging:
         self._session = session
         self._file_handler = _FileHandler(session, file_level) if session else None
         self._terminal = terminal
+        self._follower: _Follower | None = None
         self._redactor = redactor
         self._levels = {name: logging.getLogger(name).level for name in ("", *QUIET)}
         self._facts = {name: getattr(logging, name) for name in UNUSED_FACTS if hasattr(logging, name)}
@@ -152,6 +170,12 @@ class Logging:
         for name, level in QUIET.items():
             logging.getLogger(name).setLevel(level)
 
+    def follow(self, level: str, show: Callable[[int, str, str], None]) -> None:
+        """Pass the records of `level` and above to `show`: time in ms since 1970, level, text without secrets."""
+        self._follower = _Follower(show, self._redactor, level)
+        logging.getLogger().addHandler(self._follower)
+        self._listen()
+
     def configure(self, file_level: str, console_level: str, secrets: Iterable[str] = ()) -> None:
         """Change the levels. From now on, also strike out `secrets`."""
         self._redactor.add_secrets(secrets)
@@ -159,6 +183,8 @@ class Logging:
             self._file_handler.setLevel(file_level)
         if self._terminal is not None:
             self._terminal.setLevel(console_level)
+        if self._follower is not None:
+            self._follower.setLevel(console_level)
         self._listen()
 
     def close(self) -> None:
@@ -178,12 +204,14 @@ class Logging:
             setattr(logging, name, value)
         self._facts = {}
         session, self._session, self._file_handler, self._terminal = self._session, None, None, None
+        self._follower = None
         if session is not None:
             session.close()
 
     @property
     def _handlers(self) -> Sequence[logging.Handler]:
-        return [handler for handler in (self._file_handler, self._terminal) if handler is not None]
+        found = (self._file_handler, self._terminal, self._follower)
+        return [handler for handler in found if handler is not None]
 
     def _listen(self) -> None:
         """Set the root level to the lowest level of the handlers.

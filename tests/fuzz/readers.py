@@ -428,7 +428,7 @@ def _read_request(data: bytes, _: Path) -> object:
 
 
 def _read_response(data: bytes, _: Path) -> object:
-    return control_socket._parse_response(data)
+    return control_socket.parse_response(data)
 
 
 _UPDATE: Final = {

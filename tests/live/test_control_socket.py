@@ -26,6 +26,7 @@ from trailingedge.live.control_socket import (
     request,
     socket_candidates,
     socket_path,
+    subscribe,
 )
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 
@@ -411,3 +412,38 @@ async def test_a_daemon_that_hangs_is_not_waited_for_for_ever(path: Path) -> Non
     async with opened(path):
         with pytest.raises(NoRunningDaemon, match="no answer within"):
             await request(path, "flip", timeout_s=SOON_S)
+
+
+# --- subscriptions ---
+
+
+async def test_a_subscriber_is_served_and_takes_no_place_of_those_who_ask(path: Path) -> None:
+    served: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> CommandResult | None:
+        if len(served) == 17:
+            return CommandResult("busy", done=False)
+        served.append(writer)
+        writer.write(b"first\n")
+        await reader.read(1)
+        return None
+
+    operated = Operated()
+    control = ControlSocket(path, operated.submit, subscription=serve)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(control.run())
+        await control.open.wait()
+        connections = [await subscribe(path) for _ in range(17)]
+        for reader, _ in connections:
+            assert await reader.readline() == b"first\n"
+        assert (await request(path, "status"))["ok"]
+        reader, writer = await subscribe(path)
+        assert json.loads(await reader.readline())["text"] == "busy"
+        for each in [*(writer for _, writer in connections), writer]:
+            each.close()
+        running.cancel()
+
+
+async def test_without_a_feed_a_subscription_is_not_understood(path: Path) -> None:
+    async with opened(path):
+        assert "not understood" in str((await request(path, "subscribe"))["text"])

@@ -11,7 +11,7 @@ from tests import processes
 from tests.terminals import needs_terminals
 
 from trailingedge.core.errors import ExitCode
-from trailingedge.live.process_signals import sighup_reloads, stop_on_signals
+from trailingedge.live.process_signals import keep_running, redraw_on_continue, sighup_reloads, stop_on_signals
 
 HEEDED = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals to this very process")
@@ -39,6 +39,26 @@ async def test_a_signal_asks_for_the_end_once(number: signal.Signals) -> None:
             os.kill(os.getpid(), number)
             await _heard()
     assert reasons == ["Ctrl-C (SIGINT)" if number == signal.SIGINT else number.name]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="no job control here")
+async def test_ctrl_z_does_not_stop_the_process_and_both_signals_are_heard() -> None:
+    heard: list[str] = []
+    with keep_running(lambda: heard.append("suspend"), lambda: heard.append("continue")):
+        os.kill(os.getpid(), signal.SIGTSTP)
+        await _heard()
+        os.kill(os.getpid(), signal.SIGCONT)
+        await _heard()
+    assert heard == ["suspend", "continue"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCONT"), reason="no job control here")
+async def test_one_who_watches_draws_again_when_continued() -> None:
+    heard: list[str] = []
+    with redraw_on_continue(lambda: heard.append("redraw")):
+        os.kill(os.getpid(), signal.SIGCONT)
+        await _heard()
+    assert heard == ["redraw"]
 
 
 async def test_what_comes_after_the_end_is_ignored() -> None:

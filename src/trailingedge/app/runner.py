@@ -39,6 +39,7 @@ from trailingedge.live.node_builder import build_node
 from trailingedge.live.node_dependencies import Runtime
 from trailingedge.live.process_signals import keep_running, sighup_reloads, stop_on_signals
 from trailingedge.live.start_progress import StartProgress
+from trailingedge.live.status_feed import StatusFeed
 from trailingedge.live.systemd import NotifyingUi, ServiceManager, Watchdog, service_manager, watchdog_interval_s
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.logging_config import Logging
@@ -46,6 +47,7 @@ from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.notifications import event_messages
 from trailingedge.notifications.alert_sinks import AlertFanout, Alerts, LabelledAlerts, LogAlerts
 from trailingedge.notifications.session_heading import heading, mode_label
+from trailingedge.notifications.status import StatusView
 from trailingedge.notifications.telegram_loader import TelegramService
 from trailingedge.websocket.recent_frames import save
 from trailingedge.websocket.socket_dialer import Dial
@@ -76,6 +78,8 @@ class Runner:
         )
         self._configure_telegram(self._settings)
         self._progress = StartProgress(self._manager.starting)
+        self._feed = StatusFeed(self._clock, VERSION, self._status, lambda: self._progress.text)
+        log.follow(options.settings.log_level_console, self._feed.on_log_line)
         self._node: TradingNode | None = None
         self._opening: asyncio.Timeout | None = None
         self._stopped: tuple[str, ExitCode] | None = None  # a stop before there was a node
@@ -123,11 +127,12 @@ class Runner:
             socket_path(self._settings.symbol, os.environ, self._settings.log_dir),
             partial(self._submit_from_socket, reloader),
             account=self._fingerprint(),
+            subscription=self._feed.serve,
         )
         # All of these run from the beginning, also while a paper exchange opens or a start waits for an outage.
         interval_s = watchdog_interval_s(os.environ, os.getpid())
         watchdog = Watchdog(self._manager, self._ticks, self._wake, self._clock, interval_s)
-        jobs: list[Coroutine[Any, Any, None]] = [reloader.run(), control.run(), watchdog.run()]
+        jobs: list[Coroutine[Any, Any, None]] = [reloader.run(), control.run(), self._feed.run(), watchdog.run()]
         if self._options.duration_s is not None:
             jobs.append(self._stop_after(self._options.duration_s))
         reload = reloader.request if sighup_reloads(os.environ) else None
@@ -139,6 +144,7 @@ class Runner:
                 except Exception as failure:  # noqa: BLE001 - it must not cancel the watchers as a failed group would
                     return report_failure(_ungrouped(failure), alerts)
                 finally:
+                    self._feed.close("the daemon has ended")
                     for watcher in watchers:
                         watcher.cancel()
 
@@ -182,6 +188,7 @@ class Runner:
                     on_stop=self._manager.stopping,
                     verify_key=self._key_check(environment, alerts),
                     progress=self._progress,
+                    on_event=self._feed.on_event,
                 )
                 code = await self._run_node(node, session, environment, alerts)
             self._print_summary(node, environment.gaps)
@@ -290,6 +297,9 @@ class Runner:
     async def _stop_after(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
         self.stop(f"--duration reached ({seconds:g} s)")
+
+    def _status(self) -> StatusView | None:
+        return None if self._node is None else self._node.status()
 
     def _ticks(self) -> int:
         return 0 if self._node is None else self._node.ticks

@@ -1,7 +1,8 @@
 """Control socket: a Unix socket that lets local commands query and control the daemon, one JSON line each way.
 
 A client sends `{"command":"status"}`; the daemon answers `{"version":1,"ok":true,"text":"…"}`, adds fields if the
-answer has figures, and closes the connection. If `ok` is false, the command was refused, and the text says why. The
+answer has figures, and closes the connection. If `ok` is false, the command was refused, and the text says why. After
+`{"command":"subscribe"}` the daemon keeps the connection and sends lines as `live.feed_format` defines them. The
 socket file belongs to the daemon's user and has mode 0600, because a program that can open it can trade. Each client
 is served by a task of its own, so that a slow or broken client cannot delay a tick.
 """
@@ -43,6 +44,7 @@ COMMANDS: Final[Mapping[str, OperatorCommand]] = MappingProxyType(
     }
 )
 ALIASES: Final[Mapping[str, str]] = MappingProxyType({"withdraw": "cancel"})  # what scripts of older versions send
+SUBSCRIBE: Final = "subscribe"  # answered by lines without end
 SERVICE_FOLDER: Final = Path("/run/trailing-edge")  # of the system service, as seen from outside
 
 _PATH_BYTES: Final = 107  # unix(7): sun_path has 108, the last is a zero
@@ -55,6 +57,8 @@ _PROBE_TIMEOUT_S: Final = 1.0
 _NO_FIELDS: Final[Mapping[str, object]] = MappingProxyType({})
 
 Serve = Callable[..., Awaitable[asyncio.Server]]  # shaped like `asyncio.start_unix_server`
+Subscription = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[CommandResult | None]]
+"""Serves a subscriber until it is gone. Returns an answer if it cannot be served."""
 Greet = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
 _SERVE: Final[Serve | None] = getattr(asyncio, "start_unix_server", None)
 
@@ -93,16 +97,21 @@ def runtime_folders(environ: Mapping[str, str]) -> list[Path]:
 
 def parse_request(line: bytes) -> OperatorCommand:
     """Return the command on a line of JSON. Raises ValueError with a hint for the client."""
+    name = _command_name(line)
+    command = COMMANDS.get(ALIASES.get(name, name)) if isinstance(name, str) else None
+    if command is None:
+        known = ", ".join([*COMMANDS, SUBSCRIBE])
+        raise ValueError(f'not understood: say one line such as {{"command":"status"}}; commands are {known}')
+    return command
+
+
+def _command_name(line: bytes) -> object:
+    """Return what a line of JSON names as its command, of any type; None if it names none."""
     try:
         request = foreign_json.parse(line)
     except UnreadableJson:
-        request = None
-    name = request.get("command") if isinstance(request, dict) else None
-    command = COMMANDS.get(ALIASES.get(name, name)) if isinstance(name, str) else None
-    if command is None:
-        known = ", ".join(COMMANDS)
-        raise ValueError(f'not understood: say one line such as {{"command":"status"}}; commands are {known}')
-    return command
+        return None
+    return request.get("command") if isinstance(request, dict) else None
 
 
 def encode_response(result: CommandResult, extra: Mapping[str, object] = _NO_FIELDS) -> bytes:
@@ -116,7 +125,7 @@ class ControlSocket:
     """The daemon's end of the socket at `path`. If it cannot be opened, the daemon trades without it.
 
     `submit` executes a command. `account` is our `account_fingerprint`, which every response carries. `serve` is None
-    on a platform without Unix sockets.
+    on a platform without Unix sockets. `subscription` serves a client that wants to be told of each change.
     """
 
     def __init__(
@@ -125,6 +134,7 @@ class ControlSocket:
         submit: SubmitCommand,
         *,
         account: str = "",
+        subscription: Subscription | None = None,
         serve: Serve | None = _SERVE,
         timeout_s: float = _CLIENT_TIMEOUT_S,
         command_timeout_s: float = _COMMAND_TIMEOUT_S,
@@ -134,6 +144,7 @@ class ControlSocket:
         self.unavailable_reason: str | None = None
         self._submit = submit
         self._extra = {"account": account} if account else _NO_FIELDS
+        self._subscription = subscription
         self._serve = serve
         self._timeout_s = timeout_s
         self._command_timeout_s = command_timeout_s
@@ -182,7 +193,7 @@ class ControlSocket:
         """Serve one client: read a line, send the response, close."""
         self._clients += 1
         try:
-            result = await self._read_and_execute(reader)
+            result = await self._read_and_execute(reader, writer)
             if result is not None:
                 writer.write(encode_response(result, self._extra))
             writer.close()
@@ -199,8 +210,13 @@ class ControlSocket:
             self._clients -= 1
             writer.transport.abort()
 
-    async def _read_and_execute(self, reader: asyncio.StreamReader) -> CommandResult | None:
-        """Read and execute the client's command. Returns None if the client disconnected without sending one."""
+    async def _read_and_execute(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> CommandResult | None:
+        """Read and execute the client's command, or serve its subscription.
+
+        Returns None if the client disconnected without sending a command, or after a subscription.
+        """
         if self._clients > _CLIENT_LIMIT:
             return CommandResult("busy: too many clients at once; try again", done=False)
         try:
@@ -214,6 +230,12 @@ class ControlSocket:
             return CommandResult(f"nothing was asked within {self._timeout_s:g} s", done=False)
         if not line:
             return None
+        if self._subscription is not None and _command_name(line) == SUBSCRIBE:
+            self._clients -= 1  # a subscriber takes no place of those who ask
+            try:
+                return await self._subscription(reader, writer)
+            finally:
+                self._clients += 1
         try:
             command = parse_request(line)
         except ValueError as wrong:
@@ -319,13 +341,20 @@ async def request(
     try:
         async with asyncio.timeout(timeout_s):
             writer.write(json.dumps({"command": command}).encode() + b"\n")
-            return _parse_response(await reader.readline())
+            return parse_response(await reader.readline())
     except TimeoutError as error:
         raise NoRunningDaemon(f"no answer within {timeout_s:g} s", command_sent=True) from error
     except (OSError, ValueError) as error:
         raise NoRunningDaemon(str(error), command_sent=True) from error
     finally:
         writer.close()
+
+
+async def subscribe(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Subscribe at the daemon that listens at `path`. The reader gets its lines. Raises NoRunningDaemon."""
+    reader, writer = await _connect(path)
+    writer.write(json.dumps({"command": SUBSCRIBE}).encode() + b"\n")
+    return reader, writer
 
 
 async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -345,7 +374,7 @@ async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
         raise NoRunningDaemon(error.strerror or str(error)) from error
 
 
-def _parse_response(line: bytes) -> Mapping[str, object]:
+def parse_response(line: bytes) -> Mapping[str, object]:
     """Return the fields of a response. Raises NoRunningDaemon if it is not from our daemon."""
     try:
         response = foreign_json.parse(line)

@@ -23,7 +23,7 @@ from trailingedge.live.core_factory import CoreStart
 from trailingedge.live.event_router import EventRouter
 from trailingedge.live.exchange_client import ExchangeClient
 from trailingedge.live.frame_dump import FrameDump
-from trailingedge.live.node_components import NodeServices, marker_context
+from trailingedge.live.node_components import EventObserver, NodeServices, marker_context
 from trailingedge.live.node_dependencies import KeyCheck, Runtime
 from trailingedge.live.node_params import NodeParams, ServicesParams
 from trailingedge.live.operator_queries import OperatorQueries, StatusSource
@@ -54,7 +54,9 @@ class ServicesBuilder:
         stop: StopRequest,
         runtime: Runtime,
         alerts: Alerts,
+        on_event: EventObserver,
     ) -> None:
+        self._on_event = on_event
         self._params = params
         self._client = client
         self._budget = budget
@@ -103,6 +105,7 @@ class ServicesBuilder:
             self._clock,
             mode=params.mode,
             fee=terms.fee,
+            on_event=self._on_event,
         )
 
     def _anchor_markers(self, core: TradingCore) -> AnchorMarkerWriter:
@@ -162,12 +165,13 @@ def build_node(
     on_stop: Callable[[str], None] = lambda _: None,
     verify_key: KeyCheck | None = None,
     progress: StartProgress | None = None,
+    on_event: EventObserver = lambda _event, _market_ms: None,
 ) -> TradingNode:
     """Build a node that trades on `runtime.endpoints`. Its `run` may be called only once.
 
     `before_ready` is called just before trading begins, for work that may be slow. `on_ready` is called once, when
     recovery is done and trading begins. `on_stop` receives the reason of a stop. `verify_key` checks the key's
-    permissions after the logon.
+    permissions after the logon. `on_event` is told of each event of the trading core.
     """
     clock = runtime.clock
     # The bottom: parts that need no other. The router must exist before the parts that report to it.
@@ -192,6 +196,7 @@ def build_node(
     }
     # The sending side.
     gateway = Gateway(client.orders, router.deliver, refreshes, clock)
+    builder = ServicesBuilder(params.services, client, budget, router, stop, runtime, alerts, on_event)
     startup = Startup(params.start, client, clock, ui, alerts, progress)
     return TradingNode(
         clock=clock,
@@ -213,7 +218,7 @@ def build_node(
             progress=progress,
         ),
         startup=startup,
-        services_builder=ServicesBuilder(params.services, client, budget, router, stop, runtime, alerts).build,
+        services_builder=builder.build,
         shutdown=Shutdown(
             client,
             gateway,

@@ -6,11 +6,13 @@ account's value.
 """
 
 import logging
+from collections.abc import Callable
 from decimal import Decimal
 
 from trailingedge.accounting.statistics import DailyResults, RunStatistics
 from trailingedge.core.clock import Clock
 from trailingedge.execution.anchor_marker import AnchorMarkerWriter, MarkerContext
+from trailingedge.execution.trader_events import TraderEvent
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.live.operator_queries import OperatorQueries
 from trailingedge.model.market import ZERO, ExecutionReport, SymbolRules
@@ -25,6 +27,9 @@ from trailingedge.strategy.unit_value import price_at
 from trailingedge.websocket.account import AccountSession
 
 logger = logging.getLogger(__name__)
+
+EventObserver = Callable[[TraderEvent, int], None]
+"""Takes an event of the trading core and the market's time in milliseconds. It must be fast: a tick calls it."""
 
 
 async def query_balances(account: AccountSession, market_state: MarketState, settled_ms: int) -> None:
@@ -72,7 +77,7 @@ def resume_statistics(
 
 
 class NodeServices:
-    """The services of one run. `fee` is the maker fee in force."""
+    """The services of one run. `fee` is the maker fee in force, `on_event` is told of each event of the core."""
 
     def __init__(
         self,
@@ -88,6 +93,7 @@ class NodeServices:
         *,
         mode: str,
         fee: Decimal,
+        on_event: EventObserver = lambda _event, _market_ms: None,
     ) -> None:
         self.core = core
         self.statistics = statistics
@@ -100,6 +106,7 @@ class NodeServices:
         self._alerts = alerts
         self._clock = clock
         self._mode = mode
+        self._on_event = on_event
 
     @property
     def rules(self) -> SymbolRules:
@@ -133,6 +140,7 @@ class NodeServices:
         """Announce the events that the core has reported since the last call."""
         for event in self.core.events:
             self._announcer.announce(event)
+            self._on_event(event, self.market_ms)
         self.core.events.clear()
 
     def halt(self, reason: str) -> bool:

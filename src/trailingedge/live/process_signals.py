@@ -65,15 +65,25 @@ def keep_running(on_suspend: Callable[[], None], on_continue: Callable[[], None]
 
     A process that is stopped does not check the hard stop. Does nothing where there are no such signals.
     """
+    with _handled_by({"SIGTSTP": on_suspend, "SIGCONT": on_continue}):
+        yield
+
+
+def redraw_on_continue(redraw: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
+    """Call `redraw` on SIGCONT: a shell has had the terminal in between."""
+    return _handled_by({"SIGCONT": redraw})
+
+
+@contextlib.contextmanager
+def _handled_by(handlers: Mapping[str, Callable[[], None]]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    handlers = {"SIGTSTP": on_suspend, "SIGCONT": on_continue}
-    numbers = [(getattr(signal, name), handler) for name, handler in handlers.items() if hasattr(signal, name)]
-    for number, handler in numbers:
-        loop.add_signal_handler(number, handler)
+    numbers = [getattr(signal, name) for name in handlers if hasattr(signal, name)]
+    for number in numbers:
+        loop.add_signal_handler(number, handlers[signal.Signals(number).name])
     try:
         yield
     finally:
-        for number, _ in numbers:
+        for number in numbers:
             loop.remove_signal_handler(number)
 
 

@@ -46,6 +46,7 @@ from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.model.order_commands import Refresh, Replace
 from trailingedge.notifications import event_messages, risk_messages
 from trailingedge.notifications.alert_sinks import Alerts
+from trailingedge.notifications.status import StatusView
 from trailingedge.risk.risk_engine import DuplicateInstance
 
 logger = logging.getLogger(__name__)
@@ -126,6 +127,12 @@ class TradingNode:
     def anchor_marker_pending(self) -> bool:
         """Whether an order that stores the anchor waits to be placed, or may be on the book."""
         return self.services is not None and self.services.anchor_markers.pending
+
+    def status(self) -> StatusView | None:
+        """Return the present status; None until trading begins."""
+        if self.services is None or not self._commands.trading:
+            return None
+        return self.services.queries.view(self.client.reconnects)
 
     # Inputs ----------------------------------------------------------------------------------
 

@@ -117,7 +117,7 @@ def panel_content(view: StatusView) -> PanelContent:
 
 
 def _titles(view: StatusView) -> tuple[str, ...]:
-    """Return the heading in several lengths. Real money is in capitals, and so is whatever holds trading up."""
+    """Return the heading in several lengths. Real money and a pause are in capitals."""
     pair = heading(view.mode.upper() if view.mode == _REAL_MONEY else view.mode, view.rules.symbol)
     held = _held_up(view)
     pair = f"{pair} · {held}" if held else pair
@@ -186,7 +186,7 @@ def _counts(view: StatusView) -> Sequence[tuple[PanelCell, PanelCell]]:
     trades = f"{counted(results.trades, 'trade')}, {results.wins} won" if results.trades else "none"
     up = "–" if view.uptime_s is None else rough_duration(view.uptime_s)
     clock = (
-        PanelCell("market time", clock_minute(view.market_ms, "%Y-%m-%d %H:%M UTC"))
+        PanelCell("market time", clock_minute(view.market_ms, "%m-%d %H:%M"))
         if view.mode == _MARKET_OF_ITS_OWN
         else None
     )
