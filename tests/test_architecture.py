@@ -105,6 +105,7 @@ CONNECTING: Final = {  # market data and orders go through the first two
     "commands.market_history.archive_client",
     "live.systemd",
     "live.daemon_of_process",  # Unix sockets only
+    "commands.watching.web_server",  # listens on the loopback
 }
 # Where `Settings` are read, checked or turned into parameters. Every other module takes a small params value, or
 # settings by name and as text. A command gives what it has loaded to the factory, or to what opens its exchange.

@@ -97,6 +97,7 @@ COMMANDS: Final[Mapping[str, Subcommand]] = {
     ),
     "keygen": Subcommand("make an Ed25519 key pair", "trailingedge.commands.keygen"),
     "status": _remote_command("status", "show the state of a running daemon"),
+    "watch": Subcommand("show a running daemon here, or on a page with --web", "trailingedge.commands.watch"),
     "why": _remote_command("why", "explain why it sells or buys now, or why not"),
     "balance": _remote_command("balance", "show what its account holds"),
     "today": _remote_command("today", "show what it has done since 00:00 UTC"),

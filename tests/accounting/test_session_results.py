@@ -22,6 +22,6 @@ def test_today_counts_from_midnight_and_the_total_from_the_start() -> None:
         daily.day_result_due(time_ms)
     results = session_results(statistics, daily, D(2400))
     assert results is not None
-    assert (results.today, round(results.today_frac, 4)) == (-100, -0.04)
-    assert (results.total, round(results.total_frac, 4)) == (400, 0.2)
+    assert (results.today, round(results.today_frac, 4)) == (D(-100), -0.04)
+    assert (results.total, round(results.total_frac, 4)) == (D(400), 0.2)
     assert (results.trades, results.wins, dict(results.fees)) == (0, 0, {})

@@ -153,7 +153,7 @@ def terminal() -> Iterator[Terminal]:
 
 
 async def test_a_real_terminal_is_read_until_it_is_left(terminal: Terminal) -> None:
-    heard: asyncio.Queue[Hotkey] = asyncio.Queue()
+    heard: asyncio.Queue[Hotkey | UnknownKey] = asyncio.Queue()
     reader = read_hotkeys(terminal.stdin, asyncio.get_running_loop(), heard.put_nowait)
     assert reader is not None
     os.write(terminal.keyboard, b"x\n")

@@ -2,6 +2,7 @@
 
 import io
 import threading
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,8 @@ from tests.limits import PATIENCE_S
 
 from trailingedge.console.live_ui import LiveUi
 from trailingedge.console.plain_ui import InteractiveUi
-from trailingedge.model.market import SymbolRules
+from trailingedge.model.market import Regime, SymbolRules
+from trailingedge.notifications.level_history import LevelSample
 from trailingedge.notifications.status import StatusView
 
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))
@@ -85,6 +87,35 @@ def test_enter_gives_a_fresh_row_to_type_on() -> None:
     ui.on_enter(1)
     ui.print_line("because")
     assert window.shows("because")
+    ui.close()
+
+
+def test_a_line_that_was_longer_than_its_row_is_cleared_away() -> None:
+    window = Window()
+    ui = live(window)
+    ui.show_status(lambda: VIEW, 0.0)
+    assert window.shows("x flip")
+    window.glass.type("x" * 130 + "\n")  # scrolls a screen of 60 columns
+    ui.on_enter(130)
+    ui.print_line("'xxx…' is no hotkey")
+    assert window.shows("is no hotkey")
+    assert sum("── PAPER ETHFDUSD" in row for row in window.glass.shown) == 1
+    ui.close()
+
+
+def test_the_chart_stands_where_there_is_room_for_it() -> None:
+    window = Window()
+    samples = tuple(LevelSample(1_783_000_020_000 + 60_000 * at, Decimal(2500 + at)) for at in range(60))
+    view = replace(VIEW, samples=samples, regime=Regime.BASE, anchor=2510.0)
+    window.glass.resize(100, 30)
+    ui = live(window)
+    ui.show_status(lambda: view, 0.0)
+    assert window.shows("price 2559.00")
+    assert window.shows("anchor 2510.00")
+    window.glass.resize(99, 30)
+    ui.print_line("narrower")
+    assert window.shows("narrower")
+    assert not any("price 2559.00" in row for row in window.glass.shown)
     ui.close()
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as some
 from tests.console.fake_terminal import Glass
 
 from trailingedge.console.screen import PROMPT, Screen, painted
-from trailingedge.console.status_panel import PanelRow, StyledText, TextStyle
+from trailingedge.console.status_panel import PanelRow, StyledText
+from trailingedge.notifications.panel_content import TextStyle
 
 HINTS = "x flip"
 BLOCK = ["== head", "price 1"]
@@ -76,6 +77,40 @@ def test_enter_scrolls_nothing_and_leaves_a_fresh_row() -> None:
     assert show.glass.shown[-6:] == ["one", "because", *BLOCK, *FOOT]
     show.glass.type("s")
     assert show.glass.shown[-2] == "> s"
+
+
+def test_after_a_shell_had_the_screen_there_is_one_head() -> None:
+    show = Show()
+    show.paint("one")
+    show.glass.feed(show.screen.lines_only(["in the background"]))
+    show.glass.feed("[1]+  Stopped\r\n$ fg\r\n")
+    show.paint("two")
+    assert sum(BLOCK[0] in row for row in show.glass.shown) == 1
+    assert show.glass.shown[-5:] == ["two", *BLOCK, *FOOT]
+
+
+def test_a_typed_line_that_scrolled_the_screen_leaves_no_second_head() -> None:
+    show = Show(columns=40, rows=12)
+    show.paint("one")
+    show.glass.type("x" * 100 + "\n")
+    show.screen.redraw_all()
+    show.paint("two", entered=True)
+    assert sum(BLOCK[0] in row for row in show.glass.shown) == 1
+    assert show.glass.shown[-6:] == ["one", "two", *BLOCK, *FOOT]
+
+
+def test_the_longest_hints_that_fit_are_shown() -> None:
+    screen = Screen("x flip, c cancel", "x flip", "x")
+    for columns, hints in ((40, "  x flip, c cancel"), (17, "  x flip"), (4, "  x"), (2, " …")):
+        glass = Glass(columns, 12)
+        glass.feed(screen.paint([], rows("head"), glass.size))
+        assert glass.shown[-1] == hints
+
+
+def test_wide_letters_are_counted_as_two_columns() -> None:
+    show = Show(columns=10)
+    show.paint("币安人生币安人生 USDT")
+    assert show.glass.shown[:8][-3:] == ["币安人生币", "安人生", "USDT"]
 
 
 def test_after_the_end_of_typing_there_is_no_prompt_in_any_drawing() -> None:

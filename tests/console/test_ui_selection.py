@@ -78,7 +78,7 @@ def test_no_color_removes_colours_and_not_the_block(no_color: str, *, colours: b
     environ = {"TERM": "xterm", "NO_COLOR": no_color}
     ui = open_ui(screen, environ, "sim", plain=False, keys=True, platform="linux", terminal=lambda _: Able())
     ui.print_line("12:00:00 WARNING market data is stale")
-    ui.show_title("sim")  # any drawing after the line
+    ui.show_title("sim", "starting")  # any drawing after the line
     ui.close()
     assert isinstance(ui, LiveUi)
     assert ("\x1b[33m" in screen.getvalue()) == colours

@@ -54,7 +54,7 @@ class Bench:
         router = EventRouter(asyncio.Event(), budget, server_clock, frame_dump)
         client = ExchangeClient(params.client, runtime, self.snapshots, server_clock, router)
         stop = StopRequest(lambda _: None, router.request_tick)
-        builder = ServicesBuilder(params.services, client, budget, router, stop, runtime, self.notes)
+        builder = ServicesBuilder(params.services, client, budget, router, stop, runtime, self.notes, lambda *_: None)
         return builder.build(TradingTerms(RULES, RULES, D(0), ()))
 
     def tick(self) -> None:

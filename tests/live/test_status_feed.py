@@ -88,6 +88,9 @@ def test_during_the_start_the_state_names_the_step_that_waits() -> None:
         await harness.ready()
         await harness.wait(1.2)
         assert watching.of_type("status")[-1]["status"]["phase"] == "watching"
+        # The history is known only now.
+        assert len(watching.of_type("state")) == 2
+        assert len(watching.of_type("state")[-1]["history"]["rows"]) > 50
 
     with_feed(scenario)
 

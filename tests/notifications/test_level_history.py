@@ -13,7 +13,7 @@ def test_a_minute_has_one_sample_the_newest() -> None:
     history = LevelHistory()
     for time_ms, bid in ((0, 1), (59_999, 2), (60_000, 3), (50_000, 4)):
         history.add(LevelSample(time_ms, D(bid)))
-    assert [(sample.market_ms, sample.bid) for sample in history.samples] == [(59_999, 2), (60_000, 3)]
+    assert [(sample.market_ms, sample.bid) for sample in history.samples] == [(59_999, D(2)), (60_000, D(3))]
 
 
 def test_the_oldest_samples_are_dropped() -> None:

@@ -22,18 +22,23 @@ from trailingedge.live.daemon_of_process import sockets_of_process
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options, which are the same for each of these commands."""
+    add_socket_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print the answer as one line of JSON")
+
+
+def add_socket_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which daemon is meant."""
     setting_flags.add_arguments(parser)
     parser.add_argument("--socket", type=Path, metavar="FILE", help="path of its control socket (from the settings)")
     parser.add_argument(
         "--pid", type=int, metavar="PID", help="find the daemon by its process id, and read no settings (Linux)"
     )
-    parser.add_argument("--json", action="store_true", help="print the answer as one line of JSON")
 
 
 def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
     """Send the command and print the answer. Raises ConfigError if the settings cannot be read."""
     try:
-        answer = asyncio.run(_ask_first_that_answers(_socket_candidates(arguments, environ), command))
+        answer = asyncio.run(_ask_first_that_answers(find_sockets(arguments, environ), command))
     except NoRunningDaemon as no_daemon:
         answer = {"version": CONTROL_VERSION, "ok": False, "text": str(no_daemon)}
         code = ExitCode.CONFIG if no_daemon.forbidden else ExitCode.UNREACHABLE
@@ -46,7 +51,7 @@ def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] 
     return code
 
 
-def _socket_candidates(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[Path]:
+def find_sockets(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[Path]:
     """Return the control sockets at which to look for the daemon, by the arguments or the settings.
 
     Raises ConfigError if the settings have problems, because a guess might reach another daemon.
@@ -68,16 +73,22 @@ async def _ask_first_that_answers(places: Sequence[Path], command: str) -> Mappi
     Raises NoRunningDaemon if none answers; the error names all sockets tried. A socket that this
     user may not open does not end the search: it may be an unrelated one in the working directory.
     """
-    tried, forbidden = [], False
+    tried: list[tuple[Path, NoRunningDaemon]] = []
     for place in places:
         try:
             return await request(place, command)
         except NoRunningDaemon as no_daemon:
             if no_daemon.command_sent:  # this one may have acted on it: a second must not act too
                 raise NoRunningDaemon(f"{place}: {no_daemon}") from no_daemon
-            tried.append(f"{place} ({no_daemon})")
-            forbidden = forbidden or no_daemon.forbidden
+            tried.append((place, no_daemon))
+    raise none_answers(tried, command)
+
+
+def none_answers(tried: Sequence[tuple[Path, NoRunningDaemon]], command: str) -> NoRunningDaemon:
+    """Return the error that none of these sockets answers, with the remedy."""
+    forbidden = any(reason.forbidden for _, reason in tried)
     remedy = "start one with trailing-edge, or name its --symbol, --env-file or --socket"
     if forbidden:
         remedy = f"run this as the daemon's own user, for example: sudo -u trailing-edge trailing-edge {command}"
-    raise NoRunningDaemon(f"no daemon answers at {', '.join(tried)}; {remedy}", forbidden=forbidden)
+    places = ", ".join(f"{place} ({reason})" for place, reason in tried)
+    return NoRunningDaemon(f"no daemon answers at {places}; {remedy}", forbidden=forbidden)

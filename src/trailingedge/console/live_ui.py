@@ -31,7 +31,7 @@ class LiveUi:
     """An `InteractiveUi` that draws on `terminal`, to which `stream` writes.
 
     The panel shows `title` until the first status. If `keys` is True, it also shows the hotkeys, by the longest of
-    `hints` that fits. Without `colours`, text is only bold or faint.
+    `hints` that fits, or of the daemon's own. Without `colours`, text is only bold or faint.
     """
 
     def __init__(
@@ -41,15 +41,15 @@ class LiveUi:
         title: str,
         *,
         keys: bool,
-        hints: Sequence[str] = HINTS,
+        hints: Sequence[str] = (),
         colours: bool = True,
         redraw_s: float = REDRAW_S,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = SafeStream(stream)
         self._terminal = terminal
-        self._title = title
-        self._screen = Screen(*(hints if keys else (_NO_KEYS,)), typing=keys, colours=colours)
+        self._title, self._state = title, "starting"
+        self._screen = Screen(*((hints or HINTS) if keys else (_NO_KEYS,)), typing=keys, colours=colours)
         self._redraw_s = redraw_s
         self._now_s = now_s
         self._unicode = self._stream.supports_unicode
@@ -79,8 +79,8 @@ class LiveUi:
     def show_panel(self, content: PanelContent, now_s: float) -> None:  # noqa: ARG002 - this UI paces itself
         self._show(lambda: content)
 
-    def show_title(self, title: str) -> None:
-        self._title = title
+    def show_title(self, title: str, state: str) -> None:
+        self._title, self._state = title, state
         self._newest = None
         self._wake.set()
 
@@ -150,7 +150,7 @@ class LiveUi:
     def _rows(self, width: int, height: int) -> list[PanelRow]:
         newest = self._newest
         if newest is None:
-            drawn = starting_rows(self._title, width)
+            drawn = starting_rows(self._title, width, self._state)
         else:
             content, shown_s = newest[0](), newest[1]
             drawn = panel_rows(content, width, self._now_s() - shown_s)

@@ -50,8 +50,8 @@ class InteractiveUi(OperatorUi, Protocol):
         """Show the status of another process, at the UI's own pace."""
         ...
 
-    def show_title(self, title: str) -> None:
-        """Show `title` in place of the status, which is not known any more."""
+    def show_title(self, title: str, state: str) -> None:
+        """Show `title` and `state` in place of the status, which is not known now."""
         ...
 
     def on_enter(self, typed: int) -> None:
@@ -109,7 +109,7 @@ class PlainUi:
             self._next_heartbeat_s = now_s + HEARTBEAT_S
         return due
 
-    def show_title(self, title: str) -> None:
+    def show_title(self, title: str, state: str) -> None:
         """Do nothing: a line says what has changed."""
 
     def on_enter(self, typed: int) -> None:

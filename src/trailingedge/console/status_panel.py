@@ -38,9 +38,9 @@ def panel_rows(content: PanelContent, width: int, quiet_s: float = 0.0) -> list[
     return [*_head(content, width, quiet_s), *(fit(row, width) for row in body)]
 
 
-def starting_rows(title: str, width: int) -> list[PanelRow]:
-    """The panel before there is a status to show."""
-    return _ruled((title,), StyledText("starting"), width)
+def starting_rows(title: str, width: int, state: str = "starting") -> list[PanelRow]:
+    """The panel while there is no status to show. `state` says why."""
+    return _ruled((title,), StyledText(state), width)
 
 
 def text_of(row: PanelRow) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Final, TextIO
 
-from trailingedge.console.hotkeys import HINTS
 from trailingedge.console.plain_ui import InteractiveUi, PlainUi
 from trailingedge.console.terminal import Terminal, terminal_of
 
@@ -33,13 +32,14 @@ def open_ui(
     *,
     plain: bool,
     keys: bool,
-    hints: Sequence[str] = HINTS,
+    hints: Sequence[str] = (),
     platform: str = sys.platform,
     terminal: Callable[[TextIO], Terminal] = terminal_of,
 ) -> InteractiveUi:
     """Open the UI for `stdout`. `plain` is True if the user wants plain lines, `keys` if hotkeys are read.
 
-    NO_COLOR in `environ` removes the colours of the live panel, not the panel. Source: https://no-color.org
+    `hints` take the place of the usual ones. NO_COLOR in `environ` removes the colours of the live panel, not the
+    panel. Source: https://no-color.org
     """
     style = choose_style(
         stdout_is_tty=_is_tty(stdout),

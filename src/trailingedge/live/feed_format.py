@@ -1,6 +1,6 @@
 """The lines that `subscribe` sends: JSON objects, one a line, each with `version` and `type`.
 
-- `state`, first, and again after lost lines: `program`, `time`, `starting`, `status`, `panel`, `history`,
+- `state`, first, after a start, and after lost lines: `program`, `time`, `starting`, `status`, `panel`, `history`,
   `orders`, `log`.
 - `status`, once a second, and after each event: `starting`, `status`, `panel`.
 - `prices`, at most four a second, if they have moved: `time`, `bid`, `ask`, `value`, `gain_frac`, `high`,

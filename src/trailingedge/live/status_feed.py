@@ -73,6 +73,7 @@ class StatusFeed:
         self._rows: dict[int, str] = {}  # encoded rows of the history, by market time
         self._shown: tuple[object, object] | None = None  # the prices that were sent last
         self._next_prices_s = self._next_status_s = 0.0
+        self._starting_shown = False  # whether the last status was that of a start
 
     # What happens ----------------------------------------------------------------------------
 
@@ -168,6 +169,12 @@ class StatusFeed:
                 each.writer.write(b"".join(lines[known:]) + latest)
         for each in behind:
             await self._catch_up(each)
+        if self._starting_shown and self._view() is not None:
+            self._starting_shown = False
+            state = await self._state()  # the first one with a history
+            for each, _ in current:
+                each.writer.write(state)
+                each.first = self._queued
 
     async def _catch_up(self, subscriber: _Subscriber) -> None:
         """Send the number of lost lines and the whole state to a reader that reads again."""
@@ -190,6 +197,7 @@ class StatusFeed:
 
     def _status(self, view: StatusView | None) -> FeedLine:
         if view is None:
+            self._starting_shown = True
             return {"starting": self._starting() or "connecting", "status": None, "panel": None}
         return {"starting": None, "status": as_data(view), "panel": feed_format.of_panel(panel_content(view))}
 

@@ -51,7 +51,7 @@ def page(report: RunReport) -> str:
         "exits_count": str(len(exits.rows)),
         "days": _table(days_table(report)),
         "settings": _settings(report),
-        "style": _resource("page.css"),
+        "style": stylesheet(),
         "script": _resource("page.js"),
         "data": _data(report),
     }
@@ -62,6 +62,11 @@ def page(report: RunReport) -> str:
     # One pass over the template, so that inserted text is never searched for {{names}} itself.
     pieces = text.split("{{")
     return pieces[0] + "".join(parts[name] + rest for name, _, rest in (piece.partition("}}") for piece in pieces[1:]))
+
+
+def stylesheet() -> str:
+    """Return the style of the report, which the live page of `watch --web` has, too."""
+    return _resource("page.css")
 
 
 def _resource(name: str) -> str:

@@ -1,0 +1,183 @@
+/* The live page: takes the lines of the feed, as live/feed_format.py defines them, and shows them. It sends nothing. */
+const KEPT = 200, QUIET_MS = 3500, RETRY_MS = 1000;
+const element = (id) => document.getElementById(id);
+const chart = new LiveChart(element("price"));
+const page = { status: null, panel: null, orders: [], log: [], heard: 0, connection: "waiting", word: "connecting to the daemon" };
+let scheduled = false;
+
+function schedule() {
+  if (scheduled) return;
+  scheduled = true;
+  requestAnimationFrame(() => { scheduled = false; render(); });
+}
+
+function make(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined && text !== null) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+/* --- lines --- */
+
+function connection(kind, word) { page.connection = kind; page.word = word; }
+
+function take(line) {
+  page.heard = Date.now();
+  switch (line.type) {
+    case "state":
+      page.orders = line.orders; page.log = line.log;
+      page.program = line.program;
+      chart.reset(line.history, line.panel ? line.panel.price_decimals : 2);
+      takeStatus(line);
+      break;
+    case "status": takeStatus(line); break;
+    case "prices": takePrices(line); break;
+    case "order": case "fill": keep(page.orders, line); break;
+    case "log": keep(page.log, line); break;
+    case "lost": keep(page.log, { time: new Date().toISOString(), level: "WARNING", text: `${line.lines} lines lost: this page did not take them in time` }); break;
+    case "end": connection("bad", `the daemon has ended: ${line.reason}`); break;
+    case "gone": connection("bad", `no daemon: ${line.reason}; waiting until it runs again`); break;
+  }
+  schedule();
+}
+
+function keep(list, line) { list.push(line); if (list.length > KEPT) list.splice(0, list.length - KEPT); }
+
+function takeStatus(line) {
+  page.status = line.status; page.panel = line.panel;
+  if (!line.status) { connection("waiting", `the daemon is starting: ${line.starting}`); return; }
+  connection("good", "connected");
+  const status = line.status;
+  if (status.bid === null || status.time === null) return;
+  chart.add(LiveChart.sample({
+    bid: status.bid, lower: status.channel.lower, mid: status.channel.mid, upper: status.channel.upper,
+    anchor: status.anchor, high: status.high, take_profit: status.take_profit.exits_at, stop: status.hard_stop.price,
+    gate_shut: status.gate !== null && status.gate.open === false,
+  }, Date.parse(status.time)));
+}
+
+function takePrices(line) {
+  if (!page.status || !chart.last) return;
+  Object.assign(page.status, { bid: line.bid, ask: line.ask, value: line.value });
+  const levels = { high: line.high, take_profit: line.take_profit, stop: line.stop, bid: line.bid };
+  chart.add(LiveChart.sample({ ...chart.last, ...levels }, Date.parse(line.time)));
+}
+
+/* --- what is shown --- */
+
+function render() {
+  renderState();
+  const { status, panel } = page;
+  element("charts").hidden = chart.samples.length < 2;
+  renderLists();
+  if (!status || !panel) return;
+  document.title = `${status.bid || "–"} ${status.symbol} · Trailing Edge`;
+  const title = element("title");
+  title.replaceChildren(status.symbol, make("span", status.mode === "live" ? "LIVE · real money" : status.mode, `badge${status.mode === "live" ? " real" : ""}`));
+  const cells = new Map();
+  for (const cell of [...panel.pairs.flat(), ...panel.rows]) cells.set(cell[0], cell);
+  renderFigures(status, cells);
+  const shown = ["today", "since start", "trades", "fees", "running for"];
+  element("cells").replaceChildren(...[...cells.values()].filter(([label]) => !shown.includes(label)).map(([label, text, style]) => {
+    const cell = make("div");
+    cell.append(make("dt", label), make("dd", text, style));
+    return cell;
+  }));
+  chart.orders = page.orders;
+  chart.draw();
+}
+
+function renderState() {
+  const late = page.connection === "good" && Date.now() - page.heard > QUIET_MS;
+  const words = late ? `no news for ${Math.round((Date.now() - page.heard) / 1000)} s` : page.word;
+  const kind = late ? "bad" : page.connection;
+  const detail = kind === "good" && page.panel ? ` · ${page.panel.titles[0]} · ${page.panel.health}` : "";
+  const state = element("state");
+  if (state.textContent !== words + detail) state.replaceChildren(make("span", words, kind), detail);
+}
+
+function renderFigures(status, cells) {
+  const of = (label) => cells.get(label) || [label, "–", "plain"];
+  // "+12.30 FDUSD, +0.49 %": the money is the figure, the share its note.
+  const change = (label, note) => { const [, text, style] = of(label), [money, share] = text.split(", "); return [money, style, share ? `${share} ${note}` : note]; };
+  const unit = (status.balances && Object.keys(status.balances)[1]) || "";
+  const figures = [
+    ["Price", status.bid || "–", "plain", status.ask ? `ask ${status.ask}` : ""], ["Value", status.value || "–", "plain", unit],
+    ["Today", ...change("today", "since 00:00 UTC or the start")], ["Since the start", ...change("since start", "in this run")],
+    ["Holding", status.holding || "–", "plain", status.phase], ["Trades", ...of("trades").slice(1), "exits with fills"],
+    ["Fees", ...of("fees").slice(1), "of this run"], ["Running for", ...of("running for").slice(1), `version ${page.program || "–"}`],
+  ];
+  element("figures").replaceChildren(...figures.map(([name, value, style, note]) => {
+    const figure = make("div");
+    figure.append(make("dt", name), make("dd", value, style), make("dd", note));
+    return figure;
+  }));
+}
+
+function renderLists() {
+  // A replace says little by itself, and there are many: the chart shows where the order rested.
+  const orders = page.orders.filter((line) => line.change !== "replaced").reverse().slice(0, 16);
+  const rows = orders.map((line) => {
+    const row = make("tr");
+    const what = line.type === "fill" ? (Number(line.remaining) === 0 ? "filled" : "filled in part") : line.change;
+    for (const [label, text, className] of [
+      ["time", line.time.slice(5, 19).replace("T", " ")], ["what", what, line.type === "fill" ? "good" : ""], ["side", line.side],
+      ["price", line.price, "number"], ["quantity", line.quantity, "number"], ["order id", line.client_order_id, "id"],
+    ]) {
+      const cell = make("td", text, className);
+      cell.dataset.label = label;
+      row.append(cell);
+    }
+    return row;
+  });
+  const none = make("tr", null, "whole");
+  none.append(make("td", "No orders yet.", "empty"));
+  element("orders").replaceChildren(...(rows.length ? rows : [none]));
+  element("log").replaceChildren(...[...page.log].reverse().slice(0, 40).map((line) => {
+    const bad = line.level === "ERROR" || line.level === "CRITICAL" || /\bresult -/.test(line.text);
+    const item = make("li", null, bad ? "bad" : line.level === "WARNING" ? "warning" : / filled: /.test(` ${line.text}`) ? "good" : "");
+    item.append(make("time", line.time.slice(11, 19)), line.level === "INFO" ? "" : `${line.level} `, line.text);
+    return item;
+  }));
+}
+
+/* --- the feed --- */
+
+function open() {
+  const feed = new WebSocket(`ws://${location.host}${location.pathname}feed`);
+  feed.onmessage = (message) => take(JSON.parse(message.data));
+  feed.onclose = (closed) => {
+    connection("bad", closed.reason || "no connection to trailing-edge watch --web; trying again");
+    schedule();
+    setTimeout(open, RETRY_MS);
+  };
+}
+
+for (const [name, , colour] of LINES) {
+  if (!name) continue;
+  const key = make("span", name, `key${name === "channel" ? " band" : ""}`);
+  key.style.color = `var(${colour})`;
+  element("legend").append(key);
+}
+const ranges = [...document.querySelectorAll("[data-hours]")];
+for (const button of ranges) {
+  button.addEventListener("click", () => {
+    chart.hours = Number(button.dataset.hours);
+    for (const other of ranges) other.setAttribute("aria-pressed", String(other === button));
+    schedule();
+  });
+}
+element("price").addEventListener("pointermove", (event) => {
+  const sample = chart.pointer = chart.at(event.clientX);
+  if (sample) {
+    const parts = LINES.filter(([name, key]) => name && sample[key] !== null).map(([name, key]) => `${name === "channel" ? "channel top" : name} ${sample[key].toFixed(chart.decimals)}`);
+    element("at").textContent = [new Date(sample.ms).toISOString().slice(5, 16).replace("T", " "), ...parts].join(" · ");
+  }
+  schedule();
+});
+element("price").addEventListener("pointerleave", () => { chart.pointer = null; element("at").textContent = ""; schedule(); });
+window.addEventListener("resize", schedule);
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", schedule);
+setInterval(schedule, 1000);
+open();

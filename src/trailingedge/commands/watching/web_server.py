@@ -1,0 +1,218 @@
+"""The live page: one HTML page on 127.0.0.1, and a WebSocket that relays the daemon's lines to it. Read-only.
+
+Theory of operation. A connection of a page is a subscription of its own on the control socket. The lines go to the page
+as they came, one at a time: a page that does not read is a reader that does not keep up, and the daemon leaves lines
+out for it. Nothing that a page sends is passed on; a page that sends anything is closed.
+
+What protects it: it listens on the loopback only. The address has a random token, which no other user of the machine
+and no other page knows. A request whose `Host` is not the loopback is refused, so that no foreign name can be pointed
+here (DNS rebinding); so is a WebSocket whose `Origin` is not this page. The content security policy lets the page load
+nothing and connect to nothing but its own feed.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import logging
+import secrets
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from http import HTTPStatus
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from trailingedge.commands.watching.subscription import Subscription, SubscriptionRefused
+from trailingedge.live import feed_format
+from trailingedge.live.control_socket import NoRunningDaemon
+from trailingedge.live.feed_format import FeedLine
+from trailingedge.report.page import stylesheet
+
+ADDRESS: Final = "127.0.0.1"
+MAX_PAGES: Final = 6  # the daemon has eight places for subscribers
+_NAMES: Final = ("127.0.0.1", "localhost")  # of the loopback, with any port: ssh may forward another one
+_POLICY_VIOLATION: Final = 1008
+_TRY_AGAIN_LATER: Final = 1013
+_FRAME_BYTES: Final = 1024  # of a page, which has nothing to say
+
+
+class WebPage:
+    """Answers requests for the page, and relays the lines of the daemon at `places` to each page that is open."""
+
+    def __init__(self, places: Sequence[Path], token: str) -> None:
+        self._places = places
+        self._page_path = f"/{token}/"
+        self._feed_path = f"/{token}/feed"
+        self._open = 0
+
+    def respond(self, _: ServerConnection, request: Request) -> Response | None:
+        """Return the page or a refusal; None for the WebSocket of the page."""
+        host = request.headers.get_all("Host")
+        if len(host) != 1 or host[0].rpartition(":")[0] not in _NAMES:
+            return _refusal(HTTPStatus.FORBIDDEN, "this page is only served to this machine")
+        if getattr(request, "method", "GET") != "GET":  # versions of the library that read GET alone do not name it
+            return _refusal(HTTPStatus.METHOD_NOT_ALLOWED, "this page is read-only")
+        # Compared in a time that says nothing about how much of the token is right.
+        path = request.path.encode(errors="replace")
+        if hmac.compare_digest(path, self._feed_path.encode()):
+            if request.headers.get_all("Origin") != [f"http://{host[0]}"]:
+                return _refusal(HTTPStatus.FORBIDDEN, "this feed is only for its own page")
+            return None
+        if hmac.compare_digest(path, self._page_path.encode()):
+            return _page(host[0])
+        return _refusal(HTTPStatus.NOT_FOUND, "not found; use the address that trailing-edge watch --web has printed")
+
+    async def feed(self, connection: ServerConnection) -> None:
+        """Relay the daemon's lines to one page until it goes away."""
+        if self._open >= MAX_PAGES:
+            await connection.close(_TRY_AGAIN_LATER, "too many pages are open")
+            return
+        self._open += 1
+        relaying = asyncio.create_task(Subscription(self._places, _Relay(connection)).run())
+        speaking = asyncio.create_task(_wait_for_word(connection))
+        try:
+            await asyncio.wait([relaying, speaking], return_when=asyncio.FIRST_COMPLETED)
+            failure = relaying.exception() if relaying.done() else None
+            if isinstance(failure, NoRunningDaemon | SubscriptionRefused):
+                await connection.close(_TRY_AGAIN_LATER, str(failure)[:100])
+            else:
+                await connection.close(_POLICY_VIOLATION, "this feed is read-only")
+        finally:
+            self._open -= 1
+            for task in (relaying, speaking):
+                task.cancel()
+            await asyncio.wait([relaying, speaking])
+
+
+class _Relay:
+    """A watcher that passes each line to a page."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    async def on_line(self, fields: FeedLine, text: bytes) -> None:  # noqa: ARG002 - relayed as it came
+        await self._send(text)
+
+    async def on_lost(self, reason: str) -> None:
+        await self._send(feed_format.encode(feed_format.line("gone", reason=reason)))
+
+    async def _send(self, text: bytes) -> None:
+        await self._connection.send(text.decode())
+
+
+async def _wait_for_word(connection: ServerConnection) -> None:
+    """Wait until the page sends anything, or goes away."""
+    with contextlib.suppress(ConnectionClosed):
+        await connection.recv()
+
+
+def _refusal(status: HTTPStatus, reason: str) -> Response:
+    body = f"{reason}\n".encode()
+    return Response(status, status.phrase, _headers("text/plain", body, "default-src 'none'"), body)
+
+
+def _page(host: str) -> Response:
+    script = "\n".join(_resource(name) for name in ("live_chart.js", "page.js"))
+    style = f"{stylesheet()}\n{_resource('page.css')}"
+    body = _resource("page.html").replace("{{style}}", style).replace("{{script}}", script).encode()
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        f"connect-src ws://{escape(host)}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return Response(HTTPStatus.OK, "OK", _headers("text/html", body, policy), body)
+
+
+def _headers(kind: str, body: bytes, policy: str) -> Headers:
+    return Headers(
+        {
+            "Content-Type": f"{kind}; charset=utf-8",
+            "Content-Length": str(len(body)),
+            "Content-Security-Policy": policy,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",  # the address holds the token
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cache-Control": "no-store",
+            "Connection": "close",
+        }
+    )
+
+
+def _hash(text: str) -> str:
+    """Return the source expression of an inline script or style. Source: CSP Level 3, hash-source."""
+    return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _resource(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+async def serve_page(
+    places: Sequence[Path],
+    port: int,
+    environ: Mapping[str, str],
+    show: Callable[[str], None],
+    _stop: Callable[[str], None],
+) -> None:
+    """Serve the page until cancelled, and say with `show` where it is.
+
+    Raises OSError if the port cannot be opened, NoRunningDaemon if no daemon answers at any of `places`.
+    """
+    await _check_daemon(places)
+    token = secrets.token_urlsafe(24)
+    page = WebPage(places, token)
+    quiet = logging.getLogger(f"{__name__}.handshakes")
+    quiet.disabled = True  # refused requests are no news, and a handler of last resort would print them
+    async with serve(
+        page.feed, ADDRESS, port, process_request=page.respond, max_size=_FRAME_BYTES, compression=None, logger=quiet
+    ) as server:
+        bound = server.sockets[0].getsockname()[1]
+        show(f"live page: http://{ADDRESS}:{bound}/{token}/")
+        show("read-only; whoever has this address can see it, so keep it to yourself. Ctrl-C ends the page alone")
+        forward = forward_command(environ, bound)
+        if forward is not None:
+            show(f"from your own machine, forward the port first: {forward}")
+        await asyncio.Event().wait()
+
+
+async def _check_daemon(places: Sequence[Path]) -> None:
+    """Raise NoRunningDaemon or SubscriptionRefused if there is nothing to show."""
+    first = asyncio.Event()
+
+    class First:
+        async def on_line(self, fields: FeedLine, text: bytes) -> None:  # noqa: ARG002
+            first.set()
+
+        async def on_lost(self, reason: str) -> None:
+            raise NoRunningDaemon(reason)
+
+    trying = asyncio.create_task(Subscription(places, First()).run())
+    waiting = asyncio.create_task(first.wait())
+    await asyncio.wait([trying, waiting], return_when=asyncio.FIRST_COMPLETED)
+    for task in (trying, waiting):
+        task.cancel()
+    await asyncio.wait([trying, waiting])
+    if trying.done() and not trying.cancelled():
+        trying.result()
+
+
+def forward_command(environ: Mapping[str, str], port: int) -> str | None:
+    """Return the command that forwards `port` to the machine from which this one is used by SSH; None without SSH.
+
+    Source: ssh(1), SSH_CONNECTION is the client's address and port, then the server's.
+    """
+    parts = environ.get("SSH_CONNECTION", "").split()
+    if len(parts) != 4:
+        return None
+    address, ssh_port = parts[2:]
+    user = environ.get("USER") or environ.get("LOGNAME")
+    options = "" if ssh_port == "22" else f" -p {ssh_port}"
+    target = f"{user}@{address}" if user else address
+    return f"ssh -N -L {port}:{ADDRESS}:{port}{options} {target}"
