@@ -14,9 +14,14 @@ GREEN, YELLOW, RED = 32, 33, 31
     [
         ("12:00:00 order placed: SELL 1.0000 ETH at 2500.01 FDUSD (TE-t-1)", None),
         ("12:00:00 order filled: SELL 1.0000 ETH at 2500.01 FDUSD, complete (TE-t-1)", GREEN),
-        ("12:00:00 take-profit filled: sold 1 ETH, result +1.20 % in FDUSD since the anchor", GREEN),
-        ("PAPER take-profit filled: sold 1 ETH, result +1.20 % in FDUSD since the anchor", GREEN),
-        ("12:00:00 hard stop filled: sold 1 ETH, result -1.85 % in FDUSD since the anchor", RED),
+        ("12:00:00 take-profit filled: sold 1 ETH, round trip +1.20 % (+30.00 FDUSD), -0.10 % since the anchor", GREEN),
+        ("PAPER take-profit filled: sold 1 ETH, round trip +1.20 % (+30.00 FDUSD), -0.10 % since the anchor", GREEN),
+        ("12:00:00 hard stop filled: sold 1 ETH, round trip -1.85 % (-46.00 FDUSD), -1.85 % since the anchor", RED),
+        (
+            "12:00:00 take-profit filled: bought back 1 ETH, average 2500, -0.50 % ETH against the sale before",
+            RED,
+        ),
+        ("12:00:00 result -1.84 % in FDUSD (time-weighted)", RED),
         ("12:00:00 WARNING market data is stale", YELLOW),
         ("ERROR halted: two orders", RED),
         ("what WARNING means is explained elsewhere", None),

@@ -44,6 +44,11 @@ class ResultLedger:
         self._traded = ZERO
 
     @property
+    def first(self) -> EquityPoint | None:
+        """The first valuation; None before it."""
+        return self._marks[0] if self._marks else None
+
+    @property
     def round_trips(self) -> list[RoundTrip]:
         """The finished round trips, oldest first."""
         return self._trips.trips

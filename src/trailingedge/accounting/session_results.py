@@ -1,18 +1,21 @@
-"""The results that the panel and those who watch show: of today, and since the start of the session."""
+"""The results that the panel and those who watch show: of today, and since the start of the session.
+
+They are those of the last valuation, which is at most a minute old. Transfers are no result: money is told without
+them, and fractions are time-weighted.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.accounting.statistics import DailyResults, RunStatistics, growth, win_rate
+from trailingedge.accounting.results import EquityPoint, PeriodResult
+from trailingedge.accounting.statistics import DailyResults, RunStatistics
+from trailingedge.model.market import ZERO
 
 
 @dataclass(frozen=True, slots=True)
 class SessionResults:
-    """Results in quote and as fractions of the value at the beginning of the day and of the session.
-
-    `trades` are the exits with fills, `wins` those of them that ended better than their anchor.
-    """
+    """Results in quote and as fractions. `trades` are round trips, `wins` those of them that won."""
 
     today: Decimal
     today_frac: float
@@ -24,19 +27,25 @@ class SessionResults:
     fees: Mapping[str, Decimal]
 
 
-def session_results(statistics: RunStatistics, daily: DailyResults, value: Decimal) -> SessionResults | None:
-    """Return the results if the account is worth `value` now; None before the first valuation."""
-    morning = daily.morning_value
-    if not statistics.first_value or morning is None:
+def session_results(statistics: RunStatistics, daily: DailyResults) -> SessionResults | None:
+    """Return the results so far; None before the first valuation."""
+    first, morning = statistics.first, daily.began
+    if first is None or morning is None:
         return None
-    won = win_rate(statistics.exits)
+    whole, today = statistics.since(first), statistics.since(morning)
     return SessionResults(
-        today=value - morning,
-        today_frac=growth(morning, value),
-        total=value - statistics.first_value,
-        total_frac=growth(statistics.first_value, value),
-        trades=sum(1 for finished in statistics.exits if finished.base),
-        wins=won.wins,
-        replaces=statistics.replaces,
-        fees=dict(statistics.fees),
+        today=_money(morning, today),
+        today_frac=today.result_frac,
+        total=_money(first, whole),
+        total_frac=whole.result_frac,
+        trades=len(whole.round_trips),
+        wins=whole.won,
+        replaces=whole.replaces,
+        fees=whole.fees,
     )
+
+
+def _money(start: EquityPoint, result: PeriodResult) -> Decimal:
+    """Return what was made since `start`, in quote: the change of the value without the transfers."""
+    transferred = (transfer.value for transfer in result.transfers if transfer.value is not None)
+    return result.value - start.value - sum(transferred, ZERO)

@@ -138,9 +138,9 @@ class DailyResults:
         self._began: EquityPoint | None = None
 
     @property
-    def morning_value(self) -> Decimal | None:
-        """The account's value at midnight UTC, or at the start if that was today; None before the first valuation."""
-        return None if self._began is None else self._began.value
+    def began(self) -> EquityPoint | None:
+        """The valuation at midnight UTC, or at the start if that was today; None before the first one."""
+        return self._began
 
     def day_result_due(self, market_ms: int) -> PeriodResult | None:
         """Return the day's result once, in its last minute; else None. Call this after `mark_to_market`."""

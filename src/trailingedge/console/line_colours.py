@@ -10,9 +10,10 @@ from trailingedge.notifications.panel_content import TextStyle
 
 # The time, then the level of a warning or an error, then the message. Source: logging_config.
 _LINE: Final = re.compile(r"(?:\d\d:\d\d:\d\d )?(?:(WARNING|ERROR|CRITICAL) )?(.*)", re.DOTALL)
-# "order filled SELL …", and the alert on a finished exit: "take-profit filled: sold …, result -0.52 % in FDUSD …".
+# "order filled: SELL …", and the alert on a finished exit: "hard stop filled: sold …, round trip -0.52 % (…), …".
 _FILL: Final = re.compile(r"(?:[A-Z]+ )?(?:order filled|[a-z][a-z -]* filled: )")
-_LOSS: Final = re.compile(r"\bresult -")
+# A sale tells its round trip, a buy-back what it brought, a day its result.
+_LOSS: Final = re.compile(r"\b(?:round trip|result) -|, -[\d.]+ % \S+ against the sale before")
 
 
 def line_style(line: str) -> TextStyle:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from decimal import Decimal
 
 from trailingedge.accounting.session_results import session_results
 from trailingedge.accounting.statistics import DailyResults, RunStatistics
@@ -86,10 +85,9 @@ class StatusSource:
             replaces=0 if active is None else self._statistics.replaces_of(active.number),
             halt_reason=self._core.halt_reason,
         )
-        value = None if view.value is None else Decimal(view.value)
         return replace(
             view,
-            results=None if value is None else session_results(self._statistics, self._daily_results, value),
+            results=session_results(self._statistics, self._daily_results),
             uptime_s=self._now_s() - self._started_s,
             samples=self._history.samples,
         )

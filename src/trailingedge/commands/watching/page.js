@@ -105,7 +105,7 @@ function renderFigures(status, cells) {
   const figures = [
     ["Price", status.bid || "–", "plain", status.ask ? `ask ${status.ask}` : ""], ["Value", status.value || "–", "plain", unit],
     ["Today", ...change("today", "since 00:00 UTC or the start")], ["Since the start", ...change("since start", "in this run")],
-    ["Holding", status.holding || "–", "plain", status.phase], ["Trades", ...of("trades").slice(1), "exits with fills"],
+    ["Holding", status.holding || "–", "plain", status.phase], ["Trades", ...of("trades").slice(1), "a buy and its sell"],
     ["Fees", ...of("fees").slice(1), "of this run"], ["Running for", ...of("running for").slice(1), `version ${page.program || "–"}`],
   ];
   element("figures").replaceChildren(...figures.map(([name, value, style, note]) => {
@@ -135,7 +135,7 @@ function renderLists() {
   none.append(make("td", "No orders yet.", "empty"));
   element("orders").replaceChildren(...(rows.length ? rows : [none]));
   element("log").replaceChildren(...[...page.log].reverse().slice(0, 40).map((line) => {
-    const bad = line.level === "ERROR" || line.level === "CRITICAL" || /\bresult -/.test(line.text);
+    const bad = line.level === "ERROR" || line.level === "CRITICAL" || /\b(?:round trip|result) -|, -[\d.]+ % \S+ against the sale before/.test(line.text);
     const item = make("li", null, bad ? "bad" : line.level === "WARNING" ? "warning" : / filled: /.test(` ${line.text}`) ? "good" : "");
     item.append(make("time", line.time.slice(11, 19)), line.level === "INFO" ? "" : `${line.level} `, line.text);
     return item;
