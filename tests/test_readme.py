@@ -25,8 +25,8 @@ def anchors(text: str) -> set[str]:
 
 
 def test_the_first_page_is_short() -> None:
-    assert len(README.splitlines()) <= 400
-    assert len(README.encode()) <= 30_000
+    assert len(README.splitlines()) <= 330
+    assert len(README.encode()) <= 25_000
 
 
 @pytest.mark.parametrize("page", PAGES)
