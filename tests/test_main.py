@@ -43,7 +43,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The list of problems with which a start ends before it begins."""
     assert main.run(words) == ExitCode.CONFIG
     head, *problems = capsys.readouterr().err.splitlines()
-    assert head.endswith("with the settings; nothing was started:")
+    assert head.endswith("; nothing was started:")
     assert head.startswith(str(len(problems)))
     return [problem.removeprefix("  - ") for problem in problems]
 
@@ -185,6 +185,34 @@ def test_version_and_help(words: list[str], said: str, capsys: pytest.CaptureFix
         main.run(words)
     assert ended.value.code == ExitCode.OK
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("words", "said"), [(["help"], "commands, each"), (["help", "exchange"], "--port")])
+def test_help_is_a_command_too(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(words) == ExitCode.OK
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["chek"], ["help", "chek"]], ids=" ".join)
+def test_a_word_that_is_no_command_is_a_fault_of_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(words) == ExitCode.USAGE
+    assert capsys.readouterr().err.endswith("there is no command chek; did you mean check?\n")
+
+
+def test_the_nearest_flag_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main.run(["check", "--onlin"])
+    assert capsys.readouterr().err.endswith("did you mean --online?\n")
+
+
+def test_the_problem_of_a_command_is_not_called_one_of_a_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main.run(["keygen", "--out", "file/key.pem"]) == ExitCode.CONFIG
+    head, problem = capsys.readouterr().err.splitlines()
+    assert head == "trailing-edge keygen: 1 problem:"
+    assert "file" in problem
 
 
 def test_the_problems_are_kept_to_oneself_where_there_is_nobody_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:

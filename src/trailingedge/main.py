@@ -21,12 +21,13 @@ from typing import Any, Final, TextIO
 
 from trailingedge import DISTRIBUTION, VERSION
 from trailingedge.app.run_options import SIM_SPEED, RunOptions, SimulationOptions
-from trailingedge.commands import setting_flags
+from trailingedge.commands import command_list, setting_flags
 from trailingedge.commands.argument_parser import CommandLineParser
 from trailingedge.config import LoadedSettings, Settings, TradingMode
 from trailingedge.config_validator import checked_settings
 from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.console.ui_selection import open_ui
+from trailingedge.core import plain_characters
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.core.session_log import folder_problems
 from trailingedge.logging_config import Logging, setup, under_journald
@@ -121,6 +122,18 @@ COMMANDS: Final[Mapping[str, Subcommand]] = {
         "backtest many settings, and judge the best on days not used to choose it", "trailingedge.commands.sweep"
     ),
     "exchange": Subcommand("run the embedded exchange by itself", "trailingedge.commands.exchange"),
+    "completion": Subcommand(
+        "print a script that completes the command line in bash, zsh or fish",
+        "trailingedge.commands.completion",
+        lambda module, arguments: module.run(
+            arguments, run_parser(), {word: (each.purpose, command_parser(word)) for word, each in COMMANDS.items()}
+        ),
+    ),
+    "help": Subcommand(
+        "list the commands, or describe one",
+        "trailingedge.commands.command_list",
+        lambda _, arguments: _help(arguments),
+    ),
 }
 
 _FORMER_NAMES: Final[Mapping[str, str]] = {"withdraw": "cancel"}  # accepted from older scripts, not listed
@@ -130,12 +143,16 @@ def run(argv: Sequence[str] | None = None) -> int:
     """Run the console script. Returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     words[:1] = [_FORMER_NAMES.get(word, word) for word in words[:1]]
+    for stream in (sys.stdout, sys.stderr):
+        plain_characters.make_safe(stream)
     try:
         if words and words[0] in COMMANDS:
             return _run_command(words[0], words[1:])
+        if words and not words[0].startswith("-"):
+            return _refuse_command(words[0])
         return _run_daemon(run_parser().parse_args(words))
     except ConfigError as wrong:
-        _report_problems(wrong)
+        _report_problems(wrong, words[0] if words and words[0] in COMMANDS else "")
         return ExitCode.CONFIG
     except BrokenPipeError:  # the reader of our output, `head` for instance, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -165,13 +182,13 @@ def _interrupted(words: Sequence[str]) -> ExitCode:
 
 def run_parser() -> argparse.ArgumentParser:
     """Return the parser of the daemon's options. Usage errors exit with 2."""
-    listed = "".join(f"\n  {name:<10} {command.purpose}" for name, command in COMMANDS.items())
     parser = CommandLineParser(
         prog=DISTRIBUTION,
         description="Trade one Binance spot pair with post-only orders, everything in one asset or the other.\n"
         "Without settings it trades on the embedded exchange, without money.",
-        epilog=f"commands, each with its own --help:{listed}\n\nA setting comes from the command line, else the "
-        "environment, else the env file, else its default.\n`trailing-edge check --explain` lists all settings.",
+        epilog=f"commands, each with its own --help:\n{command_list.listed(_purposes())}\n\n"
+        "A setting comes from the command line, else the environment, else the env file, else its default.\n"
+        "`trailing-edge check --explain` lists all settings.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -194,6 +211,24 @@ def run_parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="print the summary as JSON on stdout, everything else on stderr"
     )
     return parser
+
+
+def _purposes() -> Mapping[str, str]:
+    return {name: command.purpose for name, command in COMMANDS.items()}
+
+
+def _refuse_command(word: str) -> ExitCode:
+    print(command_list.unknown_command(word, _purposes()), file=sys.stderr)
+    return ExitCode.USAGE
+
+
+def _help(arguments: argparse.Namespace) -> ExitCode:
+    """Print the help of the command that is named, or of all."""
+    word = _FORMER_NAMES.get(arguments.command, arguments.command)
+    if word is not None and word not in COMMANDS:
+        return _refuse_command(word)
+    (run_parser() if word is None else command_parser(word)).print_help()
+    return ExitCode.OK
 
 
 def _above_zero(text: str) -> float:
@@ -377,9 +412,11 @@ def _open_log(settings: Settings, ui: InteractiveUi, out: TextIO) -> Logging:
     )
 
 
-def _report_problems(wrong: ConfigError) -> None:
+def _report_problems(wrong: ConfigError, command: str = "") -> None:
+    """Print everything that keeps `command`, or without one the daemon, from doing its work."""
     count = len(wrong.problems)
-    lines = [f"{count} {'problem' if count == 1 else 'problems'} with the settings; nothing was started:"]
+    found = f"{count} {'problem' if count == 1 else 'problems'}"
+    lines = [f"{DISTRIBUTION} {command}: {found}:" if command else f"{found}; nothing was started:"]
     lines += [f"  - {problem}" for problem in wrong.problems]
     if sys.stderr is not None:
         sys.stderr.write("\n".join(lines) + "\n")

@@ -12,7 +12,8 @@ from tests.commands.fast_exchange import arena
 from trailingedge.commands import check
 from trailingedge.commands.checks.check_target import CheckTarget
 from trailingedge.config import OPTIONS, Settings, env_example, settings_table
-from trailingedge.core.errors import ExitCode
+from trailingedge.config_validator import checked_settings
+from trailingedge.core.errors import ConfigError, ExitCode
 
 
 def checked(*words: str, **environ: str) -> ExitCode:
@@ -45,6 +46,31 @@ def test_each_value_tells_where_it_came_from(capsys: pytest.CaptureFixture[str])
     assert row(shown, "BUFFER") == ["0.003", "command line"]
     assert row(shown, "SYMBOL") == ["BTCUSDT", "environment"]
     assert row(shown, "FEE") == ["0.001", ".env"]
+
+
+def test_only_what_differs_from_the_defaults_is_listed_on_demand(capsys: pytest.CaptureFixture[str]) -> None:
+    same = ("--set", "START_FACTOR=0.5")
+    assert checked("--changed", *same) is ExitCode.OK
+    assert capsys.readouterr().out.startswith("all settings have their defaults\n")
+    checked("--changed", *same, "--set", "FEE=0.001", "--set", "BUFFER=x", SYMBOL="BTCUSDT")
+    *listed, _, _, problem = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed if line and not line.startswith("#")] == ["SYMBOL", "FEE", "BUFFER"]
+    assert [line for line in listed if line.startswith("#")] == ["# Pair", "# Fees"]
+    assert "BUFFER is 'x'" in problem
+    checked("--changed", "--json", "--set", "FEE=0.001")
+    assert list(json.loads(capsys.readouterr().out)["settings"]) == ["FEE"]
+
+
+@pytest.mark.parametrize("mode", ["sim", "live"])
+def test_an_unknown_name_is_judged_as_the_daemon_judges_it(mode: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_text("FEEE=0.001\n")
+    checked("--mode", mode)
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "FEEE" in line)
+    try:
+        _, _, warnings = checked_settings({"TRADING_MODE": mode}, {}, Path(".env"))
+    except ConfigError as wrong:
+        warnings = list(wrong.problems)
+    assert line.removeprefix("  - ") in warnings
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
@@ -118,6 +144,7 @@ def test_it_prints_the_table_of_settings(capsys: pytest.CaptureFixture[str], mon
 
 @pytest.mark.parametrize("flag", ["--explain", "--example"])
 def test_a_description_is_not_json(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert checked(flag, "--changed") is ExitCode.USAGE
     assert checked(flag, "--json") is ExitCode.USAGE
     assert "--json" in capsys.readouterr().err
 

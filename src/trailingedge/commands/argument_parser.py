@@ -1,15 +1,26 @@
 """Argument parser of every command: its usage errors quote the command line without secrets and as printable text."""
 
 import argparse
-from typing import NoReturn
+import difflib
+from typing import Final, NoReturn
 
 from trailingedge.core.printable import printable
 from trailingedge.core.redaction import redact_words
+
+_UNRECOGNIZED: Final = "unrecognized arguments: "
 
 
 class CommandLineParser(argparse.ArgumentParser):
     """An `ArgumentParser` that removes secrets from its error messages: a user may type a key in the wrong place."""
 
     def error(self, message: str) -> NoReturn:
-        """Print usage and message to stderr and exit with code 2."""
-        super().error(redact_words(printable(message)))
+        """Print usage and message to stderr and exit with code 2. A flag that is nearly right is named."""
+        super().error(redact_words(printable(message)) + self._meant(message))
+
+    def _meant(self, message: str) -> str:
+        """Return "; did you mean --symbol?" for a flag that does not exist, or nothing."""
+        if not message.startswith(_UNRECOGNIZED):
+            return ""
+        flag = message.removeprefix(_UNRECOGNIZED).split(" ")[0].partition("=")[0]
+        near = difflib.get_close_matches(flag, [name for name in self._option_string_actions if len(name) > 2], n=1)
+        return f"; did you mean {near[0]}?" if near and flag.startswith("-") else ""

@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print a table of all settings, their defaults and meanings, and nothing else",
     )
     instead.add_argument("--example", action="store_true", help="print a template for .env, and nothing else")
+    parser.add_argument("--changed", action="store_true", help="list only the settings that differ from their default")
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
 
 
@@ -59,10 +60,12 @@ def run(
         with quiet_log(setting_flags.secret_values(loaded.settings)):
             online = asyncio.run(_online_results(loaded, open_target))
     code = ExitCode.CONFIG if local_problems.problems else exit_code(online)
+    names = _changed(loaded) if arguments.changed else list(OPTIONS)
     if arguments.json:
-        print(json.dumps(_as_json(loaded, local_problems, online, code), ensure_ascii=False))
+        print(json.dumps(_as_json(loaded, names, local_problems, online, code), ensure_ascii=False))
     else:
-        for line in (*settings_with_sources(loaded), "", *_problem_lines(local_problems), *map(str, online)):
+        shown = settings_with_sources(loaded, names) or ["all settings have their defaults"]
+        for line in (*shown, "", *_problem_lines(local_problems), *map(str, online)):
             print(line)
         if arguments.online and local_problems.prevents_connecting:
             print("not logged on: correct these first")
@@ -71,9 +74,10 @@ def run(
 
 def _describe(arguments: argparse.Namespace) -> ExitCode:
     """Print the table of all settings, or the env file template. Both show defaults, not the present values."""
-    if arguments.json:
-        print("trailing-edge check: --json goes with neither --explain nor --example", file=sys.stderr)
-        return ExitCode.USAGE
+    for flag, is_given in (("--json", arguments.json), ("--changed", arguments.changed)):
+        if is_given:
+            print(f"trailing-edge check: {flag} goes with neither --explain nor --example", file=sys.stderr)
+            return ExitCode.USAGE
     width = min(_WIDEST, max(_NARROWEST, shutil.get_terminal_size((_WIDEST, 0)).columns))
     print(settings_table(width) if arguments.explain else env_example(), end="")
     return ExitCode.OK
@@ -85,16 +89,30 @@ async def _online_results(loaded: LoadedSettings, open_target: OpenCheckTarget) 
     return results
 
 
-def settings_with_sources(loaded: LoadedSettings) -> list[str]:
-    """Return lines with every setting, its value and its source. Secrets are masked."""
-    rows = [(name, _shown(loaded, name) or "–", loaded.sources[name]) for name in OPTIONS]
-    names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
-    lines = []
-    for name, value, source in rows:
-        heading = OPTIONS[name].heading
-        if heading:
-            lines += ["", f"# {heading}"]
-        lines.append(f"{name:<{names}}  {value:<{values}}  {source}".rstrip())
+def _changed(loaded: LoadedSettings) -> list[str]:
+    """Return the names of the settings whose value differs from the default, or could not be read."""
+    return [
+        name
+        for name, option in OPTIONS.items()
+        if option.of(loaded.settings) != option.default or name in loaded.unread
+    ]
+
+
+def settings_with_sources(loaded: LoadedSettings, names: Sequence[str]) -> list[str]:
+    """Return lines with each of these settings, its value and its source, in groups. Secrets are masked."""
+    rows = [(name, _shown(loaded, name) or "–", loaded.sources[name]) for name in names]
+    name_width, value_width = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
+    lines, group, shown_group = [], "", ""
+    told = {row[0]: row for row in rows}
+    for each, option in OPTIONS.items():
+        group = option.heading or group
+        if each not in told:
+            continue
+        if group != shown_group:
+            shown_group = group
+            lines += ["", f"# {group}"]
+        name, value, source = told[each]
+        lines.append(f"{name:<{name_width}}  {value:<{value_width}}  {source}".rstrip())
     return lines[1:]
 
 
@@ -117,16 +135,18 @@ def _listed(what: str, sentences: Sequence[str]) -> list[str]:
 
 
 def _as_json(
-    loaded: LoadedSettings, local_problems: LocalProblems, online: Sequence[CheckResult], code: ExitCode
+    loaded: LoadedSettings,
+    names: Sequence[str],
+    local_problems: LocalProblems,
+    online: Sequence[CheckResult],
+    code: ExitCode,
 ) -> dict[str, object]:
     return {
         "version": 1,
         "ok": code is ExitCode.OK,
         "symbol": loaded.settings.symbol,
         "mode": loaded.settings.trading_mode.value,
-        "settings": {
-            name: {"value": _shown(loaded, name) or None, "source": source} for name, source in loaded.sources.items()
-        },
+        "settings": {name: {"value": _shown(loaded, name) or None, "source": loaded.sources[name]} for name in names},
         "problems": list(local_problems.problems),
         "warnings": list(local_problems.warnings),
         "online": [finding.as_json() for finding in online],

@@ -17,7 +17,8 @@ from trailingedge.console.plain_ui import CLOSE_TIMEOUT_S, MAX_QUEUED_LINES, ste
 from trailingedge.console.price_chart import CHART_ROWS, chart_rows
 from trailingedge.console.screen import FOOTER_ROWS, PROMPT, Screen
 from trailingedge.console.status_panel import PanelRow, StyledText, panel_rows, starting_rows
-from trailingedge.console.terminal import TO_ASCII, SafeStream, Terminal
+from trailingedge.console.terminal import SafeStream, Terminal
+from trailingedge.core.plain_characters import TO_ASCII
 from trailingedge.notifications.panel_content import PanelContent, panel_content
 from trailingedge.notifications.status import StatusView
 

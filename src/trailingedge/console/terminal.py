@@ -5,6 +5,8 @@ import os
 import sys
 from typing import Final, Protocol, TextIO
 
+from trailingedge.core.plain_characters import in_encoding
+
 DEFAULT_SIZE: Final = (80, 24)
 VIRTUAL_TERMINAL: Final = 0x0004  # ENABLE_VIRTUAL_TERMINAL_PROCESSING of SetConsoleMode
 
@@ -116,10 +118,6 @@ if sys.platform == "win32":
             return bool(self._kernel.SetConsoleMode(self._handle, flags))
 
 
-TO_ASCII: Final = str.maketrans(
-    {"─": "-", "·": "|", "…": ".", "–": "-", "≥": ">=", "≤": "<=", "×": "x"}  # of the texts
-    | {"╭": "/", "╮": "\\", "╰": "\\", "╯": "/", "│": "|", "┄": ".", "↑": "^", "↓": "v"}  # of the chart
-)
 _BEYOND_ASCII: Final = "─·…–✓≥≤╭╮╰╯│┄↑↓"
 
 
@@ -153,8 +151,7 @@ class SafeStream:
         try:
             self._stream.write(text)
         except UnicodeEncodeError as error:  # a terminal without our dashes, dots and signs
-            plain = text.translate(TO_ASCII)
-            self._stream.write(plain.encode(error.encoding, "replace").decode(error.encoding))
+            self._stream.write(in_encoding(text, error.encoding))
         self._stream.flush()
 
     def _silence(self) -> None:

@@ -2,12 +2,14 @@
 
 import argparse
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from trailingedge.app.environments import open_check_target
 from trailingedge.commands import check
+from trailingedge.commands.checks.check_target import CheckTarget
 from trailingedge.commands.checks.online_run import run_online_checks
 from trailingedge.commands.checks.result import CheckResult
 from trailingedge.config import Settings, TradingMode
@@ -30,6 +32,21 @@ async def test_a_market_that_cannot_be_reached_is_a_finding_with_its_reason() ->
     assert (result.name, result.code) == ("the exchange", ExitCode.UNREACHABLE)
     assert "ws://127.0.0.1:1/ws-api/v3" in result.text
     assert "given up after 1 attempt" in result.text
+
+
+async def test_a_market_that_accepts_and_says_nothing_is_given_up() -> None:
+    class Silent(contextlib.AbstractAsyncContextManager[CheckTarget]):
+        async def __aenter__(self) -> CheckTarget:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+    found: list[CheckResult] = []
+    await run_online_checks(check_params(AWAY), Silent(), found.append, opens_within_s=0.01)
+    (result,) = found
+    assert result.code == ExitCode.UNREACHABLE
+    assert "did not answer within 0.01 s" in result.text
 
 
 def test_check_online_shows_the_reason_and_ends_with_code_4(

@@ -4,6 +4,7 @@ If the exchange cannot be reached (closed port, unknown host name), that is a fi
 """
 
 import asyncio
+import contextlib
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
@@ -15,6 +16,7 @@ from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode,
 from trailingedge.live.node_params import CheckParams
 
 _NAME: Final = "the exchange"
+_OPENS_WITHIN_S: Final = 60.0  # in paper mode: connect, and read rules, candles and prices
 _REMEDY: Final = "see that this machine is online and the address is right, and try again"
 
 
@@ -26,19 +28,26 @@ async def run_online_checks(
     thorough: bool = True,
     place: bool = False,
     why_not: str = "",
+    opens_within_s: float = _OPENS_WITHIN_S,
 ) -> None:
     """Run the online checks on the exchange that `opening` opens. If it cannot be opened, report a failed check.
 
-    The arguments after `on_result` are those of `OnlineChecks`.
+    A market that accepts connections but does not answer is given up after `opens_within_s`. The other arguments
+    after `on_result` are those of `OnlineChecks`.
     """
     # A name lookup that hangs keeps its thread; the end of the command must not wait for it.
     asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
     try:
         # In paper mode the real market must be reached before there is an exchange to check.
-        async with opening as target:
+        async with contextlib.AsyncExitStack() as stack:
+            async with asyncio.timeout(opens_within_s):
+                target = await stack.enter_async_context(opening)
             await OnlineChecks(params, target, on_result, thorough=thorough, place=place, why_not=why_not).run()
     except ConfigError as wrong:  # a key file that has changed since the settings were validated
         for problem in wrong.problems:
             on_result(failure(_NAME, problem))
+    except TimeoutError:
+        text = f"it did not answer within {opens_within_s:g} s"
+        on_result(failure(_NAME, text, _REMEDY, code=ExitCode.UNREACHABLE))
     except (ExchangeUnreachable, StartFailed) as error:
         on_result(failure(_NAME, str(error), _REMEDY, code=ExitCode.UNREACHABLE))
