@@ -55,6 +55,13 @@ class TradingMode(Enum):
         return not self.embedded
 
 
+class ConfirmFlip(Enum):
+    """When a flip from terminal or control socket wants a confirmation."""
+
+    LIVE = "live"
+    ALWAYS = "always"
+
+
 class OnExit(Enum):
     """What a shutdown does with our working order."""
 
@@ -107,6 +114,11 @@ class Settings:
     )
     start_paused: bool = option(
         False, "Start paused: nothing is bought and no take-profit sells; the hard stop stays active", shareable=True
+    )
+    confirm_flip: ConfirmFlip = option(
+        ConfirmFlip.LIVE,
+        "live or always: the modes in which a flip from the terminal or a command wants a confirmation",
+        shareable=False,
     )
     on_exit: OnExit = option(OnExit.CANCEL, "cancel or leave: what a shutdown does with our open order", shareable=True)
 

@@ -42,6 +42,8 @@ STREAM_EXAMPLE: Final = "wss://host:9443"
 TELEGRAM_EXAMPLE: Final = "https://api.telegram.org"
 CHATS: Final = ("TELEGRAM_CHAT_ID", "TELEGRAM_GROUP_CHAT_ID_1", "TELEGRAM_GROUP_CHAT_ID_2")
 TOKEN: Final = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}", re.ASCII)
+BREAKERS: Final = ("MAX_DAILY_LOSS_FRAC", "MAX_DRAWDOWN_FRAC", "MAX_CONSECUTIVE_LOSSES")
+_KEY_WITH_AN_END: Final = 16  # characters of a key whose last four may be shown
 _BETWEEN_ASSETS: Final = re.compile(r"[/_:. -]")
 # A chat, and after a colon the number of a topic, which the Bot API calls message_thread_id.
 CHAT: Final = re.compile(r"(?:-?[0-9]{1,19}|@[A-Za-z][A-Za-z0-9_]{3,31})(?::[1-9][0-9]{0,9})?", re.ASCII)
@@ -71,7 +73,7 @@ def checked_settings(
         *proxy_problems(settings, environ),
     ]
     if ask is not None and settings.confirm_live is None and wrong and wrong == _consent(settings):
-        settings = dataclasses.replace(settings, confirm_live=_answer(ask))
+        settings = dataclasses.replace(settings, confirm_live=_answer(settings, ask))
         wrong = _consent(settings)
     if wrong:
         # A misspelt name may be the reason why another setting is missing, and belongs in the same list.
@@ -415,11 +417,33 @@ def _consent(settings: Settings) -> list[str]:
     return [f"CONFIRM_LIVE {problem}: TRADING_MODE=live trades real money; set CONFIRM_LIVE={RISK_PHRASE} to allow it"]
 
 
-def _answer(ask: Callable[[str], str]) -> str:
+def _answer(settings: Settings, ask: Callable[[str], str]) -> str:
     try:
-        return ask(f"TRADING_MODE=live trades real money. Type {RISK_PHRASE} to go on: ").strip()
+        return ask(consent_question(settings)).strip()
     except EOFError:
         return ""
+
+
+def consent_question(settings: Settings) -> str:
+    """Return the question for the consent to trade real money: what is traded, by which key, within which limits."""
+    key = settings.binance_ed25519_api_key or ""
+    shown = f"the one that ends in {key[-4:]}" if len(key) >= _KEY_WITH_AN_END else "too short to show its end"
+    reserve = f"RESERVE_BASE {settings.reserve_base}, RESERVE_QUOTE {settings.reserve_quote}"
+    breakers = [
+        f"{name} {option.shown(limit) if limit else 'off'}"
+        for name, option in OPTIONS.items()
+        if name in BREAKERS and (limit := option.of(settings)) is not None
+    ]
+    return "\n".join(
+        [
+            "TRADING_MODE=live trades real money.",
+            f"  pair      {settings.symbol}",
+            f"  balances  not known before the logon; never traded: {reserve}",
+            f"  API key   {shown}",
+            f"  breakers  {', '.join(breakers)}",
+            f"Type {RISK_PHRASE} to go on: ",
+        ]
+    )
 
 
 def _not_used(settings: Settings) -> Iterator[str]:

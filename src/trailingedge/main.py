@@ -21,8 +21,8 @@ from typing import Any, Final, TextIO
 
 from trailingedge import DISTRIBUTION, VERSION
 from trailingedge.app.run_options import SIM_SPEED, RunOptions, SimulationOptions
-from trailingedge.commands import command_list, setting_flags
-from trailingedge.commands.argument_parser import CommandLineParser
+from trailingedge.commands import setting_flags
+from trailingedge.commands.argument_parser import CommandLineParser, command_lines
 from trailingedge.config import LoadedSettings, Settings, TradingMode
 from trailingedge.config_validator import checked_settings
 from trailingedge.console.plain_ui import InteractiveUi
@@ -51,6 +51,7 @@ class Subcommand:
     purpose: str
     module: str
     run: Run = lambda module, arguments: module.run(arguments)
+    add_arguments: Callable[[Any, argparse.ArgumentParser], None] = lambda module, parser: module.add_arguments(parser)
 
 
 def _with_check_target(module: Any, arguments: argparse.Namespace) -> int:
@@ -81,7 +82,10 @@ def _with_version(module: Any, arguments: argparse.Namespace) -> int:
 
 def _remote_command(word: str, purpose: str) -> Subcommand:
     return Subcommand(
-        purpose, "trailingedge.commands.remote_control", lambda module, arguments: module.run(word, arguments)
+        purpose,
+        "trailingedge.commands.remote_control",
+        lambda module, arguments: module.run(word, arguments),
+        lambda module, parser: module.add_arguments(parser, word),
     )
 
 
@@ -102,6 +106,9 @@ COMMANDS: Final[Mapping[str, Subcommand]] = {
     "why": _remote_command("why", "explain why it sells or buys now, or why not"),
     "balance": _remote_command("balance", "show what its account holds"),
     "today": _remote_command("today", "show what it has done since 00:00 UTC"),
+    "daily": _remote_command("daily", "show its results of the last days"),
+    "trades": _remote_command("trades", "show its last sales and buy-backs"),
+    "profit": _remote_command("profit", "show its result since it was started"),
     "flip": _remote_command("flip", "make it sell or buy now, without a trigger"),
     "cancel": _remote_command("cancel", "make it cancel the sale or buy-back in progress"),
     "pause": _remote_command("pause", "make it buy nothing and take no profit; the hard stop stays active"),
@@ -186,7 +193,7 @@ def run_parser() -> argparse.ArgumentParser:
         prog=DISTRIBUTION,
         description="Trade one Binance spot pair with post-only orders, everything in one asset or the other.\n"
         "Without settings it trades on the embedded exchange, without money.",
-        epilog=f"commands, each with its own --help:\n{command_list.listed(_purposes())}\n\n"
+        epilog=f"commands, each with its own --help:\n{command_lines(_purposes())}\n\n"
         "A setting comes from the command line, else the environment, else the env file, else its default.\n"
         "`trailing-edge check --explain` lists all settings.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -218,6 +225,8 @@ def _purposes() -> Mapping[str, str]:
 
 
 def _refuse_command(word: str) -> ExitCode:
+    from trailingedge.commands import command_list
+
     print(command_list.unknown_command(word, _purposes()), file=sys.stderr)
     return ExitCode.USAGE
 
@@ -252,7 +261,7 @@ def command_parser(word: str) -> argparse.ArgumentParser:
     """Return the parser of the options of one command."""
     command = COMMANDS[word]
     parser = CommandLineParser(prog=f"{DISTRIBUTION} {word}", description=command.purpose, allow_abbrev=False)
-    import_module(command.module).add_arguments(parser)
+    command.add_arguments(import_module(command.module), parser)
     return parser
 
 

@@ -22,14 +22,14 @@ from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no such sockets")
 
 
-def parsed(*words: str) -> argparse.Namespace:
+def parsed(*words: str, command: str = "") -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    remote_control.add_arguments(parser)
+    remote_control.add_arguments(parser, command)
     return parser.parse_args(words)
 
 
-def in_logs(folder: Path, *words: str) -> argparse.Namespace:
-    return parsed("--set", f"LOG_DIR={folder}", *words)
+def in_logs(folder: Path, *words: str, command: str = "") -> argparse.Namespace:
+    return parsed("--set", f"LOG_DIR={folder}", *words, command=command)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def daemon(path: Path, answer: CommandResult) -> Iterator[list[OperatorCommand]]
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
-    def submit(command: OperatorCommand) -> asyncio.Future[CommandResult]:
+    def submit(command: OperatorCommand, _argument: str) -> asyncio.Future[CommandResult]:
         heard.append(command)
         reply: asyncio.Future[CommandResult] = loop.create_future()
         reply.set_result(answer)
@@ -76,7 +76,7 @@ def daemon(path: Path, answer: CommandResult) -> Iterator[list[OperatorCommand]]
 )
 def test_each_command_reaches_the_daemon(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with daemon(tmp_path / "ETHFDUSD.sock", CommandResult("all is quiet")) as heard:
-        assert remote_control.run(command, in_logs(tmp_path), {}) is ExitCode.OK
+        assert remote_control.run(command, in_logs(tmp_path, command=command), {}) is ExitCode.OK
     assert heard == [COMMANDS[command]]
     assert capsys.readouterr() == ("all is quiet\n", "")
 

@@ -7,6 +7,17 @@ from tests.daemon_harness import D, NodeHarness, run_scenario
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 
+QUESTIONS = (
+    OperatorCommand.STATUS,
+    OperatorCommand.WHY,
+    OperatorCommand.BALANCE,
+    OperatorCommand.TODAY,
+    OperatorCommand.DAILY,
+    OperatorCommand.TRADES,
+    OperatorCommand.PROFIT,
+    OperatorCommand.PREVIEW,
+)
+
 
 def ask(it: NodeHarness, instruction: OperatorCommand, times: int = 1) -> list[CommandResult]:
     """The results come in later, into this list; those that are there at once are in it already."""
@@ -20,6 +31,17 @@ def ask(it: NodeHarness, instruction: OperatorCommand, times: int = 1) -> list[C
     return results
 
 
+def test_the_number_of_trades_is_the_argument_and_a_wrong_one_is_refused() -> None:
+    async def story(it: NodeHarness) -> None:
+        await it.ready()
+        for argument, done, said in (("1", True, "none since this run began"), ("x", False, "trades: 'x' is no number")):
+            reply = it.node.submit(OperatorCommand.TRADES, argument)
+            await it.wait(1)
+            assert (reply.result().done, said in reply.result().text) == (done, True)
+
+    run_scenario(story)
+
+
 def test_a_flip_is_answered_with_what_became_of_it() -> None:
     async def story(it: NodeHarness) -> None:
         await it.ready()
@@ -27,6 +49,7 @@ def test_a_flip_is_answered_with_what_became_of_it() -> None:
         second = ask(it, OperatorCommand.FLIP)
         await it.wait(1)
         assert [(answer.done, answer.text[:20]) for answer in first] == [(True, "manual flip: selling")]
+        assert isinstance(first[0].data["exit"], int)
         assert [(answer.done, answer.text) for answer in second] == [(False, "flip refused: already under way")]
 
     run_scenario(story)
@@ -47,7 +70,7 @@ def test_a_cancel_command_is_answered_and_a_second_one_refused() -> None:
 def test_questions_bring_figures_and_change_nothing() -> None:
     async def story(it: NodeHarness) -> None:
         await it.ready()
-        for question in (OperatorCommand.STATUS, OperatorCommand.WHY, OperatorCommand.BALANCE, OperatorCommand.TODAY):
+        for question in QUESTIONS:
             (answer,) = await told(it, question)
             assert answer.done
             assert answer.text

@@ -41,10 +41,12 @@ class Operated:
 
     def __init__(self) -> None:
         self.heard: list[OperatorCommand] = []
+        self.arguments: list[str] = []
         self.waiting: asyncio.Queue[asyncio.Future[CommandResult]] = asyncio.Queue()
 
-    def submit(self, command: OperatorCommand) -> asyncio.Future[CommandResult]:
+    def submit(self, command: OperatorCommand, argument: str = "") -> asyncio.Future[CommandResult]:
         self.heard.append(command)
+        self.arguments.append(argument)
         reply: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
         if command is OperatorCommand.FLIP:
             self.waiting.put_nowait(reply)
@@ -200,12 +202,32 @@ async def test_nonsense_gets_one_clear_error(path: Path, line: bytes) -> None:
 @given(st.binary() | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)).map(repr))
 def test_a_request_is_an_instruction_or_an_error(line: bytes | str) -> None:
     with contextlib.suppress(ValueError):
-        assert parse_request(line.encode(errors="replace") if isinstance(line, str) else line) in OperatorCommand
+        found = parse_request(line.encode(errors="replace") if isinstance(line, str) else line)
+        assert found.command in OperatorCommand
 
 
 def test_a_script_of_an_older_version_may_say_withdraw() -> None:
-    assert parse_request(b'{"command":"withdraw"}') is COMMANDS["cancel"] is OperatorCommand.CANCEL
+    assert parse_request(b'{"command":"withdraw"}').command is COMMANDS["cancel"] is OperatorCommand.CANCEL
     assert "withdraw" not in COMMANDS
+
+
+@pytest.mark.parametrize(
+    ("line", "argument"),
+    [
+        (b'{"command":"flip"}', ""),
+        (b'{"command":"flip","confirmation":"012345"}', "012345"),
+        (b'{"command":"trades","count":5}', "5"),
+        (b'{"command":"status","count":5}', ""),
+    ],
+)
+def test_a_command_has_its_own_argument_alone(line: bytes, argument: str) -> None:
+    assert parse_request(line).argument == argument
+
+
+@pytest.mark.parametrize("value", ["null", "true", "[1]", "1.5"])
+def test_an_argument_is_a_text_or_a_whole_number(value: str) -> None:
+    with pytest.raises(ValueError, match="count must be a text or a whole number"):
+        parse_request(f'{{"command":"daily","count":{value}}}'.encode())
 
 
 def test_every_answer_is_one_line() -> None:

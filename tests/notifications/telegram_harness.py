@@ -30,12 +30,13 @@ class Stage:
         self.obey: CommandSink = self.answer_soon
         self.clients: list[httpx.AsyncClient] = []
 
-    def _pass_on(self, instruction: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
-        self.obey(instruction, tell)
+    def _pass_on(self, instruction: OperatorCommand, tell: Callable[[CommandResult], None], argument: str) -> None:
+        self.obey(instruction, tell, argument)
 
-    def answer_soon(self, instruction: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
+    def answer_soon(self, instruction: OperatorCommand, tell: Callable[[CommandResult], None], _argument: str) -> None:
         """As the daemon does, a beat later."""
-        self.asked.append(instruction)
+        if instruction is not OperatorCommand.PREVIEW:  # which changes nothing
+            self.asked.append(instruction)
         asyncio.get_running_loop().call_later(0.2, tell, CommandResult(f"{instruction.value} <done>"))
 
     async def connect(self) -> httpx.AsyncClient:

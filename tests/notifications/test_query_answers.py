@@ -52,6 +52,8 @@ def day(*exits: FinishedExit, transfers: tuple[Transfer, ...] = ()) -> PeriodRes
         replaces=9,
         fees={"FDUSD": D("2.55"), "BNB": D("0.00012")},
         value=D("2600.5"),
+        result=D("32.1"),
+        transferred=D(0),
         result_frac=0.0125,
         hold_base_frac=-0.003,
     )
@@ -79,7 +81,7 @@ def test_a_busy_day_tells_the_last_exits_and_counts_the_others() -> None:
 
 def test_today_says_since_when() -> None:
     assert today(RULES, "live", day(), Regime.BASE).splitlines()[:3] == [
-        "today live ETHFDUSD, since 02:00 UTC:",
+        "today LIVE ETHFDUSD, since 02:00 UTC:",
         "result +1.25 % in FDUSD (just holding ETH: -0.30 %, half of it: -0.15 %)",
         "0 sales, 0 buy-backs, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
     ]

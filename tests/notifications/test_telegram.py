@@ -104,7 +104,7 @@ def test_an_owner_that_is_no_private_chat_gets_alerts_and_gives_no_commands(owne
 async def test_an_alert_and_an_answer_of_the_same_words_come_once(stage: Stage) -> None:
     async with stage.running() as telegram:
 
-        def obey(_: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
+        def obey(_: OperatorCommand, tell: Callable[[CommandResult], None], _argument: str) -> None:
             telegram.send("paused")
             tell(CommandResult("paused"))
 
@@ -114,7 +114,7 @@ async def test_an_alert_and_an_answer_of_the_same_words_come_once(stage: Stage) 
 
 @on_stage
 async def test_a_mistake_of_ours_ends_neither_alerts_nor_listening(stage: Stage) -> None:
-    def fail(_: OperatorCommand, __: Callable[[CommandResult], None]) -> None:
+    def fail(_: OperatorCommand, __: Callable[[CommandResult], None], _argument: str) -> None:
         raise RuntimeError("a mistake")
 
     async with stage.running() as telegram:
@@ -254,7 +254,7 @@ async def test_over_loopback_alerts_arrive_and_commands_are_answered() -> None:
     api = BotApi(clock.unix_ms)
     done = asyncio.Event()
 
-    def obey(instruction: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
+    def obey(instruction: OperatorCommand, tell: Callable[[CommandResult], None], _argument: str) -> None:
         tell(CommandResult(f"{instruction.value}: fine"))
         done.set()
 

@@ -8,15 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trailingedge.core.confirmation_codes import CODE_TRIES, CODE_VALID_S, ConfirmationCodes
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
-from trailingedge.notifications.telegram_commands import (
-    ACTIONS,
-    CODE_TRIES,
-    CODE_VALID_S,
-    HELP,
-    ConfirmationCodes,
-    OwnerCommands,
-)
+from trailingedge.notifications.telegram_commands import ACTIONS, HELP, OwnerCommands
 
 
 class Owner:
@@ -25,10 +19,13 @@ class Owner:
     def __init__(self) -> None:
         self.done: list[OperatorCommand] = []
         self.told: list[str] = []
+        self.arguments: list[str] = []
         self.commands = OwnerCommands(self.obey, self.told.append, "Trailing_Bot")
 
-    def obey(self, instruction: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
-        self.done.append(instruction)
+    def obey(self, instruction: OperatorCommand, tell: Callable[[CommandResult], None], argument: str) -> None:
+        self.arguments.append(argument)
+        if instruction is not OperatorCommand.PREVIEW:  # which changes nothing
+            self.done.append(instruction)
         tell(CommandResult(f"{instruction.value} done"))
 
     def say(self, text: str, now_s: float = 0.0) -> str:
@@ -50,6 +47,9 @@ class Owner:
         pytest.param("/why", OperatorCommand.WHY, id="why"),
         pytest.param("/balance", OperatorCommand.BALANCE, id="balance"),
         pytest.param("/today", OperatorCommand.TODAY, id="today"),
+        pytest.param("/daily", OperatorCommand.DAILY, id="daily"),
+        pytest.param("/trades", OperatorCommand.TRADES, id="trades"),
+        pytest.param("/profit", OperatorCommand.PROFIT, id="profit"),
         pytest.param("/Why@Trailing_Bot", OperatorCommand.WHY, id="addressed, in capitals"),
         pytest.param("  /why please ", OperatorCommand.WHY, id="with more words"),
     ],
@@ -66,6 +66,7 @@ def test_a_question_is_answered_at_once(text: str, instruction: OperatorCommand)
         pytest.param("/pause", OperatorCommand.PAUSE, id="pause"),
         pytest.param("/resume", OperatorCommand.RESUME, id="resume"),
         pytest.param("/flip", OperatorCommand.FLIP, id="flip"),
+        pytest.param("/cancel", OperatorCommand.CANCEL, id="cancel"),
         pytest.param("/stop", OperatorCommand.QUIT, id="stop"),
         pytest.param("/flip@trailing_bot", OperatorCommand.FLIP, id="addressed"),
     ],
@@ -76,6 +77,25 @@ def test_an_action_needs_the_line_that_the_bot_gives(text: str, instruction: Ope
     assert owner.done == []
     assert owner.say(line, now_s=CODE_VALID_S) == f"{instruction.value} done"
     assert owner.done == [instruction]
+
+
+def test_the_number_of_days_goes_with_the_command() -> None:
+    owner = Owner()
+    owner.say("/daily 14")
+    owner.say("/trades")
+    assert owner.arguments == ["14", ""]
+
+
+def test_a_flip_is_confirmed_by_what_it_would_trade() -> None:
+    owner = Owner()
+    assert owner.say("/flip").startswith("preview done\nSend this within 60 s")
+
+
+def test_a_flip_that_is_refused_gets_no_code() -> None:
+    owner = Owner()
+    commands = OwnerCommands(lambda _, tell, __: tell(CommandResult("paused", done=False)), owner.told.append)
+    commands.handle("/flip", 0.0)
+    assert owner.told == ["paused"]
 
 
 def test_a_code_is_good_once() -> None:

@@ -13,7 +13,9 @@ from trailingedge.notifications.telegram_loader import TelegramService
 
 
 def phone() -> TelegramService:
-    return TelegramService(title=TITLE, obey=lambda _instruction, _tell: None, clock=RealClock(), chance=Random(0))
+    return TelegramService(
+        title=TITLE, obey=lambda _instruction, _tell, _argument: None, clock=RealClock(), chance=Random(0)
+    )
 
 
 @pytest.mark.parametrize("token", [None, ""])

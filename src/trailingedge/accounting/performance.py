@@ -83,7 +83,6 @@ def measure(results: RunResults) -> Performance:
     closes = [mark.growth for mark in marks]  # the first valuation, then daily closes
     returns = metrics.daily_returns(closes)
     lasted_ms = whole.to_ms - whole.from_ms
-    transferred = sum((each.value for each in results.transfers if each.value is not None), ZERO)
     average = fmean(float(mark.value) for mark in marks) if marks else 0.0
     return Performance(
         round_trips=len(trips),
@@ -96,8 +95,8 @@ def measure(results: RunResults) -> Performance:
         average_held_s=fmean(trip.held_ms / 1000 for trip in results.round_trips) if trips else None,
         losing_streak=metrics.losing_streak(trips),
         trades_result=sum((trip.result for trip in results.round_trips), ZERO),
-        result=results.last.value - results.first.value - transferred,
-        transferred=transferred,
+        result=whole.result,
+        transferred=whole.transferred,
         result_frac=whole.result_frac,
         hold_base_frac=whole.hold_base_frac,
         hold_quote_frac=0.0,  # all values are in quote

@@ -40,6 +40,7 @@ class ResultLedger:
         self._own_base = self._own_quote = ZERO  # how our fills have moved the balances since then
         self._growth = self._grown = 1.0  # now, and at the last transfer
         self._value_then = ZERO  # right after that transfer
+        self._transferred = ZERO  # what transfers have added to the value, as valued
         self._in_base_ms = 0
         self._traded = ZERO
 
@@ -125,7 +126,9 @@ class ResultLedger:
         moved_base, moved_quote = base - self._base - self._own_base, quote - self._quote - self._own_quote
         self._base, self._quote, self._own_base, self._own_quote = base, quote, ZERO, ZERO
         if moved_base or moved_quote:
-            before = value - moved_base * bid - moved_quote
+            moved = moved_base * bid + moved_quote
+            before = value - moved
+            self._transferred += moved
             self._growth = self._grown = self.growth_at(float(max(before, ZERO)))
             self._value_then = value
         self._growth = self.growth_at(float(value))
@@ -148,6 +151,7 @@ class ResultLedger:
             bid=self.last_bid,
             value=self.last_value,
             growth=self._growth,
+            transferred=self._transferred,
             exits=len(self.exits),
             round_trips=len(self._trips.trips),
             transfers=len(self.transfers),

@@ -92,12 +92,14 @@ class EquityPoint:
     """The counts, the account's value and the market at one time.
 
     `growth` is what the account has made of each unit of quote since the first valuation, transfers left out.
+    `transferred` is what transfers have added to the value, each at the bid of the first valuation that shows it.
     """
 
     market_ms: int
     bid: Decimal
     value: Decimal
     growth: float = 1.0
+    transferred: Decimal = ZERO
     exits: int = 0
     round_trips: int = 0
     transfers: int = 0
@@ -110,7 +112,8 @@ class EquityPoint:
 class PeriodResult:
     """The result of one part of the run: a day, a week, a month, or the time since a valuation.
 
-    `value` is the account's at its end. `result_frac` is the time-weighted return: transfers are no result.
+    `value` is the account's at its end. `result` is its change less `transferred`, what transfers have added to it;
+    `result_frac` is the time-weighted return. So transfers are no result.
     """
 
     from_ms: int
@@ -122,6 +125,8 @@ class PeriodResult:
     replaces: int
     fees: Mapping[str, Decimal]
     value: Decimal
+    result: Decimal
+    transferred: Decimal
     result_frac: float
     hold_base_frac: float
     has_market: bool = True
@@ -213,6 +218,7 @@ def period(
     transfers: Sequence[Transfer],
 ) -> PeriodResult:
     """Return the result from `start` to `end`, whose counts point into the sequences."""
+    transferred = end.transferred - start.transferred
     fees = {asset: fee - start.fees.get(asset, ZERO) for asset, fee in end.fees.items()}
     return PeriodResult(
         from_ms=start.market_ms,
@@ -224,6 +230,8 @@ def period(
         replaces=end.replaces - start.replaces,
         fees={asset: fee for asset, fee in fees.items() if fee},
         value=end.value,
+        result=end.value - start.value - transferred,
+        transferred=transferred,
         result_frac=end.growth / start.growth - 1.0 if start.growth else 0.0,
         hold_base_frac=growth(start.bid, end.bid),
     )
@@ -277,6 +285,8 @@ def _without_market(before: PeriodResult, to_ms: int) -> PeriodResult:
         replaces=0,
         fees={},
         value=before.value,
+        result=ZERO,
+        transferred=ZERO,
         result_frac=0.0,
         hold_base_frac=0.0,
         has_market=False,

@@ -79,6 +79,11 @@ class RoundTrip:
         return max(0, self.closed_ms - self.opened_ms)
 
 
+def ended_by(round_trips: Iterable[RoundTrip]) -> dict[int, RoundTrip]:
+    """Return each round trip by the number of the sale that ended it."""
+    return {trip.sales[-1]: trip for trip in round_trips}
+
+
 @dataclass(slots=True)
 class _Sales:
     """The sales since the last buy: base sold, and quote received."""

@@ -31,9 +31,9 @@ def build_summary(
         "from": iso_time(results.first.market_ms),
         "to": iso_time(results.last.market_ms),
         "settings": dict(settings),
-        "orders": [_order(finished) for finished in results.exits],
+        "orders": [order_json(finished) for finished in results.exits],
         "round_trips": [_round_trip(trip) for trip in results.round_trips],
-        "totals": _totals(results, performance),
+        "totals": totals_json(results, performance),
         "metrics": _metrics(results, performance),
         "robustness": None,
         "transfers": [_transfer(each) for each in results.transfers],
@@ -44,9 +44,9 @@ def build_summary(
 def day_json(day: PeriodResult) -> dict[str, object]:
     """Return the JSON of today's result. It counts from midnight UTC, or from the start if that was today."""
     return {
-        **_period(day),  # its counts of orders and round trips give way to lists of them
+        **period_json(day),  # its counts of orders and round trips give way to lists of them
         "replaces": day.replaces,
-        "orders": [_order(finished) for finished in day.exits],
+        "orders": [order_json(finished) for finished in day.exits],
         "round_trips": [_round_trip(trip) for trip in day.round_trips],
         "transfers": [_transfer(each) for each in day.transfers],
     }
@@ -62,7 +62,8 @@ def kind_name(kind: ExitKind) -> str:
     return kind.name.lower()
 
 
-def _order(finished: FinishedExit) -> dict[str, object]:
+def order_json(finished: FinishedExit) -> dict[str, object]:
+    """Return the JSON of a sale or a buy-back."""
     return {
         "id": finished.id,
         "number": finished.number,
@@ -101,7 +102,8 @@ def _round_trip(trip: RoundTrip) -> dict[str, object]:
     }
 
 
-def _totals(results: RunResults, performance: Performance) -> dict[str, object]:
+def totals_json(results: RunResults, performance: Performance) -> dict[str, object]:
+    """Return the JSON of the totals of a run."""
     whole = results.whole
     return {
         "orders": len(results.exits),
@@ -147,9 +149,9 @@ def _metrics(results: RunResults, performance: Performance) -> dict[str, object]
         "fees": format_plain(performance.fees),
         "unpriced_fees": list(results.unpriced),
         "by_reason": {kind_name(kind): _reason(result) for kind, result in performance.by_reason.items()},
-        "days": [{**_period(day), "market": day.has_market} for day in results.days()],
-        "weeks": [_period(week) for week in results.weeks()],
-        "months": [_period(month) for month in results.months()],
+        "days": [{**period_json(day), "market": day.has_market} for day in results.days()],
+        "weeks": [period_json(week) for week in results.weeks()],
+        "months": [period_json(month) for month in results.months()],
     }
 
 
@@ -165,7 +167,8 @@ def _reason(reason: ReasonResult) -> dict[str, object]:
     }
 
 
-def _period(span: PeriodResult) -> dict[str, object]:
+def period_json(span: PeriodResult) -> dict[str, object]:
+    """Return the JSON of the result of a day, a week or a month."""
     return {
         "from": iso_time(span.from_ms),
         "to": iso_time(span.to_ms),
@@ -175,6 +178,8 @@ def _period(span: PeriodResult) -> dict[str, object]:
         "fills": span.fills,
         "fees": _amounts(span.fees),
         "value": format_plain(span.value),
+        "transferred": format_plain(span.transferred),
+        "result": format_plain(span.result),
         "result_frac": span.result_frac,
         "hold_base_frac": span.hold_base_frac,
         "hold_half_frac": span.hold_half_frac,

@@ -17,11 +17,19 @@ from typing import Any, Final
 from trailingedge import VERSION
 from trailingedge.accounting.summary_json import build_summary
 from trailingedge.app.environments import TradingEnvironment, open_environment
+from trailingedge.app.flip_confirmation import FlipConfirmation, TerminalFlip
 from trailingedge.app.run_options import RunOptions
 from trailingedge.app.settings_reload import Reloader
 from trailingedge.auth import api_key_permissions
 from trailingedge.commands import setting_flags
-from trailingedge.config import Settings, endpoints, settings_without_secrets, shareable_settings
+from trailingedge.config import (
+    ConfirmFlip,
+    Settings,
+    TradingMode,
+    endpoints,
+    settings_without_secrets,
+    shareable_settings,
+)
 from trailingedge.console.hotkeys import Hotkey, UnknownKey, read_hotkeys
 from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.core.clock import Clock, RealClock
@@ -81,6 +89,12 @@ class Runner:
         self._feed = StatusFeed(self._clock, VERSION, self._status, lambda: self._progress.text)
         log.follow(options.settings.log_level_console, self._feed.on_log_line)
         self._node: TradingNode | None = None
+        needed = self._settings.confirm_flip is ConfirmFlip.ALWAYS or self._settings.trading_mode is TradingMode.LIVE
+        typed, self._socket_flips = (
+            FlipConfirmation(partial(self._submit, source), needed=needed, now_s=self._clock.now_s)
+            for source in ("terminal", "socket")
+        )
+        self._terminal_flip = TerminalFlip(typed, ui.print_line)
         self._opening: asyncio.Timeout | None = None
         self._stopped: tuple[str, ExitCode] | None = None  # a stop before there was a node
 
@@ -311,8 +325,15 @@ class Runner:
     # Operator commands -----------------------------------------------------------------------
 
     def _on_hotkey(self, key: Hotkey | UnknownKey) -> None:
+        if key is Hotkey.CONFIRM:
+            self._terminal_flip.confirm()
+            return
+        self._terminal_flip.drop()
         if isinstance(key, UnknownKey):
             self._ui.print_line(key.text)
+            return
+        if key is Hotkey.FLIP:
+            self._terminal_flip.ask()
             return
         reply = self._submit("terminal", key.command)
         if (
@@ -338,16 +359,17 @@ class Runner:
     def _show_reply(self, reply: Reply) -> None:
         self._ui.print_line(reply.result().text)
 
-    def _submit(self, source: str, command: OperatorCommand) -> Reply:
+    def _submit(self, source: str, command: OperatorCommand, argument: str = "") -> Reply:
         if self._node is not None:
-            logger.info("operator command=%s source=%s", command.value, source)
-            return self._node.submit(command)
+            level = logging.DEBUG if command is OperatorCommand.PREVIEW else logging.INFO
+            logger.log(level, "operator command=%s source=%s", command.value, source)
+            return self._node.submit(command, argument)
         if command is OperatorCommand.QUIT:
             self.stop("quit")
             return _answered(CommandResult("ending: the order is cancelled first"))
         return _answered(self._progress.answer())
 
-    def _submit_remote(self, source: str, command: OperatorCommand) -> Reply:
+    def _submit_remote(self, source: str, command: OperatorCommand, argument: str) -> Reply:
         """Submit a command from the phone or the control socket.
 
         QUIT ends the daemon with exit code HALTED, so that a service manager does not restart it.
@@ -355,13 +377,19 @@ class Runner:
         if command is OperatorCommand.QUIT:
             self.stop("stopped by phone or control socket", ExitCode.HALTED)
             return _answered(CommandResult("ending: the order is cancelled first; start it again where it runs"))
-        return self._submit(source, command)
+        return self._submit(source, command, argument)
 
-    def _submit_from_socket(self, reloader: Reloader, command: OperatorCommand) -> Reply:
-        return reloader.request() if command is OperatorCommand.RELOAD else self._submit_remote("socket", command)
+    def _submit_from_socket(self, reloader: Reloader, command: OperatorCommand, argument: str) -> Reply:
+        if command is OperatorCommand.FLIP:
+            return self._socket_flips.request(argument)
+        if command is OperatorCommand.RELOAD:
+            return reloader.request()
+        return self._submit_remote("socket", command, argument)
 
-    def _submit_from_telegram(self, command: OperatorCommand, answer: Callable[[CommandResult], None]) -> None:
-        self._submit_remote("phone", command).add_done_callback(lambda reply: answer(reply.result()))
+    def _submit_from_telegram(
+        self, command: OperatorCommand, answer: Callable[[CommandResult], None], argument: str
+    ) -> None:
+        self._submit_remote("phone", command, argument).add_done_callback(lambda reply: answer(reply.result()))
 
     # Alerts and results ----------------------------------------------------------------------
 
@@ -371,7 +399,7 @@ class Runner:
         )
 
     def _labelled(self, alerts: Alerts) -> Alerts:
-        """Return `alerts`; in paper mode, a version of them that puts "PAPER" before each alert.
+        """Return `alerts`; in paper and live mode, a version of them that puts the mode before each alert.
 
         Telegram needs no such label, because the title of its messages has the mode.
         """

@@ -1,13 +1,18 @@
 """Argument parser of every command: its usage errors quote the command line without secrets and as printable text."""
 
 import argparse
-import difflib
+from collections.abc import Mapping
 from typing import Final, NoReturn
 
 from trailingedge.core.printable import printable
 from trailingedge.core.redaction import redact_words
 
 _UNRECOGNIZED: Final = "unrecognized arguments: "
+
+
+def command_lines(purposes: Mapping[str, str]) -> str:
+    """Return a line for each command, with its purpose."""
+    return "\n".join(f"  {name:<10} {purpose}" for name, purpose in purposes.items())
 
 
 class CommandLineParser(argparse.ArgumentParser):
@@ -21,6 +26,8 @@ class CommandLineParser(argparse.ArgumentParser):
         """Return "; did you mean --symbol?" for a flag that does not exist, or nothing."""
         if not message.startswith(_UNRECOGNIZED):
             return ""
+        import difflib  # imported late: a start needs no near misses
+
         flag = message.removeprefix(_UNRECOGNIZED).split(" ")[0].partition("=")[0]
         near = difflib.get_close_matches(flag, [name for name in self._option_string_actions if len(name) > 2], n=1)
         return f"; did you mean {near[0]}?" if near and flag.startswith("-") else ""

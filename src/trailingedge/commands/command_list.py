@@ -5,6 +5,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Final
 
+from trailingedge.commands.argument_parser import command_lines
 from trailingedge.core.printable import printable
 from trailingedge.core.redaction import redact_words
 
@@ -16,15 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("command", nargs="?", metavar="COMMAND", help="the command to describe (all are listed)")
 
 
-def listed(purposes: Mapping[str, str]) -> str:
-    """Return a line for each command, with its purpose."""
-    return "\n".join(f"  {name:<10} {purpose}" for name, purpose in purposes.items())
-
-
 def unknown_command(word: str, purposes: Mapping[str, str]) -> str:
     """Return the error for a word that is no command, with the nearest command and the list of all."""
     near = difflib.get_close_matches(word.lower(), list(purposes), n=1, cutoff=0.5)
     meant = f"; did you mean {near[0]}?" if near else ""
     shown = redact_words(printable(word, _LONGEST_QUOTED))
     # Last, because the list alone fills a small terminal.
-    return f"commands:\n{listed(purposes)}\ntrailing-edge: there is no command {shown}{meant}"
+    return f"commands:\n{command_lines(purposes)}\ntrailing-edge: there is no command {shown}{meant}"

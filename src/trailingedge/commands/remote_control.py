@@ -13,15 +13,22 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from trailingedge.commands import setting_flags
+from trailingedge.commands import remote_flip, setting_flags
+from trailingedge.core.background_threads import DaemonThreadExecutor
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.live.control_socket import CONTROL_VERSION, NoRunningDaemon, request, socket_candidates
 from trailingedge.live.daemon_of_process import sockets_of_process
 
+_COUNTED: Final = {"daily": "days", "trades": "sales and buy-backs"}
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options, which are the same for each of these commands."""
+def add_arguments(parser: argparse.ArgumentParser, command: str = "") -> None:
+    """Add the options of `command`: those that each of these commands has, and its own."""
+    if command in _COUNTED:
+        parser.add_argument("count", nargs="?", metavar="N", help=f"the number of {_COUNTED[command]}")
+    if command == "flip":
+        remote_flip.add_arguments(parser)
     add_socket_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the answer as one line of JSON")
 
@@ -38,7 +45,7 @@ def add_socket_arguments(parser: argparse.ArgumentParser) -> None:
 def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
     """Send the command and print the answer. Raises ConfigError if the settings cannot be read."""
     try:
-        answer = asyncio.run(_ask_first_that_answers(find_sockets(arguments, environ), command))
+        answer = asyncio.run(_execute(command, arguments, find_sockets(arguments, environ)))
     except NoRunningDaemon as no_daemon:
         answer = {"version": CONTROL_VERSION, "ok": False, "text": str(no_daemon)}
         code = ExitCode.CONFIG if no_daemon.forbidden else ExitCode.UNREACHABLE
@@ -67,8 +74,19 @@ def find_sockets(arguments: argparse.Namespace, environ: Mapping[str, str]) -> l
     return socket_candidates(reading.settings.symbol, environ, reading.settings.log_dir)
 
 
-async def _ask_first_that_answers(places: Sequence[Path], command: str) -> Mapping[str, object]:
-    """Send the command to one socket after another, and return the first answer of a daemon.
+async def _execute(command: str, arguments: argparse.Namespace, places: Sequence[Path]) -> Mapping[str, object]:
+    """Send the command, and return the daemon's last answer. Raises NoRunningDaemon."""
+    # A thread that waits for a person keeps no command from ending.
+    asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
+    count = getattr(arguments, "count", None)
+    place, answer = await _ask_first_that_answers(places, command, {} if count is None else {"count": count})
+    return await remote_flip.confirm_and_wait(place, answer, arguments) if command == "flip" else answer
+
+
+async def _ask_first_that_answers(
+    places: Sequence[Path], command: str, fields: Mapping[str, object]
+) -> tuple[Path, Mapping[str, object]]:
+    """Send the command to one socket after another, and return the first that answers with its answer.
 
     Raises NoRunningDaemon if none answers; the error names all sockets tried. A socket that this
     user may not open does not end the search: it may be an unrelated one in the working directory.
@@ -76,7 +94,7 @@ async def _ask_first_that_answers(places: Sequence[Path], command: str) -> Mappi
     tried: list[tuple[Path, NoRunningDaemon]] = []
     for place in places:
         try:
-            return await request(place, command)
+            return place, await request(place, command, fields)
         except NoRunningDaemon as no_daemon:
             if no_daemon.command_sent:  # this one may have acted on it: a second must not act too
                 raise NoRunningDaemon(f"{place}: {no_daemon}") from no_daemon

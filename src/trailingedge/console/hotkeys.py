@@ -27,6 +27,7 @@ HELP: Final = "\n".join(
     [
         "hotkeys, each followed by Enter",
         "  x  flip now: sell everything, or buy it back, with post-only orders at the best price",
+        "  y  confirm the flip, where x asks for it (in live, or with CONFIRM_FLIP=always)",
         "  c  cancel the sale or buy-back in progress and go on watching",
         "  s  status",
         "  w  why it trades or does not, and at which prices that changes",
@@ -51,6 +52,7 @@ class Hotkey(Enum):
     """The hotkeys. Each member has the name of its operator command."""
 
     FLIP = "x"
+    CONFIRM = "y"  # the flip that x has asked for
     CANCEL = "c"
     PAUSE = "p"
     RESUME = "r"
@@ -64,7 +66,7 @@ class Hotkey(Enum):
     @property
     def command(self) -> OperatorCommand:
         """The operator command of this key."""
-        return OperatorCommand[self.name]
+        return OperatorCommand.FLIP if self is Hotkey.CONFIRM else OperatorCommand[self.name]
 
     @property
     def is_question(self) -> bool:

@@ -64,7 +64,7 @@ class CommandHandler:
         self._read_balances = read_balances
         self._reconnects = reconnects
         self._progress = progress
-        self._queue: deque[tuple[OperatorCommand, Reply]] = deque()
+        self._queue: deque[tuple[OperatorCommand, str, Reply]] = deque()
         self._sent_to_strategy: deque[tuple[StrategyCommand, Reply]] = deque()  # without an answer yet
 
     @property
@@ -83,21 +83,21 @@ class CommandHandler:
         self._progress.finish()
         self._trading = True
 
-    def submit(self, command: OperatorCommand, reply: Reply) -> None:
+    def submit(self, command: OperatorCommand, reply: Reply, argument: str = "") -> None:
         """Queue `command`, or execute it at once during the start. `reply` receives the result."""
         # A client in a loop must not fill the memory: the newest command is refused, those queued are executed.
         if len(self._queue) >= _QUEUE_LIMIT:
             _answer(reply, CommandResult("too much was asked for at once", done=False))
             return
-        self._queue.append((command, reply))
+        self._queue.append((command, argument, reply))
         if not self._trading:
             self.execute_queued()
 
     def execute_queued(self) -> bool:
         """Execute the oldest commands, a few per tick. Returns whether more are waiting."""
         for _ in range(min(_PER_TICK, len(self._queue))):
-            command, reply = self._queue.popleft()
-            result = self._execute(command, reply)
+            command, argument, reply = self._queue.popleft()
+            result = self._execute(command, argument, reply)
             if result is not None:
                 _answer(reply, result)
         return bool(self._queue)
@@ -107,10 +107,10 @@ class CommandHandler:
         match event:
             case ExitStarted(kind=ExitKind.MANUAL) if self._services is not None:
                 text = event_messages.manual_flip(self._services.rules, event.side, event.price, self._flip_timeout_s)
-                self._answer_strategy_command(StrategyCommand.FLIP, CommandResult(text))
+                self._answer_strategy_command(StrategyCommand.FLIP, CommandResult(text, data={"exit": event.number}))
             case ExitRelabelled():
                 text = event_messages.exit_taken_over(event.previous)
-                self._answer_strategy_command(StrategyCommand.FLIP, CommandResult(text))
+                self._answer_strategy_command(StrategyCommand.FLIP, CommandResult(text, data={"exit": event.number}))
             case ExitEnding(cause=ExitEndReason.CANCELLED):
                 text = event_messages.exit_ending(event.kind, event.cause)
                 self._answer_strategy_command(StrategyCommand.CANCEL, CommandResult(text))
@@ -145,7 +145,7 @@ class CommandHandler:
         core = self._services.core
         return risk_messages.refusal_reason(reason, core.risk.breakers.state.trips, paused=core.paused)
 
-    def _execute(self, command: OperatorCommand, reply: Reply) -> CommandResult | None:
+    def _execute(self, command: OperatorCommand, argument: str, reply: Reply) -> CommandResult | None:
         """Execute `command` and return its result, or None if the strategy will answer it later."""
         match command:
             case OperatorCommand.FLIP | OperatorCommand.CANCEL:
@@ -162,9 +162,9 @@ class CommandHandler:
                 self._stop("quit")
                 return CommandResult("ending: the order is cancelled first")
             case _:
-                return self._query(command)
+                return self._query(command, argument)
 
-    def _query(self, question: OperatorCommand) -> CommandResult:
+    def _query(self, question: OperatorCommand, argument: str) -> CommandResult:
         services = self._services
         if services is None or not self._trading:
             return self._progress.answer()
@@ -176,6 +176,11 @@ class CommandHandler:
             case OperatorCommand.TODAY:
                 services.record_sample()  # so that the answer includes the account's value now
                 return services.queries.today()
+            case OperatorCommand.DAILY | OperatorCommand.TRADES | OperatorCommand.PROFIT:
+                services.record_sample()
+                return services.queries.results(question, argument)
+            case OperatorCommand.PREVIEW:
+                return services.queries.preview(self._refusal_reason(risk_messages.HELD))
             case _:
                 return services.queries.status(self._reconnects())
 

@@ -1,7 +1,8 @@
 """Control socket: a Unix socket that lets local commands query and control the daemon, one JSON line each way.
 
 A client sends `{"command":"status"}`; the daemon answers `{"version":1,"ok":true,"text":"…"}`, adds fields if the
-answer has figures, and closes the connection. If `ok` is false, the command was refused, and the text says why. After
+answer has figures, and closes the connection. If `ok` is false, the command was refused, and the text says why; a flip
+that wants a confirmation has it in `confirmation`, to be sent with the command in a field of that name. After
 `{"command":"subscribe"}` the daemon keeps the connection and sends lines as `live.feed_format` defines them. The
 socket file belongs to the daemon's user and has mode 0600, because a program that can open it can trade. Each client
 is served by a task of its own, so that a slow or broken client cannot delay a tick.
@@ -16,6 +17,7 @@ import os
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -35,6 +37,9 @@ COMMANDS: Final[Mapping[str, OperatorCommand]] = MappingProxyType(
         "why": OperatorCommand.WHY,
         "balance": OperatorCommand.BALANCE,
         "today": OperatorCommand.TODAY,
+        "daily": OperatorCommand.DAILY,
+        "trades": OperatorCommand.TRADES,
+        "profit": OperatorCommand.PROFIT,
         "flip": OperatorCommand.FLIP,
         "cancel": OperatorCommand.CANCEL,
         "pause": OperatorCommand.PAUSE,
@@ -43,10 +48,17 @@ COMMANDS: Final[Mapping[str, OperatorCommand]] = MappingProxyType(
         "reload": OperatorCommand.RELOAD,
     }
 )
+# The field of a request that has the argument of a command.
+_ARGUMENTS: Final = {
+    OperatorCommand.FLIP: "confirmation",
+    OperatorCommand.DAILY: "count",
+    OperatorCommand.TRADES: "count",
+}
 ALIASES: Final[Mapping[str, str]] = MappingProxyType({"withdraw": "cancel"})  # what scripts of older versions send
 SUBSCRIBE: Final = "subscribe"  # answered by lines without end
 SERVICE_FOLDER: Final = Path("/run/trailing-edge")  # of the system service, as seen from outside
 
+_LONGEST_ARGUMENT: Final = 20
 _PATH_BYTES: Final = 107  # unix(7): sun_path has 108, the last is a zero
 _REQUEST_BYTES: Final = 1024
 _RESPONSE_BYTES: Final = 1024 * 1024
@@ -95,23 +107,36 @@ def runtime_folders(environ: Mapping[str, str]) -> list[Path]:
     return [*folders, SERVICE_FOLDER]
 
 
-def parse_request(line: bytes) -> OperatorCommand:
-    """Return the command on a line of JSON. Raises ValueError with a hint for the client."""
-    name = _command_name(line)
+@dataclass(frozen=True, slots=True)
+class ControlRequest:
+    """A client's command with its argument, "" for none: the code that confirms a flip, or a number of days, trades."""
+
+    command: OperatorCommand
+    argument: str = ""
+
+
+def parse_request(line: bytes) -> ControlRequest:
+    """Return the request on a line of JSON. Raises ValueError with a hint for the client."""
+    fields = _fields(line)
+    name = fields.get("command")
     command = COMMANDS.get(ALIASES.get(name, name)) if isinstance(name, str) else None
     if command is None:
         known = ", ".join([*COMMANDS, SUBSCRIBE])
         raise ValueError(f'not understood: say one line such as {{"command":"status"}}; commands are {known}')
-    return command
+    field = _ARGUMENTS.get(command)
+    value = "" if field is None else fields.get(field, "")
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise ValueError(f"not understood: {field} must be a text or a whole number")
+    return ControlRequest(command, str(value)[:_LONGEST_ARGUMENT])
 
 
-def _command_name(line: bytes) -> object:
-    """Return what a line of JSON names as its command, of any type; None if it names none."""
+def _fields(line: bytes) -> dict[str, object]:
+    """Return the object on a line of JSON; an empty one if there is none."""
     try:
         request = foreign_json.parse(line)
     except UnreadableJson:
-        return None
-    return request.get("command") if isinstance(request, dict) else None
+        return {}
+    return request if isinstance(request, dict) else {}
 
 
 def encode_response(result: CommandResult, extra: Mapping[str, object] = _NO_FIELDS) -> bytes:
@@ -230,23 +255,23 @@ class ControlSocket:
             return CommandResult(f"nothing was asked within {self._timeout_s:g} s", done=False)
         if not line:
             return None
-        if self._subscription is not None and _command_name(line) == SUBSCRIBE:
+        if self._subscription is not None and _fields(line).get("command") == SUBSCRIBE:
             self._clients -= 1  # a subscriber takes no place of those who ask
             try:
                 return await self._subscription(reader, writer)
             finally:
                 self._clients += 1
         try:
-            command = parse_request(line)
+            found = parse_request(line)
         except ValueError as wrong:
             return CommandResult(str(wrong), done=False)
-        return await self._execute(command)
+        return await self._execute(found.command, found.argument)
 
-    async def _execute(self, command: OperatorCommand) -> CommandResult:
+    async def _execute(self, command: OperatorCommand, argument: str) -> CommandResult:
         logger.debug("control socket received command=%s", command.value)
         try:
             async with asyncio.timeout(self._command_timeout_s):
-                return await self._submit(command)
+                return await self._submit(command, argument)
         except TimeoutError:
             text = f"{command.value}: no result within {self._command_timeout_s:g} s; it may still be executed"
             return CommandResult(f"{text}; ask for the status", done=False)
@@ -334,13 +359,20 @@ async def find_running_daemon(
 
 
 async def request(
-    path: Path, command: str, *, timeout_s: float = _COMMAND_TIMEOUT_S + 2 * _CLIENT_TIMEOUT_S
+    path: Path,
+    command: str,
+    fields: Mapping[str, object] = _NO_FIELDS,
+    *,
+    timeout_s: float = _COMMAND_TIMEOUT_S + 2 * _CLIENT_TIMEOUT_S,
 ) -> Mapping[str, object]:
-    """Send a command to the daemon that listens at `path`. Returns its response; raises NoRunningDaemon."""
+    """Send a command, with the `fields` of its argument, to the daemon that listens at `path`.
+
+    Returns its response; raises NoRunningDaemon.
+    """
     reader, writer = await _connect(path)
     try:
         async with asyncio.timeout(timeout_s):
-            writer.write(json.dumps({"command": command}).encode() + b"\n")
+            writer.write(json.dumps({"command": command, **fields}).encode() + b"\n")
             return parse_response(await reader.readline())
     except TimeoutError as error:
         raise NoRunningDaemon(f"no answer within {timeout_s:g} s", command_sent=True) from error

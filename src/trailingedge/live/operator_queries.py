@@ -10,11 +10,12 @@ from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.live.node_params import ServicesParams
 from trailingedge.model.market_state import MarketState
-from trailingedge.model.operator_commands import CommandResult
-from trailingedge.notifications import query_answers, result_messages
+from trailingedge.model.operator_commands import CommandResult, OperatorCommand
+from trailingedge.notifications import query_answers, result_messages, results_answers
 from trailingedge.notifications.announcer import Announcer
 from trailingedge.notifications.build_status import build_status
 from trailingedge.notifications.explain import why
+from trailingedge.notifications.flip_preview import flip_preview
 from trailingedge.notifications.level_history import LevelHistory, LevelSample, of_klines
 from trailingedge.notifications.status import StatusView, as_data, status
 
@@ -121,6 +122,7 @@ class OperatorQueries:
             answer(0)
         self.balance()
         self.today()
+        self.preview(None)
 
     def record_sample(self) -> None:
         """Add the present price and levels to the history that charts show."""
@@ -155,6 +157,36 @@ class OperatorQueries:
             query_answers.today(self._core.rules, self._mode, day, self._core.state.regime),
             data=day_json(day),
         )
+
+    def results(self, question: OperatorCommand, argument: str) -> CommandResult:
+        """Return the last days, the last trades or the profit of the run.
+
+        `argument` is the number of days or trades, "" for the usual one.
+        """
+        if not self._statistics.from_ms:
+            return CommandResult("no results are known yet", done=False)
+        rules, results = self._core.rules, self._statistics.results()
+        try:
+            if question is OperatorCommand.DAILY:
+                count = results_answers.read_count(argument, results_answers.USUAL_DAYS, results_answers.MOST_DAYS)
+                text = results_answers.daily(rules, self._mode, results, count)
+                return CommandResult(text, data=results_answers.daily_data(results, count))
+            if question is OperatorCommand.TRADES:
+                count = results_answers.read_count(argument, results_answers.USUAL_TRADES, results_answers.MOST_TRADES)
+                text = results_answers.trades(rules, self._mode, results, count)
+                return CommandResult(text, data=results_answers.trades_data(rules, results, count))
+        except ValueError as wrong:
+            return CommandResult(f"{question.value}: {wrong}", done=False)
+        text = results_answers.profit(rules, self._mode, results)
+        return CommandResult(text, data=results_answers.profit_data(results))
+
+    def preview(self, refusal: str | None) -> CommandResult:
+        """Say what a flip would trade now. `refusal` is why the strategy would not buy, if it would not."""
+        view = self.view(0)
+        found = flip_preview(view, refusal if view.trading_paused else None)
+        if isinstance(found, str):
+            return CommandResult(found, done=False)
+        return CommandResult(found.text, data=found.as_data())
 
     def summary(self, gaps: Sequence[str]) -> str:
         """Return the result of the whole session in several lines.

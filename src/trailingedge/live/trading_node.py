@@ -136,10 +136,10 @@ class TradingNode:
 
     # Inputs ----------------------------------------------------------------------------------
 
-    def submit(self, command: OperatorCommand) -> asyncio.Future[CommandResult]:
+    def submit(self, command: OperatorCommand, argument: str = "") -> asyncio.Future[CommandResult]:
         """Queue an operator command for the next tick. The future receives the result."""
         reply: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
-        self._commands.submit(command, reply)
+        self._commands.submit(command, reply, argument)
         self._router.request_tick()
         return reply
 

@@ -17,6 +17,10 @@ class OperatorCommand(Enum):
     WHY = "why"
     BALANCE = "balance"
     TODAY = "today"
+    DAILY = "daily"  # with the number of days as argument
+    TRADES = "trades"  # with their number as argument
+    PROFIT = "profit"
+    PREVIEW = "preview"  # what a flip would trade now; changes nothing
     HELP = "help"
     QUIT = "quit"
     RELOAD = "reload"  # of the settings; by the control socket only
@@ -35,8 +39,11 @@ class CommandResult:
     data: Mapping[str, object] = field(default_factory=dict)
 
 
-SubmitCommand = Callable[[OperatorCommand], "asyncio.Future[CommandResult]"]
-"""Queues a command and returns at once. The future receives the result, perhaps some ticks later."""
+SubmitCommand = Callable[[OperatorCommand, str], "asyncio.Future[CommandResult]"]
+"""Queues a command with its argument, "" for none, and returns at once.
 
-CommandSink = Callable[[OperatorCommand, Callable[[CommandResult], None]], None]
+The future receives the result, perhaps some ticks later.
+"""
+
+CommandSink = Callable[[OperatorCommand, Callable[[CommandResult], None], str], None]
 """The same for an interface that takes its reply by a callback; it is called once, on the event loop."""

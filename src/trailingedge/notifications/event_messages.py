@@ -129,7 +129,7 @@ _MODES: Final[Mapping[str, str]] = {
     "paper": "PAPER: Binance's prices, orders on the embedded exchange, without money",
     "testnet": "mode testnet, without real money",
     "demo": "mode demo, without real money",
-    "live": "mode live, with real money",
+    "live": "LIVE, with real money",
 }
 
 

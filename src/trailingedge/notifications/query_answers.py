@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Final
 
 from trailingedge.accounting.results import FinishedExit, PeriodResult, utc
-from trailingedge.accounting.round_trips import RoundTrip
+from trailingedge.accounting.round_trips import RoundTrip, ended_by
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import ZERO, Balance, Regime, Side, SymbolRules
 from trailingedge.notifications.event_messages import (
@@ -53,7 +53,7 @@ def daily_summary(rules: SymbolRules, mode: str, day: PeriodResult, regime: Regi
     It has the result, sales and buy-backs, fees, value and position.
     """
     return "\n".join(
-        [f"daily summary {_date(day.to_ms)}, {heading(mode, rules.symbol)}:", *_figures(rules, day, regime)]
+        [f"daily summary {date_text(day.to_ms)}, {heading(mode, rules.symbol)}:", *_figures(rules, day, regime)]
     )
 
 
@@ -77,8 +77,8 @@ def _figures(rules: SymbolRules, day: PeriodResult, regime: Regime | None) -> li
         lines.append(f"round trips {len(day.round_trips)}, won {day.won}")
     if day.transfers:
         lines.append(f"{transfers_text(rules, day.transfers)}: no result")
-    trips = {trip.sales[-1]: trip for trip in day.round_trips}
-    lines += [_exit(rules, finished, trips.get(finished.number)) for finished in day.exits[-_MAX_LISTED:]]
+    trips = ended_by(day.round_trips)
+    lines += [exit_line(rules, finished, trips.get(finished.number)) for finished in day.exits[-_MAX_LISTED:]]
     if len(day.exits) > _MAX_LISTED:
         before = Counter(EXIT_NAMES[finished.kind] for finished in day.exits[:-_MAX_LISTED])
         lines.append("earlier: " + ", ".join(f"{count} × {name}" for name, count in before.items()))
@@ -86,8 +86,11 @@ def _figures(rules: SymbolRules, day: PeriodResult, regime: Regime | None) -> li
     return lines
 
 
-def _exit(rules: SymbolRules, finished: FinishedExit, trip: RoundTrip | None) -> str:
-    """Return one exit in a line: "14:03 take-profit: SELL at 2551.20, round trip +1.95 %"."""
+def exit_line(rules: SymbolRules, finished: FinishedExit, trip: RoundTrip | None) -> str:
+    """Return one exit in a line: "14:03 take-profit: SELL at 2551.20, round trip +1.95 %".
+
+    `trip` is the round trip that it ended, if it ended one. A buy-back tells what it brought: "-5.30 % ETH".
+    """
     head = f"{_clock(finished.ended_ms)} {EXIT_NAMES[finished.kind]}: {finished.side.value}"
     ended = "" if finished.cause in (ExitEndReason.FILLED, ExitEndReason.DUST) else f", {END_REASONS[finished.cause]}"
     if finished.average is None:
@@ -98,7 +101,8 @@ def _exit(rules: SymbolRules, finished: FinishedExit, trip: RoundTrip | None) ->
     return f"{head} at {figure(finished.average, rules.tick_size)}{brought}{ended}"
 
 
-def _date(unix_ms: int) -> str:
+def date_text(unix_ms: int) -> str:
+    """Return the day of a time, in UTC: "2026-07-02"."""
     return utc(unix_ms).strftime("%Y-%m-%d")
 
 

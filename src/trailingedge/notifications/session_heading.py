@@ -4,9 +4,9 @@
 def mode_label(mode: str) -> str:
     """Return the mode as it stands before the pair.
 
-    "PAPER" is in capitals, because its prices are real but its money is not.
+    "PAPER" is in capitals, because its prices are real but its money is not; "LIVE", because its money is.
     """
-    return mode.upper() if mode == "paper" else mode
+    return mode.upper() if mode in ("paper", "live") else mode
 
 
 def heading(mode: str, symbol: str) -> str:

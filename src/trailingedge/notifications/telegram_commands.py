@@ -1,30 +1,29 @@
 """The owner's commands on Telegram, and the one-time codes that protect against an accidental tap.
 
 A question is answered at once. A command that acts needs a confirmation: the bot answers with the exact line to
-send back. The code in that line is valid for one minute, for one use, for five tries and for that command only.
+send back. The code in that line is one of `core.confirmation_codes`.
 """
 
-import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from trailingedge.core.confirmation_codes import CODE_VALID_S, ConfirmationCodes
 from trailingedge.model.operator_commands import CommandResult, CommandSink, OperatorCommand
-
-CODE_VALID_S: Final = 60.0
-CODE_DIGITS: Final = 6
-CODE_TRIES: Final = 5
 
 QUESTIONS: Final[Mapping[str, tuple[OperatorCommand, str]]] = {
     "status": (OperatorCommand.STATUS, "position, price, next levels and order"),
     "why": (OperatorCommand.WHY, "why it trades or does not"),
     "balance": (OperatorCommand.BALANCE, "what the account holds"),
     "today": (OperatorCommand.TODAY, "result, trades and fees of today"),
+    "daily": (OperatorCommand.DAILY, "results of the last days; /daily 14 for more"),
+    "trades": (OperatorCommand.TRADES, "the last sales and buy-backs; /trades 20 for more"),
+    "profit": (OperatorCommand.PROFIT, "result, trades and fees since the start"),
 }
 ACTIONS: Final[Mapping[str, tuple[OperatorCommand, str]]] = {
     "pause": (OperatorCommand.PAUSE, "no take-profit and no buy; the hard stop stays active"),
     "resume": (OperatorCommand.RESUME, "trade again after a pause, a breaker or a halt"),
     "flip": (OperatorCommand.FLIP, "sell everything, or buy it back, now"),
+    "cancel": (OperatorCommand.CANCEL, "cancel the sale or buy-back in progress"),
     "stop": (OperatorCommand.QUIT, "cancel the order and end the bot"),
 }
 MENU: Final[Mapping[str, str]] = {name: what for name, (_, what) in [*QUESTIONS.items(), *ACTIONS.items()]}
@@ -35,39 +34,6 @@ HELP: Final = "\n".join(
         *(f"/{name} - {what} (asks for a code)" for name, (_, what) in ACTIONS.items()),
     ]
 )
-
-
-@dataclass(slots=True)
-class _IssuedCode:
-    code: str
-    valid_until_s: float
-    tries_left: int = CODE_TRIES
-
-
-class ConfirmationCodes:
-    """Issues and checks confirmation codes. Each command has at most one valid code."""
-
-    def __init__(self) -> None:
-        self._issued: dict[str, _IssuedCode] = {}
-
-    def issue(self, command: str, now_s: float) -> str:
-        """Return a new code for `command`. The code issued for `command` before becomes invalid."""
-        code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
-        self._issued[command] = _IssuedCode(code, now_s + CODE_VALID_S)
-        return code
-
-    def redeem(self, command: str, code: str, now_s: float) -> bool:
-        """Return whether `code` is valid for `command`. A valid code can be redeemed only once."""
-        issued = self._issued.get(command)
-        if issued is None:
-            return False
-        is_right = secrets.compare_digest(code.encode(errors="replace"), issued.code.encode())
-        # A wrong code does not invalidate the right one at once: a typing error can be corrected. But it must not be
-        # found by trying.
-        issued.tries_left -= 1
-        if is_right or not issued.tries_left:
-            del self._issued[command]
-        return is_right and now_s <= issued.valid_until_s
 
 
 class OwnerCommands:
@@ -91,18 +57,29 @@ class OwnerCommands:
         if not first.startswith("/") or name not in MENU:
             self._answer(HELP if name in ("start", "help") else f"unknown command; {HELP}")
         elif name in QUESTIONS:
-            self._execute(QUESTIONS[name][0])
+            self._execute(QUESTIONS[name][0], " ".join(rest[:1]))
+        elif not rest and name == "flip":
+            self._submit(OperatorCommand.PREVIEW, lambda shown: self._ask_for_flip(shown, now_s), "")
         elif not rest:
-            code = self._codes.issue(name, now_s)
-            what = ACTIONS[name][1]
-            self._answer(f"{name}: {what}? Send this within {CODE_VALID_S:.0f} s to confirm:\n/{name} {code}")
+            self._ask_for_code(name, f"{name}: {ACTIONS[name][1]}?", now_s)
         elif self._codes.redeem(name, rest[0], now_s):
             self._execute(ACTIONS[name][0])
         else:
             self._answer(f"{name}: the code is wrong or has expired. Nothing was done; /{name} gives a new one")
 
-    def _execute(self, command: OperatorCommand) -> None:
+    def _ask_for_flip(self, shown: CommandResult, now_s: float) -> None:
+        """Ask for a code for a flip, by what it would trade; a flip that is refused needs none."""
+        if shown.done:
+            self._ask_for_code("flip", shown.text, now_s)
+        else:
+            self._answer(shown.text)
+
+    def _ask_for_code(self, name: str, question: str, now_s: float) -> None:
+        code = self._codes.issue(name, now_s)
+        self._answer(f"{question}\nSend this within {CODE_VALID_S:.0f} s to confirm:\n/{name} {code}")
+
+    def _execute(self, command: OperatorCommand, argument: str = "") -> None:
         def reply(result: CommandResult) -> None:
             self._answer(result.text)
 
-        self._submit(command, reply)
+        self._submit(command, reply, argument)

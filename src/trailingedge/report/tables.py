@@ -7,7 +7,7 @@ from typing import Final
 
 from trailingedge.accounting.performance import ReasonResult, measure
 from trailingedge.accounting.results import FinishedExit, PeriodResult, Transfer, utc
-from trailingedge.accounting.round_trips import RoundTrip
+from trailingedge.accounting.round_trips import RoundTrip, ended_by
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import SymbolRules, format_plain
@@ -62,7 +62,7 @@ def exits_table(report: RunReport) -> Table:
         "exit id",
     )
     numeric = frozenset(headings) - {"ended, UTC", "why", "side", "fees", "exit id"}
-    trips = {trip.sales[-1]: trip for trip in report.results.round_trips}
+    trips = ended_by(report.results.round_trips)
     rows = tuple(_exit_row(report, finished, trips.get(finished.number)) for finished in report.exits)
     return Table(headings, rows, numeric)
 

@@ -163,7 +163,7 @@ class TestControlSocket:
         assert os.listdir(folder) == []
 
     async def test_a_running_daemon_is_recognized(self, folder: Path) -> None:
-        def submit(_: OperatorCommand) -> asyncio.Future[CommandResult]:
+        def submit(_: OperatorCommand, _argument: str) -> asyncio.Future[CommandResult]:
             reply: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
             reply.set_result(CommandResult("live ETHFDUSD | watching | 2500.00/2500.01 FDUSD\nmore"))
             return reply

@@ -119,7 +119,7 @@ async def control_socket(path: Path) -> tuple[CheckResult, bool]:
     return passed(_SOCKET, f"{path} can be made"), False
 
 
-def _refuse(_: OperatorCommand) -> asyncio.Future[CommandResult]:
+def _refuse(_command: OperatorCommand, _argument: str) -> asyncio.Future[CommandResult]:
     """Refuse commands: the socket is open only briefly, and no daemon is behind it."""
     reply: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
     reply.set_result(CommandResult("only trying", done=False))

@@ -1,0 +1,108 @@
+"""Flip confirmation: a flip from terminal or control socket says what it would trade, and waits to be confirmed.
+
+A first request is answered with the trade and, where the settings want a confirmation, with a one-time code. A second
+request with that code makes the flip. Telegram asks for a code of its own at every command that acts.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from trailingedge.core.confirmation_codes import CODE_VALID_S, ConfirmationCodes
+from trailingedge.model.operator_commands import CommandResult, OperatorCommand
+
+_FLIP: Final = OperatorCommand.FLIP.value
+
+Reply = asyncio.Future[CommandResult]
+
+
+class FlipConfirmation:
+    """Makes flips, after a confirmation if `needed`. `submit` executes a command; `now_s` reads the clock."""
+
+    def __init__(self, submit: Callable[[OperatorCommand], Reply], *, needed: bool, now_s: Callable[[], float]) -> None:
+        self._submit = submit
+        self._needed = needed
+        self._now_s = now_s
+        self._codes = ConfirmationCodes()
+
+    def request(self, code: str = "") -> Reply:
+        """Make the flip if `code` confirms it or none is needed, else say what it would trade.
+
+        The data of an answer that waits for a confirmation has its code as `confirmation`.
+        """
+        if code:
+            if self._codes.redeem(_FLIP, code, self._now_s()):
+                return self._submit(OperatorCommand.FLIP)
+            return _answered(CommandResult("flip: the code is wrong or has expired; nothing was done", done=False))
+        reply: Reply = asyncio.get_running_loop().create_future()
+        self._submit(OperatorCommand.PREVIEW).add_done_callback(lambda shown: self._on_preview(shown.result(), reply))
+        return reply
+
+    def _on_preview(self, shown: CommandResult, reply: Reply) -> None:
+        if not shown.done:
+            _answer(reply, shown)
+        elif self._needed:
+            code = self._codes.issue(_FLIP, self._now_s())
+            data = {**shown.data, "preview": shown.text, "confirmation": code, "valid_s": CODE_VALID_S}
+            _answer(reply, CommandResult(shown.text, done=False, data=data))
+        else:
+            flip = self._submit(OperatorCommand.FLIP)
+            flip.add_done_callback(lambda made: _answer(reply, _with_preview(shown, made.result())))
+
+
+class TerminalFlip:
+    """The flip of a terminal: a first key shows the trade, and a second one confirms it.
+
+    `show` prints a text.
+    """
+
+    def __init__(self, flips: FlipConfirmation, show: Callable[[str], None]) -> None:
+        self._flips = flips
+        self._show = show
+        self._code = ""
+
+    def ask(self) -> None:
+        """Show what a flip trades. It is made at once where no confirmation is needed."""
+        self._code = ""
+        self._flips.request().add_done_callback(lambda reply: self._on_reply(reply.result()))
+
+    def confirm(self) -> None:
+        """Make the flip that was asked for, if one waits for its confirmation."""
+        code, self._code = self._code, ""
+        if not code:
+            self._show("nothing to confirm: x and Enter asks for a flip")
+            return
+        self._flips.request(code).add_done_callback(lambda reply: self._on_confirmed(reply.result()))
+
+    def drop(self) -> None:
+        """Forget the flip that waits for its confirmation, because another key was pressed."""
+        if self._code:
+            self._code = ""
+            self._show("flip dropped, because it was not confirmed")
+
+    def _on_reply(self, result: CommandResult) -> None:
+        self._show(str(result.data.get("preview", result.text)))
+        self._code = str(result.data.get("confirmation", ""))
+        if self._code:
+            self._show(f"y and Enter within {CODE_VALID_S:.0f} s makes this flip; any other key drops it")
+
+    def _on_confirmed(self, result: CommandResult) -> None:
+        # A flip that was made is announced by an alert, which the terminal shows.
+        if not result.done:
+            self._show(result.text)
+
+
+def _with_preview(shown: CommandResult, made: CommandResult) -> CommandResult:
+    data: Mapping[str, object] = {**shown.data, **made.data, "preview": shown.text}
+    return CommandResult(f"{shown.text}\n{made.text}" if made.done else made.text, done=made.done, data=data)
+
+
+def _answer(reply: Reply, result: CommandResult) -> None:
+    if not reply.done():  # cancelled by a client that waits no longer
+        reply.set_result(result)
+
+
+def _answered(result: CommandResult) -> Reply:
+    reply: Reply = asyncio.get_running_loop().create_future()
+    reply.set_result(result)
+    return reply

@@ -1,0 +1,86 @@
+"""Flip preview: what a flip would trade now, at which price, and what follows. It is shown before a flip is confirmed.
+
+The market moves on until the flip is confirmed and its order is filled, so quantity and price are those of this moment.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trailingedge.model.intent import ExitKind
+from trailingedge.model.market import ZERO, Regime, Side, SymbolRules, format_on_grid
+from trailingedge.model.order_size import order_quantity
+from trailingedge.notifications.event_messages import EXIT_NAMES, command_refused, notional, price, quantity
+from trailingedge.notifications.status import StatusView
+
+
+@dataclass(frozen=True, slots=True)
+class FlipPreview:
+    """The trade of a flip: `amount` is base, `near` the present price on its side; `then` says what follows it."""
+
+    rules: SymbolRules
+    side: Side
+    amount: Decimal
+    near: Decimal
+    then: str
+
+    @property
+    def text(self) -> str:
+        """The preview in one sentence."""
+        verb = "sell" if self.side is Side.SELL else "buy"
+        worth = notional(self.rules, self.amount * self.near)
+        return (
+            f"flip: {verb} {quantity(self.rules, self.amount)} near {price(self.rules, self.near)}, about {worth}, "
+            f"by post-only orders; {self.then}"
+        )
+
+    def as_data(self) -> dict[str, object]:
+        """The preview for machines."""
+        return {
+            "side": self.side.value,
+            "quantity": format_on_grid(self.amount, self.rules.step_size),
+            "price": format_on_grid(self.near, self.rules.tick_size),
+            "notional": format_on_grid(self.amount * self.near, self.rules.tick_size),
+        }
+
+
+def flip_preview(view: StatusView, refusal: str | None = None) -> FlipPreview | str:
+    """Return what a flip would trade now, or the text of a refusal.
+
+    `refusal` is the reason why nothing can be bought now, None if there is none. It does not keep a sale.
+    """
+    near = view.exit_side_price
+    if view.halted:
+        return command_refused("flip", f"trading is halted ({view.halt_reason})")
+    if view.regime is None:
+        return command_refused("flip", "neither asset is enough for an order")
+    if near is None or view.not_judged_reason is not None:
+        return command_refused("flip", view.not_judged_reason or "no market data")
+    side = Side.SELL if view.regime is Regime.BASE else Side.BUY
+    if side is Side.BUY and refusal is not None:
+        return command_refused("flip", refusal)
+    amount = order_quantity(view.rules, side, _funds(view, side), near)
+    return FlipPreview(view.rules, side, amount, near, _then(view, side))
+
+
+def _funds(view: StatusView, side: Side) -> Decimal:
+    """Return the funds of a flip: free ones and those that our own order has locked, less the reserve."""
+    balance, reserve = (view.base, view.reserve_base) if side is Side.SELL else (view.quote, view.reserve_quote)
+    active = view.active_exit
+    locked = ZERO
+    if active is not None and active.side is side and active.remaining is not None and active.price is not None:
+        locked = active.remaining if side is Side.SELL else active.remaining * active.price
+    return (ZERO if balance is None else balance.free) + locked - reserve
+
+
+def _then(view: StatusView, side: Side) -> str:
+    rules, active = view.rules, view.active_exit
+    going_on = ""
+    if active is not None and active.side is side and active.kind not in (ExitKind.MANUAL, ExitKind.FLUSH):
+        going_on = f"the {EXIT_NAMES[active.kind]} in progress goes on as your flip; "
+    if side is Side.SELL:
+        after = f"then it holds {rules.quote_asset} without a hard stop, and buys back at a lower price"
+    else:
+        distance = None if view.decision is None else view.decision.stop_distance
+        stop = "a hard stop" if distance is None else f"a hard stop {distance * 100:.2f} % below the price paid"
+        after = f"then it holds {rules.base_asset}, with {stop}"
+    return going_on + after
