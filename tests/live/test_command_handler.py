@@ -34,7 +34,10 @@ def ask(it: NodeHarness, instruction: OperatorCommand, times: int = 1) -> list[C
 def test_the_number_of_trades_is_the_argument_and_a_wrong_one_is_refused() -> None:
     async def story(it: NodeHarness) -> None:
         await it.ready()
-        for argument, done, said in (("1", True, "none since this run began"), ("x", False, "trades: 'x' is no number")):
+        for argument, done, said in (
+            ("1", True, "none since this run began"),
+            ("x", False, "trades: 'x' is no number"),
+        ):
             reply = it.node.submit(OperatorCommand.TRADES, argument)
             await it.wait(1)
             assert (reply.result().done, said in reply.result().text) == (done, True)

@@ -25,25 +25,28 @@ class FlipConfirmation:
         self._now_s = now_s
         self._codes = ConfirmationCodes()
 
-    def request(self, code: str = "") -> Reply:
+    def request(self, code: str = "", show: Callable[[str], None] = lambda _: None) -> Reply:
         """Make the flip if `code` confirms it or none is needed, else say what it would trade.
 
-        The data of an answer that waits for a confirmation has its code as `confirmation`.
+        `show` receives what it would trade before anything is done. The data of an answer that waits for a confirmation
+        has its code as `confirmation`.
         """
         if code:
             if self._codes.redeem(_FLIP, code, self._now_s()):
                 return self._submit(OperatorCommand.FLIP)
             return _answered(CommandResult("flip: the code is wrong or has expired; nothing was done", done=False))
         reply: Reply = asyncio.get_running_loop().create_future()
-        self._submit(OperatorCommand.PREVIEW).add_done_callback(lambda shown: self._on_preview(shown.result(), reply))
+        preview = self._submit(OperatorCommand.PREVIEW)
+        preview.add_done_callback(lambda shown: self._on_preview(shown.result(), reply, show))
         return reply
 
-    def _on_preview(self, shown: CommandResult, reply: Reply) -> None:
+    def _on_preview(self, shown: CommandResult, reply: Reply, show: Callable[[str], None]) -> None:
+        show(shown.text)
         if not shown.done:
             _answer(reply, shown)
         elif self._needed:
             code = self._codes.issue(_FLIP, self._now_s())
-            data = {**shown.data, "preview": shown.text, "confirmation": code, "valid_s": CODE_VALID_S}
+            data = {**shown.data, "confirmation": code, "valid_s": CODE_VALID_S}
             _answer(reply, CommandResult(shown.text, done=False, data=data))
         else:
             flip = self._submit(OperatorCommand.FLIP)
@@ -64,7 +67,7 @@ class TerminalFlip:
     def ask(self) -> None:
         """Show what a flip trades. It is made at once where no confirmation is needed."""
         self._code = ""
-        self._flips.request().add_done_callback(lambda reply: self._on_reply(reply.result()))
+        self._flips.request(show=self._show).add_done_callback(lambda reply: self._on_reply(reply.result()))
 
     def confirm(self) -> None:
         """Make the flip that was asked for, if one waits for its confirmation."""
@@ -81,7 +84,6 @@ class TerminalFlip:
             self._show("flip dropped, because it was not confirmed")
 
     def _on_reply(self, result: CommandResult) -> None:
-        self._show(str(result.data.get("preview", result.text)))
         self._code = str(result.data.get("confirmation", ""))
         if self._code:
             self._show(f"y and Enter within {CODE_VALID_S:.0f} s makes this flip; any other key drops it")
@@ -93,7 +95,7 @@ class TerminalFlip:
 
 
 def _with_preview(shown: CommandResult, made: CommandResult) -> CommandResult:
-    data: Mapping[str, object] = {**shown.data, **made.data, "preview": shown.text}
+    data: Mapping[str, object] = {**shown.data, **made.data}
     return CommandResult(f"{shown.text}\n{made.text}" if made.done else made.text, done=made.done, data=data)
 
 

@@ -6,6 +6,7 @@ import gc
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, Final
 
-from trailingedge import VERSION
+from trailingedge import DISTRIBUTION, VERSION
 from trailingedge.accounting.summary_json import build_summary
 from trailingedge.app.environments import TradingEnvironment, open_environment
 from trailingedge.app.flip_confirmation import FlipConfirmation, TerminalFlip
@@ -206,6 +207,7 @@ class Runner:
                 )
                 code = await self._run_node(node, session, environment, alerts)
             self._print_summary(node, environment.gaps)
+            self._print_files(None if lines is None else lines.path)
             return code
 
     async def _open(
@@ -424,6 +426,14 @@ class Runner:
             summary = build_summary(services.rules.symbol, settings, results, tuple(gaps))
             sys.stdout.write(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
             sys.stdout.flush()
+
+    def _print_files(self, record: Path | None) -> None:
+        """Log where the session's log and record are, and which command opens its report."""
+        if self._log.file is not None:
+            logger.info("log %s", self._log.file)
+        if record is not None:
+            logger.info("record %s", record)
+            logger.info("report: %s report %s --html report.html", DISTRIBUTION, shlex.quote(str(record)))
 
 
 def group_chats(settings: Settings) -> list[str]:

@@ -102,6 +102,7 @@ class RecordWriter(BatchWriter):
 
     def __init__(self, shelf: PartedFile, secrets: Sequence[str] = ()) -> None:
         super().__init__("record", BATCH_EVERY_S, shelf)
+        self.path = shelf.path  # of the first part, by which the other commands know the record
         self._shelf = shelf
         self._packer = GzipPacker(secrets)
         self._waiting: deque[RecordEntry] = deque()

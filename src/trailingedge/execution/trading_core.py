@@ -47,6 +47,7 @@ from trailingedge.reconciliation.history_types import ExitHistory, HistoricalExi
 from trailingedge.risk.duplicate_instance import OrphanOrders, late_exits_of
 from trailingedge.risk.risk_engine import RiskEngine
 from trailingedge.strategy.decide import Decision, decide
+from trailingedge.strategy.exit_completion import exit_cut_off
 from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, StrategyCommand, StrategyParams
 from trailingedge.strategy.plan import price_limits
 from trailingedge.strategy.state import ActiveExit, StrategyState
@@ -406,7 +407,7 @@ class TradingCore:
         self.risk.checks.approve_order(command, top, now_s, self.decision, self.rules)
 
     def shutdown_tick(self, view: StateView, server_ms: int) -> list[ExecutionCommand]:
-        """The tick of a shutdown: decide nothing, only cancel what is on the book."""
+        """The tick of a shutdown: decide nothing, cancel what is on the book. Then the exit in progress is over."""
         self.plan = None
         self.risk.instance_check.tick(server_ms)
         self.take_in(view.now_s)
@@ -415,7 +416,16 @@ class TradingCore:
         )
         self._collect_events()
         self.risk.checks.approve(commands, view, None, self.rules)
+        if self.maker_exit.idle:
+            self._cut_off_exit()
         return commands
+
+    def _cut_off_exit(self) -> None:
+        """End the exit in progress with the session, so that it is among the results."""
+        ended = exit_cut_off(self.state, self.maker_exit.progress())
+        if ended is not None:
+            self.state = replace(self.state, exit=None)
+            self.events.append(ended)
 
     def take_in(self, now_s: float) -> None:
         """Apply all replies and reports of the inbox, without deciding anything."""

@@ -219,7 +219,7 @@ class Shutdown:
         """Run ticks that only cancel, until no order of the exit is on the book, in flight or unknown."""
         core = services.core
         connected_s: float | None = None
-        while not core.maker_exit.idle:
+        while not core.maker_exit.idle or core.state.exit is not None:
             view = self._client.market_state.view(self._clock.now_s())
             # Only the time with a connection counts: without one there is nothing to do but to wait for the next.
             if not view.account_proven:

@@ -10,11 +10,11 @@ from dataclasses import replace
 from decimal import Decimal
 
 from trailingedge.model.intent import ExitEndReason, ExitProgress
-from trailingedge.model.market import ZERO, Regime
+from trailingedge.model.market import ZERO, Regime, Side
 from trailingedge.model.order_size import can_order
 from trailingedge.strategy.evaluation_context import Evaluation
 from trailingedge.strategy.side_change import NewAnchor, after_filled_exit, after_partial_exit, side_after_partial_exit
-from trailingedge.strategy.state import ActiveExit
+from trailingedge.strategy.state import ActiveExit, StrategyState
 from trailingedge.strategy.strategy_events import ExitEnded, GateShut, Origin
 
 
@@ -104,6 +104,21 @@ def _drop_exit(evaluation: Evaluation, exit_: ActiveExit, cause: ExitEndReason) 
         _signal_end(evaluation, exit_, None, cause, evaluation.state.regime)
 
 
+def exit_cut_off(state: StrategyState, progress: ExitProgress | None) -> ExitEnded | None:
+    """Return how the exit in progress ends with the session, when none of its orders can fill any more.
+
+    It counts as cancelled by the operator, unless it was filled meanwhile. Returns None without an exit.
+    """
+    exit_ = state.exit
+    if exit_ is None:
+        return None
+    regime = state.regime or (Regime.BASE if exit_.side is Side.SELL else Regime.QUOTE)
+    if progress is not None and progress.number != exit_.number:
+        progress = None
+    filled = None if progress is None else progress.complete
+    return _ended(exit_, progress, filled or ExitEndReason.CANCELLED, regime)
+
+
 def _signal_end(
     evaluation: Evaluation,
     exit_: ActiveExit,
@@ -112,20 +127,28 @@ def _signal_end(
     regime: Regime,
     idle: Decimal | None = None,
 ) -> None:
+    evaluation.events.append(_ended(exit_, progress, cause, regime, idle))
+
+
+def _ended(
+    exit_: ActiveExit,
+    progress: ExitProgress | None,
+    cause: ExitEndReason,
+    regime: Regime,
+    idle: Decimal | None = None,
+) -> ExitEnded:
     filled_base = ZERO if progress is None else progress.filled_base
     filled_quote = ZERO if progress is None else progress.filled_quote
-    evaluation.events.append(
-        ExitEnded(
-            kind=exit_.kind,
-            side=exit_.side,
-            number=exit_.number,
-            cause=cause,
-            filled_base=filled_base,
-            filled_quote=filled_quote,
-            average=filled_quote / filled_base if filled_base > ZERO else None,
-            regime=regime,
-            started_ms=exit_.started_ms,
-            mid_price=exit_.mid_price,
-            idle=idle,
-        )
+    return ExitEnded(
+        kind=exit_.kind,
+        side=exit_.side,
+        number=exit_.number,
+        cause=cause,
+        filled_base=filled_base,
+        filled_quote=filled_quote,
+        average=filled_quote / filled_base if filled_base > ZERO else None,
+        regime=regime,
+        started_ms=exit_.started_ms,
+        mid_price=exit_.mid_price,
+        idle=idle,
     )
