@@ -35,6 +35,13 @@ case $help in
 *--env-file*) set -- --env-file "/etc/trailing-edge/${instance:-trailing-edge}.env" "$@" ;;
 esac
 
+# systemd replaces $NAME in the words of a command: $$ stands for one $. The dot keeps line ends at the end of a word.
+for given do
+    given=$(printf '%s.' "$given" | sed 's/\$/$$/g')
+    set -- "$@" "${given%.}"
+    shift
+done
+
 # systemd-run would end at a Ctrl-C and leave the command running: a signal goes to the command, whose end it awaits.
 unit=trailing-edge-as-service-$$.service
 pass_on() {

@@ -383,6 +383,11 @@ class Settings:
         MEGABYTES,
         shareable=False,
     )
+    health_file: Path | None = option(
+        None,
+        "File of metrics for Prometheus' node exporter, NAME.prom, written each minute; empty = none",
+        shareable=False,
+    )
     record: bool = option(True, "Record each session beside its log, so that it can be replayed", shareable=False)
     record_max_mb: int = option(
         500, "Megabytes that all records together may take; the oldest are deleted first", MEGABYTES, shareable=False

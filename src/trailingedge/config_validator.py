@@ -90,6 +90,7 @@ def problems(
         *_contradictions(settings),
         *_addresses(settings),
         *_telegram(settings),
+        *_health_file(settings),
     ]
     # A value that could not be read has been reported already, and its default would give a second, wrong problem.
     problem = [text for names, text in found if unread.isdisjoint(names)]
@@ -337,6 +338,19 @@ def _telegram(settings: Settings) -> Iterator[SettingProblem]:
                 "write it like 123456789, -1001234567890 or @channel, for a topic of a group like -1001234567890:42"
             )
             yield (name,), f"{problem}; {remedy}"
+
+
+def _health_file(settings: Settings) -> Iterator[SettingProblem]:
+    path = settings.health_file
+    if path is None:
+        return
+    if not os.path.isdir(path.parent):
+        yield ("HEALTH_FILE",), f"HEALTH_FILE is {path}: there is no folder {path.parent}; make it, or name another"
+    elif os.path.isdir(path):
+        yield ("HEALTH_FILE",), f"HEALTH_FILE is {path}: this is a folder; name a file in it, such as {path}/te.prom"
+    elif path.suffix != ".prom":
+        problem = f"HEALTH_FILE is {path}: the node exporter reads only files that end in .prom"
+        yield ("HEALTH_FILE",), f"{problem}; name it {path.with_suffix('.prom')}"
 
 
 def secret_warnings(settings: Settings) -> Iterator[str]:

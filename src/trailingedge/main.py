@@ -63,7 +63,7 @@ def _with_check_target(module: Any, arguments: argparse.Namespace) -> int:
 def _with_check_target_and_telegram(module: Any, arguments: argparse.Namespace) -> int:
     from trailingedge.app.environments import open_check_target
 
-    return int(module.run(arguments, open_check_target, _check_telegram))
+    return int(module.run(arguments, open_check_target, _check_telegram, find_chats=_find_chats))
 
 
 async def _check_telegram(settings: Settings, text: str) -> Mapping[str, str | None]:
@@ -74,6 +74,14 @@ async def _check_telegram(settings: Settings, text: str) -> Mapping[str, str | N
 
     token = settings.telegram_bot_token or ""
     return await send_test_message(token, all_chats(settings), text, base_url=settings.telegram_api_url or BOT_API)
+
+
+async def _find_chats(settings: Settings) -> Sequence[str]:
+    """Return the id and the name of each chat that has written to the bot lately."""
+    from trailingedge.notifications.telegram_api import BOT_API
+    from trailingedge.notifications.telegram_check import chats_of_bot
+
+    return await chats_of_bot(settings.telegram_bot_token or "", base_url=settings.telegram_api_url or BOT_API)
 
 
 def _with_version(module: Any, arguments: argparse.Namespace) -> int:

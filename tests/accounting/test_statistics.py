@@ -8,6 +8,7 @@ from tests.reconciliation.fill_builders import trade
 
 from trailingedge.accounting.results import FinishedExit
 from trailingedge.accounting.statistics import DailyResults, RunStatistics
+from trailingedge.core.time_units import DAY_MS, MINUTE_MS
 from trailingedge.execution.order_events import OrderPlaced, OrderRejected, OrderReplaced
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import ExecutionReport, OrderStatus, Regime, Side
@@ -188,6 +189,21 @@ def test_a_new_day_begins_with_nothing_done() -> None:
     second = calendar.today()
     assert second is not None
     assert (second.exits, second.fills, second.fees, second.result_frac) == ((), 0, {}, 0.0)
+
+
+def test_the_course_of_a_day_has_its_result_every_quarter_of_an_hour_and_the_newest_without_transfers() -> None:
+    made = RunStatistics("ETH", "FDUSD")
+    calendar = DailyResults(made)
+    assert calendar.curve() == ()
+    for minute in range(31):
+        deposited = D(1000 if minute > 20 else 0)
+        made.mark_to_market(DAY_MS + minute * MINUTE_MS, D(2500 + minute), D(1), deposited)
+        calendar.day_result_due(DAY_MS + minute * MINUTE_MS)
+    newest = 2521 / 2500 * 3530 / 3521 - 1  # the deposit comes at 2521
+    assert calendar.curve() == pytest.approx((0.0, 15 / 2500, newest, newest))
+    made.mark_to_market(2 * DAY_MS, D(2600), D(1), D(1000))
+    calendar.day_result_due(2 * DAY_MS)
+    assert calendar.curve() == (0.0, 0.0)
 
 
 def test_nothing_is_known_of_a_day_before_the_first_look() -> None:

@@ -69,6 +69,28 @@ def test_it_leaves_no_folder_behind() -> None:
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("chats", "environ", "said"),
+    [
+        (("4711 (Anna, private)",), {}, "chats that wrote to the bot: 4711 (Anna, private)"),
+        ((), {}, "write to the bot, and doctor shows the number for TELEGRAM_CHAT_ID"),
+        ((), {"TELEGRAM_CHAT_ID": "7"}, ""),
+    ],
+)
+def test_whoever_wrote_to_the_bot_is_shown_with_the_id(
+    chats: tuple[str, ...], environ: dict[str, str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def find(_: Settings) -> tuple[str, ...]:
+        return chats
+
+    parser = argparse.ArgumentParser()
+    doctor.add_arguments(parser)
+    doctor.run(parser.parse_args([]), arena, Courier(), {"TELEGRAM_BOT_TOKEN": TOKEN, **environ}, find_chats=find)
+    shown = capsys.readouterr().out
+    assert said in shown
+    assert ("wrote to the bot" in shown) == bool(chats)
+
+
 def test_a_failure_stops_only_what_needs_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert examined("--json", "--set", "FEE=2", "--set", "MIN_FACTOR=0.9") is ExitCode.CONFIG
     verdicts = report(capsys)

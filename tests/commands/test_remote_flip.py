@@ -46,7 +46,7 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[str, dic
     return answer_with
 
 
-def flip(*words: str) -> ExitCode:
+def flip(*words: str) -> int:
     parser = argparse.ArgumentParser()
     remote_control.add_arguments(parser, "flip")
     return remote_control.run("flip", parser.parse_args(["--socket", "x.sock", *words]), {})
@@ -57,7 +57,7 @@ def test_a_script_without_yes_is_refused_with_the_trade_and_the_remedy(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     asked = daemon(PREVIEW)
-    assert flip() is ExitCode.UNEXPECTED
+    assert flip() == ExitCode.UNEXPECTED
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("flip: sell 1 ETH\nnothing was done: confirm the flip with --yes")
@@ -66,7 +66,7 @@ def test_a_script_without_yes_is_refused_with_the_trade_and_the_remedy(
 
 def test_yes_confirms_without_a_question(daemon: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
     asked = daemon(PREVIEW, MADE)
-    assert flip("--yes") is ExitCode.OK
+    assert flip("--yes") == ExitCode.OK
     assert capsys.readouterr().out == "flip: sell 1 ETH\nmanual flip: selling\n"
     assert asked == [("flip", {}), ("flip", {"confirmation": "123456"})]
 
@@ -76,7 +76,7 @@ def test_a_person_is_asked(typed: str, made: bool, daemon: Callable[..., Any], m
     monkeypatch.setattr(sys, "stdin", Terminal(typed))
     monkeypatch.setattr(sys, "stderr", Terminal())
     asked = daemon(PREVIEW, MADE)
-    assert flip() is (ExitCode.OK if made else ExitCode.UNEXPECTED)
+    assert flip() == (ExitCode.OK if made else ExitCode.UNEXPECTED)
     assert len(asked) == 1 + made
 
 
@@ -86,7 +86,7 @@ def test_wait_returns_at_the_end_of_the_flip_with_what_came_out(
 ) -> None:
     still = {"version": 1, "ok": True, "text": "trades", "orders": []}
     asked = daemon(MADE, still, still, ended(cause))
-    assert flip("--wait", "--json") is (ExitCode.OK if filled else ExitCode.UNEXPECTED)
+    assert flip("--wait", "--json") == (ExitCode.OK if filled else ExitCode.UNEXPECTED)
     out, err = capsys.readouterr()
     assert json.loads(out)["flip"]["cause"] == cause
     assert err == "manual flip: selling\n"
@@ -95,4 +95,4 @@ def test_wait_returns_at_the_end_of_the_flip_with_what_came_out(
 
 def test_a_flip_that_is_refused_is_not_waited_for(daemon: Callable[..., Any]) -> None:
     daemon({"version": 1, "ok": False, "text": "flip refused: halted"})
-    assert flip("--wait", "--yes") is ExitCode.UNEXPECTED
+    assert flip("--wait", "--yes") == ExitCode.UNEXPECTED

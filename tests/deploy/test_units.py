@@ -160,6 +160,12 @@ def test_only_a_command_that_has_settings_gets_those_of_the_service(
     assert asked[asked.index(name) :] == [name, *settings, "--seed", "1"]
 
 
+def test_a_dollar_sign_reaches_the_command(tmp_path: Path) -> None:
+    """systemd would replace $HOME; it makes one $ of two."""
+    _, asked = as_service(tmp_path, "exchange", "--set", "A=$HOME b", "$$", "plain")
+    assert asked[asked.index("exchange") :] == ["exchange", "--set", "A=$$HOME b", "$$$$", "plain"]
+
+
 def test_a_signal_goes_to_the_command_whose_end_is_awaited(tmp_path: Path) -> None:
     """systemd-run ends at a Ctrl-C and leaves the command running, an exchange for instance."""
     os.mkfifo(tmp_path / "ended")

@@ -63,7 +63,7 @@ def test_the_day_shows_its_result_its_trades_and_the_value_left() -> None:
     exits = finished(14), finished(20, ExitKind.MANUAL, base="0", result=None)
     assert daily_summary(RULES, "paper", day(*exits), Regime.QUOTE).splitlines() == [
         "daily summary 2026-07-02, PAPER ETHFDUSD:",
-        "result +1.25 % in FDUSD (just holding ETH: -0.30 %, half of it: -0.15 %)",
+        "result +1.25 %, +32.10 FDUSD (just holding ETH: -0.30 %, half of it: -0.15 %)",
         "1 sale, 0 buy-backs, 1 unfilled, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
         "round trips 1, won 1",
         "14:03 take-profit: SELL at 2551.20, round trip +1.95 %",
@@ -79,10 +79,15 @@ def test_a_busy_day_tells_the_last_exits_and_counts_the_others() -> None:
     assert lines[-2:] == ["earlier: 1 × hard stop, 2 × take-profit", "value 2600.50 FDUSD, holding nothing tradable"]
 
 
+def test_the_summary_ends_with_the_course_of_the_day() -> None:
+    last = daily_summary(RULES, "sim", day(), Regime.BASE, [0.0, 0.04, -0.012, 0.02]).splitlines()[-1]
+    assert last == "▃█▁▅ -1.20 % to +4.00 %, largest drawdown -5.00 %"
+
+
 def test_today_says_since_when() -> None:
     assert today(RULES, "live", day(), Regime.BASE).splitlines()[:3] == [
         "today LIVE ETHFDUSD, since 02:00 UTC:",
-        "result +1.25 % in FDUSD (just holding ETH: -0.30 %, half of it: -0.15 %)",
+        "result +1.25 %, +32.10 FDUSD (just holding ETH: -0.30 %, half of it: -0.15 %)",
         "0 sales, 0 buy-backs, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
     ]
 

@@ -9,14 +9,13 @@ from tests.notifications.test_query_answers import HOUR_MS, MIDNIGHT_MS, finishe
 from trailingedge.accounting.results import FinishedExit, RunResults
 from trailingedge.accounting.statistics import RunStatistics
 from trailingedge.model.market import Side
+from trailingedge.notifications.query_answers import money, sparkline
 from trailingedge.notifications.results_answers import (
     daily,
     daily_data,
-    money,
     profit,
     profit_data,
     read_count,
-    sparkline,
     trades,
     trades_data,
 )

@@ -3,7 +3,7 @@
 from tests.bot_api import OWNER, TOKEN, Behaviour, refusal
 from tests.notifications.telegram_harness import Stage, on_stage
 
-from trailingedge.notifications.telegram_check import send_test_message
+from trailingedge.notifications.telegram_check import chats_of_bot, send_test_message
 
 CHATS = [str(OWNER), "-1001"]
 
@@ -39,3 +39,21 @@ async def test_a_wrong_token_is_not_shown(stage: Stage) -> None:
 async def test_an_unreachable_server_is_the_problem_of_every_part(stage: Stage) -> None:
     stage.api.behaviour = Behaviour.DOWN
     assert all(trouble is not None and "ConnectError" in trouble for trouble in (await tried(stage)).values())
+
+
+@on_stage
+async def test_chats_that_wrote_to_the_bot_are_named_once_and_stay_unread(stage: Stage) -> None:
+    stage.api.say("hello", chat_id=4711)
+    stage.api.say("again", chat_id=4711)
+    stage.api.say("me too", chat_id=12)
+    for _ in range(2):
+        found = await chats_of_bot(TOKEN, connect=lambda _: stage.connect)
+        assert [name.split()[0] for name in found] == ["12", "4711"]
+        assert "private" in found[0]
+    assert all(client.is_closed for client in stage.clients)
+
+
+@on_stage
+async def test_a_bot_that_does_not_answer_shows_no_chats(stage: Stage) -> None:
+    stage.api.webhook = True
+    assert await chats_of_bot(TOKEN, connect=lambda _: stage.connect) == ()

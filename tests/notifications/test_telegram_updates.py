@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailingedge.notifications.telegram_updates import UpdateSequence, active_chat, read_message
+from trailingedge.notifications.telegram_updates import UpdateSequence, active_chat, chat_name, read_message
 
 
 def update(number: object) -> dict[str, object]:
@@ -32,6 +32,20 @@ def test_a_confirmed_offset_is_not_sent_again() -> None:
     sequence.accept([update(900_000_000)])
     sequence.accept([])
     assert sequence.offset is None
+
+
+@pytest.mark.parametrize(
+    ("chat", "name"),
+    [
+        ({"id": 7, "type": "private", "first_name": "Anna"}, "7 (Anna, private)"),
+        ({"id": -100, "type": "supergroup", "title": "Desk\n"}, "-100 (Desk\\n, supergroup)"),
+        ({"id": 8}, "8 (no name, chat)"),
+        ({"type": "private"}, None),
+    ],
+)
+def test_a_chat_is_named_with_its_id(chat: dict[str, object], name: str | None) -> None:
+    assert chat_name({"message": {"chat": chat}}) == name
+    assert chat_name({"my_chat_member": {"chat": chat}}) == name
 
 
 @pytest.mark.parametrize("number", [None, "7", -5, 1.5, True, 10**30], ids=str)

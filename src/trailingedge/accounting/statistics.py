@@ -1,8 +1,9 @@
 """Statistics of a run: takes the events of the trading core and the execution reports, and keeps the run's results."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import Final
 
 from trailingedge.accounting.result_ledger import ResultLedger
 from trailingedge.accounting.results import EquityPoint, FinishedExit, PeriodResult, period
@@ -15,6 +16,8 @@ from trailingedge.model.intent import ExitKind
 from trailingedge.model.lots import NO_PRICES
 from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, ExecutionType, Side
 from trailingedge.strategy.strategy_events import ExitEnded, GateOpened, RegimeSet
+
+_CURVE_STEP_MS: Final = 15 * MINUTE_MS
 
 
 class RunStatistics(ResultLedger):
@@ -136,6 +139,8 @@ class DailyResults:
         self._day = -1
         self._told = -1
         self._began: EquityPoint | None = None
+        self._growth: list[float] = []  # of each unit of quote in the course of the day
+        self._sampled_ms = 0
 
     @property
     def began(self) -> EquityPoint | None:
@@ -147,11 +152,21 @@ class DailyResults:
         day, of_day_ms = divmod(market_ms, DAY_MS)
         if day != self._day:
             self._day, self._began = day, self._tally.equity_point()
+            self._growth, self._sampled_ms = [], 0
+        if market_ms - self._sampled_ms >= _CURVE_STEP_MS:
+            self._sampled_ms = market_ms
+            self._growth.append(self._tally.equity_point().growth)
         # In the last minute and not at midnight, so that the result is published on the day that it is about.
         if of_day_ms < DAY_MS - MINUTE_MS or day == self._told:
             return None
         self._told = day
         return self.today()
+
+    def curve(self) -> Sequence[float]:
+        """Return the result in the course of today as fractions, oldest first: every quarter of an hour, and now."""
+        if self._began is None or not self._began.growth:
+            return ()
+        return tuple(each / self._began.growth - 1.0 for each in (*self._growth, self._tally.equity_point().growth))
 
     def today(self) -> PeriodResult | None:
         """Return today's result. It counts from midnight UTC, or from the start if that was today.

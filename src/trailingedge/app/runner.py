@@ -20,6 +20,7 @@ from trailingedge.accounting.summary_json import build_summary
 from trailingedge.app.environments import TradingEnvironment, open_environment
 from trailingedge.app.flip_confirmation import FlipConfirmation, TerminalFlip
 from trailingedge.app.run_options import RunOptions
+from trailingedge.app.session_health import health_facts, with_health
 from trailingedge.app.settings_reload import Reloader
 from trailingedge.auth import api_key_permissions
 from trailingedge.commands import setting_flags
@@ -44,6 +45,7 @@ from trailingedge.live.control_socket import (
     socket_path,
 )
 from trailingedge.live.factory import node_params
+from trailingedge.live.health_monitor import HealthMonitor
 from trailingedge.live.node_builder import build_node
 from trailingedge.live.node_dependencies import Runtime
 from trailingedge.live.process_signals import keep_running, sighup_reloads, stop_on_signals
@@ -144,10 +146,17 @@ class Runner:
             account=self._fingerprint(),
             subscription=self._feed.serve,
         )
+        self._health = HealthMonitor(
+            self._settings.log_dir,
+            self._settings.health_file,
+            self._clock,
+            lambda disk_free: health_facts(self._settings, self._node, self._progress, disk_free),
+        )
         # All of these run from the beginning, also while a paper exchange opens or a start waits for an outage.
         interval_s = watchdog_interval_s(os.environ, os.getpid())
         watchdog = Watchdog(self._manager, self._ticks, self._wake, self._clock, interval_s)
-        jobs: list[Coroutine[Any, Any, None]] = [reloader.run(), control.run(), self._feed.run(), watchdog.run()]
+        always = (reloader.run(), control.run(), self._feed.run(), watchdog.run(), self._health.run())
+        jobs: list[Coroutine[Any, Any, None]] = [*always]
         if self._options.duration_s is not None:
             jobs.append(self._stop_after(self._options.duration_s))
         reload = reloader.request if sighup_reloads(os.environ) else None
@@ -386,7 +395,8 @@ class Runner:
             return self._socket_flips.request(argument)
         if command is OperatorCommand.RELOAD:
             return reloader.request()
-        return self._submit_remote("socket", command, argument)
+        reply = self._submit_remote("socket", command, argument)
+        return with_health(reply, self._health.facts()) if command is OperatorCommand.STATUS else reply
 
     def _submit_from_telegram(
         self, command: OperatorCommand, answer: Callable[[CommandResult], None], argument: str

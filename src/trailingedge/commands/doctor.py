@@ -16,7 +16,7 @@ from typing import Final
 
 from trailingedge.commands import setting_flags
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.check_target import OpenCheckTarget, TelegramCheck
+from trailingedge.commands.checks.check_target import ChatSearch, OpenCheckTarget, TelegramCheck, no_chats
 from trailingedge.commands.checks.online import ResultCallback
 from trailingedge.commands.checks.online_run import run_online_checks
 from trailingedge.commands.checks.result import (
@@ -27,8 +27,9 @@ from trailingedge.commands.checks.result import (
     quiet_log,
     skipped,
     summary_line,
+    warning,
 )
-from trailingedge.config import LoadedSettings, TradingMode
+from trailingedge.config import LoadedSettings, Settings, TradingMode
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.live.control_socket import socket_path
 from trailingedge.live.factory import check_params
@@ -51,6 +52,7 @@ def run(
     open_target: OpenCheckTarget,
     check_telegram: TelegramCheck,
     environ: Mapping[str, str] = os.environ,
+    find_chats: ChatSearch = no_chats,
 ) -> ExitCode:
     """Run every check, print each finding as it is made, and sum up."""
     found: list[CheckResult] = []
@@ -64,7 +66,10 @@ def run(
     # `read` reports problems in the result instead of raising, so that every other check can still run.
     reading = setting_flags.load_settings(arguments, environ)
     with quiet_log(setting_flags.secret_values(reading.settings)):
-        asyncio.run(run_checks(reading, open_target, check_telegram, environ, on_result, order=arguments.order))
+        checks = run_checks(
+            reading, open_target, check_telegram, environ, on_result, order=arguments.order, find_chats=find_chats
+        )
+        asyncio.run(checks)
     # With --json the lines go to stderr, so that stdout holds one JSON object and nothing else.
     code = exit_code(found)
     print(summary_line(found), file=progress)
@@ -89,6 +94,7 @@ async def run_checks(
     on_result: ResultCallback,
     *,
     order: bool,
+    find_chats: ChatSearch = no_chats,
 ) -> None:
     """Run every check. In live mode, the canary order is placed only if `order` is True."""
     settings, problems = reading.settings, local.validate(reading, environ)
@@ -104,6 +110,10 @@ async def run_checks(
     on_result(local.service_manager(environ))
     for result in await _telegram(reading, check_telegram):
         on_result(result)
+    # A daemon fetches the messages itself, and Telegram serves only one.
+    if reading.settings.telegram_bot_token is not None and not running:
+        for result in await _chats(reading.settings, find_chats):
+            on_result(result)
     if problems.prevents_connecting:
         on_result(skipped("the exchange", "correct the settings first"))
         return
@@ -137,6 +147,20 @@ async def _telegram(reading: LoadedSettings, check_telegram: TelegramCheck) -> l
         _not_delivered(f"{part}: {error}", error, server) if error else passed(_TELEGRAM, f"{part}: reached")
         for part, error in errors.items()
     ]
+
+
+async def _chats(settings: Settings, find_chats: ChatSearch) -> list[CheckResult]:
+    """Show who has written to the bot, because the id of a chat is hard to find otherwise."""
+    try:
+        found = await find_chats(settings)
+    except ConfigError:  # reported with the messages
+        found = ()
+    if found:
+        return [passed(_TELEGRAM, f"chats that wrote to the bot: {', '.join(found)}")]
+    if settings.telegram_chat_id is not None:
+        return []
+    remedy = "write to the bot, and doctor shows the number for TELEGRAM_CHAT_ID"
+    return [warning(_TELEGRAM, "no chat is set, and none has written to the bot lately", remedy)]
 
 
 def _not_delivered(text: str, error: str, server: str | None) -> CheckResult:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from trailingedge.commands import remote_flip, setting_flags
+from trailingedge.commands import health_check, remote_flip, setting_flags
 from trailingedge.core.background_threads import DaemonThreadExecutor
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.live.control_socket import CONTROL_VERSION, NoRunningDaemon, request, socket_candidates
@@ -29,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser, command: str = "") -> None:
         parser.add_argument("count", nargs="?", metavar="N", help=f"the number of {_COUNTED[command]}")
     if command == "flip":
         remote_flip.add_arguments(parser)
+    if command == "status":
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="print one line for a monitor, and exit with 0 if all is well, 1 for a warning, 2 if it is critical",
+        )
     add_socket_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the answer as one line of JSON")
 
@@ -42,8 +48,10 @@ def add_socket_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
+def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> int:
     """Send the command and print the answer. Raises ConfigError if the settings cannot be read."""
+    if getattr(arguments, "check", False):
+        return health_check.run(lambda: find_sockets(arguments, environ))
     try:
         answer = asyncio.run(_execute(command, arguments, find_sockets(arguments, environ)))
     except NoRunningDaemon as no_daemon:

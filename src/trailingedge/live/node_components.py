@@ -198,7 +198,8 @@ class NodeServices:
         day = self._daily_results.day_result_due(market_ms)
         self.queries.record_sample()
         if day is not None:
-            self._alerts.send(query_answers.daily_summary(self.rules, self._mode, day, self.core.state.regime))
+            course = self._daily_results.curve()
+            self._alerts.send(query_answers.daily_summary(self.rules, self._mode, day, self.core.state.regime, course))
 
     def _totals(self) -> tuple[Decimal, Decimal]:
         """Return the account's total base and quote: free amounts, and those locked by any orders."""

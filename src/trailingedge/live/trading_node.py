@@ -124,6 +124,11 @@ class TradingNode:
         return self.client.market_state
 
     @property
+    def trading(self) -> bool:
+        """Whether the start is over."""
+        return self._commands.trading
+
+    @property
     def anchor_marker_pending(self) -> bool:
         """Whether an order that stores the anchor waits to be placed, or may be on the book."""
         return self.services is not None and self.services.anchor_markers.pending

@@ -1,12 +1,15 @@
 """Answers to the operator's questions about figures: the balance, and the result of the day."""
 
 from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
+from trailingedge.accounting.metrics import DrawdownTracker
 from trailingedge.accounting.results import FinishedExit, PeriodResult, utc
 from trailingedge.accounting.round_trips import RoundTrip, ended_by
 from trailingedge.model.intent import ExitEndReason
-from trailingedge.model.market import ZERO, Balance, Regime, Side, SymbolRules
+from trailingedge.model.market import ZERO, Balance, Regime, Side, SymbolRules, format_on_grid
 from trailingedge.notifications.event_messages import (
     END_REASONS,
     EXIT_NAMES,
@@ -21,6 +24,8 @@ from trailingedge.notifications.result_messages import transfers_text
 from trailingedge.notifications.session_heading import heading
 from trailingedge.notifications.status import StatusView
 
+_BARS: Final = "▁▂▃▄▅▆▇█"
+SPARKLINE_WIDTH: Final = 24
 _MAX_LISTED: Final = 8  # exits shown one by one; a phone shows no more at a glance
 
 
@@ -47,14 +52,50 @@ def _asset(balance: Balance, total: str, locked: str) -> str:
     return f"{total} {balance.asset}" + (f" ({locked} in orders)" if balance.locked > ZERO else "")
 
 
-def daily_summary(rules: SymbolRules, mode: str, day: PeriodResult, regime: Regime | None) -> str:
+def daily_summary(
+    rules: SymbolRules, mode: str, day: PeriodResult, regime: Regime | None, course: Sequence[float] = ()
+) -> str:
     """Return the alert of 23:59 UTC on the day's result.
 
-    It has the result, sales and buy-backs, fees, value and position.
+    It has the result, sales and buy-backs, fees, value and position. `course` is the result in the course of the day,
+    in fractions: it is shown as a line of bars, with the largest drawdown on the way.
     """
-    return "\n".join(
-        [f"daily summary {date_text(day.to_ms)}, {heading(mode, rules.symbol)}:", *_figures(rules, day, regime)]
-    )
+    head = f"daily summary {date_text(day.to_ms)}, {heading(mode, rules.symbol)}:"
+    return "\n".join([head, *_figures(rules, day, regime), *_course(course)])
+
+
+def _course(course: Sequence[float]) -> list[str]:
+    """Return the course of the day as a line of bars, with its bounds and its largest drawdown."""
+    bars = sparkline(course)
+    if not bars:
+        return []
+    drawdown = DrawdownTracker()
+    for number, result in enumerate(course):
+        drawdown.add(number, 1.0 + result)
+    bounds = f"{percent(min(course))} to {percent(max(course))}"
+    return [f"{bars} {bounds}, largest drawdown {percent(-drawdown.drawdown().max_frac)}"]
+
+
+def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
+    """Return `values` as a line of bars, lowest to highest, at most `width` of them; "" for fewer than two values.
+
+    Each bar is the last value of its share of the time.
+    """
+    if len(values) < 2:
+        return ""
+    bars = min(width, len(values))
+    shown = [values[(index + 1) * len(values) // bars - 1] for index in range(bars)]
+    low, high = min(shown), max(shown)
+    if high == low:
+        return _BARS[len(_BARS) // 2] * bars
+    steps = len(_BARS) - 1
+    return "".join(_BARS[round((value - low) / (high - low) * steps)] for value in shown)
+
+
+def money(rules: SymbolRules, amount: Decimal) -> str:
+    """Return a result in quote with its sign: "+12.30 FDUSD"."""
+    rounded = Decimal(format_on_grid(amount, rules.tick_size))  # a loss of nothing is no loss
+    return f"{'-' if rounded < 0 else '+'}{notional(rules, abs(rounded))}"
 
 
 def today(rules: SymbolRules, mode: str, day: PeriodResult, regime: Regime | None) -> str:
@@ -66,7 +107,7 @@ def today(rules: SymbolRules, mode: str, day: PeriodResult, regime: Regime | Non
 def _figures(rules: SymbolRules, day: PeriodResult, regime: Regime | None) -> list[str]:
     base = rules.base_asset
     instead = f"just holding {base}: {percent(day.hold_base_frac)}, half of it: {percent(day.hold_half_frac)}"
-    lines = [f"result {percent(day.result_frac)} in {rules.quote_asset} ({instead})"]
+    lines = [f"result {percent(day.result_frac)}, {money(rules, day.result)} ({instead})"]
     # An exit that ended without a fill has traded nothing, and is counted apart.
     sales = sum(1 for finished in day.exits if finished.base and finished.side is Side.SELL)
     buys = sum(1 for finished in day.exits if finished.base and finished.side is Side.BUY)

@@ -1,19 +1,17 @@
-"""Answers about results over more than one day: the days, the trades and the profit of a run, and a day as a sparkline.
+"""Answers about results over more than one day: the days, the trades and the profit of a run.
 
 All of them count from the start of this run. Values are in quote, at the best bid.
 """
 
-from collections.abc import Sequence
-from decimal import Decimal
 from typing import Final
 
 from trailingedge.accounting.performance import measure
 from trailingedge.accounting.results import FinishedExit, PeriodResult, RunResults
 from trailingedge.accounting.round_trips import ended_by
 from trailingedge.accounting.summary_json import iso_time, order_json, period_json, totals_json
-from trailingedge.model.market import SymbolRules, format_on_grid
-from trailingedge.notifications.event_messages import counted, duration, notional, percent
-from trailingedge.notifications.query_answers import date_text, exit_line
+from trailingedge.model.market import SymbolRules
+from trailingedge.notifications.event_messages import counted, duration, percent
+from trailingedge.notifications.query_answers import date_text, exit_line, money
 from trailingedge.notifications.result_messages import activity, headline
 from trailingedge.notifications.session_heading import heading
 
@@ -21,8 +19,6 @@ USUAL_DAYS: Final = 7
 MOST_DAYS: Final = 31  # what a message on a phone can hold
 USUAL_TRADES: Final = 10
 MOST_TRADES: Final = 50
-_BARS: Final = "▁▂▃▄▅▆▇█"
-SPARKLINE_WIDTH: Final = 24
 
 
 def read_count(text: str, usual: int, most: int) -> int:
@@ -32,12 +28,6 @@ def read_count(text: str, usual: int, most: int) -> int:
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= most:
         raise ValueError(f"'{text[:20]}' is no number from 1 to {most}")
     return int(text)
-
-
-def money(rules: SymbolRules, amount: Decimal) -> str:
-    """Return a result in quote with its sign: "+12.30 FDUSD"."""
-    rounded = Decimal(format_on_grid(amount, rules.tick_size))  # a loss of nothing is no loss
-    return f"{'-' if rounded < 0 else '+'}{notional(rules, abs(rounded))}"
 
 
 def daily(rules: SymbolRules, mode: str, results: RunResults, count: int) -> str:
@@ -107,19 +97,3 @@ def profit_data(results: RunResults) -> dict[str, object]:
     """Return the same for machines."""
     times = {"from": iso_time(results.first.market_ms), "to": iso_time(results.last.market_ms)}
     return {**times, **totals_json(results, measure(results))}
-
-
-def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
-    """Return `values` as a line of bars, lowest to highest, at most `width` of them; "" for fewer than two values.
-
-    Each bar is the last value of its share of the time.
-    """
-    if len(values) < 2:
-        return ""
-    bars = min(width, len(values))
-    shown = [values[(index + 1) * len(values) // bars - 1] for index in range(bars)]
-    low, high = min(shown), max(shown)
-    if high == low:
-        return _BARS[len(_BARS) // 2] * bars
-    steps = len(_BARS) - 1
-    return "".join(_BARS[round((value - low) / (high - low) * steps)] for value in shown)

@@ -12,6 +12,7 @@ from trailingedge.notifications.telegram_api import (
     Connect,
     Connector,
 )
+from trailingedge.notifications.telegram_updates import chat_name
 
 _TIMEOUT_S: Final = 10.0
 
@@ -41,6 +42,25 @@ async def send_test_message(
     finally:
         await client.close()
     return problems
+
+
+async def chats_of_bot(
+    token: str, *, base_url: str = BOT_API, connect: Callable[[str], Connect] = Connector
+) -> Sequence[str]:
+    """Return the id and the name of each chat that has written to the bot lately, the newest first.
+
+    Telegram keeps messages for a day, unless a daemon has fetched them. Nothing is confirmed, so a daemon still gets
+    them. Returns nothing if Telegram does not answer. Raises ConfigError as `send_test_message` does.
+    """
+    client = BotApiClient(base_url, token, connect(base_url))
+    try:
+        updates = await client.call("getUpdates", {"timeout": 0}, _TIMEOUT_S)
+    except (BotRefused, BotUnreachable):  # the test messages have said why
+        return ()
+    finally:
+        await client.close()
+    found = map(chat_name, reversed(updates)) if isinstance(updates, list) else ()
+    return tuple(dict.fromkeys(name for name in found if name is not None))
 
 
 async def _problem(client: BotApiClient, method: str, fields: Mapping[str, object]) -> str | None:

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from trailingedge.core.printable import printable
 from trailingedge.core.recent_ids import RecentIds
 
 _REMEMBERED_IDS: Final = 1000  # ten full answers
+_LONGEST_NAME: Final = 40
 _LARGEST_ID: Final = 2**53
 _LEFT: Final = ("kicked", "left")
 
@@ -81,6 +83,19 @@ def active_chat(update: object) -> tuple[str, ...]:
             name = chat.get("username")
             return (str(number), f"@{name.lower()}") if isinstance(name, str) else (str(number),)
     return ()
+
+
+def chat_name(update: object) -> str | None:
+    """Return the id of an update's chat and who that is: "4711 (Anna, private)". Returns None without a chat."""
+    match update:
+        case {"message": {"chat": {"id": int(number), **chat}}} | {
+            "my_chat_member": {"chat": {"id": int(number), **chat}}
+        }:
+            names = (chat.get(key) for key in ("title", "first_name", "username"))
+            name = next((printable(each, _LONGEST_NAME) for each in names if isinstance(each, str) and each), "no name")
+            kind = chat.get("type")
+            return f"{number} ({name}, {printable(kind, _LONGEST_NAME) if isinstance(kind, str) else 'chat'})"
+    return None
 
 
 def _number(update: object) -> int | None:

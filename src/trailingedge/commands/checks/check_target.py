@@ -1,6 +1,6 @@
 """Check environment: the exchange that a command connects to, and the connection tools that it uses."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from random import Random
@@ -28,6 +28,15 @@ TelegramCheck = Callable[[Settings, str], Awaitable[Mapping[str, str | None]]]
 A rejection by Telegram itself begins with its code. Network failures are returned too, not raised, and no text
 contains the token. Raises ConfigError if the environment names a proxy that cannot be used.
 """
+
+
+ChatSearch = Callable[[Settings], Awaitable[Sequence[str]]]
+"""Returns the id and the name of each chat that has written to the bot. Raises ConfigError as a `TelegramCheck`."""
+
+
+async def no_chats(_: Settings) -> Sequence[str]:
+    """Find no chats."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
