@@ -12,6 +12,7 @@ import pytest
 from trailingedge.config import RISK_PHRASE, Settings, TradingMode
 from trailingedge.config_validator import (
     checked_settings,
+    consent_question,
     effective_rules,
     problems,
     problems_with_exchange,
@@ -215,6 +216,34 @@ def test_a_terminal_is_asked_for_the_phrase(answer: str, starts: bool, key: Path
             checked_settings({}, live(key), NOWHERE, ask=ask)
     assert len(questions) == 1
     assert "real money" in questions[0]
+
+
+def test_the_question_names_pair_key_reserve_and_breakers() -> None:
+    key = "".join(chr(97 + number) for number in range(20))
+    settings = Settings(
+        trading_mode=TradingMode.LIVE,
+        binance_ed25519_api_key=key,
+        max_daily_loss_frac=Decimal("0.03"),
+        reserve_base=Decimal(2),
+    )
+    question = consent_question(settings)
+    for said in (
+        "pair      ETHFDUSD",
+        "balances  not known before the logon",
+        "RESERVE_BASE 2",
+        f"ends in {key[-4:]}",
+        "MAX_DAILY_LOSS_FRAC 0.03, MAX_DRAWDOWN_FRAC off, MAX_CONSECUTIVE_LOSSES off",
+    ):
+        assert said in question
+    assert key not in question
+    assert key[:4] not in consent_question(dataclasses.replace(settings, binance_ed25519_api_key=key[:8]))
+
+
+def test_a_health_file_must_be_one_that_the_collector_reads(tmp_path: Path) -> None:
+    for name, said in (("nix/te.prom", "there is no folder"), ("te.txt", "end in .prom"), (".", "this is a folder")):
+        with pytest.raises(ConfigError, match=said):
+            check({"HEALTH_FILE": str(tmp_path / name)})
+    check({"HEALTH_FILE": str(tmp_path / "te.prom")})
 
 
 def test_a_terminal_that_hangs_up_says_no(key: Path) -> None:

@@ -341,6 +341,8 @@ def test_a_run_starts_trades_and_sums_up(name: str, ends: dict[str, Ended]) -> N
         "jumpstart order cancelled",
         "ready: sim ETHFDUSD",
         "summary sim ETHFDUSD",
+        "log logs/trailingedge_",
+        "report: trailing-edge report logs/trailingedge_",
     ):
         assert said in end.out
 

@@ -6,7 +6,7 @@ from tests.test_main_logic import crash, rally_and_turn
 
 from trailingedge.core.errors import ExitCode
 from trailingedge.model.client_order_ids import ClientOrderId
-from trailingedge.model.intent import ExitKind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Side
 from trailingedge.simulator.faults import NO_FAULT, TIMEOUT_ERROR, RequestFault
 
@@ -31,6 +31,23 @@ def test_one_cancel_that_goes_wrong_is_made_good(fate: str) -> None:
     end = run_scenario(story)
     assert end.shutdown_s < 5
     assert (end.code, end.left_orders) == (ExitCode.OK, [])
+
+
+def test_an_exit_that_is_cut_off_is_among_the_results_as_a_cancelled_one() -> None:
+    nodes: list[NodeHarness] = []
+
+    async def story(it: NodeHarness) -> None:
+        nodes.append(it)
+        await rally_and_turn(it)
+        assert it.node.services is not None
+        assert it.node.services.statistics.exits == []
+
+    run_scenario(story)
+    services = nodes[0].node.services
+    assert services is not None
+    (finished,) = services.statistics.exits
+    assert (finished.kind, finished.cause, finished.base) == (ExitKind.TAKE_PROFIT, ExitEndReason.CANCELLED, D(0))
+    assert services.core.state.exit is None
 
 
 @pytest.mark.parametrize("out_s", [0.0, 0.5, 1.0, 1.2, 1.4, 2.0, 2.5])
