@@ -3,16 +3,18 @@
 import asyncio
 
 from trailingedge.app.session_health import health_facts, with_health
-from trailingedge.config import Settings
 from trailingedge.live.start_progress import StartProgress
 from trailingedge.model.operator_commands import CommandResult
+from trailingedge.notifications.health import HealthFacts
+
+SESSION = HealthFacts("sim", "ETHFDUSD", None, stale_after_s=10.0)
 
 
 async def test_a_start_that_waits_is_a_warning_beside_the_status() -> None:
     progress = StartProgress()
     progress.begin("candles")
     status: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
-    reply = with_health(status, health_facts(Settings(), None, progress, disk_free=10**9))
+    reply = with_health(status, health_facts(SESSION, None, progress, disk_free=10**9))
     status.set_result(CommandResult("starting", done=False, data={"phase": "starting"}))
     result = await reply
     assert (result.text, result.done, result.data["phase"]) == ("starting", False, "starting")

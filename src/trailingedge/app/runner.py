@@ -57,6 +57,7 @@ from trailingedge.logging_config import Logging
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.notifications import event_messages
 from trailingedge.notifications.alert_sinks import AlertFanout, Alerts, LabelledAlerts, LogAlerts
+from trailingedge.notifications.health import HealthFacts
 from trailingedge.notifications.session_heading import heading, mode_label
 from trailingedge.notifications.status import StatusView
 from trailingedge.notifications.telegram_loader import TelegramService
@@ -146,11 +147,13 @@ class Runner:
             account=self._fingerprint(),
             subscription=self._feed.serve,
         )
+        settings = self._settings
+        session = HealthFacts(settings.trading_mode.value, settings.symbol, None, settings.stale_after_sec)
         self._health = HealthMonitor(
             self._settings.log_dir,
             self._settings.health_file,
             self._clock,
-            lambda disk_free: health_facts(self._settings, self._node, self._progress, disk_free),
+            lambda disk_free: health_facts(session, self._node, self._progress, disk_free),
         )
         # All of these run from the beginning, also while a paper exchange opens or a start waits for an outage.
         interval_s = watchdog_interval_s(os.environ, os.getpid())

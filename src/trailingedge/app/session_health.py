@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import replace
 
-from trailingedge.config import Settings
 from trailingedge.live.start_progress import StartProgress
 from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.operator_commands import CommandResult
@@ -13,17 +12,13 @@ Reply = asyncio.Future[CommandResult]
 
 
 def health_facts(
-    settings: Settings, node: TradingNode | None, progress: StartProgress, disk_free: int | None
+    session: HealthFacts, node: TradingNode | None, progress: StartProgress, disk_free: int | None
 ) -> HealthFacts:
-    """Return the facts of this moment. `node` is None until it is built, `disk_free` if it is not known."""
-    facts = HealthFacts(
-        settings.trading_mode.value,
-        settings.symbol,
-        view=None,
-        stale_after_s=settings.stale_after_sec,
-        starting=progress.text,
-        disk_free=disk_free,
-    )
+    """Return the facts of this moment. `session` has those that do not change.
+
+    `node` is None until it is built, `disk_free` if it is not known.
+    """
+    facts = replace(session, starting=progress.text, disk_free=disk_free)
     if node is None:
         return facts
     clock = node.client.server_clock

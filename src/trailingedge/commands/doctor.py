@@ -29,7 +29,7 @@ from trailingedge.commands.checks.result import (
     summary_line,
     warning,
 )
-from trailingedge.config import LoadedSettings, Settings, TradingMode
+from trailingedge.config import LoadedSettings, TradingMode
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.live.control_socket import socket_path
 from trailingedge.live.factory import check_params
@@ -112,7 +112,7 @@ async def run_checks(
         on_result(result)
     # A daemon fetches the messages itself, and Telegram serves only one.
     if reading.settings.telegram_bot_token is not None and not running:
-        for result in await _chats(reading.settings, find_chats):
+        for result in await _chats(reading, find_chats):
             on_result(result)
     if problems.prevents_connecting:
         on_result(skipped("the exchange", "correct the settings first"))
@@ -149,15 +149,15 @@ async def _telegram(reading: LoadedSettings, check_telegram: TelegramCheck) -> l
     ]
 
 
-async def _chats(settings: Settings, find_chats: ChatSearch) -> list[CheckResult]:
+async def _chats(reading: LoadedSettings, find_chats: ChatSearch) -> list[CheckResult]:
     """Show who has written to the bot, because the id of a chat is hard to find otherwise."""
     try:
-        found = await find_chats(settings)
+        found = await find_chats(reading.settings)
     except ConfigError:  # reported with the messages
         found = ()
     if found:
         return [passed(_TELEGRAM, f"chats that wrote to the bot: {', '.join(found)}")]
-    if settings.telegram_chat_id is not None:
+    if reading.settings.telegram_chat_id is not None:
         return []
     remedy = "write to the bot, and doctor shows the number for TELEGRAM_CHAT_ID"
     return [warning(_TELEGRAM, "no chat is set, and none has written to the bot lately", remedy)]
