@@ -23,6 +23,7 @@ from trailingedge.live.daemon_of_process import sockets_of_process
 
 _COUNTED: Final = {"daily": "days", "trades": "sales and buy-backs"}
 
+
 def add_arguments(parser: argparse.ArgumentParser, command: str = "") -> None:
     """Add the options of `command`: those that each of these commands has, and its own."""
     if command in _COUNTED:

@@ -46,7 +46,7 @@ class Daemon:
         self.watching = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
 
-    def submit(self, command: OperatorCommand) -> asyncio.Future[CommandResult]:
+    def submit(self, command: OperatorCommand, _argument: str = "") -> asyncio.Future[CommandResult]:
         self.heard.append(command)
         reply: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
         reply.set_result(CommandResult(f"{command.value} is done"))

@@ -25,17 +25,20 @@ class Watched:
         self.window = Window()
         self.ui = LiveUi(self.window, self.window, "ETHFDUSD", keys=True, hints=WATCH_HINTS, redraw_s=0.0)
         self.asked: list[tuple[Path, str]] = []
+        self.fields: list[Mapping[str, object]] = []
+        self.extra: dict[str, object] = {}
         self.left: list[str] = []
         self.answer: str | NoRunningDaemon = "all is well"
         self.watch = TerminalWatch(self.ui, "ETHFDUSD", self._ask, self.left.append, lambda: 0.0, self._pause)
         self.watch.subscription = Subscription([], self.watch)
         self.watch.subscription.place = SOCKET
 
-    async def _ask(self, place: Path, command: str) -> Mapping[str, object]:
+    async def _ask(self, place: Path, command: str, fields: Mapping[str, object]) -> Mapping[str, object]:
         self.asked.append((place, command))
+        self.fields.append(fields)
         if isinstance(self.answer, NoRunningDaemon):
             raise self.answer
-        return {"ok": True, "text": self.answer}
+        return {"ok": True, "text": self.answer, **self.extra}
 
     async def _pause(self, _seconds: float) -> None:
         pass
@@ -145,3 +148,26 @@ async def test_without_a_daemon_a_command_is_not_sent_and_that_is_said(watched: 
     await watched.watch.press(Hotkey.FLIP)
     assert watched.shows("'x' not sent: no daemon runs")
     assert len(watched.asked) == 1
+
+
+async def test_a_flip_that_wants_a_confirmation_is_made_by_y(watched: Watched) -> None:
+    watched.answer, watched.extra = "flip: sell 1 ETH near 2500 FDUSD", {"confirmation": "123456"}
+    await watched.watch.press(Hotkey.FLIP)
+    assert watched.shows("flip: sell 1 ETH near 2500 FDUSD")
+    assert watched.shows("any other key drops it")
+    watched.answer, watched.extra = "flip started", {}
+    await watched.watch.press(Hotkey.CONFIRM)
+    assert watched.fields == [{}, {"confirmation": "123456"}]
+    await watched.watch.press(Hotkey.CONFIRM)
+    assert watched.shows("nothing to confirm")
+    assert len(watched.asked) == 2
+
+
+async def test_another_key_drops_a_flip_that_waits_for_its_confirmation(watched: Watched) -> None:
+    watched.extra = {"confirmation": "123456"}
+    await watched.watch.press(Hotkey.FLIP)
+    watched.extra = {}
+    await watched.watch.press(Hotkey.TODAY)
+    assert watched.shows("flip dropped")
+    await watched.watch.press(Hotkey.CONFIRM)
+    assert watched.fields == [{}, {}]

@@ -25,8 +25,8 @@ _ECHO_S: Final = 0.5  # the log line of a command's effect comes within this tim
 _SHOWN_LEVELS: Final = ("WARNING", "ERROR", "CRITICAL")  # as the daemon's own terminal shows them
 _COMMAND_NAMES: Final = {command: name for name, command in COMMANDS.items()}
 
-Ask = Callable[[Path, str], Awaitable[Mapping[str, object]]]
-"""Sends a command to the daemon at a socket, and returns its answer. Raises NoRunningDaemon."""
+Ask = Callable[[Path, str, Mapping[str, object]], Awaitable[Mapping[str, object]]]
+"""Sends a command with its fields to the daemon at a socket, and returns its answer. Raises NoRunningDaemon."""
 
 
 class TerminalWatch:
@@ -52,6 +52,7 @@ class TerminalWatch:
         self._newest_log_time = ""
         self._texts: deque[str] = deque(maxlen=50)  # of the newest log lines
         self._away = False
+        self._code = ""  # of a flip that waits for its confirmation
 
     # Lines -----------------------------------------------------------------------------------
 
@@ -114,6 +115,9 @@ class TerminalWatch:
 
     async def press(self, key: Hotkey | UnknownKey) -> None:
         """Do what a hotkey asks for, and show the answer."""
+        code, self._code = self._code, ""
+        if code and key is not Hotkey.CONFIRM:
+            self._ui.print_line("flip dropped, because it was not confirmed")
         match key:
             case UnknownKey():
                 self._ui.print_line(key.text)
@@ -121,21 +125,26 @@ class TerminalWatch:
                 self._leave("q")
             case Hotkey.HELP:
                 self._ui.print_line(WATCH_HELP)
+            case Hotkey.CONFIRM if not code:
+                self._ui.print_line("nothing to confirm: x and Enter asks for a flip")
             case _:
-                await self._command(key)
+                await self._command(key, {"confirmation": code} if code else {})
 
-    async def _command(self, key: Hotkey) -> None:
+    async def _command(self, key: Hotkey, fields: Mapping[str, object]) -> None:
         place = None if self.subscription is None else self.subscription.place
         if place is None:
             self._ui.print_line(f"'{key.value}' not sent: no daemon runs")
             return
         try:
-            answer = str((await self._ask(place, _COMMAND_NAMES[key.command]))["text"])
+            answer = await self._ask(place, _COMMAND_NAMES[key.command], fields)
         except NoRunningDaemon as no_daemon:
             self._ui.print_line(f"no answer to '{key.value}': {no_daemon}")
             return
+        text, self._code = str(answer["text"]), str(answer.get("confirmation", ""))
         # What a command has changed is a line of the daemon's log, too, in the same words.
-        if not key.is_question:
+        if not key.is_question and not self._code:
             await self._pause(_ECHO_S)
-        if key.is_question or answer not in self._texts:
-            self._ui.print_line(answer)
+        if key.is_question or text not in self._texts:
+            self._ui.print_line(text)
+        if self._code:
+            self._ui.print_line("y and Enter within a minute makes this flip; any other key drops it")
