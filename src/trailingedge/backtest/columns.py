@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import gt
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from trailingedge.model.market import Side
 from trailingedge.simulator.feeds.ticks import Tick
 
 IntColumn: TypeAlias = Sequence[int]
+
+_AGGRESSORS: Final = (Side.SELL, Side.BUY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +125,16 @@ class TickColumns:
     def tick(self, index: int, grid: PriceGrid) -> Tick:
         """Build the `Tick` at `index`, in the form that the backtest's exchange plays."""
         tick_size, step_size, traded = grid.tick_size, grid.step_size, self.traded[index]
+        # Without the names of the fields, because a call with names takes three times as long.
         return Tick(
-            time_ms=self.time_ms[index],
-            bid=self.bids[index] * tick_size,
-            bid_quantity=self.bid_steps[index] * step_size,
-            ask=self.asks[index] * tick_size,
-            ask_quantity=self.ask_steps[index] * step_size,
-            last_price=self.lasts[index] * tick_size,
-            traded=traded * step_size,
-            aggressor=None if not traded else Side.BUY if self.buyers[index] else Side.SELL,
+            self.time_ms[index],
+            self.bids[index] * tick_size,
+            self.bid_steps[index] * step_size,
+            self.asks[index] * tick_size,
+            self.ask_steps[index] * step_size,
+            self.lasts[index] * tick_size,
+            traded * step_size,
+            _AGGRESSORS[self.buyers[index]] if traded else None,
         )
 
 

@@ -17,7 +17,6 @@ from trailingedge.execution.quote_prices import keeping_prices
 from trailingedge.execution.trading_plan import TradingPlan
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import Regime, Side
-from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.inputs import StrategyParams
 from trailingedge.strategy.plan import (
@@ -108,7 +107,7 @@ class TickSkipper:
         if state is None or state.regime is None:
             return 0.0
         best = self.highest_bid if state.regime is Regime.BASE else self.lowest_ask
-        if best is None or not state.funded or self._params.trigger_on is TriggerOn.CLOSE:
+        if best is None or not state.funded or self._params.trigger_on.at_close:
             return state.high
         return max(state.high, best / self._scale if state.regime is Regime.BASE else 1 / (best / self._scale))
 
@@ -153,7 +152,7 @@ class TickSkipper:
 
     def _moves_the_high(self, bid: int, ask: int) -> bool:
         """Whether this tick sets a new high, so that new limits may contain it."""
-        if self._order_price is not None or self._decision is None or self._params.trigger_on is TriggerOn.CLOSE:
+        if self._order_price is not None or self._decision is None or self._params.trigger_on.at_close:
             return False
         state, scale = self._decision.state, self._scale
         value = bid / scale if state.regime is Regime.BASE else 1 / (ask / scale)

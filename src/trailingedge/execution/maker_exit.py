@@ -62,11 +62,19 @@ class MakerExitParams:
 
 
 class MakerExit:
-    """Manages the order of one exit at a time. `events` collects order events for log, console and alerts."""
+    """Manages the order of one exit at a time. `events` collects order events for log, console and alerts.
+
+    `changes` counts what may have changed its orders and requests. While it stays the same, so do `idle`, `progress`
+    and `max_locked`, which are asked at every tick.
+    """
 
     def __init__(self, rules: SymbolRules, budget: OrderRateBudget, params: MakerExitParams | None = None) -> None:
         self.rules = rules
         self.events: list[OrderEvent] = []
+        self.changes = 0
+        self._progress_at = self._idle_at = -1  # the number of changes when the values below were found
+        self._progress: ExitProgress | None = None
+        self._idle = False
         self._budget = budget
         self._params = params or MakerExitParams()
         self._requests = PendingRequests()
@@ -108,7 +116,9 @@ class MakerExit:
     @property
     def idle(self) -> bool:
         """Whether no order of ours is on the book, pending or UNKNOWN, and no request is open."""
-        return self._updates.idle
+        if self._idle_at != self.changes:
+            self._idle, self._idle_at = self._updates.idle, self.changes
+        return self._idle
 
     @property
     def alive(self) -> list[Order]:
@@ -138,6 +148,11 @@ class MakerExit:
 
     def progress(self) -> ExitProgress | None:
         """Return fills and state of the current exit; None before the first exit."""
+        if self._progress_at != self.changes:
+            self._progress, self._progress_at = self._find_progress(), self.changes
+        return self._progress
+
+    def _find_progress(self) -> ExitProgress | None:
         if not self.number:
             return None
         base, quote = self._updates.orders.filled()
@@ -153,16 +168,19 @@ class MakerExit:
 
     def adopt(self, exit_: HistoricalExit, now_s: float) -> None:
         """Continue an exit of an earlier session, whether an order of it is on the book or not."""
+        self.changes += 1
         self._start_exit(exit_.number, funds_changed_ms=max(self.funds_changed_ms, exit_.ended_ms))
         self._updates.orders.adopt(exit_, now_s)
         self._updates.foreign.inherits_until_s = now_s + self._params.request_expires_s
 
     def handle(self, event: OrderInput, now_s: float) -> None:
         """Apply a reply (even a late one) or an execution report. Ignore those of other exits."""
+        self.changes += 1
         self._updates.handle(event, now_s)
 
     def on_disconnect(self, now_s: float) -> None:
         """Make every order on the book UNKNOWN, because the account connection was lost."""
+        self.changes += 1
         self._updates.on_disconnect(now_s)
 
     def commands_for(
@@ -182,14 +200,21 @@ class MakerExit:
         change up to `funds_changed_ms`. `age_s` is the age of the exit. Raises BrokenInvariant if
         `intent` belongs to a new exit while an order of the last exit may be on the book.
         """
-        self._balances_current = balances_current
+        if balances_current is not self._balances_current:
+            self._balances_current = balances_current
+            self.changes += 1
+        if intent is None and self.idle:
+            return self._take_refreshes()  # as at nearly all ticks
         if intent is not None and intent.number != self.number:
             self._begin_exit(intent)
-        self._updates.expire_requests(now_s)
+        if now_s >= self._requests.times_out_s(self._params.timeout_s):
+            self._updates.expire_requests(now_s)
+            self.changes += 1
         # Refreshes do not concern the order, so they go out while a request is open.
         if self._requests.open is not None or not self.may_send(now_s, server_ms):
             return self._take_refreshes()
         command = self._next_command(intent, top, now_s, server_ms, age_s)
+        self.changes += command is not None
         return self._take_refreshes() if command is None else [*self._take_refreshes(), command]
 
     def ignores_prices(self, intent: OrderIntent | None) -> bool:
@@ -260,6 +285,7 @@ class MakerExit:
         attempt = ReplaceAttempt(
             Order(command.client_order_id, command.side, command.price, command.quantity, now_s), order
         )
+        self.changes += 1
         order.apply(OrderTrigger.CANCEL_SENT)
         self._updates.orders.begin(attempt)
         self._budget.spend(server_ms)
@@ -270,6 +296,7 @@ class MakerExit:
         # ours.
         if not self.idle:
             raise BrokenInvariant(f"exit {intent.number} begins while {self.order!r} may be on the book")
+        self.changes += 1
         self._start_exit(intent.number, self.funds_changed_ms)
 
     def _next_command(
@@ -317,6 +344,7 @@ class MakerExit:
         breach = self.rules.failed_filter(price, quantity)
         if breach in SIZE_FILTERS:
             self._end_reason = self._reason_of_end()
+            self.changes += 1
             return None
         if self._reject_locally(intent, breach, now_s):
             return None
@@ -432,7 +460,7 @@ class MakerExit:
         )
 
     def _take_refreshes(self) -> list[ExecutionCommand]:
-        backoff = self._updates.backoff
-        refreshes: list[ExecutionCommand] = list(backoff.refreshes)
-        backoff.refreshes.clear()
+        refreshes: list[ExecutionCommand] = list(self._updates.backoff.refreshes)
+        if refreshes:
+            self._updates.backoff.refreshes.clear()
         return refreshes

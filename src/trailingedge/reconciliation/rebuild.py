@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import BookTop, Kline, Regime, Side
-from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.reconciliation.anchor_timeline import CurrentPosition, PositionTimeline
 from trailingedge.reconciliation.history_types import HistoricalExit
 from trailingedge.strategy.bar_close import raise_high_to_close, raise_high_to_kline
@@ -119,7 +118,7 @@ class _RestartFold(HistoryFold):
         super().advance(until_ms)
         while self._fine and (until_ms is None or self._fine[0].close_ms <= until_ms):
             kline = self._fine.popleft()
-            if self._now.params.trigger_on is TriggerOn.CLOSE:
+            if self._now.params.trigger_on.at_close:
                 self.state = raise_high_to_close(self.state, float(kline.close), kline.close_ms)
             else:
                 self.state = raise_high_to_kline(self.state, kline)

@@ -13,7 +13,6 @@ from trailingedge.core.time_units import MINUTE_MS, SECOND_MS
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Kline, Regime
-from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.reconciliation.anchor_timeline import CurrentPosition
 from trailingedge.reconciliation.backfill import BackfillSpec, FetchKlines, fine_klines, interval_length_ms
 from trailingedge.strategy.hard_stop import is_breached, stop_distance
@@ -33,7 +32,7 @@ async def with_breach(
     params, bid = now.params, now.exit_price(Regime.BASE)
     nearest = min(params.hard_stop_threshold_frac, params.hard_stop_max_frac)
     selling = state.exit is not None and (state.exit.kind is ExitKind.FLUSH or state.exit.ending is not None)
-    if params.trigger_on is TriggerOn.CLOSE:
+    if params.trigger_on.at_close:
         return state  # a close needs no confirmation
     # Nearly always the price is far from the stop, and no kline is needed.
     if state.regime is not Regime.BASE or selling or not is_breached(bid, state.anchor, nearest):

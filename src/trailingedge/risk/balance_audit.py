@@ -66,7 +66,7 @@ class BalanceAudit:
     @property
     def due_s(self) -> float:
         """When a difference will have lasted long enough to be published; infinity if there is none."""
-        return min(self._differs_since_s.values(), default=inf) + self._grace_s
+        return min(self._differs_since_s.values()) + self._grace_s if self._differs_since_s else inf
 
     def compare(
         self, balances: Mapping[str, Balance], now_s: float, *, balances_current: bool

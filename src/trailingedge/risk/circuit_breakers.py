@@ -239,7 +239,7 @@ class CircuitBreakers:
     @property
     def trading_paused(self) -> bool:
         """Whether new trades are blocked, because a breaker is tripped."""
-        return self.state.trading_paused
+        return bool(self.state.trips)
 
     def restore(self, exits: Iterable[ExitTotals], market_ms: int) -> None:
         """Compute the state from the finished `exits` of the past, which come oldest first.

@@ -197,10 +197,10 @@ class Book:
 
     def published_top(self, update_id: int = 0) -> BookTop:
         """Return the best levels of `published_levels`."""
-        if self._bids.orders or self._asks.orders:
+        bids, asks = self._bids, self._asks
+        if bids.orders or asks.orders or bids.consumed or asks.consumed or self._tick is None:
             return self.published_levels().top(update_id)
-        bid, ask = self._published_prices()
-        return BookTop(bid, ask, self._bids.published_quantity, self._asks.published_quantity, update_id)
+        return BookTop(bids.price, asks.price, bids.quantity, asks.quantity, update_id)
 
     def _published_prices(self) -> tuple[Decimal, Decimal]:
         """Return the market's bid and ask as published."""

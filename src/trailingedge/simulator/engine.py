@@ -151,7 +151,8 @@ class Engine:
                 tick = tick._replace(last_price=self.book.tick.last_price, traded=ZERO, aggressor=None)
             self.book.set_tick(tick)
             fills = []
-        for fill, trade_id in zip(fills, self._market.record_tick(tick, fills), strict=True):
+        trade_ids = self._market.record_tick(tick, fills)
+        for fill, trade_id in zip(fills, trade_ids, strict=True) if fills else ():
             self._fill(fill.order, fill.order.price, fill.quantity, trade_id, maker=True)
         self.end_action()
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import Kline, Regime
-from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.strategy.blocks import stop_ends
 from trailingedge.strategy.hard_stop import is_breached, stop_distance
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
@@ -52,7 +51,7 @@ def on_bar_close(
     if kline.close_ms <= state.last_close_ms:
         return state, ()
     close = float(kline.close)
-    if params.trigger_on is TriggerOn.CLOSE:
+    if params.trigger_on.at_close:
         state = raise_high_to_close(state, close, kline.close_ms)
     # The book was untrusted for a part of the kline: trades in it may have gone beyond any price that we saw.
     elif unwatched or kline.open_ms <= state.untrusted_book_ms:
@@ -170,7 +169,7 @@ def leaves_gate_and_exit(
     `before` is the previous close and its time, if that close has not been applied to `state` yet. With
     TRIGGER_ON=close nearly every close is judged, so the answer is no unless the gate is shut and the high stays.
     """
-    if params.trigger_on is TriggerOn.CLOSE and (
+    if params.trigger_on.at_close and (
         state.exit is not None or state.gate is None or raise_high_to_close(state, close, close_ms) is not state
     ):
         return False

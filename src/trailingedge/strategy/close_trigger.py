@@ -5,7 +5,6 @@ evaluation with a trusted book and settled balances: mostly the one that hears i
 a later one. Of several closes only the newest is judged. The functions do nothing with TRIGGER_ON=tick.
 """
 
-from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.strategy.bar_close import raise_high_to_close
 from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.evaluation_context import Evaluation
@@ -18,7 +17,7 @@ def take_in_closes(evaluation: Evaluation) -> None:
     A close from before the anchor, or heard together with the last fill of an exit, is not judged.
     """
     state, params = evaluation.state, evaluation.params
-    if params.trigger_on is not TriggerOn.CLOSE or evaluation.side_is_new or state.regime is None or not state.funded:
+    if not params.trigger_on.at_close or evaluation.side_is_new or state.regime is None or not state.funded:
         return
     if is_sold_out(evaluation):
         return

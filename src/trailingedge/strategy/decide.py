@@ -212,23 +212,26 @@ def decide(inputs: Inputs, state: StrategyState, params: StrategyParams) -> Stra
     evaluation = Evaluation(inputs, state, params)
     # The order matters. The prices since the last evaluation belong to the old regime. A finished exit sets the new,
     # which the balances are then compared with; the high is measured in it; and the rules read all three.
-    raise_high_to_passed_prices(evaluation)
-    finish_exit(evaluation)
+    if inputs.highest_bid is not None or inputs.lowest_ask is not None:
+        raise_high_to_passed_prices(evaluation)
+    if state.exit is not None:
+        finish_exit(evaluation)
     update_holdings(evaluation)
     update_position_side(evaluation)
     take_in_closes(evaluation)
     raise_high(evaluation)
+    before_rules = evaluation.state
     acted = apply_rules(evaluation)
-    if not evaluation.closed_klines_applied:
+    if inputs.closed_klines and not evaluation.closed_klines_applied:
         # Each closed kline comes only once, so it must be applied even if an earlier rule acted first.
         decision_rules.apply_closed_klines(evaluation)
-    # A gate that opened has set a new anchor and a high equal to it; the price may be beyond it already.
-    raise_high(evaluation)
+    if evaluation.state is not before_rules:
+        # A gate that opened has set a new anchor and a high equal to it; the price may be beyond it already.
+        raise_high(evaluation)
     if acted is not Rule.CLOSED_KLINES:  # else the rules below it have not judged the close
         mark_judged(evaluation)
-    return StrategyStep(
-        evaluation.state, evaluation.intent(), build_decision(evaluation, acted), tuple(evaluation.events)
-    )
+    intent = None if evaluation.state.exit is None else evaluation.intent()
+    return StrategyStep(evaluation.state, intent, build_decision(evaluation, acted), tuple(evaluation.events))
 
 
 def apply_rules(evaluation: Evaluation) -> Rule | None:

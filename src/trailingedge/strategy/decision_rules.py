@@ -11,7 +11,6 @@ from typing import Final
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side
-from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.strategy.bar_close import on_bar_close, pass_bar_close
 from trailingedge.strategy.blocks import REFUSALS, TradeBlock, flip_block, stop_blocks
 from trailingedge.strategy.evaluation_context import Evaluation
@@ -89,7 +88,7 @@ def hard_stop_in_base(evaluation: Evaluation) -> bool:
     A breach that has lasted long enough starts a sale of all base. An exit in progress becomes that
     sale. A gap in the feed does not end a breach: the first price after it shows whether the breach lasts.
     """
-    if evaluation.params.trigger_on is TriggerOn.CLOSE:
+    if evaluation.params.trigger_on.at_close:
         return _hard_stop_at_close(evaluation)
     state, value, top = evaluation.state, evaluation.unit_value, evaluation.inputs.top
     # The price is judged first: nearly always it alone shows that there is nothing to do.
@@ -272,7 +271,7 @@ def _update_squeeze(evaluation: Evaluation) -> None:
 
 def take_profit(evaluation: Evaluation) -> bool:
     """Start a take-profit exit if the trail is due: a sale in BASE, a buy-back in QUOTE."""
-    if evaluation.params.trigger_on is TriggerOn.CLOSE and evaluation.judged_close is None:
+    if evaluation.params.trigger_on.at_close and evaluation.judged_close is None:
         return False  # between two closes
     now, regime = evaluation.trail(), evaluation.state.regime
     if now is None or regime is None or not now.due or evaluation.exit_blocks():

@@ -11,7 +11,6 @@ from typing import Final
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
 from trailingedge.model.market import ZERO, BookTop, Regime, Side
-from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.strategy.blocks import TradeBlock, exit_blocks
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
@@ -282,7 +281,7 @@ def _adopt_outside_change(evaluation: Evaluation, regime: Regime) -> None:
 def raise_high_to_passed_prices(evaluation: Evaluation) -> None:
     """Raise the high to the best price since the last evaluation. Prices within a plan's limits had no evaluation."""
     state, inputs = evaluation.state, evaluation.inputs
-    if state.regime is None or not state.funded or evaluation.params.trigger_on is TriggerOn.CLOSE:
+    if state.regime is None or not state.funded or evaluation.params.trigger_on.at_close:
         return
     price = inputs.highest_bid if state.regime is Regime.BASE else inputs.lowest_ask
     if price is not None and (value := unit_value(state.regime, float(price))) > state.high:
@@ -295,7 +294,7 @@ def raise_high(evaluation: Evaluation) -> None:
     Does nothing while too little is held to trade, and where the high follows closes alone.
     """
     state, value = evaluation.state, evaluation.unit_value
-    if evaluation.params.trigger_on is TriggerOn.CLOSE:
+    if evaluation.params.trigger_on.at_close:
         return
     if value is not None and value > state.high and state.funded:
         evaluation.state = replace(state, high=value)

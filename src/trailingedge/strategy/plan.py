@@ -21,7 +21,6 @@ from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime
 from trailingedge.model.order_size import surely_orderable
-from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, StrategyParams
@@ -73,7 +72,7 @@ def price_limits(decision: Decision, params: StrategyParams) -> PriceLimits | No
     # A price may end a breach of the stop, or decide that what is held can be traded again.
     if state.stop_breach_since_ms is not None or not state.funded or state.unorderable_book is not None:
         return None
-    if params.trigger_on is TriggerOn.CLOSE:
+    if params.trigger_on.at_close:
         return _between_closes(decision, params)
     if state.exit is not None:
         # An exit lasts whatever the price does. Only the hard stop can take over a sale for another reason.
@@ -125,7 +124,7 @@ def lasting_limits(decision: Decision, params: StrategyParams) -> PriceLimits | 
     if decision.holdings is None:
         return None
     funded = funded_limits(state.regime, decision.holdings, params)
-    if params.trigger_on is TriggerOn.CLOSE:
+    if params.trigger_on.at_close:
         return funded
     fees = 2 * params.fee + params.buffer
     if state.regime is Regime.BASE:
@@ -149,7 +148,7 @@ def quiet_closes(decision: Decision, params: StrategyParams) -> PriceRange:
     state = decision.state
     if state.exit is not None or state.gate is not None or state.regime is None:
         return NO_PRICE
-    if params.trigger_on is TriggerOn.CLOSE:
+    if params.trigger_on.at_close:
         return _quiet_judged_closes(state, state.regime, params)
     # In QUOTE the stop acts on closes. In BASE they change neither gate nor exit.
     return ANY_PRICE if state.regime is Regime.BASE else PriceRange(high=_quote_stop_close(state.anchor, params))
