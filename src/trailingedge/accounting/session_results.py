@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.accounting.results import EquityPoint, PeriodResult
 from trailingedge.accounting.statistics import DailyResults, RunStatistics
-from trailingedge.model.market import ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +32,12 @@ def session_results(statistics: RunStatistics, daily: DailyResults) -> SessionRe
         return None
     whole, today = statistics.since(first), statistics.since(morning)
     return SessionResults(
-        today=_money(morning, today),
+        today=today.result,
         today_frac=today.result_frac,
-        total=_money(first, whole),
+        total=whole.result,
         total_frac=whole.result_frac,
         trades=len(whole.round_trips),
         wins=whole.won,
         replaces=whole.replaces,
         fees=whole.fees,
     )
-
-
-def _money(start: EquityPoint, result: PeriodResult) -> Decimal:
-    """Return what was made since `start`, in quote: the change of the value without the transfers."""
-    transferred = (transfer.value for transfer in result.transfers if transfer.value is not None)
-    return result.value - start.value - sum(transferred, ZERO)

@@ -7,8 +7,8 @@ stream replace them while it encodes, so that no text has to know where it is pr
 import codecs
 from typing import Final, TextIO
 
-_SIGNS: Final = "─│├└┬┴·…–−×µ²╭╮╰╯┄↑↓▁▂▃▄▅▆▇█"  # the last eight: a text sparkline, from low to high
-_PLAIN: Final = "-|++++|.--xu2/\\\\/.^v_.-~=+*#"
+_SIGNS: Final = "─│├└┬┴·…–−×µ²" + "╭╮╰╯┄↑↓" + "▁▂▃▄▅▆▇█"  # of texts, of the chart, and of bars from low to high
+_PLAIN: Final = "-|++++|.--xu2" + "/\\\\/.^v" + "_.-~=+*#"
 _LONGER: Final = {"≥": ">=", "≤": "<=", "±": "+-", "√": "sqrt", "Σ": "sum", "✓": "ok"}
 TO_ASCII: Final = str.maketrans(dict(zip(_SIGNS, _PLAIN, strict=True)) | _LONGER)
 _HANDLER: Final = "trailingedge.plain"
