@@ -50,3 +50,13 @@ def test_a_drawdown_that_has_not_ended_counts_until_the_last_point() -> None:
     found = tracker.drawdown()
     assert found.max_frac == pytest.approx(0.2)
     assert (found.longest_ms, found.under_water_ms) == (2, 4)
+
+
+def test_the_longest_drawdown_says_when_it_began() -> None:
+    tracker = DrawdownTracker()
+    for time_ms, value in ((10, 1.0), (20, 0.9), (50, 1.1), (60, 1.0), (80, 1.05)):
+        tracker.add(time_ms, value)
+    ended = tracker.drawdown()
+    tracker.add(95, 1.05)  # the second one, from 50 on, has become the longest
+    assert (ended.longest_from_ms, ended.longest_ms) == (10, 40)
+    assert (tracker.drawdown().longest_from_ms, tracker.drawdown().longest_ms) == (50, 45)

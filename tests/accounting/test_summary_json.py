@@ -51,6 +51,7 @@ def test_the_shape_is_the_one_of_summary_replay_and_report(made: RunStatistics) 
         "hold_base_frac",
         "hold_quote_frac",
         "hold_half_frac",
+        "excess_half_frac",
         "max_drawdown_frac",
     ]
     assert told["totals"]["fees"] == {"FDUSD": "2.55"}

@@ -176,7 +176,7 @@ def a_story() -> RunReport:
             exits=exits,
             round_trips=(trip,),
             transfers=(Transfer(bought_at, "deposit", {"BNB": D("0.5")}, None),),
-            drawdown=Drawdown(0.0123, 3_600_000, 7_200_000),
+            drawdown=Drawdown(0.0123, 3_600_000, 7_200_000, MIDNIGHT_MS + 120_000),
             in_base_ms=9_000_000,
             traded=sum((each.quote for each in fills), D(0)),
             rejected={-2010: 2, -1013: 1},

@@ -6,7 +6,6 @@ import json
 from collections import defaultdict
 from datetime import datetime
 from decimal import Decimal
-from itertools import takewhile
 from math import prod
 from typing import Any
 
@@ -27,8 +26,6 @@ STORIES = pytest.mark.parametrize(
     [a_story(), a_quiet_story(), a_one_sided_story(), a_long_story()],
     ids=["awkward", "nothing done", "one-sided", "long"],
 )
-EXIT_COLUMNS = 12
-DAY_COLUMNS = 8
 WIDE = 1000  # letters, so that each row is one line
 
 
@@ -41,11 +38,9 @@ def data(report: RunReport) -> dict[str, Any]:
     return told
 
 
-def rows(told: Reading, columns: int) -> list[list[str]]:
-    """The rows of a page's table, without its heading; one of a single cell stands across all columns."""
-    first = next((number for number, row in enumerate(told.rows) if len(row) == columns), len(told.rows))
-    below = told.rows[first + 1 :]
-    return list(takewhile(lambda row: len(row) in (1, columns), below))
+def rows(told: Reading, table: str) -> list[list[str]]:
+    """The rows of one of the page's tables, without its heading; one of a single cell stands across all columns."""
+    return told.tables[table][1:]
 
 
 def lines(report: RunReport, heading: str) -> list[str]:
@@ -62,7 +57,7 @@ def test_the_fees_are_those_of_the_fills(report: RunReport) -> None:
     told = {asset: format_plain(Decimal(fee)) for asset, fee in paid.items() if fee}
     assert data(report)["totals"]["fees"] == told
     shown = amounts(report.rules, paid)
-    assert read(report).figures["Fees"][0] == shown
+    assert read(report).metrics["fees"][0] == shown
     assert f", fees {shown}\n" in summary_text(report, WIDE, trades=True)
 
 
@@ -71,16 +66,17 @@ def test_fills_exits_and_replaces_are_as_many_everywhere(report: RunReport) -> N
     totals = data(report)["totals"]
     assert totals["fills"] == len(ledger(report))
     assert totals["orders"] == len(data(report)["orders"]) == len(lines(report, "ended, UTC"))
-    assert totals["orders"] == len(rows(read(report), EXIT_COLUMNS))
+    assert totals["orders"] == len(rows(read(report), "exits"))
     counts = f"sales and buy-backs {totals['orders']}, fills {totals['fills']}, replaces {totals['replaces']}, fees"
     assert counts in summary_text(report, WIDE, trades=True)
-    shown = [str(totals["orders"]), f"{totals['fills']} fills, {totals['replaces']} replaces"]
-    assert read(report).figures["Exits"] == shown
+    shown, meaning = read(report).metrics["sales and buy-backs"]
+    assert shown == str(totals["orders"])
+    assert meaning.startswith(f"{totals['fills']} fills, {totals['replaces']} replaces")
 
 
 @STORIES
 def test_result_and_comparisons_are_the_same_fractions(report: RunReport) -> None:
-    totals, text, figures = data(report)["totals"], summary_text(report, WIDE, trades=True), read(report).figures
+    totals, text, told = data(report)["totals"], summary_text(report, WIDE, trades=True), read(report)
     result, base, quote, half = (
         percent(totals[name]) for name in ("result_frac", "hold_base_frac", "hold_quote_frac", "hold_half_frac")
     )
@@ -88,8 +84,9 @@ def test_result_and_comparisons_are_the_same_fractions(report: RunReport) -> Non
     assert f"result {result} in FDUSD" in text
     assert f"holding instead: ETH {base}, FDUSD {quote}, half of each {half}" in text
     assert f"deepest drawdown {drawdown}" in text
-    shown = [figures[name][0] for name in ("Result in FDUSD", "Holding ETH", "Holding FDUSD", "Half of each")]
-    assert [*shown, figures["Deepest drawdown"][0]] == [result, base, quote, half, drawdown]
+    compared = {row[0]: row[1] for row in told.tables["bars"][:4]}
+    assert compared == {"this run": result, "holding ETH": base, "half of each": half, "holding FDUSD": quote}
+    assert told.metrics["deepest drawdown"][0] == drawdown
 
 
 @STORIES
@@ -104,7 +101,7 @@ def test_an_exit_is_the_sum_of_its_rows_in_the_ledger(report: RunReport) -> None
 @STORIES
 def test_an_exit_is_told_alike_on_terminal_and_page_and_in_the_data(report: RunReport) -> None:
     exits = data(report)["orders"]
-    for told, row, line in zip(exits, rows(read(report), EXIT_COLUMNS), lines(report, "ended, UTC"), strict=True):
+    for told, row, line in zip(exits, rows(read(report), "exits"), lines(report, "ended, UTC"), strict=True):
         assert line.split() == " ".join(row).split()
         assert row[0] == told["to"][:19].replace("T", " ")
         assert row[3] == told["side"]
@@ -125,7 +122,7 @@ def test_an_exit_is_told_alike_on_terminal_and_page_and_in_the_data(report: RunR
 
 @STORIES
 def test_a_day_is_told_alike_on_terminal_and_page_and_in_the_data(report: RunReport) -> None:
-    told, on_page = data(report)["metrics"]["days"], rows(read(report), DAY_COLUMNS)
+    told, on_page = data(report)["metrics"]["days"], rows(read(report), "days")
     on_terminal = lines(report, "day ")
     if not data(report)["totals"]["fees"]:
         return  # without fees the table has a column less
@@ -176,8 +173,8 @@ def test_the_values_and_what_was_won_are_the_same_everywhere(report: RunReport) 
     assert f"in FDUSD, value {last}\n" in text
     assert any(f"from {first} to {last}," in words for words in told.words)
     won = f"{totals['won']} of {totals['round_trips']}"
-    assert told.figures["Won"][0].startswith(won if totals["round_trips"] else "–")
-    assert told.figures["Round trips"][0] == str(totals["round_trips"])
+    assert told.metrics["won"][0].startswith(won if totals["round_trips"] else "–")
+    assert told.metrics["round trips"][0] == str(totals["round_trips"])
     assert f"round trips {totals['round_trips']}" in text
 
 
@@ -190,9 +187,33 @@ def test_round_trips_are_as_many_in_the_ledger_and_bring_the_same(report: RunRep
 
 
 @STORIES
+def test_the_reasons_add_up_to_the_result_everywhere(report: RunReport) -> None:
+    told = data(report)
+    totals, metrics = told["totals"], told["metrics"]
+    by_reason = [Decimal(reason["result"]) for reason in metrics["by_reason"].values()]
+    assert sum(by_reason, Decimal(0)) == Decimal(metrics["trades_result"])
+    assert Decimal(metrics["trades_result"]) + Decimal(metrics["open_result"]) == Decimal(totals["result"])
+    why = {row[0]: row for row in read(report).tables["why"][1:]}
+    assert Decimal(why["result"][4]) == Decimal(figure(Decimal(totals["result"]), report.tick_size))
+    for kind, reason in metrics["by_reason"].items():
+        if reason["round_trips"]:
+            row = why[f"{kind.replace('_', '-')}s"]
+            assert row[1:3] == [str(reason["round_trips"]), str(reason["won"])]
+            assert Decimal(row[4]) == Decimal(figure(Decimal(reason["result"]), report.tick_size))
+
+
+@STORIES
+def test_a_round_trip_is_told_alike_on_page_and_in_the_data(report: RunReport) -> None:
+    for trip, row in zip(data(report)["round_trips"], rows(read(report), "trips"), strict=True):
+        assert row[0] == trip["to"][:19].replace("T", " ")
+        assert row[2] == percent(trip["result_frac"])
+        assert Decimal(row[3]) == Decimal(figure(Decimal(trip["result"]), report.tick_size))
+
+
+@STORIES
 def test_an_exit_has_one_name_by_which_all_four_can_be_joined(report: RunReport) -> None:
     ids = [told["id"] for told in data(report)["orders"]]
-    assert [row[-1] for row in rows(read(report), EXIT_COLUMNS)] == ids
+    assert [row[-1] for row in rows(read(report), "exits")] == ids
     assert [line.split()[-1] for line in lines(report, "ended, UTC")] == ids
     filled = {told["id"] for told in data(report)["orders"] if told["base"] != "0"}
     assert filled <= {row["exit_id"] for row in ledger(report)}

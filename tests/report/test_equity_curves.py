@@ -1,4 +1,4 @@
-"""Equity curves: the account beside holding base, holding quote, and half of each."""
+"""Equity curves: the account beside holding base, and half of each."""
 
 import pytest
 from tests.report.report_builders import a_quiet_story, a_story
@@ -8,10 +8,9 @@ from trailingedge.report.equity_curves import equity
 
 def test_the_curves_compare_the_account_with_what_it_began_with() -> None:
     curves = equity(a_story())
-    assert curves.account == pytest.approx((2500.0, 2550.0, 2548.0, 2547.0))
-    assert curves.hold_base == pytest.approx((2500, 2550, 2501, 2500))
-    assert set(curves.hold_quote) == {2500.0}
-    assert curves.hold_half == pytest.approx((2500, 2525, 2500.5, 2500))
+    assert curves.account == pytest.approx((0.0, 0.02, 0.0192, 0.0188))
+    assert curves.hold_base == pytest.approx((0, 0.02, 0.0004, 0))
+    assert curves.hold_half == pytest.approx((0, 0.01, 0.0002, 0))
     assert curves.drawdown == pytest.approx((0, 0, 2548 / 2550 - 1, 2547 / 2550 - 1))
 
 

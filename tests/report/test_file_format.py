@@ -11,15 +11,19 @@ from typing import Any
 import pytest
 from tests.bombs import gzip_bomb
 from tests.peak_memory import peak_memory_mb
-from tests.report.report_builders import a_one_sided_story, a_quiet_story, a_story
+from tests.report.report_builders import MIDNIGHT_MS, a_one_sided_story, a_quiet_story, a_story
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.report.file_format import load, save
-from trailingedge.report.model import RunReport
+from trailingedge.report.model import EquityBand, RunReport
+
+BAND = EquityBand((MIDNIGHT_MS, MIDNIGHT_MS + 60_000), p5=(0.0, -0.02), median=(0.0, 0.0), p95=(0.0, 0.01))
 
 
 @pytest.mark.parametrize(
-    "report", [a_story(), a_quiet_story(), a_one_sided_story()], ids=["usual", "quiet", "one-sided"]
+    "report",
+    [a_story(), a_quiet_story(), a_one_sided_story(), replace(a_story(), band=BAND)],
+    ids=["usual", "quiet", "one-sided", "several paths"],
 )
 def test_what_was_saved_comes_back(report: RunReport, tmp_path: Path) -> None:
     path = tmp_path / "a.story.json.gz"
@@ -42,6 +46,13 @@ def test_amounts_are_text_in_the_file(tmp_path: Path) -> None:
         "0.0000001",
         "1",
     )
+
+
+def test_a_band_whose_columns_differ_in_length_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "saved"
+    save(replace(a_story(), band=replace(BAND, p5=(0.0,))), path)
+    with pytest.raises(ConfigError, match="columns of the band differ in length"):
+        load(path)
 
 
 def test_what_is_no_number_is_saved_as_missing(tmp_path: Path) -> None:

@@ -19,9 +19,10 @@ class FakeTerminal(io.StringIO):
 
 def test_the_headline_is_what_stays_on_the_screen() -> None:
     lines = summary_text(a_story()).splitlines()
-    assert lines[-4:] == [
+    assert lines[-5:] == [
         "  round trips 1, won 1 (100 %), profit factor –",
         "  result +1.88 % in FDUSD, value 2547.00 FDUSD",
+        "  of it 1 take-profit +48.13, not sold yet -1.13 FDUSD",
         "  holding instead: ETH +0.00 %, FDUSD +0.00 %, half of each +0.00 %",
         "  deepest drawdown -1.23 %, longest 1 h",
     ]

@@ -133,13 +133,15 @@ def losing_streak(trades: Iterable[float]) -> int:
 class Drawdown:
     """The worst of a curve. `max_frac` is the largest loss from a peak, a positive fraction.
 
-    `longest_ms` is the longest time from a peak until it was reached again, or until the end. `under_water_ms` is the
-    sum of all such times. Source: quantstats' `drawdown_details`, in time instead of days.
+    `longest_ms` is the longest time from a peak until it was reached again, or until the end; it began at
+    `longest_from_ms`. `under_water_ms` is the sum of all such times. Source: quantstats' `drawdown_details`, in time
+    instead of days.
     """
 
     max_frac: float = 0.0
     longest_ms: int = 0
     under_water_ms: int = 0
+    longest_from_ms: int = 0
 
 
 class DrawdownTracker:
@@ -149,7 +151,7 @@ class DrawdownTracker:
         self.peak = 0.0
         self._peak_ms = self._last_ms = 0
         self._max_frac = 0.0
-        self._longest_ms = self._under_water_ms = 0
+        self._longest_ms = self._under_water_ms = self._longest_from_ms = 0
         self._below = False
 
     def add(self, time_ms: int, value: float) -> None:
@@ -166,11 +168,14 @@ class DrawdownTracker:
     def drawdown(self) -> Drawdown:
         """Return the worst so far. A drawdown that has not ended counts until the last point."""
         if not self._below:
-            return Drawdown(self._max_frac, self._longest_ms, self._under_water_ms)
+            return Drawdown(self._max_frac, self._longest_ms, self._under_water_ms, self._longest_from_ms)
         lasting = self._last_ms - self._peak_ms
-        return Drawdown(self._max_frac, max(self._longest_ms, lasting), self._under_water_ms + lasting)
+        longest, from_ms = max((self._longest_ms, self._longest_from_ms), (lasting, self._peak_ms))
+        return Drawdown(self._max_frac, longest, self._under_water_ms + lasting, from_ms)
 
     def _end_span(self, time_ms: int) -> None:
         lasted = time_ms - self._peak_ms
-        self._longest_ms = max(self._longest_ms, lasted)
+        self._longest_ms, self._longest_from_ms = max(
+            (self._longest_ms, self._longest_from_ms), (lasted, self._peak_ms)
+        )
         self._under_water_ms += lasted

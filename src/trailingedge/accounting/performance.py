@@ -1,13 +1,14 @@
 """Performance of a run: every metric, computed once from the run's results for terminal, page, JSON and messages."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from statistics import fmean
 
 from trailingedge.accounting import metrics
-from trailingedge.accounting.results import RunResults
+from trailingedge.accounting.results import FinishedExit, RunResults
+from trailingedge.accounting.round_trips import RoundTrip
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.lots import fees_in_quote
 from trailingedge.model.market import ZERO
@@ -40,7 +41,9 @@ class Performance:
     """All metrics of a run, as `metrics` defines them. None where a metric is not defined.
 
     Trade metrics are of round trips. `expectancy_frac` is the average trade. Amounts are in quote: `result` is the
-    change of the account's value less `transferred`; `slippage` is the sum over all exits whose mid price is known;
+    change of the account's value less `transferred`. It is the sum of `trades_result`, of all round trips, and
+    `open_result`, which is mostly of what is held and not sold yet. `slippage` is the sum over all exits whose mid
+    price is known, a positive one is a cost; `excess_half_frac` compares the result with half base, half quote;
     `fees` are the commissions with a known price. `exposure_frac` is the share of time in base. `turnover` is the
     quote amount traded, divided by the average of the account's daily values.
     """
@@ -55,12 +58,14 @@ class Performance:
     average_held_s: float | None
     losing_streak: int
     trades_result: Decimal
+    open_result: Decimal
     result: Decimal
     transferred: Decimal
     result_frac: float
     hold_base_frac: float
     hold_quote_frac: float
     hold_half_frac: float
+    excess_half_frac: float
     annualised_frac: float | None
     volatility: float | None
     sharpe: float | None
@@ -84,6 +89,7 @@ def measure(results: RunResults) -> Performance:
     returns = metrics.daily_returns(closes)
     lasted_ms = whole.to_ms - whole.from_ms
     average = fmean(float(mark.value) for mark in marks) if marks else 0.0
+    trades_result = sum((trip.result for trip in results.round_trips), ZERO)
     return Performance(
         round_trips=len(trips),
         won=whole.won,
@@ -94,13 +100,15 @@ def measure(results: RunResults) -> Performance:
         worst_frac=min(trips, default=None),
         average_held_s=fmean(trip.held_ms / 1000 for trip in results.round_trips) if trips else None,
         losing_streak=metrics.losing_streak(trips),
-        trades_result=sum((trip.result for trip in results.round_trips), ZERO),
+        trades_result=trades_result,
+        open_result=whole.result - trades_result,
         result=whole.result,
         transferred=whole.transferred,
         result_frac=whole.result_frac,
         hold_base_frac=whole.hold_base_frac,
         hold_quote_frac=0.0,  # all values are in quote
         hold_half_frac=whole.hold_half_frac,
+        excess_half_frac=whole.result_frac - whole.hold_half_frac,
         annualised_frac=metrics.annualised(metrics.total_return(closes), len(returns)),
         volatility=metrics.volatility(returns),
         sharpe=metrics.sharpe(returns),
@@ -114,7 +122,7 @@ def measure(results: RunResults) -> Performance:
         turnover=float(results.traded) / average if average > 0.0 else None,
         slippage=sum((each.slippage for each in results.exits if each.slippage is not None), ZERO),
         fees=_fees(results),
-        by_reason=_by_reason(results),
+        by_reason=by_reason(results.round_trips, results.exits),
     )
 
 
@@ -131,14 +139,15 @@ def _fees(results: RunResults) -> Decimal:
     return total
 
 
-def _by_reason(results: RunResults) -> dict[ExitKind, ReasonResult]:
+def by_reason(round_trips: Iterable[RoundTrip], exits: Iterable[FinishedExit]) -> dict[ExitKind, ReasonResult]:
+    """Return what each kind of exit brought, of the whole run or a part of it."""
     found: defaultdict[ExitKind, ReasonResult] = defaultdict(ReasonResult)
-    for trip in results.round_trips:
+    for trip in round_trips:
         reason = found[trip.kind]
         reason.trips.append(trip.result_frac)
         reason.won += trip.won
         reason.result += trip.result
-    for each in results.exits:
+    for each in exits:
         if each.brought_frac is not None:
             found[each.kind].brought.append(each.brought_frac)
     return {kind: found[kind] for kind in ExitKind if kind in found}

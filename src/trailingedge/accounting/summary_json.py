@@ -121,6 +121,7 @@ def totals_json(results: RunResults, performance: Performance) -> dict[str, obje
         "hold_base_frac": performance.hold_base_frac,
         "hold_quote_frac": performance.hold_quote_frac,
         "hold_half_frac": performance.hold_half_frac,
+        "excess_half_frac": performance.excess_half_frac,
         "max_drawdown_frac": performance.max_drawdown_frac,
     }
 
@@ -135,12 +136,14 @@ def _metrics(results: RunResults, performance: Performance) -> dict[str, object]
         "average_held_s": performance.average_held_s,
         "losing_streak": performance.losing_streak,
         "trades_result": format_plain(performance.trades_result),
+        "open_result": format_plain(performance.open_result),
         "annualised_frac": performance.annualised_frac,
         "volatility": performance.volatility,
         "sharpe": performance.sharpe,
         "sortino": performance.sortino,
         "calmar": performance.calmar,
         "max_drawdown_s": performance.max_drawdown_s,
+        "max_drawdown_from": iso_time(results.drawdown.longest_from_ms) if results.drawdown.longest_ms else None,
         "under_water_s": performance.under_water_s,
         "under_water_frac": performance.under_water_frac,
         "exposure_frac": performance.exposure_frac,

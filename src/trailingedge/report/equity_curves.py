@@ -8,33 +8,30 @@ from trailingedge.report.model import RunReport
 
 @dataclass(frozen=True, slots=True)
 class Equity:
-    """Equity curves in quote, with one value for each sample of a run.
+    """Equity curves as changes since the start, fractions, with one value for each sample of a run.
 
-    `account` is what the first value has grown to, transfers left out. `hold_base`, `hold_quote` and `hold_half` are
-    what it would be worth if held in base, in quote, or half in each. `drawdown` is the change of the account from its
-    highest value so far, as a fraction of that value; never positive.
+    `account` leaves transfers out. `hold_base` and `hold_half` are what holding base, or half base and half quote,
+    would have brought; holding quote changes nothing. `drawdown` is the change of the account from its highest value so
+    far, as a fraction of that value; never positive.
     """
 
     times_ms: tuple[int, ...]
     account: tuple[float, ...]
     hold_base: tuple[float, ...]
-    hold_quote: tuple[float, ...]
     hold_half: tuple[float, ...]
     drawdown: tuple[float, ...]
 
 
 def equity(report: RunReport) -> Equity:
     """The equity curves at each sample."""
-    first = report.results.first
-    value, bid = float(first.value), float(first.bid)
-    held = [each.bid / bid if bid else 1.0 for each in report.samples]
+    bid = float(report.results.first.bid)
+    held = [each.bid / bid - 1.0 if bid else 0.0 for each in report.samples]
     growth = [each.growth for each in report.samples]
     return Equity(
         times_ms=tuple(each.time_ms for each in report.samples),
-        account=tuple(value * each for each in growth),
-        hold_base=tuple(value * each for each in held),
-        hold_quote=(value,) * len(held),
-        hold_half=tuple(value * (1.0 + each) / 2.0 for each in held),
+        account=tuple(each - 1.0 for each in growth),
+        hold_base=tuple(held),
+        hold_half=tuple(each / 2.0 for each in held),
         drawdown=tuple(_drawdown(growth)),
     )
 

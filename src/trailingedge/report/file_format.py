@@ -20,7 +20,7 @@ from trailingedge.core.number_text import id_number, time_ms
 from trailingedge.core.printable import printable
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side, format_plain
-from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
+from trailingedge.report.model import Candle, EquityBand, Fill, OrderLogEntry, RunReport, Sample
 from trailingedge.report.results_codec import (
     amount,
     decode_results,
@@ -55,6 +55,7 @@ _MOMENT: Final = (
     "lower",
     "gate_shut",
 )
+_BAND: Final = ("times_ms", "p5", "median", "p95")
 
 
 def save(report: RunReport, path: Path) -> None:
@@ -123,6 +124,7 @@ def _encode_report(report: RunReport) -> dict[str, object]:
         "moments": _columns(_MOMENT, report.samples),
         "gaps": list(report.gaps),
         "mode": report.mode,
+        "band": None if report.band is None else {name: list(getattr(report.band, name)) for name in _BAND},
     }
 
 
@@ -138,7 +140,16 @@ def _decode_report(data: Mapping[str, Any]) -> RunReport:
         samples=tuple(_rows(_MOMENT, data["moments"], _decode_sample)),
         gaps=tuple(map(text, data["gaps"])),
         mode=text(data["mode"]),
+        band=None if data["band"] is None else _decode_band(data["band"]),
     )
+
+
+def _decode_band(data: Mapping[str, Any]) -> EquityBand:
+    times, *shares = (data[name] for name in _BAND)
+    band = EquityBand(tuple(map(time_ms, times)), *(tuple(map(number_text.finite, each)) for each in shares))
+    if {len(band.times_ms)} != {len(band.p5), len(band.median), len(band.p95)}:
+        raise ValueError("the columns of the band differ in length")
+    return band
 
 
 def _shareable_settings(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -82,6 +82,19 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class EquityBand:
+    """How the account went on several paths of a backtest: median, 5th and 95th percentile of all paths at each time.
+
+    Values are changes since the start, as fractions, transfers left out.
+    """
+
+    times_ms: tuple[int, ...]
+    p5: tuple[float, ...]
+    median: tuple[float, ...]
+    p95: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """One run; each sequence is oldest first.
 
@@ -100,6 +113,7 @@ class RunReport:
     samples: tuple[Sample, ...]
     gaps: tuple[str, ...] = ()
     mode: str = ""
+    band: EquityBand | None = None
 
     @property
     def base_asset(self) -> str:

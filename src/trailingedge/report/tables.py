@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.accounting.performance import ReasonResult, measure
+from trailingedge.accounting.performance import ReasonResult, by_reason, measure
 from trailingedge.accounting.results import FinishedExit, PeriodResult, Transfer, utc
 from trailingedge.accounting.round_trips import RoundTrip, ended_by
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import SymbolRules, format_plain
 from trailingedge.notifications.event_messages import EXIT_NAMES, amounts, counted, elapsed, figure, percent
+from trailingedge.notifications.result_messages import signed
 from trailingedge.report.model import RunReport
 
 NO_VALUE: Final = "–"
@@ -33,12 +34,14 @@ _ENDINGS: Final[Mapping[ExitEndReason, str]] = {
 class Table:
     """Rows with one cell for each heading, or with a single cell across the whole table.
 
-    `numeric` names the columns that are aligned to the right.
+    `numeric` names the columns that are aligned to the right. `sort_keys` are numbers by which the rows can be sorted,
+    one for each cell, or nothing.
     """
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[str]
+    sort_keys: tuple[tuple[float, ...], ...] = ()
 
 
 def exits_table(report: RunReport) -> Table:
@@ -81,8 +84,21 @@ def weeks_table(report: RunReport) -> Table:
 
 
 def months_table(report: RunReport) -> Table:
-    """Return a table with one row for each month, oldest first."""
-    return _spans_table(report, "month", report.results.months())
+    """Return a table with one row for each month, oldest first, with what each reason brought in quote."""
+    months = report.results.months()
+    table = _spans_table(report, "month", months)
+    brought = [by_reason(month.round_trips, month.exits) for month in months]
+    kinds = [kind for kind in ExitKind if any(kind in each and each[kind].trips for each in brought)]
+    headings = tuple(f"{EXIT_NAMES[kind]}s, {report.quote_asset}" for kind in kinds)
+    rows = tuple(
+        (
+            row[0][:-3],
+            *row[1:],
+            *(signed(report.rules, each[kind].result) if kind in each else NO_VALUE for kind in kinds),
+        )
+        for row, each in zip(table.rows, brought, strict=True)
+    )
+    return Table((*table.headings, *headings), rows, table.numeric | set(headings))
 
 
 def reasons_table(report: RunReport) -> Table:
@@ -196,7 +212,7 @@ def _reason_row(report: RunReport, kind: ExitKind, reason: ReasonResult) -> tupl
         str(len(reason.trips)),
         str(reason.won),
         NO_VALUE if mean is None else percent(mean),
-        figure(reason.result, report.tick_size),
+        signed(report.rules, reason.result),
         str(len(reason.brought)),
         NO_VALUE if brought is None else percent(brought),
     )

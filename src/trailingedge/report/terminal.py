@@ -61,7 +61,7 @@ def summary_text(report: RunReport, width: int = USUAL_WIDTH, *, trades: bool = 
         f"{report.symbol}, {span}",
         *(f"  note: {gap}" for gap in shown_gaps(report.gaps)),
         *(f"  {line}" for line in result_messages.activity(report.rules, report.results)),
-        *(f"  {line}" for line in result_messages.risk(report.results)),
+        *(f"  {line}" for line in result_messages.risk(report.rules, report.results)),
         *(f"  {line}" for line in result_messages.headline(report.rules, report.results)),
     ]
     lines += [part for line in summary for part in wrapped(line, width)]

@@ -33,7 +33,7 @@ from trailingedge.commands.watching.subscription import Subscription, Subscripti
 from trailingedge.live import feed_format
 from trailingedge.live.control_socket import NoRunningDaemon
 from trailingedge.live.feed_format import FeedLine
-from trailingedge.report.page import stylesheet
+from trailingedge.report.page_assets import stylesheet
 
 ADDRESS: Final = "127.0.0.1"
 MAX_PAGES: Final = 6  # the daemon has eight places for subscribers
