@@ -1,5 +1,7 @@
 """Each metric has a name, a value with its unit, and a sentence that says what it means."""
 
+from dataclasses import replace
+
 import pytest
 from tests.report.report_builders import a_quiet_story, a_story
 
@@ -30,6 +32,13 @@ def test_values_have_their_units() -> None:
 def test_what_is_not_defined_is_a_dash() -> None:
     told = metrics(a_quiet_story().rules, a_quiet_story().results)
     assert {told[name].value for name in ("won", "profit_factor", "sharpe", "average_held")} == {"–"}
+
+
+def test_a_year_at_the_pace_of_two_good_days_is_no_number_of_forty_digits() -> None:
+    report = a_story()
+    first, *rest = report.results.marks
+    results = replace(report.results, marks=(first, *(replace(mark, growth=1.6) for mark in rest)))
+    assert metrics(report.rules, results)["annualised"].value == "over +10000 %"
 
 
 def test_the_terminal_has_the_same_values() -> None:

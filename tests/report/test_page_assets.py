@@ -59,16 +59,22 @@ def test_a_month_without_candles_is_folded_into_a_strip_and_times_are_told_as_th
 
 
 JOINED = """
-globalThis.window = undefined;
-const uPlot = { join: (tables) => tables[0] };
-const joined = joinedTables([{ ms: [0, 60, 120, 600], price: [1, 2, 3, 4] }, { ms: [], p5: [] }], 60);
-console.log(JSON.stringify([joined, stretches([0, 60, 120, 180], [1, 1, null, 1], 1)]));
+const prices = { ms: [0, 60, 120, 600], price: [1, 2, 3, 4] };
+const joined = joinedTables([prices, { ms: [0, 300], p5: [7, 8] }, { ms: [], p95: [] }]);
+const shown = (cell) => (cell === undefined ? "" : cell);
+const columns = Object.entries(joined).map(([name, column]) => [name, column.map(shown)]);
+console.log(JSON.stringify([Object.fromEntries(columns), stretches([0, 60, 120, 180], [1, 1, null, 1], 1)]));
 """
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node to run it with")
-def test_a_hole_in_the_times_breaks_the_lines() -> None:
+def test_tables_are_joined_by_time_and_a_hole_breaks_the_lines_of_its_own_table() -> None:
     assert run_charts(JOINED) == [
-        {"ms": [0, 60, 120, 121, 600], "price": [1, 2, 3, None, 4], "p5": []},
+        {
+            "ms": [0, 60, 120, 121, 300, 600],
+            "price": [1, 2, 3, None, None, 4],
+            "p5": [7, "", "", "", 8, ""],
+            "p95": [""] * 6,
+        },
         [[0, 120], [180, 180]],
     ]

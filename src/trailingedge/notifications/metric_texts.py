@@ -11,6 +11,7 @@ from trailingedge.model.market import SymbolRules
 from trailingedge.notifications.event_messages import amounts, duration, notional, percent
 
 NO_VALUE: Final = "–"
+_LARGEST_YEAR: Final = 100
 _AN_HOUR_S: Final = 3600
 _LONG_S: Final = 2 * 86_400
 WON_MEANING: Final = (
@@ -75,7 +76,7 @@ def metrics(rules: SymbolRules, results: RunResults) -> Mapping[str, Metric]:
         ),
         "annualised": Metric(
             "a year",
-            change(found.annualised_frac),
+            _a_year(found.annualised_frac),
             "what a year at the same pace would bring; of a short run it says little",
         ),
         "volatility": Metric(
@@ -130,6 +131,11 @@ def ratio(number: float | None) -> str:
 def share(fraction: float | None) -> str:
     """Return a share in whole percent, without a sign: "24 %"."""
     return NO_VALUE if fraction is None else f"{fraction * 100:.0f} %"
+
+
+def _a_year(fraction: float | None) -> str:
+    """Return the return of a year; two good days would make a number of forty digits."""
+    return f"over +{_LARGEST_YEAR * 100} %" if fraction is not None and fraction > _LARGEST_YEAR else change(fraction)
 
 
 def of_the_time(fraction: float | None) -> str:

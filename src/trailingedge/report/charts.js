@@ -40,6 +40,7 @@ class TimeFolds {
   }
 
   drawn(time) {
+    if (!this.list.length) return time;
     let away = 0;
     for (const fold of this.list) {
       if (time <= fold.from) break;
@@ -59,27 +60,47 @@ class TimeFolds {
   }
 }
 
-/* Tables of columns as one, by time. Where a table has a hole of some steps, a row without values breaks its lines. */
-function joinedTables(tables, step) {
-  const names = tables.flatMap((table) => Object.keys(table).filter((name) => name !== "ms"));
-  const whole = tables.filter((table) => table.ms.length).map((table) => {
-    const columns = [[], ...Object.keys(table).filter((name) => name !== "ms").map(() => [])];
-    const values = [table.ms, ...Object.entries(table).filter(([name]) => name !== "ms").map(([, column]) => column)];
-    for (let row = 0; row < table.ms.length; row++) {
-      if (row && table.ms[row] - table.ms[row - 1] > 3 * step) {
-        columns.forEach((column, at) => column.push(at ? null : table.ms[row - 1] + 1));
-      }
-      columns.forEach((column, at) => column.push(values[at][row]));
+/* The least step between times, and `usual` where there is none. The first two may have a hole between them. */
+function leastStep(times, usual) {
+  let step = Infinity;
+  for (let row = 1; row < times.length; row++) step = Math.min(step, times[row] - times[row - 1]);
+  return step > 0 && step < Infinity ? step : usual;
+}
+
+/* The table with a row without values in each hole of some of its steps, which breaks its lines. */
+function brokenTable(table) {
+  const { ms } = table, step = leastStep(ms, Infinity), holes = [];
+  for (let row = 1; row < ms.length; row++) if (ms[row] - ms[row - 1] > 3 * step) holes.push(row);
+  if (!holes.length) return table;
+  const withHoles = (column, filler) => {
+    const found = [];
+    let from = 0;
+    for (const row of [...holes, ms.length]) {
+      for (let each = from; each < row; each++) found.push(column[each]);
+      if (row < ms.length) found.push(filler(row));
+      from = row;
     }
-    return [Object.keys(table).filter((name) => name !== "ms"), columns];
-  });
-  const found = { ms: [] };
-  for (const name of names) found[name] = [];
-  if (!whole.length) return found;
-  // 2: a row without values also breaks a line that has no value at the times of the other tables.
-  const columns = uPlot.join(whole.map(([, each]) => each), whole.map(([, each]) => each.map(() => 2)));
-  found.ms = columns[0];
-  whole.flatMap(([own]) => own).forEach((name, at) => { found[name] = columns[at + 1]; });
+    return found;
+  };
+  return Object.fromEntries(Object.entries(table).map(
+    ([name, column]) => [name, withHoles(column, name === "ms" ? (row) => ms[row - 1] + 1 : () => null)]));
+}
+
+/* Tables of columns as one, by time. At times of other tables alone a cell is undefined, which uPlot passes over; after
+ * a null it is null, so that the line stays broken until the next value. */
+function joinedTables(tables) {
+  const whole = tables.map((table) => brokenTable(table));
+  const every = Float64Array.from(whole.flatMap((table) => table.ms)).sort();
+  const found = { ms: Array.from(every.filter((time, row) => row === 0 || time !== every[row - 1])) };
+  for (const { ms, ...columns } of whole) {
+    for (const [name, column] of Object.entries(columns)) {
+      const cells = found[name] = new Array(found.ms.length);
+      for (let row = 0, own = 0; row < cells.length; row++) {
+        if (own < ms.length && ms[own] === found.ms[row]) cells[row] = column[own++];
+        else cells[row] = own > 0 && column[own - 1] === null ? null : undefined;
+      }
+    }
+  }
   return found;
 }
 
@@ -212,8 +233,14 @@ class TimeCharts {
     const span = Math.min(Math.max(to - from, Math.min(longest, 15 * this.step)), longest);
     view.from = Math.min(Math.max((from + to - span) / 2, everything.from), everything.to - span);
     view.to = view.from + span;
-    for (const plot of this.plots) this.show(plot);
+    this.moved = true; // drawn with the next frame: several turns of a wheel are one drawing
     this.changed();
+  }
+
+  /* Draw the view now. */
+  drawView() {
+    this.moved = false;
+    for (const plot of this.plots) this.show(plot);
   }
 
   zoom(factor, around) { this.look(around - (around - this.view.from) * factor, around + (this.view.to - around) * factor); }
@@ -242,6 +269,7 @@ class TimeCharts {
 
   point(time) {
     const { u } = this.plots[0];
+    this.drawView();
     u.setCursor({ left: u.valToPos(time, "x"), top: u.over.clientHeight / 2 }, true, true);
   }
 
@@ -266,6 +294,7 @@ class TimeCharts {
     this.asked = true;
     requestAnimationFrame(() => {
       this.asked = false;
+      if (this.moved) this.drawView();
       for (const listener of this.listeners) listener(this);
     });
   }

@@ -6,8 +6,9 @@
   /* Columns as column_codec.py writes them: differences, in units. */
   function decoded(columns) {
     return Object.fromEntries(Object.entries(columns ?? { ms: { unit: 1, steps: [] } }).map(([name, { unit, steps }]) => {
-      let value = 0;
-      return [name, steps.map((step) => (step === null ? null : (value += step) * unit))];
+      const values = new Array(steps.length);
+      for (let row = 0, value = 0; row < steps.length; row++) values[row] = steps[row] === null ? null : (value += steps[row]) * unit;
+      return [name, values];
     }));
   }
   const [candles, samples, band, rests, fills] = [data.candles, data.samples, data.band, data.rests, data.fills].map(decoded);
@@ -55,10 +56,7 @@
 
   /* --- one table for all charts --- */
 
-  // The least of all steps: there may be a gap between the first two candles.
-  let step = Infinity;
-  for (let row = 1; row < candles.ms.length; row++) step = Math.min(step, candles.ms[row] - candles.ms[row - 1]);
-  if (!(step > 0 && step < Infinity)) step = 60000;
+  const step = leastStep(candles.ms, MINUTE);
   const folds = new TimeFolds(candles.ms, step), drawn = (times) => times.map((time) => folds.drawn(time));
   const bounds = {
     from: Math.min(...[data.fromMs, candles.ms[0], samples.ms[0]].filter(Number.isFinite)),
@@ -69,7 +67,7 @@
     { ms: candles.ms.map((time) => time + step), price: candles.close, top: candles.top, bottom: candles.bottom },
     { ...samples, holdQuote: samples.account.map(() => 0) },
     { ms: band.ms, p5: band.p5 ?? [], median: band.median ?? [], p95: band.p95 ?? [] },
-  ], step);
+  ]);
   table.ms = drawn(table.ms);
   for (const [columns, names] of [[candles, ["ms"]], [rests, ["from", "to"]], [fills, ["ms"]]]) {
     for (const name of names) columns[name] = drawn(columns[name]);
