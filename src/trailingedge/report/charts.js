@@ -9,6 +9,7 @@
  *   charts.point(time)                     puts the crosshair there
  *   charts.listeners.push((charts) => …)   called after each change of view or crosshair
  *   priceChart(charts, element, options)   a chart of the price, with all that the program watched and did
+ *   priceLegend(charts, element, words)    its legend
  *
  * With `folds`, all times but those of TimeFolds.real are drawn times. Nothing is computed here but places on the
  * screen: the numbers come from the page. Colours are the custom properties of the style sheet.
@@ -149,12 +150,12 @@ class TimeCharts {
     }
   }
 
-  columns(names) { return [this.table.ms, ...names.map((name) => this.table[name])]; }
+  columns(names) { return [this.table.ms, ...names.map((name) => this.table[name] ?? this.table.ms.map(() => null))]; }
 
-  /* spec: {series: {NAME: {colour, width, dash, stepped, fill, group, fine, when(charts)}}, bands: [[UPPER, LOWER, colour,
-   * when(charts)]], format(value), axis(value), range(low, high), tag: NAME, under(drawing), after: {NAME: (drawing) =>
+  /* spec: {series: {NAME: {colour, width, dash, stepped, fill, auto, group, fine, when(charts)}}, bands: [[UPPER, LOWER,
+   * colour, when(charts)]], format(value), axis(value), range(low, high), tag: NAME, under(drawing), after: {NAME: (drawing) =>
    * …}, over(drawing), onTap(plot, left, top)}. A `fine` series is hidden from far away; `group` is what a legend hides
-   * together; layers draw below the series, after one of them, and on top. */
+   * together; a series without `auto` does not widen the scale; layers draw below the series, after one of them, and on top. */
   add(element, spec) {
     const names = Object.keys(spec.series), plot = { element, spec, names };
     const layer = (draw) => (u) => draw && inside(this.drawing(plot), draw);
@@ -192,9 +193,9 @@ class TimeCharts {
   /* A colour; no colour where `when`, if there is one, says no. */
   paint(colour, when) { return !when || when(this) ? this.colour[colour] : "transparent"; }
 
-  seriesOptions({ colour, width = 1.5, dash, stepped, fill, when }) {
+  seriesOptions({ colour, width = 1.5, dash, stepped, fill, auto = true, when }) {
     return {
-      width, dash, points: { show: false }, fillTo: 0,
+      width, dash, auto, points: { show: false }, fillTo: 0,
       stroke: colour ? () => this.paint(colour, when) : null,
       fill: fill ? () => this.colour[fill] : null,
       paths: stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
@@ -451,15 +452,18 @@ function drawFolds(charts, { pen, px, x, colour, left, right, top, bottom }, nam
   }
 }
 
-/* The table has the columns of PRICE_SERIES, gate (1: shut) and held (1: base, 2: quote). options: {candles: {ms, open,
+const LEVELS = ["anchor", "high", "trail", "stop"];
+
+/* The table has the columns of PRICE_SERIES, gate (1: shut) and, if known, held (1: base, 2: quote). options: {candles: {ms, open,
  * top, bottom, close} or null, rests: {from, to, price, side}, fills: {ms, price, side, exit}, marked: [from, to] or
- * null, format(value), onExit(number or null)}. A side is 0 for a buy and 1 for a sale. */
+ * null, format(value), onExit(number or null), nearLevels: true where a level that is far from the price must not flatten
+ * it}. A side is 0 for a buy and 1 for a sale. */
 function priceChart(charts, element, options) {
   const { candles, rests, fills } = options;
   const SIDES = [[0, "buy"], [1, "sell"]], near = () => Boolean(candles) && charts.stepWidth >= CANDLE;
   let shut, holding;
   function refresh() {
-    const { ms, gate, held } = charts.table;
+    const { ms, gate = [], held = [] } = charts.table;
     shut = stretches(ms, gate, 1);
     holding = [1, 2].map((side) => stretches(ms, held, side));
   }
@@ -572,8 +576,18 @@ function priceChart(charts, element, options) {
     return found;
   }
 
+  const series = { ...PRICE_SERIES, price: { ...PRICE_SERIES.price, when: () => !near() } };
+  if (options.nearLevels) for (const name of LEVELS) series[name] = { ...series[name], auto: false };
+
+  /* The scale of price and channel, and of the levels that are no farther away than these reach. */
+  function nearRange(low, high) {
+    const reach = high - low || high * 1e-4;
+    const known = LEVELS.map((name) => charts.at(name)).filter((value) => value > low - reach && value < high + reach);
+    return padded(Math.min(low, ...known), Math.max(high, ...known));
+  }
+
   return charts.add(element, {
-    series: { ...PRICE_SERIES, price: { ...PRICE_SERIES.price, when: () => !near() } }, format: options.format, tag: "price",
+    series, format: options.format, tag: "price", range: options.nearLevels ? nearRange : padded,
     bands: [["upper", "lower", "band"], ["top", "bottom", "range", () => !near()]],
     under(drawing) {
       drawFolds(charts, drawing, true);
@@ -588,4 +602,21 @@ function priceChart(charts, element, options) {
     onTap: (plot, left, top) => options.onExit?.(exitNear(plot, left, top)),
     refresh,
   });
+}
+
+/* The legend of a price chart. words: price(value) and, if the table tells what is held, held(code) as text. */
+function priceLegend(charts, element, words) {
+  const at = (name, word) => () => { const value = charts.at(name); return value === null ? "–" : word(value); };
+  const price = (name) => at(name, words.price);
+  charts.legend(element, [
+    ["price", "price", lineMark("price"), price("price"), false],
+    ["channel", "channel", boxMark("band", "channel"), () => ["lower", "mid", "upper"].map((name) => price(name)()).join(" · "), true],
+    ["anchor", "anchor", lineMark("anchor"), price("anchor"), true],
+    ["high", "best since", lineMark("high", "2 3", 2.5), price("high"), true],
+    ["trail", "trailing level", lineMark("trail", "", 2.5), price("trail"), true],
+    ["stop", "stop", lineMark("stop", "7 3"), price("stop"), true],
+    ["gate", "gate shut", boxMark("gate"), at("gate", (shut) => (shut === 1 ? "yes" : "no")), true],
+    ["orders", "orders, fills", '<path class="fill-sell" d="M2 2h8l-4 8z"/><path class="fill-buy" d="M12 10h8l-4-8z"/>', () => "", true],
+    ...(words.held ? [["held", "holding", '<rect class="fill-muted" x="1" y="3" width="11" height="6"/><rect class="stroke-muted" x="12" y="3" width="9" height="6" fill="none"/>', at("held", words.held), false]] : []),
+  ]);
 }

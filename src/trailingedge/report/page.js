@@ -116,18 +116,7 @@
   });
 
   const at = (name, words) => () => known(charts.at(name), words);
-  charts.legend($("legend-price"), [
-    ["price", "price", lineMark("price"), at("price", price), false],
-    ["channel", "channel", boxMark("band", "channel"), () => ["lower", "mid", "upper"].map((name) => price(charts.at(name))).join(" · "), true],
-    ["anchor", "anchor", lineMark("anchor"), at("anchor", price), true],
-    ["high", "best since", lineMark("high", "2 3", 2.5), at("high", price), true],
-    ["trail", "trailing level", lineMark("trail", "", 2.5), at("trail", price), true],
-    ["stop", "stop", lineMark("stop", "7 3"), at("stop", price), true],
-    ["gate", "gate shut", boxMark("gate"), at("gate", (shut) => (shut === 1 ? "yes" : "no")), true],
-    ["orders", "orders, fills", '<path class="fill-sell" d="M2 2h8l-4 8z"/><path class="fill-buy" d="M12 10h8l-4-8z"/>', () => "", true],
-    ["held", "holding", '<rect class="fill-muted" x="1" y="3" width="11" height="6"/><rect class="stroke-muted" x="12" y="3" width="9" height="6" fill="none"/>',
-      at("held", (held) => ["nothing", data.base, data.quote][held]), false],
-  ]);
+  priceLegend(charts, $("legend-price"), { price, held: (held) => ["nothing", data.base, data.quote][held] });
   charts.legend($("legend-equity"), [
     ["account", "account", lineMark("account", "", 2.5), at("account", percent), true],
     ["holdBase", `holding ${data.base}`, lineMark("hold-base", "6 3"), at("holdBase", percent), true],

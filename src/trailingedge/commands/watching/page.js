@@ -1,7 +1,9 @@
-/* The live page: takes the lines of the feed, as live/feed_format.py defines them, and shows them. It sends nothing. */
-const KEPT = 200, QUIET_MS = 3500, RETRY_MS = 1000;
+/* The live page: takes the lines of the feed, as live/feed_format.py defines them, and shows them with charts.js. It
+ * sends nothing. */
+const KEPT = 200, QUIET_MS = 3500, RETRY_MS = 1000, SAMPLES_KEPT = 2000;
+const COLUMNS = { price: "bid", upper: "upper", mid: "mid", lower: "lower", anchor: "anchor", high: "high", trail: "take_profit", stop: "stop" };
 const element = (id) => document.getElementById(id);
-const chart = new LiveChart(element("price"));
+const chart = { samples: [], decimals: 2, hours: 6, following: true, rests: {}, fills: {}, charts: null };
 const page = { status: null, panel: null, orders: [], log: [], heard: 0, connection: "waiting", word: "connecting to the daemon" };
 let scheduled = false;
 
@@ -28,7 +30,7 @@ function take(line) {
     case "state":
       page.orders = line.orders; page.log = line.log;
       page.program = line.program;
-      chart.reset(line.history, line.panel ? line.panel.price_decimals : 2);
+      resetSamples(line.history, line.panel ? line.panel.price_decimals : 2);
       takeStatus(line);
       break;
     case "status": takeStatus(line); break;
@@ -50,7 +52,7 @@ function takeStatus(line) {
   connection("good", "connected");
   const status = line.status;
   if (status.bid === null || status.time === null) return;
-  chart.add(LiveChart.sample({
+  addSample(sample({
     bid: status.bid, lower: status.channel.lower, mid: status.channel.mid, upper: status.channel.upper,
     anchor: status.anchor, high: status.high, take_profit: status.take_profit.exits_at, stop: status.hard_stop.price,
     gate_shut: status.gate !== null && status.gate.open === false,
@@ -58,10 +60,82 @@ function takeStatus(line) {
 }
 
 function takePrices(line) {
-  if (!page.status || !chart.last) return;
+  if (!page.status || !chart.samples.length) return;
   Object.assign(page.status, { bid: line.bid, ask: line.ask, value: line.value });
   const levels = { high: line.high, take_profit: line.take_profit, stop: line.stop, bid: line.bid };
-  chart.add(LiveChart.sample({ ...chart.last, ...levels }, Date.parse(line.time)));
+  addSample(sample({ ...chart.samples.at(-1), ...levels }, Date.parse(line.time)));
+}
+
+/* --- the chart --- */
+
+/* A sample has a time in `ms`, the levels of COLUMNS as numbers or null, and gate_shut. */
+function sample(fields, ms) {
+  const made = { ms, gate_shut: fields.gate_shut === true };
+  for (const key of Object.values(COLUMNS)) made[key] = fields[key] === null || fields[key] === undefined ? null : Number(fields[key]);
+  return made;
+}
+
+function resetSamples(history, decimals) {
+  chart.decimals = decimals;
+  chart.samples = history.rows.map((row) => {
+    const fields = Object.fromEntries(history.columns.map((name, at) => [name, row[at]]));
+    return sample(fields, Date.parse(fields.time));
+  });
+}
+
+/* The newest levels; a sample of the same minute takes the place of the one before. */
+function addSample(made) {
+  const { samples } = chart, minute = (ms) => Math.floor(ms / MINUTE);
+  while (samples.length && minute(samples.at(-1).ms) >= minute(made.ms)) samples.pop();
+  samples.push(made);
+  if (samples.length > SAMPLES_KEPT) samples.splice(0, samples.length - SAMPLES_KEPT);
+}
+
+function tableOf(samples) {
+  const table = { ms: samples.map((each) => each.ms), gate: samples.map((each) => Number(each.gate_shut)) };
+  for (const [name, key] of Object.entries(COLUMNS)) table[name] = samples.map((each) => each[key]);
+  return table;
+}
+
+/* Where orders rested, and fills, from the lines `order` and `fill`, oldest first. */
+function takeOrders(lines, toMs) {
+  const resting = new Map(), rests = [], fills = [];
+  const end = (id, ms) => { if (resting.has(id)) rests.push({ ...resting.get(id), to: ms }); resting.delete(id); };
+  for (const line of lines) {
+    const ms = Date.parse(line.time), side = line.side === "BUY" ? 0 : 1, price = Number(line.price), id = line.client_order_id;
+    if (line.type === "fill") fills.push({ ms, side, price, exit: null });
+    if (line.type !== "fill" || Number(line.remaining) === 0) end(id, ms);
+    if (line.type === "order" && line.change !== "cancelled") resting.set(id, { from: ms, side, price });
+  }
+  for (const id of [...resting.keys()]) end(id, toMs);
+  const columns = (rows, names) => Object.fromEntries(names.map((name) => [name, rows.map((row) => row[name])]));
+  Object.assign(chart.rests, columns(rests.sort((one, other) => one.from - other.from), ["from", "to", "price", "side"]));
+  Object.assign(chart.fills, columns(fills, ["ms", "price", "side", "exit"]));
+}
+
+function renderChart() {
+  const { samples } = chart;
+  if (samples.length < 2) return;
+  takeOrders(page.orders, samples.at(-1).ms);
+  if (!chart.charts) makeChart();
+  const { charts } = chart, { view, everything } = charts;
+  if (Math.abs(view.to - everything.to) > 1) chart.following = false; // moved by hand
+  charts.setTable(tableOf(samples));
+  const { to } = charts.everything;
+  if (chart.following) charts.look(Math.max(charts.everything.from, to - chart.hours * HOUR), to);
+  else charts.look(view.from, view.to);
+}
+
+function makeChart() {
+  const price = (value) => value.toFixed(chart.decimals);
+  const charts = chart.charts = new TimeCharts({ step: MINUTE, table: tableOf(chart.samples) });
+  charts.axisWidth = 16 + 7 * price(chart.samples.at(-1).bid).length;
+  priceChart(charts, element("price"), { candles: null, rests: chart.rests, fills: chart.fills, marked: null, format: price, nearLevels: true });
+  priceLegend(charts, element("legend"), { price });
+  charts.listeners.push(() => {
+    const row = chart.samples[charts.row];
+    element("at").textContent = charts.cursor === null || !row ? "" : `${new Date(row.ms).toISOString().slice(5, 16).replace("T", " ")} UTC`;
+  });
 }
 
 /* --- what is shown --- */
@@ -84,8 +158,7 @@ function render() {
     cell.append(make("dt", label), make("dd", text, style));
     return cell;
   }));
-  chart.orders = page.orders;
-  chart.draw();
+  renderChart();
 }
 
 function renderState() {
@@ -154,30 +227,15 @@ function open() {
   };
 }
 
-for (const [name, , colour] of LINES) {
-  if (!name) continue;
-  const key = make("span", name, `key${name === "channel" ? " band" : ""}`);
-  key.style.color = `var(${colour})`;
-  element("legend").append(key);
-}
 const ranges = [...document.querySelectorAll("[data-hours]")];
 for (const button of ranges) {
   button.addEventListener("click", () => {
     chart.hours = Number(button.dataset.hours);
+    chart.following = true;
+    if (chart.charts) chart.charts.view.to = chart.charts.everything.to;
     for (const other of ranges) other.setAttribute("aria-pressed", String(other === button));
     schedule();
   });
 }
-element("price").addEventListener("pointermove", (event) => {
-  const sample = chart.pointer = chart.at(event.clientX);
-  if (sample) {
-    const parts = LINES.filter(([name, key]) => name && sample[key] !== null).map(([name, key]) => `${name === "channel" ? "channel top" : name} ${sample[key].toFixed(chart.decimals)}`);
-    element("at").textContent = [new Date(sample.ms).toISOString().slice(5, 16).replace("T", " "), ...parts].join(" · ");
-  }
-  schedule();
-});
-element("price").addEventListener("pointerleave", () => { chart.pointer = null; element("at").textContent = ""; schedule(); });
-window.addEventListener("resize", schedule);
-window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", schedule);
 setInterval(schedule, 1000);
 open();

@@ -12,11 +12,9 @@ nothing and connect to nothing but its own feed.
 
 import asyncio
 import contextlib
-import hashlib
 import hmac
 import logging
 import secrets
-from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from http import HTTPStatus
@@ -33,7 +31,7 @@ from trailingedge.commands.watching.subscription import Subscription, Subscripti
 from trailingedge.live import feed_format
 from trailingedge.live.control_socket import NoRunningDaemon
 from trailingedge.live.feed_format import FeedLine
-from trailingedge.report.page_assets import stylesheet
+from trailingedge.report.page_assets import chart_script, hash_source, stylesheet
 
 ADDRESS: Final = "127.0.0.1"
 MAX_PAGES: Final = 6  # the daemon has eight places for subscribers
@@ -119,11 +117,11 @@ def _refusal(status: HTTPStatus, reason: str) -> Response:
 
 
 def _page(host: str) -> Response:
-    script = "\n".join(_resource(name) for name in ("live_chart.js", "page.js"))
+    script = f"{chart_script()}\n{_resource('page.js')}"
     style = f"{stylesheet()}\n{_resource('page.css')}"
     body = _resource("page.html").replace("{{style}}", style).replace("{{script}}", script).encode()
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        f"default-src 'none'; script-src {hash_source(script)}; style-src {hash_source(style)}; "
         f"connect-src ws://{escape(host)}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return Response(HTTPStatus.OK, "OK", _headers("text/html", body, policy), body)
@@ -143,11 +141,6 @@ def _headers(kind: str, body: bytes, policy: str) -> Headers:
             "Connection": "close",
         }
     )
-
-
-def _hash(text: str) -> str:
-    """Return the source expression of an inline script or style. Source: CSP Level 3, hash-source."""
-    return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _resource(name: str) -> str:
