@@ -32,7 +32,7 @@ from trailingedge.simulator.audit_log import AuditLog
 from trailingedge.simulator.exchange import Exchange, ManualTrader
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import FaultInjector, Faults
-from trailingedge.simulator.feeds.ticks import Tick
+from trailingedge.simulator.feeds.ticks import LargestNumbers, Tick
 from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
@@ -77,6 +77,7 @@ class ConstantMarket:
     def __init__(self, closes: Sequence[Decimal] = (D(2500),) * 100) -> None:
         self.symbol, self.base_asset, self.quote_asset = "ETHFDUSD", "ETH", "FDUSD"
         self.tick_size, self.step_size = TICK, D("0.0001")
+        self.largest: LargestNumbers | None = None
         self.gaps: Sequence[str] = ()
         first_ms = START_MS - len(closes) * 60_000
         self.history: Sequence[Kline] = tuple(

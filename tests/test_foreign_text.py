@@ -204,7 +204,7 @@ def test_texts_of_a_saved_report_are_printable_on_every_face(
 
 def test_file_names_are_printable_in_errors_and_gaps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     named = HOSTILE.replace("\x00", "").replace("/", "").replace("\ud800", "")
-    for words in (["replay"], ["report"], ["--market"], ["--env-file"], ["sweep", "--vary", "FEE=0,1", "--out", "x"]):
+    for words in (["backtest"], ["report"], ["--market"], ["--env-file"], ["sweep", "--vary", "FEE=0,1", "--out", "x"]):
         assert main.run([*words, str(tmp_path / named)]) in (ExitCode.CONFIG, ExitCode.USAGE)
         assert_safe(capsys.readouterr().err)
     row = "1748736000000,1.0,1.0,1.0,1.0,1.0,1748736059999,1.0,1,1.0,1.0,0\n"

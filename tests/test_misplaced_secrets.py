@@ -56,8 +56,9 @@ SECRETS = {
 # What each secret has in common with our own messages: names, addresses and words.
 _COMMON = ("BINANCE_API_KEY=", "https://api.telegram.org/bot", "/getMe", "wss://", "exchange.example/ws-api/v3")
 # A file may have such a name, and an error must be able to tell it.
+FILE_READERS = ("backtest", "replay", "report")
 LIKE_A_FILE = {"most of a token", "seed in hexadecimal digits"}
-AS_FILE = [["--env-file", "SECRET"], ["--market", "SECRET"], *([word, "SECRET"] for word in ("replay", "report"))]
+AS_FILE = [["--env-file", "SECRET"], ["--market", "SECRET"], *([word, "SECRET"] for word in FILE_READERS)]
 # Secrets that are where they belong.
 RIGHT = {"BINANCE_ED25519_API_KEY", "TELEGRAM_BOT_TOKEN"}
 
@@ -117,7 +118,7 @@ def test_a_secret_is_not_shown_whatever_reads_it(
         [],
         ["check", "--json"],
         ["doctor"],
-        ["replay", "x.csv"],
+        ["backtest", "x.csv"],
         ["sweep", "x.csv", "--vary", "FEE=0,0.001"],
         ["report", "x.story.json.gz", "--set", f"{name}={secret}"],
         ["status"],
@@ -153,7 +154,7 @@ def test_a_secret_in_place_of_a_name_is_not_shown(
         ["exchange", "--balance", secret],
         ["exchange", "--port", secret],
         ["--speed", secret],
-        ["replay", "x.csv", "--fee", secret],
+        ["backtest", "x.csv", "--fee", secret],
     ):
         code, shown = said_by([word.replace("SECRET", secret) for word in words], capsys)
         assert code in (ExitCode.USAGE, ExitCode.CONFIG), words

@@ -161,10 +161,10 @@ def test_the_balance_that_a_message_suggests_suffices(price: str, reserve: str, 
 
 def test_a_file_without_a_symbol_can_be_named_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = saved(tmp_path / "market.csv", rows(200))
-    assert main.run(["replay", str(path)]) == ExitCode.CONFIG
+    assert main.run(["backtest", str(path)]) == ExitCode.CONFIG
     advised = re.search(r"(--symbol \w+)", capsys.readouterr().err)
     assert advised
-    assert main.run(["replay", str(path), *advised[1].split()]) == ExitCode.OK
+    assert main.run(["backtest", str(path), *advised[1].split()]) == ExitCode.OK
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_assets_that_a_message_asks_for_are_taken(
 ) -> None:
     path = saved(tmp_path / f"{symbol}-1m-2025-06-01.csv", rows(200))
     sets = ["--set", f"BASE_ASSET={base}", "--set", f"QUOTE_ASSET={quote}"]
-    for words in (["replay", str(path)], ["replay", str(path), "--symbol", symbol]):
+    for words in (["backtest", str(path)], ["backtest", str(path), "--symbol", symbol]):
         assert main.run(words) == ExitCode.CONFIG
         assert "set BASE_ASSET and QUOTE_ASSET" in capsys.readouterr().err
         assert main.run([*words, *sets]) == ExitCode.OK
@@ -194,7 +194,7 @@ def test_a_command_that_a_message_gives_is_one_for_a_shell(tmp_path: Path, capsy
     path = saved(folder / "ETHUSDT-1m-2025-06-01.csv", rows(200))
     assert main.run(["report", str(path)]) == ExitCode.CONFIG
     words = shlex.split(capsys.readouterr().err.rpartition("use trailing-edge ")[2])
-    assert words == ["replay", str(path)]
+    assert words == ["backtest", str(path)]
     assert main.run(words) == ExitCode.OK
 
 

@@ -127,8 +127,9 @@ COMMANDS: Final[Mapping[str, Subcommand]] = {
         "trailingedge.commands.report",
         _with_check_target,
     ),
+    "backtest": Subcommand("run the strategy on recorded markets", "trailingedge.commands.backtest"),
     "replay": Subcommand(
-        "backtest on recorded markets, or replay a recorded session",
+        "run a recorded session again, and compare",
         "trailingedge.commands.replay",
         _with_version,
     ),

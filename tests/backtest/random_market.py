@@ -18,6 +18,7 @@ from trailingedge.model.pricing_mode import Pricing
 from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.report.model import RunReport
 from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.feeds.candle_path import GridPath
 from trailingedge.strategy.inputs import StrategyCommand
 
 START_MS: Final = 1_783_000_020_000  # a full minute
@@ -126,10 +127,13 @@ def replayed(
     thorough: bool = False,
     balances: Mapping[str, Decimal] = BALANCES,
     limits: Mapping[str, Decimal] = NO_CHANGES,
+    path: GridPath | None = None,
+    latency_ms: int = 0,
     commands: Iterable[StrategyCommand] = (),
 ) -> tuple[RunReport, Backtest]:
     """The report of a backtest on that market, and the backtest; `commands` come with the first tick."""
-    replay = Backtest(standing(chosen, balances, limits), thorough=thorough)
+    inputs = standing(chosen, balances, limits)
+    replay = Backtest(inputs, thorough=thorough, path=path, latency_ms=latency_ms)
     for command in commands:
         replay.core.submit(command)
     replay.run(market)

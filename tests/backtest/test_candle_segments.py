@@ -1,7 +1,9 @@
 """Tests of segments and candles."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from random import Random
+from typing import Final
 
 import pytest
 from tests.backtest import random_market
@@ -10,9 +12,13 @@ from trailingedge.backtest.candle_segments import split_segments
 from trailingedge.backtest.candles import CandleBuilder
 from trailingedge.backtest.columns import Columns, PriceGrid
 from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.feeds.candle_path import GridPath, StraightPath
+from trailingedge.simulator.feeds.random_path import RandomPath
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.klines import INTERVALS, Interval, KlineFeed, Klines
 
+# Prices within klines: straight lines, the other straight lines, a random walk.
+PATHS: Final[list[Callable[[], GridPath]]] = [StraightPath, lambda: StraightPath(opposite=True), lambda: RandomPath(5)]
 GRID = PriceGrid(ExchangeSpec().tick_size, ExchangeSpec().step_size)
 
 
@@ -25,10 +31,13 @@ def market(kind: str, seed: int) -> list[Columns]:
 
 @pytest.mark.parametrize("kind", ["klines", "trades", "quotes"])
 @pytest.mark.parametrize("interval", ["1s", "1m", "3m"])
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("seed", range(3))
-def test_a_segment_knows_the_extremes_of_its_ticks(kind: str, interval: str, seed: int) -> None:
+def test_a_segment_knows_the_extremes_of_its_ticks(
+    kind: str, interval: str, path: Callable[[], GridPath], seed: int
+) -> None:
     interval_ms = INTERVALS[interval]
-    for stretch in split_segments(market(kind, seed), interval_ms):
+    for stretch in split_segments(market(kind, seed), interval_ms, path()):
         columns, begin, end = stretch.ticks()
         bids, asks = list(columns.bids[begin:end]), list(columns.asks[begin:end])
         assert (stretch.low_bid, stretch.high_bid, stretch.bid) == (min(bids), max(bids), bids[-1])
@@ -38,29 +47,35 @@ def test_a_segment_knows_the_extremes_of_its_ticks(kind: str, interval: str, see
 
 
 @pytest.mark.parametrize("kind", ["klines", "trades", "quotes"])
-def test_no_tick_is_lost_and_time_never_goes_back(kind: str) -> None:
+@pytest.mark.parametrize("path", PATHS)
+def test_no_tick_is_lost_and_time_never_goes_back(kind: str, path: Callable[[], GridPath]) -> None:
     told = market(kind, 1)
-    cut = list(split_segments(told, 60_000))
+    cut = list(split_segments(told, 60_000, path()))
     times = [
         time_ms for columns, begin, end in (each.ticks() for each in cut) for time_ms in columns.time_ms[begin:end]
     ]
     assert times == sorted(times)
-    assert len(times) == sum(len(columns) for columns in told) * (8 if kind == "klines" else 1)
+    assert len(times) == sum(len(columns) for columns in told) * (
+        {"klines": 60 if path is PATHS[2] else 8}.get(kind, 1)
+    )
     assert all(before.open_ms <= after.open_ms for before, after in pairwise(cut))
 
 
 @pytest.mark.parametrize("kind", ["klines", "trades", "quotes"])
 @pytest.mark.parametrize("interval", ["1m", "5m"])
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("seed", range(3))
-def test_the_candles_equal_those_of_the_simulator(kind: str, interval: str, seed: int) -> None:
+def test_the_candles_equal_those_of_the_simulator(
+    kind: str, interval: str, path: Callable[[], GridPath], seed: int
+) -> None:
     interval_ms, told = INTERVALS[interval], market(kind, seed)
     candles, closed = CandleBuilder(interval_ms), []
-    for stretch in split_segments(told, interval_ms):
+    for stretch in split_segments(told, interval_ms, path()):
         if stretch.open_ms != candles.open_ms:
             closed += [candle.to_kline(GRID) for candle in candles.closed_by(stretch)]
         candles.add(stretch)
     expected = exchange_klines(
-        [tick for each in split_segments(told, interval_ms) for tick in ticks(each.ticks())], interval
+        [tick for each in split_segments(told, interval_ms, path()) for tick in ticks(each.ticks())], interval
     )
     assert [(kline.open_ms, kline.open, kline.high, kline.low, kline.close) for kline in closed] == expected
     assert closed

@@ -13,6 +13,8 @@ from tests.tight_settings import TIGHT
 from trailingedge.backtest.columns import Columns, TickColumns
 from trailingedge.backtest.engine import Backtest
 from trailingedge.model.pricing_mode import Pricing
+from trailingedge.report.model import RunReport
+from trailingedge.simulator.feeds.random_path import RandomPath
 from trailingedge.strategy.inputs import StrategyCommand
 
 MIDNIGHT_MS: Final = 1_783_036_800_000
@@ -33,6 +35,55 @@ def test_skipped_ticks_would_have_changed_nothing(kind: str, seed: int) -> None:
     slow, slowly = random_market.replayed(settings, told, thorough=True)
     assert swift == slow
     assert swiftly.cycles < slowly.cycles
+
+
+@pytest.mark.parametrize("latency_ms", [0, 500, 2500])
+@pytest.mark.parametrize("kind", ["random paths", "trades", "quotes"])
+@pytest.mark.parametrize("seed", range(2))
+def test_skipped_ticks_would_have_changed_nothing_on_random_paths_and_with_latency_either(
+    kind: str, latency_ms: int, seed: int
+) -> None:
+    dice = Random(f"late {kind} {seed}")
+    settings, told = random_market.settings(dice), market("klines" if kind == "random paths" else kind, dice)
+    reports = []
+    for thorough in (False, True):
+        path = RandomPath(seed) if kind == "random paths" else None
+        reports.append(random_market.replayed(settings, told, thorough=thorough, path=path, latency_ms=latency_ms)[0])
+    assert reports[0] == reports[1]
+
+
+def late(seconds: dict[int, int], latency_ms: int) -> tuple[RunReport, Backtest]:
+    """A market in which a hard stop sells 1 ETH at the tenth second; `seconds` gives later bids by their second."""
+    columns, bid = TickColumns(), 250_000
+    for second in range(90):
+        bid = 240_000 if second == 10 else seconds.get(second, bid)
+        time_ms = random_market.START_MS + 1000 * second
+        columns.add(time_ms, bid, 9_000, bid + 1, 9_000, bid, 0, bought=False)
+    settings = replace(TIGHT, hard_stop_confirm_sec=0.0, hard_stop_threshold_frac=0.02, hard_stop_max_frac=0.03)
+    return random_market.replayed(settings, [columns], balances={"ETH": Decimal(1)}, latency_ms=latency_ms)
+
+
+@pytest.mark.parametrize(("latency_ms", "placed_s"), [(0, 10.0), (250, 10.5), (500, 11.0), (1000, 12.0)])
+def test_an_order_rests_as_late_as_both_ways_take(latency_ms: int, placed_s: float) -> None:
+    report, _ = late({}, latency_ms)
+    (placed,) = [order for order in report.orders if order.what == "placed"]
+    assert (placed.time_ms - random_market.START_MS) / 1000 == pytest.approx(placed_s, abs=0.002)
+    assert placed.price == Decimal("2400.01")
+
+
+def test_an_order_that_the_market_has_passed_meanwhile_is_rejected_and_priced_afresh() -> None:
+    report, backtest = late({11: 240_050}, 600)  # the order at 2400.01 arrives after that, and would sell at 2400.50
+    assert report.results.rejected == {-2010: 1}
+    assert [order.price for order in report.orders if order.what == "placed"] == [Decimal("2400.51")]
+    assert backtest.halt_reason is None
+
+
+def test_a_cancel_replace_that_comes_too_late_finds_the_old_order_filled() -> None:
+    # The price leaves at the 20th second; before the cancel-replace arrives, it comes back through the order.
+    in_time, _ = late({20: 239_900, 22: 240_100}, 100)
+    too_late, _ = late({20: 239_900, 22: 240_100}, 1500)
+    assert [fill.price for fill in in_time.fills] == [Decimal("2399.01")]
+    assert [fill.price for fill in too_late.fills] == [Decimal("2400.01")]
 
 
 @pytest.mark.parametrize("kind", ["klines", "trades", "quotes"])

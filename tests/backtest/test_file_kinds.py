@@ -127,42 +127,41 @@ def no_file(folder: Path) -> Path:
 
 Make = Callable[[Path], Path]
 
-# Of each file: what `replay` says of it, and what `report` does.
+REPORT_IT = "print it with trailing-edge report {}"
+A_SESSION = "a recorded session, not a market file; use trailing-edge replay {}"
+A_MARKET = "a market file, not a recorded session; use trailing-edge backtest {}"
+NO_TRADES = "a market file, without trades of ours; use trailing-edge backtest {}"
+NEITHER = "neither a recorded session nor a saved report"
+EMPTY, BROKEN, DAMAGED = "empty, nothing was recorded", "breaks off after line 0", "after line 0"
+
+# Of each file: what `backtest` says of it, what `replay` does, and what `report` does.
 FILES = [
-    pytest.param(a_market, "", "a market file, without trades of ours; use trailing-edge replay {}"),
-    pytest.param(a_zipped_market, "", "a market file, without trades of ours; use trailing-edge replay {}"),
-    pytest.param(a_damaged_zip, "is no zip archive; download it again", "use trailing-edge replay {}"),
-    pytest.param(a_zip_with_a_flipped_byte, "cannot be unpacked", "use trailing-edge replay {}"),
-    pytest.param(saved_story, "a saved report, not a market file; print it with trailing-edge report {}", ""),
-    pytest.param(
-        a_story_of_another_name, "a saved report, not a market file; print it with trailing-edge report {}", ""
-    ),
-    pytest.param(
-        a_story_with_a_flipped_byte,
-        "print it with trailing-edge report {}",
-        "damaged, its checksum is wrong; write it again",
-    ),
-    pytest.param(a_session, "", ""),
-    pytest.param(a_session_of_another_name, "", ""),
-    pytest.param(an_empty_session, "empty, nothing was recorded", "empty, nothing was recorded"),
-    pytest.param(a_session_that_is_none, "breaks off after line 0; name the first", "breaks off after line 0; name"),
-    pytest.param(a_folder, "is a directory; name the files in it", "a folder; name a recorded session"),
-    pytest.param(a_text, "name CSV or ZIP files", "neither a recorded session nor a saved report; name a *.session"),
-    pytest.param(an_empty_file, "holds no rows; leave it out", "empty; name a *.session"),
-    pytest.param(
-        a_packed_text, "neither a market file nor a recorded", "neither a recorded session nor a saved report"
-    ),
-    pytest.param(a_picture, "is no CSV text", "neither a recorded session nor a saved report"),
-    pytest.param(no_file, "no such file; name CSV or ZIP files", "No such file or directory; name a recorded session"),
+    pytest.param(a_market, "", A_MARKET, NO_TRADES),
+    pytest.param(a_zipped_market, "", A_MARKET, NO_TRADES),
+    pytest.param(a_damaged_zip, "is no zip archive; download it again", A_MARKET, NO_TRADES),
+    pytest.param(a_zip_with_a_flipped_byte, "cannot be unpacked", A_MARKET, NO_TRADES),
+    pytest.param(saved_story, REPORT_IT, REPORT_IT, ""),
+    pytest.param(a_story_of_another_name, REPORT_IT, REPORT_IT, ""),
+    pytest.param(a_story_with_a_flipped_byte, REPORT_IT, REPORT_IT, "damaged, its checksum is wrong"),
+    pytest.param(a_session, A_SESSION, "", ""),
+    pytest.param(a_session_of_another_name, A_SESSION, "", ""),
+    pytest.param(an_empty_session, A_SESSION, EMPTY, EMPTY),
+    pytest.param(a_session_that_is_none, A_SESSION, BROKEN, BROKEN),
+    pytest.param(a_folder, "is a directory; name the files in it", "a folder; name", "a folder; name a recorded"),
+    pytest.param(a_text, "name CSV or ZIP files", DAMAGED, f"{NEITHER}; name a *.session"),
+    pytest.param(an_empty_file, "holds no rows; leave it out", EMPTY, "empty; name a *.session"),
+    pytest.param(a_packed_text, "neither a market file nor a recorded", DAMAGED, NEITHER),
+    pytest.param(a_picture, "is no CSV text", DAMAGED, NEITHER),
+    pytest.param(no_file, "no such file; name CSV or ZIP files", "No such file", "No such file or directory; name"),
 ]
 
 
-@pytest.mark.parametrize(("make", "of_replay", "of_report"), FILES)
+@pytest.mark.parametrize(("make", "of_backtest", "of_replay", "of_report"), FILES)
 def test_each_kind_of_file_is_accepted_or_refused_with_a_remedy(
-    make: Make, of_replay: str, of_report: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    make: Make, of_backtest: str, of_replay: str, of_report: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = make(tmp_path)
-    for command, said in (("replay", of_replay), ("report", of_report)):
+    for command, said in (("backtest", of_backtest), ("replay", of_replay), ("report", of_report)):
         code = run([command, str(path)])
         told = capsys.readouterr()
         if not said:

@@ -17,6 +17,7 @@ from trailingedge.backtest.columns import Columns
 from trailingedge.backtest.market_loader import load_columns
 from trailingedge.core.errors import ConfigError
 from trailingedge.core.time_units import DAY_MS, MINUTE_MS, SECOND_MS
+from trailingedge.simulator.feeds.candle_path import StraightPath
 from trailingedge.simulator.feeds.csv_files import LONGEST_LINE
 from trailingedge.simulator.feeds.historical import RecordedMarket, open_market
 
@@ -184,7 +185,7 @@ def test_a_gap_of_millions_of_candles_is_refused(tmp_path: Path) -> None:
     market = open_market([written(tmp_path, kline(0) + kline(0, later_ms, later_ms + MINUTE_MS - 1))])
     candles = CandleBuilder(SECOND_MS)
     columns: list[Columns] = list(load_columns(market))
-    *_, before, after = (each for each in split_segments(columns, DAY_MS) if each.prices is not None)
+    *_, before, after = (each for each in split_segments(columns, DAY_MS, StraightPath()) if each.prices is not None)
     candles.closed_by(before)
     with pytest.raises(ConfigError, match=f"at most {MOST_CANDLES_IN_A_GAP} .*longer KLINE_INTERVAL"):
         candles.closed_by(after)

@@ -9,7 +9,7 @@ from trailingedge.backtest.candle_segments import walk_kline
 from trailingedge.backtest.columns import KlineColumns
 from trailingedge.backtest.market_loader import load_columns, price_grid
 from trailingedge.core.errors import ConfigError
-from trailingedge.simulator.feeds.candle_path import GridCandlePath
+from trailingedge.simulator.feeds.candle_path import StraightPath
 from trailingedge.simulator.feeds.historical import RecordedMarket, open_market
 from trailingedge.simulator.feeds.ticks import Tick
 
@@ -19,12 +19,9 @@ KLINE = "{ms},{open},{high},{low},{close},{volume},{end},0,0,0,0,0"
 def ticks_of(market: RecordedMarket) -> list[Tick]:
     """The columns as single ticks."""
     told: list[Tick] = []
-    walker, grid = GridCandlePath(), price_grid(market)
+    walker, grid = StraightPath(), price_grid(market)
     for columns in load_columns(market):
-        if isinstance(columns, KlineColumns):
-            pieces = [walk_kline(columns, number, walker) for number in range(len(columns))]
-        else:
-            pieces = [columns]
+        pieces = [walk_kline(kline, walker) for kline in columns] if isinstance(columns, KlineColumns) else [columns]
         told += [piece.tick(index, grid) for piece in pieces for index in range(len(piece))]
     return told
 

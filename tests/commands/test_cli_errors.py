@@ -20,7 +20,7 @@ from trailingedge.report.file_format import save
 USAGE, CONFIG = ExitCode.USAGE, ExitCode.CONFIG
 KLINES, SESSION, STORY = "ETHFDUSD-1m-2026-07.csv", f"a{SUFFIX}", "a.story.json.gz"
 VARY = ["--vary", "BUFFER=0.001,0.003"]
-WORDS = ("replay", "report", "sweep")
+WORDS = ("backtest", "replay", "report", "sweep")
 
 
 @pytest.fixture(autouse=True)
@@ -43,26 +43,24 @@ def code_of(words: list[str]) -> int:
     ("words", "code", "said"),
     [
         # The command line by itself.
-        (["replay"], USAGE, "required: FILE"),
-        (["replay", KLINES, "--fee", "2"], USAGE, "not a fraction"),
-        (["replay", KLINES, "--set", "BUFFER"], USAGE, "not NAME=VALUE"),
-        (["replay", KLINES, "--set", "BUFER=1"], USAGE, "did you mean BUFFER"),
-        (["replay", KLINES, "--balance", "1"], USAGE, "not ASSET=AMOUNT"),
-        (["replay", KLINES, SESSION], USAGE, "by itself"),
+        (["backtest"], USAGE, "required: FILE"),
+        (["replay"], USAGE, "required: SESSION"),
+        (["backtest", KLINES, "--fee", "2"], USAGE, "not a fraction"),
+        (["backtest", KLINES, "--set", "BUFFER"], USAGE, "not NAME=VALUE"),
+        (["backtest", KLINES, "--set", "BUFER=1"], USAGE, "did you mean BUFFER"),
+        (["backtest", KLINES, "--balance", "1"], USAGE, "not ASSET=AMOUNT"),
+        (["backtest", KLINES, SESSION], CONFIG, "use trailing-edge replay"),
+        (["replay", SESSION, SESSION], USAGE, "one recorded session at a time"),
+        (["replay", KLINES], CONFIG, "use trailing-edge backtest"),
         (["replay", SESSION, "--set", "BUFER=1"], USAGE, "did you mean BUFFER"),
-        (["replay", SESSION, "--csv", "a.csv"], USAGE, "--csv is for market files"),
-        (["replay", SESSION, "--html", "-"], USAGE, "--html is for market files"),
-        (["replay", SESSION, "--save", "a"], USAGE, "--save is for market files"),
-        (["replay", SESSION, "--symbol", "BTCUSDT"], USAGE, "--symbol is for market files"),
-        (["replay", SESSION, "--balance", "ETH=1"], USAGE, "--balance is for market files"),
-        (["replay", SESSION, "--env-file", "wrong.env"], USAGE, "contains its settings, change them with --set"),
-        (["replay", KLINES, "--json", "--csv", "-"], USAGE, "--json and --csv - would share standard output"),
-        (["replay", KLINES, "--html", "-", "--csv", "-"], USAGE, "would share standard output"),
-        (["replay", KLINES, "--save", "-"], USAGE, "--save -: a saved report is binary"),
-        (["replay", KLINES, "--csv", KLINES], USAGE, f"--csv {KLINES}: is an input, and would be lost"),
-        (["replay", KLINES, "--html", f"./{KLINES}"], USAGE, "is an input"),
-        (["replay", KLINES, "--env-file", ".env", "--save", ".env"], USAGE, "is an input"),
-        (["replay", KLINES, "--csv", "a", "--html", "a"], USAGE, "is written by --csv already"),
+        (["replay", SESSION, "--csv", "a.csv"], USAGE, "unrecognized arguments: --csv a.csv"),
+        (["backtest", KLINES, "--json", "--csv", "-"], USAGE, "--json and --csv - would share standard output"),
+        (["backtest", KLINES, "--html", "-", "--csv", "-"], USAGE, "would share standard output"),
+        (["backtest", KLINES, "--save", "-"], USAGE, "--save -: a saved report is binary"),
+        (["backtest", KLINES, "--csv", KLINES], USAGE, f"--csv {KLINES}: is an input, and would be lost"),
+        (["backtest", KLINES, "--html", f"./{KLINES}"], USAGE, "is an input"),
+        (["backtest", KLINES, "--env-file", ".env", "--save", ".env"], USAGE, "is an input"),
+        (["backtest", KLINES, "--csv", "a", "--html", "a"], USAGE, "is written by --csv already"),
         (["report", SESSION, "--html", SESSION], USAGE, "is an input"),
         (["report", STORY, "--save", STORY], USAGE, "is an input"),
         (["sweep", KLINES, *VARY, "--out", KLINES], USAGE, "is an input"),
@@ -88,13 +86,13 @@ def code_of(words: list[str]) -> int:
         (["sweep", KLINES, *VARY, "--out", "-"], USAGE, "--out -: earlier results are read from it"),
         (["sweep", KLINES, *VARY, "--set", "BUFER=1"], USAGE, "did you mean BUFFER"),
         # Settings and files.
-        (["replay", "none.csv"], CONFIG, "none.csv"),
+        (["backtest", "none.csv"], CONFIG, "none.csv"),
         (["replay", f"none{SUFFIX}"], CONFIG, "No such file"),
-        (["replay", KLINES, "--set", "BUFFER=2"], CONFIG, "BUFFER is 2"),
+        (["backtest", KLINES, "--set", "BUFFER=2"], CONFIG, "BUFFER is 2"),
         (["replay", SESSION, "--set", "BUFFER=2"], CONFIG, "BUFFER is 2"),
-        (["replay", KLINES, "--env-file", "wrong.env"], CONFIG, "BUFFER is 2"),
-        (["replay", KLINES, "--balance", "BTC=1"], CONFIG, "does not trade"),
-        (["replay", KLINES, "--csv", "no/where.csv"], CONFIG, "--csv no/where.csv"),
+        (["backtest", KLINES, "--env-file", "wrong.env"], CONFIG, "BUFFER is 2"),
+        (["backtest", KLINES, "--balance", "BTC=1"], CONFIG, "does not trade"),
+        (["backtest", KLINES, "--csv", "no/where.csv"], CONFIG, "--csv no/where.csv"),
         (["report", "none.story.json.gz"], CONFIG, "No such file"),
         (["report", f"none{SUFFIX}"], CONFIG, "No such file"),
         (["report", STORY, "--html", "no/where.html"], CONFIG, "--html no/where.html"),
@@ -120,7 +118,7 @@ def test_a_wrong_command_line_is_2_and_wrong_settings_and_files_are_78(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_behind_standard_output_is_one_line_and_no_traceback() -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        words = [sys.executable, "-m", "trailingedge.main", "replay", KLINES]
+        words = [sys.executable, "-m", "trailingedge.main", "backtest", KLINES]
         ended = processes.run(words, stdout=full, text=True)
     assert ended.returncode == CONFIG
     assert ended.stderr == "standard output cannot be written (No space left on device); nothing more is printed\n"
@@ -154,13 +152,8 @@ def test_each_example_is_a_command_line(word: str) -> None:
         assert isinstance(command_parser(word).parse_args(words), argparse.Namespace)
 
 
-@pytest.mark.parametrize("word", ["replay", "report"])
-def test_it_says_of_each_flag_for_which_of_the_forms_it_is(word: str) -> None:
-    text = " ".join(command_parser(word).format_help().split())
-    if word == "replay":
-        for flag in ("--balance ASSET=AMOUNT,…", "--csv FILE", "--html FILE", "--save FILE"):
-            assert f"{flag} market files: " in text
-    else:
-        for flag in ("--days N", "--from D", "--to D"):
-            assert f"{flag} --account: " in text
-        assert "settings: For --account only" in text
+def test_it_says_of_each_flag_for_which_of_the_forms_it_is() -> None:
+    text = " ".join(command_parser("report").format_help().split())
+    for flag in ("--days N", "--from D", "--to D"):
+        assert f"{flag} --account: " in text
+    assert "settings: For --account only" in text

@@ -164,7 +164,7 @@ def test_a_backtest_of_the_sample_needs_no_network_and_says_what_it_is(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BINANCE_ARCHIVE_URL", "http://127.0.0.1:9")
-    assert run(["replay", "sample", "--json"]) == ExitCode.OK
+    assert run(["backtest", "sample", "--json", "--paths", "1"]) == ExitCode.OK
     told = capsys.readouterr()
     assert "made by the simulator" in told.err
     assert json.loads(told.out)["symbol"] == "SIMUSDT"
@@ -174,7 +174,7 @@ def test_a_backtest_and_a_sweep_fetch_the_days_of_a_symbol(
     archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del archive.files[f"{path_of(1)}.CHECKSUM"]
-    assert run(["replay", "ethusdt", *DAYS, "--dir", "markets", "--json"]) == ExitCode.OK
+    assert run(["backtest", "ethusdt", *DAYS, "--dir", "markets", "--balance", "ETH=9", "--json"]) == ExitCode.OK
     told = capsys.readouterr()
     assert told.err.splitlines()[0] == "ETHUSDT: missing: 2024-06-03, not published"
     assert json.loads(told.out)["symbol"] == "ETHUSDT"
@@ -186,7 +186,9 @@ def test_a_backtest_and_a_sweep_fetch_the_days_of_a_symbol(
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("command", [["replay"], ["sweep", "--vary", "BUFFER=0.001,0.002"]], ids=["replay", "sweep"])
+@pytest.mark.parametrize(
+    "command", [["backtest"], ["sweep", "--vary", "BUFFER=0.001,0.002"]], ids=["backtest", "sweep"]
+)
 def test_a_backtest_is_not_run_on_days_that_failed(
     command: list[str], archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,7 +212,7 @@ def test_files_and_days_are_not_mixed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("here.zip").touch()
-    assert run(["replay", *words]) == ExitCode.USAGE
+    assert run(["backtest", *words]) == ExitCode.USAGE
     assert text in capsys.readouterr().err
 
 

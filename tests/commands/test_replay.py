@@ -1,301 +1,36 @@
-"""Tests of the command `replay`, above all of its backtests."""
+"""Tests of the command `replay`."""
 
-import contextlib
-import csv
-import io
-import json
-import os
-import signal
-from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.accounting.summary_shape import SHAPE
 from tests.backtest import market_files
 from tests.session_replay.golden_sessions import path_of
 
-from trailingedge.backtest.columns import Columns
-from trailingedge.backtest.market_loader import ProgressCallback, load_columns
 from trailingedge.core.errors import ExitCode
 from trailingedge.eventlog.format import SUFFIX
 from trailingedge.main import run
-from trailingedge.notifications.event_messages import percent
-from trailingedge.report.progress import ProgressBar, stop_on_ctrl_c
-from trailingedge.simulator.feeds.historical import RecordedMarket
 
 
 @pytest.fixture
-def klines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)  # no env file of whoever runs the tests
-    return str(market_files.write_klines(tmp_path, 7, 92))
+    path = tmp_path / f"a{SUFFIX}"
+    path.write_bytes(path_of("storm").read_bytes())
+    return str(path)
 
 
-def test_only_the_summary_is_on_stdout(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["replay", klines]) == ExitCode.OK
-    told = capsys.readouterr()
-    assert told.out.splitlines()[-1].startswith("  deepest drawdown -")
-    assert "FDUSD" in told.out
-    assert told.err == ""
-
-
-def test_json_stands_alone_and_has_the_one_shape(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["replay", klines, "--json", "--fee", "0.001", "--balance", "ETH=2,FDUSD=100"]) == ExitCode.OK
-    told = json.loads(capsys.readouterr().out)
-    assert list(told) == SHAPE
-    assert (told["symbol"], told["settings"]["FEE"]) == ("ETHFDUSD", "0.001")
-    assert told["totals"]["orders"] == len(told["orders"]) > 0
-    assert told["orders"][0]["base"] == "2"
-    assert told["totals"]["fees"]
-
-
-def test_a_setting_changes_the_result(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert (
-        run(["replay", klines, "--json", "--set", "HARD_STOP_THRESHOLD_FRAC=0.2", "--set", "HARD_STOP_MAX_FRAC=0.3"])
-        == 0
-    )
-    told = json.loads(capsys.readouterr().out)
-    assert told["settings"]["HARD_STOP_MAX_FRAC"] == "0.3"
-    assert not [each for each in told["orders"] if each["kind"] == "flush"]
-
-
-def test_with_a_ledger_on_stdout_gaps_go_to_stderr(
-    klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rows = Path(klines).read_text(encoding="utf-8").splitlines()
-    cut = tmp_path / "cut.csv"
-    cut.write_text("\n".join([*rows[:30], *rows[40:]]), encoding="utf-8")
-    assert run(["replay", str(cut), "--symbol", "ETHFDUSD", "--csv", "-"]) == ExitCode.OK
-    told = capsys.readouterr()
-    assert told.err.startswith("note: ")
-    assert "missing" not in told.out
-
-
-def test_a_pause_by_a_breaker_is_told_with_the_result(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["replay", klines, "--json", "--set", "MAX_CONSECUTIVE_LOSSES=1", "--fee", "0.01"]) == ExitCode.OK
-    told = json.loads(capsys.readouterr().out)
-    (said,) = [gap for gap in told["gaps"] if "MAX_CONSECUTIVE_LOSSES is 1" in gap]
-    assert "until the end, because a backtest has no operator" in said
-
-
-@pytest.mark.usefixtures("klines")  # no env file
-def test_an_absurd_number_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "ETHUSDT-trades-2024-08-18.csv"
-    rows = [f"{number},10.5,2,21,{1723939200000 + number},True,True" for number in range(100)]
-    rows[50] = rows[50].replace(",2,", ",1" + "0" * 40 + ",")
-    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    assert run(["replay", str(path)]) == ExitCode.CONFIG
-    assert capsys.readouterr().err.splitlines()[-1].startswith(f"{path}, line 51: '1000")
-
-
-def test_an_unknown_name_in_the_env_file_is_a_warning(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("odd.env").write_text("BUFER=0.003\n", encoding="utf-8")
-    assert run(["replay", klines, "--env-file", "odd.env"]) == ExitCode.OK
-    assert "BUFFER" in capsys.readouterr().err
-
-
-def test_an_env_file_for_live_trading_is_accepted(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Path(".env").write_text("TRADING_MODE=live\nSYMBOL=BTCUSDT\nBASE_ASSET=BTC\nBUFFER=0.003\n", encoding="utf-8")
-    assert run(["replay", klines, "--json"]) == ExitCode.OK
-    told = json.loads(capsys.readouterr().out)
-    assert (told["symbol"], told["settings"]["BUFFER"]) == ("ETHFDUSD", "0.003")
-
-
-def test_ledger_page_and_saved_report_are_written_and_named(
-    klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["--csv", "fills.csv", "--html", "page.html", "--save", "it.story.json.gz"]
-    assert run(["replay", klines, *words]) == ExitCode.OK
-    told = capsys.readouterr()
-    assert all(name in told.err for name in ("fills.csv", "page.html", "it.story.json.gz"))
-    assert (tmp_path / "fills.csv").read_text(encoding="utf-8").startswith("time_utc,side")
-    assert run(["report", "it.story.json.gz"]) == ExitCode.OK
-    assert capsys.readouterr().out == told.out
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "said"),
-    [
-        pytest.param(["nowhere.csv"], ExitCode.CONFIG, "no such file", id="no file"),
-        pytest.param(["a.session.jsonl.gz"], ExitCode.CONFIG, "a.session.jsonl.gz", id="a session that is not there"),
-        pytest.param(["a.session.jsonl.gz", "--csv", "a"], ExitCode.USAGE, "report", id="a ledger of a session"),
-        pytest.param(["{}", "a.session.jsonl.gz"], ExitCode.USAGE, "by itself", id="a session among markets"),
-        pytest.param(["{}", "garbled.csv"], ExitCode.CONFIG, "garbled.csv, line 2: 3 columns", id="a garbled file"),
-        pytest.param(["{}", "--set", "BUFER=1"], ExitCode.USAGE, "did you mean BUFFER", id="a misspelt setting"),
-        pytest.param(["{}", "--set", "BUFFER=2"], ExitCode.CONFIG, "BUFFER is 2", id="a setting out of range"),
-        pytest.param(["{}", "--balance", "BTC=1"], ExitCode.CONFIG, "does not trade", id="a foreign asset"),
-        pytest.param(["{}", "--csv", "no/where.csv"], ExitCode.CONFIG, "--csv no/where.csv", id="an impossible file"),
-    ],
-)
-def test_errors_name_a_remedy(
-    words: list[str], code: ExitCode, said: str, klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "garbled.csv").write_text("what,is,this\n1,2,3\n", encoding="utf-8")
-    assert run(["replay", *(word.replace("{}", klines) for word in words)]) == code
-    assert said in capsys.readouterr().err
-
-
-def test_reasons_to_distrust_the_result_are_printed(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["replay", klines, "--set", "KLINE_INTERVAL=1s"]) == ExitCode.OK
-    told = " ".join(capsys.readouterr().out.split())
-    assert "1m klines do not contain 1s candles" in told
-
-
-def test_a_balance_that_is_too_small_is_reported_at_once_with_the_minimum(
-    klines: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["replay", klines, "--balance", "ETH=0.001"]) == ExitCode.OK
-    told = capsys.readouterr()
-    said = "balance too small for an order: 0.001 ETH and 0 FDUSD; at "
-    assert told.err.startswith(said)
-    assert f"note: {said}" in " ".join(told.out.split())
-    assert "start with more, for example --balance ETH=0.002" in told.err
-
-
-@pytest.mark.parametrize("words", [["--symbol", "BTCUSDT"], ["--set", "SYMBOL=BTCUSDT"]], ids=" ".join)
-def test_a_market_of_another_symbol_is_refused(
-    words: list[str], klines: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["replay", klines, *words]) == ExitCode.CONFIG
-    said = capsys.readouterr().err
-    assert "ETHFDUSD-1m-2026-07.csv: the file name says ETHFDUSD, not BTCUSDT; leave --symbol out" in said
-
-
-def test_after_ctrl_c_the_results_so_far_are_printed(
-    klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("trailingedge.backtest.market_loader._ROWS_PER_PIECE", 10)  # so that there is a half-way
-    shown: list[float] = []
-
-    def press_half_way(_: ProgressBar, share: float, __: str) -> None:
-        shown.append(share)
-        if share > 0.5:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(ProgressBar, "show", press_half_way)
-    assert run(["replay", klines, "--json"]) == ExitCode.OK
-    told = json.loads(capsys.readouterr().out)
-    assert told["gaps"][0].startswith("stopped at 2026-07-02")
-    assert max(shown) < 1.0
-
-
-def test_ctrl_c_during_the_inspection_of_files_is_reported(
-    klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def press_twice(*_: object, **__: object) -> None:
-        with contextlib.suppress(KeyboardInterrupt):  # `uv run` delivers the same request twice
-            signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("trailingedge.backtest.backtest_report.open_market_files", press_twice)
-    assert run(["replay", klines]) == ExitCode.INTERRUPTED
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err == "interrupted before the backtest had a result\n"
-
-
-def test_ctrl_c_before_the_first_candle_prints_no_result(
-    klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def press_at_once(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Columns]:
-        signal.raise_signal(signal.SIGINT)
-        return load_columns(market, progress)
-
-    monkeypatch.setattr("trailingedge.backtest.backtest_report.load_columns", press_at_once)
-    assert run(["replay", klines]) == ExitCode.INTERRUPTED
-    assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize("flag", ["--csv", "--html"])
-def test_a_dash_prints_to_stdout_in_place_of_the_summary(
-    flag: str, klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["replay", klines, flag, "a.file"]) == ExitCode.OK
-    capsys.readouterr()
-    assert run(["replay", klines, flag, "-"]) == ExitCode.OK
-    told = capsys.readouterr()
-    assert told.out.encode() == (tmp_path / "a.file").read_bytes()
-    assert told.err == ""
-    assert not (tmp_path / "-").exists()
-
-
-def test_a_recorded_session_is_replayed(klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    del klines
-    session = tmp_path / f"a{SUFFIX}"
-    session.write_bytes(path_of("storm").read_bytes())
-    assert run(["replay", str(session)]) == ExitCode.OK
+def test_a_recorded_session_is_replayed(session: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", session]) == ExitCode.OK
     assert "no difference" in capsys.readouterr().out
 
 
-def test_the_sigint_handler_is_restored() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with stop_on_ctrl_c() as asked:
-        assert not asked()
-    assert signal.getsignal(signal.SIGINT) is before
-    with stop_on_ctrl_c() as asked:
-        signal.raise_signal(signal.SIGINT)
-        assert asked()
-        signal.raise_signal(signal.SIGINT)  # `uv run` hands the same one on
-
-
-def test_every_output_belongs_to_its_user_alone_whatever_the_umask(klines: str, tmp_path: Path) -> None:
-    outputs = [argument for name in ("csv", "html", "save") for argument in (f"--{name}", str(tmp_path / name))]
-    before = os.umask(0)
-    try:
-        assert run(["replay", klines, *outputs]) == ExitCode.OK
-    finally:
-        os.umask(before)
-    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("csv", "html", "save")} == {0o600}
-
-
-@pytest.mark.parametrize("flag", ["--csv", "--html"])
-def test_an_output_that_is_a_link_is_refused(
-    klines: str, tmp_path: Path, flag: str, capsys: pytest.CaptureFixture[str]
+def test_market_files_are_refused_in_one_line_that_names_backtest(
+    session: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "other").write_text("kept")
-    (tmp_path / "link").symlink_to(tmp_path / "other")
-    assert run(["replay", klines, flag, str(tmp_path / "link")]) == ExitCode.CONFIG
-    assert "it is a symbolic link; name the file that it leads to" in capsys.readouterr().err
-    assert (tmp_path / "other").read_text() == "kept"
-
-
-def test_a_market_file_that_is_refused_ends_with_the_code_for_wrong_input(
-    klines: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = Path(klines)
-    path.write_text(path.read_text().replace(",", ",1e9", 1))
-    assert run(["replay", klines]) == ExitCode.CONFIG
-    assert capsys.readouterr().err.startswith(f"{klines}, line 1: '1e9")
-
-
-def test_exits_are_listed_on_demand_and_refused_where_no_text_is_printed(
-    klines: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["replay", klines, "--trades"]) == ExitCode.OK
-    assert "exit id" in capsys.readouterr().out
-    assert run(["replay", klines, "--trades", "--json"]) == ExitCode.USAGE
-    assert "--trades is for text; --json has every exit anyway, leave --trades out" in capsys.readouterr().err
-
-
-def test_terminal_page_ledger_and_json_agree_on_the_round_trips_of_a_backtest(
-    klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The account begins in base: each sale ends a round trip, the first that of what was held."""
-    html, ledger = tmp_path / "a.html", tmp_path / "a.csv"
-    told = ["replay", klines, "--set", "HARD_STOP_THRESHOLD_FRAC=0.002", "--fee", "0.001"]
-    assert run([*told, "--json", "--html", str(html), "--csv", str(ledger)]) == ExitCode.OK
-    data = json.loads(capsys.readouterr().out)
-    assert run(told) == ExitCode.OK
-    text = capsys.readouterr().out
-    totals, trips = data["totals"], data["round_trips"]
-    assert totals["round_trips"] == len(trips) == sum(each["side"] == "SELL" for each in data["orders"]) > 1
-    assert totals["won"] == sum(Decimal(each["result"]) > 0 for each in trips)
-    assert f"  round trips {len(trips)}, won {totals['won']} (" in text
-    assert f"<span>round trips</span><b>{len(trips)}</b>" in html.read_text(encoding="utf-8")
-    assert f"<span>won</span><b>{totals['won']} of {len(trips)}" in html.read_text(encoding="utf-8")
-    rows = [row for row in csv.DictReader(io.StringIO(ledger.read_text(encoding="utf-8"))) if row["round_trip_result"]]
-    assert [row["round_trip_result"] for row in rows] == [each["result"] for each in trips]
-    result = percent(totals["result_frac"])
-    assert f"  result {result} in FDUSD" in text
-    assert f">{result}</span>" in html.read_text(encoding="utf-8")
+    klines = str(market_files.write_klines(tmp_path, 7, 92))
+    trades = str(market_files.write_trades(tmp_path, 7, 92))
+    for words in ([klines], [klines, trades], [session, klines]):
+        assert run(["replay", *words]) == ExitCode.CONFIG
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"use trailing-edge backtest {klines}" in line
+        assert line.startswith(klines)

@@ -53,6 +53,7 @@ from trailingedge.session_replay.record_decoder import settings_from_header
 from trailingedge.session_replay.recorded_steps import RecordedSteps
 from trailingedge.session_replay.run import replay_session
 from trailingedge.simulator.feeds.historical import open_market
+from trailingedge.simulator.feeds.random_path import RandomPath
 from trailingedge.sweep.trial_store import TrialStore
 from trailingedge.websocket import result_parser
 from trailingedge.websocket.error_codes import classify_error, forbids_requests, logon_remedy, server_time_of
@@ -361,7 +362,7 @@ def _read_market(data: bytes, path: Path) -> object:
         return len(list(islice(load_columns(market), 1)))
     ticks = sum(1 for _ in islice(market, _MOST_TICKS))
     candles = CandleBuilder(HOUR_MS)  # a gap of a year has few enough of them
-    for segment in islice(split_segments(load_columns(market), HOUR_MS), _MOST_TICKS):
+    for segment in islice(split_segments(load_columns(market), HOUR_MS, RandomPath(1)), _MOST_TICKS):
         if segment.open_ms != candles.open_ms:
             candles.closed_by(segment)
         candles.add(segment)

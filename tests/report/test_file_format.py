@@ -95,7 +95,7 @@ def test_a_run_saved_by_an_older_version_is_refused_with_a_remedy(tmp_path: Path
     path.write_bytes(gzip.compress(b'{"format":"trailing-edge story","version":1}'))
     told = told_of(path)
     assert "version 1, this program reads 2" in told
-    assert "write it again with replay --save of this program" in told
+    assert "write it again with backtest --save of this program" in told
 
 
 def told_of(path: Path) -> str:

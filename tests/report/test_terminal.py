@@ -114,8 +114,8 @@ def test_the_time_of_a_simulation_is_told_as_its_own() -> None:
     assert "simulated" not in summary_text(a_story())
 
 
-def test_a_replay_says_that_it_was_one() -> None:
-    told = summary_text(dataclasses.replace(a_story(), mode="replay"), width=200)
+def test_a_backtest_says_that_it_was_one() -> None:
+    told = summary_text(dataclasses.replace(a_story(), mode="backtest"), width=200)
     assert "(recorded market: no real orders)" in told
 
 

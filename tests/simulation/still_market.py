@@ -7,7 +7,7 @@ from decimal import Decimal
 from tests.simulation.simulated_day import START_MS
 
 from trailingedge.model.market import Kline
-from trailingedge.simulator.feeds.ticks import Tick
+from trailingedge.simulator.feeds.ticks import LargestNumbers, Tick
 
 MINUTE_MS = 60_000
 BID, ASK = Decimal("2500.00"), Decimal("2500.10")
@@ -31,6 +31,7 @@ class StillMarket:
     step_size: Decimal = Decimal("0.0001")
     history: Sequence[Kline] = field(default_factory=flat_klines)
     gaps: Sequence[str] = ()
+    largest: LargestNumbers | None = None
 
     def __iter__(self) -> Iterator[Tick]:
         for second in range(int(self.hours * 3600)):

@@ -15,7 +15,7 @@ from trailingedge.simulator.connection_hub import ConnectionHub, HubClient
 from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import Faults
-from trailingedge.simulator.feeds.ticks import Tick
+from trailingedge.simulator.feeds.ticks import LargestNumbers, Tick
 from trailingedge.simulator.orders import NewOrder, OrderType
 from trailingedge.simulator.payloads import UserEvent
 
@@ -59,6 +59,7 @@ class ListSource:
     step_size: Decimal = Decimal("0.0001")
     history: Sequence[Kline] = ()
     gaps: Sequence[str] = ()
+    largest: LargestNumbers | None = None
 
     def __iter__(self) -> Iterator[Tick]:
         return iter(self.ticks)

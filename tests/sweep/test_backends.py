@@ -11,9 +11,10 @@ from tests import processes
 from tests.backtest import market_files
 from tests.tight_settings import TIGHT
 
+from trailingedge.backtest.worker_pool import sigint_ignored
 from trailingedge.config import settings_without_secrets
 from trailingedge.core.errors import ConfigError
-from trailingedge.sweep.backends import NumberedTrial, SweepBackend, backend_named, run_local, sigint_ignored
+from trailingedge.sweep.backends import NumberedTrial, SweepBackend, backend_named, run_local
 from trailingedge.sweep.trial import TrialOutcome, TrialTask, inspect_market
 
 TRIALS: list[NumberedTrial] = [(0, {}), (1, {"MIN_FACTOR": "0.3"}), (2, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.06"})]

@@ -18,7 +18,11 @@ SUMMARY_VERSION = 2
 
 
 def build_summary(
-    symbol: str, settings: Mapping[str, str], results: RunResults, gaps: Sequence[str] = ()
+    symbol: str,
+    settings: Mapping[str, str],
+    results: RunResults,
+    gaps: Sequence[str] = (),
+    robustness: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     """Build the JSON summary of any run. The keys are an interface: scripts read them.
 
@@ -35,7 +39,7 @@ def build_summary(
         "round_trips": [_round_trip(trip) for trip in results.round_trips],
         "totals": totals_json(results, performance),
         "metrics": _metrics(results, performance),
-        "robustness": None,
+        "robustness": robustness,
         "transfers": [_transfer(each) for each in results.transfers],
         "gaps": list(gaps),
     }

@@ -1,6 +1,6 @@
 """Backtest: the daemon's trading core on recorded market files, without sockets and with time that jumps.
 
-Not to be confused with `session_replay`, which replays a recorded *session*. The command is called `replay FILES`.
+Not to be confused with `session_replay`, which replays a recorded *session*.
 
 `market_loader` reads files into `columns`, `candle_segments` splits them by candle, `engine` runs the core on
 them, `direct_exchange` is its exchange, `tick_skipper` skips market ticks at which nothing can happen,
@@ -8,5 +8,6 @@ them, `direct_exchange` is its exchange, `tick_skipper` skips market ticks at wh
 needs.
 
 Imports: `execution`, `strategy` and `live.factory` (the core and its parameters), `simulator` (the exchange and its
-files) and `report`. Called by `commands.replay`, by `sweep`, and by `commands.report` to recognise files.
+files) and `report`. Called by `commands.backtest` and by `sweep`, and by `commands.replay` and
+`commands.report` to recognise files.
 """

@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
@@ -18,60 +19,185 @@ from trailingedge.backtest.inputs import (
     data_warnings,
     open_market_files,
 )
+from trailingedge.backtest.market_cache import kept_market
 from trailingedge.backtest.market_loader import load_columns
+from trailingedge.backtest.paths import FlatShare, PathTask, Scenario, figures_of, run_paths
+from trailingedge.core.errors import ConfigError
 from trailingedge.live import factory
 from trailingedge.model.market import format_plain
 from trailingedge.notifications.event_messages import counted
 from trailingedge.notifications.risk_messages import breaker_until, measured
 from trailingedge.report.model import RunReport
-from trailingedge.report.progress import ProgressBar, stop_on_ctrl_c
+from trailingedge.report.progress import InterruptRequest, ProgressBar
+from trailingedge.report.robustness import Robustness, median_path
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
+from trailingedge.simulator.feeds.historical import RecordedMarket
 
 _MAX_TRIPS_SHOWN: Final = 5
 _GC_THRESHOLD: Final = 50_000  # new objects between two collections
 
 
+class BalanceTooSmall(ConfigError):
+    """The starting balances are too small for any order."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketRequest:
+    """What to backtest: files of one market, settings by name as text, starting balances, and the scenario."""
+
+    files: Sequence[Path]
+    settings: Mapping[str, str]
+    symbol: str | None
+    balances: Mapping[str, Decimal] | None
+    scenario: Scenario
+
+
 def report_of_market(
-    files: Sequence[Path],
-    settings: Mapping[str, str],
-    symbol: str | None,
-    balances: Mapping[str, Decimal] | None,
-    bar: ProgressBar,
+    request: MarketRequest, bar: ProgressBar, stopped: InterruptRequest
 ) -> tuple[RunReport, str | None]:
     """Run a backtest to its end or until Ctrl-C. Returns its report, and the reason of a halt.
 
-    The reason is None if trading was not halted. `settings` are given by name, as text. Balances
-    that are too small from the start are reported at once, above the progress bar. Raises
-    ConfigError, and KeyboardInterrupt if Ctrl-C came before there was any result.
+    The reason is None if trading was not halted. Of several paths, the report is that of the median one. Raises
+    ConfigError, also for an account that is too small for an order, and KeyboardInterrupt if Ctrl-C came before there
+    was any result.
     """
     bar.show(0.0, "inspecting the files")
-    with stop_on_ctrl_c() as stopped:
-        with stopped.interrupt_at_once():
-            market = open_market_files(files, factory.pair_params(settings), symbol=symbol)
-            inputs = build_inputs(market, settings, balances)
-        backtest = Backtest(inputs, stopped=stopped)
-        pieces = load_columns(market, lambda share: bar.show(share, _time_text(backtest.time_ms)))
-        first_pieces, price = _first_price(pieces, market.tick_size)
-        shortage = None if price is None else balance_shortage(inputs, price)
-        if shortage is not None:
-            bar.print_line(shortage)
-        warnings = data_warnings(market, inputs.params.services.kline_interval)
-        for warning in warnings:
-            bar.print_line(warning)
-        # The objects that exist now stay until the end, and a backtest makes few cycles: the collector would look
-        # through all of them again and again without finding anything.
-        gc.freeze()
-        gc.set_threshold(_GC_THRESHOLD)
-        backtest.run(chain(first_pieces, pieces))
-        if stopped() and not backtest.time_ms:
-            raise KeyboardInterrupt
-        gaps = [] if shortage is None else [shortage]
-        if stopped():
-            gaps.append(f"stopped at {_time_text(backtest.time_ms)}; the market after that was not tested")
-        if shortage is None and backtest.core.state.funded is False:
-            gaps.append(_shortage_at_end(backtest, inputs))
-        gaps += [*_breaker_gaps(backtest.recorder.breaker_trips), *warnings, *market.gaps]
-    return backtest.recorder.build_report(inputs.params.shareable_settings, tuple(gaps)), backtest.halt_reason
+    with stopped.interrupt_at_once():
+        market = open_market_files(request.files, factory.pair_params(request.settings), symbol=request.symbol)
+        inputs = build_inputs(market, request.settings, request.balances)
+    request = dataclasses.replace(request, scenario=request.scenario.of_market(market))
+    warnings = data_warnings(market, inputs.params.services.kline_interval)
+    for warning in warnings:
+        bar.print_line(warning)
+    # The objects that exist now stay until the end, and a backtest makes few cycles: the collector would look
+    # through all of them again and again without finding anything.
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
+    run = _run_one if request.scenario.paths == 1 else _run_many
+    backtest, robustness, interruption, market = run(request, market, inputs, bar, stopped)
+    gaps = [*interruption]
+    if backtest.core.state.funded is False:
+        gaps.append(_shortage_at_end(backtest, inputs))
+    gaps += [*_breaker_gaps(backtest.recorder.breaker_trips), *warnings, *market.gaps, *_row_gaps(market)]
+    report = backtest.recorder.build_report(inputs.params.shareable_settings, tuple(gaps))
+    return dataclasses.replace(report, robustness=robustness), backtest.halt_reason
+
+
+@dataclass(frozen=True, slots=True)
+class MarketsResult:
+    """Results of several markets. `notes` says which market has none, and why."""
+
+    reports: tuple[RunReport, ...]
+    notes: tuple[str, ...]
+    halted: bool
+    interrupted: bool
+
+
+def run_markets(requests: Sequence[MarketRequest], bar: ProgressBar, stopped: InterruptRequest) -> MarketsResult:
+    """Backtest several markets, one after the other. Starting balances are shared out by asset.
+
+    A market whose account is too small for an order has no result, only a note. After Ctrl-C the rest has none either.
+    Raises ConfigError if files or settings are wrong.
+    """
+    with stopped.interrupt_at_once():
+        markets = [
+            open_market_files(request.files, factory.pair_params(request.settings), symbol=request.symbol)
+            for request in requests
+        ]
+    _check_assets(requests[0].balances, markets)
+    reports: list[RunReport] = []
+    notes: list[str] = []
+    halted = interrupted = False
+    for request, market in zip(requests, markets, strict=True):
+        owned = request.balances
+        if owned is not None:
+            owned = {asset: owned[asset] for asset in (market.base_asset, market.quote_asset) if asset in owned}
+        try:
+            if stopped():
+                raise KeyboardInterrupt
+            report, halt = report_of_market(dataclasses.replace(request, balances=owned), bar, stopped)
+        except KeyboardInterrupt:
+            interrupted = True
+            notes.append(f"{market.symbol}: not done, stopped by Ctrl-C")
+            continue
+        except BalanceTooSmall as small:
+            notes += [f"{market.symbol}: {problem}" for problem in small.problems]
+            continue
+        reports.append(report)
+        halted = halted or halt is not None
+    return MarketsResult(tuple(reports), tuple(notes), halted, interrupted)
+
+
+def _check_assets(balances: Mapping[str, Decimal] | None, markets: Sequence[RecordedMarket]) -> None:
+    """Raise ConfigError if a starting balance is of an asset that no market trades."""
+    traded = {asset for market in markets for asset in (market.base_asset, market.quote_asset)}
+    if wrong := sorted(set(balances or ()) - traded):
+        raise ConfigError([f"--balance {asset}: none of these {len(markets)} markets trades it" for asset in wrong])
+
+
+_Run = tuple[Backtest, Robustness, list[str], RecordedMarket]
+
+
+def _run_one(
+    request: MarketRequest, market: RecordedMarket, inputs: BacktestInputs, bar: ProgressBar, stopped: InterruptRequest
+) -> _Run:
+    """Run the only path. The market is read while it is played, so that Ctrl-C gives the results so far."""
+    scenario = request.scenario
+    backtest = Backtest(inputs, stopped=stopped, path=scenario.path(1), latency_ms=scenario.latency_ms)
+    pieces = load_columns(market, lambda share: bar.show(share, _time_text(backtest.time_ms)))
+    first_pieces, price = _first_price(pieces, market.tick_size)
+    _require_balance(inputs, price)
+    flat = FlatShare()
+    backtest.run(flat.watch(chain(first_pieces, pieces)))
+    if stopped() and not backtest.time_ms:
+        raise KeyboardInterrupt
+    figures = (figures_of(1, backtest.recorder.statistics.results()),)
+    robustness = Robustness(scenario.walk, scenario.latency_ms, 1, 1, figures, scenario.hides(market, flat.share))
+    if not stopped():
+        return backtest, robustness, [], market
+    cut = f"stopped at {_time_text(backtest.time_ms)}; the market after that was not tested"
+    return backtest, robustness, [cut], market
+
+
+def _run_many(
+    request: MarketRequest, _: RecordedMarket, inputs: BacktestInputs, bar: ProgressBar, stopped: InterruptRequest
+) -> _Run:
+    """Run all paths, then the median one once more, for its orders and curves."""
+    scenario = request.scenario
+    files = tuple(map(str, request.files))
+    task = PathTask(files, request.symbol, dict(request.settings), request.balances, scenario)
+    with stopped.interrupt_at_once():
+        market, columns = kept_market(files, request.symbol, factory.pair_params(request.settings))
+    pieces = iter(columns())
+    _require_balance(inputs, _first_price(pieces, market.tick_size)[1])
+    flat = FlatShare()
+    candles = sum(map(len, flat.watch(columns())))
+    bar.show(0.0, f"{scenario.paths} paths")
+    figures = run_paths(
+        task, candles, stopped, lambda done: bar.show(done / scenario.paths, f"{done} of {scenario.paths} paths")
+    )
+    if not figures:
+        raise KeyboardInterrupt
+    listed = median_path(figures).number
+    backtest = Backtest(inputs, path=scenario.path(listed), latency_ms=scenario.latency_ms)
+    backtest.run(columns())
+    robustness = Robustness(
+        scenario.walk,
+        scenario.latency_ms,
+        scenario.paths,
+        listed,
+        tuple(figures),
+        scenario.hides(market, flat.share),
+    )
+    missing = scenario.paths - len(figures)
+    cuts = [f"stopped: {missing} of {scenario.paths} paths were not run"] if missing else []
+    return backtest, robustness, cuts, market
+
+
+def _require_balance(inputs: BacktestInputs, price: Decimal | None) -> None:
+    shortage = None if price is None else balance_shortage(inputs, price)
+    if shortage is not None:
+        raise BalanceTooSmall([shortage])
 
 
 def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Columns], Decimal | None]:
@@ -85,6 +211,17 @@ def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Co
         if piece:
             return read, opening_price(piece) * tick_size
     return read, None
+
+
+def _row_gaps(market: RecordedMarket) -> Iterator[str]:
+    """Yield a sentence for rows that were out of order, and for those that were left out."""
+    if market.rows_sorted:
+        yield f"{counted(market.rows_sorted, 'row')} out of order: sorted by time"
+    if market.rows_left_out:
+        yield (
+            f"{counted(market.rows_left_out, 'row')} left out: doubled, overlapping, too late to be sorted in, "
+            "or a book that is crossed"
+        )
 
 
 def _breaker_gaps(trips: Sequence[tuple[int, BreakerTrip]]) -> Iterator[str]:

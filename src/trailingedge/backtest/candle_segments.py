@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from trailingedge.backtest.columns import Columns, KlineColumns, TickColumns
-from trailingedge.simulator.feeds.candle_path import GridCandlePath, ticks_per_length
+from trailingedge.simulator.feeds.candle_path import GridKline, GridPath
 
 OhlcTicks = tuple[int, int, int, int]
 """Open, high, low and close in ticks."""
@@ -76,56 +76,40 @@ class KlineSegment(Segment):
     kline. It keeps the path's state at the start, to build the ticks from it later.
     """
 
-    __slots__ = ("_klines", "_last_move_up_before", "_last_price_before", "_number", "_ticks")
+    __slots__ = ("_kline", "_last_move_up_before", "_last_price_before", "_path", "_ticks")
 
-    def __init__(self, open_ms: int, klines: KlineColumns, number: int, path: GridCandlePath, frames: int) -> None:
-        self._klines = klines
-        self._number = number
+    def __init__(self, open_ms: int, kline: GridKline, path: GridPath) -> None:
+        self._kline = kline
+        self._path = path
         self._ticks: TickColumns | None = None
         # Of the path's state only these matter later: the depth follows from the volume alone.
         self._last_price_before, self._last_move_up_before = path.last_price, path.last_move_up
         self.open_ms = open_ms
-        self.first_ms, self.last_ms = klines.open_ms[number], klines.close_ms[number]
-        opened, high, low, closed = (
-            klines.opens[number],
-            klines.highs[number],
-            klines.lows[number],
-            klines.closes[number],
-        )
-        self.prices = (opened, high, low, closed)
-        low, high, bid = path.skip(opened, high, low, closed, klines.volumes[number], frames)
+        self.first_ms, self.last_ms = kline.open_ms, kline.close_ms
+        self.prices = kline[2:6]
+        low, high, bid = path.skip(kline)
         self.low_bid, self.high_bid, self.bid = low, high, bid
         self.low_ask, self.high_ask, self.ask = low + 1, high + 1, bid + 1
 
     def ticks(self) -> tuple[TickColumns, int, int]:
         if self._ticks is None:
-            self._ticks = walk_kline(
-                self._klines,
-                self._number,
-                GridCandlePath(self._last_price_before, last_move_up=self._last_move_up_before),
-            )
+            path = self._path.resumed(self._last_price_before, last_move_up=self._last_move_up_before)
+            self._ticks = walk_kline(self._kline, path)
         return self._ticks, 0, len(self._ticks)
 
 
-def walk_kline(klines: KlineColumns, number: int, path: GridCandlePath) -> TickColumns:
+def walk_kline(kline: GridKline, path: GridPath) -> TickColumns:
     """Build the market ticks of one kline. `path` generates the prices within the kline."""
-    open_ms, length_ms = klines.open_ms[number], klines.close_ms[number] + 1 - klines.open_ms[number]
-    frames = ticks_per_length(length_ms)
-    prices = (klines.opens[number], klines.highs[number], klines.lows[number], klines.closes[number])
-    points = path.path(*prices, klines.volumes[number], frames)
-    columns, depth = TickColumns(), path.depth
-    for frame, (bid, price, traded) in enumerate(points):
-        time_ms = open_ms + length_ms * frame // frames
-        columns.add(time_ms, bid, depth, bid + 1, depth, price, traded, bought=traded > 0 and price > bid)
-    return columns
+    ticks = path.ticks(kline)
+    return TickColumns.of_path(kline, ticks, path.depth)
 
 
-def split_segments(market: Iterable[Columns], interval_ms: int) -> Iterator[Segment]:
+def split_segments(market: Iterable[Columns], interval_ms: int, path: GridPath) -> Iterator[Segment]:
     """Split the market into segments (groups of ticks), each within one candle.
 
-    Candles open at multiples of `interval_ms`.
+    Candles open at multiples of `interval_ms`. `path` generates the prices within klines.
     """
-    splitter = _SegmentSplitter(interval_ms)
+    splitter = _SegmentSplitter(interval_ms, path)
     for columns in market:
         if isinstance(columns, KlineColumns):
             yield from splitter.split_klines(columns)
@@ -139,25 +123,21 @@ class _SegmentSplitter:
     It keeps the last price, to detect the first price change in a candle.
     """
 
-    def __init__(self, interval_ms: int) -> None:
+    def __init__(self, interval_ms: int, path: GridPath) -> None:
         self._interval_ms = interval_ms
-        self._path = GridCandlePath()
+        self._path = path
         self._last_price: int | None = None
         self._priced_candle_ms = -1  # the open time of the newest candle with a price
 
     def split_klines(self, klines: KlineColumns) -> Iterator[Segment]:
         interval_ms, path = self._interval_ms, self._path
-        length_ms = frames = 0
-        for number, (first_ms, last_ms) in enumerate(zip(klines.open_ms, klines.close_ms, strict=True)):
-            open_ms = first_ms - first_ms % interval_ms
-            if last_ms < open_ms + interval_ms and klines.volumes[number]:
-                if last_ms + 1 - first_ms != length_ms:  # mostly they are all of one length
-                    length_ms = last_ms + 1 - first_ms
-                    frames = ticks_per_length(length_ms)
-                yield KlineSegment(open_ms, klines, number, path, frames)
+        for kline in klines:
+            open_ms = kline.open_ms - kline.open_ms % interval_ms
+            if kline.close_ms < open_ms + interval_ms and kline.volume:
+                yield KlineSegment(open_ms, kline, path)
                 self._last_price, self._priced_candle_ms = path.last_price, open_ms
             else:  # longer than a candle, or without a trade: then only its ticks show which prices count
-                yield from self.split_ticks(walk_kline(klines, number, path))
+                yield from self.split_ticks(walk_kline(kline, path))
 
     def split_ticks(self, columns: TickColumns) -> Iterator[Segment]:
         begin, count, interval_ms = 0, len(columns), self._interval_ms

@@ -95,6 +95,6 @@ def _too_long(from_ms: int, to_ms: int, interval_ms: int) -> str:
     count = (to_ms - from_ms) // interval_ms
     return (
         f"the files have no prices from {span} UTC, which is {count} candles of KLINE_INTERVAL, and at most "
-        f"{MOST_CANDLES_IN_A_GAP} are filled in; replay the files before and after apart, or set a longer "
+        f"{MOST_CANDLES_IN_A_GAP} are filled in; backtest the files before and after apart, or set a longer "
         f"KLINE_INTERVAL"
     )

@@ -5,13 +5,14 @@ bytes, and a million can be searched in the time that the trading core needs for
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import gt
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from trailingedge.model.market import Side
+from trailingedge.simulator.feeds.candle_path import GridKline, PathTicks
 from trailingedge.simulator.feeds.ticks import Tick
 
 IntColumn: TypeAlias = Sequence[int]
@@ -47,14 +48,17 @@ def int_array() -> "array[int]":
 
 
 class KlineColumns:
-    """Consecutive klines, oldest first; `close_ms` is the last millisecond of each."""
+    """Consecutive klines, oldest first; `close_ms` is the last millisecond of each.
 
-    __slots__ = ("close_ms", "closes", "highs", "lows", "open_ms", "opens", "volumes")
+    `trades` is the number of trades in each; 0 if it is unknown.
+    """
+
+    __slots__ = ("close_ms", "closes", "highs", "lows", "open_ms", "opens", "trades", "volumes")
 
     def __init__(self) -> None:
         self.open_ms, self.close_ms = int_array(), int_array()
         self.opens, self.highs, self.lows, self.closes = int_array(), int_array(), int_array(), int_array()
-        self.volumes = int_array()
+        self.volumes, self.trades = int_array(), int_array()
 
     def __len__(self) -> int:
         return len(self.open_ms)
@@ -69,15 +73,19 @@ class KlineColumns:
         if open_ms[0] > end_ms and all(map(gt, open_ms[1:], self.close_ms)):
             return self
         kept = KlineColumns()
-        for kline in zip(
-            open_ms, self.close_ms, self.opens, self.highs, self.lows, self.closes, self.volumes, strict=True
-        ):
-            if kline[0] > end_ms:
+        for kline in self:
+            if kline.open_ms > end_ms:
                 kept.add(*kline)
-                end_ms = kline[1]
+                end_ms = kline.close_ms
         return kept
 
-    def add(self, open_ms: int, close_ms: int, opened: int, high: int, low: int, closed: int, volume: int) -> None:
+    def __iter__(self) -> Iterator[GridKline]:
+        columns = (self.open_ms, self.close_ms, self.opens, self.highs, self.lows, self.closes)
+        return map(GridKline, *columns, self.volumes, self.trades)
+
+    def add(
+        self, open_ms: int, close_ms: int, opened: int, high: int, low: int, closed: int, volume: int, trades: int = 0
+    ) -> None:
         """Append one kline."""
         self.open_ms.append(open_ms)
         self.close_ms.append(close_ms)
@@ -86,6 +94,7 @@ class KlineColumns:
         self.lows.append(low)
         self.closes.append(closed)
         self.volumes.append(volume)
+        self.trades.append(trades)
 
 
 class TickColumns:
@@ -121,6 +130,21 @@ class TickColumns:
         self.lasts.append(last)
         self.traded.append(traded)
         self.buyers.append(bought)
+
+    @classmethod
+    def of_path(cls, kline: GridKline, ticks: PathTicks, depth: int) -> Self:
+        """Return the ticks of one kline, spread evenly over it. `depth` is the quantity at each best price."""
+        columns, count = cls(), len(ticks.bids)
+        open_ms, length_ms = kline.open_ms, kline.length_ms
+        columns.time_ms.extend([open_ms + length_ms * number // count for number in range(count)])
+        columns.bids.extend(ticks.bids)
+        columns.asks.extend([bid + 1 for bid in ticks.bids])
+        columns.bid_steps.extend([depth] * count)
+        columns.ask_steps.extend(columns.bid_steps)
+        columns.lasts.extend(ticks.prices)
+        columns.traded.extend(ticks.traded)
+        columns.buyers.extend([traded > 0 and price > bid for bid, price, traded in zip(*ticks, strict=True)])
+        return columns
 
     def tick(self, index: int, grid: PriceGrid) -> Tick:
         """Build the `Tick` at `index`, in the form that the backtest's exchange plays."""

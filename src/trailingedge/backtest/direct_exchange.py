@@ -57,13 +57,19 @@ _NO_TRADE: Final = SimTrade(-1, -1, Side.BUY, ZERO, ZERO, ZERO, "", -1, is_maker
 class DirectExchange:
     """An exchange with one symbol and one account. Replies and reports go to `on_order_input`.
 
-    Orders and fills have the time of the last market tick, `market_ms`, as at the real exchange.
+    Orders and fills have the time of the last market tick, `market_ms`. With `orders_between_ticks`, an order has the
+    time of its arrival, which may be later.
     Order counts use the clock, `now_ms`, which moves on between market ticks. `balance_updates`
     counts the balance messages.
     """
 
     def __init__(
-        self, spec: ExchangeSpec, balances: Mapping[str, Decimal], on_order_input: Callable[[OrderInput], None]
+        self,
+        spec: ExchangeSpec,
+        balances: Mapping[str, Decimal],
+        on_order_input: Callable[[OrderInput], None],
+        *,
+        orders_between_ticks: bool = False,
     ) -> None:
         self.spec = spec
         self.now_ms = 0
@@ -72,6 +78,8 @@ class DirectExchange:
         self.balance_updates = 0
         self._on_order_input = on_order_input
         self._engine = Engine(spec, _LastPrice(), self._on_event, lambda: self.now_ms)
+        if orders_between_ticks:
+            self._engine.market_now = lambda: self.now_ms
         self._order_entry = SimOrderEntry(self._engine, self._on_event, lambda: self.now_ms)
         self._account = self._engine.accounts.open_account(_OWNER, balances)
         self._reports: list[ExecutionReport] = []

@@ -15,11 +15,14 @@ While ticks are skipped, the core does not see closed candles that change neithe
 before the core's next cycle, which is also told the best prices of the skipped ticks.
 
 A *market tick* is one change of the market, a *cycle* one run of `TradingCore.tick`. The timing is that of the
-simulated exchange with no latency:
+simulated exchange:
 
 - A market tick fills orders; the core sees the tick, its fills and the candles that it closes in one cycle.
-- A request is executed, answered and reported within the same market tick. The answer starts another cycle, which may
-  send again, so the market never moves while the core still has something to do.
+- With no latency, a request is executed, answered and reported within the same market tick. The answer starts another
+  cycle, which may send again, so the market never moves while the core still has something to do.
+- With a latency, what happens at the exchange reaches the core that much later, and a request the exchange as much
+  later again. So an order meets the book of its arrival: it is rejected if it would trade at once, and a
+  cancel-replace may find that the old order has filled.
 - Between two market ticks the book stands still. Where a wait of the core ends between them, such as the time until a
   stop is confirmed, a cycle runs one millisecond later, as in the daemon (`TradingCore.due_s`).
 - Market data never counts as stale. In a quiet market the daemon queries the exchange to prove
@@ -49,7 +52,8 @@ from trailingedge.execution.trading_core import TradingCore
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import ExecutionReport, Kline
 from trailingedge.model.market_state import StateView
-from trailingedge.model.order_commands import OrderInput, Refresh
+from trailingedge.model.order_commands import ExecutionCommand, OrderInput, Refresh
+from trailingedge.simulator.feeds.candle_path import GridPath, StraightPath
 from trailingedge.simulator.klines import INTERVALS
 from trailingedge.strategy.closed_bar_catch_up import BarFold
 
@@ -61,7 +65,9 @@ _ROUNDING_MS: Final = 0.01
 class Backtest:
     """One backtest. `run` can be called once.
 
-    `stopped` is called at every candle; if it returns True, the backtest ends early. At each time
+    `stopped` is called at every candle; if it returns True, the backtest ends early. `path` generates
+    the prices within the klines of the market; without one they lie on straight lines. `latency_ms`
+    is how long a message takes, each way. At each time
     of `splits`, oldest first, one part of the results ends and the next begins
     (`BacktestRecorder.parts`).
     """
@@ -74,6 +80,8 @@ class Backtest:
         thorough: bool = False,
         splits: Sequence[int] = (),
         stopped: Callable[[], bool] = lambda: False,
+        path: GridPath | None = None,
+        latency_ms: int = 0,
     ) -> None:
         params, spec = inputs.params, inputs.spec
         services = params.services
@@ -81,6 +89,7 @@ class Backtest:
         self.halt_reason: str | None = None
         self._thorough = thorough
         self._stopped = stopped
+        self._path = path or StraightPath()
         self._splits = deque(splits)
         self._grid = PriceGrid(spec.tick_size, spec.step_size)
         self._scale = self._grid.scale
@@ -88,7 +97,10 @@ class Backtest:
         self._params = services.strategy_params(rules, float(params.terms.fee_in_force(spec.maker_fee)))
         self._budget = OrderRateBudget(params.order_budget_reserve)
         self._channel = services.channel()
-        self.exchange = DirectExchange(spec, inputs.balances, self._on_order_input)
+        self.exchange = DirectExchange(spec, inputs.balances, self._on_order_input, orders_between_ticks=latency_ms > 0)
+        # The core is told everything at once, as if its clock were slow by one way. So a request takes both ways.
+        self._delay_ms = 2 * latency_ms
+        self._under_way: deque[tuple[int, ExecutionCommand]] = deque()  # requests, with the times of their arrival
         self.core = TradingCore(
             self._params,
             replace(services.trading, stale_after_s=inf),  # see above
@@ -127,7 +139,7 @@ class Backtest:
     def run(self, market: Iterable[Columns]) -> None:
         """Run to the end of the market, to a halt, or until stopped."""
         try:
-            for segment in split_segments(market, self._interval_ms):
+            for segment in split_segments(market, self._interval_ms, self._path):
                 if self._due_ms < segment.first_ms:
                     self._run_timed_cycles(segment.first_ms)
                 if segment.open_ms != self._candles.open_ms:
@@ -260,7 +272,7 @@ class Backtest:
     # Cycles ----------------------------------------------------------------------------------
 
     def _run_timed_cycles(self, until_ms: int, columns: TickColumns | None = None, index: int = 0) -> None:
-        """Run the trading cycles due before `until_ms` by time alone.
+        """Run the trading cycles due before `until_ms` by time alone, and let requests arrive.
 
         The book is as the market tick before `index` left it; the one before index 0 is the last of the last segment.
         """
@@ -271,6 +283,8 @@ class Backtest:
                 columns_before, _, end = self._last_segment.ticks()
                 self._play_tick(columns_before, end - 1)
             self.exchange.pass_time(now_ms)
+            while self._under_way and self._under_way[0][0] <= now_ms:
+                self._execute(self._under_way.popleft()[1])
             self._run_cycle(())
 
     def _play_tick(self, columns: TickColumns, index: int) -> None:
@@ -309,11 +323,10 @@ class Backtest:
             closed, highest_bid, lowest_ask = (), None, None
             commands = core.tick(view, market_ms)
             for command in commands:
-                if isinstance(command, Refresh):
-                    self._refresh(command)
+                if self._delay_ms:
+                    self._under_way.append((market_ms + self._delay_ms, command))
                 else:
-                    exchange.execute(command)
-                    self._budget.update_limits(exchange.limits(), market_ms)
+                    self._execute(command)
             if core.events:
                 for event in core.events:
                     self.recorder.on_event(event, market_ms)
@@ -330,9 +343,20 @@ class Backtest:
         due_s = core.due_s
         self._due_ms = _NEVER_MS if due_s == inf else max(market_ms, ceil(due_s * 1000 - _ROUNDING_MS))
         self._skipper = self._skips_nothing
-        if core.plan is not None:
+        if self._under_way:
+            # A request meets the book at its arrival, and our old order may fill until then: nothing is skipped.
+            self._due_ms = min(self._due_ms, self._under_way[0][0] - 1)
+        elif core.plan is not None:
             prices = self._bid, self._ask
             self._skipper = TickSkipper(core.plan, core.decision, self._params, self._grid, *prices, self._due_ms)
+
+    def _execute(self, command: ExecutionCommand) -> None:
+        """Let a command take effect: the exchange executes it and answers."""
+        if isinstance(command, Refresh):
+            self._refresh(command)
+        else:
+            self.exchange.execute(command)
+            self._budget.update_limits(self.exchange.limits(), self.exchange.now_ms)
 
     def _refresh(self, refresh: Refresh) -> None:
         """Handle a `Refresh` of the balances as the daemon does: query them.

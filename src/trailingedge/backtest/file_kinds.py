@@ -7,12 +7,12 @@ command; errors inside a file of the right kind are reported by its reader.
 import os
 import shlex
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from trailingedge.core.errors import ConfigError
+from trailingedge.core.errors import ConfigError, UsageError
 from trailingedge.eventlog.format import SUFFIX as SESSION_SUFFIX
 from trailingedge.report.file_format import FORMAT
 from trailingedge.report.file_format import SUFFIX as REPORT_SUFFIX
@@ -63,9 +63,30 @@ def detect_kind(path: Path) -> FileKind:
     return FileKind.OTHER
 
 
-def is_session(path: Path) -> bool:
-    """Return whether the file is a recorded session or is named like one."""
-    return detect_kind(path) is FileKind.SESSION
+def require_session(paths: Sequence[Path]) -> Path:
+    """Return the one recorded session to replay. Raises ConfigError if these files are something else.
+
+    The error names the command that they are for. A file of no known kind passes: the reader of sessions says what is
+    wrong in it.
+    """
+    kinds = {path: detect_kind(path) for path in paths}
+    if markets := [path for path, kind in kinds.items() if kind is FileKind.MARKET]:
+        first = _word(markets[0])
+        named, use = f"{markets[0]}: a market file, not a recorded session", f"use trailing-edge backtest {first}"
+        if len(markets) > 1:
+            named = f"{markets[0]} and {len(markets) - 1} more: market files, not recorded sessions"
+            use += " …"
+        raise ConfigError([f"{named}; {use}"])
+    if len(paths) > 1:
+        raise UsageError([f"{len(paths)} files; replay one recorded session at a time"])
+    (path,) = paths
+    if kinds[path] is FileKind.REPORT:
+        raise ConfigError(
+            [f"{path}: a saved report, not a recorded session; print it with trailing-edge report {_word(path)}"]
+        )
+    if kinds[path] is FileKind.FOLDER:
+        raise ConfigError([f"{path}: a folder; name a recorded session (*{SESSION_SUFFIX}) in it"])
+    return path
 
 
 def require_market_files(paths: Iterable[Path]) -> None:
@@ -101,12 +122,12 @@ def report_source_kind(path: Path) -> FileKind:
     """
     kind = detect_kind(path)
     if kind is FileKind.MARKET and os.path.exists(path):
-        raise ConfigError([f"{path}: a market file, without trades of ours; use trailing-edge replay {_word(path)}"])
+        raise ConfigError([f"{path}: a market file, without trades of ours; use trailing-edge backtest {_word(path)}"])
     if kind is FileKind.FOLDER:
         raise ConfigError([f"{path}: a folder; name a recorded session (*{SESSION_SUFFIX}) or a saved report in it"])
     if kind is FileKind.OTHER and os.path.exists(path):
         what = "empty" if not path.stat().st_size else "neither a recorded session nor a saved report"
-        raise ConfigError([f"{path}: {what}; name a *{SESSION_SUFFIX} in LOG_DIR, or a report saved by replay --save"])
+        raise ConfigError([f"{path}: {what}; name a *{SESSION_SUFFIX} in LOG_DIR, or what backtest --save wrote"])
     return FileKind.SESSION if kind is FileKind.SESSION else FileKind.REPORT
 
 

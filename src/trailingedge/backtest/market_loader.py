@@ -6,8 +6,9 @@ read is parsed like in the simulator, and is then either valid or refused with t
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from operator import gt
 from typing import Final
 
 from trailingedge.backtest.columns import Columns, KlineColumns, PriceGrid, TickColumns
@@ -15,7 +16,7 @@ from trailingedge.core.number_text import are_amounts, shown
 from trailingedge.model.market import Side, floor_to_step, round_to_passive_tick
 from trailingedge.simulator.feeds.csv_files import CsvFile
 from trailingedge.simulator.feeds.csv_schemas import (
-    KLINE_COLUMNS,
+    KLINE_COLUMNS_WITH_COUNT,
     PARSERS,
     CsvRow,
     CsvSchema,
@@ -26,7 +27,7 @@ from trailingedge.simulator.feeds.csv_schemas import (
     parse_time_ms,
     parse_times_ms,
 )
-from trailingedge.simulator.feeds.historical import RecordedMarket
+from trailingedge.simulator.feeds.historical import RecordedMarket, in_market_order
 from trailingedge.simulator.feeds.inspection import LONGEST_GAP_MS, MOST_UNITS, check_gap, check_units
 
 _ROWS_PER_PIECE: Final = 4096  # almost three days of minutes
@@ -52,7 +53,9 @@ def load_columns(market: RecordedMarket, progress: ProgressCallback = lambda _: 
         case CsvSchema.KLINES:
             yield from _klines(market, progress)
         case CsvSchema.BOOK_TICKER:
-            yield from _quotes(market, progress)
+            yield from _quotes(market, market.files, progress)
+        case CsvSchema.TRADES | CsvSchema.AGG_TRADES if market.quote_files:
+            yield from _merged(market, progress)
         case CsvSchema.TRADES | CsvSchema.AGG_TRADES:
             yield from _trades(market, progress)
 
@@ -60,9 +63,9 @@ def load_columns(market: RecordedMarket, progress: ProgressCallback = lambda _: 
 class _Reader:
     """Reads the rows of all files piece by piece and reports progress."""
 
-    def __init__(self, market: RecordedMarket, progress: ProgressCallback) -> None:
-        self._files = market.files
-        self._sizes = [file.size_bytes for file in market.files]
+    def __init__(self, files: Sequence[CsvFile], progress: ProgressCallback) -> None:
+        self._files = files
+        self._sizes = [file.size_bytes for file in files]
         self._progress = progress
 
     def pieces(self) -> Iterator[tuple[CsvFile, list[tuple[int, CsvRow]]]]:
@@ -120,7 +123,7 @@ def _klines(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Klin
     """
     tick, step = _grid_reader(market.tick_size), _grid_reader(market.step_size)
     end_ms = -1  # of the newest kline that was returned
-    for file, line, rows in _Reader(market, progress).blocks(KLINE_COLUMNS):
+    for file, line, rows in _kline_blocks(market, progress):
         columns = KlineColumns()
         try:
             cells = list(zip(*(row for row in rows if row != _EMPTY_ROW), strict=False))
@@ -133,14 +136,34 @@ def _klines(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Klin
             columns.lows.extend(tick(cells[3]))
             columns.closes.extend(tick(cells[4]))
             columns.volumes.extend(step(cells[5]))
+            columns.trades.extend(map(_trade_count, cells[8]) if len(cells) > 8 else [0] * len(cells[0]))
         except (ValueError, IndexError, ArithmeticError) as exc:
             raise file.error(f"{exc}; the file has changed since it was opened", line) from exc
+        count = len(columns)
         columns = columns.starting_after(end_ms)
+        market.rows_left_out += count - len(columns)
         if columns:
             if end_ms >= 0 and columns.open_ms[0] - end_ms > LONGEST_GAP_MS:
                 check_gap(file, line, end_ms, columns.open_ms[0])
             end_ms = columns.close_ms[-1]
             yield columns
+
+
+def _kline_blocks(market: RecordedMarket, progress: ProgressCallback) -> Iterator[tuple[CsvFile, int, list[CsvRow]]]:
+    """Yield blocks of rows. The rows of a market that is not in order are all read, sorted, and one block."""
+    blocks = _Reader(market.files, progress).blocks(KLINE_COLUMNS_WITH_COUNT)
+    if market.is_in_order:
+        yield from blocks
+        return
+    rows: list[tuple[int, CsvRow]] = []
+    for _, line, block in blocks:
+        rows += [(number, row) for number, row in enumerate(block, line) if row != _EMPTY_ROW]
+    yield market.files[0], 1, [row for _, row in _in_order(market, rows, lambda row: parse_time_ms(row[0]))]
+
+
+def _trade_count(cell: str) -> int:
+    """Return the number of trades in a kline; 0 if the file does not know it."""
+    return int(cell) if cell.isascii() and cell.isdigit() and len(cell) < 12 else 0
 
 
 def _grid_reader(size: Decimal) -> Callable[[Iterable[str]], list[int]]:
@@ -162,9 +185,9 @@ def _trades(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
     time_column, maker_column = (5, 6) if aggregated else (4, 5)
     last_id, last_ms = -1, 0
     recent: deque[int] = deque([1], maxlen=_DEPTH_TRADES)
-    for file, piece in _Reader(market, progress).pieces():
+    for file, piece in _Reader(market.files, progress).pieces():
         columns = TickColumns()
-        for line, row in piece:
+        for line, row in _in_order(market, piece, lambda row: int(row[0])):
             try:
                 trade_id, time_ms = parse_id(row[0]), parse_time_ms(row[time_column])
                 price, traded, maker = prices[row[1]], quantities[row[2]], _BOOLEANS[row[maker_column]]
@@ -173,6 +196,7 @@ def _trades(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
             except (ValueError, IndexError, KeyError):
                 trade_id, time_ms, price, traded, maker = _parse_trade(market, file, line, row)
             if trade_id <= last_id:
+                market.rows_left_out += 1
                 continue
             if last_ms and time_ms - last_ms > LONGEST_GAP_MS:
                 check_gap(file, line, last_ms, time_ms)
@@ -197,12 +221,12 @@ def _parse_trade(market: RecordedMarket, file: CsvFile, line: int, row: CsvRow) 
     return trade.trade_id, trade.time_ms, max(1, int(whole)), traded, trade.aggressor is Side.SELL
 
 
-def _quotes(market: RecordedMarket, progress: ProgressCallback) -> Iterator[TickColumns]:
+def _quotes(market: RecordedMarket, files: Sequence[CsvFile], progress: ProgressCallback) -> Iterator[TickColumns]:
     prices, quantities = _cell_cache(market.tick_size), _cell_cache(market.step_size)
     last_ms = 0
-    for file, piece in _Reader(market, progress).pieces():
+    for file, piece in _Reader(files, progress).pieces():
         columns = TickColumns()
-        for line, row in piece:
+        for line, row in _in_order(market, piece, lambda row: int(row[5])):
             try:
                 time_ms = parse_time_ms(row[5])
                 bid, bid_steps, ask, ask_steps = (
@@ -214,6 +238,7 @@ def _quotes(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
             except (ValueError, IndexError):
                 time_ms, bid, bid_steps, ask, ask_steps = _parse_quote(market, file, line, row)
             if time_ms < last_ms or not 0 < bid < ask:  # a quote that is late, one-sided or crossed
+                market.rows_left_out += 1
                 continue
             if last_ms and time_ms - last_ms > LONGEST_GAP_MS:
                 check_gap(file, line, last_ms, time_ms)
@@ -222,8 +247,54 @@ def _quotes(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
         yield columns
 
 
+def _merged(market: RecordedMarket, progress: ProgressCallback) -> Iterator[TickColumns]:
+    """Yield the trades with the recorded book at their time, and each change of the book."""
+    trades = _single_rows(_trades(market, progress))
+    quotes = _single_rows(_quotes(market, market.quote_files, lambda _: None))
+    columns, last = TickColumns(), 0
+    for trade, quote in in_market_order(trades, quotes, lambda row: row[0].time_ms[row[1]]):
+        found = quote or trade
+        if found is None:
+            continue
+        book, at = found
+        prices = book.bids[at], book.bid_steps[at], book.asks[at], book.ask_steps[at]
+        if trade is None:
+            columns.add(book.time_ms[at], *prices, last or book.bids[at], 0, bought=False)
+        else:
+            traded, number = trade
+            last = traded.lasts[number]
+            bought = bool(traded.buyers[number])
+            columns.add(traded.time_ms[number], *prices, last, traded.traded[number], bought=bought)
+        if len(columns) == _ROWS_PER_PIECE:
+            yield columns
+            columns = TickColumns()
+    yield columns
+
+
+def _single_rows(pieces: Iterable[TickColumns]) -> Iterator[tuple[TickColumns, int]]:
+    return ((columns, index) for columns in pieces for index in range(len(columns)))
+
+
+def _in_order(
+    market: RecordedMarket, piece: list[tuple[int, CsvRow]], key: Callable[[CsvRow], int]
+) -> list[tuple[int, CsvRow]]:
+    """Return the rows of a piece by `key`, sorted if need be, and count those that were out of order.
+
+    Rows that cannot be read stay where they are: their reader says what is wrong.
+    """
+    try:
+        keys = [key(row) for _, row in piece]
+    except (ValueError, IndexError):
+        return piece
+    late = sum(map(gt, keys, keys[1:]))
+    if not late:
+        return piece
+    market.rows_sorted += late
+    return [row for _, row in sorted(zip(keys, piece, strict=True), key=lambda pair: pair[0])]
+
+
 def _parse_quote(market: RecordedMarket, file: CsvFile, line: int, row: CsvRow) -> tuple[int, int, int, int, int]:
-    quote, tick, step = _parse_row(market.schema, file, line, row), market.tick_size, market.step_size
+    quote, tick, step = _parse_row(CsvSchema.BOOK_TICKER, file, line, row), market.tick_size, market.step_size
     if not isinstance(quote, QuoteRow):
         raise file.error("this row is not a quote; repair or remove the line", line)
     check_units(file, line, max(quote.bid, quote.ask), tick)

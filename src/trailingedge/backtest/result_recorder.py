@@ -182,7 +182,7 @@ class BacktestRecorder:
             ),
             samples=tuple(_sample_of(raw, self._scale, self._params, start) for raw in self._samples),
             gaps=gaps,
-            mode="replay",
+            mode="backtest",
         )
 
 

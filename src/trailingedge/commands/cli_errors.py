@@ -1,4 +1,4 @@
-"""Command-line errors of replay, sweep and report: their texts and exit codes.
+"""Command-line errors of backtest, replay, sweep and report: their texts and exit codes.
 
 Exit code 2: the command line itself is wrong, that is a flag, an unknown setting, or flags that contradict each other.
 Exit code 78: a file or the value of a setting is wrong, wherever it was set.

@@ -1,4 +1,4 @@
-"""Arguments of the commands that take market files, `replay` and `sweep`, or fetch them, `history`."""
+"""Arguments of the commands that take market files, `backtest` and `sweep`, or fetch them, `history`."""
 
 from pathlib import Path
 from typing import Final
@@ -16,19 +16,15 @@ _FILES_HELP: Final = (
 )
 
 
-def add_market_arguments(parser: Arguments, *, others: str = "", alone: str = "") -> None:
-    """Add the arguments for market files, starting balances and fee.
-
-    `others` is appended to the help of the files, and says what else they may be. `alone` begins
-    the help of options that are only for market files.
-    """
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=f"{_FILES_HELP}{others}")
+def add_market_arguments(parser: Arguments) -> None:
+    """Add the arguments for market files, starting balances and fee."""
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=_FILES_HELP)
     add_span_arguments(parser, required=False, alone="with a symbol: ")
     parser.add_argument(
         "--balance",
         type=parse_balances,
         metavar="ASSET=AMOUNT,…",
-        help=f"{alone}starting balances (1 of the base asset)",
+        help="starting balances (1 of the base asset)",
     )
     parser.add_argument(
         "--fee", type=parse_fraction, metavar="F", help="maker fee as a fraction; the same as --set FEE=F"

@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     read = parser.add_argument_group("input")
     source = read.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        "path", nargs="?", type=Path, metavar="FILE", help="a recorded session, or a run saved by replay --save"
+        "path", nargs="?", type=Path, metavar="FILE", help="a recorded session, or a run saved by backtest --save"
     )
     source.add_argument(
         "--account", action="store_true", help="read the account's orders and trades at the exchange instead"

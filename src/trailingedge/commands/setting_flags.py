@@ -33,6 +33,16 @@ def add_arguments(parser: Arguments, *, mode: bool = True, symbol: bool = True) 
     else:
         parser.set_defaults(symbol=None)
     parser.add_argument("--env-file", type=Path, metavar="FILE", help=f"read settings from FILE ({ENV_FILE})")
+    _add_set(parser)
+
+
+def add_assignments(parser: Arguments) -> None:
+    """Add `--set` alone, for a command that reads no settings file."""
+    parser.set_defaults(mode=None, symbol=None)
+    _add_set(parser)
+
+
+def _add_set(parser: Arguments) -> None:
     parser.add_argument(
         "--set",
         dest="assignments",
@@ -51,6 +61,12 @@ def assignment(text: str) -> tuple[str, str]:
         # Without the text: it may be a token or a key that was pasted in the wrong place.
         raise argparse.ArgumentTypeError("this is not NAME=VALUE; write it like FEE=0.001")
     return name, value
+
+
+def assignments_with_fee(arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    """The settings given by `--set` and `--fee`, in that order: the last one of a name counts."""
+    fee = [] if arguments.fee is None else [("FEE", str(arguments.fee))]
+    return [*arguments.assignments, *fee]
 
 
 def flag_settings(arguments: argparse.Namespace) -> dict[str, str]:

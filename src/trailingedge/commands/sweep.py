@@ -20,9 +20,9 @@ from typing import Final
 
 from trailingedge.backtest.inputs import balance_shortage, build_inputs, data_warnings
 from trailingedge.commands import cli_errors, setting_flags
+from trailingedge.commands.backtest import read_settings
 from trailingedge.commands.market_arguments import add_market_arguments
 from trailingedge.commands.market_history.named_files import named_files
-from trailingedge.commands.replay import read_settings
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode
 from trailingedge.report.progress import on_stderr, stop_on_ctrl_c
 from trailingedge.report.terminal import terminal_width

@@ -30,6 +30,7 @@ from trailingedge.report.results_codec import (
     market_name,
     text,
 )
+from trailingedge.report.robustness import robustness_from_json, robustness_json
 
 FORMAT: Final = "trailing-edge story"
 REPORT_VERSION: Final = 2
@@ -69,14 +70,14 @@ def save(report: RunReport, path: Path) -> None:
 
 def load(path: Path) -> RunReport:
     """Read a saved report. Raises ConfigError naming the file, the fault and the remedy."""
-    remedy = "write it again with replay --save"
+    remedy = "write it again with backtest --save"
     try:
         read = bounded_files.read_gzip(path, _MOST_BYTES)
     except OSError as error:
         if isinstance(error, gzip.BadGzipFile):
             raise ConfigError([f"{path}: {_gzip_problem(path)}; {remedy}"]) from error
         raise ConfigError(
-            [f"{path}: {error.strerror}; name a recorded session, or a file written by replay --save"]
+            [f"{path}: {error.strerror}; name a recorded session, or a file written by backtest --save"]
         ) from error
     except bounded_files.TooLarge as error:
         raise ConfigError([f"{path}: not a saved report: {error}; {remedy}"]) from error
@@ -93,7 +94,7 @@ def load(path: Path) -> RunReport:
     except UnreadableJson as error:
         raise ConfigError([f"{path}: not a saved report: {error}; {remedy}"]) from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise ConfigError([f"{path}: not a saved report; name a recorded session, or a file written by replay --save"])
+        raise ConfigError([f"{path}: not a saved report; name a recorded session, or what backtest --save wrote"])
     if data.get("version") != REPORT_VERSION:
         mine = f"version {printable(str(data.get('version')), _LONGEST_QUOTED)}, this program reads {REPORT_VERSION}"
         raise ConfigError([f"{path}: {mine}; {remedy} of this program, or use the program that wrote it"])
@@ -125,6 +126,7 @@ def _encode_report(report: RunReport) -> dict[str, object]:
         "gaps": list(report.gaps),
         "mode": report.mode,
         "band": None if report.band is None else {name: list(getattr(report.band, name)) for name in _BAND},
+        "robustness": None if report.robustness is None else robustness_json(report.robustness),
     }
 
 
@@ -141,6 +143,7 @@ def _decode_report(data: Mapping[str, Any]) -> RunReport:
         gaps=tuple(map(text, data["gaps"])),
         mode=text(data["mode"]),
         band=None if data["band"] is None else _decode_band(data["band"]),
+        robustness=robustness_from_json(data["robustness"], text) if data["robustness"] else None,
     )
 
 

@@ -14,6 +14,7 @@ from trailingedge.accounting.results import FinishedExit, RunResults
 from trailingedge.model.client_order_ids import ClientOrderId
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side, SymbolRules
+from trailingedge.report.robustness import Robustness
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class RunReport:
 
     `results` are what accounting has found; every figure comes from there. `settings` are formatted values, without
     secrets. `gaps` says in words what the market data or the record lacks. `mode` is "sim" for a run on the embedded
-    exchange in simulated market time, "replay" for a backtest on recorded markets, and "" for every other run.
+    exchange in simulated market time, "backtest" for a backtest on recorded markets, and "" for every other run.
     """
 
     symbol: str
@@ -114,6 +115,7 @@ class RunReport:
     gaps: tuple[str, ...] = ()
     mode: str = ""
     band: EquityBand | None = None
+    robustness: Robustness | None = None  # of the paths of a backtest; the rest is that of the listed path
 
     @property
     def base_asset(self) -> str:

@@ -15,6 +15,7 @@ from trailingedge.report import page_tables
 from trailingedge.report.model import RunReport
 from trailingedge.report.page_assets import chart_script, hash_source, resource, stylesheet
 from trailingedge.report.page_data import chart_data
+from trailingedge.report.robustness import robustness_texts
 from trailingedge.report.tables import (
     date_text,
     days_table,
@@ -66,7 +67,7 @@ def page(report: RunReport) -> str:
         "why_note": escape(_why_note(report, found)),
         "deciding": _settings(report, _deciding(report)),
         "metrics": page_tables.metric_tiles(metric_texts.metrics(report.rules, report.results)),
-        "gaps": _gaps(shown_gaps(report.gaps)),
+        "gaps": _robustness(report) + _gaps(shown_gaps(report.gaps)),
         "drawdown": escape(_longest_drawdown(report)),
         **_sections(report),
         "style": style,
@@ -119,7 +120,7 @@ def _mode_note(report: RunReport) -> str:
     match report.mode:
         case "sim":
             return " · simulated market time, no real money"
-        case "replay":
+        case "backtest" | "replay":  # the former name, in saved reports
             return " · a backtest on recorded markets: no money was at stake, and no order was sent"
         case _:
             return ""
@@ -161,6 +162,13 @@ def _longest_drawdown(report: RunReport) -> str:
     lasted = event_messages.duration(longest.longest_ms / 1000)
     since, until = longest.longest_from_ms, longest.longest_from_ms + longest.longest_ms
     return f"The longest, shaded: {lasted}, from {timestamp(since)} to {timestamp(until)} UTC."
+
+
+def _robustness(report: RunReport) -> str:
+    if report.robustness is None:
+        return ""
+    listed = "".join(f"<li>{escape(line.strip())}</li>" for line in robustness_texts(report.robustness))
+    return f'<section class="gaps"><h2>How sure this is</h2><ul>{listed}</ul></section>'
 
 
 def _gaps(gaps: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Final, TextIO
 
 from trailingedge.notifications import result_messages
 from trailingedge.report.model import RunReport
+from trailingedge.report.robustness import robustness_texts
 from trailingedge.report.tables import (
     Table,
     days_table,
@@ -60,6 +61,7 @@ def summary_text(report: RunReport, width: int = USUAL_WIDTH, *, trades: bool = 
     summary = [
         f"{report.symbol}, {span}",
         *(f"  note: {gap}" for gap in shown_gaps(report.gaps)),
+        *(f"  {line}" for line in (() if report.robustness is None else robustness_texts(report.robustness))),
         *(f"  {line}" for line in result_messages.activity(report.rules, report.results)),
         *(f"  {line}" for line in result_messages.risk(report.rules, report.results)),
         *(f"  {line}" for line in result_messages.headline(report.rules, report.results)),
@@ -153,7 +155,7 @@ def _mode_note(report: RunReport) -> str:
     match report.mode:
         case "sim":
             return " (simulated market time)"
-        case "replay":
+        case "backtest" | "replay":  # the former name, in saved reports
             return " (recorded market: no real orders)"
         case _:
             return ""

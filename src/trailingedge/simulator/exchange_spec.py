@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 from typing import Final
 
 from trailingedge.model.market import RateLimit, Side, SymbolRules
@@ -15,6 +15,8 @@ SMALLEST_AMOUNT: Final = Decimal(1).scaleb(-PRECISION)
 LIMIT_UNITS: Final = (("DAY", 86_400), ("MINUTE", 60), ("SECOND", 1))
 # Minimum notional by quote asset. For all other quote assets it is five units, as for the dollar coins.
 MIN_NOTIONALS: Final = {"BTC": Decimal("0.0001"), "ETH": Decimal("0.001"), "BNB": Decimal("0.01")}
+
+LARGEST_ORDER: Final = 10_000  # of the largest quantity that a recorded market tells in one row: enough for any account
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,14 @@ class ExchangeSpec:
         """Return this specification with the pair, tick size and step size of `source`.
 
         If the quote asset is BTC, ETH or BNB, the minimum notional becomes the one usual in that
-        asset.
+        asset. If the source tells its largest price and quantity, the largest lot and order value
+        follow them: told in another unit, the same market has the same limits.
         """
+        largest, max_quantity, max_notional = source.largest, self.max_quantity, self.max_notional
+        if largest is not None and largest.quantity:
+            lots = (largest.quantity * LARGEST_ORDER / source.step_size).to_integral_value(ROUND_CEILING)
+            max_quantity = lots * source.step_size
+            max_notional = max_quantity * largest.price
         return replace(
             self,
             min_notional=MIN_NOTIONALS.get(source.quote_asset, self.min_notional),
@@ -73,6 +81,8 @@ class ExchangeSpec:
             quote_asset=source.quote_asset,
             tick_size=source.tick_size,
             step_size=source.step_size,
+            max_quantity=max_quantity,
+            max_notional=max_notional,
         )
 
     def for_rules(self, rules: SymbolRules, limits: Iterable[RateLimit]) -> "ExchangeSpec":

@@ -3,24 +3,18 @@
 A worker's input and output are plain data that can be pickled, so every backend can carry them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
-from pathlib import Path
-from typing import Final
 
-from trailingedge.backtest.columns import Columns, KlineColumns, opening_price
+from trailingedge.backtest.columns import KlineColumns, opening_price
 from trailingedge.backtest.engine import Backtest
-from trailingedge.backtest.inputs import build_inputs, open_market_files
-from trailingedge.backtest.market_loader import load_columns
+from trailingedge.backtest.inputs import build_inputs
+from trailingedge.backtest.market_cache import kept_market
 from trailingedge.backtest.result_recorder import BacktestPart
 from trailingedge.live import factory
-from trailingedge.live.node_params import PairParams
 from trailingedge.simulator.feeds.historical import RecordedMarket
 from trailingedge.sweep.search_space import Combination
-
-_ROWS_KEPT: Final = 5_000_000  # of a market in memory; a longer one is read again for each trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +69,7 @@ class TrialMarket:
 
 def inspect_market(task: TrialTask) -> TrialMarket:
     """Read the market once to find its bounds. Raises ConfigError."""
-    market, columns = _market(task.files, task.symbol, factory.pair_params(task.settings))
+    market, columns = kept_market(task.files, task.symbol, factory.pair_params(task.settings))
     from_ms, to_ms, price = None, 0, None
     for piece in columns():
         times, ends = (piece.open_ms, piece.close_ms) if isinstance(piece, KlineColumns) else (piece.time_ms,) * 2
@@ -93,7 +87,7 @@ def run_trial(
 
     Returns None if the backtest was stopped before its end.
     """
-    market, columns = _market(task.files, task.symbol, factory.pair_params(task.settings))
+    market, columns = kept_market(task.files, task.symbol, factory.pair_params(task.settings))
     inputs = build_inputs(market, {**task.settings, **combination}, task.balances)
     backtest = Backtest(inputs, curves=False, splits=task.splits, stopped=stopped)
     backtest.run(columns())
@@ -106,19 +100,3 @@ def _result(part: BacktestPart) -> PartResult:
     growth = float(part.last_value / part.first_value) if part.first_value else 1.0
     hold = float(part.last_bid / part.first_bid) if part.first_bid else 1.0
     return PartResult(growth, hold, part.max_drawdown_frac, part.exits)
-
-
-# A worker gets the same files for every trial, and parsing them takes as long as the backtest itself.
-@lru_cache(maxsize=1)
-def _market(
-    files: tuple[str, ...], symbol: str | None, pair: PairParams
-) -> tuple[RecordedMarket, Callable[[], Iterable[Columns]]]:
-    market = open_market_files([Path(file) for file in files], pair, symbol=symbol)
-    kept: list[Columns] = []
-    rows = 0
-    for columns in load_columns(market):
-        rows += len(columns)
-        if rows > _ROWS_KEPT:
-            return market, lambda: load_columns(market)
-        kept.append(columns)
-    return market, lambda: kept

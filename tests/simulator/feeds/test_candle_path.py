@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.model.market import ZERO, Kline, Side
-from trailingedge.simulator.feeds.candle_path import CandlePath, GridCandlePath, ticks_per_kline
+from trailingedge.simulator.feeds.candle_path import CandlePath, GridKline, StraightPath, ticks_per_kline
 from trailingedge.simulator.feeds.ticks import Tick
 
 TICK, STEP = Decimal("0.01"), Decimal("0.001")
@@ -144,16 +144,26 @@ def on_the_grid(draw: st.DrawFn) -> tuple[int, int, int, int, int]:
     return opened, highest, lowest, closed, draw(st.sampled_from([0, 3, 8000]))
 
 
+@pytest.mark.parametrize("opposite", [False, True])
 @given(st.lists(on_the_grid(), min_size=1, max_size=6))
 def test_skip_returns_the_lowest_highest_and_last_bid_of_the_path(
-    klines: list[tuple[int, int, int, int, int]],
+    opposite: bool, klines: list[tuple[int, int, int, int, int]]
 ) -> None:
-    walking, striding = GridCandlePath(), GridCandlePath()
+    walking, striding = StraightPath(opposite=opposite), StraightPath(opposite=opposite)
     for kline in klines:
-        bids = [bid for bid, _, _ in walking.path(*kline, tick_count=8)]
-        assert striding.skip(*kline, tick_count=8) == (min(bids), max(bids), bids[-1])
+        told = GridKline(OPEN_MS, OPEN_MS + 59_999, *kline)
+        bids = walking.ticks(told).bids
+        assert striding.skip(told) == (min(bids), max(bids), bids[-1])
         assert (striding.last_price, striding.last_move_up, striding.depth) == (
             walking.last_price,
             walking.last_move_up,
             walking.depth,
         )
+
+
+def test_the_opposite_path_makes_the_other_extreme_first() -> None:
+    rise, fall = GridKline(0, 59_999, 100, 110, 90, 105, 8), GridKline(0, 59_999, 105, 110, 90, 100, 8)
+    for kline, low_first in ((rise, True), (fall, False)):
+        for opposite in (False, True):
+            prices = StraightPath(opposite=opposite).ticks(kline).prices
+            assert (prices.index(90) < prices.index(110)) is (low_first is not opposite)

@@ -1,19 +1,85 @@
-"""Candle path: turns a kline into ticks along the least favourable path, since the real one is unknown.
+"""Candle paths: turn a kline into ticks. The real path is unknown; each class here is one assumption about it.
 
-A kline that closes up goes open, low, high, close; one that closes down goes open, high, low,
-close. So the price first falls to a stop, and only then makes the gain that would have raised the
-stop; or it makes a gain and loses it again before the close. A backtest on klines is meant to look
-worse than the market was, never better.
+`StraightPath` walks three straight lines. Its usual order is the least favourable one: a kline that closes up goes
+open, low, high, close; one that closes down goes open, high, low, close. So the price first falls to a stop, and only
+then makes the gain that would have raised the stop; or it makes a gain and loses it again before the close.
+`random_path` has seeded random paths. All of them keep open, high, low, close and volume exactly.
+
+Paths are computed in whole numbers: prices in tick sizes, quantities in step sizes. `CandlePath` makes `Tick` objects.
 """
 
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple, Protocol, Self
 
 from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.model.market import Kline, Side
 from trailingedge.simulator.feeds.ticks import Tick
 
 TICKS_PER_MINUTE: Final = 8
+
+
+class GridKline(NamedTuple):
+    """A kline in whole numbers; `close_ms` is its last millisecond. `trades` is how many made it, 0 if unknown."""
+
+    open_ms: int
+    close_ms: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    trades: int = 0
+
+    @property
+    def length_ms(self) -> int:
+        return self.close_ms + 1 - self.open_ms
+
+
+class PathTicks(NamedTuple):
+    """The ticks of a kline, spread evenly over it: best bid, last price and traded quantity of each.
+
+    The ask is one tick size above the bid. After a rise the trade was a buy at the ask, after a fall a sell at the bid;
+    an unchanged price keeps the side of the last change.
+    """
+
+    bids: list[int]
+    prices: list[int]
+    traded: list[int]
+
+
+class PathExtremes(NamedTuple):
+    """Lowest, highest and last best bid of the ticks of a kline."""
+
+    lowest_bid: int
+    highest_bid: int
+    last_bid: int
+
+
+class GridPath(Protocol):
+    """Turns klines into ticks, one after the other.
+
+    Three values carry over from one kline to the next: `last_price`, `last_move_up` (whether a rise led to that price)
+    and `depth` (the quantity at each best price).
+    """
+
+    last_price: int | None
+    last_move_up: bool
+    depth: int
+
+    def ticks(self, kline: GridKline) -> PathTicks:
+        """Return the ticks of the next kline."""
+        ...
+
+    def skip(self, kline: GridKline) -> PathExtremes:
+        """Return the extremes of the ticks that `ticks` would return, and change the state as `ticks` would.
+
+        A backtest skips klines in which no price can lead to an action, and builds their ticks never.
+        """
+        ...
+
+    def resumed(self, last_price: int | None, *, last_move_up: bool) -> Self:
+        """Return a path of the same kind with this state, to build the ticks of a kline that was skipped."""
+        ...
 
 
 def ticks_per_kline(kline: Kline) -> int:
@@ -26,73 +92,79 @@ def ticks_per_length(length_ms: int) -> int:
     return max(TICKS_PER_MINUTE, TICKS_PER_MINUTE * length_ms // MINUTE_MS)
 
 
-class GridCandlePath:
-    """Computes the candle path in whole numbers: prices in tick sizes, quantities in step sizes.
+def best_bids(prices: list[int], *, move_up: bool) -> list[int]:
+    """Return the best bid at each price. `move_up` is whether a rise led to the first price."""
+    bids, before = [], prices[0]
+    for price in prices:
+        if price != before:
+            move_up, before = price > before, price
+        # After a rise the last trade was a buy at the ask, after a fall a sell at the bid. No bid at zero.
+        bids.append(price - 1 if move_up and price > 1 else price)
+    return bids
 
-    Three values carry over from one kline to the next: `last_price`, `last_move_up` (whether a rise
-    led to that price) and `depth` (the quantity at each best price). A caller can read them, and
-    set them in order to begin in the middle of a market.
+
+def first_move_up(path: GridPath, opened: int) -> bool:
+    """Whether a rise leads to the open of the next kline."""
+    if path.last_price is None or opened == path.last_price:
+        return path.last_move_up
+    return opened > path.last_price
+
+
+def extremes(kline: GridKline, *, opens_up: bool, closes_up: bool) -> PathExtremes:
+    """Return the extremes of a kline whose open and close are reached by a rise or by a fall.
+
+    A rise leads to the highest price, so that price is the ask and the bid is one below it. A fall leads to the lowest
+    price, so that price is the bid. If the open is the highest or lowest price, the move to the open decides.
+    """
+    lowest = kline.low - 1 if kline.open == kline.low and opens_up else kline.low
+    highest = kline.high if kline.open == kline.high and not opens_up else kline.high - 1
+    last = kline.close - 1 if closes_up and kline.close > 1 else kline.close
+    return PathExtremes(max(lowest, 1), max(highest, 1), last)
+
+
+class StraightPath:
+    """Straight lines from open over low and high to close; eight ticks a minute.
+
+    A kline that closes up makes its low first, one that closes down its high; `opposite` paths do it the other way.
     """
 
-    __slots__ = ("depth", "last_move_up", "last_price")
+    __slots__ = ("_opposite", "depth", "last_move_up", "last_price")
 
-    def __init__(self, last: int | None = None, *, last_move_up: bool = False, depth: int = 1) -> None:
+    def __init__(self, last: int | None = None, *, last_move_up: bool = False, opposite: bool = False) -> None:
         self.last_price = last
         self.last_move_up = last_move_up
-        self.depth = depth
+        self.depth = 1
+        self._opposite = opposite
 
-    def path(
-        self, opened: int, high: int, low: int, closed: int, volume: int, tick_count: int
-    ) -> list[tuple[int, int, int]]:
-        """Return best bid, last price and traded quantity of each tick of a kline.
+    def resumed(self, last_price: int | None, *, last_move_up: bool) -> "StraightPath":
+        return StraightPath(last_price, last_move_up=last_move_up, opposite=self._opposite)
 
-        The ask is always one tick size above the bid.
-        """
-        stops = (opened, low, high, closed) if closed >= opened else (opened, high, low, closed)
-        last = tick_count - 1
+    def ticks(self, kline: GridKline) -> PathTicks:
+        opened, high, low, closed = kline.open, kline.high, kline.low, kline.close
+        stops = (opened, low, high, closed) if self._low_first(kline) else (opened, high, low, closed)
+        last = ticks_per_length(kline.length_ms) - 1
         corners = (0, last // 3, 2 * last // 3, last)
         prices = [opened]
         for leg in range(3):
             start, change = stops[leg], stops[leg + 1] - stops[leg]
             count = corners[leg + 1] - corners[leg]
             prices += [start + round(change * number / count) for number in range(1, count + 1)]
-        shares = _shares(volume, prices, corners)
-        if volume:
-            self.depth = max(volume // tick_count, 1)
-        ticks_made = []
-        for price, share in zip(prices, shares, strict=True):
-            if self.last_price is not None and price != self.last_price:
-                self.last_move_up = price > self.last_price
-            self.last_price = price
-            # After a rise the last trade was a buy at the ask, after a fall a sell at the bid. No bid at zero.
-            bid = price - 1 if self.last_move_up and price > 1 else price
-            ticks_made.append((bid, price, share))
-        return ticks_made
+        bids = best_bids(prices, move_up=first_move_up(self, opened))
+        self.skip(kline)
+        return PathTicks(bids, prices, _shares(kline.volume, prices, corners))
 
-    def skip(self, opened: int, high: int, low: int, closed: int, volume: int, tick_count: int) -> tuple[int, int, int]:
-        """Return lowest, highest and last best bid of the ticks that `path` would make.
+    def skip(self, kline: GridKline) -> PathExtremes:
+        high, low, closed = kline.high, kline.low, kline.close
+        opens_up = closes_up = first_move_up(self, kline.open)
+        if low < high:
+            closes_up = closed == high if self._low_first(kline) else closed > low
+        if kline.volume:
+            self.depth = max(kline.volume // ticks_per_length(kline.length_ms), 1)
+        self.last_price, self.last_move_up = closed, closes_up
+        return extremes(kline, opens_up=opens_up, closes_up=closes_up)
 
-        The path is not built, but the state changes as `path` would change it. The backtest uses
-        this to skip klines in which no bid can lead to an action. A rise leads to the highest
-        price, so that price is the ask and the bid is one below it. A fall leads to the lowest
-        price, so that price is the bid. If the open is the highest or lowest price, the move from
-        the previous kline decides.
-        """
-        if self.last_price is not None and opened != self.last_price:
-            self.last_move_up = opened > self.last_price
-        lowest = low - 1 if opened == low and self.last_move_up else low
-        highest = high if opened == high and not self.last_move_up else high - 1
-        if closed >= opened:
-            if closed < high:
-                self.last_move_up = False
-            elif low < high:
-                self.last_move_up = True
-        else:
-            self.last_move_up = closed > low
-        self.last_price = closed
-        if volume:
-            self.depth = max(volume // tick_count, 1)
-        return max(lowest, 1), max(highest, 1), closed - 1 if self.last_move_up and closed > 1 else closed
+    def _low_first(self, kline: GridKline) -> bool:
+        return (kline.close >= kline.open) is not self._opposite
 
 
 def _shares(volume: int, prices: list[int], corners: tuple[int, int, int, int]) -> list[int]:
@@ -101,42 +173,51 @@ def _shares(volume: int, prices: list[int], corners: tuple[int, int, int, int]) 
     If the volume is too small for one step size per tick, the ticks at open, close, high and low
     get it first: the exchange builds its klines from trades and needs one at each of these prices.
     """
-    share = volume // len(prices)
-    shares = [share] * len(prices)
-    if share == 0:
-        opens, first, second, closes = corners
-        ends = (prices[opens], prices[closes])
-        needed = [opens, closes, *(number for number in (first, second) if prices[number] not in ends)]
-        for number in needed[:volume]:
-            shares[number] = 1
-    shares[-1] += volume - sum(shares)
+    opens, first, second, closes = corners
+    ends = (prices[opens], prices[closes])
+    needed = [opens, closes, *(number for number in (first, second) if prices[number] not in ends)]
+    return split_volume(volume, len(prices), range(len(prices)), needed)
+
+
+def split_volume(volume: int, tick_count: int, trading: range | list[int], needed: list[int]) -> list[int]:
+    """Split a volume evenly over the ticks `trading`, numbered in order; the last of them takes the remainder.
+
+    If it is too small for one step size each, the ticks `needed` get one step size first.
+    """
+    share = volume // len(trading)
+    if share and len(trading) == tick_count:
+        shares = [share] * tick_count
+    else:
+        shares = [0] * tick_count
+        for number in trading if share else needed[:volume]:
+            shares[number] = share or 1
+    shares[trading[-1]] += volume - sum(shares)
     return shares
 
 
 class CandlePath:
-    """Turns klines into ticks, one kline after the other.
+    """Turns klines into `Tick` objects, one kline after the other, along straight lines in the usual order.
 
     Prices must be multiples of the tick size, volumes of the step size. The ticks are spread evenly
     over the kline, the first at its opening time, and trade exactly its open, high, low, close and
-    volume. The spread is one tick size. After a rise the trade is a buy at the ask, after a fall a
-    sell at the bid; an unchanged price keeps the side of the last change. A kline does not contain
+    volume. The spread is one tick size. A kline does not contain
     the quantity at the best prices, so the quantity that one tick trades is used for it.
     """
 
     def __init__(self, tick_size: Decimal, step_size: Decimal) -> None:
         self._tick_size = tick_size
         self._step_size = step_size
-        self._grid_path = GridCandlePath()
+        self._path = StraightPath()
 
     def ticks_of(self, kline: Kline) -> list[Tick]:
         """The ticks of `kline`, oldest first. A kline without volume has ticks without trades."""
-        tick_count = ticks_per_kline(kline)
         opened, high, low, closed = (
             int(price / self._tick_size) for price in (kline.open, kline.high, kline.low, kline.close)
         )
-        path = self._grid_path.path(opened, high, low, closed, int(kline.volume / self._step_size), tick_count)
-        length_ms = kline.close_ms + 1 - kline.open_ms
-        depth = self._grid_path.depth * self._step_size
+        volume = int(kline.volume / self._step_size)
+        ticks = self._path.ticks(GridKline(kline.open_ms, kline.close_ms, opened, high, low, closed, volume))
+        length_ms, tick_count = kline.close_ms + 1 - kline.open_ms, len(ticks.bids)
+        depth = self._path.depth * self._step_size
         return [
             Tick(
                 time_ms=kline.open_ms + length_ms * number // tick_count,
@@ -148,5 +229,5 @@ class CandlePath:
                 traded=traded * self._step_size,
                 aggressor=None if not traded else Side.BUY if price > bid else Side.SELL,
             )
-            for number, (bid, price, traded) in enumerate(path)
+            for number, (bid, price, traded) in enumerate(zip(*ticks, strict=True))
         ]

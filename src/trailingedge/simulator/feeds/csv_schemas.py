@@ -181,7 +181,8 @@ PARSERS: Final[dict[CsvSchema, Callable[[CsvRow], Kline | TradeRow | QuoteRow]]]
     CsvSchema.BOOK_TICKER: parse_quote,
 }
 
-KLINE_COLUMNS: Final = 7  # open_time to close_time; the columns after them are not read
+KLINE_COLUMNS: Final = 7  # open_time to close_time
+KLINE_COLUMNS_WITH_COUNT: Final = 9  # and quote volume and number of trades; the columns after them are not read
 PRICE_COLUMNS: Final = {
     CsvSchema.KLINES: (1, 2, 3, 4),
     CsvSchema.TRADES: (1,),

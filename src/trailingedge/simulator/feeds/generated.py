@@ -14,7 +14,7 @@ from typing import Final
 from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.model.market import ZERO, Kline, Side
 from trailingedge.simulator.feeds.market_phases import OPENING_SCENARIO, MarketPhase, random_phases
-from trailingedge.simulator.feeds.ticks import Tick
+from trailingedge.simulator.feeds.ticks import LargestNumbers, Tick
 
 # Approximate notional of the quantity at each best price, in the quote asset.
 _DEPTH_NOTIONAL: Final = 10_000.0
@@ -56,6 +56,7 @@ class GeneratedMarket:
         self.tick_size = tick_size
         self.step_size = step_size
         self.gaps: Sequence[str] = ()
+        self.largest: LargestNumbers | None = None
         self._seed = seed
         self._scripted = scripted
         self._start_ms = start_ms - start_ms % MINUTE_MS

@@ -2,15 +2,15 @@
 
 `open_market` opens them for simulation and backtest. Klines become ticks by `candle_path`.
 Each trade is a tick with a spread of one tick size, because the true spread is not recorded. Each
-bookTicker row is a tick without a trade.
+bookTicker row is a tick without a trade. Files of both are merged: the trades meet the recorded book.
 Files are put in order of time, and rows that overlap are played once.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.core.printable import printable
@@ -27,11 +27,15 @@ from trailingedge.simulator.feeds.inspection import (
     find_absurd_numbers,
     find_mismatches,
     grid_of_decimals,
+    in_order,
     inspect_files,
     missing_klines,
 )
-from trailingedge.simulator.feeds.ticks import Tick
+from trailingedge.simulator.feeds.ticks import LargestNumbers, Tick
 
+Event = TypeVar("Event")
+
+LONGEST_QUOTE_MS: Final = 60_000  # how long the last quote of the files stands for the book
 # Longest first: ETHFDUSD is quoted in FDUSD, not in USD. The order within one length does not matter.
 QUOTE_ASSETS: Final = tuple(
     sorted(
@@ -73,17 +77,35 @@ def open_market(
         if not _make_up(symbol, base_asset, quote_asset):  # they are set for another pair
             base_asset = quote_asset = None
     base_asset, quote_asset = split_symbol(symbol, base_asset, quote_asset)
+    # Trades and quotes of the same hours are merged into one market, whose schema is that of the trades.
+    schemas = [inspection.schema for inspection in inspections]
+    schema = next((each for each in schemas if each is not CsvSchema.BOOK_TICKER), CsvSchema.BOOK_TICKER)
     return RecordedMarket(
         symbol,
         base_asset,
         quote_asset,
         tick_size=grid_of_decimals(max(inspection.prices.decimals for inspection in inspections)),
         step_size=grid_of_decimals(max(inspection.quantities.decimals for inspection in inspections)),
-        schema=inspections[0].schema,
-        files=[inspection.file for inspection in inspections],
+        schema=schema,
+        files=[inspection.file for inspection in inspections if inspection.schema is schema],
+        quote_files=[inspection.file for inspection in inspections if inspection.schema is not schema],
         gaps=[*_relabelled(paths, symbol), *missing_klines(inspections)],
         interval_ms=max(inspection.interval_ms for inspection in inspections),
+        is_in_order=in_order(inspections),
+        largest=_largest(inspections),
     )
+
+
+def _largest(inspections: Sequence[FileInspection]) -> LargestNumbers:
+    """Return the largest numbers of the inspected rows. Floats hold them to 15 digits, which is near enough."""
+    price, quantity = (
+        Decimal(repr(max(each.largest for each in ranges)))
+        for ranges in (
+            [inspection.prices for inspection in inspections],
+            [inspection.quantities for inspection in inspections],
+        )
+    )
+    return LargestNumbers(price, quantity)
 
 
 def _named_symbol(inspection: FileInspection) -> str:
@@ -134,10 +156,33 @@ def _make_up(symbol: str, base_asset: str | None, quote_asset: str | None) -> bo
     return fits and len(known) < len(symbol)
 
 
+def in_market_order(
+    trades: Iterator[Event], quotes: Iterator[Event], time_ms: Callable[[Event], int]
+) -> Iterator[tuple[Event | None, Event | None]]:
+    """Merge trades and quotes by time: a trade before the quotes of its millisecond, which it may have caused.
+
+    Yields each trade with the quote in force, and each quote with None. A trade before the first quote, or more than
+    `LONGEST_QUOTE_MS` after the last one, has no quote: the files of the book do not cover its hours.
+    """
+    trade, quote = next(trades, None), next(quotes, None)
+    book: Event | None = None
+    while trade is not None or quote is not None:
+        if trade is not None and (quote is None or time_ms(trade) <= time_ms(quote)):
+            if quote is None and book is not None and time_ms(trade) - time_ms(book) > LONGEST_QUOTE_MS:
+                book = None
+            yield trade, book
+            trade = next(trades, None)
+        else:
+            book = quote
+            yield None, quote
+            quote = next(quotes, None)
+
+
 class RecordedMarket:
     """A source of ticks from files, made by `open_market`. Its `history` is empty.
 
-    `interval_ms` is the length of its klines, and 0 for trades and quotes. Only the ticks of one
+    `interval_ms` is the length of its klines, and 0 for trades and quotes. `files` are of `schema`;
+    a market of trades may also have `quote_files`, with its book. Only the ticks of one
     kline at a time are in memory. Iterating again yields the same ticks. The iteration raises
     ConfigError at a row that cannot be parsed. This can happen only with trades and quotes, beyond
     the part that `open_market` checked.
@@ -154,8 +199,14 @@ class RecordedMarket:
         files: Sequence[CsvFile],
         gaps: Sequence[str],
         interval_ms: int = 0,
+        largest: LargestNumbers | None = None,
+        quote_files: Sequence[CsvFile] = (),
+        *,
+        is_in_order: bool = True,
     ) -> None:
+        self.is_in_order = is_in_order
         self.interval_ms = interval_ms
+        self.largest = largest
         self.symbol = symbol
         self.base_asset = base_asset
         self.quote_asset = quote_asset
@@ -165,18 +216,22 @@ class RecordedMarket:
         self.gaps: Sequence[str] = tuple(map(printable, gaps))
         self.schema = schema
         self.files = tuple(files)
+        self.quote_files = tuple(quote_files)
+        self.rows_left_out = self.rows_sorted = 0  # counted by a reader of the files
 
     def __iter__(self) -> Iterator[Tick]:
         if self.schema is CsvSchema.KLINES:
             return self._from_klines()
         if self.schema is CsvSchema.BOOK_TICKER:
-            return self._from_quotes()
+            return self._from_quotes(self.files)
+        if self.quote_files:
+            return self._merged()
         return self._from_trades()
 
-    def _values(self) -> Iterator[Kline | TradeRow | QuoteRow]:
+    def _values(self, files: Sequence[CsvFile], schema: CsvSchema) -> Iterator[Kline | TradeRow | QuoteRow]:
         last_ms = 0
-        for file in self.files:
-            for line, _, value in file.values(self.schema):
+        for file in files:
+            for line, _, value in file.values(schema):
                 time_ms = value.open_ms if isinstance(value, Kline) else value.time_ms
                 if last_ms:
                     check_gap(file, line, last_ms, time_ms)
@@ -199,7 +254,7 @@ class RecordedMarket:
     def _from_klines(self) -> Iterator[Tick]:
         path = CandlePath(self.tick_size, self.step_size)
         last_ms = -1
-        for kline in self._values():
+        for kline in self._values(self.files, self.schema):
             if isinstance(kline, Kline) and kline.open_ms > last_ms:
                 yield from path.ticks_of(kline)
                 last_ms = kline.close_ms
@@ -212,7 +267,7 @@ class RecordedMarket:
         """
         last_id, last_ms = -1, 0
         recent: deque[Decimal] = deque([self.step_size], maxlen=20)
-        for trade in self._values():
+        for trade in self._values(self.files, self.schema):
             if not isinstance(trade, TradeRow) or trade.trade_id <= last_id:
                 continue
             last_id, last_ms = trade.trade_id, max(last_ms, trade.time_ms)
@@ -226,10 +281,25 @@ class RecordedMarket:
             aggressor = None if traded == ZERO else Side.BUY if bought else Side.SELL
             yield Tick(last_ms, bid, depth, bid + self.tick_size, depth, price, traded, aggressor)
 
-    def _from_quotes(self) -> Iterator[Tick]:
+    def _merged(self) -> Iterator[Tick]:
+        """Yield the trades with the recorded book at their time, and each change of the book."""
+        last_price: Decimal | None = None
+        quotes = self._from_quotes(self.quote_files)
+        for trade, quote in in_market_order(self._from_trades(), quotes, lambda tick: tick.time_ms):
+            if trade is None:
+                if quote is not None:
+                    yield quote if last_price is None else quote._replace(last_price=last_price)
+                continue
+            last_price = trade.last_price
+            book = trade if quote is None else quote
+            yield trade._replace(
+                bid=book.bid, bid_quantity=book.bid_quantity, ask=book.ask, ask_quantity=book.ask_quantity
+            )
+
+    def _from_quotes(self, files: Sequence[CsvFile]) -> Iterator[Tick]:
         """Yield one tick per row of a bookTicker file. Rows with a crossed or empty book are skipped."""
         last_ms = 0
-        for quote in self._values():
+        for quote in self._values(files, CsvSchema.BOOK_TICKER):
             # A row older than the last is skipped, too: files of neighbouring days may overlap.
             if not isinstance(quote, QuoteRow) or quote.time_ms < last_ms or not ZERO < quote.bid < quote.ask:
                 continue

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import islice, repeat
+from itertools import islice, pairwise, repeat
 from operator import eq, itemgetter, sub
 from pathlib import Path
 from typing import Final
@@ -70,7 +70,8 @@ class FileInspection:
     """The result of inspecting one file.
 
     For klines, `interval_ms` is their interval. `runs` lists the spans without a gap, each as start
-    and end in milliseconds. For trades and quotes, only the first INSPECTED_ROWS were inspected.
+    and end in milliseconds. `goes_back` is whether a kline is earlier than the one before it. For
+    trades and quotes, only the first INSPECTED_ROWS were inspected.
     """
 
     file: CsvFile
@@ -81,12 +82,14 @@ class FileInspection:
     quantities: NumberRange = field(default_factory=NumberRange)
     interval_ms: int = 0
     runs: list[tuple[int, int]] = field(default_factory=list)
+    goes_back: bool = False
 
     def add_kline(self, open_ms: int, close_ms: int) -> None:
         """Update `interval_ms` and `runs` with the next kline of the file."""
         after_ms = close_ms + 1
         # The last kline before an outage of the exchange closes early, so the longest one is the interval.
         self.interval_ms = max(self.interval_ms, after_ms - open_ms)
+        self.goes_back = self.goes_back or bool(self.runs and after_ms < self.runs[-1][1])
         if not self.runs or open_ms > self.runs[-1][1]:
             self.runs.append((open_ms, after_ms))
         else:
@@ -188,7 +191,7 @@ def check_gap(file: CsvFile, line: int, before_ms: int, time_ms: int) -> None:
     """Raise ConfigError if the market pauses for more than a year before the row at `line`."""
     if time_ms - before_ms > LONGEST_GAP_MS:
         span = f"{_in_words(before_ms)} to {_in_words(time_ms)} UTC"
-        what = f"no rows for more than a year, from {span}; replay the files before and after this gap separately"
+        what = f"no rows for more than a year, from {span}; run the files before and after this gap separately"
         raise file.error(what, line)
 
 
@@ -221,7 +224,7 @@ def find_mismatches(inspections: Sequence[FileInspection]) -> list[str]:
     problems = []
     for what, names in (
         ("symbols", [inspection.symbol for inspection in inspections]),
-        ("layouts", [inspection.schema.value for inspection in inspections]),
+        ("layouts", [inspection.schema.value for inspection in inspections if not _is_book(inspection, inspections)]),
         (
             "kline intervals",
             [interval_name(inspection.interval_ms) for inspection in inspections if inspection.interval_ms],
@@ -236,6 +239,18 @@ def find_mismatches(inspections: Sequence[FileInspection]) -> list[str]:
     return problems
 
 
+def _is_book(inspection: FileInspection, inspections: Sequence[FileInspection]) -> bool:
+    """Whether the file has the book of a market whose trades the other files have."""
+    others = {each.schema for each in inspections} - {CsvSchema.BOOK_TICKER}
+    return inspection.schema is CsvSchema.BOOK_TICKER and CsvSchema.KLINES not in others
+
+
+def published_symbol(path: Path) -> str | None:
+    """Return the symbol in a file name as Binance publishes it, such as `ETHUSDT-1m-2025-06-01.zip`; else None."""
+    named = _PUBLISHED.match(path.name)
+    return None if named is None else named[1]
+
+
 def files_of_other_symbols(paths: Iterable[str | Path], symbol: str) -> dict[str, Path]:
     """Return the symbols other than `symbol` in the file names, each with one of its files.
 
@@ -243,15 +258,23 @@ def files_of_other_symbols(paths: Iterable[str | Path], symbol: str) -> dict[str
     """
     found: dict[str, Path] = {}
     for path in map(Path, paths):
-        named = _PUBLISHED.match(path.name)
-        if named is not None and named[1] != symbol.upper():
-            found.setdefault(named[1], path)
+        named = published_symbol(path)
+        if named is not None and named != symbol.upper():
+            found.setdefault(named, path)
     return found
 
 
 def grid_of_decimals(places: int) -> Decimal:
     """Return the smallest step with `places` decimals: 2 gives 0.01."""
     return Decimal(1).scaleb(-places)
+
+
+def in_order(inspections: Sequence[FileInspection]) -> bool:
+    """Whether the klines of these files, one file after the other, are in order of time."""
+    runs = [run for inspection in inspections for run in inspection.runs]
+    return all(before <= after for (before, _), (after, _) in pairwise(runs)) and not any(
+        inspection.goes_back for inspection in inspections
+    )
 
 
 def missing_klines(inspections: Sequence[FileInspection]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Self
 
 from trailingedge.model.market import ZERO, BookTop, Kline, Side, SymbolRules
 from trailingedge.simulator.connection_hub import ConnectionHub
-from trailingedge.simulator.feeds.ticks import Tick
+from trailingedge.simulator.feeds.ticks import LargestNumbers, Tick
 from trailingedge.simulator.klines import Interval
 
 
@@ -29,6 +29,7 @@ class OpeningTick:
     tick: Tick
     history: Sequence[Kline] = ()
     gaps: Sequence[str] = ()
+    largest: LargestNumbers | None = None
 
     @classmethod
     def of_market(cls, rules: SymbolRules, top: BookTop, last_price: Decimal, market_ms: int) -> Self:

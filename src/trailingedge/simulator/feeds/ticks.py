@@ -29,6 +29,13 @@ class Tick(NamedTuple):
     traded_ms: int | None = None
 
 
+class LargestNumbers(NamedTuple):
+    """The largest price and quantity that a recorded market tells in one row."""
+
+    price: Decimal
+    quantity: Decimal
+
+
 class TickSource(Protocol):
     """A market to be played. Iterating yields its ticks from the start, oldest first.
 
@@ -42,6 +49,7 @@ class TickSource(Protocol):
     tick_size: Decimal
     step_size: Decimal
     history: Sequence[Kline]  # closed one-minute klines before the first tick, oldest first; may be empty
+    largest: LargestNumbers | None  # None if nothing is recorded
     gaps: Sequence[str]  # sentences about what the source lacks, for people; may be empty
 
     def __iter__(self) -> Iterator[Tick]: ...

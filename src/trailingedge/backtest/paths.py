@@ -1,0 +1,176 @@
+"""Paths of a backtest: runs one market on several paths within its candles, and compares the results.
+
+A candle does not tell the order of its prices. So a backtest on candles runs on seeded random paths and tells the
+median of the results with a band; its report lists the orders of the median path. What is passed to a worker process
+is plain data that can be pickled. The result does not depend on the number of processes.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from operator import and_, eq, not_
+from typing import Final
+
+from trailingedge.accounting.results import RunResults
+from trailingedge.backtest.columns import Columns, KlineColumns
+from trailingedge.backtest.engine import Backtest
+from trailingedge.backtest.inputs import build_inputs
+from trailingedge.backtest.market_cache import kept_market
+from trailingedge.backtest.worker_pool import StopCheck, run_in_processes, stop_requested
+from trailingedge.core.time_units import MINUTE_MS
+from trailingedge.live import factory
+from trailingedge.model.intent import ExitKind
+from trailingedge.report.robustness import PathFigures, Walk
+from trailingedge.simulator.feeds.candle_path import GridPath, StraightPath
+from trailingedge.simulator.feeds.csv_schemas import CsvSchema
+from trailingedge.simulator.feeds.historical import RecordedMarket
+from trailingedge.simulator.feeds.inspection import interval_name
+from trailingedge.simulator.feeds.random_path import RandomPath
+
+DEFAULT_PATHS: Final = 16
+MOST_PATHS: Final = 1000
+DEFAULT_LATENCY_MS: Final = 500
+MOST_LATENCY_MS: Final = 10_000
+THIN_SHARE: Final = 0.05  # of candles with one price: above, a market is thin
+_WORTH_A_PROCESS: Final = 100_000  # candles of all paths together: less is done before a process has started
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """How a backtest fills what its market does not tell: the walk, the number of paths, and the latency each way."""
+
+    walk: Walk = Walk.RANDOM
+    paths: int = DEFAULT_PATHS
+    latency_ms: int = DEFAULT_LATENCY_MS
+
+    def of_market(self, market: RecordedMarket) -> "Scenario":
+        """Return the scenario for this market: only candles leave anything to a walk."""
+        if market.schema is not CsvSchema.KLINES:
+            return Scenario(Walk.RECORDED, 1, self.latency_ms)
+        return self if self.walk is Walk.RANDOM else Scenario(self.walk, 1, self.latency_ms)
+
+    def path(self, number: int) -> GridPath:
+        """Return a new path; `number` is the seed of a random one."""
+        if self.walk is Walk.RANDOM:
+            return RandomPath(number)
+        return StraightPath(opposite=self.walk is Walk.OPPOSITE)
+
+    def hides(self, market: RecordedMarket, flat_share: float) -> tuple[str, ...]:
+        """Return in sentences what a result does not know.
+
+        `flat_share` is the share of candles with one price, among those whose number of trades is not known.
+        """
+        found = []
+        if self.walk is Walk.RANDOM:
+            if self.paths == 1:
+                found.append(
+                    "one path of many: another may change the result by several points; leave --paths out for a band"
+                )
+            found.append(
+                "the paths have no jumps within a minute, a spread of one tick and an invented queue: "
+                "real stops slip more"
+            )
+        elif self.walk is not Walk.RECORDED:
+            found.append(
+                "a candle hides the order of its prices: another order may change the result by several points; "
+                "leave --walk out for a band"
+            )
+        elif market.schema is CsvSchema.BOOK_TICKER:
+            found.append("no trades are recorded: an order fills only when the best price goes through it")
+        elif not market.quote_files:
+            found.append("no book is recorded: a spread of one tick and an invented queue; add the bookTicker files")
+        if not self.latency_ms:
+            found.append("each order meets the book that it was priced for, as no real order does; leave --latency out")
+        if market.interval_ms > MINUTE_MS:
+            name = interval_name(market.interval_ms)
+            found.append(f"within {name} candles everything is a guess, the band too; give files of 1m candles")
+        if flat_share > THIN_SHARE:
+            found.append(
+                f"a thin market ({flat_share:.0%} of the candles have one price) whose files do not count the trades: "
+                "the result is much too kind"
+            )
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class PathTask:
+    """The inputs that all paths share. `settings` has every setting except secrets, by name, as text."""
+
+    files: tuple[str, ...]
+    symbol: str | None
+    settings: Mapping[str, str]
+    balances: Mapping[str, Decimal] | None
+    scenario: Scenario
+
+
+def run_path(task: PathTask, number: int, stopped: StopCheck = stop_requested) -> PathFigures | None:
+    """Backtest the market on one path. Returns None if it was stopped before its end."""
+    market, columns = kept_market(task.files, task.symbol, factory.pair_params(task.settings))
+    inputs = build_inputs(market, task.settings, task.balances)
+    scenario = task.scenario
+    backtest = Backtest(
+        inputs, curves=False, stopped=stopped, path=scenario.path(number), latency_ms=scenario.latency_ms
+    )
+    backtest.run(columns())
+    return None if stopped() else figures_of(number, backtest.recorder.statistics.results())
+
+
+def run_paths(task: PathTask, candles: int, stopped: StopCheck, done: Callable[[int], None]) -> list[PathFigures]:
+    """Run all paths of the scenario. `done` gets the number of finished ones after each.
+
+    Returns their figures by number: of those that were finished before a stop request.
+    """
+    found: dict[int, PathFigures] = {}
+    numbers = range(1, task.scenario.paths + 1)
+
+    def collect(number: int, figures: PathFigures) -> None:
+        found[number] = figures
+        done(len(found))
+
+    jobs = min(os.cpu_count() or 1, len(numbers))
+    if jobs > 1 and candles * len(numbers) >= _WORTH_A_PROCESS:
+        run_in_processes(partial(run_path, task), numbers, jobs, collect, stopped)
+    else:
+        for number in numbers:
+            figures = None if stopped() else run_path(task, number, stopped)
+            if figures is None:
+                break
+            collect(number, figures)
+    return [found[number] for number in sorted(found)]
+
+
+class FlatShare:
+    """Counts the candles with one price, among those whose number of trades is not known, as they pass."""
+
+    def __init__(self) -> None:
+        self._flat = self._count = 0
+
+    @property
+    def share(self) -> float:
+        return self._flat / self._count if self._count else 0.0
+
+    def watch(self, columns: Iterable[Columns]) -> Iterator[Columns]:
+        """Yield the columns, and count."""
+        for piece in columns:
+            if isinstance(piece, KlineColumns):
+                self._flat += sum(map(and_, map(eq, piece.highs, piece.lows), map(not_, piece.trades)))
+                self._count += len(piece) - sum(map(bool, piece.trades))
+            yield piece
+
+
+def figures_of(number: int, results: RunResults) -> PathFigures:
+    """Return the figures of a finished path."""
+    whole = results.whole
+    return PathFigures(
+        number=number,
+        result_frac=whole.result_frac,
+        excess_frac=whole.result_frac - whole.hold_half_frac,
+        max_drawdown_frac=results.drawdown.max_frac,
+        exits=len(results.exits),
+        hard_stops=sum(finished.kind is ExitKind.FLUSH for finished in results.exits),
+        round_trips=len(results.round_trips),
+        won=whole.won,
+        rejected=sum(results.rejected.values()),
+    )

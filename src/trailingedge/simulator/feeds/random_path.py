@@ -1,0 +1,259 @@
+"""Random path within a kline: a seeded random walk from its open to its close that touches its high and its low.
+
+A backtest runs on several of them, so that its result comes with a band: what the candles hide.
+
+- Each kline has a random stream of its own, from the seed and its open time. So a path depends neither on the settings
+  nor on where the file starts.
+- The walk has 60 steps a minute (at most 600 in a kline). Where the number of trades is known, it has a third of that
+  many: thin markets jump. A walk of two or three prices goes open, extremes, close, the short way 85 times in 100.
+- The walk is a bridge of uniform steps, reflected at low and high. The best of up to eight tries is stretched until it
+  touches both.
+- The volume is split evenly over the prices of the walk. An eighth of a minute's volume waits at each best price.
+
+What the model does not know: bursts and jumps within the minute (real stops slip more), a spread wider than one tick
+size, the real queue, and the correlation of one minute with the next.
+
+Only arithmetic and square roots of floats are used, which give the same numbers on every platform.
+"""
+
+from functools import cache
+from itertools import accumulate
+from math import sqrt
+from struct import unpack
+from typing import Final
+
+from trailingedge.core.time_units import MINUTE_MS
+from trailingedge.simulator.feeds.candle_path import (
+    GridKline,
+    PathExtremes,
+    PathTicks,
+    best_bids,
+    extremes,
+    first_move_up,
+    split_volume,
+)
+
+STEPS_PER_MINUTE: Final = 60
+MOST_STEPS: Final = 600
+FEWEST_STEPS: Final = 8  # in a kline of a second
+STEP_SCALE: Final = 0.75  # the standard deviation of a walk without a bridge, in ranges of the kline
+TRADES_PER_STEP: Final = 3  # fitted to one thin market
+SHORT_WAY_SHARE: Final = 0.85  # of the klines whose low comes first when they close up, or high when they close down
+QUEUE_SHARE: Final = 8  # an eighth of a minute's volume waits at each best price
+_TRIES: Final = 8
+_CLOSE_ENOUGH: Final = 0.02  # of the range: how far a walk may stay from low and high before it is stretched
+
+_WORD: Final = (1 << 64) - 1
+_GAMMA: Final = 0x9E3779B97F4A7C15
+_FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_UNIT: Final = 2.0**-64
+
+
+def _mix(word: int) -> int:
+    """The output function of splitmix64 (Steele, Lea, Flood 2014)."""
+    word = ((word ^ (word >> 30)) * _FIRST) & _WORD
+    word = ((word ^ (word >> 27)) * _SECOND) & _WORD
+    return word ^ (word >> 31)
+
+
+@cache
+def _lanes(count: int) -> tuple[int, int, int]:
+    """Return, in lanes of 128 bits: the multiples of gamma from 1 to `count`, ones, and masks of 64 bits."""
+    gammas = sum((number * _GAMMA & _WORD) << 128 * (number - 1) for number in range(1, count + 1))
+    ones = sum(1 << 128 * lane for lane in range(count))
+    return gammas, ones, ones * _WORD
+
+
+class SplitMix64:
+    """The random stream of splitmix64: 64-bit words."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, state: int) -> None:
+        self._state = state
+
+    def next(self) -> int:
+        self._state = (self._state + _GAMMA) & _WORD
+        return _mix(self._state)
+
+    def take(self, count: int) -> tuple[int, ...]:
+        """Return the next `count` words, computed side by side in one long integer: ten times as fast as `next`."""
+        gammas, ones, low = _lanes(count)
+        words = (gammas + self._state * ones) & low
+        words = ((words ^ (words >> 30 & low)) * _FIRST) & low
+        words = ((words ^ (words >> 27 & low)) * _SECOND) & low
+        words ^= words >> 31 & low
+        self._state = (self._state + count * _GAMMA) & _WORD
+        return unpack(f"<{2 * count}Q", words.to_bytes(16 * count, "little"))[::2]
+
+
+def stream_of(seed: int, open_ms: int) -> SplitMix64:
+    """Return the random stream of the kline that opens at `open_ms`."""
+    return SplitMix64(_mix((seed * _GAMMA & _WORD) ^ _mix(open_ms & _WORD)))
+
+
+def steps_per_length(length_ms: int) -> int:
+    """Return how many ticks a kline of `length_ms` becomes."""
+    return min(MOST_STEPS, max(FEWEST_STEPS, STEPS_PER_MINUTE * length_ms // MINUTE_MS))
+
+
+class RandomPath:
+    """The random path of one seed; see the top of the module. It is a `GridPath`."""
+
+    __slots__ = ("_seed", "depth", "last_move_up", "last_price")
+
+    def __init__(self, seed: int, last: int | None = None, *, last_move_up: bool = False) -> None:
+        self._seed = seed
+        self.last_price = last
+        self.last_move_up = last_move_up
+        self.depth = 1
+
+    def resumed(self, last_price: int | None, *, last_move_up: bool) -> "RandomPath":
+        return RandomPath(self._seed, last_price, last_move_up=last_move_up)
+
+    def ticks(self, kline: GridKline) -> PathTicks:
+        tick_count = steps_per_length(kline.length_ms)
+        stream = stream_of(self._seed, kline.open_ms)
+        count = _price_count(kline, tick_count)
+        first = stream.next()
+        if kline.low == kline.high:
+            walk = [kline.close] * count
+        elif _by_way_points(kline, count):
+            walk = _way_points(kline, first)
+        else:
+            closes_up = _closes_up(kline, count, first)
+            walk = [kline.low + offset for offset in _bridge(kline, count, stream, closes_up=closes_up)]
+        prices, trading = _held(walk, tick_count, stream)
+        bids = best_bids(prices, move_up=first_move_up(self, kline.open))
+        needed = [
+            0,
+            trading[-1],
+            *(prices.index(price) for price in {kline.high, kline.low} - {kline.open, kline.close}),
+        ]
+        self.skip(kline)
+        return PathTicks(bids, prices, split_volume(kline.volume, tick_count, trading, needed))
+
+    def skip(self, kline: GridKline) -> PathExtremes:
+        opens_up = closes_up = first_move_up(self, kline.open)
+        if kline.low < kline.high:
+            if kline.close == kline.high or kline.close == kline.low:
+                closes_up = kline.close == kline.high
+            else:
+                count = _price_count(kline, steps_per_length(kline.length_ms)) if kline.trades else MOST_STEPS
+                closes_up = _closes_up(kline, count, stream_of(self._seed, kline.open_ms).next())
+        if kline.volume:
+            minutes = max(1, kline.length_ms // MINUTE_MS)
+            self.depth = max(1, kline.volume // (QUEUE_SHARE * minutes))
+        self.last_price, self.last_move_up = kline.close, closes_up
+        return extremes(kline, opens_up=opens_up, closes_up=closes_up)
+
+
+def _inner_points(kline: GridKline) -> int:
+    """How many of high and low are reached between open and close."""
+    ends = kline.open, kline.close
+    return (kline.high > max(ends)) + (kline.low < min(ends))
+
+
+def _price_count(kline: GridKline, tick_count: int) -> int:
+    """Return how many prices the walk has."""
+    if not kline.trades:
+        return tick_count
+    needed = 1 if kline.low == kline.high else 2 + _inner_points(kline)
+    return min(tick_count, max(needed, -(-kline.trades // TRADES_PER_STEP)))
+
+
+def _by_way_points(kline: GridKline, count: int) -> bool:
+    """Whether the walk is too short for a bridge."""
+    return count < 4 or (count == 4 and _inner_points(kline) == 2)
+
+
+def _way_points(kline: GridKline, word: int) -> list[int]:
+    """Return open, extremes and close, in the order that the random `word` decides."""
+    low_first = (kline.close >= kline.open) is (word * _UNIT < SHORT_WAY_SHARE)
+    ends = kline.open, kline.close
+    inner = [price for price in (kline.low, kline.high) if not min(ends) <= price <= max(ends)]
+    return [kline.open, *(inner if low_first else reversed(inner)), kline.close]
+
+
+def _closes_up(kline: GridKline, count: int, word: int) -> bool:
+    """Whether a rise leads to the close. It is decided before the walk, so that most walks are never made."""
+    if _by_way_points(kline, count):
+        *_, before, close = _way_points(kline, word)
+        return close > before
+    if kline.close == kline.high or kline.close == kline.low:
+        return kline.close == kline.high
+    return word >> 63 == 1
+
+
+def _bridge(kline: GridKline, count: int, stream: SplitMix64, *, closes_up: bool) -> list[int]:
+    """Return `count` prices above the low, from open to close, with high and low among them."""
+    span, start, end = float(kline.high - kline.low), float(kline.open - kline.low), float(kline.close - kline.low)
+    width = STEP_SCALE * span * sqrt(3 / (count - 1))
+    best: list[float] = []
+    least = float("inf")
+    for _ in range(_TRIES):
+        walk = _reflected(start, end, span, width, stream.take(count - 1))
+        missed = span - max(walk) + min(walk)
+        if missed < least:
+            best, least = walk, missed
+        if least <= _CLOSE_ENOUGH * span:
+            break
+    if 0.0 < end < span:  # the last step comes from the side that was decided
+        before = best[-2]
+        if closes_up and before > end - 1.0:
+            best[-2] = max(0.0, min(end - 1.0, 2.0 * end - before))
+        elif not closes_up and before < end + 1.0:
+            best[-2] = min(span, max(end + 1.0, 2.0 * end - before))
+    return _stretched(best, span, stream)
+
+
+def _reflected(start: float, end: float, span: float, width: float, words: tuple[int, ...]) -> list[float]:
+    """Return a walk from `start` to `end`, reflected at 0 and `span`, with steps within `width`."""
+    scale = 2.0 * width * _UNIT
+    sums = list(accumulate([word * scale - width for word in words]))
+    drift, twice = (end - start - sums[-1]) / len(sums), 2.0 * span
+    walk = [start]
+    for number, offset in enumerate(sums[:-1], 1):
+        height = (start + offset + drift * number) % twice
+        walk.append(height if height <= span else twice - height)
+    walk.append(end)
+    return walk
+
+
+def _stretched(walk: list[float], span: float, stream: SplitMix64) -> list[int]:
+    """Stretch what lies above both ends until it touches `span`, and what lies below them until it touches 0.
+
+    Returns whole numbers. If nothing lies there, a random inner price becomes the extreme.
+    """
+    start, end, last = walk[0], walk[-1], len(walk) - 1
+    above, below = max(start, end), min(start, end)
+    top, bottom = max(walk), min(walk)
+    up = (span - above) / (top - above) if top > above else 0.0
+    down = below / (below - bottom) if bottom < below else 0.0
+    offsets = [
+        round(above + (height - above) * up) if height > above else
+        round(below - (below - height) * down) if height < below else round(height)
+        for height in walk
+    ]  # fmt: skip
+    taken = -1
+    if span > above:
+        taken = walk.index(top) if top > above else 1 + stream.next() % (last - 2)
+        offsets[taken] = int(span)
+    if below > 0.0:
+        lowest = walk.index(bottom) if bottom < below else 1 + stream.next() % (last - 2)
+        if lowest == taken:
+            lowest = 1 + taken % (last - 2)
+        offsets[lowest] = 0
+    return offsets
+
+
+def _held(walk: list[int], tick_count: int, stream: SplitMix64) -> tuple[list[int], range | list[int]]:
+    """Return the price of each tick, and the ticks at which a price of the walk is new: tick 0 and random ones."""
+    if len(walk) == tick_count:
+        return walk, range(tick_count)
+    keys = stream.take(tick_count - 1)
+    trading = [0, *sorted(sorted(range(1, tick_count), key=lambda tick: keys[tick - 1])[: len(walk) - 1])]
+    prices: list[int] = []
+    for price, until in zip(walk, [*trading[1:], tick_count], strict=True):
+        prices += [price] * (until - len(prices))
+    return prices, trading
