@@ -21,7 +21,7 @@ from trailingedge.backtest.inputs import (
 )
 from trailingedge.backtest.market_cache import kept_market
 from trailingedge.backtest.market_loader import load_columns
-from trailingedge.backtest.paths import FlatShare, PathTask, Scenario, figures_of, run_paths
+from trailingedge.backtest.paths import FlatShare, PathTask, Scenario, equity_band, figures_of, run_paths
 from trailingedge.core.errors import ConfigError
 from trailingedge.live import factory
 from trailingedge.model.market import format_plain
@@ -80,7 +80,8 @@ def report_of_market(
         gaps.append(_shortage_at_end(backtest, inputs))
     gaps += [*_breaker_gaps(backtest.recorder.breaker_trips), *warnings, *market.gaps, *_row_gaps(market)]
     report = backtest.recorder.build_report(inputs.params.shareable_settings, tuple(gaps))
-    return dataclasses.replace(report, robustness=robustness), backtest.halt_reason
+    band = equity_band(robustness.figures, report.results)
+    return dataclasses.replace(report, robustness=robustness, band=band), backtest.halt_reason
 
 
 @dataclass(frozen=True, slots=True)

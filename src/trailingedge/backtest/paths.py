@@ -6,7 +6,7 @@ is plain data that can be pickled. The result does not depend on the number of p
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -22,7 +22,8 @@ from trailingedge.backtest.worker_pool import StopCheck, run_in_processes, stop_
 from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.live import factory
 from trailingedge.model.intent import ExitKind
-from trailingedge.report.robustness import PathFigures, Walk
+from trailingedge.report.model import EquityBand
+from trailingedge.report.robustness import LEAST_FRAC, PathFigures, Walk, band_of
 from trailingedge.simulator.feeds.candle_path import GridPath, StraightPath
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema
 from trailingedge.simulator.feeds.historical import RecordedMarket
@@ -173,4 +174,21 @@ def figures_of(number: int, results: RunResults) -> PathFigures:
         round_trips=len(results.round_trips),
         won=whole.won,
         rejected=sum(results.rejected.values()),
+        changes=tuple(mark.growth - 1.0 for mark in results.marks),
     )
+
+
+def equity_band(figures: Sequence[PathFigures], listed: RunResults) -> EquityBand | None:
+    """Return the band of the account over the paths, at the valuations of `listed`; None if there are no more paths.
+
+    Paths whose number of valuations differs from that of `listed` are left out.
+    """
+    times_ms = tuple(mark.market_ms for mark in listed.marks)
+    paths = [path.changes for path in figures if len(path.changes) == len(times_ms)]
+    if len(paths) < 2:
+        return None
+    # At the start all paths have the same account.
+    changes = zip(*paths, strict=True)
+    bands = [band_of(values, LEAST_FRAC if number else 0.0) for number, values in enumerate(changes)]
+    columns = (tuple(getattr(band, name) for band in bands) for name in ("p5", "median", "p95"))
+    return EquityBand(times_ms, *columns)

@@ -6,7 +6,7 @@ page and JSON tell the same.
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
@@ -34,7 +34,8 @@ class Walk(Enum):
 class PathFigures:
     """The figures of one path. Fractions are of the first value; `number` is also the seed of a random path.
 
-    `excess_frac` is the result less that of half base, half quote.
+    `excess_frac` is the result less that of half base, half quote. `changes` is the change of the account since the
+    start at each daily valuation, for the charts alone.
     """
 
     number: int
@@ -46,6 +47,7 @@ class PathFigures:
     round_trips: int
     won: int
     rejected: int
+    changes: tuple[float, ...] = field(default=(), compare=False)  # a saved report has the band of them instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,17 @@ class Robustness:
 
     def band(self, name: str) -> Band:
         """Return the band of one of `FIGURES`."""
-        values = sorted(map(FIGURES[name], self.figures))
-        median = statistics.median(values)
-        below, above = (abs(_quantile(values, share) - median) * WIDENING for share in (LOW_SHARE, HIGH_SHARE))
-        if name in _RESULTS:
-            least = LEAST_FRAC if len(values) > 1 else 0.0  # a single result has no band
-            return Band(median, median - max(below, least), median + max(above, least))
-        return Band(median, max(0.0, median - below), median + above)
+        band = band_of(list(map(FIGURES[name], self.figures)), LEAST_FRAC if name in _RESULTS else 0.0)
+        return band if name in _RESULTS else Band(band.median, max(0.0, band.p5), band.p95)
+
+
+def band_of(values: Sequence[float], least: float) -> Band:
+    """Return the widened band of these values; it goes `least` each way at least. A single value has no band."""
+    ordered = sorted(values)
+    median = statistics.median(ordered)
+    below, above = (abs(_quantile(ordered, share) - median) * WIDENING for share in (LOW_SHARE, HIGH_SHARE))
+    least = least if len(ordered) > 1 else 0.0
+    return Band(median, median - max(below, least), median + max(above, least))
 
 
 def median_path(figures: Sequence[PathFigures]) -> PathFigures:
