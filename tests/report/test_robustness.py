@@ -58,3 +58,9 @@ def test_paths_that_were_not_run_and_weaknesses_are_told() -> None:
     assert lines[0].startswith("2 random paths within the candles, latency 500 ms each way")
     assert "  14 paths of 16 not done" in lines
     assert lines[-1] == "  a weakness"
+
+
+def test_an_account_that_only_held_has_no_band() -> None:
+    told = tuple(PathFigures(number, -0.009, -0.0045, 0.02, 0, 0, 0, 0, 0) for number in range(1, 4))
+    band = Robustness(Walk.RANDOM, 500, 3, 2, told).band("result_frac")
+    assert (band.p5, band.median, band.p95) == (-0.009, -0.009, -0.009)

@@ -1,7 +1,6 @@
 """Report of a backtest: runs recorded market files from the command line and describes what the result lacks."""
 
 import dataclasses
-import gc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +20,15 @@ from trailingedge.backtest.inputs import (
 )
 from trailingedge.backtest.market_cache import kept_market
 from trailingedge.backtest.market_loader import load_columns
-from trailingedge.backtest.paths import FlatShare, PathTask, Scenario, equity_band, figures_of, run_paths
+from trailingedge.backtest.paths import (
+    FlatShare,
+    PathTask,
+    Scenario,
+    calm_collector,
+    equity_band,
+    figures_of,
+    run_paths,
+)
 from trailingedge.core.errors import ConfigError
 from trailingedge.live import factory
 from trailingedge.model.market import format_plain
@@ -34,7 +41,6 @@ from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 from trailingedge.simulator.feeds.historical import RecordedMarket
 
 _MAX_TRIPS_SHOWN: Final = 5
-_GC_THRESHOLD: Final = 50_000  # new objects between two collections
 
 
 class BalanceTooSmall(ConfigError):
@@ -69,10 +75,7 @@ def report_of_market(
     warnings = data_warnings(market, inputs.params.services.kline_interval)
     for warning in warnings:
         bar.print_line(warning)
-    # The objects that exist now stay until the end, and a backtest makes few cycles: the collector would look
-    # through all of them again and again without finding anything.
-    gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD)
+    calm_collector()
     run = _run_one if request.scenario.paths == 1 else _run_many
     backtest, robustness, interruption, market = run(request, market, inputs, bar, stopped)
     gaps = [*interruption]

@@ -5,6 +5,7 @@ median of the results with a band; its report lists the orders of the median pat
 is plain data that can be pickled. The result does not depend on the number of processes.
 """
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ MOST_PATHS: Final = 1000
 DEFAULT_LATENCY_MS: Final = 500
 MOST_LATENCY_MS: Final = 10_000
 THIN_SHARE: Final = 0.05  # of candles with one price: above, a market is thin
+_GC_THRESHOLD: Final = 50_000  # new objects between two collections
 _WORTH_A_PROCESS: Final = 100_000  # candles of all paths together: less is done before a process has started
 
 
@@ -109,6 +111,7 @@ class PathTask:
 def run_path(task: PathTask, number: int, stopped: StopCheck = stop_requested) -> PathFigures | None:
     """Backtest the market on one path. Returns None if it was stopped before its end."""
     market, columns = kept_market(task.files, task.symbol, factory.pair_params(task.settings))
+    calm_collector()
     inputs = build_inputs(market, task.settings, task.balances)
     scenario = task.scenario
     backtest = Backtest(
@@ -159,6 +162,16 @@ class FlatShare:
                 self._flat += sum(map(and_, map(eq, piece.highs, piece.lows), map(not_, piece.trades)))
                 self._count += len(piece) - sum(map(bool, piece.trades))
             yield piece
+
+
+def calm_collector() -> None:
+    """Let the garbage collector run seldom.
+
+    The objects that exist now stay until the end, and a backtest makes few cycles: the collector would look through
+    all of them again and again without finding anything.
+    """
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
 
 
 def figures_of(number: int, results: RunResults) -> PathFigures:

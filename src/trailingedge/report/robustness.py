@@ -91,7 +91,9 @@ class Robustness:
 
     def band(self, name: str) -> Band:
         """Return the band of one of `FIGURES`."""
-        band = band_of(list(map(FIGURES[name], self.figures)), LEAST_FRAC if name in _RESULTS else 0.0)
+        # An account that only held is known exactly.
+        least = LEAST_FRAC if name in _RESULTS and any(path.exits for path in self.figures) else 0.0
+        band = band_of(list(map(FIGURES[name], self.figures)), least)
         return band if name in _RESULTS else Band(band.median, max(0.0, band.p5), band.p95)
 
 
