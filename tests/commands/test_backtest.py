@@ -419,8 +419,8 @@ def test_terminal_page_ledger_and_json_agree_on_the_round_trips_of_a_backtest(
     assert totals["round_trips"] == len(trips) == sum(each["side"] == "SELL" for each in data["orders"]) > 1
     assert totals["won"] == sum(Decimal(each["result"]) > 0 for each in trips)
     assert f"  round trips {len(trips)}, won {totals['won']} (" in text
-    assert f"<dt>Round trips</dt><dd>{len(trips)}</dd>" in html.read_text(encoding="utf-8")
-    assert f"<dt>Won</dt><dd>{totals['won']} of {len(trips)}" in html.read_text(encoding="utf-8")
+    assert f"<span>round trips</span><b>{len(trips)}</b>" in html.read_text(encoding="utf-8")
+    assert f"<span>won</span><b>{totals['won']} of {len(trips)}" in html.read_text(encoding="utf-8")
     rows = [row for row in csv.DictReader(io.StringIO(ledger.read_text(encoding="utf-8"))) if row["round_trip_result"]]
     assert [row["round_trip_result"] for row in rows] == [each["result"] for each in trips]
     result = percent(totals["result_frac"])
