@@ -154,7 +154,7 @@ async def test_a_flip_that_wants_a_confirmation_is_made_by_y(watched: Watched) -
     watched.answer, watched.extra = "flip: sell 1 ETH near 2500 FDUSD", {"confirmation": "123456"}
     await watched.watch.press(Hotkey.FLIP)
     assert watched.shows("flip: sell 1 ETH near 2500 FDUSD")
-    assert watched.shows("any other key drops it")
+    assert watched.shows("y and Enter within a minute makes this flip")
     watched.answer, watched.extra = "flip started", {}
     await watched.watch.press(Hotkey.CONFIRM)
     assert watched.fields == [{}, {"confirmation": "123456"}]

@@ -117,6 +117,7 @@ class TerminalWatch:
         """Do what a hotkey asks for, and show the answer."""
         code, self._code = self._code, ""
         if code and key is not Hotkey.CONFIRM:
+            code = ""
             self._ui.print_line("flip dropped, because it was not confirmed")
         match key:
             case UnknownKey():
