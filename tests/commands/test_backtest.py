@@ -230,7 +230,9 @@ def test_text_page_and_saved_report_tell_the_band(klines: str, capsys: pytest.Ca
     band = "16 random paths within the candles, latency 500 ms each way: median (5th to 95th"
     assert band in " ".join(said.split())
     assert "real stops slip more" in " ".join(said.split())
-    assert band in Path("page.html").read_text(encoding="utf-8")
+    shown = Path("page.html").read_text(encoding="utf-8")
+    assert band in shown
+    assert " on 16 random paths; this is the median</p>" in shown
     assert run(["report", "it.story.json.gz"]) == ExitCode.OK
     assert capsys.readouterr().out == said
 

@@ -60,6 +60,7 @@ def page(report: RunReport) -> str:
         "dates": escape(f"{timestamp(report.from_ms)} to {timestamp(report.to_ms)} UTC{_mode_note(report)}"),
         "verdict": escape(_verdict(report, found)),
         "result": page_tables.coloured(event_messages.percent(found.result_frac)),
+        "result_band": _result_band(report),
         "base": escape(report.base_asset),
         "quote": escape(report.quote_asset),
         "comparison": page_tables.comparison(report, found),
@@ -162,6 +163,15 @@ def _longest_drawdown(report: RunReport) -> str:
     lasted = event_messages.duration(longest.longest_ms / 1000)
     since, until = longest.longest_from_ms, longest.longest_from_ms + longest.longest_ms
     return f"The longest, shaded: {lasted}, from {timestamp(since)} to {timestamp(until)} UTC."
+
+
+def _result_band(report: RunReport) -> str:
+    """Return the band of the result over the paths, to stand beside it; nothing if there is one path."""
+    if report.robustness is None or len(report.robustness.figures) < 2:
+        return ""
+    band = report.robustness.band("result_frac")
+    low, high = event_messages.percent(band.p5), event_messages.percent(band.p95)
+    return f'<p class="note">{low} to {high} on {len(report.robustness.figures)} random paths; this is the median</p>'
 
 
 def _robustness(report: RunReport) -> str:
