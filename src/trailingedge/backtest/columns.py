@@ -131,6 +131,13 @@ class TickColumns:
         self.traded.append(traded)
         self.buyers.append(bought)
 
+    def part(self, begin: int, end: int) -> Self:
+        """Return the market ticks from the index `begin` to before `end`."""
+        kept = type(self)()
+        for name in self.__slots__:
+            setattr(kept, name, getattr(self, name)[begin:end])
+        return kept
+
     @classmethod
     def of_path(cls, kline: GridKline, ticks: PathTicks, depth: int) -> Self:
         """Return the ticks of one kline, spread evenly over it. `depth` is the quantity at each best price."""

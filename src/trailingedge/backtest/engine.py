@@ -28,7 +28,8 @@ simulated exchange:
 - Market data never counts as stale. In a quiet market the daemon queries the exchange to prove
   that its data is current, and here such a query would always succeed.
 
-A backtest starts without past candles, like a daemon that is started on the same files.
+A backtest starts without past candles, like a daemon that is started on the same files. One of a recorded session gets
+the candles and the state that the session started with (`continue_from`).
 """
 
 from collections import deque
@@ -56,6 +57,7 @@ from trailingedge.model.order_commands import ExecutionCommand, OrderInput, Refr
 from trailingedge.simulator.feeds.candle_path import GridPath, StraightPath
 from trailingedge.simulator.klines import INTERVALS
 from trailingedge.strategy.closed_bar_catch_up import BarFold
+from trailingedge.strategy.state import StrategyState
 
 _MAX_CYCLES_AT_ONCE: Final = 1000  # at one market time; more means an endless loop of requests and replies, a bug
 _NEVER_MS: Final = 2**62
@@ -133,6 +135,24 @@ class Backtest:
     def time_ms(self) -> int:
         """The market time reached so far."""
         return 0 if self._last_segment is None else self._last_segment.first_ms
+
+    def continue_from(self, candles: Iterable[tuple[float, float, float]], state: StrategyState | None) -> None:
+        """Begin with past candles (high, low and close of each) and a state, as a daemon does after a restart.
+
+        An exit in progress is left out: its order is not at this exchange. Call this before `run`.
+        """
+        broken_out = None
+        for high, low, close in candles:
+            in_force = self._channel.push_prices(high, low, close)
+            broken_out = None if in_force is None else in_force.breakout(close)
+        self.core.state = replace(self.core.state, broken_out=broken_out)
+        if state is not None:
+            self.core.restore(replace(state, exit=None), None, 0.0)
+
+    def intervene(self, act: Callable[[TradingCore], None]) -> None:
+        """Let `act` call the core as the operator would. Call this between two pieces of the market."""
+        act(self.core)
+        self._skipper = self._skips_nothing
 
     # The market ------------------------------------------------------------------------------
 

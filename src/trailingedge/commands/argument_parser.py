@@ -1,7 +1,7 @@
 """Argument parser of every command: its usage errors quote the command line without secrets and as printable text."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NoReturn
 
 from trailingedge.core.printable import printable
@@ -13,6 +13,18 @@ _UNRECOGNIZED: Final = "unrecognized arguments: "
 def command_lines(purposes: Mapping[str, str]) -> str:
     """Return a line for each command, with its purpose."""
     return "\n".join(f"  {name:<10} {purpose}" for name, purpose in purposes.items())
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return the parser of an argument that is a whole number from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else -1
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number from {least} to {most}")
+        return number
+
+    return parse
 
 
 class CommandLineParser(argparse.ArgumentParser):

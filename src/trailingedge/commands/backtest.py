@@ -10,7 +10,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from trailingedge.backtest.paths import (
     Scenario,
 )
 from trailingedge.commands import cli_errors, setting_flags
+from trailingedge.commands.argument_parser import whole_number
 from trailingedge.commands.cli_errors import STDOUT
 from trailingedge.commands.market_arguments import add_market_arguments
 from trailingedge.commands.market_history.named_files import named_files
@@ -73,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     scenario = parser.add_argument_group("what the files do not tell")
     scenario.add_argument(
         "--paths",
-        type=_whole_number(1, MOST_PATHS),
+        type=whole_number(1, MOST_PATHS),
         metavar="N",
         help=f"candles: random paths within them ({DEFAULT_PATHS})",
     )
@@ -88,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     scenario.add_argument(
         "--latency",
-        type=_whole_number(0, MOST_LATENCY_MS),
+        type=whole_number(0, MOST_LATENCY_MS),
         default=DEFAULT_LATENCY_MS,
         metavar="MS",
         help=f"time from the exchange to us, and from us to the exchange ({DEFAULT_LATENCY_MS})",
@@ -207,16 +208,6 @@ def _run_several(markets: Sequence[MarketRequest], arguments: argparse.Namespace
     else:
         print(markets_text(result.reports, result.notes, terminal_width()))
     return ExitCode.HALTED if result.halted else ExitCode.OK
-
-
-def _whole_number(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else -1
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text} is not a whole number from {least} to {most}")
-        return number
-
-    return parse
 
 
 def _output_problems(arguments: argparse.Namespace) -> Iterator[str]:

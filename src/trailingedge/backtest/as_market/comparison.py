@@ -1,0 +1,196 @@
+"""Comparison of a session with a backtest of its own market: the exits of both side by side.
+
+The session's side is the report of its replay (`session_replay`). The backtest has the session's settings, rules, fee,
+candles, state and free balances, and the latency that the session measured.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from trailingedge.accounting.results import FinishedExit
+from trailingedge.backtest.as_market.request_latency import RequestLatency
+from trailingedge.backtest.as_market.session_market import SessionMarket, read_session_market
+from trailingedge.backtest.columns import TickColumns
+from trailingedge.backtest.engine import Backtest
+from trailingedge.backtest.inputs import BacktestInputs
+from trailingedge.config import settings_without_secrets
+from trailingedge.core.errors import ConfigError
+from trailingedge.live.factory import backtest_params
+from trailingedge.model.market import RateLimit
+from trailingedge.notifications.event_messages import counted
+from trailingedge.report.model import RunReport
+from trailingedge.report.progress import InterruptRequest, ProgressBar, replay_progress
+from trailingedge.session_replay.record_decoder import settings_from_header
+from trailingedge.session_replay.session_report import report_of_session
+from trailingedge.simulator.exchange_spec import ExchangeSpec
+
+MATCHED_WITHIN_MS: Final = 300_000
+
+_UNKNOWN: Final = (
+    "who waits before us at a price is not in the record: an order queues behind the quantity of the recorded book",
+    "our own orders are taken out of the recorded book; where they were the best price, the next one is a guess",
+    "only trades that filled our own orders are recorded; any other order fills when the best price goes through it",
+    "others may have reacted to our orders; the backtest's other orders meet the same market",
+)
+# Calls of the core that the backtest does not repeat.
+_NOT_REPEATED: Final = {
+    "on_transfer": "deposit or withdrawal",
+    "update_rules": "change of the rules",
+    "accept_change": "change of the settings",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An exit of the session beside the exit of the backtest that matches it. One of them may be missing."""
+
+    live: FinishedExit | None
+    simulated: FinishedExit | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A session and the backtest of its market. `latency_ms` is the one way that the backtest had.
+
+    `measured` is the latency of the session, None if no request was answered. `unknown` says in sentences what the
+    comparison cannot know. `changed_settings` are settings of the backtest that are not the session's.
+    """
+
+    path: Path
+    live: RunReport
+    simulated: RunReport
+    pairs: tuple[Pair, ...]
+    latency_ms: int
+    measured: RequestLatency | None
+    unknown: tuple[str, ...]
+    changed_settings: Mapping[str, str]
+    halt_reason: str | None
+
+    @property
+    def matched(self) -> int:
+        return sum(pair.live is not None and pair.simulated is not None for pair in self.pairs)
+
+
+def compare_session(
+    path: Path,
+    overrides: Mapping[str, str],
+    latency_ms: int | None,
+    bar: ProgressBar,
+    stopped: InterruptRequest,
+) -> Comparison:
+    """Backtest the market of a session, and compare. Without `latency_ms` the measured latency is used.
+
+    Raises ConfigError for a record that cannot be compared, and KeyboardInterrupt after Ctrl-C.
+    """
+    market = read_session_market(path, bar, stopped)
+    if latency_ms is None and market.latency is None:
+        raise ConfigError([f"{path}: 0 answered requests, so no latency was measured; give one with --latency MS"])
+    inputs = _inputs(path, market, overrides)
+    live = report_of_session(path, replay_progress(bar, stopped))
+    if stopped():
+        raise KeyboardInterrupt
+    one_way_ms = latency_ms
+    if one_way_ms is None:
+        one_way_ms = 0 if market.latency is None else market.latency.one_way_ms
+    bar.show(1.0, "backtest of the session's market")
+    backtest = Backtest(inputs, stopped=stopped, latency_ms=one_way_ms)
+    backtest.continue_from(market.start.history, market.state)
+    backtest.run(_pieces(backtest, market, live.to_ms))
+    if stopped():
+        raise KeyboardInterrupt
+    simulated = backtest.recorder.build_report(inputs.params.shareable_settings, ())
+    return Comparison(
+        path=path,
+        live=live,
+        simulated=simulated,
+        pairs=match_exits(live.exits, simulated.exits),
+        latency_ms=one_way_ms,
+        measured=market.latency,
+        unknown=(*_missing(market), *live.gaps, *_UNKNOWN),
+        changed_settings=dict(overrides),
+        halt_reason=backtest.halt_reason,
+    )
+
+
+def match_exits(live: Sequence[FinishedExit], simulated: Sequence[FinishedExit]) -> tuple[Pair, ...]:
+    """Pair the exits of one side that start within `MATCHED_WITHIN_MS`, nearest first. Oldest first in the result."""
+    near = sorted(
+        (abs(one.started_ms - other.started_ms), at, beside)
+        for at, one in enumerate(live)
+        for beside, other in enumerate(simulated)
+        if one.side is other.side and abs(one.started_ms - other.started_ms) <= MATCHED_WITHIN_MS
+    )
+    partners: dict[int, int] = {}
+    taken: set[int] = set()
+    for _, at, beside in near:
+        if at not in partners and beside not in taken:
+            partners[at] = beside
+            taken.add(beside)
+    pairs = [Pair(one, simulated[partners[at]] if at in partners else None) for at, one in enumerate(live)]
+    pairs += [Pair(None, other) for beside, other in enumerate(simulated) if beside not in taken]
+    return tuple(sorted(pairs, key=_started_ms))
+
+
+def _started_ms(pair: Pair) -> int:
+    first = pair.live or pair.simulated
+    return 0 if first is None else first.started_ms
+
+
+def _inputs(path: Path, market: SessionMarket, overrides: Mapping[str, str]) -> BacktestInputs:
+    """Return the backtest's inputs: rules and fee as the session found them, settings as recorded but for `overrides`.
+
+    Raises ConfigError for settings that are wrong, and for a symbol that a backtest cannot hold.
+    """
+    start, rules = market.start, market.start.listed
+    if rules.tick_size <= 0 or 1 % rules.tick_size or 1 % rules.step_size:
+        sizes = f"tick size {rules.tick_size:f} and step size {rules.step_size:f}"
+        remedy = "compare a session of another symbol"
+        raise ConfigError([f"{path}: {sizes}: a backtest takes only sizes that divide 1; {remedy}"])
+    loaded = settings_from_header(market.header, overrides)
+    if loaded.problems:
+        raise ConfigError(list(loaded.problems))
+    pair = {"SYMBOL": rules.symbol, "BASE_ASSET": rules.base_asset, "QUOTE_ASSET": rules.quote_asset}
+    params = backtest_params({**settings_without_secrets(loaded.settings), **pair, "TRADING_MODE": "sim"})
+    limits = (RateLimit("ORDERS", window.interval_s, window.limit) for window in start.windows)
+    spec = replace(ExchangeSpec().for_rules(rules, limits), maker_fee=start.fee)
+    if found := [*params.problems, *params.terms.problems(spec.rules(), spec.maker_fee)]:
+        raise ConfigError(found)
+    owned = {
+        asset: market.balances[asset] for asset in (rules.base_asset, rules.quote_asset) if asset in market.balances
+    }
+    return BacktestInputs(params, spec, owned)
+
+
+def _pieces(backtest: Backtest, market: SessionMarket, end_ms: int) -> Iterator[TickColumns]:
+    """Yield the market up to the end of the session's report, and do between two pieces what the operator did then."""
+    columns = market.columns
+    begin, end = 0, max(1, bisect_right(columns.time_ms, end_ms))
+    for each in market.operator:
+        if each.row >= end:
+            break
+        if each.row > begin:
+            yield columns.part(begin, each.row)
+            begin = each.row
+        backtest.intervene(each.act)
+    yield columns.part(begin, end)
+
+
+def _missing(market: SessionMarket) -> list[str]:
+    """Say in sentences what this session has that its backtest does not."""
+    counts, found = market.counts, []
+    if not market.has_end:
+        found.append("the record has no end: the daemon was killed or still runs; compared up to there")
+    if market.state is not None and market.state.exit is not None:
+        found.append("the session began within an exit; the backtest begins without it")
+    if repeated := [counted(counts[name], noun) for name, noun in _NOT_REPEATED.items() if counts[name]]:
+        found.append(f"not repeated by the backtest: {', '.join(repeated)}")
+    if counts["skipped"]:
+        found.append(f"{counted(counts['skipped'], 'frame')} left out of the record: the prices in them are missing")
+    if counts["breaks"]:
+        found.append(f"{counted(counts['breaks'], 'break')} of the price stream: the book stands still in the meantime")
+    if counts["off grid"]:
+        found.append(f"{counted(counts['off grid'], 'price frame')} off the tick size left out")
+    return found
