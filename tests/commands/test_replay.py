@@ -1,5 +1,6 @@
 """Tests of the command `replay`."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,26 @@ def test_market_files_are_refused_in_one_line_that_names_backtest(
         (line,) = capsys.readouterr().err.splitlines()
         assert f"use trailing-edge backtest {klines}" in line
         assert line.startswith(klines)
+
+
+def test_as_market_compares_the_session_with_a_backtest(session: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", session, "--as-market"]) == ExitCode.OK
+    assert "to backtest with the measured latency: trailing-edge backtest --latency 31" in capsys.readouterr().out
+
+
+def test_as_market_takes_another_latency_and_prints_json(session: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", session, "--as-market", "--latency", "250", "--json"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out)["latency_ms"] == 250
+
+
+def test_a_latency_without_as_market_is_refused(session: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", session, "--latency", "250"]) == ExitCode.USAGE
+    assert capsys.readouterr().err == "trailing-edge replay: --latency 250 is for --as-market; add it\n"
+
+
+def test_a_record_that_is_cut_cannot_be_compared(session: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(session)
+    path.write_bytes(path.read_bytes()[:-3000])
+    assert run(["replay", session, "--as-market"]) == ExitCode.CONFIG
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{session}: the record is cut, and a comparison needs all of it: ")

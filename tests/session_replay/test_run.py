@@ -1,15 +1,13 @@
 """Tests of session replays: no difference with the same program, the first difference otherwise."""
 
-import gzip
 import json
 import re
-import zlib
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.session_replay.edited_records import Change, changed, lines_of
 from tests.session_replay.golden_sessions import SESSIONS, path_of
 
 from trailingedge.core.errors import BrokenInvariant, ConfigError
@@ -25,24 +23,6 @@ from trailingedge.strategy import decide as decide_module
 from trailingedge.strategy.decide import StrategyStep
 from trailingedge.strategy.inputs import Inputs, StrategyParams
 from trailingedge.strategy.state import StrategyState
-
-Change = Callable[[bytes], bytes | None]
-
-
-def lines_of(path: Path) -> list[bytes]:
-    """The lines of a record without the checksums."""
-    with gzip.open(path) as file:
-        return [line for line in file.read().splitlines() if not line.startswith(b'["sum",')]
-
-
-def changed(tmp_path: Path, change: Change, source: str = "storm") -> Path:
-    """A golden session with lines changed, or left out for None, and packed again with correct checksums."""
-    path = tmp_path / path_of(source).name
-    kept = [line for line in map(change, lines_of(path_of(source))) if line is not None]
-    text = b"".join(line + b"\n" for line in kept)
-    stream = zlib.compressobj(wbits=31)
-    path.write_bytes(stream.compress(text + b'["sum",%d]\n' % zlib.crc32(text)) + stream.flush())
-    return path
 
 
 @pytest.mark.parametrize("name", SESSIONS)

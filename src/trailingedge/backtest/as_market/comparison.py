@@ -28,11 +28,11 @@ from trailingedge.session_replay.session_report import report_of_session
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 
 MATCHED_WITHIN_MS: Final = 300_000
+_OF_THE_RECORD: Final = ("SYMBOL", "BASE_ASSET", "QUOTE_ASSET", "KLINE_INTERVAL")
 
 _UNKNOWN: Final = (
     "who waits before us at a price is not in the record: an order queues behind the quantity of the recorded book",
     "our own orders are taken out of the recorded book; where they were the best price, the next one is a guess",
-    "only trades that filled our own orders are recorded; any other order fills when the best price goes through it",
     "others may have reacted to our orders; the backtest's other orders meet the same market",
 )
 # Calls of the core that the backtest does not repeat.
@@ -109,7 +109,7 @@ def compare_session(
         pairs=match_exits(live.exits, simulated.exits),
         latency_ms=one_way_ms,
         measured=market.latency,
-        unknown=(*_missing(market), *live.gaps, *_UNKNOWN),
+        unknown=(*live.gaps, *_missing(market), *_UNKNOWN),
         changed_settings=dict(overrides),
         halt_reason=backtest.halt_reason,
     )
@@ -149,6 +149,8 @@ def _inputs(path: Path, market: SessionMarket, overrides: Mapping[str, str]) -> 
         sizes = f"tick size {rules.tick_size:f} and step size {rules.step_size:f}"
         remedy = "compare a session of another symbol"
         raise ConfigError([f"{path}: {sizes}: a backtest takes only sizes that divide 1; {remedy}"])
+    if fixed := [name for name in _OF_THE_RECORD if name in overrides]:
+        raise ConfigError([f"{name}: the recorded market has its own; leave it out with --as-market" for name in fixed])
     loaded = settings_from_header(market.header, overrides)
     if loaded.problems:
         raise ConfigError(list(loaded.problems))
@@ -156,7 +158,8 @@ def _inputs(path: Path, market: SessionMarket, overrides: Mapping[str, str]) -> 
     params = backtest_params({**settings_without_secrets(loaded.settings), **pair, "TRADING_MODE": "sim"})
     limits = (RateLimit("ORDERS", window.interval_s, window.limit) for window in start.windows)
     spec = replace(ExchangeSpec().for_rules(rules, limits), maker_fee=start.fee)
-    if found := [*params.problems, *params.terms.problems(spec.rules(), spec.maker_fee)]:
+    # The recorded settings have run, whatever this version thinks of them.
+    if overrides and (found := [*params.problems, *params.terms.problems(spec.rules(), spec.maker_fee)]):
         raise ConfigError(found)
     owned = {
         asset: market.balances[asset] for asset in (rules.base_asset, rules.quote_asset) if asset in market.balances
@@ -180,7 +183,11 @@ def _pieces(backtest: Backtest, market: SessionMarket, end_ms: int) -> Iterator[
 
 def _missing(market: SessionMarket) -> list[str]:
     """Say in sentences what this session has that its backtest does not."""
-    counts, found = market.counts, []
+    counts = market.counts
+    fills = counted(market.own_trades, "maker fill")
+    found = [
+        f"trades: only our own {fills} are in the record; any other order fills when the best price goes through it"
+    ]
     if not market.has_end:
         found.append("the record has no end: the daemon was killed or still runs; compared up to there")
     if market.state is not None and market.state.exit is not None:

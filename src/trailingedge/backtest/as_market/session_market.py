@@ -9,10 +9,11 @@ The market begins at the session's first trading cycle, and its time is that of 
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from trailingedge.backtest.as_market.request_latency import RequestLatency, measure
 from trailingedge.backtest.columns import TickColumns
@@ -34,7 +35,10 @@ from trailingedge.websocket.event_parser import BookUpdate, KlineUpdate, read_st
 _ORDER_METHODS: Final = ("order.place", "order.cancelReplace", "order.cancel")
 _OPEN: Final = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 _READ_LINES: Final = (b'["core",', b'["call",', b'["tick",', b'[">",', b'["dial",', b'["closed",', b'["skipped",')
+_OK: Final = 200
 _HOLE, _OVER = b'["hole",', b'["over",'
+
+_OwnOrder: TypeAlias = tuple[Side, int, int]  # side, price, and what is left of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,8 @@ class _Reader:
         self._streams: set[int] = set()  # connections with prices
         self._pending: dict[tuple[int, int], tuple[int, str]] = {}  # requests: when sent, and the method
         self._offset_ms: int | None = None  # the market's time, in milliseconds more than that of the line
-        self._own: dict[int, tuple[Side, int, int]] = {}  # our open orders: side, price and what is left
+        self._own: dict[int, _OwnOrder] = {}  # our open orders
+        self._sent: dict[tuple[int, int], tuple[str, _OwnOrder]] = {}  # not reported yet, but maybe in the book
         self._top: BookTop | None = None
         self._behind = {Side.BUY: (0, 0), Side.SELL: (0, 0)}  # the best price and quantity of others, last seen
         self._book = (0, 0, 0, 0)  # bid, its quantity, ask, its quantity, as last added
@@ -156,12 +161,12 @@ class _Reader:
             case ("tick", at_ns, _, _, changed, *_):
                 self._read_tick(at_ns, changed)
             case (">", at_ns, connection, text):
-                request = parse(text)
-                self._pending[connection, request["id"]] = (at_ns, str(request["method"]))
+                self._read_request(at_ns, connection, parse(text))
             case ("dial", _, connection, url) if "/stream" in url:
                 self._streams.add(connection)
             case ("closed", _, connection, _):
                 self.counts["breaks"] += connection in self._streams and self._offset_ms is not None
+                self._sent = {key: sent for key, sent in self._sent.items() if key[0] != connection}
             case ("skipped", _, _, count):
                 self.counts["skipped"] += count
 
@@ -181,11 +186,18 @@ class _Reader:
         if connection in self._streams:
             self._read_stream_frame(at_ns, frame)
         elif frame.startswith(b'{"id":'):
-            reply = parse(frame)
-            sent = self._pending.pop((connection, reply["id"]), None)
-            if sent is not None:
-                trips = self.order_ms if sent[1] in _ORDER_METHODS else self.other_ms
-                trips.append((at_ns - sent[0]) / 1e6)
+            # A torn frame: the daemon went on without it.
+            with suppress(*DECODE_ERRORS):
+                self._read_reply(at_ns, connection, parse(frame))
+
+    def _read_reply(self, at_ns: int, connection: int, reply: Mapping[str, Any]) -> None:
+        key = connection, reply["id"]
+        sent = self._pending.pop(key, None)
+        if sent is not None:
+            trips = self.order_ms if sent[1] in _ORDER_METHODS else self.other_ms
+            trips.append((at_ns - sent[0]) / 1e6)
+        if reply.get("status") != _OK:
+            self._sent.pop(key, None)
 
     def _read_stream_frame(self, at_ns: int, frame: bytes) -> None:
         try:
@@ -219,7 +231,8 @@ class _Reader:
 
         If the best price was ours alone, the next one is not in the record: the last one of others stands for it.
         """
-        steps -= sum(left for own_side, own_price, left in self._own.values() if (own_side, own_price) == (side, price))
+        ours = (*self._own.values(), *(order for _, order in self._sent.values()))
+        steps -= sum(left for own_side, own_price, left in ours if (own_side, own_price) == (side, price))
         if steps > 0:
             self._behind[side] = price, steps
             return price, steps
@@ -241,6 +254,19 @@ class _Reader:
             self._add(time_ms, self._last)
 
     # Our orders ------------------------------------------------------------------------------
+
+    def _read_request(self, at_ns: int, connection: int, request: Mapping[str, Any]) -> None:
+        key, method = (connection, request["id"]), str(request["method"])
+        self._pending[key] = at_ns, method
+        params = request.get("params", {})
+        if self.start is None or "price" not in params or method not in _ORDER_METHODS:
+            return
+        price = int(decode_value(Decimal, params["price"]) / self.start.listed.tick_size)
+        steps = int(decode_value(Decimal, params["quantity"]) / self.start.listed.step_size)
+        if method == "order.place":  # only once none is open: the end of an earlier one may be missing in the record
+            self._own.clear()
+        # The book may show the order before the account stream reports it.
+        self._sent[key] = params["newClientOrderId"], (Side(params["side"]), price, steps)
 
     def _read_call(self, at_ns: int, method: str, arguments: Mapping[str, Any]) -> None:
         if method == "on_report":
@@ -277,8 +303,10 @@ class _Reader:
             self._own[report.order_id] = report.side, int(report.price / tick), left
         else:
             self._own.pop(report.order_id, None)
-        if report.execution_type is ExecutionType.NEW:  # the book may have shown the order a moment ago
-            self._add_book(at_ns)
+        # All orders of an exit have one id, and the newest request is the one that is still on its way.
+        reported = next((key for key, (name, _) in self._sent.items() if name == report.client_order_id), None)
+        if reported is not None and report.execution_type is ExecutionType.NEW:
+            del self._sent[reported]
 
     # Columns ---------------------------------------------------------------------------------
 
