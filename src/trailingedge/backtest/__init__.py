@@ -5,9 +5,9 @@ Not to be confused with `session_replay`, which replays a recorded *session*.
 `market_loader` reads files into `columns`, `candle_segments` splits them by candle, `engine` runs the core on
 them, `direct_exchange` is its exchange, `tick_skipper` skips market ticks at which nothing can happen,
 `result_recorder` collects the results, `backtest_report` makes a report of them, `inputs` checks what a backtest
-needs.
+needs. `as_market` backtests the prices of a recorded session, and compares.
 
 Imports: `execution`, `strategy` and `live.factory` (the core and its parameters), `simulator` (the exchange and its
-files) and `report`. Called by `commands.backtest` and by `sweep`, and by `commands.replay` and
-`commands.report` to recognise files.
+files), `report`, and for `as_market` alone `session_replay`. Called by `commands.backtest` and by `sweep`, by
+`commands.replay` for `as_market`, and by it and `commands.report` to recognise files.
 """

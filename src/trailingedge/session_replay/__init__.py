@@ -10,5 +10,5 @@ the status and of the command `why`; `formatting` and `result_text` print it. `s
 recorded session by observing its replay.
 
 Imports: `eventlog` (the records), `live` (the factories), `notifications` and `report` (the words). Called by
-`commands.replay` and `commands.report`. They import this package only for a session.
+`commands.replay`, `commands.report` and `backtest.as_market`. They import this package only for a session.
 """
