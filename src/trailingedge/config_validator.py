@@ -99,6 +99,15 @@ def problems(
     return problem + _consent(settings)
 
 
+def cut_values(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for a value that another setting cuts, so that it has the effect of a smaller one."""
+    if settings.hard_stop_threshold_frac > settings.hard_stop_max_frac:
+        yield (
+            f"{_is(settings, 'HARD_STOP_THRESHOLD_FRAC')}: above HARD_STOP_MAX_FRAC, so that the stop always stands "
+            f"at {settings.hard_stop_max_frac}"
+        )
+
+
 def proxy_problems(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     """Return the problems with the proxies that the environment sets for connections to the exchange."""
     at = endpoints(settings)
@@ -482,11 +491,7 @@ def _unusual(settings: Settings) -> Iterator[str]:
             f"{_is(settings, 'DONCHIAN_GAIN_MULTIPLIER')}: from 1 on, a rally inside the channel's window can "
             f"never arm a take-profit"
         )
-    if settings.hard_stop_threshold_frac > settings.hard_stop_max_frac:
-        yield (
-            f"{_is(settings, 'HARD_STOP_THRESHOLD_FRAC')}: above HARD_STOP_MAX_FRAC, so that the stop always stands "
-            f"at {settings.hard_stop_max_frac}"
-        )
+    yield from cut_values(settings)
     # With a distance of 0 the stop is at the anchor, so that the spread alone reaches it.
     if min(settings.hard_stop_threshold_frac, settings.hard_stop_max_frac) == 0:
         yield "the hard stop's distance can be 0: it may then sell right after every buy"

@@ -107,7 +107,7 @@ def test_invalid_combinations_are_named_with_the_reason() -> None:
     verdict = rank_trials(COMBINATIONS, {0: outcome(1, 1), 1: outcome(1, 1.1), 2: outcome(1, 1.2)}, FEW_DAYS, left_out)
     told = table(verdict, FEW_DAYS)
     said = " ".join(told.split())
-    assert "the settings contradict each other: 8 combinations. MIN_FACTOR is too large MIN_FACTOR=0.6 MIN_F" in said
+    assert "the settings do not fit together: 8 combinations. MIN_FACTOR is too large MIN_FACTOR=0.6 MIN_F" in said
     assert "and 3 more" in told
     data = sweep_json(verdict, FEW_DAYS, MARKET, ())
     assert data["left_out"] == 8

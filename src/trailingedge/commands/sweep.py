@@ -45,6 +45,8 @@ examples:
     --vary BUFFER=0.001,0.002,0.004
   trailing-edge sweep ETHUSDT-1m-2025-*.zip --vary START_FACTOR=0.3..0.7 \\
     --vary MIN_FACTOR=0.05..0.2 --random 200 --out tried.jsonl
+  trailing-edge sweep sample --vary MIN_GAIN_TRIGGER_FRAC_BASE=0.01,0.02,0.04 \\
+    --vary MIN_GAIN_TRIGGER_FRAC_QUOTE=MIN_GAIN_TRIGGER_FRAC_BASE
 
 exit codes:
   0    done
@@ -65,8 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=parse_axis,
         action="append",
         required=True,
-        metavar="NAME=a,b,c|lo..hi",
-        help="values of one setting, or a range for --random; can be repeated",
+        metavar="NAME=a,b,c|lo..hi|OTHER",
+        help="values of one setting, or a range for --random (lo..hi:log draws factors, for a range of several "
+        "powers of ten), or another varied setting, whose value it takes; can be repeated",
     )
     search.add_argument("--random", type=_count, metavar="N", help="try N random combinations instead of all")
     search.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the random combinations (0)")

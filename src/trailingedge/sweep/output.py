@@ -174,7 +174,7 @@ def _invalid_lines(result: SweepResult) -> Iterator[str]:
     """
     for why, each in groupby(sorted(result.invalid, key=lambda each: each.reason), key=lambda each: each.reason):
         named = [_combination_text(left_out.combination) for left_out in each]
-        yield f"  not tested, because the settings contradict each other: {counted(len(named), 'combination')}. {why}"
+        yield f"  not tested, because the settings do not fit together: {counted(len(named), 'combination')}. {why}"
         yield from (f"    {name}" for name in named[:_LEFT_OUT_SHOWN])
         if len(named) > _LEFT_OUT_SHOWN:
             yield f"    and {len(named) - _LEFT_OUT_SHOWN} more, see --json"

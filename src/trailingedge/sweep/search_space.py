@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +11,15 @@ from random import Random
 from typing import Final
 
 from trailingedge.config import OPTIONS, changed_settings, settings_from_values
-from trailingedge.config_validator import problems
+from trailingedge.config_validator import cut_values, problems
 from trailingedge.core.errors import ConfigError, UsageError
 from trailingedge.core.options import Option
 from trailingedge.core.setting_names import unknown_setting
 
 MAX_COMBINATIONS: Final = 100_000  # more is a mistake on the command line: values multiply quickly
 _MAX_REPEATED_DRAWS: Final = 1000  # in a row, before the space counts as exhausted
+_LOG: Final = ":log"  # after a range
+_SETTING_NAME: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", re.ASCII)
 _DIGITS: Final = 4  # significant digits of a random number: a result cannot depend on more
 
 Combination = Mapping[str, str]
@@ -27,17 +30,21 @@ Combination = Mapping[str, str]
 class Axis:
     """One setting that a sweep varies.
 
-    Its values are `values`, or if that is empty any number from `low` to `high`.
+    Its values are `values`, or if that is empty any number from `low` to `high`; if it `is_log`, each factor is as
+    likely as any other: as many draws from 0.001 to 0.01 as from 0.01 to 0.1. A tied axis has neither: in each
+    combination it takes the value of the setting `tied_to`.
     """
 
     name: str
     values: tuple[str, ...] = ()
     low: float = 0.0
     high: float = 0.0
+    is_log: bool = False
+    tied_to: str = ""
 
     @property
     def is_range(self) -> bool:
-        return not self.values
+        return not self.values and not self.tied_to
 
     def draw(self, rng: Random) -> str:
         """Draw a random value: one of `values`, or a number from the range."""
@@ -45,8 +52,10 @@ class Axis:
             return rng.choice(self.values)
         # Integers within the range; rounding a float would make its ends half as likely.
         if OPTIONS[self.name].kind is int:
-            return str(rng.randint(math.ceil(self.low), math.floor(self.high)))
-        return f"{Decimal(repr(rng.uniform(self.low, self.high))):.{_DIGITS}g}"
+            least, most = math.ceil(self.low), math.floor(self.high)
+            return str(min(most, int(_log_uniform(rng, least, most + 1))) if self.is_log else rng.randint(least, most))
+        drawn = (_log_uniform if self.is_log else Random.uniform)(rng, self.low, self.high)
+        return f"{Decimal(repr(drawn)):.{_DIGITS}g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +75,13 @@ class SearchSpace:
 
 
 def parse_axis(text: str) -> Axis:
-    """Parse `NAME=a,b,c` or `NAME=lo..hi`; used as an argparse type."""
+    """Parse `NAME=a,b,c`, `NAME=lo..hi`, `NAME=lo..hi:log` or `NAME=OTHER_NAME`; used as an argparse type."""
     name, equals, values = text.partition("=")
     if not equals or not values.strip(","):
-        raise ArgumentTypeError(f"{text!r} is not NAME=a,b,c or NAME=lo..hi")
-    low, dots, high = values.partition("..")
+        raise ArgumentTypeError(f"{text!r} is not NAME=a,b,c or NAME=lo..hi or NAME=lo..hi:log or NAME=OTHER_NAME")
+    if values in OPTIONS or _SETTING_NAME.fullmatch(values):
+        return Axis(name, tied_to=values)
+    low, dots, high = values.removesuffix(_LOG).partition("..")
     if not dots:
         listed = tuple(dict.fromkeys(value.strip() for value in values.split(",") if value.strip()))
         return Axis(name, listed)
@@ -80,7 +91,10 @@ def parse_axis(text: str) -> Axis:
         raise ArgumentTypeError(f"{values!r} is not a range of numbers such as 0.001..0.02") from None
     if not edges[0] < edges[1] < math.inf:
         raise ArgumentTypeError(f"{values!r} is not a range: the second number must be the larger one")
-    return Axis(name, (), *edges)
+    is_log = values.endswith(_LOG)
+    if is_log and edges[0] <= 0:
+        raise ArgumentTypeError(f"{values!r}: a range in factors begins above 0; begin it there, or leave {_LOG} out")
+    return Axis(name, (), *edges, is_log=is_log)
 
 
 def build_search_space(axes: Sequence[Axis], settings: Mapping[str, str], draws: int | None, seed: int) -> SearchSpace:
@@ -94,22 +108,34 @@ def build_search_space(axes: Sequence[Axis], settings: Mapping[str, str], draws:
     unchanged = settings_from_values(settings)
     if errors := problems(unchanged):
         raise ConfigError(errors)
-    # Keyed by values: two texts of one value ("0.10", "0.1") count as two, equal texts as one.
-    found: dict[tuple[str, ...], Combination] = {}
+    # Keyed by settings: two texts of one value, as 0.10 and 0.1, are one combination.
+    found: dict[object, Combination] = {}
     left_out: list[InvalidCombination] = []
-    for values in _random_values(axes, draws, seed) if draws is not None else _all_values(axes):
-        combination = dict(zip((each.name for each in axes), values, strict=True))
-        changed = changed_settings(unchanged, combination)
-        if changed != unchanged and (errors := problems(changed)):
-            left_out.append(InvalidCombination(combination, errors[0]))
+    free = [each for each in axes if not each.tied_to]
+    for values in _random_values(free, draws, seed) if draws is not None else _all_values(free):
+        drawn = dict(zip((each.name for each in free), values, strict=True))
+        combination = {each.name: drawn[each.tied_to or each.name] for each in axes}
+        try:
+            changed = changed_settings(unchanged, combination)
+            # A value that another setting cuts would be a second test of the smaller one.
+            reasons = [] if changed == unchanged else [*problems(changed), *cut_values(changed)]
+        except ValueError as error:  # a tied setting may not take each value of the other
+            changed, reasons = unchanged, [str(error)]
+        if reasons:
+            left_out.append(InvalidCombination(combination, reasons[0]))
         elif changed != unchanged:
-            found.setdefault(values, combination)
+            found.setdefault(changed, combination)
         if draws is not None and len(found) >= draws:
             break
     if not found:
         first = f": {left_out[0].reason}" if left_out else ""
         raise ConfigError([f"no combination is valid and changes a setting{first}"])
     return SearchSpace(({}, *found.values()), tuple(left_out))
+
+
+def _log_uniform(rng: Random, low: float, high: float) -> float:
+    drawn = math.exp(rng.uniform(math.log(low), math.log(high)))
+    return min(max(drawn, low), high)  # the exponential of a logarithm is not exactly the number
 
 
 def _all_values(axes: Sequence[Axis]) -> Iterator[tuple[str, ...]]:
@@ -142,6 +168,8 @@ def _check(axes: Sequence[Axis], draws: int | None) -> None:
             )
         elif option.secret or option.name in _FIXED:
             errors.append(f"--vary {each.name}: this setting is not part of the strategy and cannot be varied")
+        elif each.tied_to:
+            errors += _wrong_tie(each, option, axes)
         else:
             errors += _wrong_values(each, option)
     if draws is None:
@@ -150,7 +178,7 @@ def _check(axes: Sequence[Axis], draws: int | None) -> None:
             for each in axes
             if each.is_range
         ]
-        count = math.prod(len(each.values) or 1 for each in axes)
+        count = math.prod(len(each.values) or 1 for each in axes)  # a tied one adds none
         if count > MAX_COMBINATIONS:
             errors.append(
                 f"these are {count} combinations, more than {MAX_COMBINATIONS}; vary less, or test some with --random"
@@ -159,6 +187,17 @@ def _check(axes: Sequence[Axis], draws: int | None) -> None:
         errors.append(f"--random {draws}: more than {MAX_COMBINATIONS}")
     if errors:
         raise UsageError(list(dict.fromkeys(errors)))
+
+
+def _wrong_tie(each: Axis, option: Option, axes: Sequence[Axis]) -> Iterator[str]:
+    """Yield what is wrong with a tied axis."""
+    said, other = f"--vary {each.name}={each.tied_to}", OPTIONS.get(each.tied_to)
+    if other is None:
+        yield f"{said}: {unknown_setting(each.tied_to, OPTIONS)}; trailing-edge check --explain lists all settings"
+    elif not any(axis.name == each.tied_to and not axis.tied_to for axis in axes):
+        yield f"{said}: {each.tied_to} has no values of its own; give them with --vary {each.tied_to}=a,b,c"
+    elif option.kind is not other.kind and not {option.kind, other.kind} <= {int, float, Decimal}:
+        yield f"{said}: {each.name} does not take the values of {each.tied_to}; list its own"
 
 
 def _wrong_values(each: Axis, option: Option) -> Iterator[str]:
