@@ -12,7 +12,7 @@ from trailingedge.commands import sweep
 from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
 from trailingedge.report.progress import ProgressBar
-from trailingedge.sweep.trial import PartResult, TrialOutcome, TrialTask
+from trailingedge.sweep.trial import PartResult, RunOutcome, TrialOutcome, TrialTask
 from trailingedge.sweep.walk_forward import split_folds
 
 VARIED = ["--vary", "HARD_STOP_THRESHOLD_FRAC=0.005,0.02", "--vary", "BUFFER=0.002,0.02", "--jobs", "1", *TIGHT_ARGV]
@@ -36,7 +36,7 @@ def test_the_table_is_printed_with_its_reliability(klines: str, capsys: pytest.C
 def test_json_stands_alone(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["sweep", klines, *VARIED, "--json"]) == ExitCode.OK
     told = json.loads(capsys.readouterr().out)
-    assert (told["version"], told["tried"], len(told["table"]), told["folds"]) == (1, 4, 4, [])
+    assert (told["version"], told["tried"], len(told["table"]), told["folds"]) == (2, 4, 4, [])
     ranks = [row["in_sample_rank"] for row in told["table"]]
     assert ranks == sorted(ranks)
 
@@ -57,6 +57,30 @@ def test_stored_trials_are_not_run_again(
     assert capsys.readouterr().out == resumed.out
 
 
+def test_paths_and_several_markets_are_one_search(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+    other = Path(klines).with_name("BTCFDUSD-1m-2026-07.csv")
+    other.write_text(market_files.klines(8, 92, scripted=True))
+    words = ["sweep", klines, str(other), *VARIED, "--paths", "2", "--of", "worst", "--objective", "result"]
+    assert run([*words, "--json", "--balance", "BTC=2,ETH=1"]) == ExitCode.OK
+    told = json.loads(capsys.readouterr().out)
+    assert (told["symbols"], told["objective"]) == (["ETHFDUSD", "BTCFDUSD"], "result")
+    assert (told["walk"], told["paths"], told["of"], told["latency_ms"]) == ("random", 2, "worst", 500)
+    for row in told["table"]:
+        markets = [row["markets"][symbol]["in_sample_score"] for symbol in told["symbols"]]
+        assert row["in_sample_score"] == pytest.approx(sum(markets) / 2)
+    assert run(words) == ExitCode.OK
+    text = " ".join(capsys.readouterr().out.split())
+    assert "ranked by result (result), the mean of 2 markets; 2 random paths within the candles, of which the" in text
+    assert "the winner on each market" in text
+
+
+def test_an_asset_that_no_market_trades_is_refused(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+    other = Path(klines).with_name("BTCFDUSD-1m-2026-07.csv")
+    other.write_text(market_files.klines(8, 92, scripted=True))
+    assert run(["sweep", klines, str(other), *VARIED, "--balance", "SOL=1"]) == ExitCode.CONFIG
+    assert "none of these 2 markets trades it" in capsys.readouterr().err
+
+
 def interrupt_after(count: int) -> object:
     def show(_: ProgressBar, __: float, text: str) -> None:
         if text.startswith(f"{count} of"):
@@ -74,11 +98,11 @@ def test_a_winner_is_tested_on_days_it_was_not_chosen_on(
         growths = {0: (1.0, 1.0), 1: (1.2, 0.8), 2: (1.1, 1.3), 3: (0.9, 1.1)}
         for number, (before, after) in growths.items():
             parts = (PartResult(before, 1.0, 0.1, 3), PartResult(after, 1.05, 0.2, 4))
-            done(number, TrialOutcome(parts))  # type: ignore[operator]
+            done(number, TrialOutcome((RunOutcome(0, parts),)))  # type: ignore[operator]
 
     monkeypatch.setattr(sweep, "backend_named", lambda _: local)
     monkeypatch.setattr(sweep, "split_folds", lambda from_ms, _: split_folds(from_ms, from_ms + 4 * day_ms))
-    assert run(["sweep", klines, *VARIED]) == ExitCode.OK
+    assert run(["sweep", klines, *VARIED, "--objective", "result"]) == ExitCode.OK
     told = " ".join(capsys.readouterr().out.split())
     assert (
         "chosen on 2026-07-02 13:47:00 to 2026-07-05 (in-sample), tested on 2026-07-05 to 2026-07-06 13:47:00" in told
@@ -110,7 +134,7 @@ def test_errors_name_a_remedy(
 def test_ctrl_c_before_the_first_trial_is_reported(
     klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sweep, "inspect_market", lambda _: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(sweep, "inspect_markets", lambda _: signal.raise_signal(signal.SIGINT))
     assert run(["sweep", klines, *VARIED]) == ExitCode.INTERRUPTED
     told = capsys.readouterr()
     assert (told.out, told.err) == ("", "interrupted before the first trial\n")

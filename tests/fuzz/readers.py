@@ -381,8 +381,9 @@ def _read_zip(data: bytes, path: Path) -> object:
 
 
 def _trial_seeds() -> list[bytes]:
-    parts = [{"growth": 0.97, "hold": 1.02, "drawdown_frac": 0.05, "exits": 3}]
-    return [mutations.encoded({"key": "ab", "set": {"BUFFER": "0.1"}, "parts": parts, "halted": False})]
+    parts = [{"growth": 0.97, "hold": 1.02, "drawdown_frac": 0.05, "exits": 3, "returns": [0.01], "trips": [0.02]}]
+    runs = [{"market": 0, "parts": parts, "halted": False}]
+    return [mutations.encoded({"key": "ab", "set": {"BUFFER": "0.1"}, "runs": runs})]
 
 
 def _read_trials(data: bytes, path: Path) -> object:
@@ -391,7 +392,10 @@ def _read_trials(data: bytes, path: Path) -> object:
     store = TrialStore(path)
     store.close()
     outcome = store.find("ab")
-    return None if outcome is None else [(part.growth / 2, part.hold / 2, part.exits + 1) for part in outcome.parts]
+    if outcome is None:
+        return None
+    parts = [part for run in outcome.runs for part in run.parts]
+    return [(part.growth / 2, part.hold / 2, part.exits + 1, sum(part.returns), sum(part.trips)) for part in parts]
 
 
 # Settings, control socket, Telegram, keys -----------------------------------------------------

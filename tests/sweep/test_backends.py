@@ -11,11 +11,13 @@ from tests import processes
 from tests.backtest import market_files
 from tests.tight_settings import TIGHT
 
+from trailingedge.backtest.paths import Scenario
 from trailingedge.backtest.worker_pool import sigint_ignored
 from trailingedge.config import settings_without_secrets
 from trailingedge.core.errors import ConfigError
+from trailingedge.report.robustness import Walk
 from trailingedge.sweep.backends import NumberedTrial, SweepBackend, backend_named, run_local
-from trailingedge.sweep.trial import TrialOutcome, TrialTask, inspect_market
+from trailingedge.sweep.trial import TrialOutcome, TrialTask, inspect_markets
 
 TRIALS: list[NumberedTrial] = [(0, {}), (1, {"MIN_FACTOR": "0.3"}), (2, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.06"})]
 
@@ -24,11 +26,12 @@ TRIALS: list[NumberedTrial] = [(0, {}), (1, {"MIN_FACTOR": "0.3"}), (2, {"MIN_GA
 def task(tmp_path: Path) -> TrialTask:
     file = market_files.write_klines(tmp_path, 7, 92)
     return TrialTask(
-        (str(file),),
+        ((str(file),),),
         None,
         settings_without_secrets(TIGHT),
         {"ETH": Decimal(1)},
         splits=(market_files.START_MS + 45 * 60_000,),
+        scenario=Scenario(Walk.STRAIGHT, 1, 0),
     )
 
 
@@ -41,7 +44,7 @@ def tried(engine: SweepBackend, task: TrialTask, jobs: int) -> dict[int, TrialOu
 def test_two_processes_give_the_same_results_as_this_one(task: TrialTask) -> None:
     alone = tried(run_local, task, 1)
     assert sorted(alone) == [0, 1, 2]
-    assert len({outcome.parts for outcome in alone.values()}) > 1
+    assert len({outcome.runs for outcome in alone.values()}) > 1
     assert tried(run_local, task, 2) == alone
 
 
@@ -62,7 +65,7 @@ def test_a_process_started_while_sigint_is_ignored_ignores_it() -> None:
 
 
 def test_the_market_is_inspected_to_its_end(task: TrialTask) -> None:
-    scene = inspect_market(task)
+    scene = inspect_markets(task)[0]
     assert scene.from_ms == market_files.START_MS
     assert scene.to_ms == market_files.START_MS + 92 * 60_000
     assert scene.market.symbol == "ETHFDUSD"

@@ -7,8 +7,10 @@ import pytest
 from tests.sweep.test_ranking import COMBINATIONS, FORTNIGHT, outcome
 from tests.sweep.test_ranking import judged as verdict_of
 
+from trailingedge.backtest.paths import Scenario
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.market import ZERO
+from trailingedge.report.robustness import Walk
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema
 from trailingedge.simulator.feeds.historical import RecordedMarket
 from trailingedge.sweep.output import reliability, sweep_json, sweep_text
@@ -26,7 +28,7 @@ def words(verdict: SweepResult) -> str:
 
 
 def table(verdict: SweepResult, cut: Folds = FORTNIGHT, width: int = 80) -> str:
-    return sweep_text(verdict, cut, MARKET, (), width=width)
+    return sweep_text(verdict, cut, [MARKET], Scenario(Walk.STRAIGHT, 1, 0), (), width=width)
 
 
 def test_the_conclusion_agrees_with_the_winners_rank_in_every_case() -> None:
@@ -87,10 +89,12 @@ def test_ties_are_named() -> None:
     verdict = verdict_of({0: outcome(1, 1, 1, 0.9), 1: outcome(1.2, 1, 1, 1), 2: outcome(1.2, 1, 1, 1)})
     told = " ".join(table(verdict).split())
     assert "no better than 1 other with exactly the same result; it only comes first in the list" in told
-    assert "1st of 3, together with 1 other that made the same" in told
-    assert re.search(r"\b1= \+20\.00 % .* BUFFER=0\.001", told)
+    assert "1st of 3, together with 1 other that did the same" in told
+    assert re.search(r"\b1= \+3\.45 % .* BUFFER=0\.001", told)
     assert "the winner (and 1 as good): --set BUFFER=0.001" in told
-    assert sweep_json(verdict, FORTNIGHT, MARKET, ())["as_good_as_winner"] == [{"BUFFER": "0.003"}]
+    assert sweep_json(verdict, FORTNIGHT, [MARKET], Scenario(Walk.STRAIGHT, 1, 0), ())["as_good_as_winner"] == [
+        {"BUFFER": "0.003"}
+    ]
 
 
 def test_where_nothing_made_a_difference_there_is_no_winner() -> None:
@@ -109,7 +113,7 @@ def test_invalid_combinations_are_named_with_the_reason() -> None:
     said = " ".join(told.split())
     assert "the settings do not fit together: 8 combinations. MIN_FACTOR is too large MIN_FACTOR=0.6 MIN_F" in said
     assert "and 3 more" in told
-    data = sweep_json(verdict, FEW_DAYS, MARKET, ())
+    data = sweep_json(verdict, FEW_DAYS, [MARKET], Scenario(Walk.STRAIGHT, 1, 0), ())
     assert data["left_out"] == 8
     named = data["left_out_settings"]
     assert isinstance(named, list)

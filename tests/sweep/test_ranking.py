@@ -4,7 +4,7 @@ import pytest
 
 from trailingedge.sweep.ranking import SweepResult, rank_trials
 from trailingedge.sweep.search_space import InvalidCombination
-from trailingedge.sweep.trial import PartResult, TrialOutcome
+from trailingedge.sweep.trial import PartResult, RunOutcome, TrialOutcome
 from trailingedge.sweep.walk_forward import Folds, split_folds
 
 DAY_MS = 86_400_000
@@ -13,7 +13,8 @@ COMBINATIONS = [{}, {"BUFFER": "0.001"}, {"BUFFER": "0.003"}]
 
 
 def outcome(*growths: float, drawdown: float = 0.01) -> TrialOutcome:
-    return TrialOutcome(tuple(PartResult(growth, 1.1, drawdown, exits=2) for growth in growths))
+    parts = tuple(PartResult(growth, 1.1, drawdown, exits=2) for growth in growths)
+    return TrialOutcome((RunOutcome(0, parts),))
 
 
 def judged(

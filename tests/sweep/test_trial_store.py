@@ -6,14 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from trailingedge.backtest.paths import Scenario
 from trailingedge.config import Settings, settings_without_secrets
 from trailingedge.core.errors import ConfigError
-from trailingedge.sweep.trial import PartResult, TrialOutcome, TrialTask
+from trailingedge.sweep.trial import PartResult, RunOutcome, TrialOutcome, TrialTask
 from trailingedge.sweep.trial_store import TrialStore, market_fingerprint, trial_key
 
-OUTCOME = TrialOutcome((PartResult(1.01, 0.99, 0.02, 3), PartResult(0.5, 1.0, 0.5, 0)), halted=True)
+PARTS = (PartResult(1.01, 0.99, 0.02, 3, (0.01, 0.0), (0.02,)), PartResult(0.5, 1.0, 0.5, 0))
+OUTCOME = TrialOutcome((RunOutcome(0, PARTS, halted=True), RunOutcome(1, PARTS)))
 SETTINGS = settings_without_secrets(Settings())
-TASK = TrialTask(("a.csv",), None, SETTINGS, {"ETH": Decimal(1)}, splits=(1, 2))
+TASK = TrialTask((("a.csv",),), None, SETTINGS, {"ETH": Decimal(1)}, (1, 2), Scenario())
+
+
+def run_line(figures: str) -> str:
+    """A line of a store with one run of one part."""
+    part = f'{{{figures}, "returns": [], "trips": []}}'
+    return f'{{"key": "x", "runs": [{{"market": 0, "halted": false, "parts": [{part}]}}]}}'
 
 
 def test_a_stored_result_is_found_by_the_next_run(tmp_path: Path) -> None:
@@ -48,19 +56,19 @@ def test_a_line_cut_short_costs_that_line_alone(tmp_path: Path) -> None:
         pytest.param("[" * 4000, id="nested brackets"),
         pytest.param("1" * 5000, id="a large number"),
         pytest.param("[1, 2]", id="a list"),
-        pytest.param('{"key": "x", "parts": 1, "halted": false}', id="no parts"),
-        pytest.param('{"key": [], "parts": [], "halted": false}', id="a key that is no text"),
-        pytest.param('{"key": "x", "parts": [], "halted": "no"}', id="neither true nor false"),
+        pytest.param('{"key": "x", "runs": 1}', id="no runs"),
+        pytest.param('{"key": [], "runs": [{"market": 0, "parts": [], "halted": false}]}', id="a key that is no text"),
+        pytest.param('{"key": "x", "runs": [{"market": 0, "parts": [], "halted": "no"}]}', id="neither true nor false"),
         pytest.param(
-            '{"key": "x", "parts": [{"growth": "a", "hold": 1, "drawdown_frac": 0, "exits": 1}], "halted": false}',
+            run_line('"growth": "a", "hold": 1, "drawdown_frac": 0, "exits": 1'),
             id="a result that is no number",
         ),
         pytest.param(
-            '{"key": "x", "parts": [{"growth": 1, "hold": 1, "drawdown_frac": NaN, "exits": 1}], "halted": false}',
+            run_line('"growth": 1, "hold": 1, "drawdown_frac": NaN, "exits": 1'),
             id="not a number",
         ),
         pytest.param(
-            '{"key": "x", "parts": [{"growth": 1, "hold": 1, "drawdown_frac": 0, "exits": 1.5}], "halted": false}',
+            run_line('"growth": 1, "hold": 1, "drawdown_frac": 0, "exits": 1.5'),
             id="half an exit",
         ),
     ],
@@ -108,6 +116,8 @@ def test_the_same_files_are_the_same_market_by_any_name_and_in_any_order(tmp_pat
     "other",
     [
         pytest.param(dataclasses.replace(TASK, splits=(1, 3)), id="other days"),
+        pytest.param(dataclasses.replace(TASK, scenario=Scenario(paths=3)), id="other paths"),
+        pytest.param(dataclasses.replace(TASK, scenario=Scenario(latency_ms=3)), id="another latency"),
         pytest.param(dataclasses.replace(TASK, balances={"ETH": Decimal(2)}), id="another balance"),
         pytest.param(dataclasses.replace(TASK, settings={**SETTINGS, "BUFFER": "0.1"}), id="a setting"),
     ],

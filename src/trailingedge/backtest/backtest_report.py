@@ -17,6 +17,8 @@ from trailingedge.backtest.inputs import (
     build_inputs,
     data_warnings,
     open_market_files,
+    require_traded,
+    shared_balances,
 )
 from trailingedge.backtest.market_cache import kept_market
 from trailingedge.backtest.market_loader import load_columns
@@ -108,14 +110,12 @@ def run_markets(requests: Sequence[MarketRequest], bar: ProgressBar, stopped: In
             open_market_files(request.files, factory.pair_params(request.settings), symbol=request.symbol)
             for request in requests
         ]
-    _check_assets(requests[0].balances, markets)
+    require_traded(requests[0].balances, markets)
     reports: list[RunReport] = []
     notes: list[str] = []
     halted = interrupted = False
     for request, market in zip(requests, markets, strict=True):
-        owned = request.balances
-        if owned is not None:
-            owned = {asset: owned[asset] for asset in (market.base_asset, market.quote_asset) if asset in owned}
+        owned = shared_balances(request.balances, market)
         try:
             if stopped():
                 raise KeyboardInterrupt
@@ -130,13 +130,6 @@ def run_markets(requests: Sequence[MarketRequest], bar: ProgressBar, stopped: In
         reports.append(report)
         halted = halted or halt is not None
     return MarketsResult(tuple(reports), tuple(notes), halted, interrupted)
-
-
-def _check_assets(balances: Mapping[str, Decimal] | None, markets: Sequence[RecordedMarket]) -> None:
-    """Raise ConfigError if a starting balance is of an asset that no market trades."""
-    traded = {asset for market in markets for asset in (market.base_asset, market.quote_asset)}
-    if wrong := sorted(set(balances or ()) - traded):
-        raise ConfigError([f"--balance {asset}: none of these {len(markets)} markets trades it" for asset in wrong])
 
 
 _Run = tuple[Backtest, Robustness, list[str], RecordedMarket]

@@ -91,6 +91,20 @@ def build_inputs(
     return BacktestInputs(params, spec, owned)
 
 
+def shared_balances(balances: Mapping[str, Decimal] | None, market: RecordedMarket) -> Mapping[str, Decimal] | None:
+    """Return those of the starting balances of several markets that this one trades."""
+    if balances is None:
+        return None
+    return {asset: balances[asset] for asset in (market.base_asset, market.quote_asset) if asset in balances}
+
+
+def require_traded(balances: Mapping[str, Decimal] | None, markets: Sequence[RecordedMarket]) -> None:
+    """Raise ConfigError if a starting balance is of an asset that no market trades."""
+    traded = {asset for market in markets for asset in (market.base_asset, market.quote_asset)}
+    if wrong := sorted(set(balances or ()) - traded):
+        raise ConfigError([f"--balance {asset}: none of these {len(markets)} markets trades it" for asset in wrong])
+
+
 def balance_shortage(inputs: BacktestInputs, price: Decimal) -> str | None:
     """Return why the balances are too small for any order at `price`, with the minimum; None if they suffice.
 

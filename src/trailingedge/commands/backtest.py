@@ -17,16 +17,14 @@ from typing import Final
 from trailingedge.backtest.backtest_report import MarketRequest, report_of_market, run_markets
 from trailingedge.backtest.market_choice import chosen_files
 from trailingedge.backtest.paths import (
-    DEFAULT_LATENCY_MS,
     DEFAULT_PATHS,
-    MOST_LATENCY_MS,
     MOST_PATHS,
     Scenario,
 )
 from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.argument_parser import whole_number
 from trailingedge.commands.cli_errors import STDOUT
-from trailingedge.commands.market_arguments import add_market_arguments
+from trailingedge.commands.market_arguments import add_latency_argument, add_market_arguments
 from trailingedge.commands.market_history.named_files import named_files
 from trailingedge.config import settings_without_secrets
 from trailingedge.config_validator import problems
@@ -87,13 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="candles: random, or one straight path, open-low-high-close if the candle closes up, else "
         "open-high-low-close (straight), or each the other way (opposite)",
     )
-    scenario.add_argument(
-        "--latency",
-        type=whole_number(0, MOST_LATENCY_MS),
-        default=DEFAULT_LATENCY_MS,
-        metavar="MS",
-        help=f"time from the exchange to us, and from us to the exchange ({DEFAULT_LATENCY_MS})",
-    )
+    add_latency_argument(scenario)
     output = parser.add_argument_group("output")
     output.add_argument("--trades", action="store_true", help="list every exit above the summary")
     output.add_argument("--json", action="store_true", help="print everything as one JSON object")
@@ -153,7 +145,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     scenario = Scenario(arguments.walk, arguments.paths or DEFAULT_PATHS, arguments.latency)
     try:
         files = named_files(arguments, settings["BINANCE_ARCHIVE_URL"], bar)
-        symbol = _symbol_given(arguments, files)
+        symbol = symbol_given(arguments, files)
         markets = [
             MarketRequest(each, settings, symbol, arguments.balance, scenario) for each in chosen_files(files, symbol)
         ]
@@ -173,7 +165,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     return ExitCode.OK if halt_reason is None else ExitCode.HALTED
 
 
-def _symbol_given(arguments: argparse.Namespace, files: Sequence[Path]) -> str | None:
+def symbol_given(arguments: argparse.Namespace, files: Sequence[Path]) -> str | None:
     """Return the symbol that the command line gives; None if the names of the files decide."""
     given = setting_flags.flag_settings(arguments)
     if "SYMBOL" not in given and not given.keys().isdisjoint(("BASE_ASSET", "QUOTE_ASSET")):

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Final
 
+from trailingedge.backtest.paths import DEFAULT_LATENCY_MS, MOST_LATENCY_MS
+from trailingedge.commands.argument_parser import whole_number
 from trailingedge.commands.market_history.history_span import parse_day
 from trailingedge.commands.market_history.sample import SAMPLE
 from trailingedge.commands.setting_flags import Arguments
@@ -51,3 +53,14 @@ def add_span_arguments(parser: Arguments, *, required: bool, alone: str = "") ->
     )
     parser.add_argument("--kind", choices=kinds, help=f"{alone}kind of market data (klines)")
     parser.add_argument("--dir", type=Path, metavar="DIR", help=f"{alone}folder of the files (history)")
+
+
+def add_latency_argument(parser: Arguments) -> None:
+    """Add the argument for the latency of a backtest."""
+    parser.add_argument(
+        "--latency",
+        type=whole_number(0, MOST_LATENCY_MS),
+        default=DEFAULT_LATENCY_MS,
+        metavar="MS",
+        help=f"time from the exchange to us, and from us to the exchange ({DEFAULT_LATENCY_MS})",
+    )

@@ -14,23 +14,29 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from trailingedge.backtest.inputs import balance_shortage, build_inputs, data_warnings
+from trailingedge.backtest.inputs import BacktestInputs, balance_shortage, data_warnings, require_traded
+from trailingedge.backtest.market_choice import chosen_files
+from trailingedge.backtest.paths import MOST_PATHS, Scenario
 from trailingedge.commands import cli_errors, setting_flags
-from trailingedge.commands.backtest import read_settings
-from trailingedge.commands.market_arguments import add_market_arguments
+from trailingedge.commands.backtest import read_settings, symbol_given
+from trailingedge.commands.argument_parser import whole_number
+from trailingedge.commands.market_arguments import add_latency_argument, add_market_arguments
 from trailingedge.commands.market_history.named_files import named_files
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode
 from trailingedge.report.progress import on_stderr, stop_on_ctrl_c
+from trailingedge.report.robustness import Walk
 from trailingedge.report.terminal import terminal_width
+from trailingedge.simulator.feeds.historical import RecordedMarket
 from trailingedge.sweep.backends import BACKENDS, backend_named
+from trailingedge.sweep.objective import Judgement, Objective, PathChoice
 from trailingedge.sweep.output import DEFAULT_ROWS, sweep_json, sweep_text
 from trailingedge.sweep.ranking import rank_trials
 from trailingedge.sweep.search_space import MAX_COMBINATIONS, build_search_space, parse_axis
-from trailingedge.sweep.trial import TrialOutcome, TrialTask, inspect_market
+from trailingedge.sweep.trial import TrialMarket, TrialOutcome, TrialTask, inspect_markets
 from trailingedge.sweep.trial_store import TrialStore, market_fingerprint, trial_key
 from trailingedge.sweep.walk_forward import split_folds
 
@@ -73,6 +79,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     search.add_argument("--random", type=_count, metavar="N", help="try N random combinations instead of all")
     search.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the random combinations (0)")
+    search.add_argument(
+        "--objective",
+        type=Objective,
+        choices=tuple(Objective),
+        default=Objective.EXCESS_5050,
+        metavar="NAME",
+        help=f"what ranks the combinations: {', '.join(each.value for each in Objective)} "
+        f"({Objective.EXCESS_5050.value}, the result less that of half base, half quote); "
+        "of several markets the mean; one that is not defined ranks last",
+    )
+    scenario = parser.add_argument_group("what the files do not tell")
+    scenario.add_argument(
+        "--paths",
+        type=whole_number(1, MOST_PATHS),
+        metavar="N",
+        help="candles: random paths within them, for each combination (one straight path, which is the fastest)",
+    )
+    scenario.add_argument(
+        "--of",
+        type=PathChoice,
+        choices=tuple(PathChoice),
+        default=PathChoice.MEDIAN,
+        metavar="PATH",
+        help="which of the paths counts: the median or the worst by the objective (median)",
+    )
+    add_latency_argument(scenario)
     execution = parser.add_argument_group("execution")
     execution.add_argument("--jobs", type=_count, metavar="J", help="processes (one for each processor)")
     execution.add_argument("--engine", choices=tuple(BACKENDS), default="local", help="what runs the processes (local)")
@@ -110,26 +142,36 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     space = build_search_space(arguments.vary, settings, arguments.random, arguments.seed)
     bar = on_stderr()
     paths = named_files(arguments, settings["BINANCE_ARCHIVE_URL"], bar)
-    files = tuple(map(str, paths))
+    symbol = symbol_given(arguments, paths)
+    groups = chosen_files(paths, symbol)
+    walk = Walk.RANDOM if arguments.paths else Walk.STRAIGHT
     task = TrialTask(
-        files, setting_flags.flag_settings(arguments).get("SYMBOL"), settings, arguments.balance, splits=()
+        tuple(tuple(map(str, group)) for group in groups),
+        symbol,
+        settings,
+        arguments.balance,
+        splits=(),
+        scenario=Scenario(walk, arguments.paths or 1, arguments.latency),
     )
     bar.show(0.0, "inspecting the files")
     with contextlib.ExitStack() as opened:
         opened.callback(bar.close)
         stopped = opened.enter_context(stop_on_ctrl_c())
         with stopped.interrupt_at_once():
-            inspected = inspect_market(task)
+            inspected = inspect_markets(task)
+            markets = [each.market for each in inspected]
+            if len(markets) > 1:
+                require_traded(arguments.balance, markets)
             # Checked once here: what is wrong with these inputs is wrong with every trial.
-            inputs = build_inputs(inspected.market, settings, arguments.balance)
-            market = market_fingerprint(paths)
-        shortage = None if inspected.price is None else balance_shortage(inputs, inspected.price)
-        if shortage is not None:
+            inputs = [task.inputs(market, {}) for market in markets]
+            fingerprint = ",".join(map(market_fingerprint, groups))
+        shortages = list(_shortages(inspected, inputs))
+        for shortage in shortages:
             bar.print_line(shortage)
-        folds = split_folds(inspected.from_ms, inspected.to_ms)
+        folds = split_folds(*_common_days(inspected))
         task = dataclasses.replace(task, splits=folds.splits)
         store = opened.enter_context(contextlib.closing(TrialStore(arguments.out)))
-        keys = [trial_key(market, task, combination) for combination in space.combinations]
+        keys = [trial_key(fingerprint, task, combination) for combination in space.combinations]
         outcomes = _find_known(store, keys)
         known_count = len(outcomes)
         todo = [each for each in enumerate(space.combinations) if each[0] not in outcomes]
@@ -151,17 +193,41 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
         )
         print(f"interrupted: {len(outcomes)} of {len(keys)} combinations are done and {stored}", file=sys.stderr)
         return ExitCode.INTERRUPTED
-    result = rank_trials(space.combinations, dict(sorted(outcomes.items())), folds, space.invalid)
-    gaps = [
-        *([] if shortage is None else [shortage]),
-        *data_warnings(inspected.market, inputs.params.services.kline_interval),
-        *inspected.market.gaps,
-    ]
+    judgement = Judgement(arguments.objective, arguments.of)
+    result = rank_trials(space.combinations, dict(sorted(outcomes.items())), folds, space.invalid, judgement)
+    gaps = [*shortages, *_data_gaps(markets, inputs)]
     if arguments.json:
-        print(json.dumps(sweep_json(result, folds, inspected.market, gaps), indent=2, ensure_ascii=False))
+        print(json.dumps(sweep_json(result, folds, markets, task.scenario, gaps), indent=2, ensure_ascii=False))
     else:
-        print(sweep_text(result, folds, inspected.market, gaps, arguments.top, terminal_width()))
+        print(sweep_text(result, folds, markets, task.scenario, gaps, arguments.top, terminal_width()))
     return ExitCode.OK
+
+
+def _shortages(inspected: Sequence[TrialMarket], inputs: Sequence[BacktestInputs]) -> Iterator[str]:
+    """Yield a sentence for each market whose account is too small for an order."""
+    for each, its_inputs in zip(inspected, inputs, strict=True):
+        shortage = None if each.price is None else balance_shortage(its_inputs, each.price)
+        if shortage is not None:
+            yield _of_market(each.market, shortage, len(inspected))
+
+
+def _data_gaps(markets: Sequence[RecordedMarket], inputs: Sequence[BacktestInputs]) -> Iterator[str]:
+    """Yield the limitations of the market data."""
+    for market, its_inputs in zip(markets, inputs, strict=True):
+        for gap in (*data_warnings(market, its_inputs.params.services.kline_interval), *market.gaps):
+            yield _of_market(market, gap, len(markets))
+
+
+def _of_market(market: RecordedMarket, text: str, count: int) -> str:
+    return text if count == 1 else f"{market.symbol}: {text}"
+
+
+def _common_days(inspected: Sequence[TrialMarket]) -> tuple[int, int]:
+    """Return from when until when all markets have data: folds are cut there. Raises ConfigError."""
+    from_ms, to_ms = max(each.from_ms for each in inspected), min(each.to_ms for each in inspected)
+    if from_ms >= to_ms and len(inspected) > 1:
+        raise ConfigError(["the markets have no days in common; give files of the same days"])
+    return from_ms, to_ms
 
 
 def _find_known(store: TrialStore, keys: Sequence[str]) -> dict[int, TrialOutcome]:

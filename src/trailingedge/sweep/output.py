@@ -3,18 +3,22 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from math import isfinite
 from typing import Final
 
 from trailingedge.accounting.summary_json import iso_time
+from trailingedge.backtest.paths import Scenario
 from trailingedge.notifications.event_messages import counted, percent
+from trailingedge.report.robustness import Walk
 from trailingedge.report.tables import NO_VALUE, Table, shown_gaps, timestamp
 from trailingedge.report.terminal import USUAL_WIDTH, columns, wrapped
 from trailingedge.simulator.feeds.historical import RecordedMarket
+from trailingedge.sweep.objective import Judgement, Objective
 from trailingedge.sweep.ranking import FoldResult, RankedTrial, SweepResult
 from trailingedge.sweep.search_space import Combination
 from trailingedge.sweep.walk_forward import Folds
 
-SWEEP_RESULT_VERSION: Final = 1
+SWEEP_RESULT_VERSION: Final = 2
 DEFAULT_ROWS: Final = 15  # rows of the table
 _LEFT_OUT_SHOWN: Final = 5
 # Correlations of the ranks before and after: nearer to 0 than the first, the past says almost nothing.
@@ -25,23 +29,27 @@ _STRONG_AGREEMENT: Final = 0.7
 def sweep_text(
     result: SweepResult,
     folds: Folds,
-    market: RecordedMarket,
+    markets: Sequence[RecordedMarket],
+    scenario: Scenario,
     gaps: Sequence[str],
     shown: int = DEFAULT_ROWS,
     width: int = USUAL_WIDTH,
 ) -> str:
     """The result as text, in lines of at most `width` characters."""
-    last, asset = result.last, market.base_asset
+    last, asset = result.last, _held_asset(markets)
     span = f"from {timestamp(folds.from_ms)} to {timestamp(folds.to_ms)} UTC"
     lines = [
-        f"sweep {market.symbol}: {counted(result.tried, 'combination')} {span}",
+        f"sweep {', '.join(market.symbol for market in markets)}: {counted(result.tried, 'combination')} {span}",
+        f"  {method_text(result.judgement, scenario, markets)}",
         *(f"  note: {gap}" for gap in shown_gaps(gaps)),
         *_invalid_lines(result),
         "",
         _heading(folds, last),
     ]
     lines = [part for line in lines for part in wrapped(line, width)]
-    lines += columns(_table(last, asset, shown), width)
+    lines += columns(_table(result, asset, shown), width)
+    if len(markets) > 1:
+        lines += ["", "the winner on each market", *columns(_markets_table(result, markets), width)]
     if folds.count:
         heading = "folds: each winner, tested on the days after those it was chosen on"
         lines += ["", heading, *columns(_folds_table(result, folds, asset), width)]
@@ -51,20 +59,28 @@ def sweep_text(
     return "\n".join(lines)
 
 
-def sweep_json(result: SweepResult, folds: Folds, market: RecordedMarket, gaps: Sequence[str]) -> dict[str, object]:
+def sweep_json(
+    result: SweepResult, folds: Folds, markets: Sequence[RecordedMarket], scenario: Scenario, gaps: Sequence[str]
+) -> dict[str, object]:
     """Return the result of a sweep as the content of a JSON object."""
-    last = result.last
+    last, symbols = result.last, [market.symbol for market in markets]
+    scenario = scenario.of_market(markets[0])
     return {
         "version": SWEEP_RESULT_VERSION,
-        "symbol": market.symbol,
+        "symbols": symbols,
+        "objective": result.judgement.objective.value,
+        "walk": scenario.walk.value,
+        "paths": scenario.paths,
+        "of": result.judgement.choice.value,
+        "latency_ms": scenario.latency_ms,
         "from": iso_time(folds.from_ms),
         "to": iso_time(folds.to_ms),
         "tried": result.tried,
         "left_out": len(result.invalid),
         "left_out_settings": [{"settings": dict(each.combination), "why": each.reason} for each in result.invalid],
-        "table": [_row_data(row) for row in last.rows],
+        "table": [_row_data(row, symbols) for row in last.rows],
         "hold_base_frac": {"in_sample": last.hold_in_frac, "out_of_sample": last.hold_out_frac},
-        "folds": [_fold_data(fold, folds) for fold in result.folds] if folds.count else [],
+        "folds": [_fold_data(fold, folds, symbols) for fold in result.folds] if folds.count else [],
         "winner": dict(last.winner.combination),
         "as_good_as_winner": [dict(row.combination) for row in last.tied_with_winner],
         "walk_forward": {
@@ -75,10 +91,31 @@ def sweep_json(result: SweepResult, folds: Folds, market: RecordedMarket, gaps: 
         "overfitting": {
             "rank_agreement": result.rank_agreement,
             "folds_no_better_than_median": result.folds_below_median if folds.count else None,
-            "words": list(reliability(result, market.base_asset)),
+            "words": list(reliability(result, _held_asset(markets))),
         },
         "gaps": list(gaps),
     }
+
+
+def method_text(judgement: Judgement, scenario: Scenario, markets: Sequence[RecordedMarket]) -> str:
+    """Return how trials were run and ranked, as one line."""
+    scenario = scenario.of_market(markets[0])
+    paths = {
+        Walk.RANDOM: "one random path within the candles",
+        Walk.STRAIGHT: "one straight path within the candles (--paths N for random ones)",
+        Walk.OPPOSITE: "one straight path within the candles, in the opposite order",
+        Walk.RECORDED: "every recorded trade or quote",
+    }[scenario.walk]
+    if scenario.paths > 1:
+        paths = f"{scenario.paths} random paths within the candles, of which the {judgement.choice.value} counts"
+    mean = f", the mean of {len(markets)} markets" if len(markets) > 1 else ""
+    objective = judgement.objective
+    return f"ranked by {objective.words} ({objective.value}){mean}; {paths}; latency {scenario.latency_ms} ms each way"
+
+
+def _held_asset(markets: Sequence[RecordedMarket]) -> str:
+    assets = {market.base_asset for market in markets}
+    return assets.pop() if len(assets) == 1 else "base"
 
 
 def reliability(result: SweepResult, asset: str) -> Iterator[str]:
@@ -100,9 +137,15 @@ def reliability(result: SweepResult, asset: str) -> Iterator[str]:
             "its rank may be chance. Give more days."
         )
         return
+    objective = result.judgement.objective
     before, after = percent(last.winner.in_sample_frac), percent(last.winner.out_of_sample_frac)
+    best = "the most of all"
+    if objective is not Objective.RESULT:
+        before = f"{before} ({objective.words} {objective.text(last.winner.in_sample.score)})"
+        after = f"{after} ({objective.words} {objective.text(last.winner.out_score)})"
+        best = "ranked best of"
     shared = f", with {counted(len(last.tied_with_winner), 'other')}" if last.tied_with_winner else ""
-    yield f"The winner made {before} on the days it was chosen on, the most of all {tried}{shared}."
+    yield f"The winner made {before} on the days it was chosen on, {best} {tried}{shared}."
     yield f"On the days after, it made {after}, {_winner_place(last, tried)}."
     walk_forward = percent(result.walk_forward_frac)
     unchanged, held = _percent_or_nothing(result.unchanged_frac), _percent_or_nothing(result.hold_base_frac)
@@ -131,7 +174,7 @@ def _winner_place(fold: FoldResult, tried: int) -> str:
     if fold.out_of_sample_ties == tried - 1:
         return "as did all others"
     ties = fold.out_of_sample_ties
-    shared = f", together with {counted(ties, 'other')} that made the same" if ties else ""
+    shared = f", together with {counted(ties, 'other')} that did the same" if ties else ""
     return f"which was {_ordinal(fold.winner.out_rank)} of {tried}{shared}"
 
 
@@ -182,27 +225,31 @@ def _invalid_lines(result: SweepResult) -> Iterator[str]:
 
 def _heading(folds: Folds, last: FoldResult) -> str:
     if not folds.count:
-        return "all combinations, chosen on all days and tested on none; equal results share a rank (=)"
+        return "all combinations, chosen on all days and tested on none; equals share a rank (=)"
     began, chosen_until = folds.from_ms, folds.part_bounds(last.number + 1)[0]
     judged_until = folds.part_bounds(last.number + 1)[1]
     chosen, judged = _days_text(began, chosen_until), _days_text(chosen_until, judged_until)
     days = f"chosen on {chosen} (in-sample), tested on {judged} (out-of-sample)"
-    return f"{days}; equal results share a rank (=); exits and drawdown are of the days tested on"
+    return f"{days}; equals share a rank (=); result, exits and drawdown are of the days tested on"
 
 
-def _table(fold: FoldResult, asset: str, shown: int) -> Table:
-    before, after = _tied_ranks([row.in_rank for row in fold.rows]), _tied_ranks([row.out_rank for row in fold.rows])
-    rows = [_row_cells(fold, row, before, after) for row in fold.rows[:shown]]
+def _table(result: SweepResult, asset: str, shown: int) -> Table:
+    fold, objective = result.last, result.judgement.objective
+    before = _tied_ranks([row.in_rank for row in fold.rows])
+    after = _tied_ranks([row.out_rank for row in fold.rows])
+    rows = [_row_cells(fold, row, objective, before, after) for row in fold.rows[:shown]]
     # The unchanged settings are always shown: they are what a winner must beat.
     if fold.unchanged not in fold.rows[:shown]:
-        rows.append(_row_cells(fold, fold.unchanged, before, after))
-    held = (percent(fold.hold_in_frac), _percent_or_nothing(fold.hold_out_frac))
-    rows.append((NO_VALUE, *held, NO_VALUE, NO_VALUE, NO_VALUE, NO_VALUE, f"holding {asset}"))
+        rows.append(_row_cells(fold, fold.unchanged, objective, before, after))
+    held = [objective.text(objective.of_holding(each)) for each in (fold.hold_in_frac, fold.hold_out_frac)]
+    result_held = percent(fold.hold_in_frac if fold.hold_out_frac is None else fold.hold_out_frac)
+    rows.append((NO_VALUE, *held, NO_VALUE, result_held, NO_VALUE, NO_VALUE, NO_VALUE, f"holding {asset}"))
     headings = (
         "rank",
         "in-sample",
         "out-of-sample",
         "rank out-of-sample",
+        "result",
         f"vs {asset}",
         "exits",
         "drawdown",
@@ -211,28 +258,50 @@ def _table(fold: FoldResult, asset: str, shown: int) -> Table:
     return Table(headings, tuple(rows), frozenset(headings) - {"settings"})
 
 
+def _markets_table(result: SweepResult, markets: Sequence[RecordedMarket]) -> Table:
+    """The winner's figures on each market, beside those of the unchanged settings."""
+    fold, objective = result.last, result.judgement.objective
+    winner, unchanged = fold.winner, fold.unchanged
+    headings = ("market", "in-sample", "out-of-sample", "result", "unchanged", "exits")
+    rows = []
+    for number, market in enumerate(markets):
+        out = None if winner.out_of_sample is None else winner.out_of_sample.markets[number].score
+        rows.append(
+            (
+                market.symbol,
+                objective.text(winner.in_sample.markets[number].score),
+                objective.text(out),
+                percent(winner.shown.markets[number].result_frac),
+                percent(unchanged.shown.markets[number].result_frac),
+                str(winner.shown.markets[number].exits),
+            )
+        )
+    return Table(headings, tuple(rows), frozenset(headings[1:]))
+
+
 def _tied_ranks(ranks: Sequence[int | None]) -> frozenset[int | None]:
     """Return the ranks that several trials share."""
     return frozenset(rank for rank, count in Counter(ranks).items() if count > 1)
 
 
 def _row_cells(
-    fold: FoldResult, row: RankedTrial, before: frozenset[int | None], after: frozenset[int | None]
+    fold: FoldResult,
+    row: RankedTrial,
+    objective: Objective,
+    before: frozenset[int | None],
+    after: frozenset[int | None],
 ) -> tuple[str, ...]:
-    chosen, judged = row.in_sample_frac, row.out_of_sample_frac
     # Against holding the base asset on the same days, because a rising market makes every combination look good.
-    if judged is None or fold.hold_out_frac is None:
-        against = chosen - fold.hold_in_frac
-    else:
-        against = judged - fold.hold_out_frac
+    held = fold.hold_in_frac if fold.hold_out_frac is None else fold.hold_out_frac
     return (
         _rank(row.in_rank, before),
-        percent(chosen),
-        _percent_or_nothing(judged),
+        objective.text(row.in_sample.score),
+        objective.text(row.out_score),
         _rank(row.out_rank, after),
-        percent(against),
-        str(row.exits),
-        percent(-row.drawdown_frac),
+        percent(row.shown.result_frac),
+        percent(row.shown.result_frac - held),
+        str(row.shown.exits),
+        percent(-row.shown.drawdown_frac),
         _combination_text(row.combination) + (" (halted)" if row.halted else ""),
     )
 
@@ -243,6 +312,7 @@ def _rank(rank: int | None, tied: frozenset[int | None]) -> str:
 
 
 def _folds_table(result: SweepResult, folds: Folds, asset: str) -> Table:
+    objective = result.judgement.objective
     headings = (
         "tested on",
         "in-sample",
@@ -255,11 +325,11 @@ def _folds_table(result: SweepResult, folds: Folds, asset: str) -> Table:
     rows = [
         (
             _days_text(*folds.part_bounds(fold.number + 1)),
-            percent(fold.winner.in_sample_frac),
-            _percent_or_nothing(fold.winner.out_of_sample_frac),
+            objective.text(fold.winner.in_sample.score),
+            objective.text(fold.winner.out_score),
             f"{_rank(fold.winner.out_rank, _tied_ranks([row.out_rank for row in fold.rows]))} of {result.tried}",
-            _percent_or_nothing(fold.unchanged.out_of_sample_frac),
-            _percent_or_nothing(fold.hold_out_frac),
+            objective.text(fold.unchanged.out_score),
+            objective.text(objective.of_holding(fold.hold_out_frac)),
             _combination_text(fold.winner.combination),
         )
         for fold in result.folds
@@ -267,27 +337,43 @@ def _folds_table(result: SweepResult, folds: Folds, asset: str) -> Table:
     return Table(headings, tuple(rows), frozenset(headings) - {"tested on", "winner"})
 
 
-def _row_data(row: RankedTrial) -> dict[str, object]:
+def _row_data(row: RankedTrial, symbols: Sequence[str]) -> dict[str, object]:
     return {
         "settings": dict(row.combination),
+        "in_sample_score": _finite(row.in_sample.score),
         "in_sample_frac": row.in_sample_frac,
         "in_sample_rank": row.in_rank,
+        "out_of_sample_score": _finite(row.out_score),
         "out_of_sample_frac": row.out_of_sample_frac,
         "out_of_sample_rank": row.out_rank,
-        "exits": row.exits,
-        "max_drawdown_frac": row.drawdown_frac,
+        "exits": row.shown.exits,
+        "max_drawdown_frac": row.shown.drawdown_frac,
         "halted": row.halted,
+        "markets": {
+            symbol: {
+                "in_sample_score": _finite(row.in_sample.markets[number].score),
+                "in_sample_frac": row.in_sample.markets[number].result_frac,
+                "out_of_sample_score": _finite(row.out_of_sample.markets[number].score) if row.out_of_sample else None,
+                "out_of_sample_frac": row.out_of_sample.markets[number].result_frac if row.out_of_sample else None,
+            }
+            for number, symbol in enumerate(symbols)
+        },
     }
 
 
-def _fold_data(fold: FoldResult, folds: Folds) -> dict[str, object]:
+def _finite(score: float | None) -> float | None:
+    """Return a score for JSON, which has no infinity: None where it is not defined, or without a loss."""
+    return score if score is not None and isfinite(score) else None
+
+
+def _fold_data(fold: FoldResult, folds: Folds, symbols: Sequence[str]) -> dict[str, object]:
     judged = folds.part_bounds(fold.number + 1)
     return {
         "chosen_from": iso_time(folds.from_ms),
         "judged_from": iso_time(judged[0]),
         "judged_to": iso_time(judged[1]),
-        "winner": _row_data(fold.winner),
-        "unchanged": _row_data(fold.unchanged),
+        "winner": _row_data(fold.winner, symbols),
+        "unchanged": _row_data(fold.unchanged, symbols),
         "hold_base_frac": {"in_sample": fold.hold_in_frac, "out_of_sample": fold.hold_out_frac},
         "median_out_of_sample_frac": fold.median_out_frac,
         "rank_agreement": fold.rank_agreement,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import prod
 from statistics import correlation, mean, median
 
+from trailingedge.sweep.objective import USUAL_JUDGEMENT, Judgement, SpanFigures
 from trailingedge.sweep.search_space import Combination, InvalidCombination
 from trailingedge.sweep.trial import TrialOutcome
 from trailingedge.sweep.walk_forward import Folds
@@ -20,24 +21,38 @@ class RankedTrial:
     """Result of one combination in one fold. Fractions are gains of the account's value.
 
     In-sample values are of the days on which winners are chosen, out-of-sample values of the days
-    on which they are tested. `exits` and `drawdown_frac` are out of sample, or of all days if
-    there are no out-of-sample days. The other out-of-sample values are then None. Ranks count from 1.
+    on which they are tested; without such days the latter are None. Ranks are by the objective, from 1.
     """
 
     number: int
     combination: Combination
-    in_sample_frac: float
+    in_sample: SpanFigures
     in_rank: int
-    out_of_sample_frac: float | None
+    out_of_sample: SpanFigures | None
     out_rank: int | None
-    exits: int
-    drawdown_frac: float
     halted: bool
+
+    @property
+    def shown(self) -> SpanFigures:
+        """The figures of the days tested on, or of all days if there are none."""
+        return self.out_of_sample or self.in_sample
+
+    @property
+    def in_sample_frac(self) -> float:
+        return self.in_sample.result_frac
+
+    @property
+    def out_of_sample_frac(self) -> float | None:
+        return None if self.out_of_sample is None else self.out_of_sample.result_frac
+
+    @property
+    def out_score(self) -> float | None:
+        return None if self.out_of_sample is None else self.out_of_sample.score
 
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """Result of one fold. `rows` has the winner first, then all others by in-sample result.
+    """Result of one fold. `rows` has the winner first, then all others by the in-sample objective.
 
     `hold_in_frac` and `hold_out_frac` are the gains of holding the base asset.
     """
@@ -53,27 +68,27 @@ class FoldResult:
 
     @property
     def tied_with_winner(self) -> tuple[RankedTrial, ...]:
-        """The other trials with exactly the winner's in-sample result: the winner is no better than they."""
+        """The other trials with exactly the winner's in-sample objective: the winner is no better than they."""
         return tuple(row for row in self.rows[1:] if row.in_rank == self.winner.in_rank)
 
     @property
     def all_equal(self) -> bool:
         """Whether all trials have the same results, in and out of sample."""
-        return len({(row.in_sample_frac, row.out_of_sample_frac) for row in self.rows}) == 1
+        return len({(row.in_sample_frac, row.in_rank, row.out_of_sample_frac, row.out_rank) for row in self.rows}) == 1
 
     @property
     def out_of_sample_ties(self) -> int:
-        """The number of other trials with exactly the winner's out-of-sample result."""
-        return sum(_out_frac(row) == _out_frac(self.winner) for row in self.rows) - 1
+        """The number of other trials with exactly the winner's out-of-sample objective."""
+        return sum(row.out_rank == self.winner.out_rank for row in self.rows) - 1
 
     @property
     def in_better_half(self) -> bool:
         """Return whether, out of sample, the winner beats more trials than beat the winner."""
-        if self.winner.out_of_sample_frac is None:
+        if self.winner.out_rank is None:
             return False
         # Counted instead of compared with the median, because many trials may share one result.
-        less = sum(_out_frac(row) < _out_frac(self.winner) for row in self.rows)
-        return (self.winner.out_rank or 1) - 1 < less
+        less = sum((row.out_rank or 0) > self.winner.out_rank for row in self.rows)
+        return self.winner.out_rank - 1 < less
 
     @property
     def unchanged(self) -> RankedTrial:
@@ -105,6 +120,7 @@ class SweepResult:
     folds: tuple[FoldResult, ...]
     tried: int
     invalid: tuple[InvalidCombination, ...] = ()
+    judgement: Judgement = USUAL_JUDGEMENT
 
     @property
     def last(self) -> FoldResult:
@@ -141,61 +157,56 @@ def rank_trials(
     outcomes: Mapping[int, TrialOutcome],
     folds: Folds,
     left_out: tuple[InvalidCombination, ...] = (),
+    judgement: Judgement = USUAL_JUDGEMENT,
 ) -> SweepResult:
     """Rank the trials in each fold. The keys of `outcomes` are the numbers of the combinations."""
-    if not folds.count:
-        return SweepResult((_judge_fold(0, combinations, outcomes, None),), len(outcomes), left_out)
-    judged = tuple(_judge_fold(number, combinations, outcomes, number + 1) for number in range(folds.count))
-    return SweepResult(judged, len(outcomes), left_out)
+    judged = range(1, folds.count + 1) if folds.count else (None,)
+    found = tuple(_judge_fold(number, combinations, outcomes, part, judgement) for number, part in enumerate(judged))
+    return SweepResult(found, len(outcomes), left_out, judgement)
 
 
 def _judge_fold(
-    number: int, combinations: Sequence[Combination], outcomes: Mapping[int, TrialOutcome], judged: int | None
+    number: int,
+    combinations: Sequence[Combination],
+    outcomes: Mapping[int, TrialOutcome],
+    judged: int | None,
+    judgement: Judgement,
 ) -> FoldResult:
     """Choose the winner on all parts before part `judged`, and test it on part `judged`.
 
     If `judged` is None, the winner is chosen on all parts and tested on none.
     """
-    before = {each: prod(part.growth for part in outcome.parts[:judged]) for each, outcome in outcomes.items()}
-    after = {} if judged is None else {each: outcome.parts[judged].growth for each, outcome in outcomes.items()}
-    # Gains compound: the growth over several parts is the product of theirs.
+    before = {each: judgement.over(outcome, 0, judged) for each, outcome in outcomes.items()}
+    after = {}
+    if judged is not None:
+        after = {each: judgement.over(outcome, judged, judged + 1) for each, outcome in outcomes.items()}
     in_ranks, out_ranks = _ranks(before), _ranks(after)
-    rows = []
-    for each, outcome in outcomes.items():
-        # A halted trial keeps the results up to the halt: it is ranked by them, and marked in the table.
-        shown = outcome.parts if judged is None else outcome.parts[judged : judged + 1]
-        rows.append(
-            RankedTrial(
-                number=each,
-                combination=combinations[each],
-                in_sample_frac=before[each] - 1.0,
-                in_rank=in_ranks[each],
-                out_of_sample_frac=after[each] - 1.0 if after else None,
-                out_rank=out_ranks.get(each),
-                exits=sum(part.exits for part in shown),
-                drawdown_frac=max(part.drawdown_frac for part in shown),
-                halted=outcome.halted,
-            )
+    # A halted trial keeps the results up to the halt: it is ranked by them, and marked in the table.
+    rows = [
+        RankedTrial(
+            number=each,
+            combination=combinations[each],
+            in_sample=before[each],
+            in_rank=in_ranks[each],
+            out_of_sample=after.get(each),
+            out_rank=out_ranks.get(each),
+            halted=outcome.halted,
         )
+        for each, outcome in outcomes.items()
+    ]
     # Among equals the first combination wins, so number 0 (the unchanged settings) comes before all others.
     rows.sort(key=lambda row: (row.in_rank, row.number))
-    parts = next(iter(outcomes.values())).parts
-    hold_in = prod(part.hold for part in parts[:judged]) - 1.0
-    hold_out = None if judged is None else parts[judged].hold - 1.0
-    return FoldResult(number, tuple(rows), hold_in, hold_out)
+    first = next(iter(outcomes))
+    return FoldResult(number, tuple(rows), before[first].hold_frac, None if judged is None else after[first].hold_frac)
 
 
-def _out_frac(row: RankedTrial) -> float:
-    return row.out_of_sample_frac or 0.0
-
-
-def _ranks(growths: Mapping[int, float]) -> dict[int, int]:
-    """Return each trial's rank by growth: the best has rank 1, equal ones share the better rank."""
-    ordered = sorted(growths.values(), reverse=True)
+def _ranks(figures: Mapping[int, SpanFigures]) -> dict[int, int]:
+    """Return each trial's rank by its objective: the best has rank 1, equal ones share the better rank."""
+    scores = {each: figure.score for each, figure in figures.items()}
     first: dict[float, int] = {}
-    for rank, growth in enumerate(ordered, 1):
-        first.setdefault(growth, rank)
-    return {each: first[growth] for each, growth in growths.items()}
+    for rank, score in enumerate(sorted(scores.values(), reverse=True), 1):
+        first.setdefault(score, rank)
+    return {each: first[score] for each, score in scores.items()}
 
 
 def _compound(fractions: Iterable[float | None]) -> float | None:

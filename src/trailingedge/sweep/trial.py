@@ -1,16 +1,19 @@
-"""Trial of a sweep: one backtest with one combination of settings, as a worker process runs it.
+"""Trial of a sweep: the backtests with one combination of settings, as a worker process runs them.
 
 A worker's input and output are plain data that can be pickled, so every backend can carry them.
 """
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from trailingedge.accounting.metrics import daily_returns
 from trailingedge.backtest.columns import KlineColumns, opening_price
 from trailingedge.backtest.engine import Backtest
-from trailingedge.backtest.inputs import build_inputs
-from trailingedge.backtest.market_cache import kept_market
+from trailingedge.backtest.inputs import BacktestInputs, build_inputs, shared_balances
+from trailingedge.backtest.market_cache import Market, kept_markets
+from trailingedge.backtest.paths import Scenario
 from trailingedge.backtest.result_recorder import BacktestPart
 from trailingedge.live import factory
 from trailingedge.simulator.feeds.historical import RecordedMarket
@@ -21,25 +24,56 @@ from trailingedge.sweep.search_space import Combination
 class TrialTask:
     """The inputs that all trials of a sweep share.
 
-    `settings` has every setting except secrets, by name, as text.
+    `markets` are the files of each market; `symbol` is that of a single one, None if its files name it. `settings` has
+    every setting except secrets, by name, as text. Starting balances are shared out by asset.
     """
 
-    files: tuple[str, ...]
+    markets: tuple[tuple[str, ...], ...]
     symbol: str | None
     settings: Mapping[str, str]
     balances: Mapping[str, Decimal] | None
     splits: tuple[int, ...]
+    scenario: Scenario
+
+    def read_markets(self) -> tuple[Market, ...]:
+        """Return the markets; they are read once in each process. Raises ConfigError."""
+        return kept_markets(self.markets, self.symbol, factory.pair_params(self.settings))
+
+    def inputs(self, market: RecordedMarket, combination: Combination) -> BacktestInputs:
+        """Return the inputs of a backtest on this market. Raises ConfigError."""
+        balances = self.balances if len(self.markets) == 1 else shared_balances(self.balances, market)
+        return build_inputs(market, {**self.settings, **combination}, balances)
 
 
 @dataclass(frozen=True, slots=True)
 class TrialOutcome:
-    """Result of one trial, with one entry per part of the days (the days are cut at the splits).
+    """Result of one trial: of each path on each market.
 
     The numbers are floats, because results are only compared.
     """
 
-    # Field names of this class and of `PartResult` are the keys of the lines in a trial store.
+    # Field names of this class and of those below are the keys of the lines in a trial store.
 
+    runs: tuple["RunOutcome", ...]
+
+    @property
+    def halted(self) -> bool:
+        return any(run.halted for run in self.runs)
+
+    @property
+    def markets(self) -> int:
+        return max(run.market for run in self.runs) + 1
+
+    def of_market(self, number: int) -> "list[RunOutcome]":
+        """Return the results of all paths on this market."""
+        return [run for run in self.runs if run.market == number]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """Result of one path on one market, with one entry per part of the days (the days are cut at the splits)."""
+
+    market: int
     parts: tuple["PartResult", ...]
     halted: bool = False
 
@@ -48,18 +82,21 @@ class TrialOutcome:
 class PartResult:
     """Result of one part of the days. `growth` is the account's last value divided by its first.
 
-    `hold` is the last price of base divided by the first.
+    `hold` is the last price of base divided by the first. `returns` are the daily changes of the account, `trips` the
+    results of the round trips that ended in this part, as fractions of what each cost.
     """
 
     growth: float
     hold: float
     drawdown_frac: float
     exits: int
+    returns: tuple[float, ...] = ()
+    trips: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TrialMarket:
-    """The market of a sweep, its first and last time, and its first price (None if it is empty)."""
+    """One market of a sweep, its first and last time, and its first price (None if it is empty)."""
 
     market: RecordedMarket
     from_ms: int
@@ -67,9 +104,13 @@ class TrialMarket:
     price: Decimal | None
 
 
-def inspect_market(task: TrialTask) -> TrialMarket:
-    """Read the market once to find its bounds. Raises ConfigError."""
-    market, columns = kept_market(task.files, task.symbol, factory.pair_params(task.settings))
+def inspect_markets(task: TrialTask) -> tuple[TrialMarket, ...]:
+    """Read all markets to find their bounds. Raises ConfigError."""
+    return tuple(map(_inspect, task.read_markets()))
+
+
+def _inspect(read: Market) -> TrialMarket:
+    market, columns = read
     from_ms, to_ms, price = None, 0, None
     for piece in columns():
         times, ends = (piece.open_ms, piece.close_ms) if isinstance(piece, KlineColumns) else (piece.time_ms,) * 2
@@ -83,20 +124,49 @@ def inspect_market(task: TrialTask) -> TrialMarket:
 def run_trial(
     task: TrialTask, combination: Combination, stopped: Callable[[], bool] = lambda: False
 ) -> TrialOutcome | None:
-    """Backtest the market with the settings of `task`, changed by `combination`.
+    """Backtest all markets on all paths with the settings of `task`, changed by `combination`.
 
-    Returns None if the backtest was stopped before its end.
+    Returns None if a backtest was stopped before its end.
     """
-    market, columns = kept_market(task.files, task.symbol, factory.pair_params(task.settings))
-    inputs = build_inputs(market, {**task.settings, **combination}, task.balances)
-    backtest = Backtest(inputs, curves=False, splits=task.splits, stopped=stopped)
-    backtest.run(columns())
-    if stopped():
-        return None
-    return TrialOutcome(tuple(map(_result, backtest.recorder.parts)), halted=backtest.halt_reason is not None)
+    runs = []
+    for number, (market, columns) in enumerate(task.read_markets()):
+        inputs, scenario = task.inputs(market, combination), task.scenario.of_market(market)
+        for path in range(1, scenario.paths + 1):
+            backtest = Backtest(
+                inputs,
+                curves=False,
+                splits=task.splits,
+                stopped=stopped,
+                path=scenario.path(path),
+                latency_ms=scenario.latency_ms,
+            )
+            backtest.run(columns())
+            if stopped():
+                return None
+            runs.append(RunOutcome(number, _parts(backtest, task.splits), backtest.halt_reason is not None))
+    return TrialOutcome(tuple(runs))
 
 
-def _result(part: BacktestPart) -> PartResult:
+def _parts(backtest: Backtest, splits: Sequence[int]) -> tuple[PartResult, ...]:
+    results = backtest.recorder.statistics.results()
+    closes = [mark.growth for mark in results.marks]
+    # The close of a day is its last valuation, at midnight or before: at a split it belongs to the part that ends.
+    returns = _by_part(((mark.market_ms for mark in results.marks[1:]), daily_returns(closes)), splits)
+    trips = _by_part(
+        ((trip.closed_ms for trip in results.round_trips), (trip.result_frac for trip in results.round_trips)), splits
+    )
+    return tuple(map(_result, backtest.recorder.parts, returns, trips))
+
+
+def _by_part(timed: tuple[Iterable[int], Iterable[float]], splits: Sequence[int]) -> tuple[tuple[float, ...], ...]:
+    """Return the numbers of each part. `timed` are the times of the numbers, and the numbers."""
+    found: list[list[float]] = [[] for _ in range(len(splits) + 1)]
+    for time_ms, number in zip(*timed, strict=False):  # an account without value has no more returns
+        found[bisect_left(splits, time_ms)].append(number)
+    return tuple(map(tuple, found))
+
+
+def _result(part: BacktestPart, returns: tuple[float, ...], trips: tuple[float, ...]) -> PartResult:
     growth = float(part.last_value / part.first_value) if part.first_value else 1.0
     hold = float(part.last_bid / part.first_bid) if part.first_bid else 1.0
-    return PartResult(growth, hold, part.max_drawdown_frac, part.exits)
+    return PartResult(growth, hold, part.max_drawdown_frac, part.exits, returns, trips)

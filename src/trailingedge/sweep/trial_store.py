@@ -6,10 +6,10 @@ A line that a crash has cut short is ignored. Everything else in the file stays,
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from trailingedge import VERSION
 from trailingedge.config import OPTIONS
@@ -17,7 +17,7 @@ from trailingedge.core import bounded_files, foreign_json, number_text, private_
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import format_plain
 from trailingedge.sweep.search_space import Combination
-from trailingedge.sweep.trial import PartResult, TrialOutcome, TrialTask
+from trailingedge.sweep.trial import PartResult, RunOutcome, TrialOutcome, TrialTask
 
 # Groups of settings that do not affect a backtest: a sweep continues even if, for example, LOG_DIR has changed.
 _IRRELEVANT_GROUPS: Final = frozenset({"Mode", "Secrets", "Logs"})
@@ -43,8 +43,8 @@ def market_fingerprint(files: Iterable[Path]) -> str:
 def trial_key(market: str, task: TrialTask, combination: Combination) -> str:
     """Return the key under which a trial is stored.
 
-    Two trials have the same key if program version, market, settings, balances and splits are
-    equal.
+    Two trials have the same key if program version, market, settings, balances, splits and scenario
+    are equal.
     """
     # Each value as `shown` writes it, so that two texts of one value ("0.10", "0.1") are one key.
     changes = {name: OPTIONS[name].shown(OPTIONS[name].read(text)) for name, text in combination.items()}
@@ -59,6 +59,7 @@ def trial_key(market: str, task: TrialTask, combination: Combination) -> str:
         else {asset: format_plain(held) for asset, held in task.balances.items()},
         "symbol": task.symbol,
         "splits": task.splits,
+        "scenario": [task.scenario.walk.value, task.scenario.paths, task.scenario.latency_ms],
     }
     return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
 
@@ -116,19 +117,28 @@ class TrialStore:
 def _parse_trial(line: str) -> tuple[str, TrialOutcome]:
     """Return the key and the result of a trial. Raises ValueError, LookupError or TypeError for another line."""
     row = foreign_json.parse(line)
-    key, halted = row["key"], row["halted"]
-    if not isinstance(key, str) or not isinstance(halted, bool):
-        raise TypeError("key or halted")
+    key, runs = row["key"], tuple(map(_parse_run, row["runs"]))
+    if not isinstance(key, str) or not runs:
+        raise TypeError("key or runs")
+    return key, TrialOutcome(runs)
+
+
+def _parse_run(data: Mapping[str, Any]) -> RunOutcome:
+    halted = data["halted"]
+    if not isinstance(halted, bool):
+        raise TypeError("halted")
     parts = tuple(
         PartResult(
             number_text.finite(part["growth"]),
             number_text.finite(part["hold"]),
             number_text.finite(part["drawdown_frac"]),
             number_text.integer(part["exits"]),
+            tuple(map(number_text.finite, part["returns"])),
+            tuple(map(number_text.finite, part["trips"])),
         )
-        for part in row["parts"]
+        for part in data["parts"]
     )
-    return key, TrialOutcome(parts, halted)
+    return RunOutcome(number_text.integer(data["market"]), parts, halted)
 
 
 def _relevant_settings() -> Sequence[str]:
