@@ -22,8 +22,8 @@ from trailingedge.backtest.inputs import BacktestInputs, balance_shortage, data_
 from trailingedge.backtest.market_choice import chosen_files
 from trailingedge.backtest.paths import MOST_PATHS, Scenario
 from trailingedge.commands import cli_errors, setting_flags
-from trailingedge.commands.backtest import read_settings, symbol_given
 from trailingedge.commands.argument_parser import whole_number
+from trailingedge.commands.backtest import read_settings, symbol_given
 from trailingedge.commands.market_arguments import add_latency_argument, add_market_arguments
 from trailingedge.commands.market_history.named_files import named_files
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode
