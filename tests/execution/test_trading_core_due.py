@@ -22,6 +22,7 @@ from trailingedge.model.order_commands import (
     OrderReply,
     Place,
     QueryOrder,
+    Refresh,
     Replace,
     ReplaceReply,
 )
@@ -247,3 +248,12 @@ def test_the_daily_breaker_is_due_at_midnight() -> None:
     assert bench.trader.due_s == pytest.approx(to_midnight_s)
     bench.tick(to_midnight_s - bench.now_s)
     assert not bench.trader.trading_paused
+
+
+def test_a_transfer_that_the_balances_do_not_show_is_due_to_be_told() -> None:
+    bench = quiet_exit()
+    bench.tick()
+    bench.trader.on_transfer("FDUSD", D(5))
+    assert bench.tick() == []
+    assert bench.trader.due_s == bench.now_s + 2.0
+    assert bench.tick(2.0) == [Refresh.BALANCES]

@@ -6,7 +6,7 @@ it on the same kind of object, without any socket.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import inf
@@ -121,7 +121,8 @@ class TradingCore:
         self._command_seen: tuple[int, float] = (0, 0.0)  # number of a manual exit, and when we first saw it
         self._aged_exit_number = 0
         self._holdings = Holdings(ZERO, ZERO)
-        self._holdings_of: tuple[Mapping[str, Balance] | None, int] = (None, 0)  # the balances, and orders, counted in
+        # The view of an earlier tick, and the changes of orders before it: its balances were complete and explained.
+        self._settled: tuple[StateView, int] | None = None
 
     @property
     def intent(self) -> OrderIntent | None:
@@ -234,10 +235,12 @@ class TradingCore:
 
     def on_transfer(self, asset: str, delta: Decimal) -> None:
         """Let the balance audit expect a deposit, withdrawal or transfer."""
+        self._settled = None
         self.risk.audit.on_transfer(asset, delta)
 
     def accept_change(self, asset: str) -> None:
         """Let the balance audit accept the next balance of `asset`: another product of the exchange changed it."""
+        self._settled = None
         self.risk.audit.accept_change(asset)
 
     def update_limits(self, limits: tuple[RateLimit, ...], server_ms: int) -> None:
@@ -273,7 +276,8 @@ class TradingCore:
             self._handle_late_orders(view.now_s)
             state = self.state
         top = self._trusted_top(view)
-        balances_current, commands = self._check_balances(view)
+        settled = self._is_settled(view)
+        balances_current, commands = (True, []) if settled else self._check_balances(view)
         progress = self._progress = maker_exit.progress()
         risk.breakers.tick(view.market_ms)
         # Without the names of the fields, because a call with names takes three times as long.
@@ -283,7 +287,7 @@ class TradingCore:
             top,
             # While the balances lag behind a fill, the strategy keeps the ones it knew and subtracts what the exit has
             # filled since.
-            self.holdings(view) if balances_current else None,
+            self._holdings if settled else self.holdings(view) if balances_current else None,
             self._channel.current,
             tuple(self._pending_closes) if self._pending_closes else (),
             self.operator_commands.popleft() if self.operator_commands else None,
@@ -296,7 +300,8 @@ class TradingCore:
             None if top is None else view.lowest_ask,
         )
         state, intent, self.decision, signals = decide(inputs, state, self._strategy)
-        self._pending_closes.clear()
+        if self._pending_closes:
+            self._pending_closes.clear()
         # Beside another instance on the account our exit only cancels; the node stops after this tick.
         intent = intent if risk.duplicate_instance is None else None
         self.state, self._intent, age_s = state, intent, 0.0
@@ -307,11 +312,8 @@ class TradingCore:
             risk.on_decision(state, signals)
             age_s = self.exit_age_s(view.market_ms)
             self._check_exit_age(age_s, top, progress)
-        unexplained = risk.audit_balances(view, balances_current=balances_current)
-        if unexplained:
-            self.events += unexplained
-            # The difference may be a push that was lost. Reading the balances settles that.
-            commands.append(Refresh.BALANCES)
+        if not settled:
+            commands += self._audit_balances(view, balances_current=balances_current)
         # An orphan order beside ours could sell the same balance twice, so it is cancelled before anything else is
         # sent.
         if view.account_proven and not (self._orphans and self._orphans.any_open(risk.checks.orders.open)):
@@ -464,10 +466,6 @@ class TradingCore:
 
     def holdings(self, view: StateView) -> Holdings:
         """Return the free balances, plus what our own orders have locked, less the reserves."""
-        # They change with a fill or an order, and the price with every tick.
-        if view.balances is self._holdings_of[0] and self.maker_exit.changes == self._holdings_of[1]:
-            return self._holdings
-        self._holdings_of = view.balances, self.maker_exit.changes
         base, quote = view.balances.get(self._base_asset), view.balances.get(self._quote_asset)
         locked_base, locked_quote = self.maker_exit.max_locked(Side.SELL), self.maker_exit.max_locked(Side.BUY)
         found = Holdings(
@@ -568,6 +566,31 @@ class TradingCore:
     def _publish(self, event_type: Callable[[float], TraderEvent], lasted_s: float | None) -> None:
         if lasted_s is not None:
             self.events.append(event_type(lasted_s))
+
+    def _is_settled(self, view: StateView) -> bool:
+        """Whether balances and orders are those of a tick that found the balances complete and explained.
+
+        Then they are so still: nothing but prices and time has changed, as at nearly all ticks.
+        """
+        if self._settled is None or view.now_s < self._balances_locked_until_s or view.balances_in_doubt:
+            return False
+        before, changes = self._settled
+        return (
+            view.balances is before.balances
+            and view.balances_ms == before.balances_ms
+            and view.balance_updates == before.balance_updates
+            and changes == self.maker_exit.changes
+            and view.account_proven
+        )
+
+    def _audit_balances(self, view: StateView, *, balances_current: bool) -> list[ExecutionCommand]:
+        """Publish changes of the balances that nothing explains. Returns the command to read them, if there are any."""
+        unexplained, audit = self.risk.audit_balances(view, balances_current=balances_current), self.risk.audit
+        self.events += unexplained
+        is_settled = balances_current and view.account_proven and not unexplained and audit.due_s == inf
+        self._settled = (view, self.maker_exit.changes) if is_settled else None
+        # The difference may be a push that was lost. Reading the balances settles that.
+        return [Refresh.BALANCES] if unexplained else []
 
     def _check_balances(self, view: StateView) -> tuple[bool, list[ExecutionCommand]]:
         """Return whether the balances include all changes by our orders, and the command (if due) to read them."""

@@ -91,10 +91,6 @@ class _BookSide:
         if order in self.orders:
             self.orders.remove(order)
 
-    def set_level(self, price: Decimal, quantity: Decimal) -> None:
-        """Apply the market's new best level; it refills what takers took."""
-        self.price, self.quantity, self.consumed = price, quantity, ZERO
-
 
 class Book:
     """The market's best prices and the accounts' resting orders.
@@ -151,9 +147,11 @@ class Book:
 
     def set_tick(self, tick: Tick) -> None:
         """Apply the market's new prices but fill nothing. Used while the symbol does not trade."""
+        bids, asks = self._bids, self._asks
         self._tick = tick
-        self._bids.set_level(tick.bid, tick.bid_quantity)
-        self._asks.set_level(tick.ask, tick.ask_quantity)
+        bids.price, bids.quantity = tick.bid, tick.bid_quantity
+        asks.price, asks.quantity = tick.ask, tick.ask_quantity
+        bids.consumed = asks.consumed = ZERO  # the new level refills what takers took
 
     def orders_at_best(self) -> list[SimOrder]:
         """Resting orders at the best published price: buys, then sells, each oldest first."""
