@@ -6,16 +6,17 @@ Each run is `trailing-edge backtest` as anyone types it: the median of 16 paths 
 """
 
 import json
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from tests import processes
 from tests.tight_settings import TIGHT_ARGV
 
 from trailingedge.notifications.event_messages import percent
 
 SETTINGS: Final[Mapping[str, Sequence[str]]] = {"default": (), "tight": TIGHT_ARGV}
+TIMEOUT_S: Final = 600.0
 FEES: Final = ("0", "0.001")
 HEAD: Final = (
     "| days | settings | fee | exits | hard stops | result | deepest drawdown | holding {base} | half of each |\n"
@@ -26,7 +27,7 @@ HEAD: Final = (
 def backtest(files: Sequence[str], arguments: Sequence[str]) -> dict[str, Any]:
     """Return the JSON of one backtest."""
     command = [sys.executable, "-m", "trailingedge", "backtest", *files, "--json", *arguments]
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    found: dict[str, Any] = json.loads(processes.run(command, check=True, text=True, timeout=TIMEOUT_S).stdout)
     return found
 
 

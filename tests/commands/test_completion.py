@@ -1,10 +1,10 @@
 """The completion scripts: what each shell offers for a line that is typed in part."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from tests import processes
 
 from trailingedge import main
 from trailingedge.commands.completion import SHELLS
@@ -27,8 +27,8 @@ def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def output(words: list[str]) -> list[str]:
-    done = subprocess.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    return done.stdout.splitlines()
+    done = processes.run(words, text=True)
+    return str(done.stdout).splitlines()
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -55,7 +55,7 @@ def test_bash_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_zsh_reads_the_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "script"
     path.write_text(script("zsh", capsys))
-    assert subprocess.run(["zsh", "-n", str(path)], check=False).returncode == 0
+    assert processes.run(["zsh", "-n", path]).returncode == 0
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")

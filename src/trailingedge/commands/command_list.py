@@ -21,6 +21,6 @@ def unknown_command(word: str, purposes: Mapping[str, str]) -> str:
     """Return the error for a word that is no command, with the nearest command and the list of all."""
     near = difflib.get_close_matches(word.lower(), list(purposes), n=1, cutoff=0.5)
     meant = f"; did you mean {near[0]}?" if near else ""
-    shown = redact_words(printable(word, _LONGEST_QUOTED))
+    shown = printable(redact_words(word), _LONGEST_QUOTED)  # a secret that is cut no longer looks like one
     # Last, because the list alone fills a small terminal.
     return f"commands:\n{command_lines(purposes)}\ntrailing-edge: there is no command {shown}{meant}"
