@@ -1,5 +1,7 @@
 """Tests of the market of a recorded session."""
 
+import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -57,6 +59,28 @@ def test_round_trips_are_measured_from_request_to_reply(fair: SessionMarket) -> 
     assert fair.latency is not None
     assert fair.latency.of_orders
     assert 40.0 < fair.latency.median_ms < 60.0  # the simulated network's
+
+
+def test_a_market_that_ran_faster_than_the_clock_has_its_latency_in_market_time(
+    tmp_path: Path, fair: SessionMarket
+) -> None:
+    def at_a_tenth(line: bytes) -> bytes:
+        """Let the line come after a tenth of its time. Its market time stays."""
+        found = re.match(rb'(\["[^"]+",)(\d+)(,.*)', line)
+        if found is None or line.startswith((b'["command', b'["event', b'["decision', b'["skipped', b'["session')):
+            return line
+        at_ns, rest = int(found[2]), found[3]
+        if line.startswith(b'["tick"'):
+            fields = json.loads(line)
+            fields[4]["market_ms"] = at_ns // 1_000_000 + 1_783_000_000_000
+            rest = b"," + json.dumps(fields[2:], separators=(",", ":"))[1:].encode()
+        return found[1] + b"%d" % (at_ns // 10) + rest
+
+    fast = read(changed(tmp_path, at_a_tenth, "fair"))
+    assert (fair.speed, fast.speed) == (1, 10)
+    assert fair.latency is not None
+    assert fast.latency is not None
+    assert fast.latency.median_ms == pytest.approx(fair.latency.median_ms, rel=1e-4)
 
 
 def test_torn_frames_and_lost_connections_are_no_errors() -> None:

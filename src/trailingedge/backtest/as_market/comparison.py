@@ -188,6 +188,8 @@ def _missing(market: SessionMarket) -> list[str]:
     found = [
         f"trades: only our own {fills} are in the record; any other order fills when the best price goes through it"
     ]
+    if market.speed > 1:
+        found.append(f"the market ran {market.speed} times as fast as the clock: the latency is told in market time")
     if not market.has_end:
         found.append("the record has no end: the daemon was killed or still runs; compared up to there")
     if market.state is not None and market.state.exit is not None:

@@ -56,7 +56,8 @@ class SessionMarket:
     `state` is the strategy's state at the start, `balances` are what was free then. `latency` is None if no request was
     answered. `counts` tells what the backtest cannot repeat, by name: calls of the core, "skipped" frames, "breaks" of
     the price stream, "off grid" prices. `own_trades` counts the trades that filled our orders. `has_end` is False if
-    the daemon was killed, or still runs. `operator` is oldest first.
+    the daemon was killed, or still runs. `operator` is oldest first. `speed` is how much faster than the clock the
+    market ran: more than 1 in a simulation alone. The latency is in market time.
     """
 
     header: RecordHeader
@@ -69,6 +70,7 @@ class SessionMarket:
     counts: Mapping[str, int]
     own_trades: int
     has_end: bool
+    speed: int
 
 
 def read_session_market(path: Path, bar: ProgressBar, stopped: InterruptRequest) -> SessionMarket:
@@ -98,7 +100,8 @@ def read_session_market(path: Path, bar: ProgressBar, stopped: InterruptRequest)
     if not reader.columns:
         remedy = "give a session that received them"
         raise ConfigError([f"{path}: 0 bookTicker frames after the start, and a backtest needs prices; {remedy}"])
-    latency = measure(reader.order_ms, reader.other_ms)
+    speed = reader.speed
+    latency = measure([trip * speed for trip in reader.order_ms], [trip * speed for trip in reader.other_ms])
     return SessionMarket(
         record.header,
         reader.start,
@@ -110,6 +113,7 @@ def read_session_market(path: Path, bar: ProgressBar, stopped: InterruptRequest)
         reader.counts,
         reader.own_trades,
         has_end,
+        speed,
     )
 
 
@@ -140,6 +144,14 @@ class _Reader:
         self._behind = {Side.BUY: (0, 0), Side.SELL: (0, 0)}  # the best price and quantity of others, last seen
         self._book = (0, 0, 0, 0)  # bid, its quantity, ask, its quantity, as last added
         self._last = 0
+        self._clock_ms = (0, 0)  # of the first market tick, and of the last
+
+    @property
+    def speed(self) -> int:
+        """How much faster than the clock the market ran, as a whole number of at least 1."""
+        times_ms, clock_ms = self.columns.time_ms, self._clock_ms
+        passed_ms = clock_ms[1] - clock_ms[0]
+        return max(1, round((times_ms[-1] - times_ms[0]) / passed_ms)) if passed_ms else 1
 
     def read(self, line: bytes) -> None:
         """Take one line. Raises one of DECODE_ERRORS for a line that cannot be read."""
@@ -311,7 +323,9 @@ class _Reader:
     # Columns ---------------------------------------------------------------------------------
 
     def _time_ms(self, at_ns: int) -> int:
-        time_ms = at_ns // 1_000_000 + (self._offset_ms or 0)
+        clock_ms = at_ns // 1_000_000
+        self._clock_ms = (self._clock_ms[0] if self.columns else clock_ms), clock_ms
+        time_ms = clock_ms + (self._offset_ms or 0)
         return max(time_ms, self.columns.time_ms[-1]) if self.columns else time_ms
 
     def _add(self, time_ms: int, last: int, traded: int = 0, *, bought: bool = False) -> None:
