@@ -13,7 +13,8 @@ from trailingedge.model.market import ZERO
 from trailingedge.report.robustness import Walk
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema
 from trailingedge.simulator.feeds.historical import RecordedMarket
-from trailingedge.sweep.output import reliability, sweep_json, sweep_text
+from trailingedge.sweep.json_result import sweep_json
+from trailingedge.sweep.output import reliability, sweep_text
 from trailingedge.sweep.ranking import SweepResult, rank_trials
 from trailingedge.sweep.search_space import InvalidCombination
 from trailingedge.sweep.trial import TrialOutcome

@@ -32,8 +32,9 @@ from trailingedge.report.robustness import Walk
 from trailingedge.report.terminal import terminal_width
 from trailingedge.simulator.feeds.historical import RecordedMarket
 from trailingedge.sweep.backends import BACKENDS, backend_named
+from trailingedge.sweep.json_result import sweep_json
 from trailingedge.sweep.objective import Judgement, Objective, PathChoice
-from trailingedge.sweep.output import DEFAULT_ROWS, sweep_json, sweep_text
+from trailingedge.sweep.output import DEFAULT_ROWS, sweep_text
 from trailingedge.sweep.ranking import rank_trials
 from trailingedge.sweep.search_space import MAX_COMBINATIONS, build_search_space, parse_axis
 from trailingedge.sweep.trial import TrialMarket, TrialOutcome, TrialTask, inspect_markets

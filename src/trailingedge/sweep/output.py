@@ -1,24 +1,24 @@
-"""Output of a sweep, as text and as JSON: the ranking, the folds, and how far the winner can be trusted."""
+"""Output of a sweep as text: the ranking, the folds, and how far the winner can be trusted."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from math import isfinite
+from statistics import fmean
 from typing import Final
 
-from trailingedge.accounting.summary_json import iso_time
 from trailingedge.backtest.paths import Scenario
 from trailingedge.notifications.event_messages import counted, percent
 from trailingedge.report.robustness import Walk
 from trailingedge.report.tables import NO_VALUE, Table, shown_gaps, timestamp
 from trailingedge.report.terminal import USUAL_WIDTH, columns, wrapped
 from trailingedge.simulator.feeds.historical import RecordedMarket
+from trailingedge.sweep.influence import influence_lines, influences
 from trailingedge.sweep.objective import Judgement, Objective
 from trailingedge.sweep.ranking import FoldResult, RankedTrial, SweepResult
 from trailingedge.sweep.search_space import Combination
+from trailingedge.sweep.significance import daily_gains, deflated_sharpe_of, t_value
 from trailingedge.sweep.walk_forward import Folds
 
-SWEEP_RESULT_VERSION: Final = 2
 DEFAULT_ROWS: Final = 15  # rows of the table
 _LEFT_OUT_SHOWN: Final = 5
 # Correlations of the ranks before and after: nearer to 0 than the first, the past says almost nothing.
@@ -36,7 +36,7 @@ def sweep_text(
     width: int = USUAL_WIDTH,
 ) -> str:
     """The result as text, in lines of at most `width` characters."""
-    last, asset = result.last, _held_asset(markets)
+    last, asset = result.last, held_asset(markets)
     span = f"from {timestamp(folds.from_ms)} to {timestamp(folds.to_ms)} UTC"
     lines = [
         f"sweep {', '.join(market.symbol for market in markets)}: {counted(result.tried, 'combination')} {span}",
@@ -50,6 +50,10 @@ def sweep_text(
     lines += columns(_table(result, asset, shown), width)
     if len(markets) > 1:
         lines += ["", "the winner on each market", *columns(_markets_table(result, markets), width)]
+    if mattered := influences(last):
+        lines += ["", "which setting mattered: rank correlation, and mean for each value (in-sample)"]
+        for line in influence_lines(mattered, result.judgement.objective):
+            lines += wrapped(f"  {line}", width)
     if folds.count:
         heading = "folds: each winner, tested on the days after those it was chosen on"
         lines += ["", heading, *columns(_folds_table(result, folds, asset), width)]
@@ -57,44 +61,6 @@ def sweep_text(
     lines += [part for sentence in reliability(result, asset) for part in wrapped(f"  {sentence}", width)]
     lines += ["", *wrapped(_winner_line(last), width)]
     return "\n".join(lines)
-
-
-def sweep_json(
-    result: SweepResult, folds: Folds, markets: Sequence[RecordedMarket], scenario: Scenario, gaps: Sequence[str]
-) -> dict[str, object]:
-    """Return the result of a sweep as the content of a JSON object."""
-    last, symbols = result.last, [market.symbol for market in markets]
-    scenario = scenario.of_market(markets[0])
-    return {
-        "version": SWEEP_RESULT_VERSION,
-        "symbols": symbols,
-        "objective": result.judgement.objective.value,
-        "walk": scenario.walk.value,
-        "paths": scenario.paths,
-        "of": result.judgement.choice.value,
-        "latency_ms": scenario.latency_ms,
-        "from": iso_time(folds.from_ms),
-        "to": iso_time(folds.to_ms),
-        "tried": result.tried,
-        "left_out": len(result.invalid),
-        "left_out_settings": [{"settings": dict(each.combination), "why": each.reason} for each in result.invalid],
-        "table": [_row_data(row, symbols) for row in last.rows],
-        "hold_base_frac": {"in_sample": last.hold_in_frac, "out_of_sample": last.hold_out_frac},
-        "folds": [_fold_data(fold, folds, symbols) for fold in result.folds] if folds.count else [],
-        "winner": dict(last.winner.combination),
-        "as_good_as_winner": [dict(row.combination) for row in last.tied_with_winner],
-        "walk_forward": {
-            "result_frac": result.walk_forward_frac,
-            "unchanged_frac": result.unchanged_frac,
-            "hold_base_frac": result.hold_base_frac,
-        },
-        "overfitting": {
-            "rank_agreement": result.rank_agreement,
-            "folds_no_better_than_median": result.folds_below_median if folds.count else None,
-            "words": list(reliability(result, _held_asset(markets))),
-        },
-        "gaps": list(gaps),
-    }
 
 
 def method_text(judgement: Judgement, scenario: Scenario, markets: Sequence[RecordedMarket]) -> str:
@@ -113,7 +79,7 @@ def method_text(judgement: Judgement, scenario: Scenario, markets: Sequence[Reco
     return f"ranked by {objective.words} ({objective.value}){mean}; {paths}; latency {scenario.latency_ms} ms each way"
 
 
-def _held_asset(markets: Sequence[RecordedMarket]) -> str:
+def held_asset(markets: Sequence[RecordedMarket]) -> str:
     assets = {market.base_asset for market in markets}
     return assets.pop() if len(assets) == 1 else "base"
 
@@ -156,6 +122,17 @@ def reliability(result: SweepResult, asset: str) -> Iterator[str]:
     agreement = result.rank_agreement
     if agreement is not None:
         yield f"Ranks before and after correlate by {agreement:+.2f}: {_agreement_words(agreement)}."
+    gains = daily_gains(result)
+    if (value := t_value(gains)) is not None:
+        yield (
+            f"On {counted(len(gains), 'day')} the winners were not chosen on, they made {percent(fmean(gains))} a day "
+            f"beside the unchanged settings: t value {value:+.2f}; below 2 it may be chance."
+        )
+    if (chance := deflated_sharpe_of(result)) is not None:
+        yield (
+            f"The winner's deflated Sharpe ratio is {chance:.2f}: the probability that it is better than the best of "
+            f"{tried} without skill. Usually 0.95 is asked for."
+        )
     yield _conclusion(result)
 
 
@@ -335,49 +312,6 @@ def _folds_table(result: SweepResult, folds: Folds, asset: str) -> Table:
         for fold in result.folds
     ]
     return Table(headings, tuple(rows), frozenset(headings) - {"tested on", "winner"})
-
-
-def _row_data(row: RankedTrial, symbols: Sequence[str]) -> dict[str, object]:
-    return {
-        "settings": dict(row.combination),
-        "in_sample_score": _finite(row.in_sample.score),
-        "in_sample_frac": row.in_sample_frac,
-        "in_sample_rank": row.in_rank,
-        "out_of_sample_score": _finite(row.out_score),
-        "out_of_sample_frac": row.out_of_sample_frac,
-        "out_of_sample_rank": row.out_rank,
-        "exits": row.shown.exits,
-        "max_drawdown_frac": row.shown.drawdown_frac,
-        "halted": row.halted,
-        "markets": {
-            symbol: {
-                "in_sample_score": _finite(row.in_sample.markets[number].score),
-                "in_sample_frac": row.in_sample.markets[number].result_frac,
-                "out_of_sample_score": _finite(row.out_of_sample.markets[number].score) if row.out_of_sample else None,
-                "out_of_sample_frac": row.out_of_sample.markets[number].result_frac if row.out_of_sample else None,
-            }
-            for number, symbol in enumerate(symbols)
-        },
-    }
-
-
-def _finite(score: float | None) -> float | None:
-    """Return a score for JSON, which has no infinity: None where it is not defined, or without a loss."""
-    return score if score is not None and isfinite(score) else None
-
-
-def _fold_data(fold: FoldResult, folds: Folds, symbols: Sequence[str]) -> dict[str, object]:
-    judged = folds.part_bounds(fold.number + 1)
-    return {
-        "chosen_from": iso_time(folds.from_ms),
-        "judged_from": iso_time(judged[0]),
-        "judged_to": iso_time(judged[1]),
-        "winner": _row_data(fold.winner, symbols),
-        "unchanged": _row_data(fold.unchanged, symbols),
-        "hold_base_frac": {"in_sample": fold.hold_in_frac, "out_of_sample": fold.hold_out_frac},
-        "median_out_of_sample_frac": fold.median_out_frac,
-        "rank_agreement": fold.rank_agreement,
-    }
 
 
 def _combination_text(combination: Combination) -> str:
