@@ -101,7 +101,7 @@ def test_a_winner_is_tested_on_days_it_was_not_chosen_on(
             done(number, TrialOutcome((RunOutcome(0, parts),)))  # type: ignore[operator]
 
     monkeypatch.setattr(sweep, "backend_named", lambda _: local)
-    monkeypatch.setattr(sweep, "split_folds", lambda from_ms, _: split_folds(from_ms, from_ms + 4 * day_ms))
+    monkeypatch.setattr(sweep, "split_folds", lambda from_ms, *_: split_folds(from_ms, from_ms + 4 * day_ms))
     assert run(["sweep", klines, *VARIED, "--objective", "result"]) == ExitCode.OK
     told = " ".join(capsys.readouterr().out.split())
     assert (
@@ -121,6 +121,7 @@ def test_a_winner_is_tested_on_days_it_was_not_chosen_on(
             ["--vary", "BUFFER=0.1", "--out", "no/where"], ExitCode.CONFIG, "--out no/where", id="no such folder"
         ),
         pytest.param(["--vary", "BUFFER=0.1", "--out", "-"], ExitCode.USAGE, "--out -", id="no file"),
+        pytest.param(["--vary", "BUFFER=0.1", "--folds", "3"], ExitCode.CONFIG, "too few for folds (3)", id="few days"),
         pytest.param(["--vary", "BUFFER=0.1", "--balance", "BTC=1"], ExitCode.CONFIG, "does not trade", id="an asset"),
     ],
 )

@@ -62,3 +62,10 @@ def test_without_out_of_sample_days_nothing_is_tested() -> None:
     verdict = judged({0: outcome(1.0), 1: outcome(1.3), 2: outcome(1.2)}, split_folds(0, DAY_MS))
     assert (verdict.last.winner.number, verdict.last.winner.out_of_sample_frac) == (1, None)
     assert (verdict.walk_forward_frac, verdict.rank_agreement, verdict.invalid) == (None, None, ())
+
+
+def test_the_days_of_an_embargo_neither_choose_nor_test() -> None:
+    cut = split_folds(20_000 * DAY_MS, 20_006 * DAY_MS, 1, 1)
+    verdict = judged({0: outcome(1.0, 9.0, 1.0), 1: outcome(1.2, 1.0, 1.1), 2: outcome(1.1, 9.0, 1.2)}, cut)
+    assert verdict.last.winner.number == 1
+    assert verdict.last.winner.out_of_sample_frac == pytest.approx(0.1)

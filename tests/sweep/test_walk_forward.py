@@ -2,6 +2,7 @@
 
 import pytest
 
+from trailingedge.core.errors import ConfigError
 from trailingedge.sweep.walk_forward import split_folds
 
 DAY_MS = 86_400_000
@@ -38,3 +39,20 @@ def test_each_tested_part_is_after_those_chosen_on() -> None:
         cut = split_folds(NOON_MS, NOON_MS + days * DAY_MS)
         times = [cut.from_ms, *cut.splits, cut.to_ms]
         assert times == sorted(set(times))
+
+
+def test_an_embargo_lies_between_the_days_chosen_on_and_those_tested_on() -> None:
+    cut = split_folds(20_000 * DAY_MS, 20_015 * DAY_MS, 3, 1)
+    assert cut.count == 3
+    for fold, first in enumerate((6, 9, 12)):
+        assert cut.part_bounds(cut.chosen_parts(fold))[0] == (20_000 + first) * DAY_MS
+        tested = cut.part_bounds(cut.tested_part(fold))
+        assert tested == ((20_001 + first) * DAY_MS, (20_003 + first) * DAY_MS)
+
+
+@pytest.mark.parametrize(("folds", "embargo"), [(5, 0), (1, 2), (3, 1)])
+def test_too_few_days_for_the_folds_are_refused(folds: int, embargo: int) -> None:
+    with pytest.raises(ConfigError, match="too few"):
+        split_folds(20_000 * DAY_MS, 20_005 * DAY_MS, folds, embargo)
+    needed = (embargo + 1) * (folds + 2)
+    assert split_folds(20_000 * DAY_MS, (20_000 + needed) * DAY_MS, folds, embargo).count == folds

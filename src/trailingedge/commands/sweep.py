@@ -41,6 +41,8 @@ from trailingedge.sweep.trial import TrialMarket, TrialOutcome, TrialTask, inspe
 from trailingedge.sweep.trial_store import TrialStore, market_fingerprint, trial_key
 from trailingedge.sweep.walk_forward import split_folds
 
+_MOST_FOLDS: Final = 100
+_MOST_EMBARGO_DAYS: Final = 365
 _DESCRIPTION: Final = """\
 Backtest many settings on recorded market files. The best is chosen on some days
 and judged on later ones; the output says how far the search itself explains it.
@@ -89,6 +91,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"what ranks the combinations: {', '.join(each.value for each in Objective)} "
         f"({Objective.EXCESS_5050.value}, the result less that of half base, half quote); "
         "of several markets the mean; one that is not defined ranks last",
+    )
+    search.add_argument(
+        "--folds",
+        type=whole_number(1, _MOST_FOLDS),
+        metavar="N",
+        help="choose and test N times, each on later days (as many as the days allow, up to 4)",
+    )
+    search.add_argument(
+        "--embargo",
+        type=whole_number(0, _MOST_EMBARGO_DAYS),
+        default=0,
+        metavar="DAYS",
+        help="days left out between those chosen on and those tested on (0)",
     )
     scenario = parser.add_argument_group("what the files do not tell")
     scenario.add_argument(
@@ -169,7 +184,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
         shortages = list(_shortages(inspected, inputs))
         for shortage in shortages:
             bar.print_line(shortage)
-        folds = split_folds(*_common_days(inspected))
+        folds = split_folds(*_common_days(inspected), arguments.folds, arguments.embargo)
         task = dataclasses.replace(task, splits=folds.splits)
         store = opened.enter_context(contextlib.closing(TrialStore(arguments.out)))
         keys = [trial_key(fingerprint, task, combination) for combination in space.combinations]

@@ -87,9 +87,10 @@ def _finite(score: float | None) -> float | None:
 
 
 def _fold_data(fold: FoldResult, folds: Folds, symbols: Sequence[str]) -> dict[str, object]:
-    judged = folds.part_bounds(fold.number + 1)
+    judged = folds.part_bounds(folds.tested_part(fold.number))
     return {
         "chosen_from": iso_time(folds.from_ms),
+        "chosen_to": iso_time(folds.part_bounds(folds.chosen_parts(fold.number))[0]),
         "judged_from": iso_time(judged[0]),
         "judged_to": iso_time(judged[1]),
         "winner": _row_data(fold.winner, symbols),

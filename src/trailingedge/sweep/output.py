@@ -203,9 +203,9 @@ def _invalid_lines(result: SweepResult) -> Iterator[str]:
 def _heading(folds: Folds, last: FoldResult) -> str:
     if not folds.count:
         return "all combinations, chosen on all days and tested on none; equals share a rank (=)"
-    began, chosen_until = folds.from_ms, folds.part_bounds(last.number + 1)[0]
-    judged_until = folds.part_bounds(last.number + 1)[1]
-    chosen, judged = _days_text(began, chosen_until), _days_text(chosen_until, judged_until)
+    chosen_until = folds.part_bounds(folds.chosen_parts(last.number))[0]
+    chosen = _days_text(folds.from_ms, chosen_until)
+    judged = _days_text(*folds.part_bounds(folds.tested_part(last.number)))
     days = f"chosen on {chosen} (in-sample), tested on {judged} (out-of-sample)"
     return f"{days}; equals share a rank (=); result, exits and drawdown are of the days tested on"
 
@@ -301,7 +301,7 @@ def _folds_table(result: SweepResult, folds: Folds, asset: str) -> Table:
     )
     rows = [
         (
-            _days_text(*folds.part_bounds(fold.number + 1)),
+            _days_text(*folds.part_bounds(folds.tested_part(fold.number))),
             objective.text(fold.winner.in_sample.score),
             objective.text(fold.winner.out_score),
             f"{_rank(fold.winner.out_rank, _tied_ranks([row.out_rank for row in fold.rows]))} of {result.tried}",

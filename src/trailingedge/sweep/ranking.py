@@ -160,8 +160,10 @@ def rank_trials(
     judgement: Judgement = USUAL_JUDGEMENT,
 ) -> SweepResult:
     """Rank the trials in each fold. The keys of `outcomes` are the numbers of the combinations."""
-    judged = range(1, folds.count + 1) if folds.count else (None,)
-    found = tuple(_judge_fold(number, combinations, outcomes, part, judgement) for number, part in enumerate(judged))
+    spans: list[tuple[int | None, int | None]] = [(None, None)]
+    if folds.count:
+        spans = [(folds.chosen_parts(number), folds.tested_part(number)) for number in range(folds.count)]
+    found = tuple(_judge_fold(number, combinations, outcomes, *span, judgement) for number, span in enumerate(spans))
     return SweepResult(found, len(outcomes), left_out, judgement)
 
 
@@ -169,14 +171,15 @@ def _judge_fold(
     number: int,
     combinations: Sequence[Combination],
     outcomes: Mapping[int, TrialOutcome],
+    chosen: int | None,
     judged: int | None,
     judgement: Judgement,
 ) -> FoldResult:
-    """Choose the winner on all parts before part `judged`, and test it on part `judged`.
+    """Choose the winner on the first `chosen` parts, and test it on part `judged`.
 
-    If `judged` is None, the winner is chosen on all parts and tested on none.
+    If both are None, the winner is chosen on all parts and tested on none.
     """
-    before = {each: judgement.over(outcome, 0, judged) for each, outcome in outcomes.items()}
+    before = {each: judgement.over(outcome, 0, chosen) for each, outcome in outcomes.items()}
     after = {}
     if judged is not None:
         after = {each: judgement.over(outcome, judged, judged + 1) for each, outcome in outcomes.items()}

@@ -2,12 +2,14 @@
 
 Each combination runs through all days once, and its result is cut at the splits. Its position is
 carried over a split, as in a daemon that keeps running with these settings. A winner is chosen by
-the parts before a split only.
+the parts before a split only. An embargo leaves out the days right after: what a position brings
+there was decided on the days that the winner was chosen on.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
+from trailingedge.core.errors import ConfigError
 from trailingedge.core.time_units import DAY_MS
 
 _MAX_FOLDS: Final = 4
@@ -18,16 +20,26 @@ _DAYS_PER_FOLD: Final = 3
 class Folds:
     """A market from `from_ms` to `to_ms`, cut at `splits` (midnights) into parts.
 
-    Fold k chooses its winner on the parts 0 to k and tests it on part k + 1.
+    Fold k chooses its winner on all parts before its split, and tests it on the next one; with an embargo on the one
+    after the embargo, which is a part of its own.
     """
 
     from_ms: int
     to_ms: int
     splits: tuple[int, ...]
+    has_embargo: bool = False
 
     @property
     def count(self) -> int:
-        return len(self.splits)
+        return len(self.splits) // 2 if self.has_embargo else len(self.splits)
+
+    def chosen_parts(self, fold: int) -> int:
+        """Return how many of the first parts a fold chooses its winner on."""
+        return 2 * fold + 1 if self.has_embargo else fold + 1
+
+    def tested_part(self, fold: int) -> int:
+        """Return the part that a fold tests its winner on."""
+        return self.chosen_parts(fold) + self.has_embargo
 
     def part_bounds(self, part: int) -> tuple[int, int]:
         """Return start and end of a part, in ms since 1970."""
@@ -35,17 +47,26 @@ class Folds:
         return times[part], times[part + 1]
 
 
-def split_folds(from_ms: int, to_ms: int) -> Folds:
-    """Split the days into as many folds as they allow, up to four; none if there are fewer than two whole days.
+def split_folds(from_ms: int, to_ms: int, wanted: int | None = None, embargo_days: int = 0) -> Folds:
+    """Split the days into `wanted` folds; if None, into as many as the days allow, up to four.
 
-    The days before the first fold are the longest part, so that the first choice of settings has enough data, too.
+    There are none if there are fewer than two whole days. The days before the first fold are the longest part, so that
+    the first choice of settings has enough data, too. Raises ConfigError if the days are too few for what is wanted.
     """
     first_day = -(-from_ms // DAY_MS)  # the first whole day; partial days belong to the part beside them
     days = to_ms // DAY_MS - first_day
-    if days < 2:
+    if days < 2 and wanted is None and not embargo_days:
         return Folds(from_ms, to_ms, ())
     # The days are divided into n + 2 shares: each fold is tested on one, and the first part gets at least two.
-    count = max(1, min(_MAX_FOLDS, days // _DAYS_PER_FOLD - 1))
-    judged = max(1, days // (count + 2)) if count > 1 else max(1, days // 3)
+    count = wanted or max(1, min(_MAX_FOLDS, days // _DAYS_PER_FOLD - 1))
+    judged = days // (count + 2) if count > 1 else days // 3
+    judged = max(1, judged) if days > count else judged
+    if judged <= embargo_days:
+        least = (embargo_days + 1) * (count + 2)
+        few = f"{days} whole days are too few for folds ({count}) with an embargo of {embargo_days} days"
+        raise ConfigError([f"{few}: give {least} days, or lower --folds or --embargo"])
     begin = first_day + days - count * judged
-    return Folds(from_ms, to_ms, tuple((begin + judged * number) * DAY_MS for number in range(count)))
+    splits = [(begin + judged * number) * DAY_MS for number in range(count)]
+    if embargo_days:
+        splits = [time for split in splits for time in (split, split + embargo_days * DAY_MS)]
+    return Folds(from_ms, to_ms, tuple(splits), has_embargo=embargo_days > 0)
