@@ -81,6 +81,14 @@ def test_an_asset_that_no_market_trades_is_refused(klines: str, capsys: pytest.C
     assert "none of these 2 markets trades it" in capsys.readouterr().err
 
 
+def test_a_heat_map_of_two_settings_is_written(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sweep", klines, *VARIED, "--html", "heat.html"]) == ExitCode.OK
+    assert "page: file://" in capsys.readouterr().err
+    assert "HARD_STOP_THRESHOLD_FRAC" in Path("heat.html").read_text(encoding="utf-8")
+    assert run(["sweep", klines, *VARIED, "--html", "-"]) == ExitCode.OK
+    assert capsys.readouterr().out.startswith("<!doctype html>")
+
+
 def interrupt_after(count: int) -> object:
     def show(_: ProgressBar, __: float, text: str) -> None:
         if text.startswith(f"{count} of"):
@@ -121,6 +129,7 @@ def test_a_winner_is_tested_on_days_it_was_not_chosen_on(
             ["--vary", "BUFFER=0.1", "--out", "no/where"], ExitCode.CONFIG, "--out no/where", id="no such folder"
         ),
         pytest.param(["--vary", "BUFFER=0.1", "--out", "-"], ExitCode.USAGE, "--out -", id="no file"),
+        pytest.param(["--vary", "BUFFER=0.1", "--html", "a.html"], ExitCode.USAGE, "needs two settings", id="one axis"),
         pytest.param(["--vary", "BUFFER=0.1", "--folds", "3"], ExitCode.CONFIG, "too few for folds (3)", id="few days"),
         pytest.param(["--vary", "BUFFER=0.1", "--balance", "BTC=1"], ExitCode.CONFIG, "does not trade", id="an asset"),
     ],

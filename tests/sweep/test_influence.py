@@ -27,6 +27,14 @@ def test_the_setting_that_mattered_comes_first_with_its_means() -> None:
     assert line == "BUFFER, correlation +0.89; 0.01: +11.00 %, 0.1: +31.00 %"
 
 
+def test_the_unchanged_settings_count_where_they_are_a_point_of_the_search() -> None:
+    outcomes = {0: outcome(1.1, 1, 1, 1), 1: outcome(1.2, 1, 1, 1)}
+    judgement = Judgement(Objective.RESULT)
+    result = rank_trials([{}, {"BUFFER": "0.1"}], outcomes, FORTNIGHT, (), judgement, {"BUFFER": "0.002"})
+    (buffer,) = influences(result.last)
+    assert dict(buffer.means) == pytest.approx({"0.002": 0.1, "0.1": 0.2})
+
+
 def test_many_values_are_told_in_quarters() -> None:
     groups = value_groups([str(number) for number in (12, *range(1, 12))])
     assert list(dict.fromkeys(groups.values())) == ["1 to 3", "4 to 6", "7 to 9", "10 to 12"]

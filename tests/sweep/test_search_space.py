@@ -28,6 +28,7 @@ def test_lists_give_every_combination_and_the_unchanged_settings_come_first() ->
 def test_a_combination_without_a_change_is_tested_once() -> None:
     found = build_search_space([parse_axis("BUFFER=0.002,0.003")], SETTINGS, None, 0)  # the first is the default
     assert found.combinations == ({}, {"BUFFER": "0.003"})
+    assert found.unchanged_point == {"BUFFER": "0.002"}
 
 
 def test_invalid_combinations_are_left_out() -> None:

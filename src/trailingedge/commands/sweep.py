@@ -2,10 +2,10 @@
 
 The best settings are chosen on some days of the market files and judged on later ones.
 
-The table goes to stdout, progress to stderr. With --out each result is stored at once, so the same command continues
-after an interruption. Exit codes: 0, also after Ctrl-C if all trials were done; 2 the command line is wrong; 4 the
-archive of past markets cannot be reached; 78 files or settings are wrong, or an engine is not installed; 130 Ctrl-C
-before all trials were done.
+The table goes to stdout, a heat map on request into a page, progress to stderr. With --out each result is stored at
+once, so the same command continues after an interruption. Exit codes: 0, also after Ctrl-C if all trials were done; 2
+the command line is wrong; 4 the archive of past markets cannot be reached; 78 files or settings are wrong, or an engine
+is not installed; 130 Ctrl-C before all trials were done.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from trailingedge.backtest.paths import MOST_PATHS, Scenario
 from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.argument_parser import whole_number
 from trailingedge.commands.backtest import read_settings, symbol_given
+from trailingedge.commands.cli_errors import STDOUT
 from trailingedge.commands.market_arguments import add_latency_argument, add_market_arguments
 from trailingedge.commands.market_history.named_files import named_files
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode
@@ -32,14 +33,15 @@ from trailingedge.report.robustness import Walk
 from trailingedge.report.terminal import terminal_width
 from trailingedge.simulator.feeds.historical import RecordedMarket
 from trailingedge.sweep.backends import BACKENDS, backend_named
+from trailingedge.sweep.heatmap import heatmap_page
 from trailingedge.sweep.json_result import sweep_json
 from trailingedge.sweep.objective import Judgement, Objective, PathChoice
-from trailingedge.sweep.output import DEFAULT_ROWS, sweep_text
-from trailingedge.sweep.ranking import rank_trials
+from trailingedge.sweep.output import DEFAULT_ROWS, heading_text, method_text, sweep_text
+from trailingedge.sweep.ranking import SweepResult, rank_trials
 from trailingedge.sweep.search_space import MAX_COMBINATIONS, build_search_space, parse_axis
 from trailingedge.sweep.trial import TrialMarket, TrialOutcome, TrialTask, inspect_markets
 from trailingedge.sweep.trial_store import TrialStore, market_fingerprint, trial_key
-from trailingedge.sweep.walk_forward import split_folds
+from trailingedge.sweep.walk_forward import Folds, split_folds
 
 _MOST_FOLDS: Final = 100
 _MOST_EMBARGO_DAYS: Final = 365
@@ -129,6 +131,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument(
         "--top", type=_count, default=DEFAULT_ROWS, metavar="N", help=f"rows of the table ({DEFAULT_ROWS})"
     )
+    output.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="write a page with a heat map of the first two settings of --vary that are not tied (-: print it)",
+    )
     output.add_argument("--json", action="store_true", help="print everything as one JSON object")
     setting_flags.add_arguments(parser.add_argument_group("settings", "Those that are not varied."), mode=False)
 
@@ -139,9 +147,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
         cli_errors.raise_usage_errors(
             cli_errors.stdout_not_allowed({"--out": arguments.out}, "earlier results are read from it")
         )
-        cli_errors.raise_usage_errors(
-            cli_errors.overwritten_inputs({"--out": arguments.out}, [*arguments.files, arguments.env_file])
-        )
+        cli_errors.raise_usage_errors(_output_problems(arguments))
         return _run(arguments, environ)
     except ConfigError as error:
         return cli_errors.print_errors("sweep", error, arguments)
@@ -210,13 +216,47 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
         print(f"interrupted: {len(outcomes)} of {len(keys)} combinations are done and {stored}", file=sys.stderr)
         return ExitCode.INTERRUPTED
     judgement = Judgement(arguments.objective, arguments.of)
-    result = rank_trials(space.combinations, dict(sorted(outcomes.items())), folds, space.invalid, judgement)
+    ordered = dict(sorted(outcomes.items()))
+    result = rank_trials(space.combinations, ordered, folds, space.invalid, judgement, space.unchanged_point)
     gaps = [*shortages, *_data_gaps(markets, inputs)]
+    if arguments.html is not None:
+        _write_heatmap(result, folds, markets, task.scenario, arguments)
     if arguments.json:
         print(json.dumps(sweep_json(result, folds, markets, task.scenario, gaps), indent=2, ensure_ascii=False))
-    else:
+    elif arguments.html != STDOUT:
         print(sweep_text(result, folds, markets, task.scenario, gaps, arguments.top, terminal_width()))
     return ExitCode.OK
+
+
+def _output_problems(arguments: argparse.Namespace) -> Iterator[str]:
+    """Yield an error for outputs that contradict each other, and for each place that cannot be written to."""
+    yield from cli_errors.stdout_conflicts({"--json": arguments.json, "--html -": arguments.html == STDOUT})
+    written = {"--out": arguments.out, "--html": arguments.html}
+    yield from cli_errors.overwritten_inputs(written, [*arguments.files, arguments.env_file])
+    if arguments.html is not None and len(_heatmap_axes(arguments)) < 2:
+        yield "--html: a heat map needs two settings with values of their own; give a second --vary"
+
+
+def _heatmap_axes(arguments: argparse.Namespace) -> list[str]:
+    return [axis.name for axis in arguments.vary if not axis.tied_to]
+
+
+def _write_heatmap(
+    result: SweepResult,
+    folds: Folds,
+    markets: Sequence[RecordedMarket],
+    scenario: Scenario,
+    arguments: argparse.Namespace,
+) -> None:
+    names = _heatmap_axes(arguments)
+    page = heatmap_page(
+        result,
+        (names[0], names[1]),
+        ", ".join(market.symbol for market in markets),
+        method_text(result.judgement, scenario, markets),
+        heading_text(folds, result.last).partition(";")[0],
+    )
+    cli_errors.write_output(page, "--html", arguments.html, f"page: {arguments.html.absolute().as_uri()}")
 
 
 def _shortages(inspected: Sequence[TrialMarket], inputs: Sequence[BacktestInputs]) -> Iterator[str]:

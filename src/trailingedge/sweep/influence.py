@@ -37,19 +37,19 @@ class Influence:
 
 
 def rated_trials(fold: FoldResult) -> list[RankedTrial]:
-    """Return the trials that change a setting and whose in-sample objective is a number."""
-    return [row for row in fold.rows if row.combination and isfinite(row.in_sample.score)]
+    """Return the trials that are a point of the search and whose in-sample objective is a number."""
+    return [row for row in fold.rows if row.point and isfinite(row.in_sample.score)]
 
 
 def influences(fold: FoldResult) -> list[Influence]:
     """Return the influence of each setting with more than one value, the largest first."""
     rows = rated_trials(fold)
-    found = [_influence(name, rows) for name in (rows[0].combination if rows else ())]
+    found = [_influence(name, rows) for name in (rows[0].point if rows else ())]
     return sorted((each for each in found if len(each.means) > 1), key=lambda each: -each.spread)
 
 
 def _influence(name: str, rows: Sequence[RankedTrial]) -> Influence:
-    values, scores = [row.combination[name] for row in rows], [row.in_sample.score for row in rows]
+    values, scores = [row.point[name] for row in rows], [row.in_sample.score for row in rows]
     groups, found = value_groups(values), defaultdict[str, list[float]](list)
     for value, score in zip(values, scores, strict=True):
         found[groups[value]].append(score)

@@ -44,7 +44,7 @@ def sweep_text(
         *(f"  note: {gap}" for gap in shown_gaps(gaps)),
         *_invalid_lines(result),
         "",
-        _heading(folds, last),
+        heading_text(folds, last),
     ]
     lines = [part for line in lines for part in wrapped(line, width)]
     lines += columns(_table(result, asset, shown), width)
@@ -200,7 +200,8 @@ def _invalid_lines(result: SweepResult) -> Iterator[str]:
             yield f"    and {len(named) - _LEFT_OUT_SHOWN} more, see --json"
 
 
-def _heading(folds: Folds, last: FoldResult) -> str:
+def heading_text(folds: Folds, last: FoldResult) -> str:
+    """Return on which days the last winner was chosen and tested."""
     if not folds.count:
         return "all combinations, chosen on all days and tested on none; equals share a rank (=)"
     chosen_until = folds.part_bounds(folds.chosen_parts(last.number))[0]

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from statistics import correlation, mean, median
+from typing import Final
 
 from trailingedge.sweep.objective import USUAL_JUDGEMENT, Judgement, SpanFigures
 from trailingedge.sweep.search_space import Combination, InvalidCombination
 from trailingedge.sweep.trial import TrialOutcome
 from trailingedge.sweep.walk_forward import Folds
+
+NO_POINT: Final[Combination] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +25,12 @@ class RankedTrial:
 
     In-sample values are of the days on which winners are chosen, out-of-sample values of the days
     on which they are tested; without such days the latter are None. Ranks are by the objective, from 1.
+    `point` has the values of the varied settings, also for the unchanged ones if they are a point of the search.
     """
 
     number: int
     combination: Combination
+    point: Combination
     in_sample: SpanFigures
     in_rank: int
     out_of_sample: SpanFigures | None
@@ -158,12 +163,16 @@ def rank_trials(
     folds: Folds,
     left_out: tuple[InvalidCombination, ...] = (),
     judgement: Judgement = USUAL_JUDGEMENT,
+    unchanged_point: Combination = NO_POINT,
 ) -> SweepResult:
     """Rank the trials in each fold. The keys of `outcomes` are the numbers of the combinations."""
     spans: list[tuple[int | None, int | None]] = [(None, None)]
     if folds.count:
         spans = [(folds.chosen_parts(number), folds.tested_part(number)) for number in range(folds.count)]
-    found = tuple(_judge_fold(number, combinations, outcomes, *span, judgement) for number, span in enumerate(spans))
+    found = tuple(
+        _judge_fold(number, combinations, outcomes, *span, judgement, unchanged_point)
+        for number, span in enumerate(spans)
+    )
     return SweepResult(found, len(outcomes), left_out, judgement)
 
 
@@ -174,6 +183,7 @@ def _judge_fold(
     chosen: int | None,
     judged: int | None,
     judgement: Judgement,
+    unchanged_point: Combination,
 ) -> FoldResult:
     """Choose the winner on the first `chosen` parts, and test it on part `judged`.
 
@@ -189,6 +199,7 @@ def _judge_fold(
         RankedTrial(
             number=each,
             combination=combinations[each],
+            point=combinations[each] or unchanged_point,
             in_sample=before[each],
             in_rank=in_ranks[each],
             out_of_sample=after.get(each),

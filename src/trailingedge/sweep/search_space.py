@@ -5,7 +5,7 @@ import math
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
 from typing import Final
@@ -68,10 +68,14 @@ class InvalidCombination:
 
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
-    """The combinations to test, and the invalid ones."""
+    """The combinations to test, and the invalid ones.
+
+    `unchanged_point` are the values of the unchanged settings if they are a point of the search; else it is empty.
+    """
 
     combinations: tuple[Combination, ...]
     invalid: tuple[InvalidCombination, ...]
+    unchanged_point: Combination = field(default_factory=dict)
 
 
 def parse_axis(text: str) -> Axis:
@@ -111,6 +115,7 @@ def build_search_space(axes: Sequence[Axis], settings: Mapping[str, str], draws:
     # Keyed by settings: two texts of one value, as 0.10 and 0.1, are one combination.
     found: dict[object, Combination] = {}
     left_out: list[InvalidCombination] = []
+    unchanged_point: Combination = {}
     free = [each for each in axes if not each.tied_to]
     for values in _random_values(free, draws, seed) if draws is not None else _all_values(free):
         drawn = dict(zip((each.name for each in free), values, strict=True))
@@ -123,14 +128,16 @@ def build_search_space(axes: Sequence[Axis], settings: Mapping[str, str], draws:
             changed, reasons = unchanged, [str(error)]
         if reasons:
             left_out.append(InvalidCombination(combination, reasons[0]))
-        elif changed != unchanged:
+        elif changed == unchanged:
+            unchanged_point = combination
+        else:
             found.setdefault(changed, combination)
         if draws is not None and len(found) >= draws:
             break
     if not found:
         first = f": {left_out[0].reason}" if left_out else ""
         raise ConfigError([f"no combination is valid and changes a setting{first}"])
-    return SearchSpace(({}, *found.values()), tuple(left_out))
+    return SearchSpace(({}, *found.values()), tuple(left_out), unchanged_point)
 
 
 def _log_uniform(rng: Random, low: float, high: float) -> float:
