@@ -114,7 +114,8 @@ def _table(
     columns = list(dict.fromkeys(across.values()))
     lines = [
         f'<section class="heat"><h2>{escape(heading)} <span class="unit">{escape(objective.words)}</span></h2>',
-        f'<table><tr><th scope="col">{escape(axes[0])} \\ {escape(axes[1])}</th>',
+        f'<p class="note">rows {escape(axes[0])}, columns {escape(axes[1])}</p>',
+        "<table><tr><td></td>",
         *(f'<th scope="col">{escape(column)}</th>' for column in columns),
         "</tr>",
     ]
