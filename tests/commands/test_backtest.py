@@ -24,9 +24,16 @@ from trailingedge.simulator.feeds.historical import RecordedMarket
 
 
 @pytest.fixture
-def klines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)  # no env file of whoever runs the tests
     return str(market_files.write_klines(tmp_path, 7, 92))
+
+
+@pytest.fixture
+def klines(minutes: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A market file like `minutes`; a backtest of it runs on three paths, for tests that are not about their number."""
+    monkeypatch.setattr("trailingedge.commands.backtest.DEFAULT_PATHS", 3)
+    return minutes
 
 
 def test_only_the_summary_is_on_stdout(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,9 +216,9 @@ def test_ctrl_c_before_the_first_candle_prints_no_result(
 
 
 def test_the_result_is_the_median_over_sixteen_paths_with_a_band(
-    klines: str, capsys: pytest.CaptureFixture[str]
+    minutes: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["backtest", klines, "--json"]) == ExitCode.OK
+    assert run(["backtest", minutes, "--json"]) == ExitCode.OK
     told = json.loads(capsys.readouterr().out)
     sure = told["robustness"]
     assert (sure["paths"], sure["planned"], sure["walk"], sure["latency_ms"]) == (16, 16, "random", 500)
@@ -220,12 +227,12 @@ def test_the_result_is_the_median_over_sixteen_paths_with_a_band(
     assert sure["p5"]["result_frac"] < sure["median"]["result_frac"] < sure["p95"]["result_frac"]
     assert [each["path"] for each in sure["each"]] == list(range(1, 17))
     assert told["totals"]["result_frac"] == results[sure["listed"] - 1] == sorted(results)[7]
-    assert run(["backtest", klines, "--json"]) == ExitCode.OK
+    assert run(["backtest", minutes, "--json"]) == ExitCode.OK
     assert json.loads(capsys.readouterr().out) == told
 
 
-def test_text_page_and_saved_report_tell_the_band(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["backtest", klines, "--html", "page.html", "--save", "it.story.json.gz"]) == ExitCode.OK
+def test_text_page_and_saved_report_tell_the_band(minutes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["backtest", minutes, "--html", "page.html", "--save", "it.story.json.gz"]) == ExitCode.OK
     said = capsys.readouterr().out
     band = "16 random paths within the candles, latency 500 ms each way: median (5th to 95th"
     assert band in " ".join(said.split())
@@ -296,14 +303,14 @@ def test_trades_have_one_result(tmp_path: Path, klines: str, capsys: pytest.Capt
 
 
 def test_after_ctrl_c_the_paths_that_are_done_are_told(
-    klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    minutes: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def press_after_five(_: ProgressBar, __: float, text: str) -> None:
         if text.startswith("5 of"):
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(ProgressBar, "show", press_after_five)
-    assert run(["backtest", klines, "--json"]) == ExitCode.OK
+    assert run(["backtest", minutes, "--json"]) == ExitCode.OK
     told = json.loads(capsys.readouterr().out)
     assert (told["robustness"]["paths"], told["robustness"]["planned"]) == (5, 16)
     assert told["gaps"][0] == "stopped: 11 of 16 paths were not run"
