@@ -97,14 +97,10 @@ class OrderUpdateHandler:
 
         Market data may still show one of them at the best price.
         """
-        return [order for order, _ in self.left_orders_until(now_s)]
-
-    def left_orders_until(self, now_s: float) -> tuple[tuple[RestingOrder, float], ...]:
-        """Return our orders that left the book within the last second, each with the end of that second."""
         left_orders = self._left_orders
         while left_orders and left_orders[0][1] <= now_s:
             left_orders.popleft()
-        return tuple(left_orders)
+        return [order for order, _ in left_orders]
 
     def waits(self, now_s: float, server_ms: int) -> tuple[float, ...]:
         """Return the times at which a wait ends that holds a command back; some of them may be over."""

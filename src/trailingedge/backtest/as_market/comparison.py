@@ -1,4 +1,4 @@
-"""Comparison of a session with a backtest of its own market: the exits of both side by side.
+"""Comparison of a session with a backtest of its own recorded market: lists the exits of both side by side.
 
 The session's side is the report of its replay (`session_replay`). The backtest has the session's settings, rules, fee,
 candles, state and free balances, and the latency that the session measured.
@@ -158,7 +158,7 @@ def _inputs(path: Path, market: SessionMarket, overrides: Mapping[str, str]) -> 
     params = backtest_params({**settings_without_secrets(loaded.settings), **pair, "TRADING_MODE": "sim"})
     limits = (RateLimit("ORDERS", window.interval_s, window.limit) for window in start.windows)
     spec = replace(ExchangeSpec().for_rules(rules, limits), maker_fee=start.fee)
-    # The recorded settings have run, whatever this version thinks of them.
+    # Not validated again: the session ran with these settings, even if this version would refuse them.
     if overrides and (found := [*params.problems, *params.terms.problems(spec.rules(), spec.maker_fee)]):
         raise ConfigError(found)
     owned = {
