@@ -176,7 +176,6 @@ class RoundTripLedger:
         # Mostly base of unknown origin: its cost is not known, so neither gain nor loss is counted.
         if 2 * match.matched < exit_.base or match.cost <= ZERO:
             return
-        share = match.matched / exit_.base
         # The part that most of the sold base comes from says since when it was held.
         held, _ = max(match.sold, key=lambda part: part[1])
         buys = dict.fromkeys(lot.number for lot, _ in reversed(match.sold) if lot.number)
@@ -188,8 +187,8 @@ class RoundTripLedger:
             closed_ms=exit_.ended_ms,
             base=match.matched,
             cost=match.cost,
-            proceeds=proceeds * share,
-            fees=fees * share,
+            proceeds=match.share_of(proceeds, exit_.base),
+            fees=match.share_of(fees, exit_.base),
         )
         self._parts.append(part)
         if match.complete:

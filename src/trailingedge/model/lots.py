@@ -44,6 +44,10 @@ class SaleMatch:
     stake: Decimal
     complete: bool
 
+    def share_of(self, amount: Decimal, base: Decimal) -> Decimal:
+        """Return the part of a sale's `amount` that belongs to the matched base; the whole sale was of `base`."""
+        return amount * self.matched / base
+
 
 def match_sale(lots: Sequence[OpenBuy], base: Decimal) -> SaleMatch:
     """Match a sale of `base` with `lots`, which come oldest first."""

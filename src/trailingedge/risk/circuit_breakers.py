@@ -177,11 +177,14 @@ def _sold(state: BreakerState, exit_: ExitTotals, fees: Decimal) -> BreakerState
     """
     match = match_sale(state.lots, exit_.base)
     state = replace(state, lots=match.lots)
-    at_stake = match.stake + state.carried_result
     # Mostly coins that were deposited or bought by hand: their cost is not known, so neither gain nor loss is counted.
-    if 2 * match.matched < exit_.base or at_stake <= ZERO:
+    if 2 * match.matched < exit_.base or match.cost <= ZERO:
         return state
-    result = (exit_.quote - fees) * match.matched / exit_.base - match.cost
+    result = match.share_of(exit_.quote - fees, exit_.base) - match.cost
+    # The result carried over may be that of a much larger older lot: then only this sale's own stake can be lost here.
+    at_stake = match.stake + state.carried_result
+    if at_stake <= ZERO:
+        at_stake = match.stake
     # Relative to the stake, so that deposits and withdrawals between round trips do not count as gain or loss.
     growth = max(ZERO, ONE + result / at_stake)
     equity, carried = state.equity * growth, state.carried_result + result
