@@ -27,7 +27,7 @@ LONG: Final = ("tests/test_architecture.py", "tests/test_processes.py", "tests/s
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--days", type=int, default=2, metavar="N", help="fair days to simulate in tests/simulation (2)")
-    parser.addoption("--seeds", type=int, default=14, metavar="N", help="days in a storm to simulate there (14)")
+    parser.addoption("--seeds", type=int, default=10, metavar="N", help="days in a storm to simulate there (10)")
 
 
 def pytest_configure() -> None:
@@ -35,7 +35,7 @@ def pytest_configure() -> None:
 
     # How long an example takes says more about who else uses the machine than about it.
     slow = [HealthCheck.too_slow]
-    settings.register_profile("suite", parent=settings(), deadline=None, max_examples=40, suppress_health_check=slow)
+    settings.register_profile("suite", parent=settings(), deadline=None, max_examples=25, suppress_health_check=slow)
     settings.load_profile("suite")
     guard_this_process()
 

@@ -54,6 +54,7 @@ class RecordingUi:
 
     lines: list[str] = field(default_factory=list)
     alerts: list[tuple[int, str]] = field(default_factory=list)
+    next_status_s: float = 0.0
 
     def print_line(self, text: str) -> None:
         self.lines.append(text)
@@ -62,7 +63,9 @@ class RecordingUi:
         self.lines.append(f"{name}: {result}")
 
     def show_status(self, view: Callable[[], StatusView], now_s: float) -> None:
-        self.lines.append(f"{now_s:.0f}: {status(view())}")
+        if now_s >= self.next_status_s:
+            self.next_status_s = now_s + 1.0
+            self.lines.append(f"{now_s:.0f}: {status(view())}")
 
     def close(self) -> None:
         pass

@@ -130,8 +130,14 @@ def test_no_setting_of_ours_is_in_the_environment_of_a_program(monkeypatch: pyte
 
 
 @on_linux
-@pytest.mark.parametrize("words", [[], ["-n", "1"]], ids=["in one process", "in a worker"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        pytest.param(signal.SIGINT, [], id="interrupted"),
+        pytest.param(signal.SIGKILL, [], id="killed"),
+        pytest.param(signal.SIGKILL, ["-n", "1"], id="killed, with a worker"),
+    ],
+)
 def test_a_run_that_is_ended_leaves_nothing(number: signal.Signals, words: list[str], tmp_path: Path) -> None:
     path = tmp_path / "pids"
     (tmp_path / "test_hanging.py").write_text(HANGING.format(family=FAMILY, path=str(path)))

@@ -174,12 +174,12 @@ def test_a_backtest_and_a_sweep_fetch_the_days_of_a_symbol(
     archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del archive.files[f"{path_of(1)}.CHECKSUM"]
-    assert run(["backtest", "ethusdt", *DAYS, "--dir", "markets", "--balance", "ETH=9", "--json"]) == ExitCode.OK
+    assert run(["backtest", "ethusdt", *DAYS, "--dir", "markets", "--balance", "ETH=9", "--paths", "1", "--json"]) == ExitCode.OK
     told = capsys.readouterr()
     assert told.err.splitlines()[0] == "ETHUSDT: missing: 2024-06-03, not published"
     assert json.loads(told.out)["symbol"] == "ETHUSDT"
     archive.asked.clear()
-    vary = ["--vary", "BUFFER=0.001,0.002", "--jobs", "1", "--json"]
+    vary = ["--vary", "BUFFER=0.001,0.002", "--jobs", "1", "--paths", "1", "--json"]
     assert run(["sweep", "ETHUSDT", *DAYS, "--dir", "markets", *vary]) == ExitCode.OK
     assert json.loads(capsys.readouterr().out)["tried"] == 2
     assert set(archive.asked) == {f"{path_of(1)}.CHECKSUM"}

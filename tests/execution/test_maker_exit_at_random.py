@@ -41,7 +41,7 @@ WEATHERS: Final = {
         by_hand=0.01,
     ),
 }
-SEEDS: Final = 30
+SEEDS: Final = 15
 ESCAPE: Final = MakerExitParams(escape_after_s=8.0, escape_slippage_frac=D("0.001"))
 
 
@@ -78,7 +78,7 @@ def test_one_order_all_state_right_and_back_at_the_best_price(seed: int, weather
         pytest.fail(f"{breach!r}\n" + "\n".join(run.transcript[-60:]))
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_an_exit_ends_once_the_market_comes_through(seed: int) -> None:
     run = world(seed, "a bad line")
     run.play(10.0)
@@ -103,7 +103,7 @@ def test_a_run_repeats_itself_from_its_seed() -> None:
 
 def test_the_weather_brings_every_kind_of_trouble() -> None:
     seen: Counter[str] = Counter()
-    for seed in range(15):
+    for seed in range(8):
         run = world(seed, "everything at once")
         run.play(25.0)
         for line in run.transcript:

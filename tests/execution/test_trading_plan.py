@@ -111,7 +111,7 @@ def test_another_price_is_answered_without_a_tick(
     moves=st.integers(0, 2),
     after_s=st.sampled_from([0.001, 0.3, 0.95, 1.0, 2.5]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_reaction_is_what_the_tick_would_have_sent(
     ticks: int,
     spread: int,

@@ -20,7 +20,7 @@ from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 
-EVERY_MOMENT_OF_A_START = [step * 0.013 for step in range(30)]
+EVERY_MOMENT_OF_A_START = [step * 0.026 for step in range(15)]
 
 
 # --- The start --------------------------------------------------------------------------------

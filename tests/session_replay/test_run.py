@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def test_a_golden_session_replays_without_a_difference(name: str) -> None:
 def test_a_golden_session_is_what_the_program_writes(name: str, tmp_path: Path) -> None:
     """If this fails although the sessions replay without a difference, write them again."""
     notebook = MemoryRecord()
-    SESSIONS[name](notebook)
+    notebook.entries[:] = entries_of(name)
     written = lines_of(notebook.save(tmp_path / f"now{SUFFIX}"))
     head, *golden = lines_of(path_of(name))
     assert written[1:] == golden
@@ -49,11 +50,18 @@ def test_a_golden_session_is_what_the_program_writes(name: str, tmp_path: Path) 
 # Another version -----------------------------------------------------------------------------
 
 
+@cache
+def entries_of(name: str) -> tuple[RecordEntry, ...]:
+    """What the program writes in a golden session."""
+    notebook = MemoryRecord()
+    SESSIONS[name](notebook)
+    return tuple(notebook.entries)
+
+
 def recorded_by_an_older_version(tmp_path: Path, name: str) -> Path:
     """A golden session as a version would have written it that did not know some of the fields."""
     notebook = MemoryRecord()
-    SESSIONS[name](notebook)
-    ((kind, head), *others) = notebook.entries
+    ((kind, head), *others) = entries_of(name)
     unknown = {"squeezed", "anchor_ms", "last_number", "exit_blocks"}
     fields = {each: [name for name in names if name not in unknown] for each, names in DECISION_FIELDS.items()}
     notebook.entries[:] = [(kind, head | {"fields": fields}), *others]
@@ -102,9 +110,7 @@ def test_an_alert_may_have_other_words(tmp_path: Path) -> None:
 
 
 def ticks_of(name: str) -> list[RecordEntry]:
-    notebook = MemoryRecord()
-    SESSIONS[name](notebook)
-    return [entry for entry in notebook.entries if entry[0] == "tick"]
+    return [entry for entry in entries_of(name) if entry[0] == "tick"]
 
 
 def test_a_strategy_that_computes_another_number_is_found_at_the_first_tick_that_has_it(
@@ -312,12 +318,8 @@ def test_a_session_that_failed_before_trading_has_nothing_to_compare(tmp_path: P
 # With other settings -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{"HARD_STOP_MAX_FRAC": "0.04", "MANUAL_EXIT_TTL_SEC": "31"}, {"LOOP_SLEEP_SEC": "0.7"}, {"FEE": "0"}],
-    ids=", ".join,
-)
-def test_a_setting_that_had_no_effect_makes_no_difference(settings: dict[str, str]) -> None:
+def test_settings_that_had_no_effect_make_no_difference() -> None:
+    settings = {"HARD_STOP_MAX_FRAC": "0.04", "MANUAL_EXIT_TTL_SEC": "31", "LOOP_SLEEP_SEC": "0.7", "FEE": "0"}
     replayed = replay_session(path_of("fair"), settings)
     assert replayed.is_same
     assert replayed.incomplete_reason is None

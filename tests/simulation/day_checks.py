@@ -20,7 +20,7 @@ class DayResult:
     replay_command: str
 
 
-def check_day(seed: int, hours: float = 2.0) -> DayResult:
+def check_day(seed: int, hours: float = 1.5) -> DayResult:
     """Simulate one day and check it by the exchange's audit log; odd days with the default settings, else tight."""
     day = simulate(seed, hours, settings=Settings() if seed % 2 else TIGHT)
     return DayResult(

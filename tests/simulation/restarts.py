@@ -34,7 +34,7 @@ from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.state import StrategyState
 from trailingedge.strategy.unit_value import price_at
 
-SAMPLE_EVERY_S: Final = 0.05
+SAMPLE_EVERY_S: Final = 0.2
 READY_WITHIN_S: Final = 30.0
 TICK: Final = 0.0101
 BREACH_MS: Final = 10_000  # a kline shows trades, which come some seconds after the bid

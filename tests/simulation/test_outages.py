@@ -169,7 +169,7 @@ def test_a_daemon_measures_a_drifting_server_clock_again(ms_per_s: float) -> Non
         assert isinstance(clock, DriftingClock)
         clock.set_drift(ms_per_s)
         for _ in range(2):
-            await test.wait(900)
+            await test.wait(600)
             await test.flip()
             await test.fill_order()
 

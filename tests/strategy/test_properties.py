@@ -199,7 +199,7 @@ def test_a_base_position_is_never_without_a_stop(moments: list[Moment], trading_
     raise AssertionError("nothing stopped the fall")
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(moments=st.lists(wild, max_size=80), quote=st.sampled_from([0, 2500]))
 def test_the_books_stay_in_order(moments: list[Moment], quote: int) -> None:
     walk = Walk(params(breakout_entry=True, breakout_exit=True), quote=quote)

@@ -16,8 +16,8 @@ from trailingedge.report.robustness import Walk
 from trailingedge.sweep.objective import NO_LOSS, UNDEFINED, Judgement, Objective, PathChoice
 from trailingedge.sweep.trial import PartResult, RunOutcome, TrialOutcome, TrialTask, run_trial
 
-DAYS = 4
-SPLITS = tuple((market_files.START_MS // DAY_MS + day) * DAY_MS for day in (1, 2, 3))
+DAYS = 2
+SPLITS = tuple((market_files.START_MS // DAY_MS + day) * DAY_MS for day in (1,))
 
 
 def task_of(file: Path, *, splits: tuple[int, ...] = (), scenario: Scenario | None = None) -> TrialTask:

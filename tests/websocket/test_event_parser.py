@@ -278,7 +278,7 @@ def damaged_samples(draw: st.DrawFn) -> str:
 
 @pytest.mark.parametrize("read", [read_api_frame, read_stream_frame])
 @given(frame=st.text() | st.binary() | json_values.map(json.dumps) | damaged_samples())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_garbage_is_a_message_or_a_protocol_violation(
     read: Callable[[str | bytes], object], frame: str | bytes
 ) -> None:

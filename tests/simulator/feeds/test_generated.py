@@ -18,7 +18,7 @@ def ticks(market: TickSource, count: int = DAY) -> list[Tick]:
     return list(itertools.islice(market, count))
 
 
-@pytest.fixture(scope="module", params=range(5), ids="seed {}".format)
+@pytest.fixture(scope="module", params=range(2), ids="seed {}".format)
 def day(request: pytest.FixtureRequest) -> list[Tick]:
     """About the first day of a market of the default pair."""
     return ticks(GeneratedMarket(request.param, START_MS))
@@ -105,7 +105,7 @@ def test_each_minute_has_eight_ticks_or_more(day: list[Tick]) -> None:
     assert_eight_ticks_a_minute(day)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_each_minute_has_eight_ticks_or_more_without_a_script_too(seed: int) -> None:
     assert_eight_ticks_a_minute(ticks(GeneratedMarket(seed, START_MS, scripted=False)))
 
@@ -127,9 +127,8 @@ def test_some_ticks_leave_the_best_prices_so_that_queues_are_traded_away(day: li
     assert ZERO < sum(resting, ZERO) / len(resting) < 2  # ETH a time: not a whole queue at once
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_week_keeps_its_order_of_magnitude_and_still_moves(seed: int) -> None:
-    prices = [tick.bid for tick in itertools.islice(GeneratedMarket(seed, START_MS), 7 * DAY)]
+def test_a_week_keeps_its_order_of_magnitude_and_still_moves() -> None:
+    prices = [tick.bid for tick in itertools.islice(GeneratedMarket(0, START_MS), 7 * DAY)]
     assert 1250 < min(prices) < 2400
     assert 2600 < max(prices) < 5000
 

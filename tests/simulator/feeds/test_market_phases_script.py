@@ -158,13 +158,13 @@ def run_model(seed: int, late_s: int) -> StrategyModel:
 
 
 @pytest.mark.parametrize("late_s", [pytest.param(0, id="on time"), pytest.param(150, id="after a slow start")])
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(8))
 def test_the_opening_shows_an_exit_of_each_side_then_the_stop_and_the_gate(seed: int, late_s: int) -> None:
     model = run_model(seed, late_s)
     assert model.log[:5] == ["take-profit SELL", "take-profit BUY", "hard stop", "gate shut", "gate open"]
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(8))
 def test_the_first_exits_are_chases(seed: int) -> None:
     sell, buy = run_model(seed, 0).replaces[:2]
     assert sell >= 4
