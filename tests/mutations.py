@@ -109,7 +109,7 @@ FAULTS: Final = (
     ),
     # The record.
     Fault("another scale is no change", "eventlog/json_values.py", "bool(now.same_quantum(then))", "True"),
-    Fault("damage believed", "eventlog/reader.py", "!= b\"%d\" % zlib.crc32(batch)", "== b\"\""),
+    Fault("damage believed", "eventlog/reader.py", '!= b"%d" % zlib.crc32(batch)', '== b""'),
     Fault("batches stay in memory", "eventlog/writer.py", "zlib.Z_SYNC_FLUSH", "zlib.Z_NO_FLUSH"),
 )
 

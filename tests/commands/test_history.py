@@ -174,7 +174,10 @@ def test_a_backtest_and_a_sweep_fetch_the_days_of_a_symbol(
     archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del archive.files[f"{path_of(1)}.CHECKSUM"]
-    assert run(["backtest", "ethusdt", *DAYS, "--dir", "markets", "--balance", "ETH=9", "--paths", "1", "--json"]) == ExitCode.OK
+    assert (
+        run(["backtest", "ethusdt", *DAYS, "--dir", "markets", "--balance", "ETH=9", "--paths", "1", "--json"])
+        == ExitCode.OK
+    )
     told = capsys.readouterr()
     assert told.err.splitlines()[0] == "ETHUSDT: missing: 2024-06-03, not published"
     assert json.loads(told.out)["symbol"] == "ETHUSDT"

@@ -10,7 +10,8 @@ from trailingedge.model.trigger_mode import TriggerOn
 REPEAT = 'uv run python -c "from tests.simulation.restarts import compare_restarts; print(compare_restarts({number}))"'
 
 
-@pytest.mark.parametrize(("number", "hours", "settings"),
+@pytest.mark.parametrize(
+    ("number", "hours", "settings"),
     [(0, 0.4, TIGHT), (1, 0.4, tight(trigger_on=TriggerOn.CLOSE)), (2, 0.6, Settings())],
 )
 def test_a_killed_daemon_restarts_into_the_same_state(number: int, hours: float, settings: Settings) -> None:
