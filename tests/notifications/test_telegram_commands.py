@@ -88,7 +88,7 @@ def test_the_number_of_days_goes_with_the_command() -> None:
 
 def test_a_flip_is_confirmed_by_what_it_would_trade() -> None:
     owner = Owner()
-    assert owner.say("/flip").startswith("preview done\nSend this within 60 s")
+    assert owner.say("/flip").startswith("preview done\nSend this, or its code, within 60 s")
 
 
 def test_a_flip_that_is_refused_gets_no_code() -> None:
@@ -121,6 +121,26 @@ def test_a_code_is_good_for_its_own_command_alone() -> None:
     assert owner.done == []
     owner.say(f"/pause {code}")
     assert owner.done == [OperatorCommand.PAUSE]
+
+
+def test_the_code_alone_confirms_its_command_once() -> None:
+    owner = Owner()
+    pause, flip = (owner.line_for(text).split()[1] for text in ("/pause", "/flip"))
+    assert owner.say(flip, now_s=CODE_VALID_S) == "flip done"
+    assert "wrong or has expired" in owner.say(flip)
+    owner.say(pause)
+    assert owner.done == [OperatorCommand.FLIP, OperatorCommand.PAUSE]
+
+
+def test_five_wrong_codes_alone_make_every_code_void() -> None:
+    owner = Owner()
+    lines = [owner.line_for(text) for text in ("/pause", "/flip")]
+    wrong = next(f"{number:06}" for number in range(3) if all(f"{number:06}" not in line for line in lines))
+    for _ in range(CODE_TRIES):
+        assert "wrong or has expired" in owner.say(wrong)
+    for line in lines:
+        assert "wrong or has expired" in owner.say(line)
+    assert owner.done == []
 
 
 def test_a_slip_of_the_thumb_does_not_cost_the_code() -> None:

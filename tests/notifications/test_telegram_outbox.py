@@ -48,6 +48,11 @@ def test_an_alert_begins_with_where_it_comes_from() -> None:
     assert told.text("PAPER ETHFDUSD", NOON_MS, marked_up=True) == "<b>PAPER ETHFDUSD</b> · ready: holding ETH"
 
 
+def test_a_text_that_names_the_pair_has_no_second_heading() -> None:
+    told = message(("today sim ETHFDUSD, since 00:00 UTC:\nresult +0.10 %", logging.WARNING))
+    assert told.text("sim ETHFDUSD", NOON_MS, marked_up=True).startswith("⚠️ today sim ETHFDUSD, since")
+
+
 @pytest.mark.parametrize(
     ("level", "begins"),
     [

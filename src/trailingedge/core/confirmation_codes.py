@@ -43,3 +43,8 @@ class ConfirmationCodes:
         if is_right or not issued.tries_left:
             del self._issued[command]
         return is_right and now_s <= issued.valid_until_s
+
+    def redeem_any(self, code: str, now_s: float) -> str | None:
+        """Return the command for which `code` is valid; None if it is for none. It is a try for each of them."""
+        valid = [command for command in list(self._issued) if self.redeem(command, code, now_s)]
+        return valid[0] if valid else None

@@ -1,13 +1,13 @@
 """The owner's commands on Telegram, and the one-time codes that protect against an accidental tap.
 
 A question is answered at once. A command that acts needs a confirmation: the bot answers with the exact line to
-send back. The code in that line is one of `core.confirmation_codes`.
+send back; the code in that line is enough. It is one of `core.confirmation_codes`.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from trailingedge.core.confirmation_codes import CODE_VALID_S, ConfirmationCodes
+from trailingedge.core.confirmation_codes import CODE_DIGITS, CODE_VALID_S, ConfirmationCodes
 from trailingedge.model.operator_commands import CommandResult, CommandSink, OperatorCommand
 
 QUESTIONS: Final[Mapping[str, tuple[OperatorCommand, str]]] = {
@@ -54,7 +54,9 @@ class OwnerCommands:
         name, addressed, username = first.removeprefix("/").lower().partition("@")
         if first.startswith("/") and addressed and username != self.username.lower():
             return  # "/flip@other_bot" addresses one of several bots
-        if not first.startswith("/") or name not in MENU:
+        if not rest and len(first) == CODE_DIGITS and first.isdecimal():
+            self._confirm(first, now_s)
+        elif not first.startswith("/") or name not in MENU:
             self._answer(HELP if name in ("start", "help") else f"unknown command; {HELP}")
         elif name in QUESTIONS:
             self._execute(QUESTIONS[name][0], " ".join(rest[:1]))
@@ -67,6 +69,14 @@ class OwnerCommands:
         else:
             self._answer(f"{name}: the code is wrong or has expired. Nothing was done; /{name} gives a new one")
 
+    def _confirm(self, code: str, now_s: float) -> None:
+        """Execute the command for which this code was given."""
+        name = self._codes.redeem_any(code, now_s)
+        if name is not None:
+            self._execute(ACTIONS[name][0])
+        else:
+            self._answer("the code is wrong or has expired. Nothing was done; send the command again for a new one")
+
     def _ask_for_flip(self, shown: CommandResult, now_s: float) -> None:
         """Ask for a code for a flip, by what it would trade; a flip that is refused needs none."""
         if shown.done:
@@ -76,7 +86,7 @@ class OwnerCommands:
 
     def _ask_for_code(self, name: str, question: str, now_s: float) -> None:
         code = self._codes.issue(name, now_s)
-        self._answer(f"{question}\nSend this within {CODE_VALID_S:.0f} s to confirm:\n/{name} {code}")
+        self._answer(f"{question}\nSend this, or its code, within {CODE_VALID_S:.0f} s to confirm:\n/{name} {code}")
 
     def _execute(self, command: OperatorCommand, argument: str = "") -> None:
         def reply(result: CommandResult) -> None:

@@ -58,7 +58,9 @@ class OutgoingMessage:
         head = mark(max(alert.level for alert in self.alerts)) + _title(title, marked_up=marked_up)
         texts = [_text(alert, now_ms, marked_up=marked_up) for alert in self.alerts]
         if len(self.alerts) == 1:
-            parts = [f"{head} · {texts[0]}"]
+            # An answer such as "today sim ETHFDUSD: …" names the pair itself.
+            named = bool(title) and title in self.alerts[0].text.partition("\n")[0]
+            parts = [f"{mark(self.alerts[0].level)}{texts[0]}" if named else f"{head} · {texts[0]}"]
         else:
             marked = (f"{mark(alert.level)}{text}" for alert, text in zip(self.alerts, texts, strict=True))
             parts = [head, *marked]
