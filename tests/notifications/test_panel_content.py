@@ -49,6 +49,13 @@ def test_a_loss_too_small_to_show_is_no_loss() -> None:
     assert cells(replace(VIEW, results=tiny))["today"] == PanelCell("today", "+0.00 FDUSD, +0.00 %")
 
 
+def test_a_hard_stop_that_the_price_has_reached_says_what_it_waits_for() -> None:
+    reached = replace(VIEW, stop=D("2500.1"), stop_confirm_s=600.0)
+    words = "reached 2500.10, sells if it stays for 10 min"
+    assert cells(reached)["hard stop"] == PanelCell("hard stop", words, TextStyle.BAD)
+    assert cells(replace(reached, closes_alone=True))["hard stop"].text.startswith("sells at")
+
+
 def test_the_market_has_a_clock_of_its_own_in_a_simulation_alone() -> None:
     assert cells(VIEW)["market time"].text == "07-02 13:47"
     real = cells(replace(VIEW, mode="paper"))

@@ -258,11 +258,13 @@ def _stop(view: StatusView) -> tuple[str, TextStyle]:
         return "–", TextStyle.PLAIN
     if view.not_judged_reason is not None and view.regime is Regime.BASE:
         return f"{_figure(view, view.stop)} NOT CHECKED, {view.not_judged_reason}", TextStyle.BAD
-    return _watched_stop(view, view.stop), TextStyle.PLAIN
-
-
-def _watched_stop(view: StatusView, stop: AnyNumber) -> str:
-    return f"sells at {trigger(view, stop, falling=True)}" if view.regime is Regime.BASE else quote_stop(view, stop)
+    if view.regime is not Regime.BASE:
+        return quote_stop(view, view.stop), TextStyle.PLAIN
+    now = view.exit_side_price
+    if now is not None and now <= view.stop and not view.closes_alone and view.active_exit is None:
+        stays = duration(view.stop_confirm_s)
+        return f"reached {_figure(view, view.stop)}, sells if it stays for {stays}", TextStyle.BAD
+    return f"sells at {trigger(view, view.stop, falling=True)}", TextStyle.PLAIN
 
 
 def _channel(view: StatusView) -> str:
