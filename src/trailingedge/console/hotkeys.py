@@ -25,20 +25,17 @@ _LONGEST_QUOTED: Final = 24
 
 HELP: Final = "\n".join(
     [
-        "hotkeys, each followed by Enter",
-        "  x  flip now: sell everything, or buy it back, with post-only orders at the best price",
-        "  y  confirm the flip, where x asks for it (in live, or with CONFIRM_FLIP=always)",
-        "  c  cancel the sale or buy-back in progress and go on watching",
-        "  s  status",
-        "  w  why it trades or does not, and at which prices that changes",
-        "  t  today's result, with its trades",
-        "  b  balance",
-        "  p  pause: no take-profit and no buy; the hard stop stays active",
-        "  r  resume after a pause, a breaker or a halt",
-        "  q  quit: cancel the order and end",
-        "  ?  this help",
+        # The keys come last: of a long answer a small terminal shows the end.
         "words",
         *(f"  {word:<7}  {meaning}" for word, meaning in GLOSSARY.items()),
+        "hotkeys, each followed by Enter",
+        "  x  flip: sell all, or buy it back, now, by post-only orders",
+        "  y  confirm the flip, where x asks for that",
+        "  c  cancel the sale or buy-back in progress and go on",
+        "  p  pause: no take-profit, no buy; hard stop stays active",
+        "  r  resume after a pause, a breaker or a halt",
+        "  s  status   w  why   t  today's result   b  balance",
+        "  q  quit: cancel the order and end   ?  this help",
     ]
 )
 HINTS: Final = (
@@ -71,7 +68,7 @@ class Hotkey(Enum):
     @property
     def is_question(self) -> bool:
         """Whether the UI must show the command's answer. Other commands send an alert, which is shown anyway."""
-        return self in (Hotkey.STATUS, Hotkey.WHY, Hotkey.TODAY, Hotkey.BALANCE, Hotkey.HELP)
+        return self.command.is_question
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 
 class OperatorCommand(Enum):
@@ -24,6 +25,26 @@ class OperatorCommand(Enum):
     HELP = "help"
     QUIT = "quit"
     RELOAD = "reload"  # of the settings; by the control socket only
+
+    @property
+    def is_question(self) -> bool:
+        """Whether the command changes nothing, and its answer is all that it is for."""
+        return self in _QUESTIONS
+
+
+_QUESTIONS: Final = frozenset(
+    {
+        OperatorCommand.STATUS,
+        OperatorCommand.WHY,
+        OperatorCommand.BALANCE,
+        OperatorCommand.TODAY,
+        OperatorCommand.DAILY,
+        OperatorCommand.TRADES,
+        OperatorCommand.PROFIT,
+        OperatorCommand.PREVIEW,
+        OperatorCommand.HELP,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
