@@ -103,6 +103,23 @@ def test_a_line_that_was_longer_than_its_row_is_cleared_away() -> None:
     ui.close()
 
 
+def test_a_long_line_that_was_erased_before_enter_leaves_no_second_heading() -> None:
+    window = Window()
+    ui = live(window)
+    ui.show_status(lambda: VIEW, 0.0)
+    for line in ("one", "two", "three"):
+        ui.print_line(line)
+    assert window.shows("three")
+    window.glass.type("x" * 130 + "\n")
+    ui.on_enter(0)  # Ctrl-U took all of it back
+    ui.print_line("four")
+    assert window.shows("four")
+    assert sum("── PAPER ETHFDUSD" in row for row in window.glass.shown) == 1
+    heading = next(at for at, row in enumerate(window.glass.shown) if "── PAPER ETHFDUSD" in row)
+    assert window.glass.shown[heading - 4 : heading] == ["one", "two", "three", "four"]
+    ui.close()
+
+
 def test_the_chart_stands_where_there_is_room_for_it() -> None:
     window = Window()
     samples = tuple(LevelSample(1_783_000_020_000 + 60_000 * at, Decimal(2500 + at)) for at in range(60))

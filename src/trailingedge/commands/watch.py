@@ -56,7 +56,9 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
         if arguments.web is not None:
             from trailingedge.commands.watching.web_server import serve_page  # loaded late: only a page needs it
 
-            return asyncio.run(_until_stopped(partial(serve_page, places, arguments.web, environ, print)))
+            return asyncio.run(
+                _until_stopped(partial(serve_page, places, arguments.web, environ, partial(print, flush=True)))
+            )
         return _watch_terminal(places, arguments, environ)
     except NoRunningDaemon as no_daemon:
         print(no_daemon, file=sys.stderr)

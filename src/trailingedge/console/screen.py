@@ -69,8 +69,9 @@ class Screen:
     ) -> str:
         """Return the text that adds `lines` above a panel of `rows`; "" if nothing changes.
 
-        `size` is in columns and rows. If `entered` is True, Enter was pressed and the row for
-        typing is cleared.
+        `size` is in columns and rows. If `entered` is True, Enter was pressed: the row for typing is cleared, and the
+        newest lines are written again in their place. For a typed line that was longer than its row has scrolled the
+        whole screen, with a part of the panel, and what was erased of it before Enter is not known here.
         """
         lines = _cleaned(lines)
         self._recent.extend(lines)
@@ -87,7 +88,7 @@ class Screen:
         if not lines and not entered and rows == self._shown:
             return ""
         # Grow first: the new lines must scroll above the larger panel.
-        written = self._grow(rows) + self._scroll(lines) + self._draw(rows)
+        written = self._grow(rows) + self._scroll(lines) + (self._newest_lines() if entered else "") + self._draw(rows)
         return self._framed(written, self._prompt() if entered else _RESTORE)
 
     def clear(self, lines: Sequence[str]) -> str:
@@ -117,9 +118,13 @@ class Screen:
     def _redraw_all(self, rows: Sequence[PanelRow], size: tuple[int, int]) -> str:
         """Return the text that draws everything again, as after a change of the terminal's size."""
         self._size, self.height, self._needs_redraw = size, len(rows), False
+        return self._framed(_CLEAR_ALL + self._newest_lines() + self._draw(rows), self._prompt())
+
+    def _newest_lines(self) -> str:
+        """Return the text that writes the newest lines into the rows of the log, without scrolling."""
         fitting = self._pieces(self._recent)[-self._log_rows :]
-        lines = _at(self._log_rows - len(fitting) + 1) + "\r\n".join(fitting) if fitting else ""
-        return self._framed(_CLEAR_ALL + lines + self._draw(rows), self._prompt())
+        first = self._log_rows - len(fitting) + 1
+        return "".join(f"{_at(first + at)}{_CLEAR_ROW}{piece}" for at, piece in enumerate(fitting))
 
     def _grow(self, rows: Sequence[PanelRow]) -> str:
         """Push the lines up when the panel needs more rows."""

@@ -130,6 +130,14 @@ async def test_an_answer_that_no_log_line_gave_is_shown(watched: Watched) -> Non
     assert watched.shows("too much was asked for at once")
 
 
+async def test_of_an_answer_only_what_no_log_line_said_is_shown(watched: Watched) -> None:
+    await watched.line(log("manual flip: selling all ETH"))
+    watched.answer = "flip: sell 1.0000 ETH near 2500.00\nmanual flip: selling all ETH"
+    await watched.watch.press(Hotkey.FLIP)
+    assert watched.shows("flip: sell 1.0000 ETH")
+    assert [row[-4:] for row in watched.rows if "manual flip" in row] == [" ETH"]
+
+
 async def test_leaving_and_help_concern_no_daemon(watched: Watched) -> None:
     await watched.watch.press(Hotkey.HELP)
     assert watched.shows("q  leave; the daemon goes on")

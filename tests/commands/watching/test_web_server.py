@@ -124,6 +124,24 @@ async def test_a_feed_for_another_page_is_refused(served: Served, origin: str) -
     assert refused.value.response.status_code == 403
 
 
+async def test_what_is_refused_is_said_once_for_each_kind_and_at_most_twenty_times(served: Served) -> None:
+    before = len(served.said)
+    for number in range(22):
+        await served.ask("/x/")
+        await served.ask(served.path, host=f"evil{number}.example")
+    said = served.said[before:]
+    assert said[0] == "request refused: not found; use the address that trailing-edge watch --web has printed"
+    assert said[1] == "request refused, Host evil0.example: this page is only served to this machine"
+    assert len(said) == len(set(said)) == 20
+
+
+async def test_a_page_of_another_origin_is_named(served: Served) -> None:
+    with pytest.raises(InvalidStatus):
+        async with served.feed(origin="http://evil.example"):
+            pass
+    assert served.said[-1] == "request refused, Origin http://evil.example: this feed is only for its own page"
+
+
 async def test_a_feed_without_the_token_is_refused(served: Served) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with served.feed(path="/wrong/"):

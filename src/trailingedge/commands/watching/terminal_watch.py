@@ -145,7 +145,9 @@ class TerminalWatch:
         # What a command has changed is a line of the daemon's log, too, in the same words.
         if not key.is_question and not self._code:
             await self._pause(_ECHO_S)
-        if key.is_question or text not in self._texts:
-            self._ui.print_line(text)
+        known = () if key.is_question else self._texts
+        for line in text.split("\n"):
+            if line not in known:
+                self._ui.print_line(line)
         if self._code:
             self._ui.print_line("y and Enter within a minute makes this flip; any other key drops it")

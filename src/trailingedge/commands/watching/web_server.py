@@ -7,7 +7,7 @@ out for it. Nothing that a page sends is passed on; a page that sends anything i
 What protects it: it listens on the loopback only. The address has a random token, which no other user of the machine
 and no other page knows. A request whose `Host` is not the loopback is refused, so that no foreign name can be pointed
 here (DNS rebinding); so is a WebSocket whose `Origin` is not this page. The content security policy lets the page load
-nothing and connect to nothing but its own feed.
+nothing and connect to nothing but its own feed. What is refused is said in the terminal, each kind once.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from trailingedge.commands.watching.subscription import Subscription, SubscriptionRefused
+from trailingedge.core.printable import printable
 from trailingedge.live import feed_format
 from trailingedge.live.control_socket import NoRunningDaemon
 from trailingedge.live.feed_format import FeedLine
@@ -39,13 +40,20 @@ _NAMES: Final = ("127.0.0.1", "localhost")  # of the loopback, with any port: ss
 _POLICY_VIOLATION: Final = 1008
 _TRY_AGAIN_LATER: Final = 1013
 _FRAME_BYTES: Final = 1024  # of a page, which has nothing to say
+_MAX_SAID: Final = 20  # kinds of refused requests: what strangers send must not fill the terminal
+_LONGEST_QUOTED: Final = 80
 
 
 class WebPage:
-    """Answers requests for the page, and relays the lines of the daemon at `places` to each page that is open."""
+    """Answers requests for the page, and relays the lines of the daemon at `places` to each page that is open.
 
-    def __init__(self, places: Sequence[Path], token: str) -> None:
+    `show` is told what was refused.
+    """
+
+    def __init__(self, places: Sequence[Path], token: str, show: Callable[[str], None]) -> None:
         self._places = places
+        self._show = show
+        self._said: set[str] = set()
         self._page_path = f"/{token}/"
         self._feed_path = f"/{token}/feed"
         self._open = 0
@@ -54,18 +62,29 @@ class WebPage:
         """Return the page or a refusal; None for the WebSocket of the page."""
         host = request.headers.get_all("Host")
         if len(host) != 1 or host[0].rpartition(":")[0] not in _NAMES:
-            return _refusal(HTTPStatus.FORBIDDEN, "this page is only served to this machine")
+            return self._refuse(HTTPStatus.FORBIDDEN, "this page is only served to this machine", "Host", host)
         if getattr(request, "method", "GET") != "GET":  # versions of the library that read GET alone do not name it
-            return _refusal(HTTPStatus.METHOD_NOT_ALLOWED, "this page is read-only")
+            return self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, "this page is read-only")
         # Compared in a time that says nothing about how much of the token is right.
         path = request.path.encode(errors="replace")
         if hmac.compare_digest(path, self._feed_path.encode()):
-            if request.headers.get_all("Origin") != [f"http://{host[0]}"]:
-                return _refusal(HTTPStatus.FORBIDDEN, "this feed is only for its own page")
+            origin = request.headers.get_all("Origin")
+            if origin != [f"http://{host[0]}"]:
+                return self._refuse(HTTPStatus.FORBIDDEN, "this feed is only for its own page", "Origin", origin)
             return None
         if hmac.compare_digest(path, self._page_path.encode()):
             return _page(host[0])
-        return _refusal(HTTPStatus.NOT_FOUND, "not found; use the address that trailing-edge watch --web has printed")
+        reason = "not found; use the address that trailing-edge watch --web has printed"
+        return self._refuse(HTTPStatus.NOT_FOUND, reason)
+
+    def _refuse(self, status: HTTPStatus, reason: str, header: str = "", values: Sequence[str] = ()) -> Response:
+        """Return a refusal, and say it with the request's header that is the reason for it."""
+        named = f", {header} {printable(', '.join(values), _LONGEST_QUOTED) or 'missing'}" if header else ""
+        said = f"request refused{named}: {reason}"
+        if said not in self._said and len(self._said) < _MAX_SAID:
+            self._said.add(said)
+            self._show(said)
+        return _refusal(status, reason)
 
     async def feed(self, connection: ServerConnection) -> None:
         """Relay the daemon's lines to one page until it goes away."""
@@ -160,9 +179,9 @@ async def serve_page(
     """
     await _check_daemon(places)
     token = secrets.token_urlsafe(24)
-    page = WebPage(places, token)
+    page = WebPage(places, token, show)
     quiet = logging.getLogger(f"{__name__}.handshakes")
-    quiet.disabled = True  # refused requests are no news, and a handler of last resort would print them
+    quiet.disabled = True  # the page says itself what it refuses, and a handler of last resort would print more
     async with serve(
         page.feed, ADDRESS, port, process_request=page.respond, max_size=_FRAME_BYTES, compression=None, logger=quiet
     ) as server:
