@@ -8,6 +8,7 @@ from tests.notifications.status_views import RULES
 
 from trailingedge.accounting.session_results import SessionResults
 from trailingedge.model.market import BookTop, Regime
+from trailingedge.notifications.level_history import LevelSample
 from trailingedge.notifications.panel_content import PanelCell, TextStyle, panel_content, rough_duration
 from trailingedge.notifications.status import StatusView
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
@@ -54,6 +55,14 @@ def test_a_hard_stop_that_the_price_has_reached_says_what_it_waits_for() -> None
     words = "reached 2500.10, sells if it stays for 10 min"
     assert cells(reached)["hard stop"] == PanelCell("hard stop", words, TextStyle.BAD)
     assert cells(replace(reached, closes_alone=True))["hard stop"].text.startswith("sells at")
+
+
+def test_the_chart_ends_with_the_present_price() -> None:
+    samples = (LevelSample(VIEW.market_ms - 60_000, D(2498)), LevelSample(VIEW.market_ms - 50_000, D(2499)))
+    newest = (VIEW.market_ms, 2500.1)
+    assert panel_content(replace(VIEW, samples=samples)).samples[1:] == ((VIEW.market_ms - 50_000, 2499.0), newest)
+    assert panel_content(replace(VIEW, samples=samples, top=None)).samples[-1][1] == 2499.0
+    assert panel_content(VIEW).samples == ()
 
 
 def test_the_market_has_a_clock_of_its_own_in_a_simulation_alone() -> None:

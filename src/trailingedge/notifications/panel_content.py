@@ -4,7 +4,7 @@
 `console.status_panel` lays it out for a width, and the control socket sends it as JSON to those who watch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -112,8 +112,16 @@ def panel_content(view: StatusView) -> PanelContent:
         line=status(view),
         price_decimals=len(figure(0, view.rules.tick_size).partition(".")[2]),
         levels=_levels(view),
-        samples=tuple((sample.market_ms, float(sample.bid)) for sample in view.samples),
+        samples=tuple(_samples(view)),
     )
+
+
+def _samples(view: StatusView) -> Iterator[tuple[int, float]]:
+    """Yield the prices of the chart. The last is the present one, which is newer than its minute's sample."""
+    for sample in view.samples:
+        yield sample.market_ms, float(sample.bid)
+    if view.samples and view.top is not None and view.market_ms > view.samples[-1].market_ms:
+        yield view.market_ms, float(view.top.bid)
 
 
 def _titles(view: StatusView) -> tuple[str, ...]:
