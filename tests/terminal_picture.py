@@ -1,14 +1,9 @@
 """A picture of a terminal: reads a screen as tmux prints it, with its colours, and writes it as SVG.
 
-`.github/terminal.svg` is made with it, from a run of the program in a terminal of 104 columns and 36 rows:
-
-    tmux new-session -d -s picture -x 104 -y 36 .venv/bin/trailing-edge
-    tmux send-keys -t picture w Enter        # once the gate is open, half a minute later: why nothing is bought
-    tmux capture-pane -ep -t picture | python -m tests.terminal_picture > .github/terminal.svg
+`tests.pictures` makes the one in the README with it.
 """
 
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -24,6 +19,7 @@ BACKGROUND: Final = "#0d1117"
 PLAIN: Final = "#d0d7de"
 DIM: Final = "#8b949e"
 COLOURS: Final = {31: "#ff7b72", 32: "#7ee787", 33: "#e3b341", 36: "#79c0ff"}
+_WORDS: Final = re.compile(r"[^ ]+(?: [^ ]+)*")
 _STYLE: Final = re.compile(r"\x1b\[([0-9;]*)m")
 
 
@@ -59,7 +55,7 @@ class Style:
 
 
 def runs(screen: str) -> Iterator[tuple[int, int, str, Style]]:
-    """Row, column, text and style of each run of characters; the spaces around a run are no part of it."""
+    """Row, column, text and style of each run of characters: words with one space between them."""
     style = Style()
     for row, line in enumerate(screen.splitlines()):
         column = 0
@@ -68,9 +64,9 @@ def runs(screen: str) -> Iterator[tuple[int, int, str, Style]]:
             if number % 2:
                 style = style.after(piece)
                 continue
-            text = piece.strip(" ")
-            if text:
-                yield row, column + len(piece) - len(piece.lstrip(" ")), text, style
+            # SVG shows one blank where there are several.
+            for text in _WORDS.finditer(piece):
+                yield row, column + text.start(), text[0], style
             column += len(piece)
 
 
@@ -93,7 +89,3 @@ def picture(screen: str) -> str:
             f"{escape(text)}</text>"
         )
     return "\n".join([*lines, "</g>", "</svg>", ""])
-
-
-if __name__ == "__main__":
-    sys.stdout.write(picture(sys.stdin.read()))

@@ -17,9 +17,10 @@ RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", Decimal("0.01"), Decimal("0.0001
 
 
 def test_a_run_of_characters_has_its_place_and_its_style() -> None:
-    screen = "plain\n\x1b[2m── \x1b[0;1mbold\x1b[0m  \x1b[31m\x1b[49mred\x1b[39m  plain\n"
+    screen = "plain  and wide\n\x1b[2m── \x1b[0;1mbold\x1b[0m  \x1b[31m\x1b[49mred\x1b[39m  plain\n"
     assert list(runs(screen)) == [
         (0, 0, "plain", Style()),
+        (0, 7, "and wide", Style()),
         (1, 0, "──", Style(dim=True)),
         (1, 3, "bold", Style(bold=True)),
         (1, 9, "red", Style(colour=31)),
