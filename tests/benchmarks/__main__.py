@@ -27,6 +27,7 @@ from tests.benchmarks import (
     targets,
     tick_cost,
     tick_to_order,
+    watchers,
 )
 from tests.processes import guard_this_process
 
@@ -35,6 +36,10 @@ Measure = Callable[[Path, argparse.Namespace, Random], Awaitable[str]]
 
 async def _tick_to_order(folder: Path, args: argparse.Namespace, chance: Random) -> str:
     return await tick_to_order.run(folder, rounds=args.rounds, ticks=args.ticks, chance=chance)
+
+
+async def _watched(folder: Path, args: argparse.Namespace, chance: Random) -> str:
+    return await watchers.run(folder, rounds=args.rounds, ticks=args.ticks, chance=chance)
 
 
 async def _ways(folder: Path, args: argparse.Namespace, chance: Random) -> str:
@@ -86,6 +91,7 @@ async def _targets(folder: Path, args: argparse.Namespace, chance: Random) -> st
 
 MEASURES: Final[Mapping[str, Measure]] = {
     "tick-to-order": _tick_to_order,
+    "watched": _watched,
     "storm": _storm,
     "ingest": _ingest,
     "decide": _decide,

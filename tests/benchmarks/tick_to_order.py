@@ -150,13 +150,13 @@ async def run(folder: Path, *, rounds: int, ticks: int, chance: Random) -> str:
     samples = [Sample(process.name, found.seconds[process.name]) for process in measured]
     tables = [
         table(TITLE, LATENCY_HEAD, latency_rows(samples), ["", *map(_of_telegram, daemons)]),
-        table(CPU_TITLE, CPU_HEAD, _cpu_rows([Sample(each.name, [found.cpu_s[each.name]]) for each in measured])),
+        table(CPU_TITLE, CPU_HEAD, cpu_rows([Sample(each.name, [found.cpu_s[each.name]]) for each in measured])),
         table(RETURN_TITLE, RETURN_HEAD, _return_rows([Sample(each.name, back.seconds[each.name]) for each in few])),
     ]
     return "\n\n".join(tables)
 
 
-def _cpu_rows(samples: Sequence[Sample]) -> Iterable[Sequence[str]]:
+def cpu_rows(samples: Sequence[Sample]) -> Iterable[Sequence[str]]:
     floor = samples[0].median
     for sample in samples:
         by_round = " ".join(f"{seconds * 1e6:.0f}" for seconds in sample.pooled)
