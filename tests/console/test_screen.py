@@ -235,3 +235,12 @@ def test_whatever_happens_no_line_is_lost_and_the_block_is_whole(moves: list[tup
         top = len(shown) - 2 - max(show.screen.height, len(block))
         assert shown[top : top + len(block)] == block
         assert [line for line in show.glass.history + shown[:top] if line] == told
+
+
+def test_lines_that_come_with_a_redraw_can_be_scrolled_back_to() -> None:
+    show = Show()
+    lines = [f"line {number}" for number in range(30)]
+    show.paint("before")
+    show.screen.redraw_all()
+    show.paint(*lines)
+    assert show.said == ["before", *lines]

@@ -82,13 +82,18 @@ class Screen:
         # A small terminal shows the upper rows of the panel: the heading and the prices matter most.
         rows = [fit(row, size[0]) for row in rows[: size[1] - FOOTER_ROWS - MIN_LOG_ROWS]]
         if self._needs_redraw or self._size not in (None, size):
-            return self._redraw_all(rows, size)
+            return self._redraw_all(lines, rows, size)
         if self._size is None:
             return self._begin(lines, rows, size)
         if not lines and not entered and rows == self._shown:
             return ""
         # Grow first: the new lines must scroll above the larger panel.
-        written = self._grow(rows) + self._scroll(lines) + (self._newest_lines() if entered else "") + self._draw(rows)
+        written = (
+            self._grow(rows)
+            + self._scroll(lines)
+            + (self._in_place(self._recent) if entered else "")
+            + self._draw(rows)
+        )
         return self._framed(written, self._prompt() if entered else _RESTORE)
 
     def clear(self, lines: Sequence[str]) -> str:
@@ -115,14 +120,20 @@ class Screen:
         room = "\r\n" * (self.height + FOOTER_ROWS)
         return self._framed(room + self._scroll(lines) + self._draw(rows), self._prompt())
 
-    def _redraw_all(self, rows: Sequence[PanelRow], size: tuple[int, int]) -> str:
-        """Return the text that draws everything again, as after a change of the terminal's size."""
-        self._size, self.height, self._needs_redraw = size, len(rows), False
-        return self._framed(_CLEAR_ALL + self._newest_lines() + self._draw(rows), self._prompt())
+    def _redraw_all(self, lines: Sequence[str], rows: Sequence[PanelRow], size: tuple[int, int]) -> str:
+        """Return the text that draws everything again, as after a change of the terminal's size, and adds `lines`.
 
-    def _newest_lines(self) -> str:
-        """Return the text that writes the newest lines into the rows of the log, without scrolling."""
-        fitting = self._pieces(self._recent)[-self._log_rows :]
+        They scroll as always: those that do not fit can be scrolled back to.
+        """
+        self._size, self.height, self._needs_redraw = size, len(rows), False
+        before = list(self._recent)[: max(0, len(self._recent) - len(lines))]
+        return self._framed(
+            _CLEAR_ALL + self._in_place(before) + self._scroll(lines) + self._draw(rows), self._prompt()
+        )
+
+    def _in_place(self, lines: Iterable[str]) -> str:
+        """Return the text that writes the last of `lines` into the rows of the log, without scrolling."""
+        fitting = self._pieces(lines)[-self._log_rows :]
         first = self._log_rows - len(fitting) + 1
         return "".join(f"{_at(first + at)}{_CLEAR_ROW}{piece}" for at, piece in enumerate(fitting))
 

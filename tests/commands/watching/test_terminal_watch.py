@@ -92,9 +92,14 @@ async def test_a_daemon_that_is_starting_names_its_step(watched: Watched) -> Non
     assert watched.shows("starting: candles, attempt 2")
 
 
-async def test_lost_lines_are_counted(watched: Watched) -> None:
-    await watched.line(line("lost", lines=1))
-    assert watched.shows("1 line lost: this terminal did not take them in time")
+async def test_lost_lines_are_said_below_the_newest_ones(watched: Watched) -> None:
+    await watched.line(parse(state(log("ready"))))
+    await watched.line(line("lost", lines=7))
+    await watched.line(parse(state(log("newest", time="2026-07-02T13:49:00.000+00:00"))))
+    assert watched.shows("bid 2500.00")
+    said = [row for row in watched.rows if "newest" in row or "WARNING" in row]
+    assert said[0] == "13:49:00 newest"
+    assert said[1].startswith("WARNING this terminal did not take 7 lines in time")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ const KEPT = 200, QUIET_MS = 3500, RETRY_MS = 1000, SAMPLES_KEPT = 2000;
 const COLUMNS = { price: "bid", upper: "upper", mid: "mid", lower: "lower", anchor: "anchor", high: "high", trail: "take_profit", stop: "stop" };
 const element = (id) => document.getElementById(id);
 const chart = { samples: [], decimals: 2, hours: 6, following: true, rests: {}, fills: {}, charts: null };
-const page = { status: null, panel: null, orders: [], log: [], heard: 0, connection: "waiting", word: "connecting to the daemon" };
+const page = { status: null, panel: null, orders: [], log: [], heard: 0, lost: 0, connection: "waiting", word: "connecting to the daemon" };
 let scheduled = false;
 
 function schedule() {
@@ -29,6 +29,8 @@ function take(line) {
   switch (line.type) {
     case "state":
       page.orders = line.orders; page.log = line.log;
+      if (page.lost) keep(page.log, { time: new Date().toISOString(), level: "WARNING", text: `this page did not take ${page.lost} lines in time; the daemon's log has them all` });
+      page.lost = 0;
       page.program = line.program;
       resetSamples(line.history, line.panel ? line.panel.price_decimals : 2);
       takeStatus(line);
@@ -37,7 +39,7 @@ function take(line) {
     case "prices": takePrices(line); break;
     case "order": case "fill": keep(page.orders, line); break;
     case "log": keep(page.log, line); break;
-    case "lost": keep(page.log, { time: new Date().toISOString(), level: "WARNING", text: `${line.lines} lines lost: this page did not take them in time` }); break;
+    case "lost": page.lost = line.lines; break; // said below the newest lines, which a state brings
     case "end": connection("bad", `the daemon has ended: ${line.reason}`); break;
     case "gone": connection("bad", `no daemon: ${line.reason}; waiting until it runs again`); break;
   }

@@ -52,6 +52,7 @@ class TerminalWatch:
         self._newest_log_time = ""
         self._texts: deque[str] = deque(maxlen=50)  # of the newest log lines
         self._away = False
+        self._lost = 0
         self._code = ""  # of a flip that waits for its confirmation
 
     # Lines -----------------------------------------------------------------------------------
@@ -68,8 +69,7 @@ class TerminalWatch:
                 case "log":
                     self._show_log(fields)
                 case "lost":
-                    lines = counted(int(fields["lines"]), "line")
-                    self._ui.print_line(f"{lines} lost: this terminal did not take them in time")
+                    self._lost = int(fields["lines"])  # said below the newest lines, which a state brings
 
     async def on_lost(self, reason: str) -> None:
         """Say that the daemon is gone."""
@@ -86,6 +86,9 @@ class TerminalWatch:
         log = [fields for fields in state["log"] if fields["time"] > self._newest_log_time]
         for fields in log if self._newest_log_time else log[-SHOWN_AT_FIRST:]:
             self._show_log(fields)
+        if self._lost:
+            lines, self._lost = counted(self._lost, "line"), 0
+            self._ui.print_line(f"WARNING this terminal did not take {lines} in time; the daemon's log has them all")
         self._show(state)
 
     def _show(self, fields: FeedLine) -> None:
