@@ -193,3 +193,13 @@ async def test_a_logon_that_is_cancelled_ends_its_process(
     await asyncio.wait([signing])
     assert signing.cancelled()
     assert children() == []
+
+
+async def test_a_cancellation_that_comes_together_with_an_answer_is_not_lost() -> None:
+    answer = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(module._in_time(answer))
+    await asyncio.sleep(0)
+    answer.set_result(b"ready")
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()

@@ -77,6 +77,8 @@ async def logon_signer(path: Path) -> AsyncIterator[Sign]:
 
 async def _in_time(answer: Awaitable[T]) -> T:
     try:
-        return await asyncio.wait_for(answer, _TIMEOUT_S)
+        # On Python 3.11 `wait_for` would lose a cancellation that comes together with the answer.
+        async with asyncio.timeout(_TIMEOUT_S):
+            return await answer
     except (TimeoutError, ValueError) as error:  # ValueError: a line without end
         raise SessionLost(f"the signing process gave no answer within {_TIMEOUT_S:g} s") from error
