@@ -41,11 +41,11 @@ def test_a_balance_for_one_order_is_enough(held: dict[str, str], tmp_path: Path)
         pytest.param(
             Settings(),
             {"ETH": "0.0019"},
-            "at 2500 an order takes at least 0.002 ETH or 5.01 FDUSD",
+            "at 2500 an order needs at least 0.002 ETH or 5.01 FDUSD",
             id="least notional",
         ),
         pytest.param(
-            Settings(min_qty=D("0.5")), {"ETH": "0.4"}, "takes at least 0.5 ETH or 1250.01 FDUSD", id="least quantity"
+            Settings(min_qty=D("0.5")), {"ETH": "0.4"}, "needs at least 0.5 ETH or 1250.01 FDUSD", id="least quantity"
         ),
         pytest.param(
             Settings(reserve_base=D(1)), {"ETH": "1"}, "1 ETH and 0 FDUSD, less the reserves; ", id="a reserve"

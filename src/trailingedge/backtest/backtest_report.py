@@ -65,9 +65,9 @@ def report_of_market(
 ) -> tuple[RunReport, str | None]:
     """Run a backtest to its end or until Ctrl-C. Returns its report, and the reason of a halt.
 
-    The reason is None if trading was not halted. Of several paths, the report is that of the median one. Raises
-    ConfigError, also for an account that is too small for an order, and KeyboardInterrupt if Ctrl-C came before there
-    was any result.
+    The reason is None if trading was not halted. Of several paths, the report is that of the median path. Raises
+    ConfigError, also if the account is too small for an order. Raises KeyboardInterrupt if Ctrl-C came before there was
+    any result.
     """
     bar.show(0.0, "inspecting the files")
     with stopped.interrupt_at_once():
@@ -100,10 +100,10 @@ class MarketsResult:
 
 
 def run_markets(requests: Sequence[MarketRequest], bar: ProgressBar, stopped: InterruptRequest) -> MarketsResult:
-    """Backtest several markets, one after the other. Starting balances are shared out by asset.
+    """Backtest several markets, one after the other. Each market gets the starting balances of its own assets.
 
-    A market whose account is too small for an order has no result, only a note. After Ctrl-C the rest has none either.
-    Raises ConfigError if files or settings are wrong.
+    A market whose account is too small for an order has no result, only a note. After Ctrl-C the remaining markets have
+    no result either. Raises ConfigError if files or settings are wrong.
     """
     with stopped.interrupt_at_once():
         markets = [
@@ -216,8 +216,8 @@ def _row_gaps(market: RecordedMarket) -> Iterator[str]:
         yield f"{counted(market.rows_sorted, 'row')} out of order: sorted by time"
     if market.rows_left_out:
         yield (
-            f"{counted(market.rows_left_out, 'row')} left out: doubled, overlapping, too late to be sorted in, "
-            "or a book that is crossed"
+            f"{counted(market.rows_left_out, 'row')} left out: duplicates, overlapping klines, rows too late to be "
+            "sorted in, or crossed books"
         )
 
 

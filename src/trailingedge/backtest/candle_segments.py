@@ -1,7 +1,8 @@
 """Segments of a market: market ticks within one candle of the strategy, with precomputed minimum and maximum prices.
 
-A fast-forward first compares these extremes with the prices at which an action might be due. If no extreme
-reaches such a price, it skips the segment without a look at single ticks. In kline files these are then not built.
+A fast-forward first compares these extremes with the prices at which an action might be due. If no extreme reaches such
+a price, it skips the segment without looking at single ticks. For klines, the ticks of a skipped segment are never
+built.
 """
 
 from abc import ABC, abstractmethod

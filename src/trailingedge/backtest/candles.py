@@ -94,7 +94,7 @@ def _too_long(from_ms: int, to_ms: int, interval_ms: int) -> str:
     span = " to ".join(f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M}" for time_ms in (from_ms, to_ms))
     count = (to_ms - from_ms) // interval_ms
     return (
-        f"the files have no prices from {span} UTC, which is {count} candles of KLINE_INTERVAL, and at most "
-        f"{MOST_CANDLES_IN_A_GAP} are filled in; backtest the files before and after apart, or set a longer "
-        f"KLINE_INTERVAL"
+        f"the files have no prices from {span} UTC, which is {count} candles of KLINE_INTERVAL; at most "
+        f"{MOST_CANDLES_IN_A_GAP} missing candles are filled in; backtest the files before and after this gap "
+        "separately, or set a longer KLINE_INTERVAL"
     )

@@ -1,7 +1,7 @@
 """Columns of a recorded market in memory: integers in arrays, prices in ticks and quantities in steps.
 
-A `Tick` object with `Decimal` prices costs a microsecond to build and another to look at. In a column it costs a few
-bytes, and a million can be searched in the time that the trading core needs for a thousand.
+A `Tick` object with `Decimal` prices takes a microsecond to build and another to read. In columns a tick takes a few
+bytes, and a million ticks can be searched in the time that the trading core needs for a thousand.
 """
 
 from array import array
@@ -29,7 +29,7 @@ class PriceGrid:
 
     @property
     def scale(self) -> int:
-        """Return the number of ticks in a price of one. The tick size must be 1, 0.1, 0.01 and so on.
+        """Return the number of ticks in a price of 1. The tick size must be 1, 0.1, 0.01 and so on.
 
         A price in ticks divided by `scale` is the float nearest to the price. The strategy computes
         the same float.

@@ -58,9 +58,8 @@ class DirectExchange:
     """An exchange with one symbol and one account. Replies and reports go to `on_order_input`.
 
     Orders and fills have the time of the last market tick, `market_ms`. With `orders_between_ticks`, an order has the
-    time of its arrival, which may be later.
-    Order counts use the clock, `now_ms`, which moves on between market ticks. `balance_updates`
-    counts the balance messages.
+    time of its arrival, which may be later. Order counts use the clock `now_ms`, which also advances between market
+    ticks. `balance_updates` counts the balance messages.
     """
 
     def __init__(
@@ -181,7 +180,7 @@ class DirectExchange:
 
 
 class _LastPrice:
-    """The market's history for the engine, as short as possible: the last price stands for the average."""
+    """The market history for the matching engine, reduced to the last price, which replaces the average price."""
 
     def __init__(self) -> None:
         self._last_price = ZERO

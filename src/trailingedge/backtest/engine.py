@@ -20,16 +20,16 @@ simulated exchange:
 - A market tick fills orders; the core sees the tick, its fills and the candles that it closes in one cycle.
 - With no latency, a request is executed, answered and reported within the same market tick. The answer starts another
   cycle, which may send again, so the market never moves while the core still has something to do.
-- With a latency, what happens at the exchange reaches the core that much later, and a request the exchange as much
-  later again. So an order meets the book of its arrival: it is rejected if it would trade at once, and a
+- With a latency, reports and replies reach the core that much later, and a request reaches the exchange that much
+  later. So an order meets the book of its arrival: it is rejected if it would trade at once, and a
   cancel-replace may find that the old order has filled.
 - Between two market ticks the book stands still. Where a wait of the core ends between them, such as the time until a
   stop is confirmed, a cycle runs one millisecond later, as in the daemon (`TradingCore.due_s`).
 - Market data never counts as stale. In a quiet market the daemon queries the exchange to prove
   that its data is current, and here such a query would always succeed.
 
-A backtest starts without past candles, like a daemon that is started on the same files. One of a recorded session gets
-the candles and the state that the session started with (`continue_from`).
+A backtest starts without past candles, like a daemon that is started on the same files. A backtest of a recorded
+session gets the candles and the state that the session started with (`continue_from`).
 """
 
 from collections import deque
@@ -67,10 +67,9 @@ _ROUNDING_MS: Final = 0.01
 class Backtest:
     """One backtest. `run` can be called once.
 
-    `stopped` is called at every candle; if it returns True, the backtest ends early. `path` generates
-    the prices within the klines of the market; without one they lie on straight lines. `latency_ms`
-    is how long a message takes, each way. At each time
-    of `splits`, oldest first, one part of the results ends and the next begins
+    `stopped` is called at every candle; if it returns True, the backtest ends early. `path` generates the prices within
+    the klines of the market; without a path they lie on straight lines. `latency_ms` is how long a message takes, each
+    way. At each time of `splits`, oldest first, one part of the results ends and the next begins
     (`BacktestRecorder.parts`).
     """
 
@@ -294,7 +293,8 @@ class Backtest:
     def _run_timed_cycles(self, until_ms: int, columns: TickColumns | None = None, index: int = 0) -> None:
         """Run the trading cycles due before `until_ms` by time alone, and let requests arrive.
 
-        The book is as the market tick before `index` left it; the one before index 0 is the last of the last segment.
+        The book is that of the market tick before `index`. Before index 0, it is that of the previous segment's last
+        tick.
         """
         while (now_ms := max(self._due_ms, self._cycle_ms) + 1) < until_ms:
             if columns is not None and index:

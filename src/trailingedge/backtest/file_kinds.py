@@ -1,7 +1,7 @@
 """File kinds: recognises market files, recorded sessions and saved reports by their content, for each command.
 
-A user can easily give one of these files to the wrong command. This module only finds the kind and names the right
-command; errors inside a file of the right kind are reported by its reader.
+A user can easily give one of these files to the wrong command. This module only finds the kind of a file and names the
+right command. Errors inside a file of the right kind are reported by the reader of that kind.
 """
 
 import os
@@ -66,8 +66,8 @@ def detect_kind(path: Path) -> FileKind:
 def require_session(paths: Sequence[Path]) -> Path:
     """Return the one recorded session to replay. Raises ConfigError if these files are something else.
 
-    The error names the command that they are for. A file of no known kind passes: the reader of sessions says what is
-    wrong in it.
+    The error names the command that they are for. A file of unknown kind is accepted here: the reader of sessions
+    reports what is wrong in it.
     """
     kinds = {path: detect_kind(path) for path in paths}
     if markets := [path for path, kind in kinds.items() if kind is FileKind.MARKET]:
@@ -92,7 +92,7 @@ def require_session(paths: Sequence[Path]) -> Path:
 def require_market_files(paths: Iterable[Path]) -> None:
     """Raise ConfigError if any file belongs to another command; the error names each such file and its command.
 
-    A file of no known kind passes: the market reader says what is wrong in it.
+    A file of unknown kind is accepted here: the market reader reports what is wrong in it.
     """
     errors = []
     for path in paths:
@@ -110,7 +110,7 @@ def require_market_files(paths: Iterable[Path]) -> None:
 
 
 def _word(path: Path) -> str:
-    """Return a path as a word of a shell command."""
+    """Return a path quoted for a shell command."""
     name = str(path)
     return shlex.quote(f"./{name}" if name.startswith("-") else name)
 

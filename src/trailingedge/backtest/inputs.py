@@ -57,7 +57,10 @@ def data_warnings(market: RecordedMarket, kline_interval: str) -> list[str]:
     if market.interval_ms <= INTERVALS[kline_interval]:
         return []
     name, ours = interval_name(market.interval_ms), kline_interval
-    warning = f"{name} klines do not contain {ours} candles: the prices within them are made up, and so is the result"
+    warning = (
+        f"{name} klines are longer than the strategy's {ours} candles: the prices within a kline are invented, so "
+        "the result cannot be trusted"
+    )
     # Candles that consist of whole klines of the files.
     choices = OPTIONS["KLINE_INTERVAL"].choices
     fitting = (choice for choice in choices if INTERVALS[choice] % market.interval_ms == 0)
@@ -92,7 +95,7 @@ def build_inputs(
 
 
 def shared_balances(balances: Mapping[str, Decimal] | None, market: RecordedMarket) -> Mapping[str, Decimal] | None:
-    """Return those of the starting balances of several markets that this one trades."""
+    """Return the starting balances of the assets that this market trades."""
     if balances is None:
         return None
     return {asset: balances[asset] for asset in (market.base_asset, market.quote_asset) if asset in balances}
@@ -132,7 +135,7 @@ def balance_shortage(inputs: BacktestInputs, price: Decimal) -> str | None:
     if reserve_base or reserve_quote:
         owned += ", less the reserves"
     return (
-        f"balance too small for an order: {owned}; at {format_plain(price)} an order takes at least "
-        f"{format_plain(least)} {spec.base_asset} or {format_plain(least_quote)} {spec.quote_asset}; "
-        f"start with more, for example --balance {spec.base_asset}={format_plain(least + reserve_base)}"
+        f"balance too small for an order: {owned}; at {format_plain(price)} an order needs at least "
+        f"{format_plain(least)} {spec.base_asset} or {format_plain(least_quote)} {spec.quote_asset}; start with "
+        f"more, for example --balance {spec.base_asset}={format_plain(least + reserve_base)}"
     )

@@ -2,7 +2,7 @@
 
 The simulator reads the same files as ticks (`simulator.feeds.historical`); a test keeps the two equal. Here cells
 become integers directly, because parsing is most of the cost of a backtest on klines. A row that this fast path cannot
-read is parsed like in the simulator, and is then either valid or refused with the same message.
+read is parsed as in the simulator: it is then accepted, or refused with the simulator's message.
 """
 
 from collections import deque
@@ -150,7 +150,7 @@ def _klines(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Klin
 
 
 def _kline_blocks(market: RecordedMarket, progress: ProgressCallback) -> Iterator[tuple[CsvFile, int, list[CsvRow]]]:
-    """Yield blocks of rows. The rows of a market that is not in order are all read, sorted, and one block."""
+    """Yield blocks of rows. If a market is not in order of time, all its rows are sorted, and form one block."""
     blocks = _Reader(market.files, progress).blocks(KLINE_COLUMNS_WITH_COUNT)
     if market.is_in_order:
         yield from blocks
@@ -278,9 +278,9 @@ def _single_rows(pieces: Iterable[TickColumns]) -> Iterator[tuple[TickColumns, i
 def _in_order(
     market: RecordedMarket, piece: list[tuple[int, CsvRow]], key: Callable[[CsvRow], int]
 ) -> list[tuple[int, CsvRow]]:
-    """Return the rows of a piece by `key`, sorted if need be, and count those that were out of order.
+    """Return the rows of a piece sorted by `key`, and count those that were out of order.
 
-    Rows that cannot be read stay where they are: their reader says what is wrong.
+    Unreadable rows stay where they are; the code that parses them reports what is wrong.
     """
     try:
         keys = [key(row) for _, row in piece]

@@ -1,8 +1,8 @@
 """Paths of a backtest: runs one market on several paths within its candles, and compares the results.
 
-A candle does not tell the order of its prices. So a backtest on candles runs on seeded random paths and tells the
-median of the results with a band; its report lists the orders of the median path. What is passed to a worker process
-is plain data that can be pickled. The result does not depend on the number of processes.
+A candle does not tell the order of its prices. So a backtest on candles runs on seeded random paths and reports the
+median of the results with a band; its report lists the orders of the median path. Worker processes are given plain data
+that can be pickled. The result does not depend on the number of processes.
 """
 
 import gc
@@ -42,14 +42,14 @@ _WORTH_A_PROCESS: Final = 100_000  # candles of all paths together: less is done
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """How a backtest fills what its market does not tell: the walk, the number of paths, and the latency each way."""
+    """The assumptions of a backtest: the walk within candles, the number of paths, and the latency each way."""
 
     walk: Walk = Walk.RANDOM
     paths: int = DEFAULT_PATHS
     latency_ms: int = DEFAULT_LATENCY_MS
 
     def of_market(self, market: RecordedMarket) -> "Scenario":
-        """Return the scenario for this market: only candles leave anything to a walk."""
+        """Return the scenario for this market. A walk is used only for candles: other files contain every price."""
         if market.schema is not CsvSchema.KLINES:
             return Scenario(Walk.RECORDED, 1, self.latency_ms)
         return self if self.walk is Walk.RANDOM else Scenario(self.walk, 1, self.latency_ms)
@@ -61,7 +61,7 @@ class Scenario:
         return StraightPath(opposite=self.walk is Walk.OPPOSITE)
 
     def hides(self, market: RecordedMarket, flat_share: float) -> tuple[str, ...]:
-        """Return in sentences what a result does not know.
+        """Return sentences on what limits the trust in a result.
 
         `flat_share` is the share of candles with one price, among those whose number of trades is not known.
         """
@@ -85,14 +85,17 @@ class Scenario:
         elif not market.quote_files:
             found.append("no book is recorded: a spread of one tick and an invented queue; add the bookTicker files")
         if not self.latency_ms:
-            found.append("each order meets the book that it was priced for, as no real order does; leave --latency out")
+            found.append(
+                "with no latency each order meets the book that it was priced for, which no real order does; leave "
+                "--latency out for the usual latency"
+            )
         if market.interval_ms > MINUTE_MS:
             name = interval_name(market.interval_ms)
-            found.append(f"within {name} candles everything is a guess, the band too; give files of 1m candles")
+            found.append(f"the prices within {name} candles are a guess, and so is the band; give files of 1m candles")
         if flat_share > THIN_SHARE:
             found.append(
-                f"a thin market ({flat_share:.0%} of the candles have one price) whose files do not count the trades: "
-                "the result is much too kind"
+                f"a thin market ({flat_share:.0%} of the candles have one price) whose files do not count the "
+                "trades: the result is much too good"
             )
         return tuple(found)
 
@@ -122,9 +125,9 @@ def run_path(task: PathTask, number: int, stopped: StopCheck = stop_requested) -
 
 
 def run_paths(task: PathTask, candles: int, stopped: StopCheck, done: Callable[[int], None]) -> list[PathFigures]:
-    """Run all paths of the scenario. `done` gets the number of finished ones after each.
+    """Run all paths of the scenario. After each path, `done` gets the number of finished paths.
 
-    Returns their figures by number: of those that were finished before a stop request.
+    Returns the figures of each path by its number; after a stop request, only of the finished paths.
     """
     found: dict[int, PathFigures] = {}
     numbers = range(1, task.scenario.paths + 1)
@@ -146,7 +149,7 @@ def run_paths(task: PathTask, candles: int, stopped: StopCheck, done: Callable[[
 
 
 class FlatShare:
-    """Counts the candles with one price, among those whose number of trades is not known, as they pass."""
+    """Counts candles with only one price, among those whose number of trades is unknown, while the market is read."""
 
     def __init__(self) -> None:
         self._flat = self._count = 0
@@ -156,7 +159,7 @@ class FlatShare:
         return self._flat / self._count if self._count else 0.0
 
     def watch(self, columns: Iterable[Columns]) -> Iterator[Columns]:
-        """Yield the columns, and count."""
+        """Yield the columns unchanged, and count their candles."""
         for piece in columns:
             if isinstance(piece, KlineColumns):
                 self._flat += sum(map(and_, map(eq, piece.highs, piece.lows), map(not_, piece.trades)))
@@ -165,10 +168,10 @@ class FlatShare:
 
 
 def calm_collector() -> None:
-    """Let the garbage collector run seldom.
+    """Make the garbage collector run less often.
 
-    The objects that exist now stay until the end, and a backtest makes few cycles: the collector would look through
-    all of them again and again without finding anything.
+    The objects that exist now stay until the end, and a backtest creates few reference cycles: the collector would scan
+    all objects again and again without finding any garbage.
     """
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
@@ -192,7 +195,7 @@ def figures_of(number: int, results: RunResults) -> PathFigures:
 
 
 def equity_band(figures: Sequence[PathFigures], listed: RunResults) -> EquityBand | None:
-    """Return the band of the account over the paths, at the valuations of `listed`; None if there are no more paths.
+    """Return the band of the account's value over all paths, at the times of `listed`; None if there is only one path.
 
     Paths whose number of valuations differs from that of `listed` are left out.
     """

@@ -34,7 +34,7 @@ MAX_CANDLES: Final = 32_768  # three weeks of minutes; beyond that two become on
 
 @dataclass(frozen=True, slots=True)
 class BacktestPart:
-    """The result of one part of a backtest by itself. Values are in quote, at the best bids."""
+    """The result of one part of a backtest, without the other parts. Values are in quote, at the best bids."""
 
     from_ms: int
     to_ms: int
@@ -78,7 +78,7 @@ class BacktestRecorder:
             self._fills.append(fill)
 
     def on_event(self, event: TraderEvent, market_ms: int) -> None:
-        """Record an event of the trading core."""
+        """Record `event`, which the trading core has published."""
         self.statistics.on_event(event, market_ms)
         if isinstance(event, BreakerTripped):
             self.breaker_trips.append((market_ms, event.trip))

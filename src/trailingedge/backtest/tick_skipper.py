@@ -1,10 +1,11 @@
-"""Skips the market ticks of a backtest at which the trading core would do nothing, by the core's own plan.
+"""Tick skipper: skips the market ticks of a backtest at which the trading core would do nothing, according to the
+core's own plan.
 
 The plan names the best prices within which the strategy does nothing and our order stays (`strategy.plan`,
-`execution.trading_plan`). Here they are held in ticks. A segment is skipped if its extremes lie within, and single
-ticks are searched for the first one beyond. The skipper decides nothing: the core runs a full cycle at the tick that it
-finds. It only keeps the best prices of the skipped ticks, which the next cycle is told, and adapts the limits where a
-skipped tick sets a new high, or a candle that closes without a cycle moves the channel.
+`execution.trading_plan`). Here these limits are kept in ticks. A segment is skipped if its extremes are within the
+limits; otherwise its ticks are searched for the first one outside. The skipper decides nothing: the core runs a full
+cycle at the tick that it finds. It only keeps the best prices of the skipped ticks for the next cycle, and adapts the
+limits where a skipped tick sets a new high, or a candle that closes without a cycle moves the channel.
 """
 
 from bisect import bisect_left
@@ -162,7 +163,7 @@ class TickSkipper:
         return True
 
     def _note_high(self, bid: int, ask: int) -> None:
-        """Take a new high into the limits, before it is known whether its tick can be skipped."""
+        """Adapt the limits to a new high, before it is known whether its tick can be skipped."""
         if self._decision is None:
             return
         scale = self._scale
@@ -203,7 +204,7 @@ class TickSkipper:
         return _NONE if limits is None else self._in_ticks(limits)
 
     def _note(self, highest_bid: int, lowest_ask: int) -> None:
-        """Take in the best prices of skipped ticks."""
+        """Update the best prices of the skipped ticks."""
         before = self.high
         if self._order_price is not None:
             # The core sees our order among the best prices, so no price of the others is at or beyond it.
@@ -231,7 +232,7 @@ class TickSkipper:
 
 
 def _down(ticks: float) -> int:
-    """Return the last tick that is not above this price; a price just above it is within the limit."""
+    """Return this price in ticks, rounded down. A price just above the result is within the limit."""
     return (-_FAR if ticks < 0 else _FAR) if abs(ticks) == inf else floor(ticks)
 
 

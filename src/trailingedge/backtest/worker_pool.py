@@ -37,8 +37,8 @@ def run_in_processes(
 ) -> None:
     """Compute each item in one of `jobs` processes, and report each result through `done`, in any order.
 
-    After a stop request no further item is begun. `compute` must be a function of a module, or a partial of one, and
-    returns None if it ended early.
+    After a stop request no further item is begun. `compute` must be a function at module level, or a
+    `functools.partial` of one; it returns None if it ended early.
     """
     # "spawn" is the only start method that every platform has, and the only safe one beside threads.
     context = multiprocessing.get_context("spawn")

@@ -52,8 +52,8 @@ def test_other_settings_are_those_of_the_backtest_alone(faulty: Comparison) -> N
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("SYMBOL", "BTCUSDT", "SYMBOL: the recorded market has its own"),
-        ("KLINE_INTERVAL", "15m", "KLINE_INTERVAL: the recorded market has its own"),
+        ("SYMBOL", "BTCUSDT", "SYMBOL: the recorded session has its own value"),
+        ("KLINE_INTERVAL", "15m", "KLINE_INTERVAL: the recorded session has its own value"),
         ("BUFFER", "x", "this is not a number"),
         ("HARD_STOP_THRESHOLD_FRAC", "3", "HARD_STOP_THRESHOLD_FRAC is 3"),
     ],
@@ -75,7 +75,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     one_line = " ".join(compared.unknown)
     assert "the record has no end" in one_line
     assert "3 breaks of the price stream" in one_line
-    assert "who waits before us at a price is not in the record" in one_line
+    assert "the record does not show which orders are ahead of ours" in one_line
     assert "our own orders are taken out of the recorded book" in one_line
 
 

@@ -73,5 +73,5 @@ def test_the_json_has_both_sides_and_the_latency(faulty: Comparison) -> None:
 def test_changed_settings_and_a_halt_are_told(faulty: Comparison) -> None:
     told = dataclasses.replace(faulty, changed_settings={"BUFFER": "0.003"}, halt_reason="a bug of ours")
     text = comparison_text(told)
-    assert "the backtest has BUFFER=0.003, the session had its own" in text
+    assert "the backtest ran with BUFFER=0.003; the session had other values" in text
     assert "the backtest was halted: a bug of ours" in text

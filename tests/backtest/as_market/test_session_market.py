@@ -94,7 +94,9 @@ def test_torn_frames_and_lost_connections_are_no_errors() -> None:
         pytest.param(without(*FRAMES), "0 bookTicker frames after the start", id="no prices"),
         pytest.param(without(b'["core"', b'["tick"', b'["call"'), "ended before it was ready to trade", id="no core"),
         pytest.param(
-            lambda line: b'["hole",7]' if line.startswith(b'["requote"') else line, "the record is cut", id="a hole"
+            lambda line: b'["hole",7]' if line.startswith(b'["requote"') else line,
+            "the record is incomplete",
+            id="a hole",
         ),
         pytest.param(
             lambda line: b'["tick",1]' if line.startswith(b'["tick"') else line, "cannot be read", id="a wrong line"
@@ -114,7 +116,9 @@ def test_a_record_that_breaks_off_is_refused_with_a_remedy(tmp_path: Path) -> No
     whole = path_of("fair").read_bytes()
     path = tmp_path / path_of("fair").name
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ConfigError, match=r"the record is cut.*see with trailing-edge replay how far this one goes"):
+    with pytest.raises(
+        ConfigError, match=r"the record is incomplete.*see with trailing-edge replay how far this one goes"
+    ):
         read(path)
 
 

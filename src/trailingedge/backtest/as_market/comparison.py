@@ -31,9 +31,15 @@ MATCHED_WITHIN_MS: Final = 300_000
 _OF_THE_RECORD: Final = ("SYMBOL", "BASE_ASSET", "QUOTE_ASSET", "KLINE_INTERVAL")
 
 _UNKNOWN: Final = (
-    "who waits before us at a price is not in the record: an order queues behind the quantity of the recorded book",
-    "our own orders are taken out of the recorded book; where they were the best price, the next one is a guess",
-    "others may have reacted to our orders; the backtest's other orders meet the same market",
+    (
+        "the record does not show which orders are ahead of ours at a price: in the backtest an order queues "
+        "behind the whole recorded quantity"
+    ),
+    (
+        "our own orders are taken out of the recorded book; where ours was the only order at the best price, the "
+        "best price without it is a guess"
+    ),
+    "other traders may have reacted to our orders; the backtest places different orders in the same recorded market",
 )
 # Calls of the core that the backtest does not repeat.
 _NOT_REPEATED: Final = {
@@ -53,7 +59,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A session and the backtest of its market. `latency_ms` is the one way that the backtest had.
+    """A session and the backtest of its market. `latency_ms` is the one-way latency of the backtest.
 
     `measured` is the latency of the session, None if no request was answered. `unknown` says in sentences what the
     comparison cannot know. `changed_settings` are settings of the backtest that are not the session's.
@@ -150,7 +156,9 @@ def _inputs(path: Path, market: SessionMarket, overrides: Mapping[str, str]) -> 
         remedy = "compare a session of another symbol"
         raise ConfigError([f"{path}: {sizes}: a backtest takes only sizes that divide 1; {remedy}"])
     if fixed := [name for name in _OF_THE_RECORD if name in overrides]:
-        raise ConfigError([f"{name}: the recorded market has its own; leave it out with --as-market" for name in fixed])
+        raise ConfigError(
+            [f"{name}: the recorded session has its own value; leave it out with --as-market" for name in fixed]
+        )
     loaded = settings_from_header(market.header, overrides)
     if loaded.problems:
         raise ConfigError(list(loaded.problems))
@@ -168,7 +176,10 @@ def _inputs(path: Path, market: SessionMarket, overrides: Mapping[str, str]) -> 
 
 
 def _pieces(backtest: Backtest, market: SessionMarket, end_ms: int) -> Iterator[TickColumns]:
-    """Yield the market up to the end of the session's report, and do between two pieces what the operator did then."""
+    """Yield the market in pieces, up to the end of the session's report.
+
+    Between two pieces, repeat what the operator did at that time.
+    """
     columns = market.columns
     begin, end = 0, max(1, bisect_right(columns.time_ms, end_ms))
     for each in market.operator:
@@ -189,17 +200,26 @@ def _missing(market: SessionMarket) -> list[str]:
         f"trades: only our own {fills} are in the record; any other order fills when the best price goes through it"
     ]
     if market.speed > 1:
-        found.append(f"the market ran {market.speed} times as fast as the clock: the latency is told in market time")
+        found.append(f"the market ran {market.speed} times as fast as the clock: the latency is given in market time")
     if not market.has_end:
-        found.append("the record has no end: the daemon was killed or still runs; compared up to there")
+        found.append(
+            "the record has no end, because the daemon was killed or still runs; the comparison ends where the "
+            "record does"
+        )
     if market.state is not None and market.state.exit is not None:
-        found.append("the session began within an exit; the backtest begins without it")
+        found.append("an exit was in progress when the session began; the backtest begins without that exit")
     if repeated := [counted(counts[name], noun) for name, noun in _NOT_REPEATED.items() if counts[name]]:
         found.append(f"not repeated by the backtest: {', '.join(repeated)}")
     if counts["skipped"]:
         found.append(f"{counted(counts['skipped'], 'frame')} left out of the record: the prices in them are missing")
     if counts["breaks"]:
-        found.append(f"{counted(counts['breaks'], 'break')} of the price stream: the book stands still in the meantime")
+        found.append(
+            f"{counted(counts['breaks'], 'break')} of the price stream: until prices return, the backtest keeps the "
+            "last book"
+        )
     if counts["off grid"]:
-        found.append(f"{counted(counts['off grid'], 'price frame')} off the tick size left out")
+        found.append(
+            f"{counted(counts['off grid'], 'price frame')} left out, because the prices are no multiples of the "
+            "tick size"
+        )
     return found

@@ -24,7 +24,7 @@ def comparison_text(compared: Comparison, width: int = USUAL_WIDTH) -> str:
     lines = [*wrapped(f"{printable(str(compared.path))}: {_span_text(compared.live)}", width)]
     if compared.changed_settings:
         changed = ", ".join(f"{name}={value}" for name, value in compared.changed_settings.items())
-        lines += wrapped(f"the backtest has {printable(changed)}, the session had its own", width)
+        lines += wrapped(f"the backtest ran with {printable(changed)}; the session had other values", width)
     if compared.measured is not None:
         lines += ["", *_latency_lines(compared.measured, width)]
     if compared.pairs:
@@ -71,11 +71,11 @@ def comparison_json(compared: Comparison) -> dict[str, object]:
 
 def _span_text(report: RunReport) -> str:
     span = f"{timestamp(report.from_ms)} to {timestamp(report.to_ms)} UTC"
-    return f"{report.symbol}, {span}; the session beside a backtest of its recorded market"
+    return f"{report.symbol}, {span}; the session compared with a backtest of its recorded market"
 
 
 def _latency_lines(measured: RequestLatency, width: int) -> Iterator[str]:
-    what = "order request" if measured.of_orders else "request that was no order"
+    what = "order request" if measured.of_orders else "request other than an order"
     yield from wrapped(
         f"round trips of {counted(len(measured.round_trips_ms), what)}: median {measured.median_ms:.1f} ms, "
         f"95 % within {measured.p95_ms:.1f} ms",

@@ -24,7 +24,10 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class RequestLatency:
-    """Round trips in milliseconds, sorted. `of_orders` is False if the session sent no order request: then of all."""
+    """Round trips in milliseconds, sorted. `of_orders` is True if they are of order requests alone.
+
+    If the session sent none, the round trips are of all other requests.
+    """
 
     round_trips_ms: tuple[float, ...]
     of_orders: bool

@@ -1,8 +1,8 @@
 """Market of a recorded session: its prices as columns for a backtest, and what the session started from.
 
 Each bookTicker frame is a market tick at the time of its arrival. Our own orders are subtracted from the book, because
-the backtest places its own. Trades are not recorded, except those that filled our orders as a maker: these are played.
-Kline frames give the price of the last trade, and the high and low that the candles need.
+the backtest places its own. Trades are not recorded, except those that filled our orders as a maker: these are played
+in the backtest. Kline frames give the price of the last trade, and the high and low that the candles need.
 
 The market begins at the session's first trading cycle, and its time is that of the session's cycles.
 """
@@ -53,11 +53,11 @@ class OperatorAct:
 class SessionMarket:
     """What a backtest of the session needs.
 
-    `state` is the strategy's state at the start, `balances` are what was free then. `latency` is None if no request was
-    answered. `counts` tells what the backtest cannot repeat, by name: calls of the core, "skipped" frames, "breaks" of
-    the price stream, "off grid" prices. `own_trades` counts the trades that filled our orders. `has_end` is False if
-    the daemon was killed, or still runs. `operator` is oldest first. `speed` is how much faster than the clock the
-    market ran: more than 1 in a simulation alone. The latency is in market time.
+    `state` is the strategy's state at the start, `balances` are the free balances at the start. `latency` is None if no
+    request was answered. `counts` tells what the backtest cannot repeat, by name: calls of the core, "skipped" frames,
+    "breaks" of the price stream, "off grid" prices. `own_trades` counts the trades that filled our orders. `has_end` is
+    False if the daemon was killed, or still runs. `operator` is oldest first. `speed` is how much faster than the clock
+    the market ran: more than 1 in a simulation alone. The latency is in market time.
     """
 
     header: RecordHeader
@@ -74,7 +74,7 @@ class SessionMarket:
 
 
 def read_session_market(path: Path, bar: ProgressBar, stopped: InterruptRequest) -> SessionMarket:
-    """Read the market of a session. Raises ConfigError if the record is cut, or has no prices to trade on.
+    """Read the market of a session. Raises ConfigError if the record is incomplete, or has no prices.
 
     Raises KeyboardInterrupt after Ctrl-C.
     """
@@ -86,7 +86,7 @@ def read_session_market(path: Path, bar: ProgressBar, stopped: InterruptRequest)
         bar.show(record.share_read, "reading the session")
         for number, each in enumerate(batch):
             if each.startswith(_HOLE):
-                raise _cut(path, "it has a hole: the disk did not keep up")
+                raise _cut(path, "lines are missing, because the disk was too slow")
             has_end = has_end or each.startswith(_OVER)
             try:
                 reader.read(each)
@@ -98,7 +98,7 @@ def read_session_market(path: Path, bar: ProgressBar, stopped: InterruptRequest)
     if reader.start is None or not reader.balances:
         raise ConfigError([f"{path}: the session ended before it was ready to trade; there is nothing to compare"])
     if not reader.columns:
-        remedy = "give a session that received them"
+        remedy = "give a session that received prices"
         raise ConfigError([f"{path}: 0 bookTicker frames after the start, and a backtest needs prices; {remedy}"])
     speed = reader.speed
     latency = measure([trip * speed for trip in reader.order_ms], [trip * speed for trip in reader.other_ms])
@@ -119,7 +119,7 @@ def read_session_market(path: Path, bar: ProgressBar, stopped: InterruptRequest)
 
 def _cut(path: Path, why: str) -> ConfigError:
     remedy = "compare a session with a whole record, or see with trailing-edge replay how far this one goes"
-    return ConfigError([f"{path}: the record is cut, and a comparison needs all of it: {why}; {remedy}"])
+    return ConfigError([f"{path}: the record is incomplete, and a comparison needs all of it: {why}; {remedy}"])
 
 
 class _Reader:
@@ -241,7 +241,8 @@ class _Reader:
     def _without_ours(self, side: Side, price: int, steps: int) -> tuple[int, int]:
         """Return best price and quantity of a side without our orders.
 
-        If the best price was ours alone, the next one is not in the record: the last one of others stands for it.
+        If only our order was at the best price, the record does not show the next price. The last best price of others
+        is used instead.
         """
         ours = (*self._own.values(), *(order for _, order in self._sent.values()))
         steps -= sum(left for own_side, own_price, left in ours if (own_side, own_price) == (side, price))
@@ -254,7 +255,7 @@ class _Reader:
         return self._behind[side]
 
     def _add_kline(self, at_ns: int, kline: Kline) -> None:
-        """Add the prices of a kline that the book does not tell: high and low of the candle, then its newest price."""
+        """Add the prices of a kline that the book does not show: high and low of the candle, then its newest price."""
         if self.start is None or not self._book[0]:
             return
         # The last frame of a kline comes a moment after its end.
