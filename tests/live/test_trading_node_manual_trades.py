@@ -66,8 +66,8 @@ def test_a_deposit_is_no_result_and_listed_by_itself_in_summary_and_today() -> N
         assert whole.result_frac == pytest.approx(whole.hold_base_frac, abs=0.002)
         (transfer,) = whole.transfers
         assert (transfer.kind, transfer.amounts) == ("deposit", {"FDUSD": D(3000)})
-        assert "1 deposit (+3000.00 FDUSD): no result" in services.queries.today().text
-        assert "1 deposit (+3000.00 FDUSD): no result" in services.queries.summary(())
+        assert "1 deposit (+3000.00 FDUSD): not part of the result" in services.queries.today().text
+        assert "1 deposit (+3000.00 FDUSD): not part of the result" in services.queries.summary(())
 
     assert run_scenario(story, balances=ONE_ETH).code == ExitCode.OK
 

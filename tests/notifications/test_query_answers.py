@@ -96,7 +96,7 @@ def test_a_deposit_is_told_apart_and_a_buy_back_by_what_it_brought() -> None:
     bought = replace(finished(5), side=Side.BUY, brought_frac=-0.053)
     deposit = Transfer(MIDNIGHT_MS, "deposit", {"FDUSD": D(3000)}, D(3000))
     lines = today(RULES, "live", replace(day(bought, transfers=(deposit,)), round_trips=()), Regime.BASE).splitlines()
-    assert "1 deposit (+3000.00 FDUSD): no result" in lines
+    assert "1 deposit (+3000.00 FDUSD): not part of the result" in lines
     assert "05:03 take-profit: BUY at 2551.20, -5.30 % ETH" in lines
 
 

@@ -119,7 +119,7 @@ def test_an_exit_that_ended_unfinished_is_shown_as_cancelled_and_that_this_is_a_
     assert ended.average is None
     assert ended.anchor_gain_frac is None
     assert report.orders[-1].what == "withdrawn"
-    assert any("why 1 exit ended unfinished is not known to the exchange" in gap for gap in report.gaps)
+    assert any("the exchange does not say why 1 exit ended unfinished" in gap for gap in report.gaps)
 
 
 def test_an_exit_under_way_is_no_exit_yet_but_its_fills_are_there() -> None:

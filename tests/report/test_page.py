@@ -105,7 +105,7 @@ def test_the_first_screen_says_how_it_went_and_why() -> None:
     assert "+1.88 %" in told.words
     assert any(
         "from 2500.00 FDUSD to 2547.00 FDUSD, that is +1.88 %." in words
-        and "Of it: 1 take-profit +48.13, not sold yet -1.13 FDUSD." in words
+        and "By reason: 1 take-profit +48.13, not sold yet -1.13 FDUSD." in words
         for words in told.words
     )
     assert [row[:5] for row in told.tables["why"]] == [
@@ -160,7 +160,7 @@ def test_round_trips_can_be_sorted_by_numbers_and_filtered_by_reason() -> None:
 def test_a_month_without_a_market_is_one_row_across_the_table() -> None:
     told = read(lasting_until(a_story(), MIDNIGHT_MS + 40 * DAY_MS + 1))
     assert [row for row in told.tables["days"] if len(row) == 1] == [
-        ["2026-07-04 to 2026-08-10: no market data, 38 days; the change is in the day after"]
+        ["2026-07-04 to 2026-08-10: no market data, 38 days; the change in value counts for the day after"]
     ]
 
 

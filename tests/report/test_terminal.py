@@ -22,7 +22,7 @@ def test_the_headline_is_what_stays_on_the_screen() -> None:
     assert lines[-5:] == [
         "  round trips 1, won 1 (100 %), profit factor –",
         "  result +1.88 % in FDUSD, value 2547.00 FDUSD",
-        "  of it 1 take-profit +48.13, not sold yet -1.13 FDUSD",
+        "  by reason: 1 take-profit +48.13, not sold yet -1.13 FDUSD",
         "  holding instead: ETH +0.00 %, FDUSD +0.00 %, half of each +0.00 %",
         "  deepest drawdown -1.23 %, longest 1 h",
     ]
@@ -30,7 +30,7 @@ def test_the_headline_is_what_stays_on_the_screen() -> None:
     assert "ETHFDUSD, from 2026-07-02 00:00:00 to 2026-07-03 00:20:00 UTC" in shown
     assert "  note: 2026-07-02 01:00: an hour is missing" in shown
     assert any("sales and buy-backs 3, fills 4, replaces 4, fees 0.0012 BNB + 1.91 FDUSD" in line for line in shown)
-    assert "  fees in BNB have no known price and are in no result" in shown
+    assert "  fees in BNB have no known price and are not part of the result" in shown
 
 
 def test_exits_are_listed_on_demand() -> None:
@@ -40,7 +40,7 @@ def test_exits_are_listed_on_demand() -> None:
 
 def test_transfers_are_listed_by_themselves() -> None:
     text = summary_text(a_story(), width=200)
-    assert "transfers, which are no result" in text
+    assert "transfers, not part of the result" in text
     assert "2026-07-03 00:10:00  deposit" in text
 
 
@@ -94,7 +94,9 @@ def test_a_month_without_a_market_is_one_line() -> None:
     report = lasting_until(a_story(), MIDNIGHT_MS + 40 * DAY_MS + 1)
     days = summary_text(report, width=200).partition("days, by UTC")[2].split("\n\n")[0].splitlines()[2:]
     assert len(days) == 4
-    assert days[2] == "  2026-07-04 to 2026-08-10: no market data, 38 days; the change is in the day after"
+    assert (
+        days[2] == "  2026-07-04 to 2026-08-10: no market data, 38 days; the change in value counts for the day after"
+    )
 
 
 def test_of_very_many_gaps_the_first_are_told_and_the_others_counted() -> None:

@@ -1,9 +1,9 @@
 """Metrics of a run: return, risk and trades, each with its formula and where the definition comes from.
 
-Return and risk are computed from a sequence of daily closes (00:00 UTC); a market of coins has 365 of them a year. A
-first or last day that is cut off counts as a day, and a day without market is none. Returns of trades are fractions of
-what each round trip cost. A metric that is not defined, as a Sharpe ratio of one day, is None. The suite compares all
-of them with an independent library (`tests/accounting/test_metrics_library.py`).
+Return and risk are computed from a sequence of daily closes (00:00 UTC); a market of coins has 365 of them a year. An
+incomplete first or last day counts as a day; a day without market data does not. Returns of trades are fractions of
+what each round trip cost. A metric that is not defined, such as the Sharpe ratio of a single day, is None. The suite
+compares all of them with an independent library (`tests/accounting/test_metrics_library.py`).
 """
 
 import math
@@ -100,8 +100,8 @@ def calmar(closes: Sequence[float]) -> float | None:
 def profit_factor(trades: Iterable[float]) -> float | None:
     """Return the sum of the gains divided by the sum of the losses, of the returns of all trades.
 
-    Of returns and not of money: each round trip counts alike, and a deposit changes nothing. None without a loss.
-    Source: quantstats' `profit_factor`.
+    It uses returns and not amounts, so that each round trip counts alike and a deposit changes nothing. None without a
+    loss. Source: quantstats' `profit_factor`.
     """
     gains = losses = 0.0
     for each in trades:
@@ -121,7 +121,7 @@ def expectancy(trades: Sequence[float]) -> float | None:
 
 
 def losing_streak(trades: Iterable[float]) -> int:
-    """Return the largest number of trades in a row that gained nothing. Source: quantstats' `consecutive_losses`."""
+    """Return the largest number of successive trades without a gain. Source: quantstats' `consecutive_losses`."""
     longest = current = 0
     for each in trades:
         current = 0 if each > 0.0 else current + 1
@@ -131,7 +131,7 @@ def losing_streak(trades: Iterable[float]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Drawdown:
-    """The worst of a curve. `max_frac` is the largest loss from a peak, a positive fraction.
+    """The deepest and the longest drawdown of a curve. `max_frac` is the largest loss from a peak, a positive fraction.
 
     `longest_ms` is the longest time from a peak until it was reached again, or until the end; it began at
     `longest_from_ms`. `under_water_ms` is the sum of all such times. Source: quantstats' `drawdown_details`, in time
@@ -145,7 +145,7 @@ class Drawdown:
 
 
 class DrawdownTracker:
-    """Follows a curve and measures its drawdowns. Between two points the curve is what it was at the first."""
+    """Follows a curve and measures its drawdowns. Between two points the curve keeps the value of the first."""
 
     def __init__(self) -> None:
         self.peak = 0.0
@@ -166,7 +166,7 @@ class DrawdownTracker:
         self._last_ms = time_ms
 
     def drawdown(self) -> Drawdown:
-        """Return the worst so far. A drawdown that has not ended counts until the last point."""
+        """Return the drawdowns so far. One that has not ended counts up to the last point."""
         if not self._below:
             return Drawdown(self._max_frac, self._longest_ms, self._under_water_ms, self._longest_from_ms)
         lasting = self._last_ms - self._peak_ms

@@ -18,8 +18,8 @@ from trailingedge.model.market import ZERO
 class ReasonResult:
     """What exits of one kind brought: the round trips that they ended, and the buy-backs.
 
-    Fractions are of what each round trip cost; `result` is their sum in quote. `brought` are the results of the
-    buy-backs in base, as fractions.
+    Fractions are relative to the cost of each round trip; `result` is the sum of the results in quote. `brought` are
+    the results of the buy-backs: the gain in base, as fractions.
     """
 
     trips: list[float] = field(default_factory=list)
@@ -42,10 +42,10 @@ class Performance:
 
     Trade metrics are of round trips. `expectancy_frac` is the average trade. Amounts are in quote: `result` is the
     change of the account's value less `transferred`. It is the sum of `trades_result`, of all round trips, and
-    `open_result`, which is mostly of what is held and not sold yet. `slippage` is the sum over all exits whose mid
-    price is known, a positive one is a cost; `excess_half_frac` compares the result with half base, half quote;
-    `fees` are the commissions with a known price. `exposure_frac` is the share of time in base. `turnover` is the
-    quote amount traded, divided by the average of the account's daily values.
+    `open_result`, mostly the gain or loss on base that is not sold yet. `slippage` is the sum over all exits whose mid
+    price is known; a positive value is a cost; `excess_half_frac` compares the result with half base, half quote;
+    `fees` are the commissions with a known price. `exposure_frac` is the share of time in base. `turnover` is the quote
+    amount traded, divided by the average of the account's daily values.
     """
 
     round_trips: int

@@ -1,4 +1,4 @@
-"""Result ledger: takes in fills, exits, transfers and valuations of an account, and gives the results so far.
+"""Result ledger: takes in fills, exits, transfers and valuations of an account, and returns the results so far.
 
 Returns are time-weighted. Between two valuations our own fills explain how the balances moved; any other change is a
 transfer, valued at the later valuation's bid, and growth is measured around it. So a return does not depend on the
@@ -60,7 +60,7 @@ class ResultLedger:
         return trips[-1] if trips and trips[-1].sales[-1] == finished.number else None
 
     def growth_at(self, value: float) -> float:
-        """Return what the account has made of each unit of quote, transfers left out, when it is worth `value` now."""
+        """Return the growth of the account, without transfers, if it is worth `value` now: 1.02 is a gain of 2 %."""
         return self._grown * value / float(self._value_then) if self._value_then > ZERO else self._growth
 
     def cut_day_at(self, market_ms: int) -> None:
@@ -115,7 +115,7 @@ class ResultLedger:
             self._trips.on_transfer(base, self.last_bid, market_ms)
 
     def mark_to_market(self, market_ms: int, bid: Decimal, base: Decimal, quote: Decimal) -> None:
-        """Value the account at `bid`. At intervals: a drawdown between two valuations is not seen."""
+        """Value the account at `bid`. Called at intervals; a drawdown between two valuations is not seen."""
         value = base * bid + quote
         # Before the first valuation there is nothing to compare with; fills that came earlier belong to it.
         if not self._marks:
@@ -145,7 +145,7 @@ class ResultLedger:
         self._marks.append(EquityPoint(market_ms, bid, self.last_value))
 
     def equity_point(self) -> EquityPoint:
-        """Return the present counts, and the value and the bid of the last valuation."""
+        """Return the counts as they are now, with the value and the bid of the last valuation."""
         return EquityPoint(
             market_ms=self.to_ms,
             bid=self.last_bid,
@@ -177,5 +177,5 @@ class ResultLedger:
         )
 
     def restore(self, exits: Iterable[tuple[EndedExit, ExitKind]]) -> None:
-        """Take over the exits of earlier runs, oldest first: the next ones are compared with them."""
+        """Take over the exits of earlier runs, oldest first. The next exits are compared with them."""
         self._trips.restore(exits)

@@ -1,6 +1,6 @@
 """Results of a run, as facts: exits, round trips, transfers and valuations, from which all figures follow.
 
-The daemon, a backtest and the report of an account each end in one `RunResults`. Values are in quote, at the best bid.
+The daemon, a backtest and the report of an account each produce one `RunResults`. Values are in quote, at the best bid.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,9 +26,9 @@ class FinishedExit:
     """A finished exit, from its trigger to its end. Times are market time.
 
     `mid_price` is the mid price at the trigger, None if it is unknown. `anchor_gain_frac` is the unit value gained
-    since the anchor, after fees; None if nothing was filled or the anchor is unknown. It is a detail and no result: a
-    gate that opens sets a new anchor. `brought_frac` tells what a buy-back brought: base bought against base last sold;
-    None for a sale.
+    since the anchor, after fees; None if nothing was filled or the anchor is unknown. It is shown as a detail and is
+    not the result, because the anchor also changes when the gate opens. `brought_frac` tells what a buy-back brought:
+    base bought against base last sold; None for a sale.
     """
 
     kind: ExitKind
@@ -77,7 +77,7 @@ class FinishedExit:
 class Transfer:
     """A change of the account that is not ours: a deposit, a withdrawal, or a fill of another order.
 
-    Amounts are positive for what came in. `value` is what it added to the account in quote, at the bid of its moment;
+    Amounts are positive for what came in. `value` is what it added to the account in quote, at the bid of that time;
     None for an asset outside of the pair.
     """
 
@@ -91,7 +91,7 @@ class Transfer:
 class EquityPoint:
     """The counts, the account's value and the market at one time.
 
-    `growth` is what the account has made of each unit of quote since the first valuation, transfers left out.
+    `growth` is the growth of the account since the first valuation, without transfers: 1.02 is a gain of 2 %.
     `transferred` is what transfers have added to the value, each at the bid of the first valuation that shows it.
     """
 
@@ -112,8 +112,8 @@ class EquityPoint:
 class PeriodResult:
     """The result of one part of the run: a day, a week, a month, or the time since a valuation.
 
-    `value` is the account's at its end. `result` is its change less `transferred`, what transfers have added to it;
-    `result_frac` is the time-weighted return. So transfers are no result.
+    `value` is the account's value at the end. `result` is the change of that value less `transferred`, the amount that
+    transfers have added; `result_frac` is the time-weighted return. So a transfer is never part of a result.
     """
 
     from_ms: int
@@ -137,17 +137,17 @@ class PeriodResult:
 
     @property
     def hold_half_frac(self) -> float:
-        """The return of half base and half quote, left alone."""
+        """The return of holding half base and half quote without trading."""
         return self.hold_base_frac / 2
 
 
 @dataclass(frozen=True, slots=True)
 class RunResults:
-    """What a run did. `marks` are the first valuation, the last one of each UTC day, and the last one.
+    """The results of a run. `marks` are the first valuation, the last one of each UTC day, and the last one.
 
-    The first one has no counts: fills that came before it belong to the run.
-    `in_base_ms` is how long most of the value was in base. `traded` is the quote amount of all fills of ours.
-    `rejected` counts rejected requests by error code. `unpriced` are assets of commissions without a known price.
+    The first valuation has no counts, so that fills before it count for the run. `in_base_ms` is how long most of the
+    value was in base. `traded` is the quote amount of all fills of ours. `rejected` counts rejected requests by error
+    code. `unpriced` are assets of commissions without a known price.
     """
 
     base_asset: str
@@ -195,7 +195,7 @@ class RunResults:
         return tuple(month for month in self._spans(_month_start) if month.has_market)
 
     def _spans(self, start_of: StartOf) -> tuple[PeriodResult, ...]:
-        """Return the result of each span of time; `start_of` gives the begin of the span that a time lies in."""
+        """Return the result of each span of time; `start_of` returns the start of the span that contains a time."""
         if not self.marks:
             return ()
         found: list[PeriodResult] = []
@@ -217,7 +217,7 @@ def period(
     round_trips: Sequence[RoundTrip],
     transfers: Sequence[Transfer],
 ) -> PeriodResult:
-    """Return the result from `start` to `end`, whose counts point into the sequences."""
+    """Return the result from `start` to `end`. The counts of both are indexes into the sequences of the run."""
     transferred = end.transferred - start.transferred
     fees = {asset: fee - start.fees.get(asset, ZERO) for asset, fee in end.fees.items()}
     return PeriodResult(
@@ -266,7 +266,7 @@ def _month_start(unix_ms: int) -> int:
 
 
 def _next_start(start_of: StartOf, unix_ms: int) -> int:
-    """Return the begin of the span after the one that `unix_ms` lies in."""
+    """Return the start of the span that follows the one with `unix_ms`."""
     after_ms = start_of(unix_ms) + DAY_MS
     while start_of(after_ms) == start_of(unix_ms):
         after_ms += DAY_MS
@@ -274,7 +274,7 @@ def _next_start(start_of: StartOf, unix_ms: int) -> int:
 
 
 def _without_market(before: PeriodResult, to_ms: int) -> PeriodResult:
-    """Return the entry of a time without market data, after `before` and until `to_ms`."""
+    """Return the entry for a time without market data, from `before` until `to_ms`."""
     return PeriodResult(
         from_ms=before.to_ms,
         to_ms=to_ms,

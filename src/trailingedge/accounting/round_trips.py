@@ -1,9 +1,9 @@
 """Round trips: a buy and the sale that followed it, in quote, net of commission; and what each buy-back brought.
 
 "Won", the win rate and the profit factor count round trips. A sale is matched with the newest buys first, as the
-circuit breakers do it (`model.lots`). What is held when the account is first valued counts as bought, and as sold, at
-that price: a run that begins with one ETH has its first round trip with its first sale. A position that is not sold
-yet is no round trip. A deposit counts as bought at the bid of its moment; a withdrawal takes the newest lots.
+circuit breakers do it (`model.lots`). What the account holds at its first valuation counts as bought at that
+valuation's price, so that a run that begins with one ETH completes a round trip with its first sale. A position that is
+not sold yet is no round trip. A deposit counts as bought at the bid of that time; a withdrawal removes the newest lots.
 """
 
 from collections.abc import Iterable, Mapping
@@ -115,7 +115,7 @@ class RoundTripLedger:
         self.trips.clear()
 
     def open(self, base: Decimal, quote: Decimal, bid: Decimal, market_ms: int) -> None:
-        """Take in what the account holds when it is first valued, beyond what `restore` has told."""
+        """Take in what the account holds at its first valuation, beyond the lots that `restore` has taken over."""
         held = sum((lot.base for lot in self._lots), ZERO)
         if base > held:
             cost = (base - held) * bid
@@ -218,7 +218,7 @@ def _brought_frac(base: Decimal, cost: Decimal, sales: _Sales) -> float | None:
 
 
 def _joined(parts: list[RoundTrip]) -> RoundTrip:
-    """Return one round trip of all parts in which a position was sold."""
+    """Join the parts in which a position was sold into one round trip."""
     if len(parts) == 1:
         return parts[0]
     last = parts[-1]

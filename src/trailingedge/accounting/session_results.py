@@ -1,7 +1,7 @@
-"""The results that the panel and those who watch show: of today, and since the start of the session.
+"""Session results for the panel and for `trailing-edge watch`: of today, and since the start of the session.
 
-They are those of the last valuation, which is at most a minute old. Transfers are no result: money is told without
-them, and fractions are time-weighted.
+They are those of the last valuation, which is at most a minute old. Transfers are not part of a result: amounts leave
+them out, and fractions are time-weighted.
 """
 
 from collections.abc import Mapping

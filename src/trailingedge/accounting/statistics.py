@@ -132,7 +132,7 @@ class RunStatistics(ResultLedger):
 
 
 class DailyResults:
-    """Gives the result of each UTC day once, in the day's last minute of market time."""
+    """Returns the result of each UTC day once, in the day's last minute of market time."""
 
     def __init__(self, tally: RunStatistics) -> None:
         self._tally = tally

@@ -2,7 +2,7 @@
 
 Amounts and prices are strings, not rounded; fractions and metrics are numbers; times are ISO 8601 in UTC: the market's,
 in sim and in a backtest. A fraction of a drawdown is positive; texts show it with a minus. `robustness` is null for a
-run that went one way; what does not exist, as a Sharpe ratio of one day, is null.
+run that is not a backtest; a metric that is not defined, such as the Sharpe ratio of a single day, is null.
 """
 
 from collections.abc import Mapping, Sequence

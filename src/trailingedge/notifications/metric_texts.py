@@ -29,10 +29,10 @@ class Metric:
 
 
 def metrics(rules: SymbolRules, results: RunResults) -> Mapping[str, Metric]:
-    """Return all metrics by a fixed key, in the order in which a reader wants them."""
+    """Return all metrics by a fixed key, the most important first."""
     found, whole = measure(results), results.whole
     rejected = ", ".join(f"{code}: {count}" for code, count in sorted(results.rejected.items()) if count)
-    year = "one day as good as another, 365 of them"
+    year = "a year of 365 trading days"
     return {
         "round_trips": Metric("round trips", str(found.round_trips), WON_MEANING),
         "won": Metric("won", won_text(found), WON_MEANING),
@@ -68,19 +68,21 @@ def metrics(rules: SymbolRules, results: RunResults) -> Mapping[str, Metric]:
         "sharpe": Metric(
             "Sharpe",
             ratio(found.sharpe),
-            "mean of the daily returns divided by their spread, for a year; above 1 is good",
+            "the mean of the daily returns divided by their standard deviation, for a year; above 1 is good",
         ),
-        "sortino": Metric("Sortino", ratio(found.sortino), "as Sharpe, but only losses count as spread"),
+        "sortino": Metric(
+            "Sortino", ratio(found.sortino), "like the Sharpe ratio, but only losses count in the deviation"
+        ),
         "calmar": Metric(
-            "Calmar", ratio(found.calmar), "return of a year divided by the deepest drawdown, both of daily closes"
+            "Calmar", ratio(found.calmar), "return of a year divided by the deepest drawdown, both from daily closes"
         ),
         "annualised": Metric(
             "a year",
             _a_year(found.annualised_frac),
-            "what a year at the same pace would bring; of a short run it says little",
+            "what a year at the same pace would bring; for a short run it says little",
         ),
         "volatility": Metric(
-            "volatility", share(found.volatility), f"the spread of the daily returns, for a year: {year}"
+            "volatility", share(found.volatility), f"the standard deviation of the daily returns, for {year}"
         ),
         "exposure": Metric(
             f"in {rules.base_asset}",
@@ -90,11 +92,11 @@ def metrics(rules: SymbolRules, results: RunResults) -> Mapping[str, Metric]:
         "turnover": Metric(
             "turnover", ratio(found.turnover), "everything bought and sold, divided by the account's average value"
         ),
-        "fees": Metric("fees", amounts(rules, whole.fees), "commissions as paid; they are in every result"),
+        "fees": Metric("fees", amounts(rules, whole.fees), "commissions as paid; every result includes them"),
         "slippage": Metric(
             "slippage",
             lost(rules, found.slippage),
-            "what the fills were worse than the middle of the market when their exit began; it is in every result",
+            "how much worse the fills were than the mid price at the start of their exit; every result includes it",
         ),
         "exits": Metric(
             "sales and buy-backs",
@@ -117,7 +119,7 @@ def won_text(found: Performance) -> str:
 
 
 def lost(rules: SymbolRules, amount: Decimal) -> str:
-    """Return an amount with a word for its sign, which alone could mean either."""
+    """Return an amount with "lost" or "gained" in place of its sign, whose meaning would be unclear."""
     if not amount:
         return "none"
     return f"{notional(rules, abs(amount))} {'lost' if amount > 0 else 'gained'}"
@@ -134,7 +136,7 @@ def share(fraction: float | None) -> str:
 
 
 def _a_year(fraction: float | None) -> str:
-    """Return the return of a year; two good days would make a number of forty digits."""
+    """Return the return of a year as text, with an upper limit: two good days would give a number of forty digits."""
     return f"over +{_LARGEST_YEAR * 100} %" if fraction is not None and fraction > _LARGEST_YEAR else change(fraction)
 
 

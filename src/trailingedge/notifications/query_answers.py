@@ -117,7 +117,7 @@ def _figures(rules: SymbolRules, day: PeriodResult, regime: Regime | None) -> li
     if day.round_trips:
         lines.append(f"round trips {len(day.round_trips)}, won {day.won}")
     if day.transfers:
-        lines.append(f"{transfers_text(rules, day.transfers)}: no result")
+        lines.append(f"{transfers_text(rules, day.transfers)}: not part of the result")
     trips = ended_by(day.round_trips)
     lines += [exit_line(rules, finished, trips.get(finished.number)) for finished in day.exits[-_MAX_LISTED:]]
     if len(day.exits) > _MAX_LISTED:

@@ -1,4 +1,4 @@
-"""Texts on the result of a run: the summary of a session, and the headline that stands in every report."""
+"""Texts on the result of a run: the summary of a session, and the headline of every report."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -39,7 +39,7 @@ def summary(rules: SymbolRules, results: RunResults, gaps: Sequence[str], mode: 
 
 
 def activity(rules: SymbolRules, results: RunResults) -> list[str]:
-    """Return what was done and what it cost: exits, fills, replaces, fees, rejected orders, transfers."""
+    """Return lines on the activity and its cost: exits, fills, replaces, fees, rejected orders, transfers."""
     whole, performance = results.whole, measure(results)
     rejected = ", ".join(f"{code} {count}" for code, count in results.rejected.items() if count)
     exits = f"sales and buy-backs {len(results.exits)}, fills {whole.fills}, replaces {whole.replaces}"
@@ -48,14 +48,14 @@ def activity(rules: SymbolRules, results: RunResults) -> list[str]:
         f"slippage {lost(rules, performance.slippage)}, rejected orders: {rejected or 'none'}",
     ]
     if results.unpriced:
-        lines.append(f"fees in {', '.join(results.unpriced)} have no known price and are in no result")
+        lines.append(f"fees in {', '.join(results.unpriced)} have no known price and are not part of the result")
     if results.transfers:
-        lines.append(f"{transfers_text(rules, results.transfers)}: no result")
+        lines.append(f"{transfers_text(rules, results.transfers)}: not part of the result")
     return lines
 
 
 def risk(rules: SymbolRules, results: RunResults) -> list[str]:
-    """Return risk, trades and the use of the account: ratios, average trade, exposure, turnover."""
+    """Return lines on risk, trades and the use of the account: ratios, average trade, exposure, turnover."""
     told = metrics(rules, results)
     lines = (*_RISK, _TRADES) if results.round_trips else _RISK
     return [", ".join(f"{told[key].name} {told[key].value}" for key in line) for line in lines]
@@ -73,14 +73,14 @@ def headline(rules: SymbolRules, results: RunResults) -> list[str]:
     return [
         f"round trips {trades_text(performance)}",
         f"result {percent(performance.result_frac)} in {quote}, value {notional(rules, results.last.value)}",
-        *([f"of it {why(rules, performance)}"] if performance.round_trips else []),
+        *([f"by reason: {why(rules, performance)}"] if performance.round_trips else []),
         f"holding instead: {held}",
         f"deepest drawdown {percent(-performance.max_drawdown_frac)}, longest {lasted}",
     ]
 
 
 def why(rules: SymbolRules, performance: Performance) -> str:
-    """Return what each reason brought in quote: "16 take-profits +384.61, 28 hard stops -467.72 USDT".
+    """Return the result of each kind of exit in quote: "16 take-profits +384.61, 28 hard stops -467.72 USDT".
 
     The amounts add up to the result, fees and slippage paid.
     """
@@ -111,7 +111,7 @@ def signed(rules: SymbolRules, amount: Decimal) -> str:
 
 
 def is_nothing(text: str) -> bool:
-    """Whether an amount is nothing but zeros as text: too small for the grid of prices."""
+    """Whether an amount has only zeros as text, because it is too small for the grid of prices."""
     return not any(digit in "123456789" for digit in text)
 
 

@@ -62,7 +62,10 @@ def as_csv(report: RunReport) -> str:
 
 
 def _trips_by_exit(report: RunReport) -> dict[int, tuple[int, RoundTrip]]:
-    """Return the round trip of each exit and its number, by exit number. A buy belongs to the first that sells it."""
+    """Return for each exit number the round trip and the round trip's number.
+
+    A buy belongs to the first round trip that sells it.
+    """
     found: dict[int, tuple[int, RoundTrip]] = {}
     for number, trip in enumerate(report.results.round_trips, 1):
         for exit_number in (*trip.buys, *trip.sales):

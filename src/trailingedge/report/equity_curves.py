@@ -1,4 +1,6 @@
-"""Equity curves of a run report, with one value for each sample: the account, and holding instead."""
+"""Equity curves of a run report, with one value for each sample: of the account, and of holding the assets without
+trading.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +10,7 @@ from trailingedge.report.model import RunReport
 
 @dataclass(frozen=True, slots=True)
 class Equity:
-    """Equity curves as changes since the start, fractions, with one value for each sample of a run.
+    """Equity curves of a run: the change since the start at each sample, as a fraction.
 
     `account` leaves transfers out. `hold_base` and `hold_half` are what holding base, or half base and half quote,
     would have brought; holding quote changes nothing. `drawdown` is the change of the account from its highest value so

@@ -156,7 +156,7 @@ def _decode_band(data: Mapping[str, Any]) -> EquityBand:
 
 
 def _shareable_settings(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the shareable settings. Older files also contain settings that are not shareable.
+    """Return the shareable settings of a saved report. Older files also contain settings that are not shareable.
 
     A setting that this version does not know is kept, because the version that wrote it found it shareable.
     """

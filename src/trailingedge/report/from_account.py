@@ -1,8 +1,8 @@
 """Run report from the account's history at the exchange: orders, trades, balances and candles.
 
-Exits come from the orders, their results from the trades, and the account's present state from the
-balances. A run of the strategy over the candles gives anchor, high, trail, stop and gate. Trades of
-other orders belong to no exit: they are transfers, and no result.
+Exits come from the orders, their results from the trades, and the account's present state from the balances. A run of
+the strategy over the candles gives anchor, high, trail, stop and gate. Trades of other orders belong to no exit: they
+count as transfers and not as a result.
 """
 
 from collections import deque
@@ -50,7 +50,7 @@ class AccountHistory:
     """The data read from the exchange, from some time before `from_ms` until now; each sequence is oldest first.
 
     `base` and `quote` are the present balances, `bid` is the price at `to_ms`. `openings` holds the price at the
-    beginning of each exit, by exit number. `gaps` says in words what could not be read.
+    beginning of each exit, by exit number. `gaps` has a sentence for each part of the data that could not be read.
     """
 
     rules: SymbolRules
@@ -190,8 +190,8 @@ def _fills(history: AccountHistory) -> Iterable[Fill]:
 class _Account:
     """Goes through the period's trades, and gives fills, exits and valuations to a `ResultLedger`.
 
-    To find the first balances, it subtracts all trades since then from the present balances. Exits that ended before
-    the period tell what its first sale and its first buy-back are compared with.
+    To find the first balances, it subtracts all trades since then from the present balances. The exits before the
+    period are needed to compare the first sale and the first buy-back of the period.
     """
 
     def __init__(
@@ -220,7 +220,7 @@ class _Account:
         self.value_at(market_ms, bid)
 
     def value_at(self, market_ms: int, bid: Decimal) -> Decimal:
-        """Take in what happened until that time, and return the account's value in quote.
+        """Apply all trades and ended exits up to `market_ms`, and return the account's value in quote at that time.
 
         If funds were withdrawn later, the balance computed for an earlier time may be negative. It then counts as zero.
         """
@@ -304,7 +304,7 @@ def _gaps(history: AccountHistory, finished: Sequence[FinishedExit], *, overdraw
     yield from _foreign_fills(history)
     unfinished = sum(each.cause is ExitEndReason.CANCELLED for each in finished)
     if unfinished:
-        yield f"why {counted(unfinished, 'exit')} ended unfinished is not known to the exchange: shown as cancelled"
+        yield f"the exchange does not say why {counted(unfinished, 'exit')} ended unfinished: shown as cancelled"
     unpriced = sum(each.slippage_frac is None for each in finished if each.base)
     if unpriced:
         yield f"for {counted(unpriced, 'exit')} the price at the beginning is unknown, and so is the slippage"
@@ -316,7 +316,10 @@ def _gaps(history: AccountHistory, finished: Sequence[FinishedExit], *, overdraw
     if missing:
         yield f"the exchange's candles have {counted(len(missing), 'gap')}"
     if overdrawn:
-        yield "a balance traced back falls below zero: there was a withdrawal, and values before it are wrong"
+        yield (
+            "a balance computed backwards from today falls below zero: there was a withdrawal, and the values "
+            "before it are wrong"
+        )
 
 
 def _foreign_fills(history: AccountHistory) -> Iterable[str]:

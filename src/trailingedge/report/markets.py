@@ -26,7 +26,7 @@ def markets_text(reports: Sequence[RunReport], notes: Sequence[str], width: int)
         *columns(table, width),
         "",
         "result: the median over the paths, with 5th and 95th percentile widened by a quarter",
-        "to half: against half base, half quote",
+        "to half: the result compared with holding half base, half quote",
     ]
     told = dict.fromkeys(hidden for report in reports for hidden in _robustness(report).hides)
     lines += [f"note: {note}" for note in (*notes, *told)]

@@ -84,7 +84,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class EquityBand:
-    """How the account went on several paths of a backtest: median, 5th and 95th percentile of all paths at each time.
+    """The account's value on several paths of a backtest: median, 5th and 95th percentile at each time.
 
     Values are changes since the start, as fractions, transfers left out.
     """
@@ -99,9 +99,10 @@ class EquityBand:
 class RunReport:
     """One run; each sequence is oldest first.
 
-    `results` are what accounting has found; every figure comes from there. `settings` are formatted values, without
-    secrets. `gaps` says in words what the market data or the record lacks. `mode` is "sim" for a run on the embedded
-    exchange in simulated market time, "backtest" for a backtest on recorded markets, and "" for every other run.
+    `results` are those of the accounting package; every figure comes from there. `settings` are formatted values,
+    without secrets. `gaps` has a sentence for each part that is missing in the market data or the record. `mode` is
+    "sim" for a run on the embedded exchange in simulated market time, "backtest" for a backtest on recorded markets,
+    and "" for every other run.
     """
 
     symbol: str
@@ -139,7 +140,10 @@ class RunReport:
 
     @property
     def exit_ids(self) -> dict[int, str]:
-        """Client order id of each exit, by exit number. An exit that became a hard stop has the hard stop's id."""
+        """Client order id of each exit, by exit number.
+
+        An exit that became a hard stop has the id of the hard stop's orders.
+        """
         under_way = {fill.number: str(ClientOrderId(fill.kind, fill.number)) for fill in self.fills}
         return under_way | {finished.number: finished.id for finished in self.exits}
 

@@ -130,15 +130,19 @@ def _mode_note(report: RunReport) -> str:
 def _verdict(report: RunReport, found: Performance) -> str:
     rules, results = report.rules, report.results
     first, last = (event_messages.notional(rules, mark.value) for mark in (results.first, results.last))
-    moved = f" {result_messages.transfers_text(rules, results.transfers)} are no result." if results.transfers else ""
-    reasons = f" Of it: {result_messages.why(rules, found)}." if results.round_trips else ""
+    moved = (
+        f" {result_messages.transfers_text(rules, results.transfers)} are not part of the result."
+        if results.transfers
+        else ""
+    )
+    reasons = f" By reason: {result_messages.why(rules, found)}." if results.round_trips else ""
     return (
         f"The account went from {first} to {last}, that is {event_messages.percent(found.result_frac)}.{moved}{reasons}"
     )
 
 
 def _why_note(report: RunReport, found: Performance) -> str:
-    """Return what the buy-backs brought, and which commissions are in no result."""
+    """Return what the buy-backs brought, and which commissions are not part of the result."""
     brought = [each for reason in found.by_reason.values() for each in reason.brought]
     notes = []
     if brought:
@@ -148,7 +152,7 @@ def _why_note(report: RunReport, found: Performance) -> str:
             "last sold"
         )
     if report.results.unpriced:
-        notes.append(f"fees in {', '.join(report.results.unpriced)} have no known price and are in no result")
+        notes.append(f"fees in {', '.join(report.results.unpriced)} have no known price and are not part of the result")
     return " ".join(f"{_sentence(note)}." for note in notes)
 
 
@@ -166,7 +170,7 @@ def _longest_drawdown(report: RunReport) -> str:
 
 
 def _result_band(report: RunReport) -> str:
-    """Return the band of the result over the paths, to stand beside it; nothing if there is one path."""
+    """Return the note beside the result with its band over all paths; "" if there is only one path."""
     if report.robustness is None or len(report.robustness.figures) < 2:
         return ""
     band = report.robustness.band("result_frac")

@@ -43,7 +43,7 @@ def table_html(table: Table, first_cell: Callable[[int, str], str] | None = None
 
 
 def go_button(kind: str) -> Callable[[int, str], str]:
-    """Return what makes the first cell a button that shows the row's time in the charts."""
+    """Return a function that makes the first cell of a row a button, which shows the row's time in the charts."""
     return lambda number, text: f'<button type="button" class="go" data-{kind}="{number}">{escape(text)}</button>'
 
 

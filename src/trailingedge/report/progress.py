@@ -1,7 +1,7 @@
-"""Progress bar of a long computation, and Ctrl-C as a polite request to stop it.
+"""Progress bar of a long computation, and Ctrl-C as a request to stop the computation.
 
 The bar is drawn on a terminal only. Ctrl-C sets a flag that the computation polls, so that it can stop between two
-steps and still print what it has.
+steps and still print the results so far.
 """
 
 import contextlib

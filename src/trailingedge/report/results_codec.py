@@ -1,4 +1,4 @@
-"""Results codec: the facts of a run as JSON values, and back, for the file of a saved run.
+"""Results codec: converts the results of a run to JSON values and back, for the file of a saved run.
 
 Amounts are strings. Reading raises LookupError, TypeError or ValueError for anything else: anybody may have written
 the file.

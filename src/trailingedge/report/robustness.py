@@ -1,7 +1,7 @@
 """Robustness of a backtest: its result on several paths within the candles, as a median with a band.
 
-The value stands beside the report of one path, the listed one. Its texts and its JSON are made here, so that terminal,
-page and JSON tell the same.
+The report lists the orders of one path, the listed one, and shows this value beside them. Its texts and its JSON are
+made here, so that terminal, page and JSON say the same.
 """
 
 import statistics
@@ -78,8 +78,8 @@ _RESULTS: Final = ("result_frac", "excess_frac")  # no other figure is ever belo
 class Robustness:
     """The results of all paths, by number. `listed` is the number of the path whose orders the report lists.
 
-    `latency_ms` is that of each way. `planned` is the number of paths asked for: more than there are after Ctrl-C.
-    `hides` says in sentences what the result does not know.
+    `latency_ms` is that of each way. `planned` is the number of paths asked for; after Ctrl-C fewer have been run.
+    `hides` has a sentence for each limit of the result.
     """
 
     walk: Walk
@@ -98,7 +98,10 @@ class Robustness:
 
 
 def band_of(values: Sequence[float], least: float) -> Band:
-    """Return the widened band of these values; it goes `least` each way at least. A single value has no band."""
+    """Return the widened band of these values, which reaches at least `least` below and above the median.
+
+    For a single value there is no band.
+    """
     ordered = sorted(values)
     median = statistics.median(ordered)
     below, above = (abs(_quantile(ordered, share) - median) * WIDENING for share in (LOW_SHARE, HIGH_SHARE))
@@ -107,7 +110,7 @@ def band_of(values: Sequence[float], least: float) -> Band:
 
 
 def median_path(figures: Sequence[PathFigures]) -> PathFigures:
-    """Return the path whose result is the median; of an even number of paths, the lower of both in the middle."""
+    """Return the path whose result is the median; of an even number of paths, the lower of the two in the middle."""
     return sorted(figures, key=lambda path: (path.result_frac, path.number))[(len(figures) - 1) // 2]
 
 
@@ -120,7 +123,7 @@ def _quantile(values: Sequence[float], share: float) -> float:
 
 
 def robustness_texts(robustness: Robustness) -> list[str]:
-    """Return the lines that stand beside a result: the band, what is listed, and what is hidden."""
+    """Return the lines beside a result: the band, and which path's orders are listed."""
     result, excess, drawdown = (robustness.band(name) for name in ("result_frac", "excess_frac", "max_drawdown_frac"))
     paths, late = len(robustness.figures), f"{robustness.latency_ms} ms each way"
     lines = []

@@ -1,8 +1,8 @@
 """Strategy series: anchor, high, trail, stop and gate at each close of past candles.
 
-The strategy is run over the candles as after a restart (`HistoryFold`), but with a result for each
-close. It starts no exit, because the past exits are known. The run also finds for each exit the
-anchor from which the exit's gain or loss is measured.
+The strategy is run over the candles as after a restart (`HistoryFold`), but with a result for each close. This run
+starts no exit, because the past exits are known. The run also finds for each exit the anchor from which the exit's gain
+or loss is measured.
 """
 
 from collections import deque

@@ -47,7 +47,7 @@ class Table:
 def exits_table(report: RunReport) -> Table:
     """Return a table with one row for each exit, oldest first.
 
-    "result" is that of the round trip that a sale ended, in quote, or what a buy-back brought, in base.
+    The column "result" shows for a sale the result of its round trip, in quote, and for a buy-back the base gained.
     """
     base, quote = report.base_asset, report.quote_asset
     headings = (
@@ -135,7 +135,7 @@ def exit_reason(finished: FinishedExit) -> str:
 def slippage_text(fraction: float | None) -> str:
     """Return the slippage against the mid price at the trigger: "0.05 % worse" or "0.05 % better".
 
-    Words are used because a sign could mean either.
+    Words are used because the meaning of a sign would be unclear.
     """
     if fraction is None:
         return NO_VALUE
@@ -192,7 +192,7 @@ def _span_row(symbol: SymbolRules, span: PeriodResult) -> tuple[str, ...]:
     if not span.has_market:
         count = -(-(span.to_ms - span.from_ms) // DAY_MS)
         dates = date_text(span.from_ms) if count == 1 else f"{date_text(span.from_ms)} to {date_text(span.to_ms - 1)}"
-        return (f"{dates}: no market data, {counted(count, 'day')}; the change is in the day after",)
+        return (f"{dates}: no market data, {counted(count, 'day')}; the change in value counts for the day after",)
     return (
         date_text(span.from_ms),
         percent(span.result_frac),

@@ -42,10 +42,13 @@ def summary_text(report: RunReport, width: int = USUAL_WIDTH, *, trades: bool = 
     """
     lines: list[str] = []
     if trades and report.exits:
-        heading = "exits: a sale's result is its round trip, a buy-back's the base that it brought, fees paid"
+        heading = (
+            "exits: the result of a sale is that of its round trip, the result of a buy-back is the base gained, "
+            "both after fees"
+        )
         lines += [*wrapped(heading, width), *columns(exits_table(report), width), ""]
     if report.results.transfers:
-        lines += [*wrapped("transfers, which are no result", width), *columns(transfers_table(report), width), ""]
+        lines += [*wrapped("transfers, not part of the result", width), *columns(transfers_table(report), width), ""]
     spans = (("days, by UTC", days_table(report)), ("weeks, from Monday", weeks_table(report)))
     for heading, table in (*spans, ("months", months_table(report))):
         if len(table.rows) > 1 or table.headings[0] == "day":
@@ -71,7 +74,7 @@ def summary_text(report: RunReport, width: int = USUAL_WIDTH, *, trades: bool = 
 
 
 def print_report(report: RunReport, *, trades: bool = False) -> None:
-    """Print the report to stdout, coloured if that is a terminal and NO_COLOR does not forbid it."""
+    """Print the report to stdout, in colours if stdout is a terminal and NO_COLOR is not set."""
     text = summary_text(report, terminal_width(), trades=trades)
     print(coloured(text) if may_colour(sys.stdout, os.environ) else text)
 

@@ -1,4 +1,4 @@
-"""Tables of round trips: one row for each, and how their results are distributed."""
+"""Tables of round trips: a list with one row for each, and the distribution of their results."""
 
 import math
 from collections import Counter
@@ -51,7 +51,10 @@ def trips_table(report: RunReport) -> Table:
 
 
 def result_bins(report: RunReport) -> tuple[ResultBin, ...]:
-    """Return the distribution of the round trips' results, lowest first, in bins of one width that meet at zero."""
+    """Return the distribution of the round trips' results, lowest first, in bins of equal width.
+
+    Zero lies between two bins.
+    """
     results = [trip.result_frac for trip in report.results.round_trips]
     if not results:
         return ()
