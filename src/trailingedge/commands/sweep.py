@@ -1,6 +1,6 @@
-"""Command `trailing-edge sweep`: backtests many settings, and judges the best on other days.
+"""Command `trailing-edge sweep`: backtests many settings, and tests the best on later days.
 
-The best settings are chosen on some days of the market files and judged on later ones.
+The best settings are chosen on some days of the market files and tested on later days.
 
 The table goes to stdout, a heat map on request into a page, progress to stderr. With --out each result is stored at
 once, so the same command continues after an interruption. Exit codes: 0, also after Ctrl-C if all trials were done; 2
@@ -47,7 +47,7 @@ _MOST_FOLDS: Final = 100
 _MOST_EMBARGO_DAYS: Final = 365
 _DESCRIPTION: Final = """\
 Backtest many settings on recorded market files. The best is chosen on some days
-and judged on later ones; the output says how far the search itself explains it.
+and tested on later ones; the output says how much of the result may be chance.
 """
 _EXAMPLES: Final = """\
 examples:
@@ -91,8 +91,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Objective.EXCESS_5050,
         metavar="NAME",
         help=f"what ranks the combinations: {', '.join(each.value for each in Objective)} "
-        f"({Objective.EXCESS_5050.value}, the result less that of half base, half quote); "
-        "of several markets the mean; one that is not defined ranks last",
+        f"({Objective.EXCESS_5050.value}, the result less that of half base, half quote); for several markets "
+        "their mean; a combination without a defined value ranks last",
     )
     search.add_argument(
         "--folds",
@@ -105,14 +105,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=whole_number(0, _MOST_EMBARGO_DAYS),
         default=0,
         metavar="DAYS",
-        help="days left out between those chosen on and those tested on (0)",
+        help="days left out between the days to choose on and the days to test on (0)",
     )
-    scenario = parser.add_argument_group("what the files do not tell")
+    scenario = parser.add_argument_group("assumptions of the backtests")
     scenario.add_argument(
         "--paths",
         type=whole_number(1, MOST_PATHS),
         metavar="N",
-        help="candles: random paths within them, for each combination (one straight path, which is the fastest)",
+        help=(
+            "candles: number of random paths within them, for each combination (one straight path, which is the "
+            "fastest)"
+        ),
     )
     scenario.add_argument(
         "--of",
@@ -138,7 +141,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write a page with a heat map of the first two settings of --vary that are not tied (-: print it)",
     )
     output.add_argument("--json", action="store_true", help="print everything as one JSON object")
-    setting_flags.add_arguments(parser.add_argument_group("settings", "Those that are not varied."), mode=False)
+    setting_flags.add_arguments(parser.add_argument_group("settings", "Settings that are not varied."), mode=False)
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
@@ -268,7 +271,7 @@ def _shortages(inspected: Sequence[TrialMarket], inputs: Sequence[BacktestInputs
 
 
 def _data_gaps(markets: Sequence[RecordedMarket], inputs: Sequence[BacktestInputs]) -> Iterator[str]:
-    """Yield the limitations of the market data."""
+    """Yield a sentence for each limitation of the market data."""
     for market, its_inputs in zip(markets, inputs, strict=True):
         for gap in (*data_warnings(market, its_inputs.params.services.kline_interval), *market.gaps):
             yield _of_market(market, gap, len(markets))
@@ -279,7 +282,7 @@ def _of_market(market: RecordedMarket, text: str, count: int) -> str:
 
 
 def _common_days(inspected: Sequence[TrialMarket]) -> tuple[int, int]:
-    """Return from when until when all markets have data: folds are cut there. Raises ConfigError."""
+    """Return start and end of the time in which all markets have data; folds lie within it. Raises ConfigError."""
     from_ms, to_ms = max(each.from_ms for each in inspected), min(each.to_ms for each in inspected)
     if from_ms >= to_ms and len(inspected) > 1:
         raise ConfigError(["the markets have no days in common; give files of the same days"])

@@ -82,7 +82,7 @@ def _inside(style: str) -> str:
 
 
 def _style() -> str:
-    """One class for each shade: the policy allows no style attributes."""
+    """Return the style sheet. Each shade is a class, because the page's policy allows no style attributes."""
     lines = [
         ".heat { overflow-x: auto; } .heat table { border-collapse: separate; border-spacing: 2px; width: auto; }",
         ".heat th, .heat td { padding: .35rem .6rem; text-align: right; white-space: nowrap; }",

@@ -1,7 +1,7 @@
 """Influence of each varied setting on the objective: rank correlation, and the mean for each of its values.
 
-Both are over all combinations, whatever their other settings, on the days on which the last winner was chosen. A
-setting with many values, as one drawn from a range, is divided into quarters with equally many combinations.
+Both use all combinations and the days on which the last winner was chosen. A setting with many values, such as one
+drawn from a range, is divided into four groups with equally many combinations.
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ _SHARES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Influence:
-    """What one setting did. `means` are the mean objectives by value or range of values, smallest value first.
+    """The influence of one setting. `means` are the mean objectives by value or range of values, smallest value first.
 
     `rank_correlation` is Spearman's, from -1 to 1; None for words, or if all values or all objectives are equal.
     """
@@ -32,12 +32,12 @@ class Influence:
 
     @property
     def spread(self) -> float:
-        """How far the best mean is from the worst."""
+        """The difference between the best and the worst mean."""
         return max(self.means.values()) - min(self.means.values())
 
 
 def rated_trials(fold: FoldResult) -> list[RankedTrial]:
-    """Return the trials that are a point of the search and whose in-sample objective is a number."""
+    """Return the trials of the search whose in-sample objective is a number."""
     return [row for row in fold.rows if row.point and isfinite(row.in_sample.score)]
 
 

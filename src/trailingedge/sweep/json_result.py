@@ -82,7 +82,7 @@ def _row_data(row: RankedTrial, symbols: Sequence[str]) -> dict[str, object]:
 
 
 def _finite(score: float | None) -> float | None:
-    """Return a score for JSON, which has no infinity: None where it is not defined, or without a loss."""
+    """Return a score for JSON, which has no infinity: None if the score is infinite or not defined."""
     return score if score is not None and isfinite(score) else None
 
 

@@ -1,7 +1,7 @@
-"""Objective of a sweep: the figure by which trials are ranked, and what it is over paths and markets.
+"""Objective of a sweep: the figure by which trials are ranked, and how it is combined over paths and markets.
 
 Every objective is larger where it is better. Metrics are those of `accounting.metrics`, computed over all parts of a
-span at once; one that is not defined, as the Sharpe ratio of an account that never changed, ranks last.
+span at once. A trial without a defined metric, such as the Sharpe ratio of an account that never changed, ranks last.
 """
 
 import math
@@ -64,7 +64,7 @@ class Objective(Enum):
         return UNDEFINED if found is None else found
 
     def of_holding(self, hold_frac: float | None) -> float | None:
-        """Return the objective of holding base; None for one that its two prices do not give."""
+        """Return the objective for holding base; None if the first and the last price are not enough to compute it."""
         if hold_frac is None or self not in (Objective.EXCESS_5050, Objective.RESULT):
             return None
         return hold_frac if self is Objective.RESULT else hold_frac / 2
@@ -87,7 +87,7 @@ def _returns(parts: Sequence[PartResult]) -> list[float]:
 
 
 def _drawdown(parts: Sequence[PartResult]) -> float:
-    """The deepest of any part, valued every minute, or over all of them, of the daily closes."""
+    """Return the deepest drawdown: within one part, valued every minute, or over all parts, by the daily closes."""
     return max(metrics.max_drawdown(_closes(parts)), *(part.drawdown_frac for part in parts), 0.0)
 
 
@@ -108,7 +108,7 @@ _SCORES: Final[Mapping[Objective, Callable[[Sequence[PartResult]], float | None]
 
 
 class PathChoice(Enum):
-    """Which of several paths counts: that with the median score (the lower one of two), or with the worst."""
+    """Which of several paths counts: the one with the median score (the lower one of two), or the worst."""
 
     MEDIAN = "median"
     WORST = "worst"

@@ -137,7 +137,7 @@ def reliability(result: SweepResult, asset: str) -> Iterator[str]:
 
 
 def _agreement_words(agreement: float) -> str:
-    """Return what the correlation of the ranks before and after means, by its sign and size."""
+    """Return in words what the correlation of in-sample and out-of-sample ranks means, by its sign and size."""
     if abs(agreement) < _MIN_AGREEMENT:
         return "the past tells almost nothing about the days after"
     strong = abs(agreement) >= _STRONG_AGREEMENT

@@ -1,4 +1,4 @@
-"""Ranking of trials in walk-forward folds: a winner is tested on days on which it was not chosen.
+"""Ranking of trials in walk-forward folds: each winner is tested on days that were not used to choose it.
 
 The best of many combinations is partly luck, and luck counts for more if more combinations are
 tested. The result therefore has three checks: the winner's rank on the days after, the correlation
@@ -23,9 +23,9 @@ NO_POINT: Final[Combination] = {}
 class RankedTrial:
     """Result of one combination in one fold. Fractions are gains of the account's value.
 
-    In-sample values are of the days on which winners are chosen, out-of-sample values of the days
-    on which they are tested; without such days the latter are None. Ranks are by the objective, from 1.
-    `point` has the values of the varied settings, also for the unchanged ones if they are a point of the search.
+    In-sample values are of the days on which winners are chosen, out-of-sample values of the days on which they are
+    tested; without such days the latter are None. Ranks are by the objective, from 1. `point` has the values of the
+    varied settings. The trial of the unchanged settings has a point only if the search contains it.
     """
 
     number: int
@@ -73,7 +73,7 @@ class FoldResult:
 
     @property
     def tied_with_winner(self) -> tuple[RankedTrial, ...]:
-        """The other trials with exactly the winner's in-sample objective: the winner is no better than they."""
+        """The other trials with exactly the winner's in-sample objective. The winner is not better than they are."""
         return tuple(row for row in self.rows[1:] if row.in_rank == self.winner.in_rank)
 
     @property

@@ -30,9 +30,9 @@ Combination = Mapping[str, str]
 class Axis:
     """One setting that a sweep varies.
 
-    Its values are `values`, or if that is empty any number from `low` to `high`; if it `is_log`, each factor is as
-    likely as any other: as many draws from 0.001 to 0.01 as from 0.01 to 0.1. A tied axis has neither: in each
-    combination it takes the value of the setting `tied_to`.
+    Its values are `values`, or if that is empty any number from `low` to `high`; if it `is_log`, the logarithm is drawn
+    evenly: as many draws lie from 0.001 to 0.01 as from 0.01 to 0.1. A tied axis has neither: in each combination it
+    takes the value of the setting `tied_to`.
     """
 
     name: str
@@ -70,7 +70,7 @@ class InvalidCombination:
 class SearchSpace:
     """The combinations to test, and the invalid ones.
 
-    `unchanged_point` are the values of the unchanged settings if they are a point of the search; else it is empty.
+    `unchanged_point` has the values of the unchanged settings if the search contains them; else it is empty.
     """
 
     combinations: tuple[Combination, ...]
@@ -188,7 +188,7 @@ def _check(axes: Sequence[Axis], draws: int | None) -> None:
         count = math.prod(len(each.values) or 1 for each in axes)  # a tied one adds none
         if count > MAX_COMBINATIONS:
             errors.append(
-                f"these are {count} combinations, more than {MAX_COMBINATIONS}; vary less, or test some with --random"
+                f"{count} combinations are more than {MAX_COMBINATIONS}; vary less, or test some with --random"
             )
     elif draws > MAX_COMBINATIONS:
         errors.append(f"--random {draws}: more than {MAX_COMBINATIONS}")
@@ -197,7 +197,7 @@ def _check(axes: Sequence[Axis], draws: int | None) -> None:
 
 
 def _wrong_tie(each: Axis, option: Option, axes: Sequence[Axis]) -> Iterator[str]:
-    """Yield what is wrong with a tied axis."""
+    """Yield each problem of a tied axis."""
     said, other = f"--vary {each.name}={each.tied_to}", OPTIONS.get(each.tied_to)
     if other is None:
         yield f"{said}: {unknown_setting(each.tied_to, OPTIONS)}; trailing-edge check --explain lists all settings"

@@ -1,4 +1,6 @@
-"""Significance of a winner: could its days be chance, and its Sharpe ratio the best of many without skill?"""
+"""Significance of a winner: the t value of its daily gains, and the deflated Sharpe ratio, which allows for the number
+of trials.
+"""
 
 import math
 from collections.abc import Sequence
@@ -26,15 +28,15 @@ def t_value(numbers: Sequence[float]) -> float | None:
 def deflated_sharpe(returns: Sequence[float], sharpes: Sequence[float]) -> float | None:
     """Return the probability that the Sharpe ratio of `returns` is above what the best trial without skill would have.
 
-    `sharpes` are the ratios of all n trials, a day's and not a year's. With SR that of `returns`, T their number, g3
-    their skewness, g4 their kurtosis, Z the normal distribution and c the Euler-Mascheroni constant:
+    `sharpes` are the daily Sharpe ratios of all n trials, not annualised. SR is the daily ratio of `returns`, T their
+    number, g3 their skewness, g4 their kurtosis, Z the normal distribution and c the Euler-Mascheroni constant:
 
         SR0 = sqrt(variance(sharpes)) * ((1 - c) * Z^-1(1 - 1/n) + c * Z^-1(1 - 1/(n e)))
         DSR = Z((SR - SR0) * sqrt(T - 1) / sqrt(1 - g3 * SR + (g4 - 1) / 4 * SR^2))
 
     Source: D. H. Bailey and M. López de Prado, "The Deflated Sharpe Ratio", Journal of Portfolio Management 40 (2014).
-    It takes the trials as independent; similar ones make it too strict. None for fewer than three days, two trials, or
-    if it is not defined.
+    The formula assumes independent trials; for similar trials it is too strict. Returns None for fewer than three days
+    or two trials, or if the ratio is not defined.
     """
     number, days, ratio = len(sharpes), len(returns), daily_sharpe(returns)
     if number < 2 or days < 3 or ratio is None:
@@ -50,7 +52,7 @@ def deflated_sharpe(returns: Sequence[float], sharpes: Sequence[float]) -> float
 
 
 def daily_sharpe(returns: Sequence[float]) -> float | None:
-    """Return the Sharpe ratio of a day."""
+    """Return the daily Sharpe ratio of `returns`, not annualised."""
     yearly = sharpe(returns)
     return None if yearly is None else yearly / math.sqrt(DAYS_A_YEAR)
 
@@ -62,7 +64,7 @@ def deflated_sharpe_of(result: SweepResult) -> float | None:
 
 
 def daily_gains(result: SweepResult) -> list[float]:
-    """Return by how much each fold's winner did better than the unchanged settings, on each day it was tested on."""
+    """Return the gain of each fold's winner over the unchanged settings on each day that the winner was tested on."""
     found = []
     for fold in result.folds:
         winner, unchanged = fold.winner.out_of_sample, fold.unchanged.out_of_sample

@@ -24,8 +24,9 @@ from trailingedge.sweep.search_space import Combination
 class TrialTask:
     """The inputs that all trials of a sweep share.
 
-    `markets` are the files of each market; `symbol` is that of a single one, None if its files name it. `settings` has
-    every setting except secrets, by name, as text. Starting balances are shared out by asset.
+    `markets` are the files of each market. `symbol` is the symbol of a single market, None if the file names give it.
+    `settings` has every setting except secrets, by name, as text. Each market gets the starting balances of its own
+    assets.
     """
 
     markets: tuple[tuple[str, ...], ...]
@@ -83,7 +84,7 @@ class PartResult:
     """Result of one part of the days. `growth` is the account's last value divided by its first.
 
     `hold` is the last price of base divided by the first. `returns` are the daily changes of the account, `trips` the
-    results of the round trips that ended in this part, as fractions of what each cost.
+    results of the round trips that ended in this part, as fractions of their cost.
     """
 
     growth: float
@@ -159,7 +160,10 @@ def _parts(backtest: Backtest, splits: Sequence[int]) -> tuple[PartResult, ...]:
 
 
 def _by_part(timed: tuple[Iterable[int], Iterable[float]], splits: Sequence[int]) -> tuple[tuple[float, ...], ...]:
-    """Return the numbers of each part. `timed` are the times of the numbers, and the numbers."""
+    """Group numbers by the part of the days in which their time lies.
+
+    `timed` has the time of each number and the number.
+    """
     found: list[list[float]] = [[] for _ in range(len(splits) + 1)]
     for time_ms, number in zip(*timed, strict=False):  # an account without value has no more returns
         found[bisect_left(splits, time_ms)].append(number)

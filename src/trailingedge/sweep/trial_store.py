@@ -1,6 +1,6 @@
-"""Store of trial results: a file with one JSON line per trial, found again by a hash of market and settings.
+"""Store of trial results: a file with one JSON line per trial. The key of a trial is a hash of market and settings.
 
-A line that a crash has cut short is ignored. Everything else in the file stays, including the results of other sweeps.
+A line that a crash has cut short is ignored. All other lines stay in the file, also the results of other sweeps.
 """
 
 import hashlib
@@ -65,7 +65,10 @@ def trial_key(market: str, task: TrialTask, combination: Combination) -> str:
 
 
 class TrialStore:
-    """Results of trials by key: read from a file, and new ones appended to it. Without a path, there is no file."""
+    """Results of trials by key. They are read from a file, and new results are appended to it.
+
+    Without a path, there is no file.
+    """
 
     def __init__(self, path: Path | None) -> None:
         """Read the results of earlier runs from `path`.

@@ -1,9 +1,8 @@
 """Walk-forward folds: split the days so that each winner is tested on days after its choice.
 
-Each combination runs through all days once, and its result is cut at the splits. Its position is
-carried over a split, as in a daemon that keeps running with these settings. A winner is chosen by
-the parts before a split only. An embargo leaves out the days right after: what a position brings
-there was decided on the days that the winner was chosen on.
+Each combination runs through all days once, and its result is cut at the splits. Its position is carried over a split,
+as in a daemon that keeps running with these settings. A winner is chosen by the parts before a split only. An embargo
+leaves out the days right after the split, because the position that is open there was decided on days before it.
 """
 
 from dataclasses import dataclass
@@ -20,8 +19,8 @@ _DAYS_PER_FOLD: Final = 3
 class Folds:
     """A market from `from_ms` to `to_ms`, cut at `splits` (midnights) into parts.
 
-    Fold k chooses its winner on all parts before its split, and tests it on the next one; with an embargo on the one
-    after the embargo, which is a part of its own.
+    Fold k chooses its winner on all parts before its split, and tests it on the part after the split. An embargo is a
+    part of its own; with an embargo, the part after the embargo is used.
     """
 
     from_ms: int
@@ -51,7 +50,8 @@ def split_folds(from_ms: int, to_ms: int, wanted: int | None = None, embargo_day
     """Split the days into `wanted` folds; if None, into as many as the days allow, up to four.
 
     There are none if there are fewer than two whole days. The days before the first fold are the longest part, so that
-    the first choice of settings has enough data, too. Raises ConfigError if the days are too few for what is wanted.
+    the first choice of settings has enough data, too. Raises ConfigError if there are too few days for the wanted folds
+    and the embargo.
     """
     first_day = -(-from_ms // DAY_MS)  # the first whole day; partial days belong to the part beside them
     days = to_ms // DAY_MS - first_day
