@@ -73,12 +73,12 @@ async def test_at_the_terminal_y_makes_the_flip_once() -> None:
     daemon.terminal.ask()
     await settle()
     assert daemon.shown[0] == "flip: sell 1 ETH"
-    assert daemon.shown[1].startswith("y and Enter within 60 s")
+    assert daemon.shown[1].startswith("press y and Enter within 60 s")
     daemon.terminal.confirm()
     await settle()
     daemon.terminal.confirm()
     assert daemon.flips == 1
-    assert daemon.shown[2:] == ["nothing to confirm: x and Enter asks for a flip"]
+    assert daemon.shown[2:] == ["nothing to confirm; press x and Enter for a flip"]
 
 
 async def test_another_key_drops_it() -> None:
@@ -91,7 +91,7 @@ async def test_another_key_drops_it() -> None:
     assert daemon.flips == 0
     assert daemon.shown[2:] == [
         "flip dropped, because it was not confirmed",
-        "nothing to confirm: x and Enter asks for a flip",
+        "nothing to confirm; press x and Enter for a flip",
     ]
 
 

@@ -73,7 +73,7 @@ class TerminalFlip:
         """Make the flip that was asked for, if one waits for its confirmation."""
         code, self._code = self._code, ""
         if not code:
-            self._show("nothing to confirm: x and Enter asks for a flip")
+            self._show("nothing to confirm; press x and Enter for a flip")
             return
         self._flips.request(code).add_done_callback(lambda reply: self._on_confirmed(reply.result()))
 
@@ -86,7 +86,7 @@ class TerminalFlip:
     def _on_reply(self, result: CommandResult) -> None:
         self._code = str(result.data.get("confirmation", ""))
         if self._code:
-            self._show(f"y and Enter within {CODE_VALID_S:.0f} s makes this flip; any other key drops it")
+            self._show(f"press y and Enter within {CODE_VALID_S:.0f} s to make this flip; any other key drops it")
 
     def _on_confirmed(self, result: CommandResult) -> None:
         # A flip that was made is announced by an alert, which the terminal shows.

@@ -1,8 +1,8 @@
 """The command `watch`: shows a running daemon in this terminal, or on a page for a browser with --web.
 
-Leaving it leaves the daemon alone. The daemon is found as by `status`: by its symbol, --socket or --pid. Exit codes: 0
-left by 'q' or a signal, 1 the daemon lets nobody more watch, 2 the port of --web is taken, 4 no daemon answers, 78 this
-user may not open its socket, or the settings cannot be read.
+Leaving does not end the daemon. The daemon is found as by `status`: by its symbol, --socket or --pid. Exit codes: 0
+left by 'q' or a signal, 1 the daemon accepts no more watching clients, 2 the port of --web is taken, 4 no daemon
+answers, 78 this user may not open its socket, or the settings cannot be read.
 """
 
 import argparse
@@ -99,7 +99,7 @@ async def _until_stopped(
     watch: Callable[[Callable[[str], None]], Coroutine[Any, Any, None]],
     around: AbstractContextManager[None] | None = None,
 ) -> ExitCode:
-    """Run `watch` until it calls the function that it is given, or a signal asks for the end."""
+    """Run `watch` until it calls the function that it is given, or until SIGINT or SIGTERM."""
     stopped = asyncio.Event()
 
     def stop(_reason: str) -> None:

@@ -79,7 +79,7 @@ class UnknownKey:
 
     @property
     def text(self) -> str:
-        """The answer to it."""
+        """The answer to this line."""
         return f"'{printable(self.typed, _LONGEST_QUOTED)}' is no hotkey; ? and Enter lists them"
 
 

@@ -161,5 +161,5 @@ class LiveUi:
 
 
 def _in_ascii(row: PanelRow) -> PanelRow:
-    """The row in ASCII, for terminals that cannot show more."""
+    """Return the row in ASCII, for terminals without other characters."""
     return tuple(StyledText(span.text.translate(TO_ASCII), span.style) for span in row)

@@ -35,11 +35,14 @@ class OperatorUi(Protocol):
         ...
 
     def show_status(self, view: "Callable[[], StatusView]", now_s: float) -> None:
-        """Show the newest status, at the UI's own pace. `view` builds it, and is called only if it is to be shown."""
+        """Show the newest status, as often as the UI redraws.
+
+        `view` builds the status; it is called only before a redraw.
+        """
         ...
 
     def close(self) -> None:
-        """Show what is queued, then stop."""
+        """Show the queued lines, then stop."""
         ...
 
 
@@ -47,7 +50,7 @@ class InteractiveUi(OperatorUi, Protocol):
     """A UI at a terminal on which a person may be typing."""
 
     def show_panel(self, content: "PanelContent", now_s: float) -> None:
-        """Show the status of another process, at the UI's own pace."""
+        """Show the status of another process, as often as the UI redraws."""
         ...
 
     def show_title(self, title: str, state: str) -> None:
@@ -59,7 +62,7 @@ class InteractiveUi(OperatorUi, Protocol):
         ...
 
     def redraw(self) -> None:
-        """Draw everything again, because something else has written on the screen. Any thread may call this."""
+        """Draw everything again, because another program has written on the screen. Any thread may call this."""
         ...
 
     def on_end_of_input(self) -> None:
@@ -110,13 +113,13 @@ class PlainUi:
         return due
 
     def show_title(self, title: str, state: str) -> None:
-        """Do nothing: a line says what has changed."""
+        """Do nothing: printed lines already say that the state has changed."""
 
     def on_enter(self, typed: int) -> None:
         """Do nothing: a scrolling line needs no redraw."""
 
     def redraw(self) -> None:
-        """Do nothing: what is printed stays."""
+        """Do nothing: printed lines stay on the screen."""
 
     def on_end_of_input(self) -> None:
         """Do nothing: plain lines have no prompt."""

@@ -71,7 +71,7 @@ def _by_column(samples: Sequence[tuple[int, float]], plot: int) -> tuple[list[fl
 
 
 def _scale(prices: Sequence[float], levels: Sequence[PanelLevel]) -> _Scale:
-    """Return a scale for the prices and for the levels near them: a far level would flatten the line."""
+    """Return a scale that covers the prices and the levels near them. A level far away would flatten the line."""
     highest, lowest = max(prices), min(prices)
     reach = max(highest - lowest, highest * 1e-4) * _FARTHEST
     near = [level.price for level in levels if lowest - reach <= level.price <= highest + reach]
@@ -92,7 +92,10 @@ def _draw_line(grid: list[list[tuple[str, TextStyle]]], line: Sequence[int], fir
 
 
 def _labels(content: PanelContent, scale: _Scale, price: float) -> list[StyledText]:
-    """Return the label of each row: a level's name and price, and the present price. Where two meet, one moves."""
+    """Return the label of each row: a level's name and price, and the present price.
+
+    If two labels share a row, one moves.
+    """
     decimals = content.price_decimals
     wanted = [PanelLevel("price", price, TextStyle.STRONG), *content.levels]
     labels: list[StyledText | None] = [None] * _PRICE_ROWS
@@ -105,7 +108,7 @@ def _labels(content: PanelContent, scale: _Scale, price: float) -> list[StyledTe
 
 
 def _spans(cells: Sequence[tuple[str, TextStyle]]) -> tuple[StyledText, ...]:
-    """Join neighbours of one style."""
+    """Join neighbouring characters of the same style into one text."""
     spans: list[StyledText] = [StyledText(" ")]
     for letter, style in cells:
         if spans[-1].style is style:

@@ -56,7 +56,7 @@ class Screen:
         self._recent: deque[str] = deque(maxlen=MAX_REPLAYED_LINES)
 
     def end_typing(self, hints: str) -> None:
-        """From the next `paint` with `entered` on, show no prompt and other hints."""
+        """Beginning with the next `paint` that has `entered` set, show no prompt, and `hints` as the last row."""
         self._hints = (hints,)
         self._prompt_text = ""
 
@@ -102,9 +102,9 @@ class Screen:
         return end + self.lines_only(lines)
 
     def lines_only(self, lines: Sequence[str]) -> str:
-        """Return the text that prints only `lines`, at the cursor. Forgets what the panel showed.
+        """Return the text that prints only `lines`, at the cursor, without the panel.
 
-        The next `paint` draws the whole screen again: below the panel that stands there, it would be a second one.
+        The next `paint` draws the whole screen again, so that the panel does not appear twice.
         """
         self._needs_redraw = self._needs_redraw or bool(self._shown)
         self._size, self.height, self._shown = None, 0, []
@@ -186,7 +186,10 @@ class Screen:
 
     @staticmethod
     def _framed(text: str, then: str) -> str:
-        """Return `text` between escape sequences that hide and show the cursor. `then` places the cursor."""
+        """Return `text` between escape sequences that hide and show the cursor.
+
+        `then` is an escape sequence that places the cursor.
+        """
         return f"{_HIDE}{_SAVE}{text}{then}{_SHOW}"
 
 

@@ -39,7 +39,7 @@ def panel_rows(content: PanelContent, width: int, quiet_s: float = 0.0) -> list[
 
 
 def starting_rows(title: str, width: int, state: str = "starting") -> list[PanelRow]:
-    """The panel while there is no status to show. `state` says why."""
+    """Return the rows of the panel while there is no status to show. `state` gives the reason."""
     return _ruled((title,), StyledText(state), width)
 
 
@@ -80,7 +80,7 @@ def _halves(piece: str, width: int) -> list[str]:
 
 
 def _cut(text: str, room: int) -> str:
-    """The beginning of `text`, as much as fits into `room` columns."""
+    """Return as much of the beginning of `text` as fits into `room` columns."""
     while text and columns(text) > room:
         text = text[:-1]
     return text

@@ -19,7 +19,7 @@ class Terminal(Protocol):
         ...
 
     def size(self) -> tuple[int, int]:
-        """Columns and rows now."""
+        """Return the present number of columns and rows."""
         ...
 
     def in_foreground(self) -> bool:
@@ -34,7 +34,7 @@ class ConsoleMode(Protocol):
     """The mode of a Windows console."""
 
     def get(self) -> int | None:
-        """The mode flags; None where there is no console."""
+        """Return the mode flags; None if there is no console."""
         ...
 
     def set(self, flags: int) -> bool:
@@ -43,7 +43,7 @@ class ConsoleMode(Protocol):
 
 
 class PosixTerminal:
-    """A POSIX terminal, known by its file descriptor."""
+    """A POSIX terminal, given by its file descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -82,7 +82,7 @@ class WindowsTerminal:
 
 
 def size_of(descriptor: int) -> tuple[int, int]:
-    """Columns and rows; 80 × 24 where the terminal does not say."""
+    """Return the columns and rows of the terminal; 80 × 24 if the terminal does not report them."""
     try:
         columns, rows = os.get_terminal_size(descriptor)
     except OSError:
@@ -91,7 +91,7 @@ def size_of(descriptor: int) -> tuple[int, int]:
 
 
 def terminal_of(stream: TextIO) -> Terminal:
-    """The terminal behind `stream`. Raises OSError or ValueError where there is none."""
+    """Return the terminal of `stream`. Raises OSError or ValueError if there is none."""
     descriptor = stream.fileno()
     if sys.platform == "win32":
         return WindowsTerminal(descriptor, _KernelMode())
@@ -122,7 +122,7 @@ _BEYOND_ASCII: Final = "─·…–✓≥≤╭╮╰╯│┄↑↓"
 
 
 class SafeStream:
-    """A text stream that never raises. Only one thread writes to it."""
+    """A text stream whose methods never raise. Only one thread may write to it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""The choice of the UI: the live panel where the terminal can draw it and the user wants it, else plain lines."""
+"""Choice of the UI: the live panel if the terminal can draw it and the user wants it, else plain lines."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ _WITHOUT_TERM: Final = "win32"  # Windows does not set TERM
 
 
 class UiStyle(Enum):
-    """How the status is shown."""
+    """The style in which the status is shown."""
 
     LIVE = "live"
     PLAIN = "plain"
@@ -38,8 +38,8 @@ def open_ui(
 ) -> InteractiveUi:
     """Open the UI for `stdout`. `plain` is True if the user wants plain lines, `keys` if hotkeys are read.
 
-    `hints` take the place of the usual ones. NO_COLOR in `environ` removes the colours of the live panel, not the
-    panel. Source: https://no-color.org
+    `hints` replace the usual hints. NO_COLOR in `environ` removes the colours of the live panel, but not the panel.
+    Source: https://no-color.org
     """
     style = choose_style(
         stdout_is_tty=_is_tty(stdout),

@@ -55,7 +55,7 @@ async def test_a_daemon_that_was_killed_is_said_and_its_successor_is_watched(tmp
         first.send(log("one"))
         await noted.until("state", "one")
         first.kill()
-        gone = "lost: its connection ended without a word; it was killed, or it has crashed"
+        gone = "lost: its connection ended without a reason: it was killed, or it has crashed"
         first.first = encode(line("state", log=[]))
         await noted.until("state", "one", gone, "state")
         first.send(line("end", reason="stopped"))

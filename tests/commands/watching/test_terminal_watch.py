@@ -145,7 +145,7 @@ async def test_of_an_answer_only_what_no_log_line_said_is_shown(watched: Watched
 
 async def test_leaving_and_help_concern_no_daemon(watched: Watched) -> None:
     await watched.watch.press(Hotkey.HELP)
-    assert watched.shows("q  leave; the daemon goes on")
+    assert watched.shows("q  leave; the daemon keeps running")
     assert "quit" not in WATCH_HELP
     await watched.watch.press(UnknownKey("zz"))
     assert watched.shows("'zz' is no hotkey")
@@ -159,7 +159,7 @@ async def test_without_a_daemon_a_command_is_not_sent_and_that_is_said(watched: 
     assert watched.shows("no answer to 'x': no answer within 70 s")
     watched.watch.subscription = None
     await watched.watch.press(Hotkey.FLIP)
-    assert watched.shows("'x' not sent: no daemon runs")
+    assert watched.shows("'x' not sent: no daemon is running")
     assert len(watched.asked) == 1
 
 
@@ -167,7 +167,7 @@ async def test_a_flip_that_wants_a_confirmation_is_made_by_y(watched: Watched) -
     watched.answer, watched.extra = "flip: sell 1 ETH near 2500 FDUSD", {"confirmation": "123456"}
     await watched.watch.press(Hotkey.FLIP)
     assert watched.shows("flip: sell 1 ETH near 2500 FDUSD")
-    assert watched.shows("y and Enter within a minute makes this flip")
+    assert watched.shows("press y and Enter within a minute to make this flip")
     watched.answer, watched.extra = "flip started", {}
     await watched.watch.press(Hotkey.CONFIRM)
     assert watched.fields == [{}, {"confirmation": "123456"}]

@@ -89,7 +89,7 @@ async def test_the_page_is_whole_and_may_load_and_connect_to_nothing_else(served
 
 async def test_two_servers_have_two_addresses(served: Served) -> None:
     assert len(served.path) == 34
-    assert served.said[1].startswith("read-only")
+    assert served.said[1].startswith("the page is read-only")
 
 
 @pytest.mark.parametrize("path", ["/", "/feed", "/x/", f"/{'A' * 32}/", f"/{'A' * 32}/feed"])

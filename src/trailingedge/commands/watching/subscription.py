@@ -1,4 +1,4 @@
-"""A subscription that outlives the daemon: it connects again when the daemon has been started again."""
+"""Subscription to a daemon: receives its lines, and connects again after the daemon was restarted."""
 
 import asyncio
 import contextlib
@@ -19,19 +19,19 @@ Pause = Callable[[float], Awaitable[None]]
 
 
 class Watcher(Protocol):
-    """Takes what a subscription delivers."""
+    """Interface of an object that receives the lines of a subscription."""
 
     async def on_line(self, fields: FeedLine, text: bytes) -> None:
         """Handle one line, which was sent as `text`."""
         ...
 
     async def on_lost(self, reason: str) -> None:
-        """Handle that the daemon is gone. Lines follow once it is back."""
+        """Called when the connection to the daemon is lost. Lines follow once it is back."""
         ...
 
 
 class SubscriptionRefused(TrailingEdgeError):
-    """Raised if a daemon answers and does not let us watch: it is too old, or too many are watching."""
+    """Raised if a daemon refuses the subscription: it is too old, or too many clients are watching."""
 
 
 class Subscription:
@@ -46,7 +46,7 @@ class Subscription:
     async def run(self) -> None:
         """Deliver lines until cancelled.
 
-        Raises NoRunningDaemon if there is no daemon at the beginning, SubscriptionRefused if it refuses.
+        Raises NoRunningDaemon if no daemon answers at the beginning, SubscriptionRefused if the daemon refuses.
         """
         seen = False
         while True:
@@ -79,7 +79,7 @@ class Subscription:
 
     async def _deliver(self, reader: asyncio.StreamReader) -> str:
         """Deliver the lines of one connection. Returns why it ended."""
-        reason = "its connection ended without a word; it was killed, or it has crashed"
+        reason = "its connection ended without a reason: it was killed, or it has crashed"
         with contextlib.suppress(OSError):
             async with asyncio.timeout(FIRST_LINE_S) as limit:
                 # A line without an end is what a killed daemon has left.
@@ -98,4 +98,4 @@ def _parsed(text: bytes) -> FeedLine:
         return parse(text)
     except UnreadableFeed:
         response = control_socket.parse_response(text)
-    raise SubscriptionRefused(f"the daemon does not let us watch: {response['text']}")
+    raise SubscriptionRefused(f"the daemon refused the subscription: {response['text']}")

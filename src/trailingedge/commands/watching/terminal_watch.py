@@ -1,4 +1,4 @@
-"""A running daemon in this terminal: its panel, its log lines, and its hotkeys over the control socket."""
+"""Terminal view of a running daemon: its panel, its log lines, and its hotkeys over the control socket."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from trailingedge.notifications.event_messages import counted
 from trailingedge.notifications.level_history import KEPT_SAMPLES
 
 WATCH_HINTS: Final = tuple(hints.replace("q quit", "q leave") for hints in HINTS)
-WATCH_HELP: Final = HELP.replace("q  quit: cancel the order and end", "q  leave; the daemon goes on")
+WATCH_HELP: Final = HELP.replace("q  quit: cancel the order and end", "q  leave; the daemon keeps running")
 SHOWN_AT_FIRST: Final = 20  # log lines of before
 _ECHO_S: Final = 0.5  # the log line of a command's effect comes within this time
 _SHOWN_LEVELS: Final = ("WARNING", "ERROR", "CRITICAL")  # as the daemon's own terminal shows them
@@ -72,7 +72,7 @@ class TerminalWatch:
                     self._lost = int(fields["lines"])  # said below the newest lines, which a state brings
 
     async def on_lost(self, reason: str) -> None:
-        """Say that the daemon is gone."""
+        """Print that the connection to the daemon is lost."""
         self._away = True
         self._ui.print_line(f"WARNING daemon gone: {printable_lines(reason)}; waiting until it runs again, q leaves")
         self._ui.show_title(self._title, "no daemon; waiting")
@@ -101,7 +101,7 @@ class TerminalWatch:
         self._ui.show_panel(panel_of(fields["panel"], self._samples), self._now_s())
 
     def _add_sample(self, market_ms: int, bid: float) -> None:
-        """Add a price; within a minute the newest takes the place of the one before."""
+        """Add a price to the chart; within a minute the newest price replaces the one before."""
         while self._samples and self._samples[-1][0] // MINUTE_MS >= market_ms // MINUTE_MS:
             self._samples.pop()
         self._samples.append((market_ms, bid))
@@ -117,7 +117,7 @@ class TerminalWatch:
     # Hotkeys ---------------------------------------------------------------------------------
 
     async def press(self, key: Hotkey | UnknownKey) -> None:
-        """Do what a hotkey asks for, and show the answer."""
+        """Execute a hotkey, and show the answer."""
         code, self._code = self._code, ""
         if code and key is not Hotkey.CONFIRM:
             code = ""
@@ -130,14 +130,14 @@ class TerminalWatch:
             case Hotkey.HELP:
                 self._ui.print_line(WATCH_HELP)
             case Hotkey.CONFIRM if not code:
-                self._ui.print_line("nothing to confirm: x and Enter asks for a flip")
+                self._ui.print_line("nothing to confirm; press x and Enter for a flip")
             case _:
                 await self._command(key, {"confirmation": code} if code else {})
 
     async def _command(self, key: Hotkey, fields: Mapping[str, object]) -> None:
         place = None if self.subscription is None else self.subscription.place
         if place is None:
-            self._ui.print_line(f"'{key.value}' not sent: no daemon runs")
+            self._ui.print_line(f"'{key.value}' not sent: no daemon is running")
             return
         try:
             answer = await self._ask(place, _COMMAND_NAMES[key.command], fields)
@@ -153,4 +153,4 @@ class TerminalWatch:
             if line not in known:
                 self._ui.print_line(line)
         if self._code:
-            self._ui.print_line("y and Enter within a minute makes this flip; any other key drops it")
+            self._ui.print_line("press y and Enter within a minute to make this flip; any other key drops it")

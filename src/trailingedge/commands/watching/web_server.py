@@ -1,10 +1,10 @@
 """The live page: one HTML page on 127.0.0.1, and a WebSocket that relays the daemon's lines to it. Read-only.
 
-Theory of operation. A connection of a page is a subscription of its own on the control socket. The lines go to the page
-as they came, one at a time: a page that does not read is a reader that does not keep up, and the daemon leaves lines
-out for it. Nothing that a page sends is passed on; a page that sends anything is closed.
+Theory of operation. Each page that connects gets a subscription of its own on the control socket. The lines go to the
+page unchanged, one at a time. If a page reads too slowly, the daemon leaves lines out for its subscription. Nothing
+that a page sends is passed on; a page that sends anything is disconnected.
 
-What protects it: it listens on the loopback only. The address has a random token, which no other user of the machine
+Protection: the server listens on the loopback only. The address has a random token, which no other user of the machine
 and no other page knows. A request whose `Host` is not the loopback is refused, so that no foreign name can be pointed
 here (DNS rebinding); so is a WebSocket whose `Origin` is not this page. The content security policy lets the page load
 nothing and connect to nothing but its own feed. What is refused is said in the terminal, each kind once.
@@ -87,7 +87,7 @@ class WebPage:
         return _refusal(status, reason)
 
     async def feed(self, connection: ServerConnection) -> None:
-        """Relay the daemon's lines to one page until it goes away."""
+        """Relay the daemon's lines to one page until the page disconnects."""
         if self._open >= MAX_PAGES:
             await connection.close(_TRY_AGAIN_LATER, "too many pages are open")
             return
@@ -109,7 +109,7 @@ class WebPage:
 
 
 class _Relay:
-    """A watcher that passes each line to a page."""
+    """Passes each line of a subscription to a page."""
 
     def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
@@ -125,7 +125,7 @@ class _Relay:
 
 
 async def _wait_for_word(connection: ServerConnection) -> None:
-    """Wait until the page sends anything, or goes away."""
+    """Wait until the page sends anything or disconnects."""
     with contextlib.suppress(ConnectionClosed):
         await connection.recv()
 
@@ -173,7 +173,7 @@ async def serve_page(
     show: Callable[[str], None],
     _stop: Callable[[str], None],
 ) -> None:
-    """Serve the page until cancelled, and say with `show` where it is.
+    """Serve the page until cancelled. `show` gets the lines that name its address.
 
     Raises OSError if the port cannot be opened, NoRunningDaemon if no daemon answers at any of `places`.
     """
@@ -187,7 +187,10 @@ async def serve_page(
     ) as server:
         bound = server.sockets[0].getsockname()[1]
         show(f"live page: http://{ADDRESS}:{bound}/{token}/")
-        show("read-only; whoever has this address can see it, so keep it to yourself. Ctrl-C ends the page alone")
+        show(
+            "the page is read-only, and anyone with this address can see it: keep the address secret. Ctrl-C ends "
+            "the page, not the daemon"
+        )
         forward = forward_command(environ, bound)
         if forward is not None:
             show(f"from your own machine, forward the port first: {forward}")
@@ -195,7 +198,7 @@ async def serve_page(
 
 
 async def _check_daemon(places: Sequence[Path]) -> None:
-    """Raise NoRunningDaemon or SubscriptionRefused if there is nothing to show."""
+    """Raise NoRunningDaemon or SubscriptionRefused if no daemon can be shown."""
     first = asyncio.Event()
 
     class First:
@@ -216,7 +219,7 @@ async def _check_daemon(places: Sequence[Path]) -> None:
 
 
 def forward_command(environ: Mapping[str, str], port: int) -> str | None:
-    """Return the command that forwards `port` to the machine from which this one is used by SSH; None without SSH.
+    """Return the SSH command that forwards `port` to the user's own machine; None if this session does not use SSH.
 
     Source: ssh(1), SSH_CONNECTION is the client's address and port, then the server's.
     """
