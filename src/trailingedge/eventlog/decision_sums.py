@@ -1,9 +1,10 @@
-"""Decision sums: what a session record keeps of each decision, so that a replay can compare all of it.
+"""Decision sums: checksums of the decisions in a session record, so that a replay can compare every number of a
+decision.
 
 A decision has dozens of numbers, and some of them change with every price. Written out they would take as much of the
-record as the frames. So a record has the checksum of what has changed since the last decision, and the whole decision
-only where its key changes: the parts that matter for what is done next. A replay that computes another number gets
-another sum, in the tick in which it did.
+record as the frames. So a record has a checksum of the fields that have changed since the last decision. The whole
+decision is written only if its key changes; the key has the parts that matter for the next action. If a replay computes
+a different number, its checksum differs in that tick.
 """
 
 import zlib
@@ -20,7 +21,8 @@ DECISION_FIELDS: Final = fields_within(Decision)
 class DecisionSums:
     """Makes the record lines of the decisions of one session, in order.
 
-    `known` are the fields that the record's header names. A field that was added since is left out of the sums.
+    `known` are the fields that the record's header names. A field that was added to the program later is left out of
+    the checksums.
     """
 
     def __init__(self, known: KnownFields) -> None:
@@ -29,7 +31,7 @@ class DecisionSums:
         self._key: tuple[object, ...] = ()
 
     def lines(self, decision: Decision | None) -> Iterator[tuple[Any, ...]]:
-        """Yield the line for `decision`, unless it equals the last one."""
+        """Yield the record line for `decision`; nothing if the decision has not changed."""
         if decision is None or decision is self._last:
             return
         changed = self._values.changes(self._last, decision)
@@ -46,7 +48,7 @@ class DecisionSums:
 
 
 def decision_key(decision: Decision) -> tuple[object, ...]:
-    """Return the parts of a decision that matter for what is done next."""
+    """Return the key of a decision: the parts that matter for the next action."""
     state = decision.state
     active = state.exit
     return (

@@ -91,7 +91,7 @@ class LineSink(Protocol):
     """Receives the entries of a session record, in order."""
 
     def add(self, entry: RecordEntry) -> None:
-        """Take one entry and return at once. Entries are dropped while too many wait for the disk."""
+        """Queue one entry and return at once. Entries are dropped while too many wait for the disk."""
         ...
 
 
@@ -117,7 +117,7 @@ class FrameBatch:
 
 
 def without_frames(entry: RecordEntry) -> RecordEntry:
-    """Return the entry that stands for frames that are left out. The session can be replayed without them."""
+    """Return the entry that replaces frames which are left out. The session can be replayed without those frames."""
     _, at_ns, connection, frames = entry
     return "skipped", at_ns, connection, sum(1 for _ in frames)
 
@@ -219,7 +219,7 @@ class LineEncoder:
 
 
 def confirmed_s(now_s: float, age_ns: int) -> float:
-    """Return the time `age_ns` before `now_s`, which counts whole nanoseconds."""
+    """Return the time `age_ns` nanoseconds before `now_s`."""
     return (round(now_s * 1e9) - age_ns) / 1e9
 
 
@@ -241,7 +241,7 @@ def raised_line(error: BaseException) -> RecordEntry:
 
 
 def line(entry: RecordEntry) -> bytes:
-    """Encode one line, without its end."""
+    """Encode one line, without the line end."""
     return dumps(entry).encode()
 
 

@@ -45,8 +45,8 @@ Converter = Callable[[Any], Any]
 class _Fields(dict[Any, tuple[tuple[str, ...], Getter]]):
     """The names of the fields of dataclasses and named tuples, by type, and a function that reads them all.
 
-    There are no names for any other type. Of a type that `known` names, only the fields are used that it has there. A
-    dict with tuples, because it is read for each value.
+    Other types have no names. If `known` names a type, only the fields listed there are used. This is a dict of tuples,
+    because it is read for every value.
     """
 
     def __init__(self, known: KnownFields) -> None:
@@ -64,7 +64,7 @@ class _Fields(dict[Any, tuple[tuple[str, ...], Getter]]):
 
 
 class _Converters(dict[Any, Converter]):
-    """For each type a function that returns its values as JSON. Found once for a type, because types are few."""
+    """The functions that convert values to JSON, by type. The function for a type is searched only once."""
 
     def __init__(self, known_fields: _Fields) -> None:
         super().__init__(dict.fromkeys(_AS_IT_IS, _as_it_is))
@@ -116,7 +116,7 @@ def field_names(kind: Any) -> tuple[str, ...]:
 
 
 def fields_within(kind: Any) -> dict[str, list[str]]:
-    """Return the names of the fields of `kind` and of all types in its fields, by the name of the type."""
+    """Return the field names of `kind` and of all types within it, by the name of the type."""
     found: dict[str, list[str]] = {}
     waiting = [kind]
     while waiting:
@@ -129,20 +129,20 @@ def fields_within(kind: Any) -> dict[str, list[str]]:
 
 
 class JsonValues:
-    """Converts values to JSON. With `known`, which an older version wrote, fields that it did not know are left out."""
+    """Converts values to JSON. `known` has the field names that an older version wrote; other fields are left out."""
 
     def __init__(self, known: KnownFields | None = None) -> None:
         self._fields = _Fields(known or {})
         self._converters = _Converters(self._fields)
 
     def to_json(self, value: Any) -> Any:
-        """Return `value` as JSON: an immutable value, so that a thread may do this."""
+        """Return `value` as JSON. `value` is immutable, so a thread may call this."""
         return self._converters[type(value)](value)
 
     def changes(self, before: Any, after: Any) -> dict[str, Any]:
         """Return the fields of `after` that differ from those of `before`, a value of the same type or None.
 
-        A field that is itself a dataclass or a mapping stands with its own changes, if it was one before.
+        A field that is a dataclass or a mapping, before and after, is written with its own changes only.
         """
         kind = type(after)
         names, many = self._fields[kind]
@@ -169,7 +169,7 @@ class JsonValues:
         return self.to_json(now)
 
     def _is_same(self, then: Any, now: Any) -> bool:
-        """Whether both are written alike: `==` takes 1 and 1.0, or 2.50 and 2.5, for the same."""
+        """Whether both values are written alike. `==` is not enough: it calls 1 and 1.0, or 2.50 and 2.5, equal."""
         kind = type(now)
         if then is now:
             return True
@@ -188,7 +188,7 @@ class JsonValues:
 
 
 def merged(before: Any, change: Any) -> Any:
-    """Return the JSON value after `change`, which `changes` has written, was made to `before`."""
+    """Return the JSON value `before` with the change applied that `changes` has written."""
     if not isinstance(before, dict) or not isinstance(change, dict):
         return change
     return before | {name: merged(before.get(name), each) for name, each in change.items()}

@@ -113,14 +113,14 @@ class SessionRecord:
             self.incomplete_reason = f"{path.name} breaks off after line {self.lines_read}"
 
     def _refusal(self, path: Path, why: str) -> ConfigError:
-        """Build the error for a file that no daemon has written."""
-        return ConfigError([f"{path}, after line {self.lines_read}: {why}; it is no record of ours, delete it"])
+        """Return the error for a file that no daemon has written."""
+        return ConfigError([f"{path}, after line {self.lines_read}: {why}; this program did not write it; delete it"])
 
     def _decompressed_chunks(self, path: Path) -> Iterator[bytes]:
         """Yield the decompressed content of a file in chunks, as far as it can be decompressed.
 
-        A file may hold several gzip streams: a killed writer leaves its stream without an end, and
-        a resumed part would begin another stream.
+        A file may hold several gzip streams: a killed writer leaves its stream without an end, and a part that is
+        continued begins another stream.
         """
         stream = zlib.decompressobj(_GZIP)
         begun = False
@@ -231,7 +231,7 @@ def _text(value: object) -> str:
 
 
 def _other_format(head: dict[str, Any]) -> str:
-    """Say which version of the program can read a record of another format, and what to do."""
+    """Return a text that says which version of the program can read this record, and what to do."""
     theirs = printable(str(head.get("version")), LONGEST_MESSAGE)
     program = head.get("program")
     writer = (

@@ -1,10 +1,10 @@
-"""Recorded core: a trading core that writes down what enters it and what it answers.
+"""Recorded core: a trading core that records its inputs and its outputs.
 
-It is the one place at which a session's decisions are recorded. It adds nothing to what the core does: each method does
-what the core's own does, and then puts one entry of immutable values into the record, whose thread encodes it later.
+Only this module records a session's decisions. It changes nothing in what the core does: each method calls the core's
+own method, and then adds one entry of immutable values to the record. A thread encodes the entry later.
 
-A method that changes what the core will do is a `_recorded` one; a new one must be added here, which a test checks.
-What a recorded method calls in turn is not recorded, because it follows from its arguments.
+Every method that changes what the core will do is wrapped by `_recorded`; a new one must be added here, and a test
+checks that. Calls within a recorded method are not recorded, because they follow from its arguments.
 """
 
 import inspect
@@ -70,7 +70,7 @@ class RecordedCore(TradingCore):
     lock_balances_until = _recorded(TradingCore.lock_balances_until)
 
     def tick(self, view: StateView, server_ms: int) -> list[ExecutionCommand]:
-        """Decide, and record view and result."""
+        """Run a tick, and record its view and its result."""
         return self._record_tick(TICK, super().tick, view, server_ms)
 
     def shutdown_tick(self, view: StateView, server_ms: int) -> list[ExecutionCommand]:

@@ -1,7 +1,7 @@
-"""Recorded sockets: keep the frames and the requests of each connection, as they came and went.
+"""Recorded sockets: record the frames and the requests of each connection.
 
-The daemon is served first. Its handler has seen a frame, and sent the order that follows from it, before the frame is
-put into the record; a request is put there after it was written. The time of a frame is read before its handler runs.
+Recording comes after the work. A frame is recorded after the daemon's handler has processed it and sent the order that
+follows from it; a request is recorded after it was written. The time of a frame is read before its handler runs.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ ReadClock = Callable[[], int]
 
 
 def record_connections(dial: Dial, lines: LineSink, now_ns: ReadClock) -> Dial:
-    """Return `dial` wrapped so that what passes through its connections is added to `lines`."""
+    """Return `dial` wrapped so that the frames and requests of its connections are added to `lines`."""
     count = 0
 
     async def dial_and_record(url: str) -> Socket:

@@ -1,9 +1,10 @@
-"""Recorder of a session: what enters and leaves the trading core, and beside it frames, requests and alerts.
+"""Recorder of a session: records inputs and outputs of the trading core, and also frames, requests and alerts.
 
 Theory of operation. The daemon is built with `SessionRecorder.runtime`. It differs from the real one in two places: its
-trading core is a `RecordedCore`, and its connections keep what passes through them. Both put entries of immutable
-values into the writer's queue, after the work that they record; a thread encodes and writes them. Nothing else in the
-daemon knows of the record, and what is recorded does not depend on when the event loop ran which task.
+trading core is a `RecordedCore`, and its connections record their frames and requests. Both put entries of immutable
+values into the writer's queue, after the work that they record; a thread encodes and writes them. Other parts of the
+daemon do not know that they are recorded, and the record does not depend on the order in which the event loop ran the
+tasks.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from trailingedge.notifications.alert_sinks import Alerts
 
 
 class SessionRecorder:
-    """Records one session. Build the daemon with `runtime`; what is recorded goes to `lines`."""
+    """Records one session to `lines`. The daemon must be built with `runtime`."""
 
     def __init__(self, real: Runtime, lines: LineSink, header: dict[str, object]) -> None:
         self._lines = lines

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class RecordedSession(Protocol):
-    """A session, with or without a record: gives the daemon its runtime, and runs the daemon."""
+    """Interface of a session with or without a record: it gives the daemon its runtime, and runs the daemon."""
 
     @property
     def runtime(self) -> Runtime: ...
@@ -77,9 +77,9 @@ def open_record(
 ) -> Iterator[RecordWriter | None]:
     """Create the file of a session record beside `log_file`, and yield its writer.
 
-    Yields None if no record is `wanted`, if there is no log file, or if the file cannot be created.
-    The last case only logs a warning, because a session can trade without a record. The folder
-    keeps at most `max_mb` megabytes of records, for at most `retention_days` days.
+    Yields None if no record is `wanted`, if there is no log file, or if the file cannot be created. If the file cannot
+    be created, a warning is logged, because a session can trade without a record. The folder keeps at most `max_mb`
+    megabytes of records, for at most `retention_days` days.
     """
     if not wanted or log_file is None:
         yield None

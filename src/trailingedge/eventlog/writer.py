@@ -42,7 +42,7 @@ _logger = logging.getLogger(__name__)
 
 
 def _weight(entry: RecordEntry) -> int:
-    """Return the bytes in the entry's frame batch, or 0 if it has none."""
+    """Return the number of bytes in the entry's frame batch, or 0 if the entry has none."""
     return entry[3].size_bytes if entry[0] == "<" and isinstance(entry[3], FrameBatch) else 0
 
 
@@ -55,7 +55,7 @@ class GzipPacker:
         self._encoder = LineEncoder()
 
     def pack(self, entries: Sequence[RecordEntry], breathe: Callable[[], None] = lambda: None) -> bytes:
-        """Return `entries` compressed. Calls `breathe` before each entry, to let the event loop run.
+        """Return `entries` compressed. Calls `breathe` before each entry, so that the event loop can run.
 
         An entry larger than MAX_BATCH_BYTES is left out, because a reader would refuse it.
         """
@@ -114,7 +114,10 @@ class RecordWriter(BatchWriter):
         self.start()
 
     def add(self, entry: RecordEntry) -> None:
-        """Queue an entry. While too many wait for the disk it is left out, and so are frames that are too heavy."""
+        """Queue an entry. It is dropped while too many entries wait for the disk.
+
+        Frames are dropped while they use too much memory.
+        """
         waiting, weight = self._waiting, _weight(entry)
         if len(waiting) >= MOST_WAITING:
             self._left_out += 1
