@@ -280,7 +280,7 @@ def test_what_found_no_room_is_counted_where_it_is_missing(
     logs.close()
     lines = disk.data.decode().splitlines()
     assert lines[-2].endswith(f"record {most_waiting - 1}")
-    assert lines[-1] == "500 records are missing here: the disk did not keep up"
+    assert lines[-1] == "500 records are missing here: the disk was too slow"
 
 
 # --- Secrets ----------------------------------------------------------------------------------
@@ -442,7 +442,7 @@ def test_long_records_wait_for_a_slow_disk_only_up_to_a_limit(
     disk.bite = 10**9
     disk.answers.set()
     logs.close()
-    assert disk.data.decode().splitlines()[-1] == "9 records are missing here: the disk did not keep up"
+    assert disk.data.decode().splitlines()[-1] == "9 records are missing here: the disk was too slow"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="files have no such modes there")

@@ -141,7 +141,7 @@ class BatchWriter(ABC):
         self._thread.join(CLOSE_TIMEOUT_S)
 
     def put(self, data: bytes) -> None:
-        """Write what earlier calls could not write, then `data`.
+        """Write the data that earlier calls could not write, then `data`.
 
         Raises OSError if the disk refuses. The unwritten rest is kept for the next call.
         """

@@ -15,7 +15,7 @@ FREE_BYTES: Final = 16 << 20  # the ratio counts beyond this size only
 
 
 class TooLarge(Exception):
-    """A file has more content than is allowed; the message gives the limit."""
+    """A file has more content than the limit, which the message names."""
 
 
 def read(path: Path, most_bytes: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Confirmation codes: one-time codes that protect a command against an accident.
+"""Confirmation codes: one-time codes, so that a command is not sent by accident.
 
 A code is valid for one minute, for one use, for five tries and for one command only.
 """

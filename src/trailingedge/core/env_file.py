@@ -1,4 +1,4 @@
-"""Env file: a file with a setting in each line, as `NAME=VALUE`, and everything that is wrong with it."""
+"""Env file: reads a file with a setting in each line, as `NAME=VALUE`, and lists everything that is wrong with it."""
 
 import io
 import os
@@ -24,7 +24,7 @@ class UnknownLine:
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """What a file has: values by name, problems, warnings, and lines with unknown names."""
+    """The content of an env file: values by name, problems, warnings, and lines with unknown names."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()

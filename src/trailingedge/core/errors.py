@@ -13,7 +13,7 @@ from trailingedge.core.redaction import redact, redact_words
 
 
 class TrailingEdgeError(Exception):
-    """The base of all errors that this package raises on purpose; any other exception is a mistake of ours.
+    """The base of all errors that this package raises on purpose; any other exception is a bug.
 
     Its text is one printable line without secrets, because it quotes files, settings and what other hosts say.
     """
@@ -64,7 +64,7 @@ class SessionLost(TrailingEdgeError):
 
 
 class RetryLater(SessionLost):
-    """Nothing was sent: for `wait_s` the exchange takes no requests. The connection may be fine."""
+    """The request was not sent, because the exchange accepts none for `wait_s` seconds. The connection may be fine."""
 
 
 class ExchangeUnreachable(TrailingEdgeError):
@@ -124,12 +124,12 @@ class ExitCode(IntEnum):
 
 
 def most_severe(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the most severe failure in `group`, at any depth; of equally severe ones the first.
+    """Return the most severe failure in `group`, at any depth; of equally severe failures the first.
 
-    The most severe failure is an unexpected exception, which is a bug. Then come errors that a
-    person must correct, then errors that may pass. A lost session comes last: a task that fails
-    often closes the connection, and the tasks beside it then lose their session. Ranking nested
-    groups one by one gives the same result as ranking all failures at once.
+    The most severe failure is an unexpected exception, which is a bug. Then come errors that a person must correct,
+    then temporary errors. A lost session comes last: a task that fails often closes the connection, and the tasks
+    beside it then lose their session. Ranking nested groups one by one gives the same result as ranking all failures at
+    once.
     """
     return min(_leaves(group), key=_severity_rank)
 

@@ -1,8 +1,9 @@
-"""JSON that another program wrote: parsed here, and nowhere else, so that every fault of it is the same error.
+"""Foreign JSON: parses JSON that another program wrote. Only this module does so, so that every fault raises the same
+error.
 
-`json.loads` raises ValueError for most faults, but RecursionError for deep nesting; and where it lets a deep value
-pass, the code that walks through the value later fails instead. It accepts NaN and Infinity, which no JSON has, and
-turns 1e999 into infinity.
+`json.loads` raises ValueError for most faults, but RecursionError for deep nesting; and if it accepts a deeply nested
+value, the code that walks through the value later fails instead. It also accepts NaN and Infinity, which JSON does not
+allow, and turns 1e999 into infinity.
 """
 
 import json
@@ -64,7 +65,7 @@ def _check_depth(value: object, text: str | bytes) -> None:
 
 
 def _deepest_level(text: str) -> int:
-    """Return the largest number of arrays and objects that are open at once in `text`, which may end anywhere."""
+    """Return the deepest nesting of arrays and objects in `text`, which may be cut off at any place."""
     level = deepest = 0
     for token in _STRING_OR_BRACKET.findall(text):
         if token in "[{":

@@ -1,12 +1,13 @@
-"""HTTP client rules: what all HTTP requests of ours have in common, and the bounds of the replies to them.
+"""HTTP client rules: rules for all HTTP requests of this program, and the bounds of the replies.
 
 Theory of operation. Three parts of the program send HTTP requests: the check of the API key's permissions, the client
 of Telegram's Bot API, and the client of the archive of past markets. The other side, or a proxy between, may answer
-with anything, and the program must not run out of memory or stop trading for it. So each client sends `UNCOMPRESSED`
-among its headers, streams the reply and reads it with `read_body`, which sets three bounds, or a large file piece by
-piece with `body_pieces`, which sets two. Each client turns `UnusableReply` into its own error.
+with anything, and the program must not run out of memory or stop trading because of that. So each client sends
+`UNCOMPRESSED` among its headers, streams the reply and reads it with `read_body`, which sets three bounds, or a large
+file piece by piece with `body_pieces`, which sets two. Each client turns `UnusableReply` into its own error.
 
-This module knows the HTTP library only by the two members of a reply that it needs, so it imports nothing slow.
+This module does not import the HTTP library, which is slow to import: it uses only two members of a reply, which the
+protocol below declares.
 """
 
 import logging
@@ -30,7 +31,7 @@ class UnusableReply(TrailingEdgeError):
 
 
 class StreamedReply(Protocol):
-    """A reply of which the headers were read, and the body was not: a streamed `httpx.Response`."""
+    """A reply whose headers were read and whose body was not: a streamed `httpx.Response`."""
 
     @property
     def headers(self) -> Mapping[str, str]: ...
@@ -55,7 +56,10 @@ async def read_body(reply: StreamedReply) -> bytes:
 
 
 async def body_pieces(reply: StreamedReply, most_bytes: int) -> AsyncGenerator[bytes, None]:
-    """Yield the body of a reply as it comes. Raises UnusableReply if it is compressed or larger than `most_bytes`."""
+    """Yield the body of a reply in pieces, as they arrive.
+
+    Raises UnusableReply if it is compressed or larger than `most_bytes`.
+    """
     # The library would decompress a body without a bound: 1 MB can become 1 GB.
     if reply.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         raise UnusableReply("the reply is compressed, although an uncompressed one was requested")

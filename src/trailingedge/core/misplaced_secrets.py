@@ -1,7 +1,7 @@
-"""Misplaced secrets: a key or a token in a setting that is made for something else is refused, and never quoted.
+"""Misplaced secrets: refuses a key or a token in a setting that is meant for something else, and never quotes it.
 
-A person who pastes a secret into the wrong setting would otherwise find it again in an error text, and so in a log or a
-terminal. The messages say where the secret belongs instead.
+Otherwise a secret that is pasted into the wrong setting would appear in an error text, and so in a log or a terminal.
+The messages say in which setting the secret belongs.
 """
 
 import re

@@ -140,7 +140,7 @@ class Option:
 
 
 def options_of(settings_type: type) -> Mapping[str, Option]:
-    """Return what a dataclass declares with `option`, by the name of the setting."""
+    """Return the options that a dataclass declares with `option`, by the name of the setting."""
     found = _declared(settings_type)
     return MappingProxyType({each.name: each for each in found})
 

@@ -1,7 +1,7 @@
-"""Plain characters: what stands for a sign that a terminal's encoding does not have.
+"""Plain characters: replacements for characters that a terminal's encoding lacks.
 
 An encoding such as ASCII or Latin-1 lacks some of the dashes, dots and lines that our texts use. `make_safe` lets a
-stream replace them while it encodes, so that no text has to know where it is printed, and none fails.
+stream replace them while it encodes, so that a text can be printed on any terminal without an error.
 """
 
 import codecs

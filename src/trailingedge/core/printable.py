@@ -1,9 +1,9 @@
 """Printable text: turns what another party sent into text that can be logged, saved and shown.
 
-An exchange, a chat service, a file or an environment may send any character. Written raw, an escape sequence clears
-the terminal, a line break forges a log line of its own, and a change of direction (bidi) shows a number in another
-order. `printable` prevents that. It is called where foreign text enters: in the readers of frames and files, in every
-error of ours (`core.errors`), and in the log.
+An exchange, a chat service, a file or an environment may send any character. Written raw, an escape sequence clears the
+terminal, a line break forges another log line, and a change of direction (bidi) shows a number in another order.
+`printable` prevents that. It is called where foreign text enters: in the readers of frames and files, in every error of
+ours (`core.errors`), and in the log.
 """
 
 from typing import Final

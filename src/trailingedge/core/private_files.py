@@ -114,7 +114,7 @@ def _set_mode(descriptor: int) -> None:
 
 
 def _is_stored(path: Path) -> bool:
-    """Whether `path` or what it leads to is a file with content, as opposed to a device or a pipe."""
+    """Whether `path`, or the target of a link at `path`, is a regular file and not a device or a pipe."""
     try:
         return stat.S_ISREG(path.stat().st_mode) or stat.S_ISDIR(path.stat().st_mode)
     except OSError:

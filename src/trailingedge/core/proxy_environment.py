@@ -37,7 +37,7 @@ _MAX_SHOWN: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ProxyClient:
-    """What a client library supports: the URL schemes of proxies, and the package that it needs for SOCKS."""
+    """The proxies that a client library supports: the URL schemes, and the package that it needs for SOCKS."""
 
     schemes: tuple[str, ...]
     socks_module: str

@@ -1,4 +1,4 @@
-"""Recent ids: a set of the newest ids, so that what is sent twice is handled once.
+"""Recent ids: a set of the newest ids, so that a message that arrives twice is handled once.
 
 No order of the ids is assumed: an exchange or a server may restart its numbers.
 """

@@ -180,7 +180,7 @@ def redact_words(text: str) -> str:
 
 
 def looks_like_private_key(text: str) -> bool:
-    """Return whether a text is that of a private key or a part of it: PEM, or the base64 inside."""
+    """Return whether a text is a private key or a part of one: PEM, or the base64 inside."""
     return any(pattern.search(text) for pattern in _KEY_TEXT)
 
 

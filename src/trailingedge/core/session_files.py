@@ -1,7 +1,7 @@
 """Session files: the names of logs and records, their parts, and their deletion by age and by total size.
 
-Each session writes one file of each kind, named by the time at which it began. A file that grows too large goes on in
-numbered parts. Logs and records each have a size limit: the files of the oldest sessions are deleted first, then the
+Each session writes one file of each kind, named by the time at which it began. A file that grows too large is continued
+in numbered parts. Logs and records each have a size limit: the files of the oldest sessions are deleted first, then the
 middle parts of the current session.
 """
 

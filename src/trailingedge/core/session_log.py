@@ -1,7 +1,8 @@
 """Session log: the file of one session and `latest.log`, written in batches by a thread, within a limit of size.
 
-The event loop only appends a text to a list. A disk that is slow or full loses log lines and delays no tick. A log that
-grows to a quarter of LOG_MAX_MB goes on in a new part, and the oldest logs are deleted; the log says both.
+The event loop only appends a text to a list. If the disk is slow or full, log lines are lost, but no tick is delayed. A
+log that grows to a quarter of LOG_MAX_MB is continued in a new part, and the oldest logs are deleted; the log says
+both.
 """
 
 import contextlib
@@ -100,7 +101,7 @@ class _LogFile:
                 file.close()
 
     def start_next_part(self) -> int:
-        """Go on in a new file and return the number of this part. Raises OSError."""
+        """Continue in a new file and return the number of this part. Raises OSError."""
         number = self._parts.start_next_part()
         self._show_latest()
         return number
@@ -164,7 +165,7 @@ class _LogWriter(BatchWriter):
             lines.append(f"{utc(unix_s):%Y-%m-%d %H:%M:%S.%f}"[:-3] + f" {text}\n")
         if self._left_out and not self._waiting:
             left_out, self._left_out = self._left_out, 0
-            lines.append(f"{left_out} records are missing here: the disk did not keep up\n")
+            lines.append(f"{left_out} records are missing here: the disk was too slow\n")
         return "".join(lines).encode(errors="replace")
 
     def on_trouble(self, trouble: OSError) -> None:
@@ -172,7 +173,7 @@ class _LogWriter(BatchWriter):
         _logger.warning("session log cannot be written, trying again reason=%s", trouble)
 
     def _start_next_part(self) -> None:
-        """Go on in a new file, whose first lines say why. If this raises OSError, call it again later."""
+        """Continue in a new file, whose first lines give the reason. If this raises OSError, call it again later."""
         before = self._file.path.name
         number = self._file.start_next_part()
         self._notes.append(f"part {number} of this log: {before} had reached a quarter of LOG_MAX_MB\n")
@@ -215,7 +216,7 @@ class SessionLog:
         self._writer = _LogWriter(file, redactor, file.apply_retention())
 
     def add(self, unix_s: float, text: str, *, urgent: bool) -> None:
-        """Queue a record and return at once; an urgent one is written without waiting for more."""
+        """Queue a record and return at once; an urgent record is written without waiting for more."""
         self._writer.add(unix_s, text, urgent=urgent)
 
     def close(self) -> None:

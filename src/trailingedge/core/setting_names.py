@@ -1,4 +1,4 @@
-"""Names of settings that do not exist: how an error text says so, and which known name was probably meant."""
+"""Unknown setting names: the error text for them, with the known name that was probably meant."""
 
 import re
 from collections.abc import Iterable

@@ -18,8 +18,8 @@ NO_PRICES: Final[Mapping[str, Decimal]] = {}
 class OpenBuy:
     """The unsold part of one buy: `base`, and its `cost` in quote.
 
-    `stake` is the quote amount with which the round trip began. `number` is that of the exit that bought it, 0 for
-    what was held at the start or deposited.
+    `stake` is the quote amount with which the round trip began. `number` is that of the exit that bought it, 0 for base
+    that was held at the start or deposited.
     """
 
     base: Decimal
@@ -31,10 +31,12 @@ class OpenBuy:
 
 @dataclass(frozen=True, slots=True)
 class SaleMatch:
-    """What a sale sold. `lots` are the lots left, `sold` the parts taken, newest first, with what was taken of each.
+    """The result of matching a sale with lots.
 
-    `matched` is the base sold of these lots, and `cost` what it had cost. `stake` is the quote amount with which the
-    round trip began. `complete` is False while most of the bought base is still unsold.
+    `lots` are the lots left, `sold` the lots sold from, newest first, each with the base sold.
+
+    `matched` is the base sold of these lots, and `cost` what that base had cost. `stake` is the quote amount with which
+    the round trip began. `complete` is False while most of the bought base is still unsold.
     """
 
     lots: tuple[OpenBuy, ...]

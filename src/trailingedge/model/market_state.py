@@ -190,7 +190,7 @@ class MarketState:
         self.balances = MappingProxyType({**self.balances, **{balance.asset: balance for balance in balances}})
 
     def on_event_time(self, event_ms: int, now_s: float) -> None:
-        """Set the exchange's time to that of an event; an earlier time changes nothing."""
+        """Set the exchange's time to the time of an event; an earlier time changes nothing."""
         if event_ms > self._event_ms:
             self._event_ms = event_ms
             self._event_received_s = now_s

@@ -1,7 +1,7 @@
 """Order commands of execution, and the replies to them.
 
-Each command has a `tag`, and its reply has the same one. By the tag, a late reply to a command that execution has given
-up is recognized and ignored.
+Each command has a `tag`, and its reply has the same one. The tag shows when a late reply belongs to a command that
+execution no longer waits for; such a reply is ignored.
 """
 
 from dataclasses import dataclass
