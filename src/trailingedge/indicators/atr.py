@@ -1,4 +1,4 @@
-"""Average true range: how far the price usually moves within one kline, gaps between klines included.
+"""Average true range: how far the price usually moves within one kline, including the gap to the kline before.
 
 This indicator is complete and tested, but the strategy does not use it.
 Source: J. Welles Wilder Jr., New Concepts in Technical Trading Systems (1978), chapter III.

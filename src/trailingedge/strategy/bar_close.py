@@ -42,9 +42,9 @@ def on_bar_close(
 ) -> BarCloseResult:
     """Apply one closed kline. Returns the new state and the signals.
 
-    A kline that is not newer than the last applied one is ignored. `unwatched` means that we saw no
-    book while the kline formed, so the best price within the kline counts for the high. With TRIGGER_ON=close its
-    close alone does, whether the book was watched or not.
+    A kline that is not newer than the last applied one is ignored. `unwatched` means that we saw no book while the
+    kline formed, so the best price within the kline counts for the high. With TRIGGER_ON=close only the close of the
+    kline counts, whether or not the book was seen.
     """
     kline, channel = closed.kline, closed.channel
     # A reconnect loads recent klines again, and they may repeat closes that have been applied.
@@ -69,7 +69,7 @@ def pass_bar_close(state: StrategyState, closed: ClosedKline) -> BarCloseResult:
 
 
 def raise_high_to_kline(state: StrategyState, kline: Kline) -> StrategyState:
-    """Return `state` with its high raised to the best unit value within the kline, if higher.
+    """Return `state` with its high raised to the best unit value within the kline, if that is higher.
 
     A kline that began before the anchor changes nothing, because its best price may be older than
     the anchor.
@@ -82,7 +82,7 @@ def raise_high_to_kline(state: StrategyState, kline: Kline) -> StrategyState:
 
 
 def raise_high_to_close(state: StrategyState, close: float, close_ms: int) -> StrategyState:
-    """Return `state` with its high raised to the unit value at this close, if higher and younger than the anchor."""
+    """Return `state` with its high raised to the unit value at this close, if higher and newer than the anchor."""
     if state.regime is None or state.funded is False or close_ms <= state.anchor_ms:
         return state
     value = unit_value(state.regime, close)

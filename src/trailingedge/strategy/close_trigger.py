@@ -1,8 +1,9 @@
 """Close trigger (TRIGGER_ON=close): which candle close an evaluation judges.
 
 Take-profit, hard stop (BASE) and high then follow the closes of candles alone. Each close is judged once, at the first
-evaluation with a trusted book and settled balances: mostly the one that hears it, after a restart or a gap in the feed
-a later one. Of several closes only the newest is judged. The functions do nothing with TRIGGER_ON=tick.
+evaluation with a trusted book and settled balances. Mostly that is the evaluation that receives the close; after a
+restart or a gap in the feed it is a later one. Of several closes only the newest is judged. The functions do nothing
+with TRIGGER_ON=tick.
 """
 
 from trailingedge.strategy.bar_close import raise_high_to_close
@@ -14,7 +15,7 @@ from trailingedge.strategy.exit_completion import is_sold_out
 def take_in_closes(evaluation: Evaluation) -> None:
     """Set the close that this evaluation judges, and raise the high to the closes since the last evaluation.
 
-    A close from before the anchor, or heard together with the last fill of an exit, is not judged.
+    A close from before the anchor, or one that arrives together with the last fill of an exit, is not judged.
     """
     state, params = evaluation.state, evaluation.params
     if not params.trigger_on.at_close or evaluation.side_is_new or state.regime is None or not state.funded:

@@ -34,7 +34,7 @@ from trailingedge.strategy.unit_value import price_at
 
 
 class Rule(Enum):
-    """The rules, in the order in which they are applied. The values stand in session records."""
+    """The rules, in the order in which they are applied. Session records contain the values."""
 
     SOLD_OUT = "last fill"
     HALT = "invariant halt"
@@ -113,7 +113,10 @@ class Decision(NamedTuple):
 
     @property
     def take_profit_price(self) -> float | None:
-        """Return the trigger price: we sell at a bid <= it (BASE), buy at an ask >= it (QUOTE). None if not armed."""
+        """Return the trigger price; None if the trail is not armed.
+
+        BASE sells at a bid <= it, QUOTE buys at an ask >= it.
+        """
         return None if self.trail is None else self._price_of(self.trail.trigger_value)
 
     @property
@@ -131,7 +134,7 @@ class Decision(NamedTuple):
     def stop_confirms_in_s(self, params: StrategyParams) -> float | None:
         """Return in how many seconds the hard stop is confirmed if the price stays.
 
-        None without a breach, and without a trusted book: then a price has to come first.
+        None without a breach, and without a trusted book, because then no price is known.
         """
         since, max_since = self.state.stop_breach_since_ms, self.state.max_breach_since_ms
         if self.stop_breach_ms is None or since is None or self.unit_value is None:
@@ -163,7 +166,7 @@ class Decision(NamedTuple):
 
 
 class Occasion(Enum):
-    """What a rule needs to match. Without it the rule is not tried."""
+    """An input that a rule needs before it can match. Without this input the rule is not tried."""
 
     PRICE = "a price, which every tick has"
     EXIT = "an exit in progress"
@@ -193,7 +196,7 @@ RULES: Final[tuple[tuple[Rule, Occasion, Callable[[Evaluation], bool]], ...]] = 
 def rules_for(
     exit_: bool, halt: bool, command: bool, candle: bool
 ) -> tuple[tuple[Rule, Callable[[Evaluation], bool]], ...]:
-    """Return the rows of the table that can match, in its order. Most ticks bring nothing but a price."""
+    """Return the rows of the table that can match, in the table's order. At most ticks only the price has changed."""
     there = {Occasion.EXIT: exit_, Occasion.HALT: halt, Occasion.COMMAND: command, Occasion.CANDLE: candle}
     return tuple((rule, acts) for rule, needed, acts in RULES if there.get(needed, True))
 

@@ -282,7 +282,7 @@ def take_profit(evaluation: Evaluation) -> bool:
 
 
 def breakout(evaluation: Evaluation) -> bool:
-    """Start an exit if the newest close is a breakout against the regime (the close before it was none).
+    """Start an exit if the newest close, and not the close before it, is a breakout against the regime.
 
     In QUOTE an upward breakout starts a buy if BREAKOUT_ENTRY is set. In BASE a downward breakout
     starts a sale if BREAKOUT_EXIT is set. A breakout that cannot be followed at once is not followed later.

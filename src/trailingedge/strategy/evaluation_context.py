@@ -247,7 +247,7 @@ def update_position_side(evaluation: Evaluation) -> None:
 
 
 def _tradable_side(state: StrategyState, holdings: Holdings, top: BookTop, params: StrategyParams) -> Regime | None:
-    """Return the side to hold: the present one while it can be traded, else the other; None if neither can.
+    """Return the side to hold: the present side while it can be traded, else the other side; None if neither can.
 
     A side that could not be traded a moment ago needs a margin. Without it, holdings at the edge of the minimum would
     become tradable and untradable with every small move of the price.
@@ -279,7 +279,7 @@ def _adopt_outside_change(evaluation: Evaluation, regime: Regime) -> None:
 
 
 def raise_high_to_passed_prices(evaluation: Evaluation) -> None:
-    """Raise the high to the best price since the last evaluation. Prices within a plan's limits had no evaluation."""
+    """Raise the high to the best price since the last evaluation. Prices within a plan's limits were not evaluated."""
     state, inputs = evaluation.state, evaluation.inputs
     if state.regime is None or not state.funded or evaluation.params.trigger_on.at_close:
         return

@@ -30,5 +30,5 @@ def is_breached(value: float, anchor: float, distance: float) -> bool:
 
 
 def is_confirmed(breach_since_ms: int, market_ms: int, confirm_s: float) -> bool:
-    """Whether a breach has lasted for `confirm_s`, so that one odd price does not start a sale."""
+    """Whether a breach has lasted for `confirm_s`, so that a single outlier does not start a sale."""
     return market_ms - breach_since_ms >= confirm_s * 1000

@@ -23,12 +23,11 @@ class StrategyCommand(Enum):
 class StrategyParams:
     """The settings and symbol rules that the strategy uses. Fractions are not percent: 0.01 is 1 %.
 
-    `live.factory.strategy_params` copies a setting into the field with the same name and type. So a
-    new strategy setting is declared in `config.Settings` and here, and nowhere else. `fee` (the
-    maker fee in force) and the size limits, from `step_size` to `max_notional`, come from the
-    exchange. If there are no trades to take an anchor from, `anchor_price` (quote per base)
-    replaces the market price. Two of them are equal only if they are the same object, so that results which depend
-    on them can be kept cheaply.
+    `live.factory.strategy_params` copies a setting into the field with the same name and type. So a new strategy
+    setting is declared in `config.Settings` and here, and nowhere else. `fee` (the maker fee in force) and the size
+    limits, from `step_size` to `max_notional`, come from the exchange. If there are no trades to take an anchor from,
+    `anchor_price` (quote per base) replaces the market price. Two `StrategyParams` are equal only if they are the same
+    object, so that results which depend on them can be cached cheaply.
     """
 
     start_factor: float
@@ -90,18 +89,16 @@ class ClosedKline:
 class Inputs(NamedTuple):
     """Everything that one evaluation depends on, read at the same time.
 
-    `market_ms` is the exchange's time as last received, carried on by our clock; the strategy
-    measures durations by it. `server_ms` is the exchange's time as our clock and a measured offset
-    give it; a new exit takes its number from it. `top` is None while the book is stale or the
-    account connection is not confirmed: then no rule acts on a price. `holdings` is None while the
-    balances do not account for every fill. `channel` is the present channel. `closed_klines` are
-    the klines that closed since the last evaluation, oldest first. `trading_paused` is true while
-    trading is paused, for example by the operator or a circuit breaker: then the hard stop and
-    sells by command still work. `halted` is true after a broken invariant. `progress` is how far
-    the exit is filled, None if execution has no exit. `command_expired` is true if the first order
-    of a manual exit did not rest on the book in time. `outside_price` is the price of the account's
-    newest fill that was not ours. `highest_bid` and `lowest_ask` are the best prices since the last
-    evaluation, some of which may have had none; None while the book is not trusted.
+    `market_ms` is the exchange's time as last received, carried on by our clock; the strategy measures durations by it.
+    `server_ms` is the exchange's time as our clock and a measured offset give it; a new exit takes its number from it.
+    `top` is None while the book is stale or the account connection is not confirmed: then no rule acts on a price.
+    `holdings` is None while the balances do not account for every fill. `channel` is the present channel.
+    `closed_klines` are the klines that closed since the last evaluation, oldest first. `trading_paused` is true while
+    trading is paused, for example by the operator or a circuit breaker: then the hard stop and sells by command still
+    work. `halted` is true after a broken invariant. `progress` is how far the exit is filled, None if execution has no
+    exit. `command_expired` is true if the first order of a manual exit did not rest on the book in time.
+    `outside_price` is the price of the account's newest fill that was not ours. `highest_bid` and `lowest_ask` are the
+    best prices since the last evaluation, also of times without an evaluation; None while the book is not trusted.
 
     It is a NamedTuple, as all values that each tick creates: a frozen dataclass takes four times as long to create.
     """

@@ -1,16 +1,16 @@
 """Price limits: the next best prices at which the strategy would do nothing but raise the high.
 
-`decide` says for one price whether an action is due. Here the question is reversed: after an evaluation, at which bids
-and asks could an action be due? These are the formulas of `decide`, solved for the price. The daemon skips the
-evaluation of a price within the limits, and a backtest all its ticks within them.
+`decide` finds out for one price whether an action is due. This module finds out, after an evaluation, at which bids and
+asks an action could be due. These are the formulas of `decide`, solved for the price. The daemon skips the evaluation
+of a price within the limits, and a backtest all its ticks within them.
 
 The limits hold until anything but the best prices changes. A backtest goes further: where it skips ticks it makes new
 limits for a new high and a new channel from the old evaluation (`revised`), has limits that hold for any channel
 (`lasting_limits`), and knows which closes need no evaluation either (`quiet_closes`).
 
 Where a formula solved for the price rounds differently from the formula itself, the limit is narrower by MARGIN: an
-evaluation may be made once too often, never once too rarely. A test compares limits and `decide` at random states and
-prices.
+evaluation may be made that was not necessary, but none is missing. A test compares limits and `decide` at random states
+and prices.
 """
 
 from dataclasses import replace
@@ -89,7 +89,7 @@ def price_limits(decision: Decision, params: StrategyParams) -> PriceLimits | No
 
 
 def _between_closes(decision: Decision, params: StrategyParams) -> PriceLimits | None:
-    """Return the limits where take-profit, stop and high follow closes alone: prices decide only what can be traded."""
+    """Return the limits for TRIGGER_ON=close: prices between closes decide only whether the holdings can be traded."""
     state = decision.state
     if state.has_unjudged_close or state.regime is None:
         return None
@@ -101,7 +101,10 @@ def _between_closes(decision: Decision, params: StrategyParams) -> PriceLimits |
 def revised(
     decision: Decision, params: StrategyParams, *, high: float, bid: float, ask: float, channel: Channel | None
 ) -> Decision:
-    """Return the decision of an evaluation at these best prices, if it did nothing. `high` is the best unit value."""
+    """Return the decision that an evaluation at these best prices would make if no rule acted.
+
+    `high` is the best unit value.
+    """
     state = decision.state
     if high > state.high:
         state = replace(state, high=high)
@@ -203,7 +206,7 @@ def _bids_in_base(decision: Decision) -> PriceRange | None:
 
 
 def _stop_price(decision: Decision) -> float:
-    """Return a bid just above the highest one at which the hard stop may be breached."""
+    """Return a bid just above the highest bid at which the hard stop may be breached."""
     return decision.state.anchor * (1 - decision.stop_distance) * _UP
 
 

@@ -1,8 +1,8 @@
 """Side change: derives the side held and the anchor after a finished exit, by the same rules live and at a restart.
 
 The live strategy derives the side from the progress of its exit, a restart from the account's order history. Both must
-reach the same side, anchor and gate, or a restart would change what the strategy does next. What happens to the state
-at a new anchor is therefore written once, in `with_new_anchor`.
+reach the same side, anchor and gate, or a restart would change what the strategy does next. Therefore only
+`with_new_anchor` changes the state at a new anchor, live and at a restart.
 """
 
 from dataclasses import dataclass, replace

@@ -16,7 +16,7 @@ from trailingedge.strategy.unit_value import unit_value
 
 
 class Phase(Enum):
-    """What the strategy is doing.
+    """The present activity of the strategy.
 
     A pause is a separate flag. The values are stored in records and shown in the status.
     """

@@ -1,4 +1,4 @@
-"""Signals: what an evaluation changed, each with its numbers, for log lines, alerts, records and statistics.
+"""Signals: the changes that an evaluation made, each with its numbers, for log lines, alerts, records and statistics.
 
 Prices are in quote per base. A `Decimal` is an amount or a price of the exchange, a float is a number that we
 calculated. Session records hold the signals under these names.
@@ -17,7 +17,7 @@ from trailingedge.strategy.trailing_take_profit import Trail
 
 
 class Origin(Enum):
-    """The source of an anchor price. The values stand in records."""
+    """The source of an anchor price. Session records contain the values."""
 
     EXIT = "average of our exit"
     MARKER = "marker of an earlier session"  # only at a restart, which then does not know the first source
@@ -150,7 +150,7 @@ class GateOpened:
 
 @dataclass(frozen=True, slots=True)
 class BrokeOut:
-    """A kline closed beyond an edge of the channel, and the kline before it had not."""
+    """A kline closed beyond an edge of the channel, and the kline before it closed within."""
 
     direction: Breakout
     close: float

@@ -98,7 +98,7 @@ class Trail(NamedTuple):
 
     @property
     def trigger_value(self) -> float | None:
-        """Return the level at which the exit is due once the unit value has fallen to it.
+        """Return the unit value at or below which the exit is due.
 
         None while the trail is not armed, or while an exit at that value would not pay both fees.
         """
@@ -156,7 +156,7 @@ def trail_at(
 def _trail_at_the_high(
     regime: Regime, anchor: float, high: float, channel: Channel | None, params: StrategyParams
 ) -> tuple[Trail, float]:
-    """Return the trail at its high, and the channel's swing: all that the present price does not change."""
+    """Return the trail at its high, and the channel's swing. The present price changes neither of them."""
     trail = compute_trail(
         high,
         anchor,
