@@ -1,4 +1,5 @@
-"""Checks whether the balances account for every fill and cancel of our orders, so that we may trade on them.
+"""Balance freshness: checks whether the balances account for every fill and cancel of our orders, so that we may trade
+on them.
 
 Balances whose update time is later than our last change include that change. If both times are the same millisecond,
 the order of the messages decides: the user data stream first reports an order and then pushes the balances that result
@@ -27,7 +28,7 @@ class BalanceSync:
         self._read_at: BalanceReadMark | None = None
 
     def on_report(self, report: ExecutionReport, pushes: int) -> None:
-        """Take in an order report of the stream. `pushes` counts the balance pushes that came before the report."""
+        """Note an order report of the stream. `pushes` counts the balance pushes that came before the report."""
         if not is_own(report.client_order_id):
             return
         # The push that follows from this report is the next one.
@@ -41,7 +42,7 @@ class BalanceSync:
         return self._awaited_push, pushes
 
     def on_balances_read(self, mark: BalanceReadMark, pushes: int) -> None:
-        """Take in the reply to a balance request that was made at `mark`.
+        """Note the reply to a balance request. `mark` is the result of `mark` when the request was sent.
 
         The reply counts only if the stream has sent no order report and no balances since then.
         """
@@ -49,7 +50,7 @@ class BalanceSync:
             self._read_at = mark
 
     def is_current(self, view: StateView, funds_changed_ms: int, order: Order | None) -> bool:
-        """Tell whether the balances account for every change that our orders made.
+        """Return whether the balances account for every change that our orders made.
 
         `funds_changed_ms` is the time at which our orders last moved funds, `order` is the newest of our orders.
         """
@@ -66,7 +67,7 @@ class BalanceSync:
         return self._is_reported(self._last_order) and view.balance_updates >= self._awaited_push
 
     def _is_reported(self, order: Order | None) -> bool:
-        """Tell whether the stream has reported the present state of `order`: resting with funds locked, or ended."""
+        """Return whether the stream has reported the present state of `order`: resting with funds locked, or ended."""
         if order is None or order.order_id is None:
             return True
         ended = self._reported.get(order.order_id)

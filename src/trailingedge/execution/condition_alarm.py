@@ -1,10 +1,12 @@
-"""Reports a lasting condition once, and its end once; used for stale market data and for a lost account connection."""
+"""Condition alarm: reports a lasting condition once, and its end once. Used for stale market data and for a lost
+account connection.
+"""
 
 from math import inf
 
 
 class Staleness:
-    """Reports a condition once it has lasted `report_after_s`, and once more when it ends. Ignores shorter ones."""
+    """Reports a condition when it has lasted `report_after_s`, and again when it ends. Ignores shorter conditions."""
 
     def __init__(self, report_after_s: float) -> None:
         self._report_after_s = report_after_s

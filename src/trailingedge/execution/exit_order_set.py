@@ -1,4 +1,5 @@
-"""Keeps the orders of one exit: the current order, the attempts that may lead to others, and the finished orders.
+"""Exit order set: the orders of one exit: the current order, the attempts that may lead to others, and the finished
+orders.
 
 An exit has one order at a time. Each request for a new order is a ReplaceAttempt, kept until its order is the current
 one, has ended, or is known not to exist. An order that appears beside the current one is kept as an attempt as well,
@@ -69,7 +70,7 @@ class ExitOrders:
         return next((order for order in self._tracked() if order.state is OrderState.UNKNOWN), None)
 
     def unanswered(self, client_order_id: str, besides: ReplaceAttempt | None = None) -> list[ReplaceAttempt]:
-        """The attempts with this client order id that may have led to an order unknown so far, without `besides`."""
+        """The attempts with this client order id, except `besides`, that may have led to an order unknown to us."""
         attempts = [self.attempt_of(order) for order in self._tracked() if order.client_order_id == client_order_id]
         return [each for each in attempts if each is not None and each.may_be_reported and each is not besides]
 
@@ -91,7 +92,7 @@ class ExitOrders:
         return self._filled_base, self._filled_quote
 
     def max_locked(self, in_quote: bool) -> Decimal | None:
-        """Return the most that our orders can have locked of the asset that they sell.
+        """Return the largest amount that our orders can have locked, in the asset that they sell.
 
         Returns None if that is unknown, because a pegged buy order has no known price yet.
         """
@@ -104,7 +105,7 @@ class ExitOrders:
         return most
 
     def find_reported(self, report: ExecutionReport | OrderRecord) -> Order | None:
-        """Find our order that an execution report or an entry of the open orders describes; None if it matches none."""
+        """Find our order that an execution report or an entry of the open orders describes; None if there is none."""
         known = self.by_order_id(report.order_id)
         if known is not None:
             return known
@@ -113,7 +114,9 @@ class ExitOrders:
         return next((attempt.new for attempt in attempts if attempt.new.side is report.side), None)
 
     def find_answered(self, order: Order, record: OrderRecord, attempt: ReplaceAttempt | None) -> Order:
-        """Find the order that `record` describes. `record` answers a request about `order`, the new one of `attempt`.
+        """Find the order that `record` describes.
+
+        `record` answers a request about `order`, which is the new order of `attempt`.
 
         The order found is usually `order` itself. But an earlier report may have assigned the
         record's order id to another request of ours, or a different order id to `order`. So the
@@ -150,7 +153,7 @@ class ExitOrders:
         return self.add(Order(like.client_order_id, like.side, record.price, quantity, like.sent_s))
 
     def add(self, order: Order) -> Order:
-        """Keep an order that no request of ours is known to have led to beside the current one."""
+        """Keep an order beside the current one, although we know no request of ours that led to it."""
         self._attempts.append(ReplaceAttempt(order, state=AttemptState.DONE))
         return order
 
@@ -237,7 +240,7 @@ class ExitOrders:
         order.disown()
 
     def on_cancelled_by(self, order: Order, attempt: ReplaceAttempt | None) -> None:
-        """Rule out the other attempts at the cancelled `order`: the request of `attempt`, or a plain cancel, did it."""
+        """Rule out the other attempts to replace `order`, which `attempt`, or a plain cancel if None, has cancelled."""
         for late in self._attempts:
             if late is not attempt and late.old is order and late.new.without_order_id:
                 late.apply(AttemptTrigger.RULED_OUT)
@@ -256,7 +259,7 @@ class ExitOrders:
 
     @property
     def _successor(self) -> ReplaceAttempt | None:
-        """The newest attempt to replace the current order that has not failed, not even presumably."""
+        """The newest attempt to replace the current order that has not failed and is not presumed to have failed."""
         for attempt in reversed(self._attempts):
             replaces_current = attempt.old is not None and attempt.old is self.order
             if replaces_current and not attempt.failed and not attempt.presumed_failed:
@@ -264,7 +267,10 @@ class ExitOrders:
         return None
 
     def _settle(self, attempt: ReplaceAttempt) -> bool:
-        """Make the new order of `attempt` current if it can be. Return whether the attempt need not be kept."""
+        """Make the new order of `attempt` the current one if that is possible.
+
+        Return whether the attempt can be dropped.
+        """
         order, current, successor = attempt.new, self.order, self._successor
         if attempt.failed or order is current or order.without_order_id:
             return attempt.failed or not order.without_order_id
@@ -291,7 +297,7 @@ class ExitOrders:
             self._events.append(OrderCancelled(*identity, order.price, order.filled_quantity, order.quantity))
 
     def _tracked(self) -> list[Order]:
-        """Return all orders that are not finished: that of the newest attempt, the current order, then the others."""
+        """Return all unfinished orders: the order of the newest attempt, then the current order, then the others."""
         successor = self._successor
         newest = None if successor is None else successor.new
         first = [order for order in (newest, self.order) if order is not None]

@@ -70,7 +70,8 @@ class ForeignOrders:
         return None
 
     def drop_foreign(self, unknown: list[OrderRecord], request: PendingRequest, now_s: float) -> list[OrderRecord]:
-        """Return the orders in `unknown` that can be ours: the newest, one for each request without an order id.
+        """Return the orders in `unknown` that can be ours: the newest, one at most for each request without an order
+        id.
 
         If there are more, publish that another instance's order was found. `unknown` answers the query `request`.
         """

@@ -64,8 +64,8 @@ class MakerExitParams:
 class MakerExit:
     """Manages the order of one exit at a time. `events` collects order events for log, console and alerts.
 
-    `changes` counts what may have changed its orders and requests. While it stays the same, so do `idle`, `progress`
-    and `max_locked`, which are asked at every tick.
+    `changes` grows with each event that may have changed its orders or requests. While it stays the same, `idle`,
+    `progress` and `max_locked` stay the same too; they are needed at every tick.
     """
 
     def __init__(self, rules: SymbolRules, budget: OrderRateBudget, params: MakerExitParams | None = None) -> None:
@@ -110,7 +110,7 @@ class MakerExit:
 
     @property
     def order(self) -> Order | None:
-        """The current order: the one that is on the book, or else the last one that was."""
+        """The current order: the order on the book, or else the last order that was on it."""
         return self._updates.orders.order
 
     @property
@@ -222,7 +222,7 @@ class MakerExit:
         return self._requests.open is not None or (intent is None and self.idle)
 
     def waits(self, now_s: float, server_ms: int, age_s: float) -> tuple[float, ...]:
-        """Return the times at which a wait ends that holds a command back; some of them may be over.
+        """Return the times at which waits end that hold a command back; some of these times may be past.
 
         `age_s` is the age of the exit.
         """
@@ -236,7 +236,7 @@ class MakerExit:
         return *waits, now_s + (self._budget.next_requote_ms(server_ms) - server_ms) / 1000
 
     def plan_requote(self, intent: OrderIntent, now_s: float, server_ms: int, age_s: float) -> RequotePlan | None:
-        """Return a plan that has the cancel-replace for any new price, until the first of `waits` ends.
+        """Return a plan that contains the cancel-replace for any new price, until the first of `waits` ends.
 
         Returns None if anything besides the price may prevent or change a requote.
         """

@@ -1,4 +1,4 @@
-"""Places probe orders: post-only orders far from the market that are cancelled at once and are not meant to fill.
+"""Off-market orders: probe orders, which are post-only, far from the market, cancelled at once, and not meant to fill.
 
 Each probe order is noted before it is sent. So after any interruption we know which ones may still be on the book, and
 cancel these and no other order.

@@ -1,4 +1,4 @@
-"""Order events tell log, console and alerts about each change of our orders. Each event is published once."""
+"""Order events: report each change of our orders to log, console and alerts. Each event is published once."""
 
 from dataclasses import dataclass
 from decimal import Decimal

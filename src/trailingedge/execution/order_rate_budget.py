@@ -1,8 +1,9 @@
-"""Counts our orders against the exchange's ORDERS rate limits, so that requotes never use up a limit.
+"""Order rate budget: counts our orders against the exchange's ORDERS rate limits, so that requotes never use up a
+limit.
 
 A part of each limit is reserved for placements. Requotes may use the first half of the other part freely; the second
-half is spread evenly over the rest of the time window. A placement is never delayed: to have no order on the book costs
-us more than one order of the limit.
+half is spread evenly over the rest of the time window. A placement is never delayed, because having no order on the
+book is worse than using one more order of the limit.
 """
 
 from collections.abc import Iterable
@@ -91,7 +92,10 @@ class OrderRateBudget:
         return self.next_requote_ms(server_ms) <= server_ms
 
     def is_short(self, server_ms: int) -> bool:
-        """Whether the budget forbids a requote now. Changes nothing, unlike the questions of the trading core."""
+        """Whether the budget forbids a requote now.
+
+        It reads copies of the windows and changes nothing, so the status may call it.
+        """
         return any(self._next_ms(window, server_ms) > server_ms for window in self.windows)
 
     def is_ample(self, server_ms: int) -> bool:

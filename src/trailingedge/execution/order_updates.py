@@ -1,4 +1,4 @@
-"""The handler of order updates for one exit: it applies replies, execution reports and query answers to its orders.
+"""Order update handler of one exit: applies replies, execution reports and query answers to its orders.
 
 Theory of operation. Updates arrive in any order, late, twice or never, over two channels: the reply to a request, and
 the execution report of the user data stream. Each update is applied to the order that it belongs to (ExitOrders finds
@@ -59,7 +59,7 @@ _LEFT_ORDER_S: Final = 1.0  # market data may be this old: it still shows an ord
 
 
 class OrderUpdateHandler:
-    """Keeps the state of one exit: its orders, those that just left the book, the backoff, and the next query's time.
+    """Keeps the state of one exit: its orders, those that just left the book, the backoff, the time of the next query.
 
     A request without a reply for `timeout_s` has timed out. A request older than `request_expires_s` can no longer be
     executed. `funds_changed_ms` is the exchange's time at which one of our orders last moved or freed funds.
@@ -103,14 +103,14 @@ class OrderUpdateHandler:
         return [order for order, _ in left_orders]
 
     def waits(self, now_s: float, server_ms: int) -> tuple[float, ...]:
-        """Return the times at which a wait ends that holds a command back; some of them may be over."""
+        """Return the times at which waits end that hold a command back; some of these times may be past."""
         if self._requests.open is not None:
             return (self._requests.times_out_s(self._timeout_s),)
         left = (until_s for _, until_s in self._left_orders)
         return self._query_at_s, *left, *self.backoff.waits(now_s, server_ms)
 
     def query_for(self, order: Order, now_s: float) -> OrderCommand | None:
-        """Return the query that finds out the state of an UNKNOWN order; None while it is too early for another query.
+        """Return the query for the state of an UNKNOWN order; None while it is too early for another query.
 
         Query by order id if it is known. Else list the orders from the exit's highest known order id on, or query by
         client order id if no order id of the exit is known.
@@ -241,7 +241,7 @@ class OrderUpdateHandler:
                     self._mark_unknown(order, reason, now_s)
 
     def _confirm(self, order: Order) -> None:
-        """Note that a reply had the order id of `order`, so that no other reply can deny it."""
+        """Note that a reply confirmed the order id of `order`, so that no other reply can contradict it."""
         attempt = self._requests.attempt_of(order)
         if attempt is not None:
             attempt.apply(AttemptTrigger.CONFIRMED)
@@ -324,8 +324,8 @@ class OrderUpdateHandler:
     def _on_not_found(self, order: Order, now_s: float) -> None:
         """Count a query that did not find `order`. After two, presume the order rejected.
 
-        This also requires that `request_expires_s` have passed since the request was sent, or since
-        the order became UNKNOWN if it was once on the book.
+        The order is presumed rejected only after `request_expires_s` since the request was sent, or, if the order was
+        once on the book, since it became UNKNOWN.
         """
         if order.state is not OrderState.UNKNOWN:
             return
@@ -337,7 +337,7 @@ class OrderUpdateHandler:
             self.orders.presume_rejected(order)
 
     def _apply_answer(self, request: PendingRequest, record: OrderRecord, now_s: float) -> None:
-        """Apply what a query found to the order that it describes."""
+        """Apply the record that a query found to the order that the record describes."""
         owner = self.foreign.owner_of_answer(request, record, now_s)
         if owner is not None:
             if owner is not request.order and owner.order_id == record.order_id:

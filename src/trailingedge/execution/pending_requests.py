@@ -1,4 +1,4 @@
-"""Keeps the requests that were sent for one exit, and matches replies to them.
+"""Pending requests: keeps the requests that were sent for one exit, and matches replies to them.
 
 Theory of operation. At most one request is open at a time: the next command is decided only after the last request was
 answered or has timed out. So two requests never race each other in the exchange's gateway, and the reply to one request
@@ -27,10 +27,10 @@ _KEPT: Final = 64
 
 @dataclass(slots=True)
 class PendingRequest:
-    """A sent order command, and the order that it concerns: for a cancel-replace, the old one.
+    """A sent order command, and the order that it concerns: for a cancel-replace, the old order.
 
-    `attempt` is the request for a new order that the command is, or that it asks about. `top` is the
-    book that the price was computed from.
+    `attempt` is the replace attempt that the command starts or queries. `top` is the book that the price was computed
+    from.
     """
 
     command: OrderCommand
@@ -54,7 +54,10 @@ class PendingRequests:
         return self._tags + 1
 
     def register(self, request: PendingRequest) -> OrderCommand:
-        """Make `request` the open request, and return its command for the caller to send. Its tag is used up."""
+        """Make `request` the open request, and return its command for the caller to send.
+
+        The next request gets another tag.
+        """
         self._tags = request.command.tag
         self.open = request
         self._sent[request.command.tag] = request

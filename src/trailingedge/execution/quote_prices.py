@@ -1,4 +1,4 @@
-"""Computes the prices of our orders: where an order should rest, and the limit of a taker escape."""
+"""Quote prices: computes the prices of our orders: where an order should rest, and the limit of a taker escape."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -58,10 +58,10 @@ def resting_price(
 def keeping_prices(
     side: Side, price: Decimal, pricing: Pricing, bid: Decimal, ask: Decimal, tick_size: Decimal
 ) -> PriceLimits:
-    """Return best prices of the others at which our order stays at `price`: `resting_price`, solved for the book.
+    """Return the others' best prices at which our order stays at `price`: `resting_price`, solved for the book.
 
-    `price` is on a tick. `bid` and `ask` are the best prices of the others now. All prices like these are returned,
-    but not those that would keep the order for another reason.
+    `price` is on a tick. `bid` and `ask` are the best prices of the others now. Only prices at which the same branch of
+    the pricing rules applies are returned; the order may also stay at others.
     """
     bids, asks = _keeping_ticks(side, pricing, (bid - price) / tick_size, (ask - price) / tick_size)
     return PriceLimits(_around(bids, price, tick_size), _around(asks, price, tick_size))

@@ -1,4 +1,6 @@
-"""The backoff after each kind of rejection: how long to wait, what to read again, whether a new price ends the wait."""
+"""Reject policy: the backoff after each kind of rejection: how long to wait, what to read again, whether a new price
+ends the wait.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from trailingedge.model.order_outcomes import RejectReason
 
 @dataclass(frozen=True, slots=True)
 class BackoffRule:
-    """The rule for one kind of rejection: wait `pause_s`, doubled for each further one in a row, at most `max_s`.
+    """The rule for one kind of rejection: wait `pause_s`, doubled for each further rejection in a row, at most `max_s`.
 
     `refresh` is the data to read again. `stop_all`: the wait applies to requests of every kind, not only to
     placements. `fresh_price`: the wait ends early when the book differs from the book behind the rejected price.
@@ -140,7 +142,7 @@ class RejectBackoff:
         return now_s >= self._cancel_from_s and now_s >= self._retry_from_s
 
     def waits(self, now_s: float, server_ms: int) -> tuple[float, ...]:
-        """Return the times at which a wait ends, some of which may be over."""
+        """Return the times at which waits end; some of these times may be past."""
         sends_from_s = now_s + (self._send_from_ms - server_ms) / 1000
         return self._place_from_s, self._cancel_from_s, self._retry_from_s, self._send_from_s, sends_from_s
 

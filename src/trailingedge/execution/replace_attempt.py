@@ -1,4 +1,4 @@
-"""A replace attempt: one cancel-replace request, its old order, its new order, and what is known of the two.
+"""A replace attempt: one cancel-replace request, its old order, its new order, and what we know about both.
 
 Theory of operation. The exchange cancels the old order and then places the new one. If the cancel fails, it does not
 try the new one (STOP_ON_FAILURE). We learn about the two halves separately: from the reply, from execution reports and
@@ -147,7 +147,10 @@ _TRIGGER_OF_OLD: Final[Mapping[OrderState, AttemptTrigger]] = {
 
 
 def next_state(state: AttemptState, trigger: AttemptTrigger) -> AttemptState:
-    """Return the state that an attempt in `state` has after `trigger`. Raises BrokenInvariant if there is none."""
+    """Return the state that an attempt in `state` has after `trigger`.
+
+    Raises BrokenInvariant if the table has no such transition.
+    """
     following = TRANSITIONS.get((state, trigger))
     if following is not None:
         return following
@@ -183,11 +186,11 @@ class ReplaceAttempt:
 
     @property
     def refused(self) -> bool:
-        """Whether the exchange refused the request, so that no order id can be its own."""
+        """Whether the exchange refused the request, so that no order id can belong to it."""
         return self.failed or self.state is AttemptState.ID_TAKEN
 
     def apply(self, trigger: AttemptTrigger) -> None:
-        """Move to the state that follows `trigger`, and the new order with it while it has no order id."""
+        """Move to the state that follows `trigger`. The new order changes its state too, while it has no order id."""
         self.state = next_state(self.state, trigger)
         if self.new.without_order_id:
             if self.presumed_failed or self.failed:
@@ -196,7 +199,7 @@ class ReplaceAttempt:
                 self.new.apply(OrderTrigger.REOPENED)
 
     def follow_old_order(self) -> None:
-        """Apply what the state of the old order says about the new one, while the new one is in question."""
+        """While it is open whether the new order exists, draw the conclusion from the state of the old order."""
         trigger = None if self.old is None else _TRIGGER_OF_OLD.get(self.old.state)
         if trigger is not None and (self.may_be_reported or self.state is AttemptState.ID_TAKEN):
             self.apply(trigger)

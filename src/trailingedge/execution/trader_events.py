@@ -1,4 +1,4 @@
-"""Events of the trading core itself, and the union of all events that one tick can publish."""
+"""Trader events: the events of the trading core itself, and the union of all events that one tick can publish."""
 
 from dataclasses import dataclass
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The trading core joins strategy, risk engine and maker exit. It turns one view of the market into the next commands.
+"""Trading core: combines strategy, risk engine and maker exit, and turns one view of the market into the next commands.
 
 It keeps all trading state of the daemon, and outlives every reconnect. `tick` is pure computation: it never waits,
 opens no connection and reads no clock. The live daemon calls `tick` after each change. Backtest and session replay call
@@ -73,9 +73,9 @@ class TradingCore:
     """Decides in each tick which commands to send. `events` collects changes for log, console and alerts.
 
     `inbox` holds replies and reports for the next tick, `operator_commands` the operator's commands. `plan` says what
-    the next best prices lead to. It is None if only a tick can say that, and as soon as any other input has changed.
-    `due_s` is when a tick is due without any input, in monotonic seconds: a wait ends then, such as a time-out, a
-    backoff or the confirmation of a stop. Before that time, a tick without new input changes nothing.
+    the next best prices lead to. It is None if only a tick can find that out, and as soon as any other input has
+    changed. `due_s` is when a tick is due without any input, in monotonic seconds: a wait ends then, such as a
+    time-out, a backoff or the confirmation of a stop. Before that time, a tick without new input changes nothing.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class TradingCore:
 
     @property
     def intent(self) -> OrderIntent | None:
-        """The order that the strategy wanted at the last tick (its intent); None if it wanted none."""
+        """The order that the strategy wanted at the last tick (its intent); None if it wanted no order."""
         return self._intent
 
     @property
@@ -161,7 +161,7 @@ class TradingCore:
 
     @property
     def needs_another_tick(self) -> bool:
-        """Whether another tick should follow at once, because it may do more than the last one with the same input.
+        """Whether another tick should follow at once, because it may do more than the last tick with the same input.
 
         An operator command is waiting, the last tick has changed something, or it has ended the exit's last order.
         """
@@ -230,7 +230,7 @@ class TradingCore:
         self.maker_exit.on_disconnect(now_s)
 
     def on_balances_read(self, mark: BalanceReadMark, pushes: int) -> None:
-        """Take in the reply to a balance request that was made at `mark` (see `BalanceSync`)."""
+        """Note the reply to a balance request; `mark` is the mark of the time when it was sent (see `BalanceSync`)."""
         self.balance_sync.on_balances_read(mark, pushes)
 
     def on_transfer(self, asset: str, delta: Decimal) -> None:
@@ -358,8 +358,9 @@ class TradingCore:
     def find_due(self, view: StateView, server_ms: int) -> None:
         """Set `due_s` to the end of the next wait after the tick on `view`; infinity if nothing waits for time to pass.
 
-        What compares a time with the clock names it here or in `_exit_waits`. Times that are over count no more: the
-        tick on `view` has judged them. So a wait too many costs a tick; one too few would be noticed too late.
+        Every time that a tick compares with the clock must be listed here or in `_exit_waits`. Past times do not count,
+        because the tick on `view` has handled them. A time too many costs one needless tick; a missing one delays the
+        reaction to it.
         """
         now_s, risk = view.now_s, self.risk
         if self.needs_another_tick:
@@ -386,7 +387,7 @@ class TradingCore:
         self.due_s = due_s
 
     def _exit_waits(self, view: StateView, server_ms: int) -> list[float]:
-        """Return when the waits end that only an exit or an order has, in monotonic seconds."""
+        """Return the times, in monotonic seconds, at which the waits of an exit or of its orders end."""
         exit_, age_s, waits = self.state.exit, self.exit_age_s(view.market_ms), [self._orphans.due_s]
         if exit_ is not None and exit_.number != self._aged_exit_number:
             waits.append(view.now_s + self._params.exit_age_alert_s - age_s)
@@ -396,7 +397,7 @@ class TradingCore:
         return [*waits, *self.maker_exit.waits(view.now_s, server_ms, age_s)] if view.account_proven else waits
 
     def _exit_has_ended(self) -> bool:
-        """Whether the exit in progress can have its end now, and its last decision could not know it."""
+        """Whether the exit in progress can end now although the last decision could not know that."""
         exit_, progress, known = self.state.exit, self.maker_exit.progress(), self._progress
         if exit_ is None or progress is None or progress.number != exit_.number:
             return False
@@ -518,7 +519,7 @@ class TradingCore:
         return True
 
     def _note_duplicate(self) -> None:
-        """Tell the risk engine of an order that has our client order id and answers no request of ours."""
+        """Tell the risk engine of an order that has our client order id and that no request of ours led to."""
         for event in self.maker_exit.events:
             if isinstance(event, UnknownOrderWithOurId):
                 self.risk.report_duplicate(event.client_order_id, event.order_id)
@@ -568,9 +569,10 @@ class TradingCore:
             self.events.append(event_type(lasted_s))
 
     def _is_settled(self, view: StateView) -> bool:
-        """Whether balances and orders are those of a tick that found the balances complete and explained.
+        """Whether balances and orders have not changed since a tick that found the balances complete and explained.
 
-        Then they are so still: nothing but prices and time has changed, as at nearly all ticks.
+        The balances are then complete and explained still. This saves the check at nearly all ticks, because usually
+        only prices and time have changed.
         """
         if self._settled is None or view.now_s < self._balances_locked_until_s or view.balances_in_doubt:
             return False
@@ -584,7 +586,10 @@ class TradingCore:
         )
 
     def _audit_balances(self, view: StateView, *, balances_current: bool) -> list[ExecutionCommand]:
-        """Publish changes of the balances that nothing explains. Returns the command to read them, if there are any."""
+        """Publish balance changes that neither fills nor transfers explain.
+
+        If there are any, return the command to read the balances.
+        """
         unexplained, audit = self.risk.audit_balances(view, balances_current=balances_current), self.risk.audit
         self.events += unexplained
         is_settled = balances_current and view.account_proven and not unexplained and audit.due_s == inf
@@ -624,7 +629,7 @@ class TradingCore:
         return ClosedKline(kline, self._channel.push(kline))
 
     def _manual_exit_expired(self, progress: ExitProgress | None, now_s: float) -> bool:
-        """Whether an operator's exit could not get its first order on the book in time."""
+        """Whether the first order of an operator's exit did not rest on the book in time."""
         exit_ = self.state.exit
         if exit_ is None or exit_.kind is not ExitKind.MANUAL:
             return False
@@ -652,7 +657,10 @@ class TradingCore:
 
 
 def _usable(balance: Balance | None, max_locked: Decimal | None, reserve: Decimal) -> Decimal:
-    """Return what we may trade of an asset. Our own orders lock at most `max_locked`; None if that is unknown."""
+    """Return the amount of an asset that we may trade.
+
+    Our own orders lock at most `max_locked`; None if that is unknown.
+    """
     if balance is None:
         return ZERO
     # The locked amount may include orders placed by hand, which are not ours to sell. Count at most what our own

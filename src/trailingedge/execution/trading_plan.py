@@ -1,4 +1,4 @@
-"""Trading plan: what the next best prices lead to, known before they come.
+"""Trading plan: the actions that the next best prices lead to, computed before these prices arrive.
 
 Theory of operation. Each tick ends in commands, a decision and, where the next best prices lead to something that is
 known already, a plan. The market data callback asks the plan and nothing else:
@@ -10,8 +10,8 @@ known already, a plan. The market data callback asks the plan and nothing else:
 
 A plan is made only while nothing but the best prices and time can change what has to be done: no request is open, or
 nothing can be sent before its reply; no order is UNKNOWN. It ends when the next wait does, such as a time-out or the
-confirmation of a stop (`TradingCore.due_s`); any other input makes it void. So a plan and the tick that it saves always
-agree; a test compares them at random states, prices and times.
+confirmation of a stop (`TradingCore.due_s`); any other input makes it void. So a plan always does the same as the tick
+that it replaces; a test compares the two at random states, prices and times.
 """
 
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from trailingedge.strategy.plan import PriceLimits
 
 
 class NextStep(Enum):
-    """What a new price leads to if no order is sent for it at once."""
+    """The next step at a new price if no order is sent for it at once."""
 
     NOTHING = "nothing"
     TICK = "a tick"
@@ -51,7 +51,7 @@ class RequotePlan:
     quantity: Decimal | None
 
     def next_step(self, top: BookTop) -> Replace | NextStep:
-        """Return the cancel-replace that the book calls for, or what else it leads to."""
+        """Return the cancel-replace to send for this book, or what else the book leads to."""
         intent, rules = self.intent, self.rules
         price = resting_price(intent.pricing, intent.side, top, rules.tick_size, self.resting, self.left_orders)
         if price == self.resting.price:
@@ -71,7 +71,7 @@ class RequotePlan:
 
 @dataclass(frozen=True, slots=True)
 class TradingPlan:
-    """What the next best prices lead to, until anything else changes.
+    """The actions that the next best prices lead to, valid until anything else changes.
 
     `limits` are the prices at which the strategy does nothing. At `due_s`, in monotonic seconds, something is due
     whatever the prices are. `requote` is None while no order of ours has to follow the prices: none rests, or a
