@@ -263,7 +263,7 @@ def test_an_exchange_that_does_not_tell_the_past_is_traded_on_afresh() -> None:
                 "allOrders", RequestFault(executed=False, error=(400, -1100, "Illegal characters found."))
             )
         await it.ready()
-        assert it.alerts_starting_with("restart: the past cannot be read")
+        assert it.alerts_starting_with("restart: the account's history cannot be read")
         await it.price("2450", wait_s=2.0)
         assert it.own_order.client_order_id.startswith("TE-f-")
 

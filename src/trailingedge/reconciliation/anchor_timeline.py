@@ -1,4 +1,4 @@
-"""Derives the timeline from the account's past: which anchors were set, which exit to continue.
+"""Anchor timeline: derives from the account's past which anchors were set, and which exit to continue.
 
 A marker is an order of ours that was placed and cancelled only to record an anchor in its id. There
 are three cases:
@@ -91,7 +91,9 @@ def reconstruct(history: ExitHistory, now: CurrentPosition) -> PositionTimeline:
         return _after_foreign_fills(timeline, history.foreign_fills, now)
     if history.is_empty:
         return timeline
-    return _with_alert(timeline, "restart: no anchor of ours is on record; starting from the market's price")
+    return _with_alert(
+        timeline, "restart: the account's history has no anchor of this bot; the market price becomes the anchor"
+    )
 
 
 def entry_order_id(entry: TimelineEntry) -> int:
@@ -160,7 +162,7 @@ def _with_side_of_exit(
     change = NewAnchor(now.market_ms, regime, now.exit_price(regime), Origin.MARKET)
     changed = _with_alert(
         timeline,
-        "restart: the exit in progress has no anchor on record; taking the market's price",
+        "restart: the account's history has no anchor for the exit in progress; the market price becomes the anchor",
     )
     return replace(changed, changes=(*timeline.changes, change))
 

@@ -1,4 +1,4 @@
-"""Fetches the klines since our anchors, and finer klines for the times that whole klines do not cover."""
+"""Backfill: fetches the klines since our anchors, and finer klines for the times that whole klines do not cover."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

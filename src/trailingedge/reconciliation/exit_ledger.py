@@ -1,4 +1,4 @@
-"""The ledger of our exits: what each one traded, its cost, and when it ended.
+"""Exit ledger: what each exit of ours traded, its cost, and when it ended.
 
 The same fills lead to the same exits, whether they arrived as execution reports or were read from the trade list.
 """
@@ -45,7 +45,7 @@ class ExitTotals:
 
 
 class _Fills:
-    """What an exit has traded so far."""
+    """The fills of an exit so far, added up."""
 
     def __init__(self, side: Side) -> None:
         self.side = side
@@ -74,7 +74,7 @@ class ExitLedger:
         return [number for number in self._open if number in self._closed]
 
     def on_report(self, report: ExecutionReport) -> None:
-        """Take in an execution report; only fills of our exits count."""
+        """Add the fill in an execution report; only fills of our exits count."""
         own = exit_id(report.client_order_id)
         if own is None or report.execution_type is not ExecutionType.TRADE:
             return
@@ -90,7 +90,7 @@ class ExitLedger:
         )
 
     def on_trade(self, number: int, trade: AccountTrade) -> None:
-        """Take in a fill of the exit `number` from the trade list."""
+        """Add a fill of the exit `number` from the trade list."""
         self._add(
             number,
             trade.trade_id,

@@ -1,11 +1,11 @@
-"""Reads the account's past orders and trades from the exchange, which holds the only record of them.
+"""History loader: reads the account's past orders and trades from the exchange, which has the only record of them.
 
 A restart reads backwards. A trade carries no client order id, so the reader looks up the order of each trade, newest
 first, until it has found a finished exit of ours. The list of orders then adds unfilled orders and markers. The report
 reads forwards from a given time. Both use `HistoryReader` for pages, look-ups and waiting.
 
 An order with a trade must exist. If the exchange answers that the order does not exist, its lists may lag, so the query
-is repeated. If the order stays missing, the result names it as a problem; it never silently counts as foreign.
+is repeated. If the order stays missing, the result names it as a problem; it never counts as foreign without a message.
 """
 
 import logging
@@ -118,7 +118,7 @@ class HistoryReader:
         return before_id is not None and after >= before_id
 
     async def look_up(self, order_id: int, asks: int = 1) -> OrderRecord | None:
-        """Return one order by its id; None if the exchange does not show it.
+        """Return one order by its id; None if the exchange does not return the order.
 
         If `asks` is more than 1, the order list is read too, because it may show an order that the
         query does not. Query and list are repeated up to `asks` times, with pauses, while the
@@ -295,7 +295,7 @@ class _ExitSearch:
             return []
         orders = f"{len(self._not_shown)} orders" if len(self._not_shown) > 1 else "an order"
         which = f"{orders} in the trade list (order id {self._not_shown[0]})"
-        consequence = "their trades count as foreign, and no breaker counts them"
+        consequence = "their trades count as not made by this bot, and no breaker counts them"
         return [f"restart: the exchange does not show {which}: {consequence}"]
 
     def _exits(self) -> tuple[HistoricalExit, ...]:
@@ -332,7 +332,9 @@ class _ExitSearch:
         if order_id in self._not_shown:
             return None
         if self._looked_up == _LOOK_UPS:
-            self._problem(f"restart: only {_LOOK_UPS} past orders were looked up; older trades count as foreign")
+            self._problem(
+                f"restart: only {_LOOK_UPS} past orders were looked up; older trades count as not made by this bot"
+            )
         if self._looked_up >= _LOOK_UPS:
             return None
         self._looked_up += 1

@@ -161,7 +161,7 @@ class ExitHistory:
     def ended_exits(self, active_exit: HistoricalExit | None) -> list[tuple[ExitTotals, ExitKind]]:
         """Return the totals and the kind of each exit that traded and has ended, oldest first.
 
-        `active_exit` is the one that goes on, if any.
+        `active_exit` is the exit that continues, if any.
         """
         number = None if active_exit is None else active_exit.number
         kinds = {exit_.number: exit_.kind for exit_ in self.exits}
@@ -169,7 +169,7 @@ class ExitHistory:
 
 
 def is_open(order: OrderRecord) -> bool:
-    """Whether the order counts as open: its status is not final, or unknown."""
+    """Whether the order counts as open: its status is unknown or not final."""
     return order.status is None or not order.status.final
 
 

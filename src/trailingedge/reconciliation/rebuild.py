@@ -1,4 +1,4 @@
-"""Rebuilds the strategy's state after a restart: runs the strategy's code over the past.
+"""Rebuild: computes the strategy's state after a restart by running the strategy's code over the past.
 
 This run, the fold, takes past position changes and klines in order. It updates the high and the
 gate, and never starts an exit. The first live tick begins with the resulting state. The report uses
@@ -73,7 +73,7 @@ class HistoryFold:
     def as_active(self, exit_: HistoricalExit) -> ActiveExit:
         """Convert `exit_` to the strategy's type.
 
-        If the strategy is already cancelling this exit, its reason is kept.
+        If the strategy is already cancelling this exit, the reason is kept.
         """
         before = self.state.exit
         ending = before.ending if before is not None and before.number == exit_.number else None

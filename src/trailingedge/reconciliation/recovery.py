@@ -1,9 +1,9 @@
-"""Recovery runs at the start: cleans up after the last session, rebuilds the strategy's state.
+"""Recovery at the start: cleans up after the last session, and rebuilds the strategy's state.
 
-Recovery adopts an open exit order of ours, and cancels and reports our other orders. It never
-touches foreign orders and sends no orders except cancels. Then it reads the past from the exchange,
-derives the anchors and the exit to continue, and applies the klines since then. If the exchange
-answers, there is always a result: an anchor that cannot be proven is taken from the market's price.
+Recovery adopts an open exit order of ours, and cancels and reports our other orders. It never touches foreign orders
+and sends no orders except cancels. Then it reads the past from the exchange, derives the anchors and the exit to
+continue, and applies the klines since then. If the exchange answers, there is always a result: if no anchor can be
+proven, the market price becomes the anchor.
 """
 
 import logging
@@ -114,7 +114,9 @@ async def recover(
             if rejected.code in TRANSIENT_CODES:
                 raise
             # An exchange that does not show the past must not keep us from trading now.
-            alerts.append(f"restart: the past cannot be read ({rejected}); starting from the market's price")
+            alerts.append(
+                f"restart: the account's history cannot be read ({rejected}); the market price becomes the anchor"
+            )
             history = ExitHistory(exits=group_into_exits(known, ()))
         now = await _current_position(account, context, adopted)
         timeline = reconstruct(history, now)
@@ -171,7 +173,7 @@ async def _own_orders_appeared(account: CleanupApi, adopted: OrderRecord | None)
 
 
 def _balances_contradict(timeline: PositionTimeline, now: CurrentPosition) -> bool:
-    """Return whether we hold base although the past trades lead to quote, or the other way round.
+    """Return whether we hold base although the past trades lead to quote, or quote although they lead to base.
 
     `timeline` lists the changes between base and quote that past orders and trades prove.
     """
@@ -234,7 +236,7 @@ async def _rebuild_state(
 
 
 def _for_the_high(klines: Sequence[Kline], now: CurrentPosition, backfill: BackfillSpec) -> Sequence[Kline]:
-    """Return the klines that may raise the high: with TRIGGER_ON=close those that end with a candle, else all."""
+    """Return the klines that may raise the high: with TRIGGER_ON=close only those that end with a candle, else all."""
     if now.params.trigger_on is TriggerOn.TICK:
         return klines
     length_ms = interval_length_ms(backfill.interval)
@@ -249,9 +251,8 @@ async def cancel_leftovers(
 ) -> int:
     """Cancel every open order of ours, except orders for which `keep` returns True.
 
-    `on_cancelled` gets each order that is gone. Returns the number of these orders. Raises
-    OutcomeUnknown when some are still open after several tries, SessionLost when the connection is
-    lost.
+    `on_cancelled` gets each order that was cancelled or has ended. Returns the number of these orders. Raises
+    OutcomeUnknown when some are still open after several tries, SessionLost when the connection is lost.
     """
     gone = 0
     unconfirmed: dict[int, OrderRecord] = {}  # cancel sent, no outcome yet

@@ -1,7 +1,8 @@
-"""Stop confirmation after a restart: since when the price has been at the hard stop, so that a restart costs no time.
+"""Stop confirmation after a restart: finds out since when the price has been at the hard stop, so that the confirmation
+does not begin again.
 
-It is read from klines, which show trades and not the bid: a breach counts from the first kline that lies beyond the
-stop as a whole. So it may be found to be younger than it is, by a second, and never older.
+The time is read from klines, which show trades and not the bid: a breach counts from the first kline that lies
+completely beyond the stop. So the time found may be a second too late, but never too early.
 """
 
 from collections import deque
@@ -53,9 +54,10 @@ async def with_breach(
 def breach_times(
     anchor: float, klines: Sequence[Kline], channels: Iterable[ChannelFrom], params: StrategyParams
 ) -> tuple[int | None, int | None]:
-    """Return since when all `klines` to the last lie beyond the hard stop, and since when beyond its largest distance.
+    """Return since when all klines lie beyond the hard stop, and since when they lie beyond its largest distance.
 
-    None if the last one does not. Klines and channels come oldest first. Holds for BASE, at the unit value `anchor`.
+    A time is None if the last kline is not beyond that level. Klines and channels come oldest first. Holds for BASE, at
+    the unit value `anchor`.
     """
     waiting, channel = deque(channels), None
     since: int | None = None

@@ -1,4 +1,4 @@
-"""The balance audit checks that the balances change exactly by our fills, commissions and transfers.
+"""Balance audit: checks that the balances change exactly by our fills, commissions and transfers.
 
 It predicts the balances from reported fills, deposits and withdrawals, and compares them with the account's balances.
 A lasting difference is published, and the balances are read again. A difference does not halt trading: the operator may
@@ -43,23 +43,23 @@ class BalanceAudit:
         self._matching: tuple[Balance | None, Balance | None] | None = None  # the last balances, if as expected
 
     def on_report(self, report: ExecutionReport) -> None:
-        """Take in an execution report of the symbol, ours or foreign."""
+        """Add an execution report of the symbol to the prediction, of our order or of a foreign one."""
         if report.execution_type is not ExecutionType.TRADE:
             return
         fee = (report.commission, report.commission_asset)
         self._apply_fill(report.trade_id, report.side, report.last_quantity, report.last_quote, *fee)
 
     def on_trade(self, trade: AccountTrade) -> None:
-        """Take in a fill from the trade list, because its execution report may be missing."""
+        """Add a fill from the trade list to the prediction, because its execution report may be missing."""
         fee = (trade.commission, trade.commission_asset)
         self._apply_fill(trade.trade_id, trade.side, trade.quantity, trade.quote_quantity, *fee)
 
     def on_transfer(self, asset: str, delta: Decimal) -> None:
-        """Take in a deposit, withdrawal or transfer."""
+        """Add a deposit, withdrawal or transfer to the prediction."""
         self._add(asset, delta)
 
     def accept_change(self, asset: str) -> None:
-        """Take the next balance of `asset` as correct, because another product of the exchange changed it."""
+        """Accept the next balance of `asset` as correct, because another product of the exchange changed it."""
         self._expected.pop(asset, None)
         self._matching = None
 

@@ -1,4 +1,4 @@
-"""The circuit breakers stop new trades after too much loss.
+"""Circuit breakers: stop new trades after too much loss.
 
 They add up the results of our own round trips (a BUY and the SELL of the bought coins) in quote, net of commission. A
 tripped breaker works like a pause: it blocks take-profit, breakout and BUY, while the hard stop stays active. The daily
@@ -23,7 +23,7 @@ _LOTS_KEPT: Final = 50  # older lots are dust below the minimum size
 
 
 class Breaker(Enum):
-    """A kind of loss; the value is the name of its setting."""
+    """The breakers, one for each kind of loss. The value is the name of the setting."""
 
     DAILY_LOSS = "MAX_DAILY_LOSS_FRAC"
     DRAWDOWN = "MAX_DRAWDOWN_FRAC"
@@ -67,10 +67,10 @@ class BreakerTrip:
 class BreakerState:
     """The numbers that the breakers are computed from.
 
-    `lots` are the unsold parts of our BUYs, oldest first. `equity` tells what our round trips have made of one
-    unit of quote since the drawdown breaker was last reset; `peak_equity` is its maximum. `equity_today` is the same
-    value counted from 00:00 UTC. `day` counts from 1970. `carried_result` is the result in quote of a round trip of
-    which less than half is sold. `unpriced` names the assets without a known price; their commissions count as zero.
+    `lots` are the unsold parts of our BUYs, oldest first. `equity` is the growth by our round trips since the drawdown
+    breaker was last reset (1.02 is a gain of 2 %); `peak_equity` is its maximum. `equity_today` is the growth since
+    00:00 UTC. `day` counts from 1970. `carried_result` is the result in quote of a round trip of which less than half
+    is sold. `unpriced` names the assets without a known price; their commissions count as zero.
     """
 
     lots: tuple[OpenBuy, ...] = ()
@@ -262,12 +262,12 @@ class CircuitBreakers:
             self.resume()  # a BUY is not begun while a breaker is tripped, so the operator had resumed
 
     def on_report(self, report: ExecutionReport) -> None:
-        """Take in an execution report; only fills of our exits count."""
+        """Add the fill in an execution report; only fills of our exits count."""
         self._ledger.on_report(report)
         self._count_late_fills()
 
     def on_trade(self, number: int, trade: AccountTrade) -> None:
-        """Take in a fill of the exit `number` from the trade list, because its report may be missing."""
+        """Add a fill of the exit `number` from the trade list, because its report may be missing."""
         self._ledger.on_trade(number, trade)
         self._count_late_fills()
 
@@ -278,7 +278,7 @@ class CircuitBreakers:
             self._change_state(apply_exit(self.state, exit_, self.limits, self.prices))
 
     def _count_late_fills(self) -> None:
-        """Count the fills that became known only after their exit was counted: their gain or loss is real, too."""
+        """Count fills that became known only after their exit was counted, because their gain or loss is real, too."""
         for number in self._ledger.late:
             self.on_exit_ended(number)
 

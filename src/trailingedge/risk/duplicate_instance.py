@@ -1,4 +1,4 @@
-"""Detects a second instance on the account, and cleans up orders that an earlier session left.
+"""Duplicate instance: detects a second instance on the account, and cleans up orders that an earlier session left.
 
 The number in a client order id is the exchange's time at the start of the exit. If a number is
 later than our own start and we did not assign it, another process did, and trading stops. If a
@@ -28,7 +28,7 @@ OrderSighting = ExecutionReport | OrderRecord
 
 
 class UnexpectedOrderAction(Enum):
-    """What to do about an order that a report or the list of open orders shows."""
+    """The action on an order that a report or the list of open orders shows."""
 
     IGNORE = "ours, final, or a foreign order"
     ADOPT = "of an earlier session, and no exit is in progress: adopt it, filled already or not"
@@ -98,7 +98,7 @@ class DuplicateInstanceCheck:
         return UnexpectedOrderAction.CANCEL if busy else UnexpectedOrderAction.ADOPT
 
     def _is_plausible(self, order: OrderSighting) -> bool:
-        """Whether the exit number of `order` can exist by now, and the order has an order id or was rejected."""
+        """Whether the exit number of `order` is not in the future, and the order has an order id or was rejected."""
         own = exit_id(order.client_order_id)
         # Another process may estimate the time wrongly, but not by a day; a number beyond that is garbage.
         timely = own is None or own.number in self._ours or own.number <= self._now_ms + DAY_MS

@@ -1,4 +1,4 @@
-"""The pre-trade checks verify every command once more before it is sent.
+"""Pre-trade checks: verify every command once more before it is sent.
 
 The checks trust neither the strategy nor the maker exit, and keep their own ledger of open orders. They compare each
 command with the newest market and account data. A command that breaks a rule is not sent and raises BrokenInvariant.
@@ -66,7 +66,7 @@ class OpenOrderLedger:
 
     @property
     def open(self) -> Set[int]:
-        """The ids of our orders on the book, as far as is known. It follows later changes."""
+        """The ids of our orders on the book, as far as they are known. The set changes with the ledger."""
         return self._open.keys()
 
     def knows(self, order_id: int) -> bool:
@@ -165,7 +165,7 @@ class OpenOrderLedger:
 
 
 class PreTradeChecks:
-    """Runs the checks and keeps the little state that they need.
+    """Runs the checks and keeps the state that they need.
 
     A book older than `stale_after_s` does not count. A request older than `request_expires_s` cannot be executed.
     `escape` tells whether the settings allow one taker order per exit. With `closes_alone` the high follows the closes
@@ -305,7 +305,10 @@ class HighWaterCheck:
         self._best = 0.0
 
     def check(self, state: StrategyState, price: float | None, market_ms: int) -> None:
-        """Take in a price of this tick. Raises BrokenInvariant if the high is below a unit value since the anchor."""
+        """Check the high against a price of this tick.
+
+        Raises BrokenInvariant if the high is below a unit value since the anchor.
+        """
         # A new anchor begins a new high. Within one anchor the strategy's high may only rise.
         since, regime = (state.regime, state.anchor, state.anchor_ms), state.regime
         if (

@@ -1,4 +1,4 @@
-"""The risk engine: pre-trade checks, circuit breakers, the duplicate-instance check and the balance audit together."""
+"""Risk engine: combines pre-trade checks, circuit breakers, duplicate-instance check and balance audit."""
 
 from dataclasses import dataclass
 
