@@ -74,6 +74,6 @@ async def test_each_failed_attempt_is_reported_with_its_reason_and_the_pause_aft
 
 async def test_it_fails_after_five_attempts() -> None:
     bench = Bench(*[RequestRefused(-1000, "no")] * 9)
-    with pytest.raises(StartFailed, match="the exchange did not answer as needed, 5 times in a row: -1000 no"):
+    with pytest.raises(StartFailed, match="no usable answer from the exchange, 5 times in a row: -1000 no"):
         await bench.run()
     assert len(bench.sent_s) == 5

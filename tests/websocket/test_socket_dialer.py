@@ -263,7 +263,7 @@ async def test_a_library_that_is_not_known_is_used_by_its_public_methods_alone(
             await socket.close()
     assert received == ["hello", "hello"]
     assert [line for line in caplog.messages if "17.5" in line] == [
-        "prices are handled a little later: this version of websockets was not tested version=17.5"
+        "low-latency receiving is off, because this version of the websockets package was not tested version=17.5"
     ]
 
 

@@ -2,7 +2,7 @@
 
 Frames come in through `socket_dialer`; `connection_supervisor` keeps a connection open; `api_client`, `market_stream`
 and `trade_stream` build on it. `orders` and `account` send requests, `event_parser` and `result_parser` turn JSON into
-types of `model`, `error_codes` says what an error means. Past this package no raw JSON exists.
+types of `model`, `error_codes` says what an error means. Outside this package there is no raw JSON.
 
 Imports core, model and auth (for the logon), and the library `websockets` in two modules only.
 Used by `live`, which builds the connections and runs them, by `app` and `commands` (checks, account history), and by

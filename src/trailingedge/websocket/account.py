@@ -59,7 +59,7 @@ class ServerClock:
         return self._clock.unix_ms() + self.offset_ms
 
     async def measure(self, api: RequestCaller, samples: int = _CLOCK_SAMPLES) -> None:
-        """Measure the offset: take a few samples and keep the one with the shortest round trip, the most exact one."""
+        """Measure the offset: take a few samples and keep the most exact, which has the shortest round trip."""
         self.round_trip_ms, self.offset_ms = min([await self._sample(api) for _ in range(samples)])
         logger.debug("clock measured offset_ms=%d round_trip_ms=%.1f", self.offset_ms, self.round_trip_ms)
 
@@ -117,7 +117,7 @@ class AccountSession:
         return read_order(await self._call(STATUS, status_params(self._symbol, order_id, client_order_id)))
 
     async def all_orders(self, from_order_id: int | None = None) -> tuple[OrderRecord, ...]:
-        """Return at most 1000 orders, oldest first: from `from_order_id` on, or the newest ones."""
+        """Return at most 1000 orders, oldest first: from `from_order_id` on, or the newest orders."""
         return read_orders(await self._call(ALL_ORDERS, all_orders_params(self._symbol, from_order_id)))
 
     async def my_trades(

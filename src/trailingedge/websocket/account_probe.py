@@ -1,9 +1,9 @@
 """Account probe: checks at intervals that the account's connection replies and that its event stream is complete.
 
-The user data stream sends an event only when something happens, so a quiet account and a dead stream look the same.
-The probe queries the balances. If they equal those that the stream reported, connection and stream are fine. No reply
-within three seconds, twice in a row, means a dead connection. Different balances, twice in a row and with no event in
-between, mean a dead stream. In both cases SessionLost ends the connection, and a new one reads everything again.
+The user data stream sends an event only when something happens, so a quiet account and a dead stream look the same. The
+probe queries the balances. If they equal those that the stream reported, connection and stream are fine. If there is no
+reply within three seconds, twice in a row, the connection is dead. Different balances, twice in a row and with no event
+in between, mean a dead stream. In both cases SessionLost ends the connection, and a new one reads everything again.
 """
 
 import logging

@@ -50,7 +50,8 @@ OutsideChange = BalanceUpdate | ExternalLockUpdate
 class AccountStream:
     """Handles the user data stream of one account. `on_report` gets each execution of any order of the symbol once.
 
-    `on_outside_change` gets each deposit, withdrawal, transfer, and lock by another product once.
+    `on_outside_change` gets each deposit, withdrawal and transfer once, and each lock by another product of the
+    exchange.
     """
 
     def __init__(

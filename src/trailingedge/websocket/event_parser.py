@@ -297,7 +297,10 @@ def _read_report(event: Fields) -> ExecutionReport:
 
 
 def _order_client_id(event: Fields, execution_type: ExecutionType) -> str:
-    """Return the client order id of the order: a cancel has its own id in `c` and the order's in `C`."""
+    """Return the client order id of the order.
+
+    A report of a cancel has the cancel's id in `c` and the order's id in `C`.
+    """
     if execution_type in (ExecutionType.CANCELED, ExecutionType.REPLACED):
         return text_or(event, "C", "") or text(event, "c")
     return text(event, "c")
@@ -310,7 +313,7 @@ def _read_position(event: Fields) -> AccountPosition:
 
 
 def read_balances(raw: object, what: str, names: tuple[str, str, str]) -> tuple[Balance, ...]:
-    """Return the balances in the array `raw`; `names` are those of the fields for asset, free and locked amount.
+    """Return the balances in the array `raw`; `names` are the names of the fields for asset, free and locked amount.
 
     A balance whose asset has an impossible name is left out, so that the others can be read. The assets of our pair
     cannot be left out: their names were checked when the exchange's rules were read.
@@ -397,8 +400,8 @@ _BOOK_TICKER_FRAME: Final = re.compile(
 def read_top_fast(frame: str | bytes) -> BookUpdate | None:
     """Return the best prices in a bookTicker frame; None for any other frame, or if its format is not the usual one.
 
-    A regular expression reads the bytes. This saves the JSON decoder and two dictionaries: an order may wait for this
-    frame. `read_stream_frame` reads every frame for which this function returns None.
+    A regular expression reads the bytes. This is faster than the JSON decoder, and an order may wait for this frame.
+    `read_stream_frame` reads every frame for which this function returns None.
     """
     if not isinstance(frame, bytes):
         return None

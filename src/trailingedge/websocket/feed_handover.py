@@ -13,10 +13,11 @@ _NONE_YET: Final = -1
 
 
 class FeedHandover:
-    """Publishes each book update once and in order. A feed is an object that stands for one connection.
+    """Publishes each book update once and in order. Each connection is identified by an object, its feed.
 
     If the exchange restarted its update ids within a connection, all updates would look old and be dropped. The probe
-    of `MarketStream` would find the difference and end the connection. Adding the next feed `alone` resets the id.
+    of `MarketStream` would find the difference and end the connection. Adding the next feed with `alone` set resets the
+    id.
     """
 
     def __init__(self, publish: Callable[[BookTop], None]) -> None:
@@ -44,7 +45,10 @@ class FeedHandover:
         return feed is self._source
 
     def on_top(self, feed: object, top: BookTop) -> None:
-        """Publish an update, or hold it if it is of the new connection. Ends the handover if the old one caught up."""
+        """Publish an update, or hold it if it comes from the new connection.
+
+        Ends the handover if the old one caught up.
+        """
         if feed is self._successor:
             self._held.append(top)
         else:

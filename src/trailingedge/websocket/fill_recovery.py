@@ -8,9 +8,10 @@ A row of the list has neither the client order id nor the filled quantity so far
 order is queried, and its fills are summed up from the first. A report made that way equals the missed one, except for
 its execution id, and takes the same path through the program.
 
-The list and the order come from different databases, and either may lag. A fill proves that its order exists: after a
-reply "no such order" (−2013) the order is queried again, in this call and in later ones, for ten seconds in all. After
-that the fill is left out. Until then `has_unresolved` is true, and the caller should call `find_missed` again soon.
+The exchange reads the list and the order from different databases, and either may lag. A fill proves that its order
+exists: after a reply "no such order" (−2013) the order is queried again, in this call and in later ones, for ten
+seconds in all. After that the fill is left out. Until then `has_unresolved` is true, and the caller should call
+`find_missed` again soon.
 """
 
 import logging

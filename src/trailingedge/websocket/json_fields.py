@@ -1,7 +1,7 @@
 """JSON field readers: each returns a value of the type in its name, or raises ProtocolViolation.
 
-An order and its replies have a hundred fields. So a reader accepts the usual value itself, and asks `number_text` only
-about any other.
+An order and its replies have a hundred fields. To save time, a reader checks the usual form of a value itself, and
+calls `number_text` only for other forms.
 """
 
 from collections.abc import Callable

@@ -93,7 +93,10 @@ class LowLatencyConnection(ClientConnection):
         self._batch: list[bytes] | None = None  # frames of the current read, while `_split` runs
 
     def start_delivery(self, on_frames: FrameHandler) -> None:
-        """Pass the frames received so far to `on_frames`; from now on, call it once per read, with all its frames."""
+        """Pass the frames received so far to `on_frames`.
+
+        From now on call `on_frames` once per read, with all frames of the read.
+        """
         self._on_frames = on_frames
         early, self._undelivered = self._undelivered, []
         if early:
@@ -284,4 +287,4 @@ class LowLatencyConnection(ClientConnection):
 
 
 def _drop(_: Sequence[str | bytes]) -> None:
-    """Drop frames that came after the end."""
+    """Drop frames that arrive after the end of the connection."""

@@ -82,7 +82,7 @@ async def klines_between(api: RequestCaller, symbol: str, interval: str, from_ms
 async def kline_cells_between(
     api: RequestCaller, symbol: str, interval: str, from_ms: int, until_ms: int
 ) -> list[tuple[str, ...]]:
-    """Return the same klines with all twelve columns of the reply, as text: the columns of Binance's kline files."""
+    """Return the klines between two times as text, with the twelve columns of Binance's kline files."""
     return [read_kline_cells(row) async for _, row in _rows_between(api, symbol, interval, from_ms, until_ms)]
 
 

@@ -14,7 +14,7 @@ has its own remedy:
 - A gap in the klines, after a connection was down: the first kline that does not continue the history and all
   later ones are held until the missing klines are fetched. Then all enter the history in order. Books are not held.
 - A burst. When several frames arrive in one read, all books but the newest are outdated: only that one is parsed and
-  delivered. Klines are all delivered.
+  delivered. All klines are delivered.
 """
 
 import asyncio

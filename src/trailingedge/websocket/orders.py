@@ -126,7 +126,7 @@ class OrderApi:
         order: NewOrderRequest,
         on_outcome: Callable[[ReplaceOutcome], None],
     ) -> None:
-        """Cancel one order and, only if that was done, place another."""
+        """Cancel one order and, only if the cancel succeeded, place another."""
         quantity, price = order.quantity, order.price
         if cancel_order_id is None or price is None:
             params = replace_params(self._symbol, cancel_order_id, cancel_client_order_id, order)

@@ -19,7 +19,7 @@ _MARKS: Final = re.compile(f"{_QUANTITY}|{_PRICE}|{_CANCELLED}|{_TIME}")
 
 
 class PreparedReplace:
-    """Encodes cancel-replaces by orders like `like` into the same bytes as `json_request` with the same parameters."""
+    """Encodes cancel-replaces whose new order is like `like`, to the same bytes as `json_request` would."""
 
     __slots__ = ("_client_order_id", "_parts", "_side", "_style")
 

@@ -1,4 +1,4 @@
-"""Frame buffer: keeps the newest frames of each connection in memory, to save them to a file after an error."""
+"""Recent frames: keeps the newest frames of each connection in memory, to save them to a file after an error."""
 
 from collections import deque
 from collections.abc import Callable, Sequence

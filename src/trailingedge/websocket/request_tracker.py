@@ -4,13 +4,13 @@ Theory of operation. Requests and replies share a connection, replies may come i
 together ("you can freely reuse IDs within a session", web-socket-api.md, "Request format"; we count up and reuse none).
 For each request the caller gives a timeout and a `ReplyHandler`, which gets exactly one first outcome:
 
-- `Reply`: what the exchange answered, success or error.
+- `Reply`: the exchange's answer, success or error.
 - `NoResponse`: a timeout, or the connection was lost. The request may have been executed. A
   placed order is then in an unknown state, and not rejected, until an execution report or a query
   shows what became of it.
 - `NotSent`, given by `ApiSession` and `ApiClient`: no byte was written, so it was certainly not executed.
 
-A timeout is not the end. The exchange may reply later, and that reply settles what became of an order. So a request
+A timeout is not the end. The exchange may reply later, and that reply shows the outcome of the request. So a request
 that timed out is remembered (the newest 1,000), and a late reply goes to its handler as a second outcome. A lost
 connection is the end: `on_connection_lost` gives NoResponse to every pending request, and frames that are still in a
 buffer are parsed, but change nothing.

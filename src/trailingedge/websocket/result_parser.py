@@ -1,4 +1,4 @@
-"""Response parser: turns the results of WebSocket API replies into symbol rules, klines, balances, orders and trades.
+"""Result parser: turns the results of WebSocket API replies into symbol rules, klines, balances, orders and trades.
 
 Each function takes the raw `result` of one method and returns a typed value, or raises ProtocolViolation.
 """

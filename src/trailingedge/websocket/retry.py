@@ -53,13 +53,13 @@ class Retry:
                 continue
             attempt += 1
             if attempt == _ATTEMPTS:
-                raise StartFailed(f"{self._peer} did not answer as needed, {_ATTEMPTS} times in a row: {reason}")
+                raise StartFailed(f"no usable answer from {self._peer}, {_ATTEMPTS} times in a row: {reason}")
             pause_s = _PAUSE_S * 2.0 ** (attempt - 1)  # 1, 2, 4 and 8 s
             self._on_failed(reason, pause_s)
             await self._clock.sleep(pause_s)
 
     def _requested_wait_s(self, error: Exception) -> float:
-        """Return the pause that the exchange asks for; 0 if it asks for none."""
+        """Return the pause in seconds that the exchange demands; 0 if it demands none."""
         if isinstance(error, RequestRefused):
             return error.wait_s(self._server_ms())
         return error.wait_s if isinstance(error, SessionLost) else 0.0

@@ -212,7 +212,10 @@ def _choose_low_latency(version: str) -> bool:
     """Return `is_tested_version`, and log once if it is false."""
     if is_tested_version(version):
         return True
-    logger.info("prices are handled a little later: this version of websockets was not tested version=%s", version)
+    logger.info(
+        "low-latency receiving is off, because this version of the websockets package was not tested version=%s",
+        version,
+    )
     return False
 
 

@@ -1,7 +1,7 @@
 """Preconnect: dials the exchange while the program is still loading, so that connections are open when they are needed.
 
-A handshake is mostly waiting for the network (three round trips with TLS), and importing the rest of the program is
-mostly work for the processor, so a start does both at the same time.
+A handshake mostly waits for the network (three round trips with TLS), and importing the rest of the program mostly uses
+the processor. So a start does both at the same time.
 """
 
 import asyncio
@@ -30,7 +30,10 @@ class Preconnect:
             await asyncio.wait(self._attempts.values(), timeout=timeout_s)
 
     async def dial(self, url: str) -> Socket:
-        """Return an open connection: the one that `start` began, or a new one. Raises what the dial function raises."""
+        """Return an open connection: the connection that `start` began, or a new one.
+
+        Raises what the dial function raises.
+        """
         # Used once: a reconnect must dial again, and two callers must not share a connection.
         attempt = self._attempts.pop(url, None)
         if attempt is None:
