@@ -241,13 +241,13 @@ def test_every_answer_is_one_line() -> None:
 
 async def test_a_silent_client_is_sent_away(path: Path) -> None:
     async with opened(path, timeout_s=SOON_S) as operated:
-        assert "nothing was asked" in json.loads(await say(path))["text"]
+        assert "no command arrived" in json.loads(await say(path))["text"]
     assert operated.heard == []
 
 
 async def test_a_slow_client_is_sent_away(path: Path) -> None:
     async with opened(path, timeout_s=SOON_S) as operated:
-        assert "nothing was asked" in json.loads(await say(path, b'{"command":'))["text"]
+        assert "no command arrived" in json.loads(await say(path, b'{"command":'))["text"]
     assert operated.heard == []
 
 
@@ -381,7 +381,7 @@ async def test_another_daemons_socket_outlives_ours(path: Path) -> None:
     [
         pytest.param("x" * 120, "longer than 107 bytes", id="a path too long"),
         pytest.param("file/ETHFDUSD.sock", "Errno", id="a folder that cannot be"),
-        pytest.param("file", "something else has that name", id="another file"),
+        pytest.param("file", "a file that is no socket has that name", id="another file"),
     ],
 )
 async def test_without_a_socket_the_daemon_goes_on_with_one_warning(

@@ -2,9 +2,9 @@
 
 Theory of operation. `MakerExit` knows its order and the requests in flight, so the shutdown first runs ticks that only
 cancel. If these do not finish in time, it sweeps the list of open orders: it cancels every order that has one of our
-client order ids, and queries each order of ours that the list lacks, because the list may lag behind the book. An
-alert names each order that is still in doubt after that, so that a person can look after it. An order that the sweep
-has cancelled is not in doubt, even if the sweep did not finish because of another one.
+client order ids, and queries each order of ours that the list lacks, because the list may lag behind the book. An alert
+names each order whose state is still unknown after that, so that a person can check it. The state of an order that the
+sweep has cancelled is known, even if the sweep failed at another order.
 """
 
 import asyncio
@@ -80,8 +80,8 @@ class Shutdown:
     async def cancel_orders(self, services: NodeServices | None, *, stopped: bool = False) -> bool:
         """Cancel our orders. Returns False if one may still be on the book; raises no TrailingEdgeError.
 
-        `services` is None if the start had not built them yet. `stopped`: the operator ended the session, so orders of
-        an earlier session are cancelled too, even if recovery has not looked at them yet.
+        `services` is None if the start had not built them yet. `stopped`: the operator ended the session. Orders of an
+        earlier session are then cancelled too, even if recovery has not handled them yet.
         """
         self._client.api.retry_quickly()  # a reconnect must not wait out its backoff now
         self._deadline_s = self._clock.now_s() + _CANCEL_WITHIN_S
@@ -149,7 +149,7 @@ class Shutdown:
             await self._until_done(lambda: self._sweep(services))
 
     def _until_deadline(self) -> AbstractAsyncContextManager[None]:
-        """Return a context manager that raises TimeoutError once the time for all cancels is over."""
+        """Return a context manager that raises TimeoutError at the deadline that all cancels share."""
         return within(self._clock, max(0.0, self._deadline_s - self._clock.now_s()))
 
     def _is_silent(self) -> bool:
@@ -158,7 +158,7 @@ class Shutdown:
         return session is not None and self._clock.now_s() - session.received_s >= _SILENT_AFTER_S
 
     async def _replace_if_silent(self) -> None:
-        """Open another connection in place of one that may be dead; return when it is active, or after a second."""
+        """If the connection may be dead, open another one. Return when that is active, or after a second."""
         session = self._client.api.active
         if session is None or not self._is_silent():
             return
@@ -199,10 +199,10 @@ class Shutdown:
         services.core.take_in(self._clock.now_s())  # replies that came after the last tick
         for order in services.core.maker_exit.alive:
             if not (_is_among(order, self._swept) or await self._is_final(order)):
-                raise OutcomeUnknown(f"{order.client_order_id} may be on the book, or still reach it")
+                raise OutcomeUnknown(f"{order.client_order_id} may be on the book, or may still reach it")
 
     def _is_swept_at_its_price(self, order: Order) -> bool:
-        """Whether the sweep has cancelled `order` itself, not one with the same client order id at another price.
+        """Whether the sweep has cancelled `order` itself, not an order with its client order id at another price.
 
         All orders of an exit have the same client order id. Without an order id only the price tells them apart.
         """

@@ -87,7 +87,7 @@ class CommandHandler:
         """Queue `command`, or execute it at once during the start. `reply` receives the result."""
         # A client in a loop must not fill the memory: the newest command is refused, those queued are executed.
         if len(self._queue) >= _QUEUE_LIMIT:
-            _answer(reply, CommandResult("too much was asked for at once", done=False))
+            _answer(reply, CommandResult("too many commands are waiting; try again", done=False))
             return
         self._queue.append((command, argument, reply))
         if not self._trading:
@@ -121,13 +121,15 @@ class CommandHandler:
                 pass
 
     def end_tick(self) -> None:
-        """Refuse strategy commands that the core took but did not act on, because a stop or a flip came first."""
+        """Refuse strategy commands that the core took without acting on them, because another event came first."""
         # The core takes one command per tick. While it still holds commands, wait: they may yet get a result.
         if self._services is None or self._services.core.operator_commands:
             return
         while self._sent_to_strategy:
             command, reply = self._sent_to_strategy.popleft()
-            text = event_messages.command_refused(command.value, "a stop or another command came first")
+            text = event_messages.command_refused(
+                command.value, "the hard stop, a last fill or another command came first; see the status"
+            )
             _answer(reply, CommandResult(text, done=False))
 
     def _answer_strategy_command(self, command: StrategyCommand, result: CommandResult) -> None:
@@ -187,7 +189,7 @@ class CommandHandler:
     def _send_to_strategy(self, command: StrategyCommand, reply: Reply) -> CommandResult | None:
         """Pass `command` to the core. During the start, refuse the command.
 
-        If it were kept until the start is over, it would be executed in a market that has changed.
+        A command that waited until the end of the start would be executed in a market that has changed.
         """
         if self._services is None or not self._trading:
             refusal = event_messages.command_refused(command.value, "still starting")

@@ -1,11 +1,11 @@
 """Control socket: a Unix socket that lets local commands query and control the daemon, one JSON line each way.
 
 A client sends `{"command":"status"}`; the daemon answers `{"version":1,"ok":true,"text":"…"}`, adds fields if the
-answer has figures, and closes the connection. If `ok` is false, the command was refused, and the text says why; a flip
-that wants a confirmation has it in `confirmation`, to be sent with the command in a field of that name. After
-`{"command":"subscribe"}` the daemon keeps the connection and sends lines as `live.feed_format` defines them. The
-socket file belongs to the daemon's user and has mode 0600, because a program that can open it can trade. Each client
-is served by a task of its own, so that a slow or broken client cannot delay a tick.
+answer has figures, and closes the connection. If `ok` is false, the command was refused, and the text says why. If a
+flip needs a confirmation, the answer has a code in the field `confirmation`; the client sends the flip again with this
+code in a field of the same name. After `{"command":"subscribe"}` the daemon keeps the connection and sends lines as
+`live.feed_format` defines them. The socket file belongs to the daemon's user and has mode 0600, because a program that
+can open it can trade. Each client is served by a task of its own, so that a slow or broken client cannot delay a tick.
 """
 
 import asyncio
@@ -109,7 +109,7 @@ def runtime_folders(environ: Mapping[str, str]) -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class ControlRequest:
-    """A client's command with its argument, "" for none: the code that confirms a flip, or a number of days, trades."""
+    """A client's command and its argument: the code that confirms a flip, a number of days or trades, or ""."""
 
     command: OperatorCommand
     argument: str = ""
@@ -122,7 +122,7 @@ def parse_request(line: bytes) -> ControlRequest:
     command = COMMANDS.get(ALIASES.get(name, name)) if isinstance(name, str) else None
     if command is None:
         known = ", ".join([*COMMANDS, SUBSCRIBE])
-        raise ValueError(f'not understood: say one line such as {{"command":"status"}}; commands are {known}')
+        raise ValueError(f'not understood: send one line such as {{"command":"status"}}; commands are {known}')
     field = _ARGUMENTS.get(command)
     value = "" if field is None else fields.get(field, "")
     if not isinstance(value, str | int) or isinstance(value, bool):
@@ -131,7 +131,7 @@ def parse_request(line: bytes) -> ControlRequest:
 
 
 def _fields(line: bytes) -> dict[str, object]:
-    """Return the object on a line of JSON; an empty one if there is none."""
+    """Return the JSON object on a line; an empty dict if the line has no object."""
     try:
         request = foreign_json.parse(line)
     except UnreadableJson:
@@ -150,7 +150,7 @@ class ControlSocket:
     """The daemon's end of the socket at `path`. If it cannot be opened, the daemon trades without it.
 
     `submit` executes a command. `account` is our `account_fingerprint`, which every response carries. `serve` is None
-    on a platform without Unix sockets. `subscription` serves a client that wants to be told of each change.
+    on a platform without Unix sockets. `subscription` serves a client that subscribes to all changes.
     """
 
     def __init__(
@@ -252,7 +252,7 @@ class ControlSocket:
         except asyncio.LimitOverrunError:
             return CommandResult(f"not understood: a command is one line of at most {_REQUEST_BYTES} bytes", done=False)
         except TimeoutError:
-            return CommandResult(f"nothing was asked within {self._timeout_s:g} s", done=False)
+            return CommandResult(f"no command arrived within {self._timeout_s:g} s", done=False)
         if not line:
             return None
         if self._subscription is not None and _fields(line).get("command") == SUBSCRIBE:
@@ -321,13 +321,13 @@ async def _check_free(path: Path) -> None:
 
 
 def _is_taken(path: Path) -> bool:
-    """Whether a socket is at `path`. Raises NoRunningDaemon for any other file, which is not ours to replace."""
+    """Whether a socket is at `path`. Raises NoRunningDaemon for any other file, because it must not be replaced."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return False
     if not stat.S_ISSOCK(mode):
-        raise NoRunningDaemon("something else has that name; move it away")
+        raise NoRunningDaemon("a file that is no socket has that name; move it away")
     return True
 
 
@@ -401,7 +401,7 @@ async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
     except (FileNotFoundError, ConnectionRefusedError) as error:  # no file, or one left by a killed daemon
         raise NoRunningDaemon("no daemon listens there") from error
     except TimeoutError as error:
-        raise NoRunningDaemon("it is too busy to listen") from error
+        raise NoRunningDaemon("it is too busy to accept a connection") from error
     except OSError as error:
         raise NoRunningDaemon(error.strerror or str(error)) from error
 

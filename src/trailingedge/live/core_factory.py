@@ -1,7 +1,7 @@
-"""Core factory: builds the trading core of a run from the settings' parameters and from what the start has found out.
+"""Core factory: builds the trading core of a run from the settings' parameters and from the results of the start.
 
 The daemon calls `build_core` once the exchange's rules are known, and a session replay calls it with the recorded
-`CoreStart`. A recorder passes its own `new_core`, which makes a core that writes its inputs down.
+`CoreStart`. A recorder passes its own `new_core`, which makes a core that records its inputs.
 """
 
 from collections.abc import Callable
@@ -20,11 +20,11 @@ from trailingedge.strategy.inputs import StrategyParams
 
 @dataclass(frozen=True, slots=True)
 class CoreStart:
-    """What a core is built from besides the settings.
+    """The inputs from which a core is built, apart from the settings.
 
     `listed` are the exchange's rules, `rules` those in force, with our stricter limits. `fee` is the maker fee in
     force, `server_ms` the exchange's time after the logon. `history` has high, low and close of the channel's closed
-    klines, oldest first. `windows` is the part of the order limits that was used by then.
+    klines, oldest first. `windows` counts how much of the order limits was used before.
     """
 
     listed: SymbolRules
@@ -42,7 +42,7 @@ BuildCore = Callable[[ServicesParams, CoreStart, OrderRateBudget], TradingCore]
 def build_core(
     params: ServicesParams, start: CoreStart, budget: OrderRateBudget, new_core: NewCore = TradingCore
 ) -> TradingCore:
-    """Build the trading core and all that belongs to it. `budget` is shared with the daemon's status."""
+    """Build the trading core with all its parts. `budget` is shared with the daemon's status."""
     rules, channel = start.rules, params.channel()
     # Fill the channel with the kline history here. From the first tick on the core adds each kline as it closes.
     broken_out = None

@@ -1,7 +1,7 @@
-"""Due timer: calls a function when the trading core's next wait ends, although no message comes.
+"""Due timer: calls a function when the trading core's next wait ends, even if no message arrives.
 
-The core names a new time after each tick, and mostly a later one. So the timer is not set anew each time: it rings at
-the earliest time that was named, and if a later one counts by then, it is set again without a call.
+The core gives a new time after each tick, mostly a later one. To save work, the running timer is then kept: it fires at
+the earlier time, and is set again without a call if a later time is valid by then.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _JUST_AFTER_S: Final = 0.001
 
 
 class DueTimer:
-    """Calls `act` just after the time that was last given to `wait_until`."""
+    """Calls `act` just after the time in the last call of `wait_until`."""
 
     def __init__(self, clock: Clock, act: Callable[[], None]) -> None:
         self._clock = clock
@@ -25,9 +25,11 @@ class DueTimer:
         self._timer: TimerHandle | None = None
 
     def wait_until(self, due_s: float, now_s: float) -> None:
-        """Call `act` just after `due_s`, in monotonic seconds, instead of at an earlier time; never if it is infinite.
+        """Call `act` just after `due_s`, in monotonic seconds; never if it is infinite.
 
-        Does nothing more for a time that is not later than `now_s`: the caller acts at once.
+        A time given before is forgotten.
+
+        No timer is set for a time that is not later than `now_s`, because the caller acts at once.
         """
         self._due_s = due_s
         if now_s < due_s < self._rings_s:

@@ -46,13 +46,16 @@ class EventRouter:
         self.services = services
 
     def follow_prices(self, on_prices: Callable[[BookTop, float], None] | None) -> None:
-        """From now on call `on_prices` for newer best prices; None wakes the main loop for them, as at the start."""
+        """Call `on_prices` for newer best prices from now on.
+
+        If it is None, they wake the main loop, as at the start.
+        """
         self._on_prices = on_prices
 
     # The main loop ---------------------------------------------------------------------------
 
     def request_tick(self) -> None:
-        """Make the plan void and wake the main loop, after any change except of the best prices."""
+        """Make the plan void and wake the main loop. Called after every change except one of the best prices."""
         self.invalidate_plan()
         self._wake.set()
 
@@ -62,7 +65,7 @@ class EventRouter:
             self.services.core.invalidate_plan()
 
     def halt(self, broken: BrokenInvariant) -> None:
-        """Halt trading because of a mistake of ours, and save the frames that led to it."""
+        """Halt trading because of a bug in this program, and save the frames that led to it."""
         if self.services is not None and self.services.halt(str(broken)):
             self.request_tick()
             self._frame_dump.request()
@@ -120,7 +123,7 @@ class EventRouter:
             self.services.requery_orders()
 
     def on_outside_change(self, change: OutsideChange) -> None:
-        """Take in a change of the account that we did not make: a deposit, a withdrawal or a lock."""
+        """Pass on a change of the account from outside this program: a deposit, a withdrawal or a lock."""
         if self.services is None:
             return
         if isinstance(change, BalanceUpdate):

@@ -44,7 +44,10 @@ _SECOND_LOOK_S: Final = 4.0  # the list of trades may lag behind the trades
 
 
 class ExchangeEvents(Protocol):
-    """Receives the client's events and answers its questions. In the daemon this is `live.event_router.EventRouter`."""
+    """Interface that receives the client's events and answers its queries.
+
+    In the daemon this is `live.event_router.EventRouter`.
+    """
 
     def on_report(self, report: ExecutionReport) -> None:
         """Called once for each execution, also for a fill found only in the list of trades."""
@@ -177,7 +180,7 @@ class ExchangeClient:
         return AccountSession(api, self._keys, self.server_clock, self._symbol, self._recv_window_ms)
 
     async def _open(self, session: ApiSession) -> None:
-        """Log on. At every logon but the first, then read what was missed.
+        """Log on. After every logon except the first, read the account data that was missed.
 
         Events of the new connection are buffered until this is done.
         """
@@ -199,7 +202,7 @@ class ExchangeClient:
         self._buffer = buffer
 
     async def _catch_up(self, account: AccountSession, buffer: EventBuffer) -> None:
-        """Read what the account holds and which fills were missed, then pass on the buffered events."""
+        """Read balances, open orders and missed fills, then pass on the buffered events."""
         losses = -1
         # On a planned rotation the old connection is still active. If it is lost during the queries, its last
         # requests may have made the answers outdated: query once more.
@@ -242,7 +245,7 @@ class ExchangeClient:
         self._report_missed(await self._fill_recovery.find_missed(account, buffer))
 
     async def _once_allowed(self, ask: Callable[[], Awaitable[object]]) -> None:
-        """Call `ask`. If the exchange demands a pause, wait for it and call `ask` again.
+        """Call `ask`. If the exchange asks for a pause, wait that long and call `ask` again.
 
         The connection stays open.
         """

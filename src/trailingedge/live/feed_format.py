@@ -1,4 +1,4 @@
-"""The lines that `subscribe` sends: JSON objects, one a line, each with `version` and `type`.
+"""Feed format: the lines that the daemon sends after `subscribe`. Each is a JSON object with `version` and `type`.
 
 - `state`, first, after a start, and after lost lines: `program`, `time`, `starting`, `status`, `panel`, `history`,
   `orders`, `log`.
@@ -10,7 +10,7 @@
 - `fill`, an order filled in part or in full: as `order`, but without `change`, and with `quote` and `remaining`.
 - `event`, another change of state: `time`, `name`, one of `EVENT_NAMES`.
 - `log`, a line that the daemon shows: `time` of the wall, `level`, `text`.
-- `lost`: `lines`, the number of those that this reader did not take in time. A `state` follows.
+- `lost`: `lines`, the number of lines that this client was too slow to read. A `state` follows.
 - `end`, the daemon ends: `reason`.
 
 Amounts and prices are strings, fractions numbers, times ISO 8601 in UTC: the market's, except in a log line. `starting`
@@ -86,12 +86,12 @@ def line(kind: str, **fields: object) -> FeedLine:
 
 
 def encode(fields: FeedLine) -> bytes:
-    """Return a line as it is sent."""
+    """Return a line as the bytes that are sent."""
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), default=str).encode() + b"\n"
 
 
 def parse(text: bytes) -> FeedLine:
-    """Return the fields of a line that was sent. Raises UnreadableFeed if it is none, or one of another version."""
+    """Return the fields of a line that was sent. Raises UnreadableFeed for any other text, or for another version."""
     try:
         fields = foreign_json.parse(text)
     except UnreadableJson as error:
@@ -150,7 +150,7 @@ def _price_text(price: Decimal | float | None, decimals: int) -> str:
 
 
 def encode_state(fields: FeedLine, rows: Sequence[str]) -> bytes:
-    """Return a `state` line with these rows of its history, which are JSON already."""
+    """Return a `state` line with these rows of its history; the rows are encoded as JSON already."""
     head = encode(fields)[:-2]  # without the brace and the line end
     return head + f',"history":{{"columns":{json.dumps(HISTORY_COLUMNS)},"rows":[{",".join(rows)}]}}}}\n'.encode()
 

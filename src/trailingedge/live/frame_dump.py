@@ -1,4 +1,4 @@
-"""Frame dump: saves the last WebSocket frames to a file after a halt, for the diagnosis of our mistake."""
+"""Frame dump: saves the last WebSocket frames to a file after a halt, to find the bug that caused it."""
 
 import asyncio
 import logging

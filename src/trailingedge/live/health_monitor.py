@@ -1,7 +1,7 @@
 """Health monitor: reads the free disk space, and writes the metrics to HEALTH_FILE, each minute.
 
-A thread does both, because a disk can be slow. The file is replaced in one step, so that a reader sees a whole one. If
-it cannot be written, the log says so once, and once more when it can.
+A thread does both, because a disk can be slow. The file is replaced in one step, so that a reader never sees half of
+it. If it cannot be written, one log line says so, and another when it can be written again.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _FILE_MODE: Final = 0o644  # the collector runs as another user, and the metrics
 
 
 class HealthMonitor:
-    """Samples and writes until cancelled.
+    """Reads the free space and writes the metrics, each minute until cancelled.
 
     `facts` returns the facts of this moment, given the free bytes under `log_dir`. `health_file` is None if no metrics
     are wanted.
@@ -40,11 +40,11 @@ class HealthMonitor:
         self._failed = False
 
     def facts(self) -> HealthFacts:
-        """Return the facts of this moment. The free disk space is that of the last minute."""
+        """Return the facts of this moment. The free disk space is the value read within the last minute."""
         return self._facts(self._disk_free)
 
     async def run(self) -> None:
-        """Sample and write each minute."""
+        """Read the free space and write the metrics each minute."""
         while True:
             self._disk_free = await asyncio.to_thread(_free_bytes, self._log_dir)
             if self._file is not None:

@@ -1,4 +1,4 @@
-"""Node builder: builds a trading node bottom-up, so that each part is given only parts that exist already.
+"""Node builder: builds a trading node bottom-up: each part gets only parts that exist already.
 
 The order is: first the lowest parts (order budget, event router, stop request); then the market state and the exchange
 client, which report to the router; then gateway and requoter, which send over the client; last the parts that use all
@@ -171,7 +171,7 @@ def build_node(
 
     `before_ready` is called just before trading begins, for work that may be slow. `on_ready` is called once, when
     recovery is done and trading begins. `on_stop` receives the reason of a stop. `verify_key` checks the key's
-    permissions after the logon. `on_event` is told of each event of the trading core.
+    permissions after the logon. `on_event` is called for each event of the trading core.
     """
     clock = runtime.clock
     # The bottom: parts that need no other. The router must exist before the parts that report to it.

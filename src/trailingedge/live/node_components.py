@@ -68,7 +68,7 @@ def resume_statistics(
     active_exit: HistoricalExit | None,
     history: ExitHistory | None = None,
 ) -> None:
-    """Give `statistics` the anchor and the exits of an earlier session, with which the next exits are compared."""
+    """Give `statistics` the anchor and the exits of an earlier session, for comparison with the next exits."""
     statistics.resume(
         None if state.regime is None else price_at(state.regime, state.anchor),
         () if history is None else history.ended_exits(active_exit),
@@ -77,7 +77,7 @@ def resume_statistics(
 
 
 class NodeServices:
-    """The services of one run. `fee` is the maker fee in force, `on_event` is told of each event of the core."""
+    """The services of one run. `fee` is the maker fee in force, `on_event` is called for each event of the core."""
 
     def __init__(
         self,
@@ -132,7 +132,10 @@ class NodeServices:
         self.core.on_report(report, self._market_state.balance_updates)
 
     def on_transfer(self, asset: str, delta: Decimal) -> None:
-        """Take in a deposit, or a withdrawal if `delta` is negative: the audit expects it, and it is no result."""
+        """Note a deposit, or a withdrawal if `delta` is negative.
+
+        The audit then expects it, and no result contains it.
+        """
         self.core.on_transfer(asset, delta)
         self.statistics.on_asset_transfer(asset, delta, self.market_ms)
 
@@ -144,7 +147,7 @@ class NodeServices:
         self.core.events.clear()
 
     def halt(self, reason: str) -> bool:
-        """Halt trading after a mistake of ours: no exit starts, the order is cancelled, and the operator decides.
+        """Halt trading after a bug of ours: no exit starts, and the order is cancelled, until the operator resumes.
 
         Returns False if trading was halted already.
         """

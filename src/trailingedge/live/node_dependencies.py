@@ -24,10 +24,10 @@ KeyCheck = Callable[[int], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What a node needs from its surroundings.
+    """The objects that a node gets from outside.
 
-    A recorder replaces `build_core` by one whose core writes its inputs and outputs down, and wraps `dial` to keep the
-    frames. `feed_reconnects` returns the number of reconnects that the paper exchange has made to the real market.
+    A recorder replaces `build_core` by a function whose core records its inputs and outputs, and wraps `dial` to record
+    the frames. `feed_reconnects` returns the number of reconnects that the paper exchange has made to the real market.
     """
 
     endpoints: Endpoints

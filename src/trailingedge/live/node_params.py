@@ -1,7 +1,7 @@
-"""Parameters of the parts of a run: the few values that each takes from the settings, made by `live.factory`.
+"""Parameters of the parts of a run: each part gets only the few settings that it uses. `live.factory` makes them.
 
-Only the factory and `app` see `Settings`, so that a constructor shows what a part depends on. The
-parameters of backtests and of the report of an account are here, too.
+Only the factory and `app` see `Settings`, so each constructor shows on which settings a part depends. The parameters of
+backtests and of account reports are here, too.
 """
 
 from collections.abc import Callable, Mapping
@@ -141,7 +141,7 @@ class PairParams:
 
 @dataclass(frozen=True, slots=True)
 class BacktestParams:
-    """Parameters of a backtest: those of trading, and those of the daemon around it."""
+    """Parameters of a backtest: those of the trading core, and those of the daemon around it."""
 
     services: ServicesParams
     terms: TermsPolicy

@@ -21,7 +21,7 @@ from trailingedge.notifications.status import StatusView, as_data, status
 
 
 class StatusSource:
-    """Collects the current status, for the operator's queries and for the figures in the announcer's alerts."""
+    """Builds the current status, for the operator's queries and for the figures in the announcer's alerts."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class OperatorQueries:
         self._mode = mode
 
     def warm_up(self) -> None:
-        """Build every answer once before trading begins, because the first of each kind would delay a tick."""
+        """Build every answer once before trading begins: the first of each kind is slow and would delay a tick."""
         for answer in (self.status, self.why):
             answer(0)
         self.balance()
@@ -144,7 +144,7 @@ class OperatorQueries:
         return CommandResult(text, data={**as_data(view), "why": text})
 
     def balance(self) -> CommandResult:
-        """Return what the account holds."""
+        """Return the account's balances."""
         view = self.view(0)
         return CommandResult(query_answers.balance(view), data=as_data(view))
 
@@ -181,7 +181,10 @@ class OperatorQueries:
         return CommandResult(text, data=results_answers.profit_data(results))
 
     def preview(self, refusal: str | None) -> CommandResult:
-        """Say what a flip would trade now. `refusal` is why the strategy would not buy, if it would not."""
+        """Return the preview of a flip at the present price.
+
+        `refusal` is the reason why the strategy would not buy, or None.
+        """
         view = self.view(0)
         found = flip_preview(view, refusal if view.trading_paused else None)
         if isinstance(found, str):

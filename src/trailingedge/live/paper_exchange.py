@@ -7,9 +7,9 @@ data arrives from the real market, the embedded market stands still and answers 
 prices. The daemon then finds its data stale, as it would on the real exchange.
 
 Paper mode is easier than the real exchange in two ways: our orders rest at once, and no other trader reacts to them.
-`simulator.book` decides when they fill. A trade that we did not receive fills nothing, nor does one from before our
-order was accepted. Each start opens a new account. The account's fee is the setting FEE, or 0.1 % without it: the fee
-on the real exchange cannot be read without a key.
+`simulator.book` decides when they fill. Only trades that we received after our order was accepted can fill it. Each
+start opens a new account. The account's fee is the setting FEE, or 0.1 % without it: the fee on the real exchange
+cannot be read without a key.
 """
 
 import asyncio
@@ -73,8 +73,8 @@ _LEAST_ORDERS: Final = 10  # the account must have enough for so many orders of 
 class PaperExchange:
     """An embedded exchange at real prices, and the keys of its only account.
 
-    `gaps` describes each missed part of the real market. `reconnects` returns the number of reconnects
-    to it. `ended` is set when the connection to the real market is lost and not tried again.
+    `gaps` describes each missed part of the real market. `reconnects` returns the number of reconnects to it. `ended`
+    is set when the connection to the real market is lost and no further attempt is made.
     """
 
     loopback: LoopbackExchange
@@ -363,8 +363,8 @@ class PaperMarketFeed:
 def _follows(kline: Kline, klines: Sequence[Kline]) -> bool:
     """Return whether `kline` directly follows the last of `klines`.
 
-    If not, another kline closed between the request for the closed klines and the request for the forming one.
-    Nothing is lost: the next kline of the stream shows the gap, and the stream then queries what is missing.
+    If not, another kline closed between the request for the closed klines and the request for the forming one. No kline
+    is lost: the next kline of the stream shows the gap, and the stream then queries the missing ones.
     """
     return not klines or kline.open_ms == klines[-1].close_ms + 1
 
@@ -374,7 +374,7 @@ async def _without_logon(_: ApiSession) -> None:
 
 
 class PaperPrices(MarketState):
-    """Keeps the real market's state and passes each change on to the embedded market.
+    """Stores the real market's state and passes each change on to the embedded market.
 
     Prices are visible for `visible_for_s` after they were last reported or confirmed. A longer silence is a gap.
     """

@@ -21,8 +21,8 @@ _SIGHUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)  # not o
 def stop_on_signals(stop: Callable[[str], None], reload: Callable[[], object] | None = None) -> Iterator[None]:
     """Call `stop` on SIGINT, SIGTERM or SIGHUP. A further signal more than one second later exits at once.
 
-    If `reload` is given, SIGHUP calls it instead of `stop`. After the `with` block the process ignores these signals:
-    a late signal must not turn a clean exit into a failure.
+    If `reload` is given, SIGHUP calls it instead of `stop`. After the `with` block the process ignores these signals: a
+    signal that arrives late must not turn a clean exit into a failure.
     """
     loop = asyncio.get_running_loop()
     first_s: float | None = None
@@ -70,7 +70,7 @@ def keep_running(on_suspend: Callable[[], None], on_continue: Callable[[], None]
 
 
 def redraw_on_continue(redraw: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
-    """Call `redraw` on SIGCONT: a shell has had the terminal in between."""
+    """Call `redraw` on SIGCONT, because a shell has used the terminal in the meantime."""
     return _handled_by({"SIGCONT": redraw})
 
 

@@ -30,7 +30,7 @@ class SlowTickMonitor:
         self._laps.clear()
 
     def lap(self, part: str) -> None:
-        """Note that `part` of the tick is done, and how long it took."""
+        """Note that the part `part` of the tick has ended, and how long it took."""
         now_s = self._clock.now_s()
         self._laps.append((part, now_s - self._lap_s))
         self._lap_s = now_s

@@ -1,7 +1,8 @@
-"""Start progress: the step of a start that is under way, its failed attempts and the last reason, for people who wait.
+"""Start progress: the present step of a start, its failed attempts and the last reason, shown to the operator during
+the start.
 
-An exchange may be away for hours. Until trading begins, the status line of the service manager, the answers to `status`
-and `why` and the log say which step waits, how often it was tried and why the last attempt failed.
+An exchange may be unreachable for hours. Until trading begins, the status line of the service manager, the answers to
+`status` and `why` and the log say which step is waiting, how often it was tried and why the last attempt failed.
 """
 
 import logging

@@ -36,7 +36,7 @@ _POLL_S: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class TradingTerms:
-    """What the exchange and the settings agree on: listed and effective rules, fee in force, order limits."""
+    """The terms of trading: listed rules, effective rules with our stricter limits, fee and order limits."""
 
     listed: SymbolRules
     rules: SymbolRules
@@ -45,7 +45,7 @@ class TradingTerms:
 
 
 class Startup:
-    """The steps of a start, in the order of the methods; each is awaited once the ones before it are done."""
+    """The steps of a start, in the order of the methods; each is awaited after the steps before it."""
 
     def __init__(
         self,
@@ -177,7 +177,8 @@ class Startup:
         """Get the balances, from the account's stream or by a query.
 
         Usually a jumpstart order makes the stream push the balances, which proves that the stream works. The balances
-        are queried instead if an exit is in progress, which that order could disturb, or if the symbol is not trading.
+        are queried instead if an exit is in progress, because the jumpstart order could disturb it, or if the symbol is
+        not trading.
         """
         self._progress.begin("balances")
         if recovered.active_exit is not None:

@@ -1,9 +1,9 @@
 """Status feed: sends the state of the daemon and each change of it to the subscribers of the control socket.
 
 Theory of operation. The trading node and the log only append to a queue. Ten times a second, and only while there are
-subscribers, `run` encodes what is queued and writes it to each of them. It never waits for one: a subscriber whose
-buffer is full gets no lines until it has read, then a line with the number of lost ones, and the whole state. So a
-reader that never reads costs its buffer and nothing more, and none can delay a tick.
+subscribers, `run` encodes the queued lines and writes them to each subscriber. It never waits for a subscriber. One
+whose buffer is full gets no lines until it has read its buffer; then it gets a line with the number of lost lines, and
+the whole state. So a subscriber that never reads costs only the memory of its buffer, and none can delay a tick.
 """
 
 import asyncio
@@ -35,9 +35,9 @@ _ROWS_AT_ONCE: Final = 40  # of the history are encoded before the loop gets its
 
 
 class _Subscriber:
-    """One reader. It gets the lines from number `first` on; `lost` of them were left out.
+    """One subscriber. It gets the lines from number `first` on; `lost` of them were left out.
 
-    `first` is None until the reader has been sent the state.
+    `first` is None until the state was sent.
     """
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
@@ -54,7 +54,7 @@ class _Subscriber:
 class StatusFeed:
     """Collects changes and sends them to subscribers.
 
-    `view` returns the present status, None during the start; then `starting` returns the step that waits.
+    `view` returns the present status, or None during the start. During the start, `starting` returns the present step.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class StatusFeed:
     # Subscribers -----------------------------------------------------------------------------
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> CommandResult | None:
-        """Send the state and then its changes, until the reader closes or says anything more.
+        """Send the state and then its changes, until the client disconnects or sends anything more.
 
         Returns an answer if there are too many subscribers already.
         """
@@ -119,7 +119,10 @@ class StatusFeed:
         return None
 
     def _has_room(self) -> bool:
-        """Make room by closing the reader that has been stalled for the longest time, if there are too many."""
+        """Return whether one more subscriber is allowed.
+
+        If there are too many, disconnect the one that has been stalled the longest.
+        """
         if len(self._subscribers) < MAX_SUBSCRIBERS:
             return True
         now_s = self._clock.now_s()
@@ -134,14 +137,14 @@ class StatusFeed:
     # Sending ---------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Send what is queued, until cancelled."""
+        """Send the queued lines, until cancelled."""
         while True:
             await self._subscribed.wait()
             await self._clock.sleep(FLUSH_S)
             try:
                 await self._flush(self._clock.now_s())
             except Exception:  # a bug in a line must not end the trading
-                logger.exception("the lines for those who watch could not be sent, because of a bug")
+                logger.exception("lines could not be sent to watching clients, because of a bug")
                 self._queue.clear()
             if not self._subscribers:
                 self._subscribed.clear()
@@ -177,13 +180,13 @@ class StatusFeed:
                 each.first = self._queued
 
     async def _catch_up(self, subscriber: _Subscriber) -> None:
-        """Send the number of lost lines and the whole state to a reader that reads again."""
+        """Send the number of lost lines and the whole state to a subscriber that reads again."""
         state = await self._state()
         subscriber.writer.write(encode(line("lost", lines=subscriber.lost)) + state)
         subscriber.first, subscriber.lost = self._queued, 0
 
     def _latest(self, now_s: float, *, changed: bool) -> bytes:
-        """Return the status if it is due or something has changed, else the prices if they have; else nothing."""
+        """Return a `status` line if it is due or `changed`, else a `prices` line if prices have moved, else b""."""
         if not changed and now_s < min(self._next_status_s, self._next_prices_s):
             return b""
         self._next_prices_s = now_s + PRICES_S
@@ -216,7 +219,10 @@ class StatusFeed:
         return encode_state(fields, rows)
 
     async def _history(self) -> list[str]:
-        """Return the rows of the history. Each is encoded once, and a few at a time, so that no tick waits long."""
+        """Return the rows of the history as JSON.
+
+        Each row is encoded only once, and a few at a time, so that no tick waits long.
+        """
         view = self._view()
         if view is None:
             return []
@@ -233,7 +239,7 @@ class StatusFeed:
         return list(rows.values())
 
     def close(self, reason: str) -> None:
-        """Tell the subscribers that the daemon ends. What is queued goes first."""
+        """Send the queued lines, then tell the subscribers that the daemon ends."""
         last = b"".join(map(encode, self._queue)) + encode(line("end", reason=reason))
         self._queue.clear()
         for each in self._subscribers:

@@ -1,4 +1,4 @@
-"""Stop request: whether the node is to stop, why, and with which exit code."""
+"""Stop request: holds whether the node must stop, why, and with which exit code."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

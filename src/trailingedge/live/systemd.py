@@ -157,12 +157,12 @@ def watchdog_interval_s(environ: Mapping[str, str], pid: int) -> float | None:
 
 
 class Watchdog:
-    """Pings the manager's watchdog as long as the main loop makes ticks. The ticks prove that the loop does not hang.
+    """Pings the manager's watchdog as long as the main loop makes ticks. The ticks prove that the loop is running.
 
-    `ticks` returns the number of ticks so far. `run` looks at intervals whether it has grown, and pings if it has. Then
-    it calls `wake` to request a tick, so that the pings go on in a quiet market. During the start `run` extends the
-    start's time-out instead, because a start may wait for the exchange for hours. A hanging event loop cannot extend
-    it. `interval_s` is the result of `watchdog_interval_s`.
+    `ticks` returns the number of ticks so far. At intervals, `run` checks whether that number has grown, and if so
+    sends a ping. Then it calls `wake` to request a tick, so that pings continue in a quiet market. During the start
+    `run` extends the start's time-out instead, because a start may wait for the exchange for hours. If the event loop
+    hangs, the time-out is not extended. `interval_s` is the result of `watchdog_interval_s`.
     """
 
     def __init__(

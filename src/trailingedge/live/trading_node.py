@@ -9,8 +9,9 @@ New best prices do not wait for the main loop. They are looked up in the plan th
 (`execution.trading_plan`), from within the callback of their frame: mostly nothing has to be done, or a prepared
 cancel-replace is sent, or else a tick is made at once.
 
-Nor does what waits for time to pass: after each tick a timer is set for the time at which the core has something to do
-without any message (`TradingCore.due_s`). The tick every LOOP_SLEEP_SEC keeps the ages of status and record current.
+Time-outs do not wait for the main loop either: after each tick a timer is set for the time at which the core has
+something to do without any message (`TradingCore.due_s`). A tick every LOOP_SLEEP_SEC keeps the ages in status and
+record current.
 
 `live.node_builder` builds a node and explains the order in which its parts depend on each other.
 """
@@ -226,7 +227,7 @@ class TradingNode:
             self._announce_ready(services)
 
     def _announce_ready(self, services: NodeServices) -> None:
-        """Announce once that trading begins, after the first tick that had the balances."""
+        """Announce once that trading begins, after the first tick that knew the balances."""
         decision = services.core.decision
         if self._commands.trading or decision is None or decision.state.funded is None:
             return
@@ -254,7 +255,7 @@ class TradingNode:
                 self._tick(self.services)
 
     def _on_prices(self, top: BookTop, now_s: float) -> None:
-        """Do what new best prices call for, within the callback of their frame."""
+        """React to new best prices within the callback of their frame."""
         services = self.services
         if services is None or self._stop.reason is not None or self._failure is not None:
             return
@@ -278,14 +279,17 @@ class TradingNode:
             self._fail(failure)
 
     def _tick_at_once(self, services: NodeServices) -> None:
-        """Make a tick outside of the main loop."""
+        """Make a tick at once, without waiting for the main loop."""
         try:
             self._tick(services)
         except Exception as failure:  # noqa: BLE001 - see `_fail`
             self._fail(failure)
 
     def _fail(self, failure: Exception) -> None:
-        """Let the main loop raise an unforeseen failure. The stream would log it as a fault of the frame and go on."""
+        """Let the main loop raise an unexpected failure.
+
+        The stream would log it as a problem of the frame and go on.
+        """
         self._failure = failure
         self._wake.set()
 
@@ -330,8 +334,8 @@ class TradingNode:
     def _follow_up(self, *, needed: bool) -> None:
         """Request another tick if `needed`: at once, but after many in a row only at intervals.
 
-        Only a mistake of ours makes each tick need another one. It must not use all of the processor's time, or fill
-        log and memory.
+        Only a bug in this program makes every tick need another one. Such ticks must not use all of the processor's
+        time, or fill log and memory.
         """
         self._follow_ups = self._follow_ups + 1 if needed else 0
         if not needed:
@@ -401,7 +405,7 @@ class TradingNode:
         return self._stop.code
 
     def _farewell(self) -> str:
-        """Return the last alert: the reason of the end, and what is missing until the next start.
+        """Return the last alert: why the session ends, and what does not act until the next start.
 
         While base is held, that is the hard stop; while quote is held, the buy-back.
         """

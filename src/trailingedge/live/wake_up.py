@@ -1,4 +1,4 @@
-"""Wake-up: waits for the next tick of a loop, and lets other tasks run even if it is due at once."""
+"""Wake-up: waits for the next tick of a loop. Other tasks run first, even if the tick is due at once."""
 
 import asyncio
 

@@ -130,9 +130,9 @@ async def test_a_question_is_answered_and_a_command_is_sent_to_the_daemon(watche
 
 
 async def test_an_answer_that_no_log_line_gave_is_shown(watched: Watched) -> None:
-    watched.answer = "too much was asked for at once"
+    watched.answer = "too many commands are waiting; try again"
     await watched.watch.press(Hotkey.RESUME)
-    assert watched.shows("too much was asked for at once")
+    assert watched.shows("too many commands are waiting; try again")
 
 
 async def test_of_an_answer_only_what_no_log_line_said_is_shown(watched: Watched) -> None:
