@@ -240,9 +240,9 @@ CASES = {
         watching(in_quote, "2490", trading_paused=True),
         "2490",
         (
-            "Not buying back: the balance is only just enough for an order and the last try failed; the next one "
-            "is in a minute. After that the take-profit trails from 2475.25, -0.59 % from here. No buy-back after"
-            " a candle close ≥ 2512.56, +0.91 % from here (the gate shuts)."
+            "Not buying back: the balance is only just enough for an order, and the last attempt failed; the next "
+            "attempt is in a minute. After that the take-profit trails from 2475.25, -0.59 % from here. No "
+            "buy-back after a candle close ≥ 2512.56, +0.91 % from here (the gate shuts)."
         ),
     ),
     "the market is silent": Case(
@@ -456,15 +456,15 @@ GONE = replace(SELLING, price=None, remaining=None)
         pytest.param(
             replace(GONE, ending=ExitEndReason.CANCELLED),
             {"account_proven": False},
-            "no order is left on the book; it is over when the account connection returns. The hard stop is not "
+            "no order is left on the book; the exit ends when the account connection returns. The hard stop is not "
             "checked until then.",
             id="cancelled without an order while away",
         ),
         pytest.param(
             replace(GONE, ending=ExitEndReason.CANCELLED),
             {"without_price": True},
-            "no order is left on the book; it is over when market data returns. The hard stop is not checked until "
-            "then.",
+            "no order is left on the book; the exit ends when market data returns. The hard stop is not checked "
+            "until then.",
             id="cancelled without an order while silent",
         ),
     ],
@@ -499,7 +499,7 @@ def test_a_refusal_outlives_its_exit() -> None:
     life = watching(in_base, "2500")
     view = view_of(life, "2500", reject_text="-2010 This account may not place or cancel orders.")
     assert why(view).endswith(
-        "Mind that the exchange rejected the last order (-2010 This account may not place or cancel orders): "
+        "Note that the exchange rejected the last order (-2010 This account may not place or cancel orders): "
         "the next one may be rejected as well."
     )
 

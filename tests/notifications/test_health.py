@@ -33,7 +33,7 @@ def of(**changed: object) -> HealthFacts:
         pytest.param(of(data_age_s=float("inf")), CRITICAL, "no market data yet", id="never any data"),
         pytest.param(of(paused=True), WARNING, "paused", id="paused"),
         pytest.param(of(trips=(LOSS,)), WARNING, "breaker: daily loss", id="loss"),
-        pytest.param(of(active_exit=DOUBT), WARNING, "an order is in doubt", id="doubt"),
+        pytest.param(of(active_exit=DOUBT), WARNING, "the state of an order is unknown", id="doubt"),
         pytest.param(of(reject_text="-2010 no."), WARNING, "rejected the last order (-2010 no)", id="rejected"),
         pytest.param(replace(WELL, disk_free=10**8), WARNING, "100 MB of disk free", id="little disk"),
         pytest.param(replace(WELL, disk_free=10**7), CRITICAL, "10 MB of disk free", id="no disk"),

@@ -80,7 +80,7 @@ def test_the_market_has_a_clock_of_its_own_in_a_simulation_alone() -> None:
         pytest.param(replace(VIEW, paused=True), "sim ETHFDUSD · PAUSED", id="paused"),
         pytest.param(
             replace(VIEW, trips=(BreakerTrip(Breaker.DAILY_LOSS, D("0.04"), D("0.03")),)),
-            "sim ETHFDUSD · HELD BY A BREAKER",
+            "sim ETHFDUSD · PAUSED BY A BREAKER",
             id="held",
         ),
         pytest.param(replace(VIEW, paused=True, halted=True), "sim ETHFDUSD · HALTED", id="halted"),

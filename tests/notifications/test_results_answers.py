@@ -83,7 +83,7 @@ def test_the_newest_trades_are_listed_and_the_others_counted() -> None:
         "trades sim ETHFDUSD:",
         "2026-07-02 11:03 take-profit: BUY at 2551.20, -5.30 % ETH",
         "2026-07-02 10:03 take-profit: SELL at 2551.20, round trip +1.95 %",
-        "and 1 before",
+        "and 1 earlier",
     ]
     assert trades(RULES, "sim", exits_of(), 2).endswith("none since this run began")
 

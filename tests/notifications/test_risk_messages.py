@@ -89,7 +89,7 @@ def test_each_change_is_one_line_with_its_numbers(text: str, line: str) -> None:
         pytest.param(
             [],
             False,
-            "the balance is only just enough for an order and the last try failed; try again in a minute",
+            "the balance is only just enough for an order, and the last attempt failed; try again in a minute",
             id="funds at the edge",
         ),
     ],

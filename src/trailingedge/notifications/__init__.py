@@ -1,4 +1,5 @@
-"""Texts for people: log lines, alerts, the status, the answer to `why`, and their way to Telegram.
+"""Notifications: the texts for people (log lines, alerts, the status, the answer to `why`), and sending them by
+Telegram.
 
 `announcer` receives each event of the trading core and sends its text to the log or to the alerts.
 The texts stand in `event_messages` and the `*_messages` modules: the name of the change first, then

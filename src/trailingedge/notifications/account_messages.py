@@ -47,7 +47,7 @@ def unfunded(
 
 
 def no_order_possible(rules: SymbolRules, bid: Decimal) -> str:
-    """Return the text that the largest order allowed is smaller than the smallest one allowed at `bid`."""
+    """Return the text that at `bid` the exchange's largest order is worth less than its smallest one."""
     by_lot = rules.max_quantity is not None and (
         rules.max_notional is None or rules.max_quantity * bid <= rules.max_notional
     )

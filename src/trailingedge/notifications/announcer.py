@@ -76,10 +76,10 @@ _REPEAT_AFTER_MS: Final = HOUR_MS  # a price near an edge of the channel crosses
 class Announcer:
     """Sends the text of each event to the log or to `alerts`.
 
-    `market_ms` returns the exchange's time; durations are measured with it. `view` returns the current status
-    for texts that need more than their event holds. `followed` are the directions of breakouts that the settings
-    trade. A manual flip expires if none of its orders rests within `flip_timeout_s`. `reject_text` is the
-    exchange's reason for rejecting the last order; it is None after the exchange has accepted an order.
+    `market_ms` returns the exchange's time; durations are measured by it. `view` returns the current status for texts
+    that need more than their event holds. `followed` are the directions of breakouts that the settings trade. A manual
+    flip expires if none of its orders rests within `flip_timeout_s`. `reject_text` is the exchange's reason for
+    rejecting the last order; it is None after the exchange has accepted an order.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Announcer:
                 pass
 
     def _forget_reject(self) -> None:
-        """Forget the last reject, so that the next one is announced at once."""
+        """Forget the last rejection, so that the next rejection is announced at once."""
         self.reject_text = None
         self._needs_person = False
         for reason in _FOR_A_PERSON:

@@ -289,7 +289,7 @@ class ExitResult:
     """The outcome of one exit.
 
     `slippage_frac` is measured against the mid price at the start of the exit; a loss is positive. `trip` is the round
-    trip that a sale ended, `brought_frac` what a buy-back brought: base bought against base last sold.
+    trip that a sale ended, `brought_frac` the gain of a buy-back: base bought compared with base last sold.
     `anchor_gain_frac` is the unit value gained since the anchor, after fees. Each is None if a price to compare with is
     missing.
     """
@@ -328,7 +328,7 @@ def exit_slow(rules: SymbolRules, kind: ExitKind, age_s: float, filled: Decimal,
 
 
 def _filled(rules: SymbolRules, result: ExitResult) -> str:
-    """Describe the fills of an exit and what they brought: a round trip in quote, or a buy-back in base."""
+    """Describe the fills of an exit and their result: a round trip in quote, or a buy-back in base."""
     done = "sold" if result.side is Side.SELL else "bought back"
     # Σ quote / Σ base over all fills of the exit: the price that becomes the next anchor.
     average = price(rules, result.filled_quote / result.filled_base) if result.filled_base else "none"
@@ -340,7 +340,7 @@ def _filled(rules: SymbolRules, result: ExitResult) -> str:
 
 
 def _outcome(rules: SymbolRules, result: ExitResult) -> str:
-    """Describe what an exit brought, and the gain since the anchor, which is measured from another price."""
+    """Describe the result of an exit, and the gain since the anchor, which is measured from another price."""
     parts = []
     if result.trip is not None:
         sign = "+" if result.trip.result > 0 else ""

@@ -47,7 +47,7 @@ def why(view: StatusView) -> str:
         return "Not trading yet: the bot is still starting."
     sentences = _blocked(view, decision) or _watching(view, decision)
     if view.reject_text is not None and view.active_exit is None:
-        sentences = [*sentences, f"Mind that {rejection(view.reject_text)}: the next one may be rejected as well."]
+        sentences = [*sentences, f"Note that {rejection(view.reject_text)}: the next one may be rejected as well."]
     return " ".join(sentences)
 
 
@@ -78,7 +78,7 @@ def _stopping(view: StatusView, decision: Decision) -> list[str]:
 def _watching(view: StatusView, decision: Decision) -> list[str]:
     trail, words = decision.trail, direction_words(view)
     if trail is None:
-        return [f"Not {words.doing}: there is no price to decide by."]
+        return [f"Not {words.doing}: no price is known."]
     sentences = _trailing(view, decision, trail) if trail.armed else _not_trailing(view, decision, trail)
     return [*sentences, stop_sentence(view)]
 
@@ -180,7 +180,7 @@ def _ending(view: StatusView, active: ExitView, reason: str) -> list[str]:
         waits = "market data returns"
     else:
         return [f"{over}: no order is left on the book; it ends at once.", *last]
-    return [f"{over}: no order is left on the book; it is over when {waits}.", *last]
+    return [f"{over}: no order is left on the book; the exit ends when {waits}.", *last]
 
 
 def _progress(view: StatusView, active: ExitView) -> str:
@@ -190,7 +190,7 @@ def _progress(view: StatusView, active: ExitView) -> str:
 
 
 def _order(view: StatusView, active: ExitView) -> str:
-    """Describe the order: its price, and what delays its placement or its fill."""
+    """Describe the order: its price, and the reason why it is not placed or not filled yet."""
     rules, obstacle = view.rules, active.obstacle
     trouble = "" if obstacle is None else obstacle.value
     if obstacle is QuoteObstacle.REFUSED and active.reject_text:

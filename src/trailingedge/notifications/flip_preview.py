@@ -1,4 +1,5 @@
-"""Flip preview: what a flip would trade now, at which price, and what follows. It is shown before a flip is confirmed.
+"""Flip preview: the quantity that a flip would trade now, its price, and the next step after it. It is shown before a
+flip is confirmed.
 
 The market moves on until the flip is confirmed and its order is filled, so quantity and price are those of this moment.
 """
@@ -15,7 +16,7 @@ from trailingedge.notifications.status import StatusView
 
 @dataclass(frozen=True, slots=True)
 class FlipPreview:
-    """The trade of a flip: `amount` is base, `near` the present price on its side; `then` says what follows it."""
+    """The trade of a flip: `amount` in base, `near` the present price on its side, `then` a text on what follows."""
 
     rules: SymbolRules
     side: Side
@@ -46,7 +47,7 @@ class FlipPreview:
 def flip_preview(view: StatusView, refusal: str | None = None) -> FlipPreview | str:
     """Return what a flip would trade now, or the text of a refusal.
 
-    `refusal` is the reason why nothing can be bought now, None if there is none. It does not keep a sale.
+    `refusal` is the reason why nothing can be bought now, None if there is none. It does not prevent a sale.
     """
     near = view.exit_side_price
     if view.halted:
@@ -63,7 +64,7 @@ def flip_preview(view: StatusView, refusal: str | None = None) -> FlipPreview | 
 
 
 def _funds(view: StatusView, side: Side) -> Decimal:
-    """Return the funds of a flip: free ones and those that our own order has locked, less the reserve."""
+    """Return the funds of a flip: free funds, plus the funds that our own order has locked, less the reserve."""
     balance, reserve = (view.base, view.reserve_base) if side is Side.SELL else (view.quote, view.reserve_quote)
     active = view.active_exit
     locked = ZERO

@@ -31,7 +31,9 @@ class HealthLevel(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class HealthFacts:
-    """What health is judged by. `view` is None until trading begins; then `starting` says which step waits.
+    """The facts by which health is judged.
+
+    `view` is None until trading begins; until then `starting` names the step that is waiting.
 
     `disk_free` is the free space under the logs in bytes, None if it is not known. `latency_s` is the last round trip
     to the exchange. `replaces`, `ticks` and `result_frac` count from the start of the session.
@@ -52,18 +54,18 @@ class HealthFacts:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The judgement: the worst level, and all that is wrong, the worst first."""
+    """The result of an assessment: the worst level, and all problems, the worst first."""
 
     level: HealthLevel
     problems: tuple[str, ...]
 
     def as_data(self) -> dict[str, object]:
-        """The judgement for machines."""
+        """Return this result as data for JSON."""
         return {"level": int(self.level), "state": self.level.name.lower(), "problems": list(self.problems)}
 
 
 def assess(facts: HealthFacts) -> Health:
-    """Judge the facts."""
+    """Return the health that follows from `facts`."""
     found = sorted(_problems(facts), key=lambda problem: -problem[0])
     return Health(max((level for level, _ in found), default=HealthLevel.OK), tuple(text for _, text in found))
 
@@ -94,7 +96,7 @@ def _trading_problems(view: StatusView, stale_after_s: float) -> Iterator[tuple[
     for trip in view.trips:
         yield HealthLevel.WARNING, f"breaker: {breaker_name(trip.breaker)}"
     if view.active_exit is not None and view.active_exit.obstacle is QuoteObstacle.IN_DOUBT:
-        yield HealthLevel.WARNING, "an order is in doubt: its request was not answered"
+        yield HealthLevel.WARNING, "the state of an order is unknown: its request was not answered"
     if view.reject_text is not None:
         yield HealthLevel.WARNING, f"the exchange rejected the last order ({view.reject_text.rstrip('.')})"
 
@@ -132,7 +134,7 @@ class _Metric:
 
 
 def prometheus_text(facts: HealthFacts, health: Health, unix_s: float) -> str:
-    """Return the metrics of the daemon at the time `unix_s`. What is not known is left out."""
+    """Return the metrics of the daemon at the time `unix_s`. Unknown values are left out."""
     labels = f'mode="{_escaped(facts.mode)}",symbol="{_escaped(facts.symbol)}"'
     lines = []
     for metric in _metrics(facts, health, unix_s):
@@ -142,14 +144,16 @@ def prometheus_text(facts: HealthFacts, health: Health, unix_s: float) -> str:
         lines += [f"# HELP {name} {metric.meaning}", f"# TYPE {name} {metric.kind}"]
         lines.append(f"{name}{{{labels}}} {_number(metric.value)}")
     phase = "starting" if facts.view is None else facts.view.phase
-    lines += ["# HELP trailing_edge_state What the bot does now.", "# TYPE trailing_edge_state gauge"]
+    lines += ["# HELP trailing_edge_state Present activity of the bot.", "# TYPE trailing_edge_state gauge"]
     lines.append(f'trailing_edge_state{{{labels},state="{_escaped(phase)}"}} 1')
     return "\n".join(lines) + "\n"
 
 
 def _metrics(facts: HealthFacts, health: Health, unix_s: float) -> Iterator[_Metric]:
     view = facts.view
-    yield _Metric("updated_seconds", "gauge", "Time at which this was written, in seconds since 1970.", round(unix_s))
+    yield _Metric(
+        "updated_seconds", "gauge", "Time at which this file was written, in seconds since 1970.", round(unix_s)
+    )
     yield _Metric("health", "gauge", "0 ok, 1 warning, 2 critical.", int(health.level))
     yield _Metric("value", "gauge", "Value of the account in the quote asset, at the best bid.", _value(facts))
     yield _Metric(
@@ -159,8 +163,8 @@ def _metrics(facts: HealthFacts, health: Health, unix_s: float) -> Iterator[_Met
         age_s = view.data_age_s if view.data_age_s is not None and isfinite(view.data_age_s) else None
         yield _Metric("price", "gauge", "Best bid.", None if view.top is None else view.top.bid)
         yield _Metric("market_data_age_seconds", "gauge", "Age of the newest price.", age_s)
-        yield _Metric("paused", "gauge", "1 while the operator or a breaker pauses.", int(view.trading_paused))
-        yield _Metric("halted", "gauge", "1 after a broken safety rule.", int(view.halted))
+        yield _Metric("paused", "gauge", "1 while the operator or a breaker pauses trading.", int(view.trading_paused))
+        yield _Metric("halted", "gauge", "1 while trading is halted by a broken safety rule.", int(view.halted))
         yield _Metric("reconnects_total", "counter", "Connections that were opened again.", view.reconnects)
     yield _Metric("replaces_total", "counter", "Cancel-replaces of own orders.", facts.replaces)
     yield _Metric("ticks_total", "counter", "Ticks of the main loop.", facts.ticks)

@@ -1,4 +1,4 @@
-"""The prices and levels of the last hours, one sample a minute of market time, for the charts of those who watch."""
+"""Level history: the prices and levels of the last hours, one sample a minute of market time, for the charts."""
 
 from collections import deque
 from collections.abc import Iterable

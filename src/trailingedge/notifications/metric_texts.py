@@ -1,4 +1,4 @@
-"""Metrics of a run in words: name, value and meaning of each, for the page and the terminal alike."""
+"""Metric texts: name, value and meaning of each metric of a run, for page and terminal alike."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -151,7 +151,7 @@ def change(fraction: float | None) -> str:
 
 
 def seconds(number: float | None) -> str:
-    """Return a duration as text, rounded to what matters at its length: "5 d 18 h", "1 h 51 min"."""
+    """Return a duration as text, rounded according to its length: "5 d 18 h", "1 h 51 min"."""
     if number is None:
         return NO_VALUE
     grain = 3600 if number >= _LONG_S else 60 if number >= _AN_HOUR_S else 1

@@ -25,7 +25,7 @@ def taker_escape(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, c
 
 
 def order_replaced(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
-    """Return the log line that the open order was replaced by this one, with another price or quantity."""
+    """Return the log line that this order, with another price or quantity, has replaced the open order."""
     return f"order replaced by a new one: {order(rules, side, amount, at)} ({client_order_id})"
 
 

@@ -1,7 +1,7 @@
-"""The content of the status panel: texts with their styles, still without a layout.
+"""Panel content: the texts of the status panel with their styles, without a layout.
 
-`panel_content` words a `StatusView`. The terminal of the daemon and `trailing-edge watch` show the same content:
-`console.status_panel` lays it out for a width, and the control socket sends it as JSON to those who watch.
+`panel_content` describes a `StatusView` in words. The terminal of the daemon and `trailing-edge watch` show the same
+content: `console.status_panel` lays it out for a given width, and the control socket sends it as JSON to `watch`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ _MARKET_OF_ITS_OWN: Final = "sim"  # the mode whose market time is not the wall'
 
 
 class TextStyle(Enum):
-    """How much a piece of text stands out."""
+    """The style of a text: how much it is emphasised, or whether it is good or bad news."""
 
     PLAIN = "plain"
     FAINT = "faint"
@@ -68,7 +68,9 @@ class PanelLevel:
 
 @dataclass(frozen=True, slots=True)
 class PanelContent:
-    """What the panel shows. `titles` are the heading, longest first; `health` is the text at the right of it.
+    """The content of the panel.
+
+    `titles` has the heading in several lengths, longest first; `health` is the text to its right.
 
     Each of `pairs` may share a row, each of `rows` has its own. `line` is the whole status in one line. The chart draws
     `levels` and `samples`, prices by market time in milliseconds.
@@ -88,7 +90,7 @@ class PanelContent:
 
 
 def panel_content(view: StatusView) -> PanelContent:
-    """Return what the panel shows of `view`: the position, the next levels, the order, and the results."""
+    """Return the panel's content for `view`: the position, the next levels, the order, and the results."""
     pairs = [
         (PanelCell("price", _price(view)), PanelCell("holding", _holding(view))),
         *_results(view),
@@ -133,12 +135,12 @@ def _titles(view: StatusView) -> tuple[str, ...]:
 
 
 def _held_up(view: StatusView) -> str:
-    """Return the state in which trading is held up, in a word or two; "" while it is not."""
+    """Return in a few words why trading is halted or paused; "" while it is not."""
     if view.halted:
         return "HALTED"
     if view.paused:
         return "PAUSED"
-    return "HELD BY A BREAKER" if view.trips else ""
+    return "PAUSED BY A BREAKER" if view.trips else ""
 
 
 def _health(view: StatusView) -> tuple[str, TextStyle]:
@@ -187,7 +189,7 @@ def _change(view: StatusView, label: str, money: Decimal, share: float) -> Panel
 
 
 def _counts(view: StatusView) -> Sequence[tuple[PanelCell, PanelCell]]:
-    """Return trades, fees, uptime and, where it is not the wall's, the market's time."""
+    """Return trades, fees, uptime and, if it differs from the wall clock, the market's time."""
     results = view.results
     if results is None:
         return ()
@@ -290,7 +292,7 @@ def _order(view: StatusView) -> tuple[str, TextStyle]:
 
 
 def _pauses(view: StatusView) -> list[PanelCell]:
-    """Return the rows that say why trading is held up: waiting exit, rejected order, halt, pause, breaker."""
+    """Return the rows on what delays or stops trading: waiting exit, rejected order, halt, pause, breaker."""
     found: list[PanelCell] = []
     if view.active_exit is not None and view.active_exit.obstacle is not None:
         refused = view.active_exit.reject_text
@@ -309,7 +311,7 @@ def _pauses(view: StatusView) -> list[PanelCell]:
 
 
 def _active_in_pause(view: StatusView) -> str:
-    """Return what trading still does while the operator has paused it, such as "the sale goes on"."""
+    """Return the part of trading that stays active in a pause by the operator, such as "the sale goes on"."""
     if view.active_exit is not None and view.active_exit.side is Side.SELL:
         return "the sale goes on"
     return "only the hard stop is active" if view.regime is Regime.BASE else "no buy-back"

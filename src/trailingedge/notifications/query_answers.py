@@ -57,8 +57,8 @@ def daily_summary(
 ) -> str:
     """Return the alert of 23:59 UTC on the day's result.
 
-    It has the result, sales and buy-backs, fees, value and position. `course` is the result in the course of the day,
-    in fractions: it is shown as a line of bars, with the largest drawdown on the way.
+    It has the result, sales and buy-backs, fees, value and position. `course` has the results during the day, as
+    fractions. They are shown as a line of bars, with the largest drawdown.
     """
     head = f"daily summary {date_text(day.to_ms)}, {heading(mode, rules.symbol)}:"
     return "\n".join([head, *_figures(rules, day, regime), *_course(course)])
@@ -79,7 +79,7 @@ def _course(course: Sequence[float]) -> list[str]:
 def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
     """Return `values` as a line of bars, lowest to highest, at most `width` of them; "" for fewer than two values.
 
-    Each bar is the last value of its share of the time.
+    Each bar shows the last value of its part of the time.
     """
     if len(values) < 2:
         return ""
@@ -130,7 +130,7 @@ def _figures(rules: SymbolRules, day: PeriodResult, regime: Regime | None) -> li
 def exit_line(rules: SymbolRules, finished: FinishedExit, trip: RoundTrip | None) -> str:
     """Return one exit in a line: "14:03 take-profit: SELL at 2551.20, round trip +1.95 %".
 
-    `trip` is the round trip that it ended, if it ended one. A buy-back tells what it brought: "-5.30 % ETH".
+    `trip` is the round trip that the exit ended, if any. For a buy-back the line has the base gained: "-5.30 % ETH".
     """
     head = f"{_clock(finished.ended_ms)} {EXIT_NAMES[finished.kind]}: {finished.side.value}"
     ended = "" if finished.cause in (ExitEndReason.FILLED, ExitEndReason.DUST) else f", {END_REASONS[finished.cause]}"

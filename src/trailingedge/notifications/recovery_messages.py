@@ -20,7 +20,7 @@ def exit_resumed(rules: SymbolRules, past: HistoricalExit) -> str:
 
 
 def own_open_orders(recovered: RecoveredState, cancelled: int) -> str:
-    """Return how many orders of ours were open at the start, and what became of them, as the result of a step."""
+    """Return the result of the step "own open orders": how many were adopted and how many were cancelled."""
     active = recovered.active_exit
     adopted = 0 if active is None or active.open_order is None else 1
     counts = [f"{count} {what}" for count, what in ((adopted, "adopted"), (cancelled, "cancelled")) if count]

@@ -62,7 +62,7 @@ def risk(rules: SymbolRules, results: RunResults) -> list[str]:
 
 
 def headline(rules: SymbolRules, results: RunResults) -> list[str]:
-    """Return the figures that matter most: round trips, result, what holding would have brought, and the drawdown."""
+    """Return the figures that matter most: round trips, result, the result of holding instead, and the drawdown."""
     performance = measure(results)
     base, quote = rules.base_asset, rules.quote_asset
     lasted = duration(performance.max_drawdown_s)

@@ -1,6 +1,6 @@
 """Answers about results over more than one day: the days, the trades and the profit of a run.
 
-All of them count from the start of this run. Values are in quote, at the best bid.
+All results count from the start of this run. Values are in quote, at the best bid.
 """
 
 from typing import Final
@@ -22,7 +22,7 @@ MOST_TRADES: Final = 50
 
 
 def read_count(text: str, usual: int, most: int) -> int:
-    """Return the number in `text`, or `usual` if it is empty. Raises ValueError, whose text is an answer."""
+    """Return the number in `text`, or `usual` if it is empty. Raises ValueError with a text for the operator."""
     if not text:
         return usual
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= most:
@@ -44,7 +44,7 @@ def daily(rules: SymbolRules, mode: str, results: RunResults, count: int) -> str
 
 
 def daily_data(results: RunResults, count: int) -> dict[str, object]:
-    """Return the same for machines."""
+    """Return the results of `daily` as data for JSON."""
     days = _newest_days(results, count)
     return {"days": [{"day": date_text(day.from_ms), **period_json(day), "market": day.has_market} for day in days]}
 
@@ -61,11 +61,14 @@ def trades(rules: SymbolRules, mode: str, results: RunResults, count: int) -> st
     told = _newest_exits(rules, results, count)
     lines = [f"{date_text(finished.ended_ms)} {line}" for finished, line in reversed(told)]
     left_out = len(results.exits) - len(told)
-    return "\n".join([head, *lines, *([f"and {left_out} before"] if left_out else [])])
+    return "\n".join([head, *lines, *([f"and {left_out} earlier"] if left_out else [])])
 
 
 def trades_data(rules: SymbolRules, results: RunResults, count: int) -> dict[str, object]:
-    """Return the same for machines, the newest last. `round_trip_frac` is that of the round trip that a sale ended."""
+    """Return the trades of `trades` as data for JSON, the newest last.
+
+    `round_trip_frac` is that of the round trip that a sale ended.
+    """
     trips = {number: trip.result_frac for number, trip in ended_by(results.round_trips).items()}
     return {
         "orders": [
@@ -94,6 +97,6 @@ def profit(rules: SymbolRules, mode: str, results: RunResults) -> str:
 
 
 def profit_data(results: RunResults) -> dict[str, object]:
-    """Return the same for machines."""
+    """Return the results of `profit` as data for JSON."""
     times = {"from": iso_time(results.first.market_ms), "to": iso_time(results.last.market_ms)}
     return {**times, **totals_json(results, measure(results))}

@@ -55,7 +55,7 @@ def refusal_reason(reason: str, trips: Iterable[BreakerTrip], *, paused: bool) -
     listed = _listed(trips)
     if listed:
         return f"a breaker pauses buying: {listed}"
-    return "the balance is only just enough for an order and the last try failed; try again in a minute"
+    return "the balance is only just enough for an order, and the last attempt failed; try again in a minute"
 
 
 def _listed(trips: Iterable[BreakerTrip]) -> str:
@@ -68,7 +68,7 @@ def fee_unpriced(asset: str, quote_asset: str) -> str:
 
 
 def measured(trip: BreakerTrip) -> str:
-    """Return what a breaker has counted and its limit: "daily loss -3.12 % (limit -3.00 %)"."""
+    """Return a breaker's measured value and its limit: "daily loss -3.12 % (limit -3.00 %)"."""
     if trip.breaker is Breaker.LOSSES:
         return f"{counted(int(trip.measured), 'lost round trip')} in a row (limit {trip.limit:f})"
     # Losses are counted as positive fractions. Both are shown negative, as a trader reads a loss.

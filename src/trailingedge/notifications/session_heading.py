@@ -2,7 +2,7 @@
 
 
 def mode_label(mode: str) -> str:
-    """Return the mode as it stands before the pair.
+    """Return the mode as it is written before the pair.
 
     "PAPER" is in capitals, because its prices are real but its money is not; "LIVE", because its money is.
     """

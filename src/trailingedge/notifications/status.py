@@ -1,6 +1,6 @@
 """The status: `StatusView`, a snapshot of the bot's state, and its forms as a line of text and as data for machines.
 
-The line answers the hotkey 's' and Telegram's /status, and is printed once a minute as the heartbeat.
+The line is the answer to the hotkey 's' and to Telegram's /status, and is printed once a minute as the heartbeat.
 `console.status_panel` shows the same snapshot as a block of rows, and `explain` describes it in sentences.
 """
 
@@ -156,7 +156,7 @@ class StatusView:
 
     @property
     def exit_blocks(self) -> tuple[TradeBlock, ...]:
-        """Why the strategy cannot start an exit by itself: reasons of its last decision, and newer ones."""
+        """The reasons why the strategy cannot start an exit by itself: those of its last decision, and newer ones."""
         decided = () if self.decision is None else self.decision.exit_blocks
         since = {
             TradeBlock.HALTED: self.halted,

@@ -1,4 +1,4 @@
-"""The Telegram test of `doctor`: does the bot exist, and may it write to each chat?"""
+"""Telegram test of `doctor`: checks whether the bot exists, and whether it may write to each chat."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -49,8 +49,8 @@ async def chats_of_bot(
 ) -> Sequence[str]:
     """Return the id and the name of each chat that has written to the bot lately, the newest first.
 
-    Telegram keeps messages for a day, unless a daemon has fetched them. Nothing is confirmed, so a daemon still gets
-    them. Returns nothing if Telegram does not answer. Raises ConfigError as `send_test_message` does.
+    Telegram keeps messages for a day, unless a daemon has fetched them. The messages are not marked as read, so a
+    daemon still gets them. Returns nothing if Telegram does not answer. Raises ConfigError as `send_test_message` does.
     """
     client = BotApiClient(base_url, token, connect(base_url))
     try:

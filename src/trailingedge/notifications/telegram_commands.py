@@ -1,4 +1,5 @@
-"""The owner's commands on Telegram, and the one-time codes that protect against an accidental tap.
+"""Telegram commands: executes the owner's commands. Commands that act need a one-time code, which protects against an
+accidental tap.
 
 A question is answered at once. A command that acts needs a confirmation: the bot answers with the exact line to
 send back; the code in that line is enough. It is one of `core.confirmation_codes`.
@@ -78,7 +79,10 @@ class OwnerCommands:
             self._answer("the code is wrong or has expired. Nothing was done; send the command again for a new one")
 
     def _ask_for_flip(self, shown: CommandResult, now_s: float) -> None:
-        """Ask for a code for a flip, by what it would trade; a flip that is refused needs none."""
+        """Send the code for a flip with a preview of its trade.
+
+        If the flip would be refused, send the reason instead.
+        """
         if shown.done:
             self._ask_for_code("flip", shown.text, now_s)
         else:

@@ -1,10 +1,9 @@
 """The outbox of one Telegram chat: it queues alerts and joins them into messages.
 
-Pure: the time is an argument. Alerts wait while a message is being sent or while Telegram is
-unreachable. Waiting alerts are joined into one message as far as they fit, because a phone should
-not ring ten times for one incident, and because Telegram limits the messages to a chat. When the
-outbox is full, the oldest alert of the lowest level is dropped, and the next message says how many
-alerts were dropped.
+The code is pure: the time is an argument. Alerts wait while a message is being sent or while Telegram is unreachable.
+Waiting alerts are joined into one message as far as they fit, because a phone should not ring ten times for one
+incident, and because Telegram limits the messages to a chat. When the outbox is full, the oldest alert of the lowest
+level is dropped, and the next message says how many alerts were dropped.
 """
 
 import html
@@ -206,5 +205,5 @@ def _when(at_ms: int, now_ms: int) -> str:
 
 
 def _cost(alert: AlertMessage) -> int:
-    """Return the most UTF-16 units that an alert can take, with its mark, time and separator."""
+    """Return an upper limit of the UTF-16 units that an alert needs, with its mark, time and separator."""
     return units(alert.text) + 3 + 24 + len(_SEPARATOR)

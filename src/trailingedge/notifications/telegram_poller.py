@@ -1,4 +1,4 @@
-"""Long polling for the owner's commands on Telegram.
+"""Telegram poller: fetches the owner's commands from Telegram by long polling.
 
 Only the owner's private chat can give commands; the id of a private chat equals the id of its person. Messages of
 others get no answer, because an answer would show that the bot runs. Messages sent before the start are skipped:
@@ -96,7 +96,7 @@ class UpdatePoller:
         self._since_s = self._client.server_time_s or self._clock.unix_ms() // 1000
 
     async def _own_username(self) -> str:
-        """Return the bot's name, by which a command may address it."""
+        """Return the bot's username, which a command may contain to address the bot."""
         bot = await self._client.call("getMe", {}, _TIMEOUT_S)
         username = bot.get("username") if isinstance(bot, dict) else None
         return username if isinstance(username, str) else ""

@@ -1,7 +1,7 @@
-"""Updates of the Bot API: which of them are new, and what they say.
+"""Telegram updates: which updates of the Bot API are new, and which messages they contain.
 
-Pure. The ids of updates usually grow, but after a week without an update the next id is random and may be lower (Bot
-API, "Update"). So an update is new if its id has not been seen, and not if its id is higher than all before.
+The code is pure. The ids of updates usually grow, but after a week without an update the next id is random and may be
+lower (Bot API, "Update"). So an update is new if its id has not been seen, and not if its id is higher than all before.
 
 A request with an offset confirms all updates with lower ids, and Telegram never sends these again. After a quiet week,
 an old offset could confirm a new update with a lower id before it was read. So each offset is sent only until a request
@@ -42,7 +42,7 @@ class UpdateSequence:
         self._seen = RecentIds(_REMEMBERED_IDS)
 
     def accept(self, updates: Sequence[object]) -> list[object]:
-        """Return the new ones among the `updates` of one answer, and set `offset` for the next request.
+        """Return the new updates among `updates`, which are from one answer, and set `offset` for the next request.
 
         An update without a usable id is dropped: it cannot be confirmed, so Telegram would send it
         again and again.

@@ -174,7 +174,9 @@ def _paused(view: StatusView, decision: Decision) -> list[str]:
     elif view.trips:
         because = "; ".join(f"{measured(trip)}, paused {breaker_until(trip.breaker)}" for trip in view.trips)
     else:
-        because = "the balance is only just enough for an order and the last try failed; the next one is in a minute"
+        because = (
+            "the balance is only just enough for an order, and the last attempt failed; the next attempt is in a minute"
+        )
     doing = "taking profit" if view.regime is Regime.BASE else "buying back"
     return [f"Not {doing}: {because}.", *_afterwards(view, decision), stop_sentence(view)]
 
