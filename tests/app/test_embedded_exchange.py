@@ -14,7 +14,7 @@ def test_a_market_that_is_played_as_another_is_warned_of(tmp_path: Path) -> None
     settings = Settings(symbol="BTCUSDT")
     assert simulation_source(settings, [path], None).symbol == "BTCUSDT"
     (warning,) = relabelling_warnings([path], settings.symbol)
-    assert warning.startswith(f"{path} is ETHFDUSD by its name: its prices are played as those of BTCUSDT")
+    assert warning.startswith(f"{path}: the file name says ETHFDUSD, but SYMBOL says BTCUSDT: the prices are used")
 
 
 @pytest.mark.parametrize("name", ["ETHFDUSD-1m-2026-07.csv", "mine-1m.csv"])

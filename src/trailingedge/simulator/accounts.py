@@ -39,7 +39,7 @@ class SimAccount:
 
     @property
     def newest_order_id(self) -> int:
-        """The id of the newest order, zero before the first."""
+        """The id of the newest order; zero if there is none."""
         return next(reversed(self.orders), 0)
 
     def balance(self, asset: str) -> Balance:
@@ -83,7 +83,7 @@ class SimAccount:
         return next((order for order in self._open_orders.values() if order.client_order_id == client_order_id), None)
 
     def find_newest_order(self, client_order_id: str) -> SimOrder | None:
-        """Return the open order with that client order id, else the newest finished one, else None.
+        """Return the open order with that client order id, else the newest finished order with it, else None.
 
         The exchange accepts a client order id again once its order is finished, so several orders may have the same id.
         """
@@ -116,7 +116,7 @@ class SimAccount:
         self._versions.save(self, unix_ms)
 
     def as_of(self, unix_ms: int) -> AccountRecords:
-        """Return the account's records at wall-clock time `unix_ms`: the current ones if nothing has changed since."""
+        """Return the account's records at wall-clock time `unix_ms`: the present ones if nothing has changed since."""
         version = self._versions.version_at(unix_ms)
         return self if version is None else LaggedAccount(self, version)
 

@@ -49,7 +49,7 @@ class BookLevels(NamedTuple):
 
 
 class _BookSide:
-    """One side of the book: the market's best level, what takers took of it, and the accounts' resting orders."""
+    """One side of the book: the market's best level, the quantity taken from it, and the accounts' resting orders."""
 
     __slots__ = ("consumed", "is_buy", "orders", "price", "quantity")
 
@@ -61,7 +61,7 @@ class _BookSide:
 
     @property
     def quantity_left(self) -> Decimal:
-        """The market's quantity at its best price less what takers took since the last tick."""
+        """The market's quantity at its best price, less the quantity that takers took since the last tick."""
         return max(ZERO, self.quantity - self.consumed) if self.consumed else self.quantity
 
     @property
@@ -176,7 +176,7 @@ class Book:
         return found
 
     def consume_best(self, side: Side, quantity: Decimal) -> None:
-        """Reduce the market's best level by what a taker of `side` took; the next tick refills it."""
+        """Reduce the market's best level by the quantity that a taker of `side` took; the next tick refills it."""
         self._side(side.opposite).consumed += quantity
 
     def published_levels(self) -> BookLevels:

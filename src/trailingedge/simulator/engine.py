@@ -1,8 +1,8 @@
 """Matching engine of the simulated exchange: orders and ticks go in; fills, balances and events come out.
 
-Theory of operation. Each tick carries the market's best bid and ask with their quantities and, sometimes, a trade
-("the market" is everybody but the simulated accounts). The engine never knows deeper levels.
-A resting SELL at price P fills as follows, and a BUY mirrors it:
+Theory of operation. Each tick carries the market's best bid and ask with their quantities and, sometimes, a trade ("the
+market" means all participants except the simulated accounts). The engine never knows deeper levels. A resting SELL at
+price P fills as follows, and a BUY mirrors it:
 
 1. In full, once the market bids above P or trades above P: the price has gone through the order.
 2. By a trade at exactly P whose aggressor buys: the trade first takes the volume ahead in the
@@ -97,7 +97,7 @@ _ACTION_ENDED: Final = ActionEnded()
 
 
 class MarketRecord(Protocol):
-    """What the engine needs of the market's history: ids for trades, and the average price."""
+    """The parts of the market's history that the engine needs: ids for trades, and the average price."""
 
     def record_tick(self, tick: Tick, fills: Sequence[MakerFill]) -> list[int]:
         """Record a tick and the fills that it caused. Returns the trade id of each fill."""
@@ -116,9 +116,8 @@ class Engine:
     """The order book and the accounts of one symbol. Events go to `sink` as they happen.
 
     `symbol_status` may be set from outside. Orders are accepted and fill only while it is TRADING; they can be
-    cancelled under every status.
-    `market_now` tells the time of a live market between two of its ticks, so that an order carries the time at which
-    it was accepted. `wall_ms` tells the wall clock's time.
+    cancelled under every status. `market_now` returns the time of a live market between two of its ticks, so that an
+    order has the time at which it was accepted. `wall_ms` returns the wall clock's time.
     """
 
     def __init__(self, spec: ExchangeSpec, market: MarketRecord, sink: EventSink, wall_ms: Callable[[], int]) -> None:
@@ -267,7 +266,7 @@ class Engine:
         self._sink(OrderReport(account, order, ExecutionType.REJECTED, -1, self.market_ms, reject_reason=reason))
 
     def end_action(self) -> None:
-        """End an action: pass on which accounts it changed, and that it is done."""
+        """End an action: report which accounts it changed, then that it has ended."""
         # One event per account and action, however many fills the action had.
         if self._changed_accounts:
             changed, self._changed_accounts = self._changed_accounts, {}
@@ -355,7 +354,7 @@ class Engine:
         return trades
 
     def _take_level(self, order: SimOrder, level: Sequence[TakerMatch]) -> list[SimTrade]:
-        """Fill the order with what it matches at one price."""
+        """Fill the order with the quantities that it matches at one price."""
         price, trades = level[0].price, []
         quantities = [take.quantity for take in level]
         # Both sides of a trade between two accounts share its id.
@@ -369,12 +368,12 @@ class Engine:
         return trades
 
     def _taker_matches(self, order: SimOrder, beyond: Decimal = ZERO) -> list[TakerMatch]:
-        """Return what the order matches on the book, up to its remaining quantity plus `beyond`."""
+        """Return the matches of the order on the book, up to its remaining quantity plus `beyond`."""
         limit = None if order.request.type is OrderType.MARKET else order.price
         return self.book.match_taker(order.side, limit, order.remaining + beyond)
 
     def _trades_with_others(self, order: SimOrder) -> list[TakerMatch]:
-        """Return what the order would trade now, leaving out orders of its own account."""
+        """Return the matches of the order now, leaving out orders of its own account."""
         own = sum((each.remaining for each in self.accounts.get(order.account).open_orders()), ZERO)
         return without_self_trades(self._taker_matches(order, beyond=own), order)
 
@@ -468,7 +467,7 @@ class Engine:
         previous_id: str = "",
         by_hand: bool = False,
     ) -> None:
-        """Pass on what happened to an order; its account is one that this action changed."""
+        """Report an event of an order, and note that this action changed the order's account."""
         account = self.accounts.get(order.account)
         account.updated_ms = self.market_ms
         self._changed_accounts[account.name] = account

@@ -1,8 +1,8 @@
 """Events of the matching engine as typed values: what happened to an order, to an account, or to a request.
 
-The engine passes each event to its sink at once, in the order in which things happen. `exchange` makes JSON of them, a
-backtest the values that its trading core reads. An event refers to orders and accounts themselves, which change later:
-a sink reads what it needs before it returns.
+The engine passes each event to its sink at once, in the order in which things happen. `exchange` turns them into JSON,
+a backtest into the values that its trading core reads. An event refers to the order and account objects, which change
+later, so a sink must read what it needs before it returns.
 """
 
 from collections.abc import Callable

@@ -64,9 +64,9 @@ class ExchangeSpec:
     def for_source(self, source: TickSource) -> "ExchangeSpec":
         """Return this specification with the pair, tick size and step size of `source`.
 
-        If the quote asset is BTC, ETH or BNB, the minimum notional becomes the one usual in that
-        asset. If the source tells its largest price and quantity, the largest lot and order value
-        follow them: told in another unit, the same market has the same limits.
+        If the quote asset is BTC, ETH or BNB, the minimum notional becomes the one usual in that asset. If the source
+        gives its largest price and quantity, the largest lot and order value are derived from them, so that the same
+        market has the same limits in any unit.
         """
         largest, max_quantity, max_notional = source.largest, self.max_quantity, self.max_notional
         if largest is not None and largest.quantity:

@@ -154,7 +154,7 @@ class FaultInjector:
         self._scheduled.append((method, REQUEST_FAULTS[fault] if isinstance(fault, str) else fault))
 
     def request_fault(self, method: str) -> RequestFault:
-        """Return the fault for a request: a scheduled one, else a drawn one, else `NO_FAULT`."""
+        """Return the fault for a request: a scheduled fault, else a drawn fault, else `NO_FAULT`."""
         for scheduled in self._scheduled:
             if scheduled[0] == method:
                 self._scheduled.remove(scheduled)

@@ -116,7 +116,7 @@ class Klines:
             self.time_ms, self._last_price = kline.close_ms, kline.close
 
     def on_tick(self, tick: Tick, trade_ids: Sequence[int] = ()) -> None:
-        """Add a tick to the bars of a second, a minute and an hour: its trade, or its price if that is new.
+        """Add a tick to the bars of a second, a minute and an hour: its trade, or, without a trade, a new price.
 
         `trade_ids` are the ids that the trade tape gave to the tick's trade: several if it filled accounts' orders.
         """

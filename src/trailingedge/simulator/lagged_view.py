@@ -19,7 +19,7 @@ MAX_LAG_MS: Final = 20_000  # versions older than this are dropped, but for the 
 
 
 class AccountRecords(Protocol):
-    """What queries read of an account: its present state (`SimAccount`) or an older one (`LaggedAccount`)."""
+    """The account records that queries read: its present state (`SimAccount`) or an older one (`LaggedAccount`)."""
 
     @property
     def uid(self) -> int: ...
@@ -62,7 +62,10 @@ def find_order(records: AccountRecords, order_id: int | None, client_order_id: s
 
 @dataclass(frozen=True, slots=True)
 class AccountVersion:
-    """The changeable part of an account at one wall-clock time. Its orders are copies, frozen as they were."""
+    """The changeable part of an account at one wall-clock time.
+
+    Its orders are copies from that time, which do not change.
+    """
 
     unix_ms: int
     updated_ms: int
@@ -144,7 +147,7 @@ class AccountVersions:
             versions.popleft()
 
     def version_at(self, unix_ms: int) -> AccountVersion | None:
-        """Return the version valid at `unix_ms`, or the oldest one kept if all are newer.
+        """Return the version valid at `unix_ms`; the oldest kept version if all versions are newer.
 
         Returns None if the account has not changed since `unix_ms`.
         """

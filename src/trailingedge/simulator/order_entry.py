@@ -31,14 +31,14 @@ from trailingedge.simulator.orders import Amendment, AmendOrder, CancelOrder, Ne
 
 
 class ReplaceMode(Enum):
-    """What a cancel-replace does when its cancel fails."""
+    """The behaviour of a cancel-replace when its cancel fails."""
 
     STOP_ON_FAILURE = "STOP_ON_FAILURE"
     ALLOW_FAILURE = "ALLOW_FAILURE"
 
 
 class RateLimitExceededMode(Enum):
-    """What a cancel-replace does when there are too many unfilled orders."""
+    """The behaviour of a cancel-replace when there are too many unfilled orders."""
 
     DO_NOTHING = "DO_NOTHING"
     CANCEL_ONLY = "CANCEL_ONLY"
@@ -79,7 +79,7 @@ class CancelReplaceResult:
 class SimOrderEntry:
     """Takes the requests of all accounts: checks them, and passes them on to the engine.
 
-    `wall_ms` tells the wall clock's time, by which the unfilled orders are counted.
+    `wall_ms` returns the wall clock's time, by which the unfilled orders are counted.
     """
 
     def __init__(self, engine: Engine, sink: EventSink, wall_ms: Callable[[], int]) -> None:

@@ -40,7 +40,7 @@ class Pacer:
         self._settled = settled
 
     async def skip_to(self, market_ms: int, ticks: Iterator[Tick]) -> Iterator[Tick]:
-        """Play the ticks up to `market_ms` at once, whenever they are due. Returns the remaining ticks."""
+        """Play the ticks up to `market_ms` at once, without waiting until they are due. Returns the remaining ticks."""
         for tick in ticks:
             if tick.time_ms > market_ms:
                 return chain([tick], ticks)

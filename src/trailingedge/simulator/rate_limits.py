@@ -49,7 +49,7 @@ class RateWindow:
         return now_ms - now_ms % self.length_ms + self.length_ms
 
     def rate_limit(self, kind: str, now_ms: int) -> RateLimit:
-        """Return the limit with its count, as one of `kind` ("ORDERS", "REQUEST_WEIGHT")."""
+        """Return this limit with its count, as a rate limit of `kind` ("ORDERS" or "REQUEST_WEIGHT")."""
         return RateLimit(kind, self.length_ms // 1000, self.limit, self.count(now_ms))
 
 
@@ -62,7 +62,7 @@ class OrderCounts:
         self._refunds: deque[tuple[int, int]] = deque()  # due, amount; oldest first
 
     def limit_error(self, now_ms: int) -> ExchangeError | None:
-        """Return the error that one more order would get, or None if both windows have room."""
+        """Return the error for one more order, or None if both windows have room."""
         self._apply_refunds(now_ms)
         for window, words in ((self._ten_seconds, "10 SECOND"), (self._day, "1 DAY")):
             if window.is_full(now_ms):

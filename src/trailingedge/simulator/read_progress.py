@@ -1,18 +1,19 @@
-"""Read progress of the clients: whether each has read what was sent to it, so that the market can wait for them.
+"""Read progress of the clients: whether each client has read all frames sent to it, so that the market can wait for
+them.
 
 Theory of operation. A fast market must not outrun the bot that trades on it: the pacer plays the next tick only after
 the clients have read the frames of the last one. The exchange could ask with a ping after each tick. It does not: the
-real one sends a ping every 20 seconds, a client need not answer at once, and one that never answers would slow the
-market for all. Instead the kernel is asked how much of what was sent still lies in the client's socket
-(`socket_diagnostics`). That needs no help from the client. Like a pong, it shows that the client's library has read.
+real one sends a ping every 20 seconds, a client need not answer at once, and a client that never answers would slow the
+market for all. Instead the kernel is asked how many bytes the client's socket still holds (`socket_diagnostics`). That
+needs no help from the client. Like a pong, it shows that the client's library has read.
 
 A batch counts as processed when every client has read all frames and the exchange has then neither received nor sent
 a frame for `QUIET_S`: a bot that acts on a price sends its request within that time, and gets the reply before the
 next price. A slow bot lags by two batches at most: the one that it works on, and one in its socket.
 
 A client that has not read within `READ_TIMEOUT_S` is not waited for again until it has read everything. It slows the
-market once, not at every tick. Where the kernel gives no answer, a batch counts as read when it has left this process.
-A bot in the same process still reads it at once; another program may lag by what its socket buffers.
+market once, not at every tick. If the kernel gives no answer, a batch counts as read when it has left this process. A
+bot in the same process still reads it at once; another program may lag by the content of its socket buffer.
 """
 
 import asyncio
@@ -56,7 +57,7 @@ class ReadProgress:
         self._frames_received += 1
 
     async def wait(self) -> None:
-        """Return when the clients have processed what was sent; see the top of the module."""
+        """Return when the clients have processed all frames sent; see the top of the module."""
         if not self._clients:
             return  # clients in memory: under the virtual loop, time stands still until they have acted
         # Real sockets, so real time: neither the market's speed nor a clock wound by hand says when a program reads.

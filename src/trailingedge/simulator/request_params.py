@@ -192,7 +192,7 @@ class RequestParameters:
         return min(value, most)
 
     def symbol_count(self) -> int | None:
-        """How many symbols the request names, by `symbol` or `symbols`; None if it names none."""
+        """How many symbols the request names, by `symbol` or `symbols`; None if it has neither parameter."""
         several = self._sent.get("symbols")
         if isinstance(several, list):
             return len(several)

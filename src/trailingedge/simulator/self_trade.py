@@ -1,4 +1,4 @@
-"""Self-trade prevention: what two orders of one account lose in place of the trade that they would have made.
+"""Self-trade prevention: how two orders of one account are reduced or ended instead of trading with each other.
 
 The mode of the taker decides (`SelfTradeMode`): the taker expires, the maker expires, both expire, or both lose the
 quantity of the prevented trade. No account belongs to a trade group, so TRANSFER does what DECREMENT does, and orders
@@ -36,9 +36,9 @@ def is_self_trade(match: TakerMatch, taker: SimOrder) -> bool:
 
 
 def without_self_trades(matches: Iterable[TakerMatch], taker: SimOrder) -> list[TakerMatch]:
-    """Return what the taker would trade, without the orders of its own account.
+    """Return the matches of the taker, without the orders of its own account.
 
-    `matches` is what it matches on the book, best price first. Their sum must exceed the taker's quantity by that of
+    `matches` are all its matches on the book, best price first. Their sum must exceed the taker's quantity by that of
     the account's own orders, because the taker may skip those and match orders behind them.
     """
     mode, left = taker.request.self_trade_mode, taker.remaining

@@ -77,7 +77,7 @@ class TradeTape:
         return aggregate
 
     def newer_than(self, aggregate_id: int) -> list[AggregateTrade]:
-        """The kept aggregate trades with a higher id, oldest first."""
+        """The aggregate trades with an id above this one that are still kept, oldest first."""
         newest: list[AggregateTrade] = []
         for aggregate in reversed(self.aggregates):
             if aggregate.aggregate_id <= aggregate_id:
@@ -86,7 +86,7 @@ class TradeTape:
         return newest[::-1]
 
     def trades(self, from_id: int | None, limit: int) -> Sequence[TapeTrade]:
-        """The oldest `limit` trades from `from_id` on, or without it the newest `limit`; oldest first."""
+        """The oldest `limit` trades from `from_id` on; without `from_id`, the newest `limit` trades. Oldest first."""
         if from_id is None:
             newest: list[TapeTrade] = []
             for aggregate in reversed(self.aggregates):

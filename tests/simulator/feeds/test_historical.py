@@ -174,7 +174,7 @@ def test_settings_win_over_names(tmp_path: Path) -> None:
 def test_a_market_played_under_another_symbol_is_reported(tmp_path: Path) -> None:
     path = saved(tmp_path / "ETHUSDT-1m-2025-06-01.csv", minutes(range(2)))
     (gap,) = open_market([path], symbol="ETHFDUSD").gaps
-    assert "ETHUSDT-1m-2025-06-01.csv is ETHUSDT by its name" in gap
+    assert "the name of ETHUSDT-1m-2025-06-01.csv says ETHUSDT" in gap
     assert open_market([path], symbol="ETHUSDT").gaps == open_market([path]).gaps == ()
 
 
@@ -242,7 +242,7 @@ def test_a_file_name_gives_any_symbol(tmp_path: Path, symbol: str) -> None:
     assert open_market([path]).symbol == symbol
     assert open_market([path], symbol).gaps == ()
     (gap,) = open_market([path], "ETHUSDT").gaps
-    assert f"is {symbol} by its name" in gap
+    assert f"says {symbol}; its prices are used" in gap
 
 
 def test_a_file_name_without_a_symbol_is_an_error(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class SignedCall(MethodCall):
 
 
 class WeightRule(Protocol):
-    """Says what a request of a method costs."""
+    """Rule for the request weight of a method."""
 
     def for_parameters(self, parameters: RequestParameters) -> int:
         """The weight of a request with these parameters."""

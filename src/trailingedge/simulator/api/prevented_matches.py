@@ -9,7 +9,7 @@ from trailingedge.simulator.payloads import prevented_match_json
 
 
 def my_prevented_matches(call: SignedCall) -> Result:
-    """Handle `myPreventedMatches`: one match by its id, or those of one order, oldest first."""
+    """Handle `myPreventedMatches`: return one match by its id, or all matches of one order, oldest first."""
     symbol, parameters = call.symbol(), call.parameters
     match_id, order_id = parameters.integer("preventedMatchId"), parameters.integer("orderId")
     from_id = parameters.integer("fromPreventedMatchId")

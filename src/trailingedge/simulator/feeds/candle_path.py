@@ -73,7 +73,7 @@ class GridPath(Protocol):
     def skip(self, kline: GridKline) -> PathExtremes:
         """Return the extremes of the ticks that `ticks` would return, and change the state as `ticks` would.
 
-        A backtest skips klines in which no price can lead to an action, and builds their ticks never.
+        A backtest skips klines in which no price can lead to an action, and never builds their ticks.
         """
         ...
 

@@ -52,7 +52,7 @@ _MAC_PREFIX: Final = "._"
 
 
 class _UnreadableLine(Exception):
-    """A line is no line of a market file."""
+    """Raised for a line that cannot be a line of a market file."""
 
 
 @dataclass(frozen=True, slots=True)

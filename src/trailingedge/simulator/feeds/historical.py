@@ -97,7 +97,7 @@ def open_market(
 
 
 def _largest(inspections: Sequence[FileInspection]) -> LargestNumbers:
-    """Return the largest numbers of the inspected rows. Floats hold them to 15 digits, which is near enough."""
+    """Return the largest numbers of the inspected rows, as floats: 15 digits are exact enough here."""
     price, quantity = (
         Decimal(repr(max(each.largest for each in ranges)))
         for ranges in (
@@ -117,7 +117,7 @@ def _named_symbol(inspection: FileInspection) -> str:
 
 def _relabelled(paths: Sequence[str | Path], symbol: str) -> list[str]:
     return [
-        f"the market of {symbol}: {path.name} is {other} by its name, whose prices are played as those of {symbol}"
+        f"the market of {symbol}: the name of {path.name} says {other}; its prices are used as those of {symbol}"
         for other, path in files_of_other_symbols(paths, symbol).items()
     ]
 
@@ -141,7 +141,7 @@ def split_symbol(symbol: str, base_asset: str | None = None, quote_asset: str | 
     sure = [reading for reading in readings if reading[0] in QUOTE_ASSETS]
     if len(readings) == 1 or len(sure) == 1:
         return (sure or readings)[0]
-    what = "cannot be told from its name"
+    what = "cannot be derived from its name"
     if readings:
         what = f"can be {', or '.join(f'{base} and {quote}' for base, quote in readings)}"
     raise ConfigError([f"the assets of {symbol} {what}; set BASE_ASSET and QUOTE_ASSET"])
@@ -159,7 +159,9 @@ def _make_up(symbol: str, base_asset: str | None, quote_asset: str | None) -> bo
 def in_market_order(
     trades: Iterator[Event], quotes: Iterator[Event], time_ms: Callable[[Event], int]
 ) -> Iterator[tuple[Event | None, Event | None]]:
-    """Merge trades and quotes by time: a trade before the quotes of its millisecond, which it may have caused.
+    """Merge trades and quotes by time.
+
+    A trade comes before the quotes of the same millisecond, which it may have caused.
 
     Yields each trade with the quote in force, and each quote with None. A trade before the first quote, or more than
     `LONGEST_QUOTE_MS` after the last one, has no quote: the files of the book do not cover its hours.

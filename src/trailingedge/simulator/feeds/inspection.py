@@ -240,7 +240,7 @@ def find_mismatches(inspections: Sequence[FileInspection]) -> list[str]:
 
 
 def _is_book(inspection: FileInspection, inspections: Sequence[FileInspection]) -> bool:
-    """Whether the file has the book of a market whose trades the other files have."""
+    """Whether this is a file of quotes beside files of the same market's trades."""
     others = {each.schema for each in inspections} - {CsvSchema.BOOK_TICKER}
     return inspection.schema is CsvSchema.BOOK_TICKER and CsvSchema.KLINES not in others
 

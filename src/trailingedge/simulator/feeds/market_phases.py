@@ -116,7 +116,10 @@ def _rise_or_fall(kind: PhaseKind, minutes: float, drift_frac: float) -> MarketP
 
 
 def _turn(drift_frac: float) -> MarketPhase:
-    """Return a steep pull-back: every tick moves away from an order at the best price, so it must be replaced."""
+    """Return a steep pull-back.
+
+    Every tick moves away from an order at the best price, so the order must be replaced.
+    """
     return MarketPhase(
         PhaseKind.TREND,
         1.5,

@@ -1,17 +1,19 @@
 """Random path within a kline: a seeded random walk from its open to its close that touches its high and its low.
 
-A backtest runs on several of them, so that its result comes with a band: what the candles hide.
+A backtest runs on several of them, so that its result has a band, which shows how much depends on the unknown prices
+within the candles.
 
 - Each kline has a random stream of its own, from the seed and its open time. So a path depends neither on the settings
   nor on where the file starts.
-- The walk has 60 steps a minute (at most 600 in a kline). Where the number of trades is known, it has a third of that
-  many: thin markets jump. A walk of two or three prices goes open, extremes, close, the short way 85 times in 100.
+- The walk has 60 steps a minute (at most 600 in a kline). If the number of trades is known, it has only one
+  price for every three trades, because prices of thin markets jump. A walk of two or three prices goes from the open
+  over the extremes to the close, in 85 of 100 klines by the shorter way.
 - The walk is a bridge of uniform steps, reflected at low and high. The best of up to eight tries is stretched until it
   touches both.
 - The volume is split evenly over the prices of the walk. An eighth of a minute's volume waits at each best price.
 
-What the model does not know: bursts and jumps within the minute (real stops slip more), a spread wider than one tick
-size, the real queue, and the correlation of one minute with the next.
+The model leaves out bursts and jumps within the minute (real stops slip more), a spread wider than one tick size, the
+real queue, and the correlation of one minute with the next.
 
 Only arithmetic and square roots of floats are used, which give the same numbers on every platform.
 """
@@ -149,7 +151,7 @@ class RandomPath:
 
 
 def _inner_points(kline: GridKline) -> int:
-    """How many of high and low are reached between open and close."""
+    """How many of the two extremes differ from open and close, so that the walk must reach them in between."""
     ends = kline.open, kline.close
     return (kline.high > max(ends)) + (kline.low < min(ends))
 
@@ -221,7 +223,7 @@ def _reflected(start: float, end: float, span: float, width: float, words: tuple
 
 
 def _stretched(walk: list[float], span: float, stream: SplitMix64) -> list[int]:
-    """Stretch what lies above both ends until it touches `span`, and what lies below them until it touches 0.
+    """Stretch the part of the walk above both ends until it touches `span`, and the part below them until it touches 0.
 
     Returns whole numbers. If nothing lies there, a random inner price becomes the extreme.
     """
@@ -248,7 +250,7 @@ def _stretched(walk: list[float], span: float, stream: SplitMix64) -> list[int]:
 
 
 def _held(walk: list[int], tick_count: int, stream: SplitMix64) -> tuple[list[int], range | list[int]]:
-    """Return the price of each tick, and the ticks at which a price of the walk is new: tick 0 and random ones."""
+    """Return the price of each tick, and the ticks at which the walk takes its next price: tick 0 and random ticks."""
     if len(walk) == tick_count:
         return walk, range(tick_count)
     keys = stream.take(tick_count - 1)

@@ -30,7 +30,7 @@ class Tick(NamedTuple):
 
 
 class LargestNumbers(NamedTuple):
-    """The largest price and quantity that a recorded market tells in one row."""
+    """The largest price and quantity in any row of a recorded market."""
 
     price: Decimal
     quantity: Decimal
