@@ -264,7 +264,7 @@ def test_a_record_is_played_up_to_a_gap(tmp_path: Path) -> None:
 
     replayed = replay_session(changed(tmp_path, with_hole, "fair"))
     assert replayed.is_same
-    assert replayed.incomplete_reason == "the record has a gap: 30 lines were lost, the disk did not keep up"
+    assert replayed.incomplete_reason == "the record has a gap: 30 lines were lost, because the disk was too slow"
     assert 100 < replayed.inputs < 900
 
 
@@ -349,7 +349,9 @@ def test_with_other_settings_too_the_record_must_be_what_this_version_decides(tm
     replayed = replay_session(changed(tmp_path, other, "fair"), {"LOOP_SLEEP_SEC": "0.7"})
     assert replayed.difference is None
     assert replayed.incomplete_reason is not None
-    assert "this version decides otherwise than the record with the recorded settings" in replayed.incomplete_reason
+    assert (
+        "this version decides differently from the record even with the recorded settings" in replayed.incomplete_reason
+    )
 
 
 @pytest.mark.parametrize(

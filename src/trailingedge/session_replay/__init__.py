@@ -1,4 +1,4 @@
-"""Replay of a recorded session: gives its inputs to the trading core again and compares what it answers.
+"""Replay of a recorded session: gives its inputs to the trading core again and compares the core's outputs.
 
 Not to be confused with `backtest`, which runs the strategy on recorded *markets*. A session replay answers two
 questions. Does this version of the program still decide the same as the recorded one? And with other settings, where

@@ -1,7 +1,7 @@
-"""Comparison of output lines: whether record and replay say the same.
+"""Comparison of output lines: whether an output line of record and replay is the same.
 
-A record of an older version lacks the fields that were added since. Such fields are not compared. In decisions they are
-left out when their sum is made (`eventlog.decision_sums`).
+A record of an older version lacks the fields that were added since. Such fields are not compared. For decisions they
+are left out of the checksum (`eventlog.decision_sums`).
 """
 
 import json

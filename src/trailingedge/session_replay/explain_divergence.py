@@ -1,7 +1,7 @@
-"""Explanation of a divergence: what the recording and the replay each do at that point, and why.
+"""Explanation of a divergence: the actions of recording and replay at that point, and the reasons.
 
-The explanation uses the words of the alerts and of `why`. Both runs are trading cores that can be asked: one has the
-recorded settings and does what the record has, the other has the changed ones.
+The explanation uses the words of the alerts and of `why`. Both runs are trading cores, so both can explain their
+decisions: one has the recorded settings and repeats the record, the other has the changed settings.
 """
 
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """What record and replay each do at the point where they differ, and why.
+    """The actions of record and replay at the point where they differ, and the reasons.
 
     `recorded` and `replayed` are the texts on the two runs; empty if there is none on that run.
     `top` is the best bid and ask, `rules` the symbol's rules; both are None until the daemon knows
@@ -60,9 +60,10 @@ def explain_divergence(
     other: ReplayedSession | None,
     alerts: Iterable[tuple[int, str]],
 ) -> Divergence:
-    """Explain `difference` between `session` and `other`. `alerts` are those that the record has after it.
+    """Explain `difference` between `session` and `other`. `alerts` are the alerts of the record after the difference.
 
-    Without `other`, it is the record that differs from `session`: then only its line can be described.
+    Without `other`, the replay with the recorded settings differs from the record. Then the two lines that differ are
+    described.
     """
     later = _later_alerts(difference.at_ns, alerts)
     status = session.status()
@@ -87,7 +88,7 @@ def explain_divergence(
 
 
 def _later_alerts(from_ns: int, alerts: Iterable[tuple[int, str]]) -> tuple[tuple[int, str], ...]:
-    """Return the next alerts on exits, a few and not much later."""
+    """Return the next alerts on exits: only a few, and only those soon after the difference."""
     found: list[tuple[int, str]] = []
     for at_ns, text in alerts:
         if at_ns > from_ns + _LATER_ALERTS_WINDOW_NS or len(found) == _MAX_LATER_ALERTS:

@@ -197,7 +197,7 @@ def _describe_decision_price(regime: object, unit_value: object, anchor: object)
 
 
 def _describe_view(changed: Mapping[str, object]) -> str:
-    """Describe the changes of a view: the best prices, if they are among them, and the names of the others."""
+    """Describe the changes of a view: new best prices, and the names of the other changed fields."""
     top = changed.get("top")
     words = [_describe_top(top)] if isinstance(top, Mapping) else []
     words += [name.replace("_", " ") for name in changed if name not in ("top", "market_ms", "now_s")]

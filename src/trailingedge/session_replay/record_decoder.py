@@ -1,8 +1,8 @@
 """Deserialization of settings and values from a session record.
 
 `decode_value` makes a value of a given type from JSON that `eventlog.json_values` wrote. A field that the record lacks,
-because an older version wrote it, gets its default. A record may come from somebody else, so numbers are held to the
-bounds that the frames of the exchange are held to.
+because an older version wrote it, gets its default. A record may come from another person, so numbers have the same
+bounds as in frames of the exchange.
 """
 
 import math
@@ -61,7 +61,7 @@ def decode_value(kind: Any, encoded: Any, name: str = "") -> Any:
 
 
 def _decode_member(kind: UnionType, encoded: Any, name: str) -> Any:
-    """Decode a member of a union: that which `TYPE_KEY` names, the tuple for a list, or else the only one."""
+    """Decode a member of a union: the type that `TYPE_KEY` names, the tuple for a list, or else the only type."""
     members = [each for each in get_args(kind) if each is not NoneType]
     if encoded is None and len(members) < len(get_args(kind)):
         return None
@@ -120,7 +120,7 @@ def field_types(kind: Any) -> Mapping[str, Any]:
 
 
 def _is_needed(kind: Any, name: str, encoded: Mapping[str, Any]) -> bool:
-    """Whether the field is recorded or has no default; LookupError follows if it has neither."""
+    """Whether the field must be decoded: it is recorded, or has no default. Without either a LookupError follows."""
     return name in encoded or name not in _defaults(kind)
 
 

@@ -1,4 +1,4 @@
-"""Recorded steps: yields what entered the trading core of a session, in order, each with the output that followed."""
+"""Recorded steps: yields the inputs of the trading core of a session, in order, each with the output that followed."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from trailingedge.session_replay.record_decoder import decode_value, field_types
 
 _PRECEDING_LINES: Final = 6  # shown before a difference
 _FIELDS_OF_TICK: Final = 5  # without the sum
-_HOLE_REASON: Final = "the disk did not keep up"
+_HOLE_REASON: Final = "because the disk was too slow"
 _ALERT: Final = b'["alert",'
 _HOLE: Final = b'["hole",'
 _OVER: Final = b'["over",'

@@ -1,8 +1,9 @@
 """Replayed core: a trading core built from a session record, with the statistics and alerts that belong to it.
 
 Theory of operation. The core is built by the daemon's own factory from the recorded settings and rules. It is given the
-recorded inputs in their order, and nothing else: no clock, no connection, no event loop. Beside it stand a market state
-that holds the recorded view, statistics and an announcer, so that status, alerts and `why` are worded as in the daemon.
+recorded inputs in their order, and nothing else: no clock, no connection, no event loop. The session also has a market
+state with the recorded view, statistics and an announcer, so that status, alerts and `why` have the same words as in
+the daemon.
 """
 
 import inspect
@@ -50,7 +51,7 @@ class ReplayObserver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What the core answered to one input. `decision` is its last decision; `events` come from ticks alone."""
+    """The outputs of the core for one input. `decision` is its last decision; `events` come from ticks alone."""
 
     commands: Sequence[ExecutionCommand] = ()
     events: Sequence[object] = ()
@@ -78,7 +79,7 @@ class ReplayedSession:
         self._planned: tuple[StateView, int] | None = None  # what the plan for the next prices is made from
 
     def apply(self, entry: RecordEntry) -> StepResult:
-        """Give the core a recorded input, and return what it answers. Raises UnreadableStep."""
+        """Give the core a recorded input, and return the core's outputs. Raises UnreadableStep."""
         self.alerts.clear()
         kind, at_ns, *fields = entry
         if kind == CORE:
@@ -172,7 +173,7 @@ class ReplayedSession:
         return result
 
     def _requote(self, core: TradingCore, top: BookTop) -> list[ExecutionCommand]:
-        """Do what the market callback does: ask the plan, and take in the cancel-replace that it leads to."""
+        """Do the same as the market callback: ask the plan, and give the core the plan's cancel-replace."""
         if self._planned is not None:
             core.plan_ahead(*self._planned)
         step = None if core.plan is None else core.plan.next_step(top, self._now_s)
@@ -182,7 +183,7 @@ class ReplayedSession:
         return [step]
 
     def _show(self, view: StateView) -> None:
-        """Put the recorded view where the status is read from."""
+        """Store the recorded view in the market state, from which the status is built."""
         market_state, self._now_s = self._market_state, view.now_s
         market_state.top, market_state.top_confirmed_s = view.top, view.now_s - view.top_age_s
         market_state.balances = dict(view.balances)
@@ -191,7 +192,7 @@ class ReplayedSession:
 
     @staticmethod
     def _run(method: Callable[..., object], *args: object, **named: object) -> StepResult:
-        """Call a method of the core. Its error is a result, as it was in the daemon."""
+        """Call a method of the core. An error is returned as a result, as in the record of the daemon."""
         try:
             answer = method(*args, **named)
         except Exception as error:  # noqa: BLE001 - compared with the recorded error like any other output

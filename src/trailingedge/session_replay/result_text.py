@@ -108,7 +108,7 @@ def _divergence_lines(replayed: ReplayResult, difference: Difference) -> Iterato
 
 
 def _with_omission(line: bytes | None, texts: Sequence[str]) -> Sequence[str]:
-    """Return the texts on one run, which begin with the fact that it does not do what the other does."""
+    """Return the texts on one run. If it does not do what the other run does, they begin with that fact."""
     return texts if line is not None else [_NOT_DONE, *texts]
 
 

@@ -1,14 +1,14 @@
-"""Entry point of a session replay: gives the recorded inputs to a trading core, and compares what it answers.
+"""Entry point of a session replay: gives the recorded inputs to a trading core, and compares the core's outputs.
 
 With the recorded settings every output line must equal the recorded one, except for fields that an older version did
 not record.
 
-With other settings the purpose is to find where the ways part. A second core gets the same inputs, with the changed
-settings. Numbers in events and decisions differ long before it acts differently, so only actions are compared:
-commands, the kinds of events, and what a decision leads to. What the first core does at that point is what the record
-has, and both can be asked why.
+With other settings the purpose is to find where the two runs diverge. A second core gets the same inputs, with the
+changed settings. Numbers in events and decisions differ long before it acts differently, so only actions are compared:
+commands, the kinds of events, and what a decision leads to. Up to that point the first core does what is recorded, so
+both cores can explain why they act differently.
 
-The replay ends at the first difference: what the record has after it are replies of the exchange to other requests.
+The replay ends at the first difference: after it the record has replies of the exchange to other requests.
 """
 
 import contextlib
@@ -146,7 +146,7 @@ def _load_settings(record: SessionRecord, overrides: Mapping[str, str]) -> Loade
 
 
 class _Replay:
-    """One replay: compares the steps of `record` with what `session` answers. `run` is called once.
+    """One replay: compares the steps of `record` with the outputs of `session`. `run` is called once.
 
     `other`, if given, is the same session with other settings; then its actions are compared with those of `session`.
     """
@@ -208,8 +208,8 @@ class _Replay:
             return
         if differs is not None:
             self._record.incomplete_reason = (
-                f"{step.at_ns / 1e9:.3f} s after the start this version decides otherwise than the record with the "
-                "recorded settings, too; replay it without other settings to see how"
+                f"{step.at_ns / 1e9:.3f} s after the start this version decides differently from the record even "
+                "with the recorded settings; replay without --set and --fee to see the difference"
             )
             return
         actions, others = _actions(result), _actions(self._other.apply(step.entry))
@@ -241,7 +241,10 @@ def _actions(result: StepResult) -> list[bytes]:
 
 
 def _same_action(one: bytes, other: bytes) -> bool:
-    """Whether two lines of `_actions` stand for the same: a command in full, an event or a decision by its first."""
+    """Whether two lines of `_actions` are the same action.
+
+    Commands are compared in full, events and decisions by their first field.
+    """
     first, second = parse(one), parse(other)
     if first[0] in ("event", "decision"):
         return bool(first[:2] == second[:2])
@@ -250,7 +253,7 @@ def _same_action(one: bytes, other: bytes) -> bool:
 
 @contextlib.contextmanager
 def _logging_disabled() -> Iterator[None]:
-    """Suppress the daemon's log: the recorded session has logged the same."""
+    """Suppress the daemon's log lines, because the recorded session has logged them already."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
