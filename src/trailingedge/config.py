@@ -36,7 +36,7 @@ Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class TradingMode(Enum):
-    """Which exchange we trade on."""
+    """The trading mode: on which exchange orders are placed."""
 
     SIM = "sim"
     PAPER = "paper"
@@ -63,7 +63,7 @@ class ConfirmFlip(Enum):
 
 
 class OnExit(Enum):
-    """What a shutdown does with our working order."""
+    """The action of a shutdown on our working order."""
 
     CANCEL = "cancel"
     LEAVE = "leave"
@@ -82,8 +82,8 @@ PATIENCE_OR_NONE_S: Final = Limit("from 0 to 86400", lambda value: 0 <= value <=
 RECV_WINDOW: Final = Limit("from 1 to 60000, the exchange's own limit", lambda value: 1 <= value <= 60_000)
 # Wide enough for any asset, narrow enough that no product of two amounts leaves Decimal's range.
 _RESERVED: Final = (
-    "is never traded; 0 = none. Orders of the start (jumpstart, anchor marker) ignore it: they are far from the market "
-    "and cancelled at once"
+    "is never traded; 0 = none. The jumpstart and anchor marker orders ignore the reserve: they are far from the "
+    "market and cancelled at once"
 )
 AMOUNT: Final = Limit("from 0 to 1e15", lambda value: 0 <= value <= 10**15)
 GRID: Final = Limit("from 1e-18 to 1e15", lambda value: Decimal("1e-18") <= value <= 10**15)
@@ -189,13 +189,15 @@ class Settings:
     )
     gain_scale_frac_base: float = option(
         0.02,
-        "Fraction of the anchor: gain over which that share decays, holding base",
+        "Fraction of the anchor: gain at which the share given back has fallen 63 % of the way from START_FACTOR to "
+        "MIN_FACTOR, holding base",
         INNER_FRACTION,
         shareable=True,
     )
     gain_scale_frac_quote: float = option(
         0.02,
-        "Fraction of the anchor: gain over which that share decays, holding quote",
+        "Fraction of the anchor: gain at which the share given back has fallen 63 % of the way from START_FACTOR to "
+        "MIN_FACTOR, holding quote",
         INNER_FRACTION,
         shareable=True,
     )
@@ -215,13 +217,13 @@ class Settings:
     )
     hard_stop_donchian_multiplier: float = option(
         0.5,
-        "Channel widths: distance of the hard stop, within its smallest and its largest",
+        "Channel widths: distance of the hard stop, kept between HARD_STOP_THRESHOLD_FRAC and HARD_STOP_MAX_FRAC",
         MULTIPLIER,
         shareable=True,
     )
     hard_stop_max_frac: float = option(
         0.15,
-        "Fraction of the anchor: largest distance of the hard stop; a loss of it for one second sells at once",
+        "Fraction of the anchor: largest distance of the hard stop; a loss this large sells after one second",
         FRACTION,
         shareable=True,
     )
@@ -273,7 +275,7 @@ class Settings:
         shareable=True,
     )
     hard_stop_pricing: Pricing = option(
-        Pricing.OPPOSITE, "Where the order of a hard stop rests, in the same words", shareable=True
+        Pricing.OPPOSITE, "Where the order of a hard stop rests: the same values as EXIT_PRICING", shareable=True
     )
     reserve_base: Decimal = option(Decimal(0), f"Base amount that {_RESERVED}", AMOUNT, shareable=True)
     reserve_quote: Decimal = option(Decimal(0), f"Quote amount that {_RESERVED}", AMOUNT, shareable=True)
@@ -297,7 +299,7 @@ class Settings:
     )
     taker_escape_max_slippage_frac: Decimal = option(
         Decimal("0.002"),
-        "Fraction of the best price: how far the price of that one order may lie from it",
+        "Fraction of the best price: largest distance of that taker order's price from the best price",
         FRACTION,
         shareable=True,
     )
@@ -362,7 +364,8 @@ class Settings:
     )
     reconnect_base_sec: float = option(
         1.0,
-        "Seconds before the first reconnect; doubled each time, after ten healthy minutes from the 31st on",
+        "Seconds before the first reconnect, doubled after each failed attempt; after ten minutes of "
+        "connection only from the 31st attempt on",
         PATIENCE_S,
         shareable=False,
     )
@@ -481,7 +484,7 @@ def settings_from_values(values: Mapping[str, str]) -> Settings:
 
 
 def changed_settings(settings: Settings, values: Mapping[str, str]) -> Settings:
-    """Return a copy of `settings` with `values`, texts by name. An empty text means the default.
+    """Return a copy of `settings` with new `values`, given as texts by name. An empty text means the default.
 
     Raises ValueError for text that is not a valid value, and KeyError for an unknown name.
     """
@@ -532,7 +535,7 @@ ARCHIVE_URL: Final = "https://data.binance.vision"
 
 
 def endpoints(settings: Settings) -> Endpoints | None:
-    """Return the URLs to connect to: those of the mode, unless settings override them.
+    """Return the URLs to connect to: the mode's own URLs, unless settings override them.
 
     In paper mode, prices, candles and rules come from these URLs, and orders go to the embedded
     exchange. Returns None in sim mode: the embedded exchange picks a port only when it starts.
@@ -583,7 +586,7 @@ _EXAMPLE_HEAD: Final = """\
 
 
 def env_example() -> str:
-    """The text of `.env.example`: the essential settings, all others behind a `#`, and what sets of values lead to."""
+    """The text of `.env.example`: the essential settings, all others behind a `#`, and sets of values with results."""
     return option_texts.env_file_template(OPTIONS, ESSENTIAL, _EXAMPLE_HEAD) + "".join(_example_blocks())
 
 
@@ -602,11 +605,11 @@ def _example_blocks() -> list[str]:
     )
     first_day = block(
         "A first live day",
-        "Most of the account is out of its reach, and losses pause it. The amounts suit an account of 1 ETH or 2,800 "
-        "FDUSD: change them so that what is left is a few times the smallest order.",
+        "The bot can trade only a small part of the account, and losses pause trading. The amounts suit an account "
+        "of 1 ETH or 2,800 FDUSD: change them so that what is left is a few times the smallest order.",
         _FIRST_DAY,
-        "A loss above 10 % in a day pauses it until midnight UTC: that is one hard stop, and a little more. To use "
-        "these lines, copy them without the '#'.",
+        "A loss above 10 % in a day pauses trading until midnight UTC: that is one hard stop, and a little more. "
+        "To use these lines, copy them without the '#'.",
     )
     tight = block(
         "Tight settings, and what they cost",

@@ -1,7 +1,7 @@
 """Validation of the settings: reports everything that is wrong with them at once.
 
-A problem stops the start; a warning is printed and logged. Each names the setting, its value, the limit and the
-remedy. What depends on the exchange is checked once its rules are known.
+A problem stops the start; a warning is printed and logged. Each names the setting, its value, the limit and the remedy.
+Settings that depend on the exchange are checked once its rules are known.
 """
 
 import dataclasses
@@ -100,7 +100,7 @@ def problems(
 
 
 def cut_values(settings: Settings) -> Iterator[str]:
-    """Yield a sentence for a value that another setting cuts, so that it has the effect of a smaller one."""
+    """Yield a sentence for each value that another setting limits, so that it has the effect of a smaller value."""
     if settings.hard_stop_threshold_frac > settings.hard_stop_max_frac:
         yield (
             f"{_is(settings, 'HARD_STOP_THRESHOLD_FRAC')}: above HARD_STOP_MAX_FRAC, so that the stop always stands "
@@ -329,7 +329,7 @@ def _address_fault(
 def _leads_to_live(parts: SplitResult | None) -> bool:
     """Return whether real money is traded at the host.
 
-    That is so at all hosts in the exchange's own domain except its demo hosts.
+    This is true for all hosts in the exchange's own domain except its demo hosts.
     """
     host = (parts.hostname or "").rstrip(".") if parts else ""
     return f".{host}".endswith(f".{LIVE_DOMAIN}") and not host.startswith("demo-")
@@ -365,12 +365,14 @@ def _health_file(settings: Settings) -> Iterator[SettingProblem]:
 def secret_warnings(settings: Settings) -> Iterator[str]:
     """Yield a warning for each secret that was probably not copied whole. The warning does not show the secret.
 
-    It holds also where other settings have problems, because no other setting matters for it.
+    The warnings are given even if other settings have problems, because they do not depend on other settings.
     """
     for name, option in OPTIONS.items():
         secret = option.of(settings)
         if option.secret and secret and len(secret) < SHORTEST_SECRET:
-            problem = f"{name} has fewer than {SHORTEST_SECRET} characters: too few to be struck out of the log"
+            problem = (
+                f"{name} has fewer than {SHORTEST_SECRET} characters: too few to be recognised and hidden in the log"
+            )
             yield f"{problem}; see that it was copied whole"
     token = settings.telegram_bot_token
     # Another Bot API server may have tokens of another form.
@@ -422,7 +424,7 @@ def _keys(settings: Settings, handed_over: bool) -> Iterator[str]:
 
 
 def _within_reach(path: Path) -> Iterator[str]:
-    """Yield a problem if other users can access the private key: reading it is enough to trade with it."""
+    """Yield a problem if other users can read the private key, because a reader could trade with it."""
     if os.name != "posix":
         return
     mode = stat.S_IMODE(path.stat().st_mode)

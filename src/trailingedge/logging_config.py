@@ -1,7 +1,7 @@
 """Logging: a log file for each session, lines on the terminal, and the levels of both.
 
 The event loop only formats a record; `core.session_log` writes the file. Before a record is written or shown, secrets
-are struck out and its text is cut to a maximal length.
+are redacted and its text is cut to a maximum length.
 """
 
 import logging

@@ -111,17 +111,17 @@ COMMANDS: Final[Mapping[str, Subcommand]] = {
     "keygen": Subcommand("make an Ed25519 key pair", "trailingedge.commands.keygen"),
     "status": _remote_command("status", "show the state of a running daemon"),
     "watch": Subcommand("show a running daemon here, or on a page with --web", "trailingedge.commands.watch"),
-    "why": _remote_command("why", "explain why it sells or buys now, or why not"),
-    "balance": _remote_command("balance", "show what its account holds"),
-    "today": _remote_command("today", "show what it has done since 00:00 UTC"),
-    "daily": _remote_command("daily", "show its results of the last days"),
-    "trades": _remote_command("trades", "show its last sales and buy-backs"),
-    "profit": _remote_command("profit", "show its result since it was started"),
-    "flip": _remote_command("flip", "make it sell or buy now, without a trigger"),
-    "cancel": _remote_command("cancel", "make it cancel the sale or buy-back in progress"),
-    "pause": _remote_command("pause", "make it buy nothing and take no profit; the hard stop stays active"),
-    "resume": _remote_command("resume", "end a pause or a halt"),
-    "reload": _remote_command("reload", "make it read its settings again; say whether it took them"),
+    "why": _remote_command("why", "explain why a running daemon sells or buys now, or why not"),
+    "balance": _remote_command("balance", "show what the daemon's account holds"),
+    "today": _remote_command("today", "show the daemon's trades and result since 00:00 UTC"),
+    "daily": _remote_command("daily", "show the daemon's results of the last days"),
+    "trades": _remote_command("trades", "show the daemon's last sales and buy-backs"),
+    "profit": _remote_command("profit", "show the daemon's result since its start"),
+    "flip": _remote_command("flip", "make the daemon sell or buy now, without a trigger"),
+    "cancel": _remote_command("cancel", "make the daemon cancel the sale or buy-back in progress"),
+    "pause": _remote_command("pause", "pause the daemon: no buy and no take-profit; the hard stop stays active"),
+    "resume": _remote_command("resume", "end a pause or a halt of the daemon"),
+    "reload": _remote_command("reload", "make the daemon read its settings again; print which were applied"),
     "report": Subcommand(
         "show the results of a session, a backtest or the account: text, JSON, CSV, page",
         "trailingedge.commands.report",
@@ -133,9 +133,9 @@ COMMANDS: Final[Mapping[str, Subcommand]] = {
         "trailingedge.commands.replay",
         _with_version,
     ),
-    "history": Subcommand("bring recorded markets of past days", "trailingedge.commands.history"),
+    "history": Subcommand("download recorded markets of past days", "trailingedge.commands.history"),
     "sweep": Subcommand(
-        "backtest many settings, and judge the best on days not used to choose it", "trailingedge.commands.sweep"
+        "backtest many settings, and test the best on days not used to choose it", "trailingedge.commands.sweep"
     ),
     "exchange": Subcommand("run the embedded exchange by itself", "trailingedge.commands.exchange"),
     "completion": Subcommand(
@@ -200,8 +200,8 @@ def run_parser() -> argparse.ArgumentParser:
     """Return the parser of the daemon's options. Usage errors exit with 2."""
     parser = CommandLineParser(
         prog=DISTRIBUTION,
-        description="Trade one Binance spot pair with post-only orders, everything in one asset or the other.\n"
-        "Without settings it trades on the embedded exchange, without money.",
+        description="Trade one Binance spot pair with post-only orders, holding everything in one asset or the "
+        "other.\nWithout settings it trades on the embedded exchange, without money.",
         epilog=f"commands, each with its own --help:\n{command_lines(_purposes())}\n\n"
         "A setting comes from the command line, else the environment, else the env file, else its default.\n"
         "`trailing-edge check --explain` lists all settings.",
@@ -365,7 +365,7 @@ def _read(arguments: argparse.Namespace, ask: Callable[[str], str] | None) -> tu
 
 
 def _ignored_lines(env_file: Path, names: Sequence[str]) -> str:
-    """Return which lines of the file are ignored, as the result of a step of the start; "" if none is."""
+    """Return which lines of the env file are ignored, as the result of a step of the start; "" if none is."""
     lines = "1 line" if len(names) == 1 else f"{len(names)} lines"
     return f"{lines} of {env_file} ignored: {', '.join(names)}" if names else ""
 
@@ -390,7 +390,7 @@ def _key_problems(settings: Settings) -> Sequence[str]:
 
 
 def _market_problems(found: LoadedSettings, files: Sequence[Path] | None) -> Sequence[str]:
-    """Return the problems with the market files; none in a mode that has no use for them."""
+    """Return the problems with the market files; none in a mode without market files."""
     if not files or found.settings.trading_mode is not TradingMode.SIM:
         return []
     from trailingedge.app.embedded_exchange import recorded_market
@@ -431,7 +431,7 @@ def _open_log(settings: Settings, ui: InteractiveUi, out: TextIO) -> Logging:
 
 
 def _report_problems(wrong: ConfigError, command: str = "") -> None:
-    """Print everything that keeps `command`, or without one the daemon, from doing its work."""
+    """Print all problems that prevent `command`, or the daemon if there is no command, from running."""
     count = len(wrong.problems)
     found = f"{count} {'problem' if count == 1 else 'problems'}"
     lines = [f"{DISTRIBUTION} {command}: {found}:" if command else f"{found}; nothing was started:"]

@@ -27,9 +27,7 @@ def test_what_can_change_is_applied_and_the_rest_waits_for_a_restart() -> None:
     assert found.applied == ("TELEGRAM_CHAT_ID", "LOG_LEVEL_FILE")
     assert found.needs_restart == ("SYMBOL", "FEE")
     assert found.settings == replace(running, log_level_file="INFO", telegram_chat_id="7")
-    assert found.text == (
-        "reloaded: TELEGRAM_CHAT_ID, LOG_LEVEL_FILE applied; SYMBOL, FEE changed, which needs a restart"
-    )
+    assert found.text == ("reloaded: TELEGRAM_CHAT_ID, LOG_LEVEL_FILE applied; SYMBOL, FEE changed; restart to apply")
 
 
 def test_no_change_is_said_too() -> None:
@@ -78,11 +76,11 @@ async def test_a_reload_is_told_from_its_begin_to_its_end(
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(reloader.run())
         source.next = replace(Settings(), log_level_console="WARNING", symbol="BTCFDUSD")
-        said = "reloaded: LOG_LEVEL_CONSOLE applied; SYMBOL changed, which needs a restart"
+        said = "reloaded: LOG_LEVEL_CONSOLE applied; SYMBOL changed; restart to apply"
         assert await reload(reloader, ear) == [["RELOADING=1", "MONOTONIC_USEC=3000000"], ["READY=1", f"STATUS={said}"]]
         assert source.applied == [replace(Settings(), log_level_console="WARNING")]
         _, (_, status) = await reload(reloader, ear)
-        assert status == "STATUS=reloaded: SYMBOL changed, which needs a restart"  # still, but nothing is applied twice
+        assert status == "STATUS=reloaded: SYMBOL changed; restart to apply"  # still, but nothing is applied twice
         assert len(source.applied) == 1
         running.cancel()
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]

@@ -168,7 +168,7 @@ def test_a_key_that_no_header_can_carry_is_not_shown() -> None:
 
 async def test_a_request_that_cannot_be_signed_is_not_sent() -> None:
     async def sign(_: bytes) -> str:
-        raise SessionLost("the signing process ended with -9 and no signature")
+        raise SessionLost("the signing process ended with code -9 and gave no signature")
 
     def respond(_: httpx.Request) -> httpx.Response:
         raise AssertionError("sent")

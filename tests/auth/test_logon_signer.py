@@ -152,8 +152,10 @@ FAILURES: Final = [
     pytest.param("exit 1", "ended before it was ready", id="it ends at once"),
     pytest.param("kill -9 $$", "ended before it was ready", id="it is killed"),
     pytest.param("echo hello; exec cat > /dev/null", "ended before it was ready", id="it is another program"),
-    pytest.param("echo ready; exec cat > /dev/null", "ended with 0 and no signature", id="it does not sign"),
-    pytest.param("echo ready; read x; kill -9 $$", "ended with -9 and no signature", id="it is killed while it signs"),
+    pytest.param("echo ready; exec cat > /dev/null", "ended with code 0 and gave no signature", id="it does not sign"),
+    pytest.param(
+        "echo ready; read x; kill -9 $$", "ended with code -9 and gave no signature", id="it is killed while it signs"
+    ),
     pytest.param("exec head -c 200000 /dev/zero", "no answer within 0.5 s", id="it writes without end"),
     pytest.param("exec sleep 60", "no answer within 0.5 s", id="it is not ready in time"),
     pytest.param("echo ready; exec sleep 60", "no answer within 0.5 s", id="it does not sign in time"),

@@ -87,7 +87,7 @@ def test_everything_wrong_is_one_list(capsys: pytest.CaptureFixture[str]) -> Non
     problems = [line[4:].split()[0] for line in shown.splitlines() if line.startswith("  - ")]
     assert problems[:3] == ["FEE", "BINANCE_ED25519_API_KEY", "BINANCE_ED25519_PRIV_PATH"]
     assert "3 problems:" in shown
-    assert shown.endswith("not logged on: correct these first\n")
+    assert shown.endswith("not logged on: correct these settings first\n")
 
 
 def test_a_log_folder_that_the_daemon_refuses_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,7 @@ def code_of(words: list[str]) -> int:
         (["backtest", KLINES, "--csv", KLINES], USAGE, f"--csv {KLINES}: is an input, and would be lost"),
         (["backtest", KLINES, "--html", f"./{KLINES}"], USAGE, "is an input"),
         (["backtest", KLINES, "--env-file", ".env", "--save", ".env"], USAGE, "is an input"),
-        (["backtest", KLINES, "--csv", "a", "--html", "a"], USAGE, "is written by --csv already"),
+        (["backtest", KLINES, "--csv", "a", "--html", "a"], USAGE, "is already written by --csv"),
         (["report", SESSION, "--html", SESSION], USAGE, "is an input"),
         (["report", STORY, "--save", STORY], USAGE, "is an input"),
         (["sweep", KLINES, *VARY, "--out", KLINES], USAGE, "is an input"),

@@ -73,7 +73,7 @@ def test_it_leaves_no_folder_behind() -> None:
     ("chats", "environ", "said"),
     [
         (("4711 (Anna, private)",), {}, "chats that wrote to the bot: 4711 (Anna, private)"),
-        ((), {}, "write to the bot, and doctor shows the number for TELEGRAM_CHAT_ID"),
+        ((), {}, "send the bot a message; then doctor shows the number for TELEGRAM_CHAT_ID"),
         ((), {"TELEGRAM_CHAT_ID": "7"}, ""),
     ],
 )
@@ -173,7 +173,9 @@ def test_a_bot_api_that_does_not_answer_is_blamed_on_the_network(
         pytest.param("sim", False, True, "", id="the embedded exchange is nobody's but ours"),
         pytest.param("testnet", False, False, "", id="there is no money at stake"),
         pytest.param("testnet", True, True, "a daemon runs here", id="a daemon trades there"),
-        pytest.param("live", False, False, "in live that takes --order", id="nobody asked for an order"),
+        pytest.param(
+            "live", False, False, "in live mode an order is placed only with --order", id="nobody asked for an order"
+        ),
         pytest.param("live", True, False, "", id="somebody asked for an order"),
         pytest.param("live", True, True, "a daemon runs here", id="a daemon trades with real money"),
     ],

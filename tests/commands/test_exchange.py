@@ -200,4 +200,4 @@ async def test_an_asset_outside_the_pair_is_owned_with_a_warning() -> None:
         process.send_signal(signal.SIGTERM)
         _, complaints = await process.communicate()
     assert process.returncode == 0
-    assert complaints == b"--balance XRP: ETHFDUSD trades ETH and FDUSD; the account owns it and cannot trade it\n"
+    assert complaints == b"--balance XRP: ETHFDUSD trades ETH and FDUSD; the account holds XRP but cannot trade it\n"

@@ -172,7 +172,7 @@ def reload_it() -> None:
     expect(is_ready(), "the service goes on")
     ENV_FILE.write_text(f"{text}SYMBOL=BTCFDUSD\n")
     run("systemctl", "reload", SERVICE)
-    expect("SYMBOL changed, which needs a restart" in prop("StatusText"), "another symbol waits for a restart")
+    expect("SYMBOL changed; restart to apply" in prop("StatusText"), "another symbol waits for a restart")
     ENV_FILE.write_text(text)
     run("systemctl", "reload", SERVICE)
     expect(prop("MainPID") == pid, "it is still the same process")

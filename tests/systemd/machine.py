@@ -56,7 +56,7 @@ def run(*words: str | Path, code: int | None = 0, environ: Mapping[str, str] | N
         print(f"           | {line}")
     sys.stdout.flush()
     if code is not None and done.returncode != code:
-        raise NotSoError(f"{words[0]} ended with {done.returncode}, not {code}")
+        raise NotSoError(f"{words[0]} ended with code {done.returncode}, not {code}")
     return done.stdout
 
 

@@ -1,8 +1,8 @@
-"""Metrics of a run: return, risk and trades, each with its formula and where the definition comes from.
+"""Metrics of a run: return, risk and trades, each with its formula and the source of its definition.
 
 Return and risk are computed from a sequence of daily closes (00:00 UTC); a market of coins has 365 of them a year. An
-incomplete first or last day counts as a day; a day without market data does not. Returns of trades are fractions of
-what each round trip cost. A metric that is not defined, such as the Sharpe ratio of a single day, is None. The suite
+incomplete first or last day counts as a day; a day without market data does not. Returns of trades are fractions of the
+cost of each round trip. A metric that is not defined, such as the Sharpe ratio of a single day, is None. The suite
 compares all of them with an independent library (`tests/accounting/test_metrics_library.py`).
 """
 
@@ -35,7 +35,7 @@ def total_return(closes: Sequence[float]) -> float:
 def annualised(total: float, days: float) -> float | None:
     """Return the growth a year at the same pace: (1 + total) ^ (365 / days) - 1, the compound annual growth rate.
 
-    Source: CAGR as in empyrical's `annual_return`. A short run makes it a large number that says little.
+    Source: CAGR as in empyrical's `annual_return`. For a short run the result is large and has little meaning.
     """
     if days <= 0.0:
         return None

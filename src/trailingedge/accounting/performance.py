@@ -16,7 +16,7 @@ from trailingedge.model.market import ZERO
 
 @dataclass(slots=True)
 class ReasonResult:
-    """What exits of one kind brought: the round trips that they ended, and the buy-backs.
+    """The results of all exits of one kind: the round trips that they ended, and the buy-backs.
 
     Fractions are relative to the cost of each round trip; `result` is the sum of the results in quote. `brought` are
     the results of the buy-backs: the gain in base, as fractions.
@@ -140,7 +140,7 @@ def _fees(results: RunResults) -> Decimal:
 
 
 def by_reason(round_trips: Iterable[RoundTrip], exits: Iterable[FinishedExit]) -> dict[ExitKind, ReasonResult]:
-    """Return what each kind of exit brought, of the whole run or a part of it."""
+    """Return the results of each kind of exit, for the whole run or a part of it."""
     found: defaultdict[ExitKind, ReasonResult] = defaultdict(ReasonResult)
     for trip in round_trips:
         reason = found[trip.kind]

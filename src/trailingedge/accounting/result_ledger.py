@@ -1,4 +1,4 @@
-"""Result ledger: takes in fills, exits, transfers and valuations of an account, and returns the results so far.
+"""Result ledger: computes the results of an account from its fills, exits, transfers and valuations.
 
 Returns are time-weighted. Between two valuations our own fills explain how the balances moved; any other change is a
 transfer, valued at the later valuation's bid, and growth is measured around it. So a return does not depend on the
@@ -55,7 +55,7 @@ class ResultLedger:
         return self._trips.trips
 
     def round_trip_of(self, finished: FinishedExit) -> RoundTrip | None:
-        """Return the round trip that the newest exit ended; None if it ended none."""
+        """Return the round trip that the newest exit ended; None if that exit ended no round trip."""
         trips = self._trips.trips
         return trips[-1] if trips and trips[-1].sales[-1] == finished.number else None
 
@@ -72,7 +72,7 @@ class ResultLedger:
     def on_fill(
         self, side: Side, base: Decimal, quote: Decimal, fee: Decimal, fee_asset: str | None, market_ms: int
     ) -> None:
-        """Take in a fill of an order of ours."""
+        """Add a fill of an order of ours."""
         self.cut_day_at(market_ms)
         self.fills += 1
         self._traded += quote
@@ -87,19 +87,22 @@ class ResultLedger:
                 self._own_quote -= fee
 
     def on_exit(self, finished: FinishedExit) -> FinishedExit:
-        """Count a finished exit. Returns it with what a buy-back brought."""
+        """Count a finished exit. Returns the exit; for a buy-back, with the fraction of base gained."""
         finished = replace(finished, brought_frac=self._trips.on_exit(finished, finished.kind))
         self.exits.append(finished)
         return finished
 
     def on_asset_transfer(self, asset: str, delta: Decimal, market_ms: int) -> None:
-        """Take in a deposit of `asset`, or a withdrawal if `delta` is negative."""
+        """Add a deposit of `asset`, or a withdrawal if `delta` is negative."""
         self._transfer("deposit" if delta > ZERO else "withdrawal", {asset: delta}, market_ms)
 
     def on_foreign_fill(
         self, base: Decimal, quote: Decimal, fee: Decimal, fee_asset: str | None, market_ms: int
     ) -> None:
-        """Take in a fill of another order. `base` and `quote` are positive for what came in, before the fee."""
+        """Add a fill of another order.
+
+        `base` and `quote` are the amounts before the fee: positive if received, negative if paid.
+        """
         moved = {self.base_asset: base, self.quote_asset: quote}
         if fee and fee_asset is not None:
             moved[fee_asset] = moved.get(fee_asset, ZERO) - fee

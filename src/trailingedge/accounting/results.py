@@ -27,8 +27,8 @@ class FinishedExit:
 
     `mid_price` is the mid price at the trigger, None if it is unknown. `anchor_gain_frac` is the unit value gained
     since the anchor, after fees; None if nothing was filled or the anchor is unknown. It is shown as a detail and is
-    not the result, because the anchor also changes when the gate opens. `brought_frac` tells what a buy-back brought:
-    base bought against base last sold; None for a sale.
+    not the result, because the anchor also changes when the gate opens. `brought_frac` is the gain of a buy-back: base
+    bought compared with base last sold; None for a sale.
     """
 
     kind: ExitKind
@@ -60,7 +60,7 @@ class FinishedExit:
 
     @property
     def slippage(self) -> Decimal | None:
-        """The quote lost because the average differs from the mid price at the trigger; negative if it is better."""
+        """The quote lost because the average is worse than the mid price at the trigger; negative if it is better."""
         if not self.base or not self.mid_price:
             return None
         at_mid = self.mid_price * self.base
@@ -77,8 +77,8 @@ class FinishedExit:
 class Transfer:
     """A change of the account that is not ours: a deposit, a withdrawal, or a fill of another order.
 
-    Amounts are positive for what came in. `value` is what it added to the account in quote, at the bid of that time;
-    None for an asset outside of the pair.
+    An amount is positive if the account received it. `value` is the change of the account's value in quote, at the bid
+    of that time; None for an asset outside of the pair.
     """
 
     time_ms: int
@@ -92,7 +92,7 @@ class EquityPoint:
     """The counts, the account's value and the market at one time.
 
     `growth` is the growth of the account since the first valuation, without transfers: 1.02 is a gain of 2 %.
-    `transferred` is what transfers have added to the value, each at the bid of the first valuation that shows it.
+    `transferred` is the value in quote that transfers have added, each at the bid of the first valuation after it.
     """
 
     market_ms: int
@@ -266,7 +266,7 @@ def _month_start(unix_ms: int) -> int:
 
 
 def _next_start(start_of: StartOf, unix_ms: int) -> int:
-    """Return the start of the span that follows the one with `unix_ms`."""
+    """Return the start of the next span after the span that contains `unix_ms`."""
     after_ms = start_of(unix_ms) + DAY_MS
     while start_of(after_ms) == start_of(unix_ms):
         after_ms += DAY_MS

@@ -1,4 +1,4 @@
-"""Round trips: a buy and the sale that followed it, in quote, net of commission; and what each buy-back brought.
+"""Round trips: a buy and the sale that followed it, in quote, net of commission; and the base gained by each buy-back.
 
 "Won", the win rate and the profit factor count round trips. A sale is matched with the newest buys first, as the
 circuit breakers do it (`model.lots`). What the account holds at its first valuation counts as bought at that
@@ -20,7 +20,7 @@ _ALL_SPENT: Final = Decimal("0.98")  # what is left of a sale's proceeds is what
 
 
 class EndedExit(Protocol):
-    """An ended exit: of this run, or of an earlier one, read from the account's history."""
+    """An ended exit of this run, or of an earlier run (read from the account's history)."""
 
     @property
     def number(self) -> int: ...
@@ -71,7 +71,7 @@ class RoundTrip:
 
     @property
     def won(self) -> bool:
-        """Whether the round trip brought more than it cost. A result of exactly zero is no win."""
+        """Whether the proceeds of the round trip are larger than its cost. A result of exactly zero is no win."""
         return self.result > ZERO
 
     @property
@@ -115,7 +115,7 @@ class RoundTripLedger:
         self.trips.clear()
 
     def open(self, base: Decimal, quote: Decimal, bid: Decimal, market_ms: int) -> None:
-        """Take in what the account holds at its first valuation, beyond the lots that `restore` has taken over."""
+        """Add the balances of the account at its first valuation, beyond the lots that `restore` has taken over."""
         held = sum((lot.base for lot in self._lots), ZERO)
         if base > held:
             cost = (base - held) * bid
@@ -127,7 +127,7 @@ class RoundTripLedger:
             self._sales = _Sales(quote / bid, quote, at_start=True)
 
     def on_exit(self, exit_: EndedExit, kind: ExitKind) -> float | None:
-        """Take in an ended exit. Returns what a buy-back brought: base bought against base last sold, as a fraction.
+        """Add an ended exit. For a buy-back, return the base gained, as a fraction of the base last sold.
 
         Returns None for a sale, and for a buy without a sale before.
         """
@@ -141,7 +141,7 @@ class RoundTripLedger:
         return None
 
     def on_transfer(self, base: Decimal, bid: Decimal, market_ms: int) -> None:
-        """Take in a deposit of `base`, or a withdrawal if it is negative."""
+        """Add a deposit of `base`, or a withdrawal if it is negative."""
         if base > ZERO and bid:
             cost = base * bid
             self._lots = (*self._lots, OpenBuy(base, cost, cost, bought_ms=market_ms))
@@ -196,7 +196,7 @@ class RoundTripLedger:
             self._parts = []
 
     def _take_oldest(self, base: Decimal) -> None:
-        """Remove `base` from the oldest lots: it is not held any more."""
+        """Remove `base` from the oldest lots, because the account does not hold that much any more."""
         lots = list(self._lots)
         while lots and base >= lots[0].base:
             base -= lots.pop(0).base

@@ -51,7 +51,7 @@ class RunStatistics(ResultLedger):
     ) -> None:
         """Take over the anchor and the `ended` exits of an earlier run. The next exits are compared with them.
 
-        `open_fills` are those of an exit that goes on in this run, each with its number.
+        `open_fills` are the fills of an exit that continues in this run, each with the exit's number.
         """
         if anchor_price is not None:
             self._anchor_price = anchor_price
@@ -144,11 +144,11 @@ class DailyResults:
 
     @property
     def began(self) -> EquityPoint | None:
-        """The valuation at midnight UTC, or at the start if that was today; None before the first one."""
+        """The valuation at midnight UTC, or the first one of a run that began today; None without a valuation."""
         return self._began
 
     def day_result_due(self, market_ms: int) -> PeriodResult | None:
-        """Return the day's result once, in its last minute; else None. Call this after `mark_to_market`."""
+        """Return the day's result once, in the last minute of the day; else None. Call this after `mark_to_market`."""
         day, of_day_ms = divmod(market_ms, DAY_MS)
         if day != self._day:
             self._day, self._began = day, self._tally.equity_point()

@@ -62,7 +62,7 @@ def iso_time(unix_ms: int) -> str:
 
 
 def kind_name(kind: ExitKind) -> str:
-    """The kind of an order as one word, which stands in JSON and CSV files; the hard stop is "flush"."""
+    """The kind of an order as one word for JSON and CSV files; the hard stop is "flush"."""
     return kind.name.lower()
 
 

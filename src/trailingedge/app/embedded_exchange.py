@@ -26,7 +26,7 @@ SIM_BASE: Final = Decimal(1)  # base asset that the account starts with
 
 
 def simulation_source(settings: Settings, files: Sequence[Path] | None, seed: int | None) -> TickSource:
-    """Return the market of sim mode: the recorded market in `files`, or a generated one if there are no files.
+    """Return the market of sim mode: the recorded market in `files`, or a generated market without files.
 
     Raises ConfigError for unreadable files.
     """
@@ -48,7 +48,9 @@ def recorded_market(settings: Settings, files: Sequence[Path], symbol: str | Non
 def relabelling_warnings(files: Sequence[Path], symbol: str) -> list[str]:
     """Return a warning for each file whose name contains a symbol other than `symbol`."""
     return [
-        printable(f"{path} is {other} by its name: its prices are played as those of {symbol}, as SYMBOL says")
+        printable(
+            f"{path}: the file name says {other}, but SYMBOL says {symbol}: the prices are used as those of {symbol}"
+        )
         for other, path in files_of_other_symbols(files, symbol).items()
     ]
 

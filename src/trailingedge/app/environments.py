@@ -98,7 +98,7 @@ async def _simulation(
     market = simulation or SimulationOptions(simulation_source(settings, None, None))
     async with loopback_exchange(settings, market, clock) as (loopback, keys):
         at = Endpoints(loopback.ws_api_url, loopback.ws_stream_url)
-        yield TradingEnvironment(at, at, keys, loopback.ended, "the market is over", market.source.gaps)
+        yield TradingEnvironment(at, at, keys, loopback.ended, "the recorded market has ended", market.source.gaps)
 
 
 @contextlib.asynccontextmanager
@@ -124,5 +124,5 @@ async def _paper(
         at = Endpoints(paper.loopback.ws_api_url, paper.loopback.ws_stream_url)
         shown = Endpoints(at.ws_api_url, sources.ws_stream_url)  # orders go here, prices come from there
         yield TradingEnvironment(
-            at, shown, paper.keys, paper.ended, "the real market is out of reach", paper.gaps, paper.reconnects
+            at, shown, paper.keys, paper.ended, "the real market cannot be reached", paper.gaps, paper.reconnects
         )

@@ -1,7 +1,7 @@
-"""Flip confirmation: a flip from terminal or control socket says what it would trade, and waits to be confirmed.
+"""Flip confirmation: shows what a flip from terminal or control socket would trade, and waits for a confirmation.
 
 A first request is answered with the trade and, where the settings want a confirmation, with a one-time code. A second
-request with that code makes the flip. Telegram asks for a code of its own at every command that acts.
+request with that code makes the flip. Telegram has its own codes, for every command that acts.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class FlipConfirmation:
         self._codes = ConfirmationCodes()
 
     def request(self, code: str = "", show: Callable[[str], None] = lambda _: None) -> Reply:
-        """Make the flip if `code` confirms it or none is needed, else say what it would trade.
+        """Make the flip if `code` confirms it or no code is needed; else return a preview of its trade.
 
         `show` receives what it would trade before anything is done. The data of an answer that waits for a confirmation
         has its code as `confirmation`.
@@ -65,12 +65,12 @@ class TerminalFlip:
         self._code = ""
 
     def ask(self) -> None:
-        """Show what a flip trades. It is made at once where no confirmation is needed."""
+        """Show a preview of the flip. If no confirmation is needed, the flip is made at once."""
         self._code = ""
         self._flips.request(show=self._show).add_done_callback(lambda reply: self._on_reply(reply.result()))
 
     def confirm(self) -> None:
-        """Make the flip that was asked for, if one waits for its confirmation."""
+        """Make the requested flip if it is waiting for its confirmation."""
         code, self._code = self._code, ""
         if not code:
             self._show("nothing to confirm; press x and Enter for a flip")

@@ -256,7 +256,7 @@ class Runner:
         return code
 
     async def _find_other_daemon(self) -> str | None:
-        """Return a message if another daemon on this machine already trades this account and symbol, else None."""
+        """Return a message if another daemon on this machine trades this account and symbol already, else None."""
         settings = self._settings
         if not settings.trading_mode.needs_key:  # each session has an embedded exchange of its own
             return None
@@ -302,7 +302,7 @@ class Runner:
     async def _run_node(
         self, node: TradingNode, session: RecordedSession, environment: TradingEnvironment, alerts: Alerts
     ) -> ExitCode:
-        """Run the node until it ends, is stopped, or its market ends."""
+        """Run the node until it ends, the session is stopped, or the market ends."""
         async with asyncio.TaskGroup() as tasks:
             watcher = tasks.create_task(self._stop_with_the_market(environment))
             try:
@@ -359,7 +359,8 @@ class Runner:
         """Tell the user that the terminal's input has ended, for example by Ctrl-D, and remove prompt and hotkeys."""
         self._ui.on_end_of_input()
         self._ui.print_line(
-            "end of input: no hotkeys from now on; Ctrl-C ends it, trailing-edge flip and the like still work"
+            "the terminal's input has ended: no hotkeys from now on; Ctrl-C ends the bot, and commands such as "
+            "trailing-edge flip still work"
         )
 
     def _on_suspend(self) -> None:
@@ -376,7 +377,7 @@ class Runner:
     def _submit(self, source: str, command: OperatorCommand, argument: str = "") -> Reply:
         if self._node is not None:
             level = logging.DEBUG if command.is_question else logging.INFO
-            logger.log(level, "operator command=%s source=%s", command.value, source)
+            logger.log(level, "operator command=%s source=%s", command.name.lower(), source)
             return self._node.submit(command, argument)
         if command is OperatorCommand.QUIT:
             self.stop("quit")
@@ -390,7 +391,11 @@ class Runner:
         """
         if command is OperatorCommand.QUIT:
             self.stop("stopped by phone or control socket", ExitCode.HALTED)
-            return _answered(CommandResult("ending: the order is cancelled first; start it again where it runs"))
+            return _answered(
+                CommandResult(
+                    "ending: the open order is cancelled first; to start the bot again, use the machine that it ran on"
+                )
+            )
         return self._submit(source, command, argument)
 
     def _submit_from_socket(self, reloader: Reloader, command: OperatorCommand, argument: str) -> Reply:
@@ -414,7 +419,7 @@ class Runner:
         )
 
     def _labelled(self, alerts: Alerts) -> Alerts:
-        """Return `alerts`; in paper and live mode, a version of them that puts the mode before each alert.
+        """Return `alerts`; in paper and live mode, wrapped so that each alert begins with the mode.
 
         Telegram needs no such label, because the title of its messages has the mode.
         """

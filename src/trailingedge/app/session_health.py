@@ -1,4 +1,4 @@
-"""Health of the running session: collects the facts by which a monitor judges it."""
+"""Session health: collects the facts by which a monitor judges the running session."""
 
 import asyncio
 from dataclasses import replace
@@ -14,7 +14,7 @@ Reply = asyncio.Future[CommandResult]
 def health_facts(
     session: HealthFacts, node: TradingNode | None, progress: StartProgress, disk_free: int | None
 ) -> HealthFacts:
-    """Return the facts of this moment. `session` has those that do not change.
+    """Return the facts of this moment. `session` has the facts that do not change.
 
     `node` is None until it is built, `disk_free` if it is not known.
     """

@@ -45,7 +45,7 @@ class SettingsChange:
     def text(self) -> str:
         """The change in words, without values, because some are secret."""
         parts = [f"{', '.join(self.applied)} applied"] if self.applied else []
-        parts += [f"{', '.join(self.needs_restart)} changed, which needs a restart"] if self.needs_restart else []
+        parts += [f"{', '.join(self.needs_restart)} changed; restart to apply"] if self.needs_restart else []
         return f"reloaded: {'; '.join(parts) or 'nothing has changed'}"
 
 

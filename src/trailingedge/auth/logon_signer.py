@@ -57,7 +57,7 @@ async def logon_signer(path: Path) -> AsyncIterator[Sign]:
     async def sign(payload: bytes) -> str:
         signature, _ = await _in_time(process.communicate(payload))
         if not signature:
-            raise SessionLost(f"the signing process ended with {process.returncode} and no signature")
+            raise SessionLost(f"the signing process ended with code {process.returncode} and gave no signature")
         return signature.decode()
 
     try:

@@ -56,7 +56,7 @@ class KeyManager:
 
     @classmethod
     def from_file(cls, path: Path, api_key: str) -> "KeyManager":
-        """Use the PKCS#8 PEM at `path`, which must stay there: each signature reads it again.
+        """Use the PKCS#8 PEM at `path`. The file must stay there, because each signature reads it again.
 
         Raises ConfigError, which names the file, the fault and the remedy. `sign` and
         `logon_params` can raise it as well; they raise SessionLost if the signing process fails.
@@ -72,7 +72,7 @@ class KeyManager:
 
     @classmethod
     def from_pem(cls, pem: bytes, api_key: str, origin: str = "in memory") -> "KeyManager":
-        """Use a PKCS#8 PEM that is in memory already; `origin` names it in the ConfigError."""
+        """Use a PKCS#8 PEM that is in memory already; a ConfigError names it by `origin`."""
         try:
             return cls.from_private_key(signing_process.parse_key(pem), api_key)
         except ValueError as wrong:

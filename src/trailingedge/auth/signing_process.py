@@ -63,7 +63,7 @@ def parse_key(pem: bytes) -> "Ed25519PrivateKey":
 
     if b"PRIVATE KEY-----" not in pem:
         if b"PUBLIC KEY-----" in pem:
-            raise ValueError("it is the public key; name the private one beside it")
+            raise ValueError("this is the public key; set the path of the private key instead")
         raise ValueError("not a PEM file; export the key as PKCS#8 PEM")
     try:
         key = load_pem_private_key(pem, password=None)

@@ -1,4 +1,4 @@
-"""Report of a backtest: runs recorded market files from the command line and describes what the result lacks."""
+"""Report of a backtest: runs recorded market files from the command line and describes the limits of the result."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ class BalanceTooSmall(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class MarketRequest:
-    """What to backtest: files of one market, settings by name as text, starting balances, and the scenario."""
+    """A request for a backtest: files of one market, settings by name as text, starting balances, and the scenario."""
 
     files: Sequence[Path]
     settings: Mapping[str, str]
@@ -91,7 +91,7 @@ def report_of_market(
 
 @dataclass(frozen=True, slots=True)
 class MarketsResult:
-    """Results of several markets. `notes` says which market has none, and why."""
+    """Results of several markets. `notes` has a sentence for each market without a result."""
 
     reports: tuple[RunReport, ...]
     notes: tuple[str, ...]
@@ -159,7 +159,7 @@ def _run_one(
 def _run_many(
     request: MarketRequest, _: RecordedMarket, inputs: BacktestInputs, bar: ProgressBar, stopped: InterruptRequest
 ) -> _Run:
-    """Run all paths, then the median one once more, for its orders and curves."""
+    """Run all paths, then run the median path again to get its orders and curves."""
     scenario = request.scenario
     files = tuple(map(str, request.files))
     task = PathTask(files, request.symbol, dict(request.settings), request.balances, scenario)
@@ -198,7 +198,7 @@ def _require_balance(inputs: BacktestInputs, price: Decimal | None) -> None:
 
 
 def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Columns], Decimal | None]:
-    """Read pieces until one has a price. Returns the pieces read and the market's first price.
+    """Read pieces of the market until a piece has a price. Returns the pieces read and the market's first price.
 
     The price is None if the market has no prices.
     """
@@ -211,7 +211,7 @@ def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Co
 
 
 def _row_gaps(market: RecordedMarket) -> Iterator[str]:
-    """Yield a sentence for rows that were out of order, and for those that were left out."""
+    """Yield a sentence for rows that were out of order, and one for rows that were left out."""
     if market.rows_sorted:
         yield f"{counted(market.rows_sorted, 'row')} out of order: sorted by time"
     if market.rows_left_out:

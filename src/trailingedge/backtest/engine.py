@@ -308,7 +308,7 @@ class Backtest:
             self._run_cycle(())
 
     def _play_tick(self, columns: TickColumns, index: int) -> None:
-        """Let the exchange play a market tick, unless it was the last one that it played."""
+        """Let the exchange play a market tick, unless the exchange has played this tick last."""
         if self._played[0] is columns and self._played[1] == index:
             return
         self._played = columns, index

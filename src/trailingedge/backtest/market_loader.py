@@ -162,7 +162,7 @@ def _kline_blocks(market: RecordedMarket, progress: ProgressCallback) -> Iterato
 
 
 def _trade_count(cell: str) -> int:
-    """Return the number of trades in a kline; 0 if the file does not know it."""
+    """Return the number of trades in a kline; 0 if the file does not contain it."""
     return int(cell) if cell.isascii() and cell.isdigit() and len(cell) < 12 else 0
 
 

@@ -1,6 +1,6 @@
 """Paths of a backtest: runs one market on several paths within its candles, and compares the results.
 
-A candle does not tell the order of its prices. So a backtest on candles runs on seeded random paths and reports the
+A candle does not show the order of its prices. So a backtest on candles runs on seeded random paths and reports the
 median of the results with a band; its report lists the orders of the median path. Worker processes are given plain data
 that can be pickled. The result does not depend on the number of processes.
 """
@@ -55,7 +55,7 @@ class Scenario:
         return self if self.walk is Walk.RANDOM else Scenario(self.walk, 1, self.latency_ms)
 
     def path(self, number: int) -> GridPath:
-        """Return a new path; `number` is the seed of a random one."""
+        """Return a new path; `number` is the seed of a random path."""
         if self.walk is Walk.RANDOM:
             return RandomPath(number)
         return StraightPath(opposite=self.walk is Walk.OPPOSITE)

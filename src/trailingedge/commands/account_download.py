@@ -124,7 +124,7 @@ class _AccountReport:
         bid = (await market_fetch.book(api, params.symbol)).bid if to_ms == now_ms else at_the_end
         began_ms = max(from_ms, klines[0].open_ms) if klines else from_ms
         if now_ms - from_ms > _KEPT_MS:
-            self._gaps.append("orders that were never filled are kept for 90 days: replaces before are not counted")
+            self._gaps.append("the exchange keeps unfilled orders for 90 days only: earlier replaces are not counted")
         past = AccountHistory(
             rules=rules,
             params=params.strategy_params(rules, float(fee)),
@@ -180,7 +180,9 @@ class _AccountReport:
             if await self._reader.look_up(order_id) is None:
                 self._on_progress(f"order {order_id} is not shown by the exchange")
         if missing := len(ids - found.keys()):
-            self._gaps.append(f"the exchange does not show {missing} orders that traded: they count as foreign")
+            self._gaps.append(
+                f"the exchange does not show {missing} orders that traded: they count as not placed by this bot"
+            )
         return sorted(found.values(), key=lambda order: order.order_id)
 
     def _first_candle_ms(self, from_ms: int, earlier: Sequence[AccountTrade]) -> int:

@@ -31,7 +31,10 @@ class CommandLineParser(argparse.ArgumentParser):
     """An `ArgumentParser` that removes secrets from its error messages: a user may type a key in the wrong place."""
 
     def error(self, message: str) -> NoReturn:
-        """Print usage and message to stderr and exit with code 2. A flag that is nearly right is named."""
+        """Print usage and message to stderr and exit with code 2.
+
+        If a flag is misspelled, the message names the likely one.
+        """
         super().error(redact_words(printable(message)) + self._meant(message))
 
     def _meant(self, message: str) -> str:

@@ -69,12 +69,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.formatter_class, parser.description, parser.epilog = cli_errors.HelpFormat, _DESCRIPTION, _EXAMPLES
     add_market_arguments(parser.add_argument_group("input"))
-    scenario = parser.add_argument_group("what the files do not tell")
+    scenario = parser.add_argument_group("assumptions of the backtest")
     scenario.add_argument(
         "--paths",
         type=whole_number(1, MOST_PATHS),
         metavar="N",
-        help=f"candles: random paths within them ({DEFAULT_PATHS})",
+        help=f"candles: number of random paths within them ({DEFAULT_PATHS})",
     )
     scenario.add_argument(
         "--walk",

@@ -68,7 +68,7 @@ def run(
         for line in (*shown, "", *_problem_lines(local_problems), *map(str, online)):
             print(line)
         if arguments.online and local_problems.prevents_connecting:
-            print("not logged on: correct these first")
+            print("not logged on: correct these settings first")
     return code
 
 
@@ -76,7 +76,7 @@ def _describe(arguments: argparse.Namespace) -> ExitCode:
     """Print the table of all settings, or the env file template. Both show defaults, not the present values."""
     for flag, is_given in (("--json", arguments.json), ("--changed", arguments.changed)):
         if is_given:
-            print(f"trailing-edge check: {flag} goes with neither --explain nor --example", file=sys.stderr)
+            print(f"trailing-edge check: {flag} cannot be combined with --explain or --example", file=sys.stderr)
             return ExitCode.USAGE
     width = min(_WIDEST, max(_NARROWEST, shutil.get_terminal_size((_WIDEST, 0)).columns))
     print(settings_table(width) if arguments.explain else env_example(), end="")

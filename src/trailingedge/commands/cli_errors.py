@@ -46,7 +46,7 @@ def print_unreachable(error: ExchangeUnreachable) -> ExitCode:
 
 def print_absurd_number(word: str, error: ArithmeticError) -> ExitCode:
     """Print to stderr that the input has a number too large to calculate with; return the exit code."""
-    why = f"the input has a number beyond any price, amount or time ({type(error).__name__})"
+    why = f"the input has a number that is too large for a price, amount or time ({type(error).__name__})"
     print(f"trailing-edge {word}: {why}; look for it, or download the file again", file=sys.stderr)
     return ExitCode.CONFIG
 
@@ -57,7 +57,7 @@ def flags_not_for_this(values: Mapping[str, object], why: str) -> list[str]:
 
 
 def stdout_conflicts(asked: Mapping[str, bool]) -> list[str]:
-    """An error if more than one of these flags asks for standard output."""
+    """Return an error if more than one of these flags writes to standard output."""
     flags_asked = [flag for flag, is_asked in asked.items() if is_asked]
     if len(flags_asked) < 2:
         return []
@@ -65,7 +65,7 @@ def stdout_conflicts(asked: Mapping[str, bool]) -> list[str]:
 
 
 def trades_without_text(arguments: argparse.Namespace, on_stdout: Mapping[str, bool]) -> list[str]:
-    """An error if --trades was given with a flag by which no text is printed."""
+    """Return an error if --trades was given with a flag that replaces the text."""
     others = [flag for flag, is_asked in on_stdout.items() if is_asked]
     return (
         [f"--trades is for text; {others[0]} has every exit anyway, leave --trades out"]
@@ -91,7 +91,7 @@ def overwritten_inputs(written: Mapping[str, Path | None], read: Iterable[Path |
         why = taken.get(_file_identity(path))
         if why is not None:
             yield f"{flag} {path}: {why}, and would be lost; name another file"
-        taken.setdefault(_file_identity(path), f"is written by {flag} already")
+        taken.setdefault(_file_identity(path), f"is already written by {flag}")
 
 
 def _file_identity(path: Path) -> object:

@@ -23,8 +23,8 @@ _SETTINGS: Final = tuple(f"{name}=" for name in OPTIONS)
 class CompletedFlag:
     """A flag, or an argument without one (then `name` is empty), and what completes its value.
 
-    `words` are the possible values. `files` says that any file is one. With neither, and with `takes_value`, the value
-    is a person's own.
+    `words` are the possible values. `files` means that any file is possible. If there is neither and `takes_value` is
+    set, the value is free text.
     """
 
     name: str

@@ -37,7 +37,7 @@ from trailingedge.live.factory import check_params
 _TELEGRAM: Final = "Telegram"
 _REFUSED: Final = re.compile(r"4\d\d ")
 _NO_SUCH_BOT: Final = ("401 ", "404 ")
-_MESSAGE: Final = "Trailing Edge: the doctor tries whether messages arrive. This one did."
+_MESSAGE: Final = "Trailing Edge: test message of trailing-edge doctor. Alerts arrive in this chat."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -132,12 +132,12 @@ def why_not_placed(mode: TradingMode, *, asked_for: bool, running: bool) -> str:
         return ""
     if running:
         return "a daemon runs here"
-    return "in live that takes --order" if mode is TradingMode.LIVE and not asked_for else ""
+    return "in live mode an order is placed only with --order" if mode is TradingMode.LIVE and not asked_for else ""
 
 
 async def _telegram(reading: LoadedSettings, check_telegram: TelegramCheck) -> list[CheckResult]:
     if reading.settings.telegram_bot_token is None:
-        return [skipped(_TELEGRAM, "no token, no alerts on the phone")]
+        return [skipped(_TELEGRAM, "TELEGRAM_BOT_TOKEN is not set, so no alerts are sent to the phone")]
     try:
         errors = await check_telegram(reading.settings, _MESSAGE)
     except ConfigError as wrong:
@@ -159,14 +159,14 @@ async def _chats(reading: LoadedSettings, find_chats: ChatSearch) -> list[CheckR
         return [passed(_TELEGRAM, f"chats that wrote to the bot: {', '.join(found)}")]
     if reading.settings.telegram_chat_id is not None:
         return []
-    remedy = "write to the bot, and doctor shows the number for TELEGRAM_CHAT_ID"
+    remedy = "send the bot a message; then doctor shows the number for TELEGRAM_CHAT_ID"
     return [warning(_TELEGRAM, "no chat is set, and none has written to the bot lately", remedy)]
 
 
 def _not_delivered(text: str, error: str, server: str | None) -> CheckResult:
     """Return the finding for a Telegram message that did not arrive. `server` is the setting TELEGRAM_API_URL."""
     if error.startswith(_NO_SUCH_BOT):
-        return failure(_TELEGRAM, text, "check TELEGRAM_BOT_TOKEN: no bot has this one")
+        return failure(_TELEGRAM, text, "check TELEGRAM_BOT_TOKEN: no bot has this token")
     if _REFUSED.match(error):
         return failure(
             _TELEGRAM, text, "check the chat's number, and write to the bot there once, so that it may answer"

@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PUB.pem",
         help="public key of the account: Ed25519, which may log on, or RSA, which signs each request",
     )
-    parser.add_argument("--api-key", metavar="NAME", help="API key that names it (default: a hash of the key)")
+    parser.add_argument("--api-key", metavar="NAME", help="API key of that public key (default: a hash of the key)")
     parser.add_argument(
         "--hmac-secret",
         metavar="TEXT",
@@ -160,7 +160,7 @@ async def _serve(
         if asset not in (source.base_asset, source.quote_asset):
             pair = f"{source.base_asset} and {source.quote_asset}"
             print(
-                f"--balance {asset}: {source.symbol} trades {pair}; the account owns it and cannot trade it",
+                f"--balance {asset}: {source.symbol} trades {pair}; the account holds {asset} but cannot trade it",
                 file=sys.stderr,
             )
     exchange = Exchange(spec, clock, balances, source.history)
@@ -256,7 +256,9 @@ def _key_pair(
     """
     if register is not None:
         if private_key_out is not None:
-            raise ConfigError(["--private-key-out: no key is made when one is registered by --register-key"])
+            raise ConfigError(
+                ["--private-key-out: no key is made when --register-key gives one; leave one of the two out"]
+            )
         yield _public_key(register), None
         return
     private_key = Ed25519PrivateKey.generate()

@@ -1,4 +1,4 @@
-"""Command `trailing-edge status --check`: the health of a running daemon as a monitoring plugin tells it.
+"""Command `trailing-edge status --check`: prints the health of a running daemon like a monitoring plugin.
 
 It prints one line and exits with 0 (ok), 1 (warning) or 2 (critical), as Nagios and its relatives expect. A daemon that
 does not run, or does not answer soon, is critical.

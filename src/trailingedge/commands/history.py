@@ -1,8 +1,8 @@
-"""Command `trailing-edge history`: brings recorded markets from Binance's public archive or WebSocket API.
+"""Command `trailing-edge history`: downloads recorded markets from Binance's public archive or WebSocket API.
 
 The outcome goes to stdout as text or JSON, progress to stderr. Exit codes: 0 done, also where days are missing; 2 the
 command line is wrong; 4 the archive or the exchange cannot be reached, or files failed; 78 settings, symbol or folder
-are wrong; 130 Ctrl-C. Whatever the end, the same command goes on from what is there.
+are wrong; 130 Ctrl-C. After any end, the same command continues with the files that are there.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
-    """Fetch what is missing, and print what is there then."""
+    """Fetch the missing files, and print which files are there afterwards."""
     try:
         span, folder = span_named(arguments, arguments.symbol_wanted), folder_named(arguments)
         wrong = list(span_problems(arguments))

@@ -36,7 +36,7 @@ def add_market_arguments(parser: Arguments) -> None:
 def add_span_arguments(parser: Arguments, *, required: bool, alone: str = "") -> None:
     """Add the arguments that say which days of which kind of market are wanted, and where their files are kept.
 
-    `alone` begins the help of each, and says what it is for.
+    The help of each begins with `alone`, which says in which case the argument is allowed.
     """
     parser.add_argument(
         "--from",

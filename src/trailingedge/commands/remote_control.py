@@ -1,9 +1,9 @@
 """Remote control of a running daemon: `trailing-edge status`, `why`, `flip`, `cancel`, `pause`, `resume` and so on.
 
-The daemon's control socket has the symbol in its name. It is searched in the runtime folders of this environment, then
-in LOG_DIR, then in the folder of the system service. With --pid the process id gives the socket instead. The answer
-goes to stdout. Exit codes: 0 done, 1 the daemon refused (stderr says why), 4 no daemon answers, 78 this user may not
-open a socket that was found, or the settings cannot be read.
+The daemon's control socket has the symbol in its name. The socket is searched in the runtime folders of this
+environment, then in LOG_DIR, then in the folder of the system service. With --pid the process id gives the socket
+instead. The answer goes to stdout. Exit codes: 0 done, 1 the daemon refused (stderr says why), 4 no daemon answers, 78
+this user may not open a socket that was found, or the settings cannot be read.
 """
 
 import argparse
@@ -25,7 +25,7 @@ _COUNTED: Final = {"daily": "days", "trades": "sales and buy-backs"}
 
 
 def add_arguments(parser: argparse.ArgumentParser, command: str = "") -> None:
-    """Add the options of `command`: those that each of these commands has, and its own."""
+    """Add the options of `command`: the options that all remote commands share, and its own."""
     if command in _COUNTED:
         parser.add_argument("count", nargs="?", metavar="N", help=f"the number of {_COUNTED[command]}")
     if command == "flip":

@@ -22,12 +22,12 @@ Answer = Mapping[str, object]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of this command alone."""
-    parser.add_argument("--yes", action="store_true", help="do not ask, where the daemon wants a confirmation")
-    parser.add_argument("--wait", action="store_true", help="return when the flip is filled, and say what came out")
+    parser.add_argument("--yes", action="store_true", help="make the flip without asking for a confirmation")
+    parser.add_argument("--wait", action="store_true", help="wait until the flip has ended, and print its result")
 
 
 async def confirm_and_wait(place: Path, answer: Answer, arguments: argparse.Namespace) -> Answer:
-    """Confirm the flip to which the daemon at `place` gave `answer`, and wait for its end, as the arguments say.
+    """Confirm the flip, and wait for its end, if the arguments demand this. `answer` is the daemon's answer at `place`.
 
     Returns the last answer. Raises NoRunningDaemon if the daemon ends meanwhile.
     """
@@ -57,7 +57,12 @@ def _is_attended() -> bool:
 
 
 async def _is_confirmed(preview: str) -> bool:
-    print(f"{preview}\ny and Enter makes this flip, Enter alone drops it: ", end="", file=sys.stderr, flush=True)
+    print(
+        f"{preview}\npress y and Enter to make this flip, or Enter alone to drop it: ",
+        end="",
+        file=sys.stderr,
+        flush=True,
+    )
     # A thread reads, so that Ctrl-C ends the wait at once.
     line = await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     return line.strip().lower() in ("y", "yes")

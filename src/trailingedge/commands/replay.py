@@ -1,4 +1,4 @@
-"""Command `trailing-edge replay`: runs a recorded session again and compares what the program does with the record.
+"""Command `trailing-edge replay`: runs a recorded session again and compares the program's actions with the record.
 
 The result goes to stdout as text or JSON. Exit codes: 0 done; 1 a session replayed with its own settings differs from
 the record (with other settings, and with --as-market, this is 0); 2 the command line is wrong; 78 the file or settings
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print everything as one JSON object")
-    settings = parser.add_argument_group("settings", "A session keeps its own, except for these.")
+    settings = parser.add_argument_group("settings", "The session's recorded settings apply, except for these.")
     settings.add_argument(
         "--fee", type=parse_fraction, metavar="F", help="maker fee as a fraction; the same as --set FEE=F"
     )

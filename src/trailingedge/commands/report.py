@@ -96,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--html", type=Path, metavar="FILE", help="write a page with charts, which needs no network (-: print it)"
     )
     form.add_argument("--save", type=Path, metavar="FILE", help=f"save the run, usually as NAME{file_format.SUFFIX}")
-    settings = parser.add_argument_group("settings", "For --account only: a file brings its own.")
+    settings = parser.add_argument_group("settings", "For --account only: a file contains its own settings.")
     setting_flags.add_arguments(settings)
 
 
@@ -230,7 +230,7 @@ def _usage_errors(arguments: argparse.Namespace) -> Iterator[str]:
             "--env-file": arguments.env_file,
             "--set": arguments.assignments,
         }
-        yield from cli_errors.flags_not_for_this(settings, "is for --account; a file brings its own settings")
+        yield from cli_errors.flags_not_for_this(settings, "is for --account; a file contains its own settings")
     if arguments.days is not None and arguments.begin is not None:
         yield "--days and --from both say where to begin; leave one out"
     if arguments.begin is not None and arguments.end is not None and arguments.end < arguments.begin:
@@ -255,7 +255,7 @@ def _parse_from(text: str) -> int:
 
 
 def _parse_to(text: str) -> int:
-    """Parse --to in Unix ms: the last millisecond of a day, or the exact time if `text` has one."""
+    """Parse --to to Unix ms: the last millisecond of a day, or the exact time if `text` contains a time."""
     return _parse_time(text) + (DAY_MS - 1 if _is_day(text) else 0)
 
 

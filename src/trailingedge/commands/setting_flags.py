@@ -64,7 +64,7 @@ def assignment(text: str) -> tuple[str, str]:
 
 
 def assignments_with_fee(arguments: argparse.Namespace) -> list[tuple[str, str]]:
-    """The settings given by `--set` and `--fee`, in that order: the last one of a name counts."""
+    """The settings given by `--set` and `--fee`, in that order. If a name is given twice, the last value counts."""
     fee = [] if arguments.fee is None else [("FEE", str(arguments.fee))]
     return [*arguments.assignments, *fee]
 

@@ -95,7 +95,7 @@ class PlainUi:
         self.print_line(step_row(name, result))
 
     def show_status(self, view: "Callable[[], StatusView]", now_s: float) -> None:
-        """Print the status line once a minute, first a minute after the first status."""
+        """Print the status line once a minute, for the first time a minute after the first status."""
         if self._heartbeat_due(now_s):
             from trailingedge.notifications.status import status  # loaded late: the first lines must not wait for it
 

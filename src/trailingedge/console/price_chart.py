@@ -39,7 +39,7 @@ class _Scale:
 
 
 def chart_rows(content: PanelContent, width: int) -> list[PanelRow]:
-    """Return the rows of the chart; none if it is not wide enough or there are too few prices."""
+    """Return the rows of the chart; no rows if the panel is too narrow or there are too few prices."""
     plot = width - _LABEL_COLUMNS - 1
     prices, from_ms, to_ms = _by_column(content.samples, plot)
     if width < MIN_COLUMNS or not prices:

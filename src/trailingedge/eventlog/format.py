@@ -123,7 +123,7 @@ def without_frames(entry: RecordEntry) -> RecordEntry:
 
 
 class LineEncoder:
-    """Encodes the entries of one session, in order: views and decisions are written as changes of the last ones."""
+    """Encodes the entries of one session, in order. Of views and decisions only the changes are written."""
 
     def __init__(self) -> None:
         self._zero_ns = 0
@@ -193,7 +193,7 @@ class LineEncoder:
         return to_json(age_s)
 
     def _view_changes(self, view: StateView, at_ns: int) -> str:
-        """Return the fields of the view that have changed, without those that stand in the line itself."""
+        """Return the changed fields of the view, without the fields that the line itself contains."""
         before = self._view
         # A view has the klines closed since the last one, so their absence is no change.
         self._view = view._replace(closed_klines=()) if view.closed_klines else view

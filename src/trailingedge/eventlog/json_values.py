@@ -140,7 +140,7 @@ class JsonValues:
         return self._converters[type(value)](value)
 
     def changes(self, before: Any, after: Any) -> dict[str, Any]:
-        """Return the fields of `after` that differ from those of `before`, a value of the same type or None.
+        """Return the fields of `after` that differ from `before`, which is a value of the same type or None.
 
         A field that is a dataclass or a mapping, before and after, is written with its own changes only.
         """

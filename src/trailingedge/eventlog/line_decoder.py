@@ -1,6 +1,6 @@
 """Decoder of record lines: the kind of a line and its fields, whose types are checked.
 
-A record may come from somebody else. A line with a wrong field is therefore refused when it is read. A line of an
+A record may come from another person. A line with a wrong field is therefore refused when it is read. A line of an
 unknown kind is accepted: it may come from a later version.
 """
 

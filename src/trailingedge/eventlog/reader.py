@@ -3,7 +3,7 @@
 If the daemon was killed or the disk was full, the end is missing. Checksums reveal other damage: each batch of lines is
 followed by its CRC, and reading stops before a batch that does not match, because wrong data is worse than none.
 
-A record may come from somebody else, and a small file may decompress to a huge one. So a file is decompressed piece by
+A record may come from another person, and a small file may decompress to a huge one. So a file is decompressed piece by
 piece. It is refused if a batch exceeds `MAX_BATCH_BYTES`, or the whole 16 MB plus a hundred times the file's size.
 """
 
@@ -165,7 +165,7 @@ def _file_size(path: Path) -> int:
 
 
 def _decompress_until_error(stream: Any, chunk: bytes) -> bytes:
-    """Return the bytes that come out of `chunk` before the error in it.
+    """Return the bytes that can be decompressed from `chunk` before the error in it.
 
     zlib returns nothing for input that contains an error. So this function decompresses the chunk
     in pieces, and halves the size of the piece at each error.

@@ -78,7 +78,7 @@ class RecordedCore(TradingCore):
         return self._record_tick(SHUTDOWN_TICK, super().shutdown_tick, view, server_ms)
 
     def on_replace_sent(self, command: Replace, top: BookTop, now_s: float, server_ms: int) -> None:
-        """Take in a cancel-replace that was sent by the plan, and record it."""
+        """Tell the core that the plan's cancel-replace was sent, and record the call."""
         self.is_inside, raised = True, None
         try:
             super().on_replace_sent(command, top, now_s, server_ms)

@@ -33,7 +33,7 @@ class RecordedSession(Protocol):
 
 
 class UnrecordedSession:
-    """A session without a record: the daemon gets the runtime as it is."""
+    """A session without a record: the daemon gets the unchanged runtime."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime

@@ -210,11 +210,11 @@ class _Account:
         self.ledger.restore(past.ended_exits(None))
 
     def begin(self, market_ms: int, bid: Decimal) -> None:
-        """Value the account as it was before the first trade."""
+        """Value the account at the beginning, before its first trade."""
         self.ledger.mark_to_market(market_ms, bid, max(self.base, ZERO), max(self.quote, ZERO))
 
     def end(self, market_ms: int, bid: Decimal) -> None:
-        """Value the account at the end, with all exits: one that was in progress may have ended later."""
+        """Value the account at the end, after adding all exits, because an exit in progress may have ended later."""
         while self._exits:
             self.ledger.on_exit(self._exits.popleft())
         self.value_at(market_ms, bid)
@@ -257,7 +257,7 @@ class _Account:
 def _samples(
     history: AccountHistory, points: Sequence[StrategyPoint], account: _Account, first_regime: Regime | None
 ) -> list[Sample]:
-    """Return a sample for each close, and one for `to_ms` if that is after the last close.
+    """Return a sample for each close, and one more for `to_ms` if `to_ms` is after the last close.
 
     `first_regime` is used for samples before the first anchor.
     """

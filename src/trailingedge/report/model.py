@@ -32,9 +32,9 @@ class Candle:
 class Sample:
     """State of market, strategy and account at one time, usually the close of a candle.
 
-    Prices are in quote per base in both regimes. A price that does not exist is None. `value` is
-    the value of the whole account in quote at the best bid. `growth` is what the account has made of each unit of quote
-    since the beginning, transfers left out.
+    Prices are in quote per base in both regimes. A price that does not exist is None. `value` is the value of the whole
+    account in quote at the best bid. `growth` is the growth of the account since the beginning, without transfers: 1.02
+    is a gain of 2 %.
     """
 
     time_ms: int

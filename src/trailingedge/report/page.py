@@ -142,7 +142,7 @@ def _verdict(report: RunReport, found: Performance) -> str:
 
 
 def _why_note(report: RunReport, found: Performance) -> str:
-    """Return what the buy-backs brought, and which commissions are not part of the result."""
+    """Return a note on the results of the buy-backs, and on commissions that are not part of the result."""
     brought = [each for reason in found.by_reason.values() for each in reason.brought]
     notes = []
     if brought:

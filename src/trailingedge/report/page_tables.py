@@ -73,7 +73,7 @@ def bar(low: float, high: float, value: float, *, loss: bool) -> str:
 
 
 def comparison(report: RunReport, found: Performance) -> str:
-    """Return the table of the result beside what holding would have brought, on one scale."""
+    """Return the table that compares the result with that of holding, on one scale."""
     rows = (
         ("this run", found.result_frac),
         (f"holding {report.base_asset}", found.hold_base_frac),
@@ -91,7 +91,7 @@ def comparison(report: RunReport, found: Performance) -> str:
 
 
 def why(report: RunReport, found: Performance) -> str:
-    """Return the table of what each reason brought in quote; the rows add up to the result."""
+    """Return the table of the result of each kind of exit in quote; the rows add up to the whole result."""
     reasons = [(f"{EXIT_NAMES[kind]}s", each) for kind, each in found.by_reason.items() if each.trips]
     left = found.open_result
     values = [ZERO, left, *(reason.result for _, reason in reasons)]

@@ -84,7 +84,7 @@ def weeks_table(report: RunReport) -> Table:
 
 
 def months_table(report: RunReport) -> Table:
-    """Return a table with one row for each month, oldest first, with what each reason brought in quote."""
+    """Return a table with one row for each month, oldest first, with the result of each kind of exit in quote."""
     months = report.results.months()
     table = _spans_table(report, "month", months)
     brought = [by_reason(month.round_trips, month.exits) for month in months]
@@ -151,7 +151,7 @@ def fees_text(fees: Mapping[str, Decimal]) -> str:
 
 
 def shown_gaps(gaps: Sequence[str]) -> tuple[str, ...]:
-    """The first gaps, and a line with the number of those left out."""
+    """Return the first gaps, and a line with the number of gaps left out."""
     left = len(gaps) - MAX_GAPS_SHOWN
     return tuple(gaps) if left <= 1 else (*gaps[:MAX_GAPS_SHOWN], f"and {left} more, which are in the JSON")
 

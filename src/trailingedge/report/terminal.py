@@ -85,7 +85,7 @@ def coloured(text: str) -> str:
 
 
 def may_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether `stream` is a terminal that may be coloured: NO_COLOR, set to anything, forbids it."""
+    """Whether to print colours to `stream`: it must be a terminal, and NO_COLOR must not be set."""
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
@@ -140,7 +140,7 @@ def _bands(widths: Sequence[int], width: int) -> Iterator[list[int]]:
 def _line(
     table: Table, row: Sequence[str], band: Sequence[int], widths: Sequence[int], indent: str, width: int
 ) -> list[str]:
-    """Return those cells of one row that stand in the columns `band`, as lines of text.
+    """Return the cells of one row in the columns `band`, as lines of text.
 
     A cell wider than the terminal is wrapped.
     """

@@ -59,7 +59,7 @@ class Objective(Enum):
         return percent(score) if self.is_fraction else f"{score:.2f}"
 
     def score(self, parts: Sequence[PartResult]) -> float:
-        """Return the objective over these parts of the days, which follow each other."""
+        """Return the objective over these consecutive parts of the days."""
         found = _SCORES[self](parts)
         return UNDEFINED if found is None else found
 
@@ -184,7 +184,7 @@ class SpanFigures:
 
     @property
     def returns(self) -> tuple[float, ...]:
-        """The mean of the markets' daily returns, matched from the last day; as long as the shortest."""
+        """The mean of the markets' daily returns, matched from the last day backwards, as long as the shortest."""
         days = min(len(each.returns) for each in self.markets)
         of_days = zip(*(each.returns[len(each.returns) - days :] for each in self.markets), strict=True)
         return tuple(map(fmean, of_days))

@@ -215,7 +215,7 @@ def _judge_fold(
 
 
 def _ranks(figures: Mapping[int, SpanFigures]) -> dict[int, int]:
-    """Return each trial's rank by its objective: the best has rank 1, equal ones share the better rank."""
+    """Return each trial's rank by its objective: the best trial has rank 1, and equal trials share the better rank."""
     scores = {each: figure.score for each, figure in figures.items()}
     first: dict[float, int] = {}
     for rank, score in enumerate(sorted(scores.values(), reverse=True), 1):

@@ -26,7 +26,7 @@ def t_value(numbers: Sequence[float]) -> float | None:
 
 
 def deflated_sharpe(returns: Sequence[float], sharpes: Sequence[float]) -> float | None:
-    """Return the probability that the Sharpe ratio of `returns` is above what the best trial without skill would have.
+    """Return the probability that the Sharpe ratio of `returns` is higher than that of the best trial by pure luck.
 
     `sharpes` are the daily Sharpe ratios of all n trials, not annualised. SR is the daily ratio of `returns`, T their
     number, g3 their skewness, g4 their kurtosis, Z the normal distribution and c the Euler-Mascheroni constant:

@@ -93,7 +93,7 @@ def test_a_good_key_is_named_with_kind_and_mode(folder: Path) -> None:
     [
         pytest.param(None, "no such file", id="none"),
         pytest.param(b"hello", "not a PEM file", id="no key"),
-        pytest.param(PUBLIC, "it is the public key", id="the other half"),
+        pytest.param(PUBLIC, "this is the public key", id="the other half"),
     ],
 )
 def test_a_bad_key_is_named(folder: Path, pem: bytes | None, said: str) -> None:

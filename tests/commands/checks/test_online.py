@@ -50,7 +50,7 @@ def test_an_exchange_that_is_away_leaves_everything_else_out() -> None:
     assert found["connection"].text == f"{URL.ws_api_url}: connection refused"
     assert names_with_status(found, CheckStatus.FAILED) == ["connection"]
     assert names_with_status(found, CheckStatus.OK) == []
-    assert found["logon"].text == "it needs what failed above: connection"
+    assert found["logon"].text == "needs a check that failed above: connection"
 
 
 def test_a_key_that_nobody_knows_leaves_the_account_out() -> None:
@@ -130,7 +130,7 @@ def test_a_wrong_clock_is_warned_of_and_corrected_for() -> None:
 @pytest.mark.parametrize(
     ("permissions", "verdict", "said"),
     [
-        pytest.param(GOOD_KEY, CheckStatus.OK, "it may trade, not withdraw", id="good"),
+        pytest.param(GOOD_KEY, CheckStatus.OK, "the key may trade, may not withdraw", id="good"),
         pytest.param(
             dataclasses.replace(GOOD_KEY, withdrawals=True), CheckStatus.FAILED, "may withdraw", id="it may withdraw"
         ),

@@ -61,8 +61,8 @@ class Pair:
 class Comparison:
     """A session and the backtest of its market. `latency_ms` is the one-way latency of the backtest.
 
-    `measured` is the latency of the session, None if no request was answered. `unknown` says in sentences what the
-    comparison cannot know. `changed_settings` are settings of the backtest that are not the session's.
+    `measured` is the latency of the session, None if no request was answered. `unknown` has a sentence for each limit
+    of the comparison. `changed_settings` are settings of the backtest that are not the session's.
     """
 
     path: Path
@@ -146,7 +146,7 @@ def _started_ms(pair: Pair) -> int:
 
 
 def _inputs(path: Path, market: SessionMarket, overrides: Mapping[str, str]) -> BacktestInputs:
-    """Return the backtest's inputs: rules and fee as the session found them, settings as recorded but for `overrides`.
+    """Return the backtest's inputs: the session's rules and fee, and its recorded settings changed by `overrides`.
 
     Raises ConfigError for settings that are wrong, and for a symbol that a backtest cannot hold.
     """
@@ -193,7 +193,7 @@ def _pieces(backtest: Backtest, market: SessionMarket, end_ms: int) -> Iterator[
 
 
 def _missing(market: SessionMarket) -> list[str]:
-    """Say in sentences what this session has that its backtest does not."""
+    """Return a sentence for each thing in the session that its backtest does not repeat."""
     counts = market.counts
     fills = counted(market.own_trades, "maker fill")
     found = [

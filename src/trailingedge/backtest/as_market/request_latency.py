@@ -53,7 +53,7 @@ class RequestLatency:
 
 
 def measure(order_ms: Sequence[float], other_ms: Sequence[float]) -> RequestLatency | None:
-    """Return the latency of the order requests, or else of the other requests; None if there were none."""
+    """Return the latency of the order requests; without any, of the other requests; None without any request."""
     trips = order_ms or other_ms
     return RequestLatency(tuple(sorted(trips)), bool(order_ms)) if trips else None
 

@@ -1,4 +1,4 @@
-"""Market of a recorded session: its prices as columns for a backtest, and what the session started from.
+"""Market of a recorded session: its prices as columns for a backtest, and the state and balances at its start.
 
 Each bookTicker frame is a market tick at the time of its arrival. Our own orders are subtracted from the book, because
 the backtest places its own. Trades are not recorded, except those that filled our orders as a maker: these are played
@@ -43,7 +43,7 @@ _OwnOrder: TypeAlias = tuple[Side, int, int]  # side, price, and what is left of
 
 @dataclass(frozen=True, slots=True)
 class OperatorAct:
-    """What the operator did before the market tick `row`: a command to the strategy, or a pause or its end."""
+    """An action of the operator before the market tick `row`: a command to the strategy, a pause or its end."""
 
     row: int
     act: Callable[[TradingCore], None]
@@ -51,13 +51,13 @@ class OperatorAct:
 
 @dataclass(frozen=True, slots=True)
 class SessionMarket:
-    """What a backtest of the session needs.
+    """The data that a backtest of the session needs.
 
     `state` is the strategy's state at the start, `balances` are the free balances at the start. `latency` is None if no
-    request was answered. `counts` tells what the backtest cannot repeat, by name: calls of the core, "skipped" frames,
-    "breaks" of the price stream, "off grid" prices. `own_trades` counts the trades that filled our orders. `has_end` is
-    False if the daemon was killed, or still runs. `operator` is oldest first. `speed` is how much faster than the clock
-    the market ran: more than 1 in a simulation alone. The latency is in market time.
+    request was answered. `counts` counts the events that the backtest cannot repeat, by name: calls of the core,
+    "skipped" frames, "breaks" of the price stream, "off grid" prices. `own_trades` counts the trades that filled our
+    orders. `has_end` is False if the daemon was killed, or still runs. `operator` is oldest first. `speed` is how much
+    faster than the clock the market ran: more than 1 in a simulation alone. The latency is in market time.
     """
 
     header: RecordHeader
@@ -297,7 +297,7 @@ class _Reader:
             self.counts[method] += 1
 
     def _add_act(self, at_ns: int, act: Callable[[TradingCore], None]) -> None:
-        """Add what the operator did, and a market tick with the same book, at which the core sees it."""
+        """Add an action of the operator, and a market tick with the same book, at which the core sees the action."""
         self.operator.append(OperatorAct(len(self.columns), act))
         if self.columns:
             self._add(self._time_ms(at_ns), self._last)

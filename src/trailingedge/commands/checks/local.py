@@ -1,4 +1,4 @@
-"""Local checks: what can go wrong at a start without the network: settings, key file, folders, service manager."""
+"""Local checks: find problems of a start that need no network: settings, key file, folders, service manager."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ _ANSWER_WITHIN_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class LocalProblems:
-    """Problems with the settings, by what they prevent: any connection, or only trading unattended."""
+    """Problems with the settings: those that prevent any connection, and those that prevent unattended trading only."""
 
     settings: tuple[str, ...]
     key: tuple[str, ...]  # of the private key's file and its content
@@ -103,7 +103,7 @@ async def control_socket(path: Path) -> tuple[CheckResult, bool]:
     except NoRunningDaemon as reason:
         # A program accepted the connection but did not answer like a daemon. It blocks the path, hung or not.
         if reason.command_sent:
-            return warning(_SOCKET, f"{path}: {reason}", "see what is running there"), True
+            return warning(_SOCKET, f"{path}: {reason}", "see which program uses this path"), True
     else:
         return passed(_SOCKET, f"{path}, where a daemon runs: {_mode_and_position(str(answer['text']))}"), True
     # No daemon answered. Open the socket as a daemon would; that finds a path that is too long, taken or forbidden.
@@ -115,8 +115,10 @@ async def control_socket(path: Path) -> tuple[CheckResult, bool]:
             task.cancel()
         await asyncio.wait((running, opening))
     if control.unavailable_reason:
-        return warning(_SOCKET, f"{path}: {control.unavailable_reason}", "the daemon trades without it"), False
-    return passed(_SOCKET, f"{path} can be made"), False
+        return warning(
+            _SOCKET, f"{path}: {control.unavailable_reason}", "the daemon can trade without a control socket"
+        ), False
+    return passed(_SOCKET, f"{path} can be created"), False
 
 
 def _refuse(_command: OperatorCommand, _argument: str) -> asyncio.Future[CommandResult]:

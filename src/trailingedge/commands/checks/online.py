@@ -132,7 +132,7 @@ class OnlineChecks:
     async def _results_of(self, step: CheckStep) -> Sequence[CheckResult]:
         missing = [need for need in step.needs if need not in self._passed]
         if missing:
-            return [skipped(step.name, f"it needs what failed above: {missing[0]}")]
+            return [skipped(step.name, f"needs a check that failed above: {missing[0]}")]
         try:
             found = await step.run()
         except (ConfigError, LogonRefused) as wrong:
@@ -169,7 +169,7 @@ class OnlineChecks:
         if abs(off_ms) < _CLOCK_MAY_BE_OFF_MS:
             return passed("clock", text)
         return warning(
-            "clock", text, "requests are corrected for it, but let the system set its clock over the network"
+            "clock", text, "requests are corrected by this offset; still, let the system set its clock over the network"
         )
 
     async def _log_on(self) -> CheckResult:
@@ -198,7 +198,7 @@ class OnlineChecks:
         judged = api_key_permissions.assess(found)
         results = [failure(name, problem) for problem in judged.problems]
         results += [warning(name, text) for text in judged.warnings]
-        return results or [passed(name, "it may trade, not withdraw, and from listed addresses only")]
+        return results or [passed(name, "the key may trade, may not withdraw, and works from listed addresses only")]
 
     # What may be traded ----------------------------------------------------------------------
 
@@ -209,7 +209,9 @@ class OnlineChecks:
         rules = found.effective
         text = f"{rules.symbol}: {found.grid}, least order {event_messages.notional(rules, rules.min_notional)}"
         if not rules.trading:
-            return [warning("rules", f"{text}, status {rules.status}", "the daemon waits until it trades again")]
+            return [
+                warning("rules", f"{text}, status {rules.status}", "the daemon waits until the symbol trades again")
+            ]
         return [passed("rules", text)]
 
     async def _check_fee(self) -> Sequence[CheckResult]:

@@ -18,7 +18,7 @@ _SEVERITY: Final = (ExitCode.CONFIG, ExitCode.UNREACHABLE, ExitCode.UNEXPECTED)
 
 
 class CheckStatus(Enum):
-    """How a check ended. The values stand in JSON."""
+    """How a check ended. JSON contains the values."""
 
     OK = "ok"
     WARNING = "warning"

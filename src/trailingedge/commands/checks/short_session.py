@@ -1,4 +1,4 @@
-"""Short-lived API session: the connection of a command that asks the exchange a few things and ends.
+"""Short-lived API session: the connection of a command that sends a few queries to the exchange and ends.
 
 It is not supervised: a lost connection is not opened again, and none is rotated, because the exchange keeps a
 connection for 24 hours.
@@ -60,4 +60,4 @@ async def _run_session(api: ApiSession) -> None:
 
 
 async def _do_nothing(_: ApiSession) -> None:
-    """Do nothing: a hook that only a supervisor calls; who opens a short session logs on itself."""
+    """Do nothing: only a supervisor calls this hook. The code that opens a short session logs on itself."""

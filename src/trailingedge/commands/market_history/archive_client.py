@@ -1,10 +1,10 @@
 """Archive client: fetches one file, or its checksum, from Binance's public archive over HTTP.
 
 Theory of operation. A transfer that is cut, stalls or trickles is continued from the bytes that are on the disk (HTTP
-Range); an archive that does not know ranges sends all of it again. The checksum judges the whole file in the end, so a
-file that has changed between two pieces of it is noticed, and fetched once more from its beginning. Each failure waits
-longer than the one before, and their number has a bound. A reply 429 or 418 stops all requests for the time that it
-names. Nothing is unpacked here, and no redirect is followed.
+Range); an archive that does not know ranges sends all of it again. The checksum is compared for the whole file, so a
+file that has changed during the transfer is noticed, and fetched again from its beginning. The pause grows with each
+failure, and the number of attempts is limited. A reply 429 or 418 stops all requests for the time that it names.
+Nothing is unpacked here, and no redirect is followed.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ class ArchiveRefused(TrailingEdgeError):
 
 
 class _Failed(Exception):
-    """An attempt failed in a way that may pass; `reached` says whether the archive answered."""
+    """An attempt failed for a reason that may be temporary; `reached` says whether the archive answered."""
 
     def __init__(self, reason: str, *, reached: bool = True) -> None:
         super().__init__(reason)
@@ -75,7 +75,7 @@ class ArchiveClient:
                 await tries.wait_after(failed)
 
     async def fetch(self, file: ArchiveFile, part: PartFile, on_bytes: OnBytes) -> bool:
-        """Fetch a file into its part; `on_bytes` is told of each piece. Returns False if the archive has none.
+        """Fetch a file into its part; `on_bytes` is called for each piece. Returns False if the archive has none.
 
         The part may hold the beginning of the file. Raises what `fetch_sum` raises, and OSError.
         """
@@ -99,7 +99,7 @@ class ArchiveClient:
                     body = await read_body(reply)
         found = read_sum(body, file.name)
         if found is None:
-            raise _Failed("the reply is no checksum; a proxy may have answered in the archive's place")
+            raise _Failed("the reply is no checksum; a proxy may have answered instead of the archive")
         return found
 
     async def _continue(self, file: ArchiveFile, part: PartFile, on_bytes: OnBytes) -> bool:
@@ -111,7 +111,7 @@ class ArchiveClient:
                 return True  # the part is as long as the file, or longer: its sum will tell
             self._raise_for(reply)
             if reply.headers.get("Content-Type", "").startswith("text/html"):
-                raise _Failed("the reply is a page and no file; a proxy may have answered in the archive's place")
+                raise _Failed("the reply is a page and no file; a proxy may have answered instead of the archive")
             if not _continues(reply, had):
                 part.restart()
                 had = 0
@@ -154,7 +154,7 @@ class ArchiveClient:
             await reply.aclose()
 
     def _raise_for(self, reply: "httpx.Response") -> None:
-        """Raise what the status of a reply means, unless the reply has the file or a part of it."""
+        """Raise the error that the status of a reply means, unless the reply has the file or a part of it."""
         status = reply.status_code
         if status in (200, 206):
             return
@@ -196,7 +196,7 @@ class _Tries:
 
 
 def _retry_after_s(text: str | None) -> float:
-    """Return the seconds that a reply asks to wait; a minute if it does not say, or says it as a date."""
+    """Return the seconds to wait that a reply demands; a minute if the reply has no number of seconds."""
     return float(text) if text is not None and text.isascii() and text.isdecimal() else _UNSAID_WAIT_S
 
 
@@ -206,13 +206,13 @@ def _stated_bytes(reply: "httpx.Response") -> int:
 
 
 def _continues(reply: "httpx.Response", had: int) -> bool:
-    """Return whether the body begins behind the bytes that are there."""
+    """Return whether the body begins where the bytes in the part file end."""
     return reply.status_code == 206 and reply.headers.get("Content-Range", "").startswith(f"bytes {had}-")
 
 
 @contextlib.contextmanager
 def _as_failure(*, reached: bool) -> Iterator[None]:
-    """Turn what the HTTP library and the clock raise into errors of this module."""
+    """Turn exceptions of the HTTP library and of the clock into errors of this module."""
     import httpx  # not above: its import takes longer than most commands
 
     try:

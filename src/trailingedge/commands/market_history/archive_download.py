@@ -1,7 +1,7 @@
 """Archive download: fetches the files of a span side by side, each verified before it gets its name.
 
-A whole month comes as the archive's file of the month, if there is one; else its days come one by one. What is there
-and verified is kept. A file that the archive does not have is an outcome, not an error: the others go on.
+A whole month is fetched as the archive's file of the month, if there is one, else day by day. Files that are there and
+verified are kept. A file that the archive does not have is reported and is no error: the other files are still fetched.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _WRONG_SUMS: Final = 3
 
 
 class FileState(Enum):
-    """What became of one file."""
+    """The outcome for one file."""
 
     KEPT = "kept"
     FETCHED = "fetched"
@@ -33,7 +33,7 @@ class FileState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FileOutcome:
-    """What became of one file; `reason` says why it failed."""
+    """The outcome for one file; `reason` says why it failed."""
 
     file: ArchiveFile
     state: FileState
@@ -50,7 +50,7 @@ OnOutcome = Callable[[FileOutcome], None]
 
 
 class ArchiveDownload:
-    """Fetches files into one folder. `on_bytes` is told of each piece that arrives, `on_outcome` of each file."""
+    """Fetches files into one folder. `on_bytes` is called for each piece that arrives, `on_outcome` for each file."""
 
     def __init__(
         self, client: ArchiveClient, folder: Path, on_bytes: Callable[[int], None], on_outcome: OnOutcome
@@ -62,7 +62,7 @@ class ArchiveDownload:
         self._places = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def run(self, span: HistorySpan, today: date) -> list[FileOutcome]:
-        """Fetch what is missing of a span. Returns what became of each file, in order of time.
+        """Fetch the missing files of a span. Returns the outcome for each file, in order of time.
 
         Raises an ExceptionGroup of ConfigError, ExchangeUnreachable and OSError.
         """

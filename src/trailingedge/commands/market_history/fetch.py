@@ -1,6 +1,7 @@
-"""Fetch: brings one span of history into a folder, from the archive or the WebSocket API, until it is there or Ctrl-C.
+"""Fetch: downloads one span of history into a folder, from the archive or the WebSocket API, until it is complete or
+Ctrl-C.
 
-Raises KeyboardInterrupt at Ctrl-C or SIGTERM: what is verified stays, and the same command goes on from there.
+Raises KeyboardInterrupt at Ctrl-C or SIGTERM. Verified files stay, and the same command continues with the rest.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ _LOOK_S: Final = 0.1  # between two looks whether to stop
 
 @dataclass(frozen=True, slots=True)
 class HistorySource:
-    """Where history comes from: the archive at one address, or the WebSocket API at another if that is set."""
+    """The source of the history: the WebSocket API if its address is set, else the archive."""
 
     archive_url: str
     ws_api_url: str | None = None
@@ -36,7 +37,7 @@ class HistorySource:
 
 
 def fetch_history(span: HistorySpan, folder: Path, source: HistorySource, bar: ProgressBar) -> FetchedHistory:
-    """Fetch what is not there yet, and return what there is then.
+    """Fetch the files that are not there yet, and return which files are there afterwards.
 
     Raises ConfigError, ExchangeUnreachable if the source cannot be used, and KeyboardInterrupt.
     """
@@ -57,7 +58,7 @@ def fetch_history(span: HistorySpan, folder: Path, source: HistorySource, bar: P
 async def _until_stopped(
     job: Coroutine[Any, Any, FetchedHistory], stopped: Callable[[], bool]
 ) -> FetchedHistory | None:
-    """Return the result of `job`; None if it was cancelled, because `stopped` has become true."""
+    """Return the result of `job`. If `stopped` becomes true, cancel `job` and return None."""
     task = asyncio.create_task(job)
     while not task.done():
         await asyncio.wait([task], timeout=_LOOK_S)
@@ -94,7 +95,7 @@ def _raise_if_nothing(span: HistorySpan, outcomes: Sequence[FileOutcome]) -> Non
         return
     remedy = "check symbol and days"
     if not outcomes:
-        remedy = "choose days before today: a day is there when it is over"
+        remedy = "choose days before today: a day is published after it has ended"
     elif span.kind is CsvSchema.BOOK_TICKER:
         remedy = "Binance publishes no bookTicker files of spot markets; choose --kind trades"
     raise ConfigError([f"{span.text}: nothing is published; {remedy}"])

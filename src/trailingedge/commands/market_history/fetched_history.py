@@ -1,4 +1,4 @@
-"""Fetched history: what is in the folder now, and what is missing, as text and as JSON."""
+"""Fetched history: which files are in the folder now and which are missing, as text and as JSON."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _ROWS: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class FetchedHistory:
-    """The outcome for one span: a file each, in order of time, and the days that are still to come."""
+    """The outcome for one span: one outcome for each file, in order of time, and the days that have not ended yet."""
 
     span: HistorySpan
     folder: Path
@@ -44,7 +44,7 @@ class FetchedHistory:
 
     @property
     def missing(self) -> list[date]:
-        """The days of which the source has nothing, those from today on among them."""
+        """The days for which the source has no file, including today and later days."""
         absent = [each.file for each in self.outcomes if each.state is FileState.MISSING]
         days = [day for file in absent for day in days_between(file.first, file.last)]
         return days + [day for day in self.span.days if day >= self.today]
@@ -137,7 +137,7 @@ class FetchedHistory:
 
 
 def _missing_trades(files: Sequence[CsvFile]) -> Iterator[str]:
-    """Yield a sentence for each place where the ids of the trades in these files are not one more each time."""
+    """Yield a sentence for each gap in the ids of the trades in these files."""
     newest: int | None = None
     for file in files:
         for line, rows in file.row_batches(_ROWS, 1):

@@ -1,4 +1,4 @@
-"""History span: which market of which days is wanted, and how its words on the command line are read."""
+"""History span: one market and the days that are wanted, and how both are parsed on the command line."""
 
 import argparse
 from dataclasses import dataclass

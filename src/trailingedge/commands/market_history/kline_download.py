@@ -1,4 +1,4 @@
-"""Kline download: asks the WebSocket API for the klines of each day, and writes the files that the archive would have.
+"""Kline download: queries the klines of each day from the WebSocket API, and writes the same files as the archive has.
 
 No key is needed. Each file holds one day in the columns of Binance's kline files, and its checksum is written beside
 it, so the next run keeps it. As in the archive, times are in microseconds from 2025 on, in milliseconds before.
@@ -51,7 +51,7 @@ class KlineDownload:
         self._failed = 0
 
     async def run(self, span: HistorySpan, today: date) -> list[FileOutcome]:
-        """Fetch what is missing of a span, up to yesterday. Returns what became of each day.
+        """Fetch the missing days of a span, up to yesterday. Returns the outcome for each day.
 
         Raises ConfigError for an unknown symbol, ExchangeUnreachable after five failures in a row, and OSError.
         """

@@ -21,8 +21,9 @@ _NEEDS_DAYS: Final = "is for a symbol with --from and --to; leave it out for fil
 def named_files(arguments: argparse.Namespace, archive_url: str, bar: ProgressBar) -> list[Path]:
     """Return the market files that `arguments` name, after fetching those that are missing.
 
-    With --from and --to, its `files` are symbols. Without, they are files, and the word `sample` stands for those of
-    the sample. Days without a file are told on stderr. Raises ConfigError, ExchangeUnreachable and KeyboardInterrupt.
+    With --from and --to, its `files` are symbols. Without these flags they are files, and the word `sample` means the
+    files of the sample. Days without a file are reported on stderr. Raises ConfigError, ExchangeUnreachable and
+    KeyboardInterrupt.
     """
     words: Sequence[Path] = arguments.files
     if arguments.begin is None and arguments.end is None:

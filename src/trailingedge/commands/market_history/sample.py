@@ -1,7 +1,7 @@
 """Sample: the small market in the package, two days of one-minute klines that the simulator made.
 
-The word `sample` in place of market files stands for it, so that a first backtest needs no file and no network. Its
-symbol is none of the exchange's. `python -m tests.sample_market` writes it again.
+On a command line the word `sample` in place of market files means these files, so that a first backtest needs no file
+and no network. Its symbol does not exist at the exchange. `python -m tests.sample_market` writes it again.
 """
 
 from collections.abc import Iterable
@@ -19,10 +19,10 @@ def sample_files() -> list[Path]:
 
 
 def with_sample(words: Iterable[Path]) -> list[Path]:
-    """Return these files, those of the sample in place of its word."""
+    """Return these files, with the word `sample` replaced by the files of the sample."""
     return [path for word in words for path in (sample_files() if is_sample(word) else [word])]
 
 
 def is_sample(word: Path) -> bool:
-    """Return whether `word` stands for the sample. A file of that name is meant if there is one."""
+    """Return whether `word` means the sample. If there is a file of that name, the file is meant."""
     return str(word) == SAMPLE and not word.is_file()

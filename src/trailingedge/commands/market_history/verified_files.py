@@ -1,9 +1,9 @@
-"""Verified files: a market file counts as there only with its SHA-256 sum beside it, and only if the two agree.
+"""Verified files: a market file is used only if its SHA-256 sum is stored beside it and matches the content.
 
-Theory of operation. A transfer writes to `NAME.part`. Only when all of it is on the disk, and its sum is the expected
-one, is the sum written to `NAME.CHECKSUM` and the part renamed to `NAME`. So an interruption at any moment leaves the
-old file, the new one, or a part from which the next run continues. The part is locked while it is written: two runs
-that want the same file cannot write into each other's.
+Theory of operation. A transfer writes to `NAME.part`. When the whole file is on the disk and its sum is the expected
+one, the sum is written to `NAME.CHECKSUM` and the part is renamed to `NAME`. So an interruption at any moment leaves
+the old file, the new one, or a part from which the next run continues. The part is locked while it is written: two runs
+that fetch the same file cannot write to the same part.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ class FileInUse(TrailingEdgeError):
 
 
 def read_sum(line: bytes, name: str) -> str | None:
-    """Return the sum in a checksum file for the file `name`; None if it is no checksum file, or that of another."""
+    """Return the sum in the text of a checksum file; None if the text has another format or another file's name."""
     found = _SUM_LINE.fullmatch(line)
     return found[1].decode() if found is not None and found[2] == name.encode() else None
 
@@ -41,7 +41,7 @@ def sum_path(path: Path) -> Path:
 
 
 def stored_sum(path: Path) -> str | None:
-    """Return the sum in the checksum file of `path`; None without a readable one."""
+    """Return the sum in the checksum file of `path`; None if there is no readable checksum file."""
     try:
         with sum_path(path).open("rb") as file:
             return read_sum(file.read(_MOST_SUM_BYTES), path.name)
@@ -50,7 +50,7 @@ def stored_sum(path: Path) -> str | None:
 
 
 def is_verified(path: Path) -> bool:
-    """Return whether the file is there, and has the sum in its checksum file."""
+    """Return whether the file exists and its SHA-256 sum equals the one in its checksum file."""
     expected = stored_sum(path)
     return expected is not None and has_sum(path, expected)
 
@@ -70,7 +70,7 @@ def write_sum(path: Path, digest: str) -> None:
 
 
 class PartFile:
-    """A file that is being written, under a name of its own until it is whole."""
+    """A file that is being written. It has a name of its own until it is complete."""
 
     def __init__(self, path: Path, part: Path, file: BinaryIO) -> None:
         self._path = path
@@ -79,7 +79,7 @@ class PartFile:
 
     @property
     def size(self) -> int:
-        """The bytes that are there."""
+        """The number of bytes written so far."""
         return os.fstat(self._file.fileno()).st_size
 
     def append(self, content: bytes) -> None:
@@ -89,11 +89,11 @@ class PartFile:
             view = view[self._file.write(view) :]
 
     def restart(self) -> None:
-        """Drop what is there. Raises OSError."""
+        """Delete the bytes written so far. Raises OSError."""
         self._file.truncate(0)
 
     def publish(self, expected: str | None) -> bool:
-        """Give the file its name if it has the `expected` sum, or any if that is None. Raises OSError.
+        """Give the file its final name if its sum is `expected`; None accepts any sum. Raises OSError.
 
         Returns False, and changes nothing, if it has another sum.
         """
@@ -112,7 +112,7 @@ class PartFile:
 
 @contextlib.contextmanager
 def open_part(path: Path) -> Iterator[PartFile]:
-    """Open the part of `path`, with what an earlier run wrote to it.
+    """Open the part of `path`, which may contain bytes from an earlier run.
 
     An empty part is removed at the end. Raises FileInUse if another run writes it, and OSError.
     """

@@ -35,7 +35,10 @@ class SubscriptionRefused(TrailingEdgeError):
 
 
 class Subscription:
-    """Watches the first daemon that answers at one of `places`. `place` is its socket, None while there is none."""
+    """Watches the first daemon that answers at one of `places`.
+
+    `place` is that daemon's socket, None while no daemon answers.
+    """
 
     def __init__(self, places: Sequence[Path], watcher: Watcher, pause: Pause = asyncio.sleep) -> None:
         self.place: Path | None = None
