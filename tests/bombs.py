@@ -1,4 +1,4 @@
-"""Small files that unpack to gigabytes, made without packing gigabytes."""
+"""Compression bombs: small files that unpack to gigabytes, made without packing gigabytes."""
 
 import zlib
 from collections.abc import Iterable

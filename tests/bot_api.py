@@ -1,4 +1,4 @@
-"""A stand-in for Telegram's Bot API that answers as the real one does, and misbehaves when it is told to.
+"""Fake Bot API of Telegram: answers like the real one, and makes the errors that a test asks for.
 
 In memory, as a transport of httpx: `httpx.AsyncClient(transport=httpx.MockTransport(api.handle))`. Over
 loopback: `serve(api)`, or as a process, which prints its URL and token as JSON and runs until it is ended:

@@ -1,4 +1,4 @@
-"""How the Bot API reads HTML: what it shows, or the words with which it refuses.
+"""HTML of the Bot API: returns the text that Telegram would show, or the words with which it refuses the message.
 
 Rules and words are those of Telegram's own parser: only a few tags, closed in order; four named entities and
 the numeric ones, with or without a semicolon; anything else that begins with "<" is an error, anything else

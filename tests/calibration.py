@@ -1,4 +1,4 @@
-"""Calibration of the band: how often it covers the result that the trades themselves give.
+"""Calibration of the band: measures how often the band contains the result on the real trades.
 
     uv run python -m tests.calibration [TRADES.zip ...]
 

@@ -1,4 +1,4 @@
-"""Options of the suite, and what every test finds as it was."""
+"""Options of the suite, and fixtures that restore global state after each test."""
 
 import gc
 import os

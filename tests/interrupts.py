@@ -1,4 +1,4 @@
-"""What a Ctrl-C, or a terminal that closes, does to the programs that a run starts."""
+"""Interrupts: the effect of Ctrl-C, or of a terminal that closes, on the programs that a test starts."""
 
 import signal
 import sys

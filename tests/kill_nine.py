@@ -1,12 +1,12 @@
-"""Kill a real daemon in the middle of a chase, again and again, and see what a fresh one makes of it.
+"""Kill test: kills a real daemon during an exit, again and again, and checks that a new daemon completes the exit.
 
     uv run python -m tests.kill_nine [--times 50] [--seed 0]
 
-`trailing-edge exchange` runs as a process of its own and outlives every daemon. Each round flips the
-position through the daemon's terminal, waits until its order is on the book, kills the daemon with
-SIGKILL at a random moment, starts another and waits until the exit is complete, without touching it. The
-exchange's journal is the judge: no order doubled, nothing taken, no asset lost, every order adopted that
-was on the book. Answers are late now and then, so that requests are in flight when the end comes.
+`trailing-edge exchange` runs as a process of its own and outlives every daemon. Each round flips the position through
+the daemon's terminal, waits until its order is on the book, kills the daemon with SIGKILL at a random moment, starts
+another and waits until the exit is complete, without touching it. The exchange's journal decides the result: no order
+doubled, nothing taken, no asset lost, every order adopted that was on the book. Answers are late now and then, so that
+requests are in flight when the end comes.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""How long a test waits for another process or thread before it calls it hung.
+"""Limits of waiting: how long a test waits for another process or thread before it fails as hung.
 
 A test waits for a fact: a line of output, an exit, a message, an event. A limit only ends a test whose fact never
 comes. So there is one limit for all of them, and it is long: a plain machine needs a second or two for the slowest of

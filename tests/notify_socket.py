@@ -1,4 +1,4 @@
-"""A stand-in for the service manager: the other end of $NOTIFY_SOCKET."""
+"""Fake service manager: the receiving end of $NOTIFY_SOCKET."""
 
 import socket
 

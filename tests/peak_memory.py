@@ -1,4 +1,4 @@
-"""How much memory a call takes at its peak, by Python's own account."""
+"""Peak memory of a call, as Python's tracemalloc measures it."""
 
 import tracemalloc
 from collections.abc import Callable

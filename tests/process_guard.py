@@ -1,4 +1,4 @@
-"""A program that kills what a test run has started, once that run is no more, however it ended.
+"""Process guard: a program that kills all processes of a test run when the run has ended, in whatever way it ended.
 
     python process_guard.py MARK < PIPE
 

@@ -1,4 +1,4 @@
-"""The one place where tests start processes, so that none of them outlives its test.
+"""Processes of tests: the only module in which tests start processes, so that no process outlives its test.
 
 - `run` starts a process and waits for its end; `started` and `started_async` are blocks at whose end it is killed, with
   all that it has started, unless it has ended before. `start` and `end` are the two halves of `started`, for an object

@@ -2,7 +2,7 @@
 
     uv run python -m tests.results_table FILE...
 
-Each run is `trailing-edge backtest` as anyone types it: the median of 16 paths within the candles, with its band.
+Each run is a plain `trailing-edge backtest`: the median of 16 paths within the candles, with its band.
 """
 
 import json

@@ -2,10 +2,10 @@
 
     python -m tests.sample_market
 
-writes its files again, with the same content on every Python. The symbol is none of the exchange's, so that its results
-are not taken for those of a real market. The seed was chosen so that they do not flatter: with an 8 % stop on a channel
-of quarter hours, three of four exits win, and the two days lose 12 % (the simulator's markets turn back more often than
-real ones, and most seeds gain).
+writes its files again, with the same content on every Python. The symbol does not exist at the exchange, so that nobody
+takes the results for those of a real market. The seed was chosen so that the results do not look better than they are:
+with an 8 % stop on a channel of quarter hours, three of four exits win, and the two days lose 12 % (the simulator's
+markets turn back more often than real ones, and most seeds gain).
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Pseudo-terminals for tests, and the mark of tests that cannot do without: a bare chroot or container has none."""
+"""Pseudo-terminals for tests, and the mark of tests that need one: a bare chroot or container has none."""
 
 import os
 from typing import Final

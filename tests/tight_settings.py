@@ -1,6 +1,6 @@
 """Tight settings: under them small and quick moves of the price lead to actions, as many tests need.
 
-They are the set of the same name in `.env.example`. Tests of what the program does by itself use the defaults.
+They are the set of the same name in `.env.example`. Tests of the program's own defaults do not use them.
 """
 
 import dataclasses

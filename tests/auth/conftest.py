@@ -1,4 +1,4 @@
-"""The key file that most tests of this folder use."""
+"""Fixture: the key file that most tests of this folder use."""
 
 from pathlib import Path
 

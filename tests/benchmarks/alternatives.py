@@ -3,7 +3,7 @@
     uv run python -m tests.benchmarks ways --rounds 4 --ticks 150
 
 Each alternative patches one module of the daemon before it starts: `python -m tests.benchmarks.alternatives NAME ...`
-is such a daemon. Imports stand in the functions, so that a daemon loads only what it would load anyway.
+is such a daemon. Imports are inside the functions, so that a daemon loads only the modules that it would load anyway.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""An exchange on the loopback with a market that runs fast, as `main` brings one along for sim."""
+"""Fast exchange: the embedded exchange of sim mode on the loopback, with a market that runs fast."""
 
 import contextlib
 from collections.abc import AsyncIterator

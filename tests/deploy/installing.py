@@ -1,4 +1,4 @@
-"""Runs the install script below a folder, offline: with stand-ins for the tools that would use the network."""
+"""Installing: runs the install script inside a folder, offline, with fakes of the tools that would use the network."""
 
 import os
 import shutil

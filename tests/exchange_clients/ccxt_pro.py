@@ -1,4 +1,4 @@
-"""Drives ccxt.pro; `info` of what it returns is what the exchange sent."""
+"""Drives ccxt.pro; the field `info` of its results contains the exchange's own message."""
 
 import asyncio
 import importlib

@@ -1,4 +1,4 @@
-"""What Binance documents of each answer and event: the names of its fields, and their types.
+"""Documented shapes: the names and types of the fields of each answer and event, as Binance documents them.
 
 A name may have a variant after a blank: `ticker.24hr MINI` is `ticker.24hr` with type MINI. An answer or event that is
 a list of rows is described by a list with one row.

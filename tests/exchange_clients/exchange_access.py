@@ -1,4 +1,4 @@
-"""What the clients are given: URLs, keys, the symbol, and a self-trade of the account that the exchange prevented."""
+"""Exchange access for the clients: URLs, keys, the symbol, and a self-trade that the exchange prevented."""
 
 import hashlib
 import hmac

@@ -1,4 +1,6 @@
-"""What each client's calls came to, and the table of everything that is offered by the clients that drive it."""
+"""Results of the clients: the outcome of each client's calls, and a table of what the exchange offers and which clients
+use it.
+"""
 
 import asyncio
 import re

@@ -1,7 +1,7 @@
 """The simulated surroundings of the maker exit: a bad connection, a moving market, changing intents.
 
-Everything follows from the seed. `MakerExitWorld.play` runs a while with faults and then a while without; what must
-hold at every moment is checked at every moment, and a run that fails can be read in `transcript`.
+Everything follows from the seed. `MakerExitWorld.play` runs for some time with faults and then without. The invariants
+are checked after every step, and `transcript` shows a run that fails.
 """
 
 import heapq

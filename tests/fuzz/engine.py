@@ -1,7 +1,7 @@
-"""Fuzzing engine: feeds changed inputs to one reader, and keeps those that reach something new.
+"""Fuzzing engine: feeds changed inputs to one reader, and keeps the inputs that reach new code.
 
-What an input reached is known by lines of the program that ran for the first time, where Python can tell cheaply
-(`sys.monitoring`, since 3.12), and otherwise by the place and the words of the refusal.
+New code means lines of the program that ran for the first time, where Python can report them cheaply (`sys.monitoring`,
+since 3.12), and otherwise a refusal at a new place or with new words.
 """
 
 import re

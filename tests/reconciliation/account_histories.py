@@ -1,6 +1,6 @@
 """An account's past for tests: orders and fills, as the exchange lists them.
 
-Moments are seconds since a full minute, prices and quantities as they come.
+Times are seconds since a full minute; prices and quantities are given as text.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the page's script does to its columns, in Python."""
+"""Column decoder: decodes the columns of the report page in Python, as its script does."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Stories to tell: a usual one, one with everything awkward in it, and one in which nothing happened."""
+"""Report builders for tests: a usual run, a run with every unusual case, and a run without any trade."""
 
 import dataclasses
 from decimal import Decimal

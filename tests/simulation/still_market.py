@@ -1,4 +1,4 @@
-"""A market that stands still: a tick every second with unchanged prices and no trades, so that nothing fills."""
+"""Still market: a tick every second with unchanged prices and no trades, so that nothing fills."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Test harness of the strategy: a market set by hand, an account, and an execution that always succeeds."""
+"""Strategy harness: a market that the test sets, an account, and an execution that always succeeds."""
 
 from collections.abc import Sequence
 from dataclasses import replace

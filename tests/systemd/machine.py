@@ -1,4 +1,6 @@
-"""A machine with a systemd, as root sees it: commands, the service's properties, its journal, and facts to wait for."""
+"""Machine with systemd: runs commands as root, reads the service's properties and its journal, and waits for
+conditions.
+"""
 
 import os
 import signal

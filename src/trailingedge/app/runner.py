@@ -377,7 +377,7 @@ class Runner:
     def _submit(self, source: str, command: OperatorCommand, argument: str = "") -> Reply:
         if self._node is not None:
             level = logging.DEBUG if command.is_question else logging.INFO
-            logger.log(level, "operator command=%s source=%s", command.name.lower(), source)
+            logger.log(level, "operator command=%s source=%s", command.shown, source)
             return self._node.submit(command, argument)
         if command is OperatorCommand.QUIT:
             self.stop("quit")

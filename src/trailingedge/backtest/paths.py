@@ -1,6 +1,6 @@
 """Paths of a backtest: runs one market on several paths within its candles, and compares the results.
 
-A candle does not show the order of its prices. So a backtest on candles runs on seeded random paths and reports the
+A candle does not show the sequence of its prices. So a backtest on candles runs on seeded random paths and reports the
 median of the results with a band; its report lists the orders of the median path. Worker processes are given plain data
 that can be pickled. The result does not depend on the number of processes.
 """
@@ -77,8 +77,8 @@ class Scenario:
             )
         elif self.walk is not Walk.RECORDED:
             found.append(
-                "a candle hides the order of its prices: another order may change the result by several points; "
-                "leave --walk out for a band"
+                "a candle does not show the sequence of its prices: another sequence may change the result by "
+                "several points; leave --walk out for a band"
             )
         elif market.schema is CsvSchema.BOOK_TICKER:
             found.append("no trades are recorded: an order fills only when the best price goes through it")

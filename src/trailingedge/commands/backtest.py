@@ -42,9 +42,9 @@ from trailingedge.simulator.feeds.inspection import published_symbol
 
 _DESCRIPTION: Final = """\
 Run the strategy on recorded market files (a backtest) and show the results.
-A candle hides the order of its prices: the result is the median over random
-paths within the candles, with its 5th and 95th percentile. Files of several
-symbols are a market each: one row for each, and the mean.
+A candle does not show the sequence of its prices: the result is the median over
+random paths within the candles, with its 5th and 95th percentile. With files of
+several symbols, each symbol is a market: one row for each, and the mean.
 """
 _EXAMPLES: Final = """\
 examples:

@@ -149,7 +149,7 @@ class BatchWriter(ABC):
         while self._unwritten:
             taken = self._sink.write(self._unwritten)
             if not taken:
-                raise OSError("nothing was taken")
+                raise OSError("the disk accepted no bytes")
             self._unwritten = self._unwritten[taken:]
 
     def yield_to_loop(self) -> None:

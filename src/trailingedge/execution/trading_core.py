@@ -60,7 +60,7 @@ _ACCOUNT_AWAY_S: Final = 2.0  # a reconnect takes a second; report what takes lo
 
 @dataclass(frozen=True, slots=True)
 class TradingParams:
-    """The settings of the trading core itself; strategy and maker exit have their own."""
+    """The settings of the trading core itself. Strategy and maker exit have parameters of their own."""
 
     stale_after_s: float = 10.0
     manual_exit_ttl_s: float = 30.0

@@ -40,7 +40,7 @@ def stop_on_signals(stop: Callable[[str], None], reload: Callable[[], object] | 
         # first second are one request.
         elif now_s - first_s > _SAME_REQUEST_S:
             with contextlib.suppress(OSError, AttributeError):  # stderr may be closed
-                sys.stderr.write("ended at once; an order may be left on the exchange\n")
+                sys.stderr.write("the program was ended at once; an order may be left on the exchange\n")
                 sys.stderr.flush()
             os._exit(ExitCode.UNEXPECTED)
 

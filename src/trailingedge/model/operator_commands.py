@@ -27,8 +27,13 @@ class OperatorCommand(Enum):
     RELOAD = "reload"  # of the settings; by the control socket only
 
     @property
+    def shown(self) -> str:
+        """The name for people, as in a log line: "cancel", although records contain "withdraw"."""
+        return self.name.lower()
+
+    @property
     def is_question(self) -> bool:
-        """Whether the command changes nothing, and its answer is all that it is for."""
+        """Whether the command only asks for an answer and changes nothing."""
         return self in _QUESTIONS
 
 

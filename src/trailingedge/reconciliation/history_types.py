@@ -35,7 +35,7 @@ class HistoricalExit:
 
     @property
     def kind(self) -> ExitKind:
-        """The kind of the newest order. If any order was a hard stop, the exit is a hard stop.
+        """The kind of the exit: hard stop if any of its orders was a hard stop, else the kind of the newest order.
 
         Taker escapes are ignored.
         """

@@ -29,7 +29,7 @@ ChannelFrom = tuple[int, Channel | None]
 async def with_breach(
     state: StrategyState, now: CurrentPosition, fetch: FetchKlines, spec: BackfillSpec
 ) -> StrategyState:
-    """Return `state` with the times at which the price reached the hard stop, if it is there now."""
+    """Return `state` with the times at which the price reached the hard stop, if the price is at the hard stop now."""
     params, bid = now.params, now.exit_price(Regime.BASE)
     nearest = min(params.hard_stop_threshold_frac, params.hard_stop_max_frac)
     selling = state.exit is not None and (state.exit.kind is ExitKind.FLUSH or state.exit.ending is not None)

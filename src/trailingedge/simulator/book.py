@@ -75,7 +75,7 @@ class _BookSide:
 
     @property
     def best_price(self) -> Decimal:
-        """The best price of the market and the accounts' orders."""
+        """The better of the market's best price and the accounts' best order."""
         if not self.orders:
             return self.price
         ours = self.orders[0].price

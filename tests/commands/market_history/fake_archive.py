@@ -1,7 +1,8 @@
-"""A server on the loopback that answers as Binance's public archive does, and misbehaves when it is told to.
+"""Fake archive: a server on the loopback that answers like Binance's public archive, and makes the errors that a test
+asks for.
 
-`async with serving(archive) as url:` serves its files. A path in `plans` gets what its list says, one entry for each
-request, and is answered well after that.
+`async with serving(archive) as url:` serves its files. For a path in `plans`, each request takes one entry of the list
+as its answer; later requests are answered correctly.
 """
 
 import asyncio

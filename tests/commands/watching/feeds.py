@@ -1,4 +1,4 @@
-"""A daemon that can be watched: a control socket whose subscribers the test plays to."""
+"""Fake daemon for `watch`: a control socket whose subscribers get the lines that a test sends."""
 
 import asyncio
 import contextlib
