@@ -82,8 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=(Walk.RANDOM, Walk.STRAIGHT, Walk.OPPOSITE),
         default=Walk.RANDOM,
         metavar="WALK",
-        help="candles: random, or one straight path, open-low-high-close if the candle closes up, else "
-        "open-high-low-close (straight), or each the other way (opposite)",
+        help="candles: random paths (random), or straight lines: open-low-high-close if the candle closes up, else "
+        "open-high-low-close (straight), or with low and high exchanged (opposite)",
     )
     add_latency_argument(scenario)
     output = parser.add_argument_group("output")

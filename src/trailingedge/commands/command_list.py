@@ -1,4 +1,4 @@
-"""List of the commands, for the help and for a word that is none: `trailing-edge help [COMMAND]`."""
+"""List of the commands, for `trailing-edge help [COMMAND]` and for an unknown command."""
 
 import argparse
 import difflib
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def unknown_command(word: str, purposes: Mapping[str, str]) -> str:
-    """Return the error for a word that is no command, with the nearest command and the list of all."""
+    """Return the error for an unknown command, with the nearest command and the list of all commands."""
     near = difflib.get_close_matches(word.lower(), list(purposes), n=1, cutoff=0.5)
     meant = f"; did you mean {near[0]}?" if near else ""
     shown = printable(redact_words(word), _LONGEST_QUOTED)  # a secret that is cut no longer looks like one

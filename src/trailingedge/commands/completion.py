@@ -21,7 +21,7 @@ _SETTINGS: Final = tuple(f"{name}=" for name in OPTIONS)
 
 @dataclass(frozen=True, slots=True)
 class CompletedFlag:
-    """A flag, or an argument without one (then `name` is empty), and what completes its value.
+    """A flag, or an argument without a flag (then `name` is empty), and the words that complete its value.
 
     `words` are the possible values. `files` means that any file is possible. If there is neither and `takes_value` is
     set, the value is free text.

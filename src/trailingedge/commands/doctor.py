@@ -169,7 +169,9 @@ def _not_delivered(text: str, error: str, server: str | None) -> CheckResult:
         return failure(_TELEGRAM, text, "check TELEGRAM_BOT_TOKEN: no bot has this token")
     if _REFUSED.match(error):
         return failure(
-            _TELEGRAM, text, "check the chat's number, and write to the bot there once, so that it may answer"
+            _TELEGRAM,
+            text,
+            "check the chat's number, and write to the bot in that chat once, so that the bot is allowed to answer",
         )
     remedy = f"check TELEGRAM_API_URL, {server}" if server else "see that this machine may reach api.telegram.org"
     return failure(_TELEGRAM, text, f"{remedy}, and try again", code=ExitCode.UNREACHABLE)

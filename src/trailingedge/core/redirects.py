@@ -1,4 +1,4 @@
-"""HTTP redirects: none is followed, because the checks made at the start hold for the configured host only.
+"""HTTP redirects: no redirect is followed, because the checks at the start are valid for the configured host only.
 
 The start checks that `ws://` reaches only this machine, and that a test network does not trade real money. A redirect
 could send a logon, a signature or a bot token to a host without these checks. So each HTTP client of ours reports a

@@ -1,5 +1,5 @@
-"""Exit order set: the orders of one exit: the current order, the attempts that may lead to others, and the finished
-orders.
+"""Exit order set: keeps the orders of one exit, which are the current order, the attempts that may lead to others, and
+the finished orders.
 
 An exit has one order at a time. Each request for a new order is a ReplaceAttempt, kept until its order is the current
 one, has ended, or is known not to exist. An order that appears beside the current one is kept as an attempt as well,

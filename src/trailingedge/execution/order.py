@@ -1,4 +1,4 @@
-"""One order of ours: its states, the transition table, and what reports and replies change in it.
+"""One order of ours: its states, the transition table, and its updates from reports and replies.
 
 Theory of operation. We send an order and it is PENDING_NEW until the exchange reports it. It rests as WORKING. A
 cancel, alone or as the first half of a cancel-replace, makes it PENDING_CANCEL; a rejected cancel makes it WORKING

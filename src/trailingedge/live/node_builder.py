@@ -1,4 +1,4 @@
-"""Node builder: builds a trading node bottom-up: each part gets only parts that exist already.
+"""Node builder: builds a trading node bottom-up, so that each part gets only parts that exist already.
 
 The order is: first the lowest parts (order budget, event router, stop request); then the market state and the exchange
 client, which report to the router; then gateway and requoter, which send over the client; last the parts that use all

@@ -369,7 +369,7 @@ class TradingNode:
         self._stop.request("another instance sends orders on this account", ExitCode.HALTED)
 
     async def _run_periodic_work(self) -> None:
-        """Regularly wake the main loop (data gets older without events), show the status, refresh clock and rules."""
+        """Wake the main loop at intervals (data gets older without events), show status, refresh clock and rules."""
         clock_due_s = self._clock.now_s() + _CLOCK_GOOD_FOR_S
         rules_due_s = 0.0
         while True:

@@ -1,4 +1,4 @@
-"""Names of assets and symbols: which texts can be one.
+"""Market names: which texts can be the name of an asset or of a symbol.
 
 The exchange lists names of letters and digits in any script: `1INCH`, `1000SATS`, `币安人生`. Its own rule for a symbol
 is `^[\\w\\-._&&[^a-z]]{1,50}$` (errors.md, -1100). We accept only names that begin with a letter or a digit: a

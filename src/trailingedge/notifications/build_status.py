@@ -1,4 +1,6 @@
-"""Builds the `StatusView` from the trading core and the market state, for the daemon and for session replay."""
+"""Status builder: builds the `StatusView` from the trading core and the market state, for the daemon and for session
+replay.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace

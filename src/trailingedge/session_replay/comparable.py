@@ -1,4 +1,4 @@
-"""Comparison of output lines: whether an output line of record and replay is the same.
+"""Comparison of output lines: decides whether a line of the record and a line of the replay are the same.
 
 A record of an older version lacks the fields that were added since. Such fields are not compared. For decisions they
 are left out of the checksum (`eventlog.decision_sums`).

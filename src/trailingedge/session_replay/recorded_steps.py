@@ -88,8 +88,7 @@ class RecordedSteps:
                     _add_output(step, each)
         except (ValueError, LookupError):
             self._record.incomplete_reason = (
-                f"{self._record.path.name} has a line that this version cannot read after line "
-                f"{self._record.lines_read}"
+                f"{self._record.path.name}: this version cannot read the line after line {self._record.lines_read}"
             )
         if step is not None:
             yield step

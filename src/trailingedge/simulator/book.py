@@ -219,7 +219,8 @@ class Book:
     def _maker_fills(self, side: _BookSide, tick: Tick) -> Iterator[MakerFill]:
         """Yield the fills that a tick causes on one side. The top of `engine` explains the rule.
 
-        An order fills in full if the price went through it, else by the tick's trade at its price.
+        An order fills in full if the price went through it. Otherwise the tick's trade at the order's price may fill
+        it.
         """
         touching = tick.ask if side.is_buy else tick.bid
         printed = tick.last_price if tick.traded else touching

@@ -238,9 +238,9 @@ def _asks_in_quote(decision: Decision, params: StrategyParams) -> PriceRange | N
 
 
 def _armed_from(trail: Trail, channel: Channel | None, params: StrategyParams) -> float | None:
-    """Return the least ask at which the channel's term of the least gain is covered; None if there is none.
+    """Return the lowest ask at which the gain reaches the channel's term of the minimum gain; None if there is none.
 
-    That term is swing / (ask * (ask - swing)). It is at most the gain where ask² - swing * ask - swing / gain >= 0.
+    That term is swing / (ask * (ask - swing)). The gain reaches it where ask² - swing * ask - swing / gain >= 0.
     """
     swing = params.donchian_gain_multiplier * channel.width if channel is not None and channel.full else 0.0
     if not swing:

@@ -1,4 +1,4 @@
-"""The trailing take-profit: exits after a gain has shrunk by a part.
+"""The trailing take-profit: exits after a part of the gain has been lost again.
 
 The larger the gain, the smaller the part that is given back. All levels are unit values, so that a
 sale and a buy-back follow the same rule. The trail is "armed" when the gain is large enough to be

@@ -142,8 +142,11 @@ def _agreement_words(agreement: float) -> str:
         return "the past tells almost nothing about the days after"
     strong = abs(agreement) >= _STRONG_AGREEMENT
     if agreement > 0:
-        return f"the ranks are {'nearly the same' if strong else 'similar'}, what was good before was good after"
-    return f"the ranks are {'nearly' if strong else 'rather'} reversed, what was good before was bad after"
+        return (
+            f"the ranks are {'nearly the same' if strong else 'similar'}: settings that were good before were good "
+            "after"
+        )
+    return f"the ranks are {'nearly' if strong else 'rather'} reversed: settings that were good before were bad after"
 
 
 def _winner_place(fold: FoldResult, tried: int) -> str:

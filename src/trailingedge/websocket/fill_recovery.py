@@ -177,7 +177,10 @@ async def _order(account: FillRecoveryApi, order_id: int, *, in_list: bool) -> O
 
 
 def to_reports(symbol: str, order: OrderRecord, fills: Iterable[AccountTrade]) -> Iterator[ExecutionReport]:
-    """Return the reports that the user data stream would have sent. `fills` must be all of the order, oldest first."""
+    """Return the reports that the user data stream would have sent.
+
+    `fills` must be all fills of the order, oldest first.
+    """
     filled = quote = ZERO
     for fill in fills:
         filled += fill.quantity

@@ -194,7 +194,7 @@ class OnlineChecks:
             found = await self._ask_permissions(self._target.keys, url, self._server_clock.now_ms())
         # An unanswered question about permissions is no reason not to trade; the daemon warns of it too.
         except (RequestRefused, OutcomeUnknown, ProtocolViolation) as error:
-            return [warning(name, f"not known: {error}", "look at Binance, API Management")]
+            return [warning(name, f"not known: {error}", "see the key's permissions at Binance, API Management")]
         judged = api_key_permissions.assess(found)
         results = [failure(name, problem) for problem in judged.problems]
         results += [warning(name, text) for text in judged.warnings]

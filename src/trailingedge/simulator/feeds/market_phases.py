@@ -81,8 +81,8 @@ def rally(minutes: float, drift_frac: float) -> MarketPhase:
 def random_phases(chance: random.Random) -> Iterator[MarketPhase]:
     """Yield random phases without end; half of them are calm or squeezes.
 
-    The more the price has risen so far, the less likely the next phase rises. This keeps the price
-    in its order of magnitude over many days.
+    The more the price has risen so far, the less likely is another rise. This keeps the price in its order of magnitude
+    over many days.
     """
     # The sum of drifts so far; at ±20 % nine phases in ten go the other way.
     level_frac = 0.0
