@@ -248,7 +248,7 @@ def test_an_input_that_cannot_be_read_ends_the_replay(tmp_path: Path, change: Ch
     replayed = replay_session(changed(tmp_path, change, "fair"))
     assert replayed.is_same
     assert replayed.incomplete_reason is not None
-    assert "that this version cannot read" in replayed.incomplete_reason
+    assert "this version cannot read" in replayed.incomplete_reason
     assert told in replayed.incomplete_reason
 
 

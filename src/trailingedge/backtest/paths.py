@@ -83,7 +83,10 @@ class Scenario:
         elif market.schema is CsvSchema.BOOK_TICKER:
             found.append("no trades are recorded: an order fills only when the best price goes through it")
         elif not market.quote_files:
-            found.append("no book is recorded: a spread of one tick and an invented queue; add the bookTicker files")
+            found.append(
+                "no book is recorded: the spread is assumed to be one tick, and the queue is invented; add the "
+                "bookTicker files"
+            )
         if not self.latency_ms:
             found.append(
                 "with no latency each order meets the book that it was priced for, which no real order does; leave "

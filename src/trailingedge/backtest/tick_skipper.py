@@ -232,7 +232,7 @@ class TickSkipper:
 
 
 def _down(ticks: float) -> int:
-    """Return this price in ticks, rounded down. A price just above the result is within the limit."""
+    """Return this price in ticks, rounded down. The next higher tick is within the limit."""
     return (-_FAR if ticks < 0 else _FAR) if abs(ticks) == inf else floor(ticks)
 
 

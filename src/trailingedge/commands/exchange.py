@@ -64,7 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, default=0, metavar="N", help="port on 127.0.0.1; 0 picks one (default)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the generated market (default 0)")
     parser.add_argument(
-        "--speed", type=_speed, default=1.0, metavar="N", help="market time per real time, at most (default 1)"
+        "--speed",
+        type=_speed,
+        default=1.0,
+        metavar="N",
+        help="highest speed of the market, as a multiple of real time (default 1)",
     )
     parser.add_argument(
         "--symbol", type=_symbol, metavar="X", help=f"symbol (default {DEFAULT_SYMBOL}, or the market files' own)"

@@ -128,7 +128,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_latency_argument(scenario)
     execution = parser.add_argument_group("execution")
     execution.add_argument("--jobs", type=_count, metavar="J", help="processes (one for each processor)")
-    execution.add_argument("--engine", choices=tuple(BACKENDS), default="local", help="what runs the processes (local)")
+    execution.add_argument(
+        "--engine", choices=tuple(BACKENDS), default="local", help="engine that runs the processes (local)"
+    )
     execution.add_argument("--out", type=Path, metavar="FILE", help="keep results in FILE, and continue from there")
     output = parser.add_argument_group("output")
     output.add_argument(

@@ -1,4 +1,4 @@
-"""Reject policy: for each kind of rejection, how long to wait, what to read again, whether a new price ends the wait."""
+"""Reject policy: for each kind of rejection, how long to wait, what to read again, and if a new price ends the wait."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

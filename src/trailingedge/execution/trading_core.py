@@ -519,7 +519,7 @@ class TradingCore:
         return True
 
     def _note_duplicate(self) -> None:
-        """Tell the risk engine of an order that has our client order id and that no request of ours led to."""
+        """Tell the risk engine of an order that has our client order id although no request of ours led to it."""
         for event in self.maker_exit.events:
             if isinstance(event, UnknownOrderWithOurId):
                 self.risk.report_duplicate(event.client_order_id, event.order_id)

@@ -276,7 +276,7 @@ def exit_taken_over(previous: ExitKind) -> str:
 
 
 def exit_ending(kind: ExitKind, cause: ExitEndReason) -> str:
-    """Return the log line that an exit ends before it is filled and its order is cancelled."""
+    """Return the log line on an exit that ends before it is filled: its order is being cancelled."""
     return f"{EXIT_NAMES[kind]} ending early: {END_REASONS[cause]}; its order is cancelled first"
 
 

@@ -135,7 +135,7 @@
   const exitRows = [...document.querySelectorAll("#exits tbody tr")];
   let chosen = null;
   const hands = matchMedia("(pointer: coarse)").matches
-    ? "Pinch to zoom, drag to move, “all” for all of it." : "Wheel to zoom, drag to move, double-click for all of it.";
+    ? "Pinch to zoom, drag to move, “all” to show everything." : "Wheel to zoom, drag to move, double-click to show everything.";
   const hint = `${hands} Choose a round trip or an exit in a table to see it here.`;
 
   function choose(row, times) {

@@ -175,7 +175,10 @@ def _conclusion(result: SweepResult) -> str:
     if result.rank_agreement is None or result.rank_agreement < _MIN_AGREEMENT:
         return "The winners came out in the better half, but the best before is usually not the best after."
     if (result.walk_forward_frac or 0.0) <= max(result.unchanged_frac or 0.0, 0.0):
-        return "The winners stayed in the better half, but made no more than the unchanged settings, or than nothing."
+        return (
+            "The winners stayed in the better half, but gained no more than the unchanged settings did, or nothing "
+            "at all."
+        )
     periods = "one period" if count == 1 else f"{count} periods"
     few = "which is little" if count == 1 else "which are few"
     return f"The winners held up in {periods} that they were not chosen on, {few}; test them on more days."

@@ -137,7 +137,9 @@ def service_manager(environ: Mapping[str, str]) -> CheckResult:
     """Whether systemd would receive our messages."""
     address = environ.get("NOTIFY_SOCKET", "")
     if not address:
-        return skipped(_SERVICE, "not started by systemd, as a service is: NOTIFY_SOCKET is not set")
+        return skipped(
+            _SERVICE, "this command was not started by systemd, which starts a service: NOTIFY_SOCKET is not set"
+        )
     if not address.startswith("@") and not os.access(address, os.W_OK):
         text = f"NOTIFY_SOCKET is {address}, which cannot be written to"
         return warning(_SERVICE, text, "use Type=notify in the unit")

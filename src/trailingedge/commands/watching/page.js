@@ -165,7 +165,7 @@ function render() {
 
 function renderState() {
   const late = page.connection === "good" && Date.now() - page.heard > QUIET_MS;
-  const words = late ? `no news for ${Math.round((Date.now() - page.heard) / 1000)} s` : page.word;
+  const words = late ? `no data for ${Math.round((Date.now() - page.heard) / 1000)} s` : page.word;
   const kind = late ? "bad" : page.connection;
   const detail = kind === "good" && page.panel ? ` · ${page.panel.titles[0]} · ${page.panel.health}` : "";
   const state = element("state");
