@@ -5,7 +5,6 @@ Settings that depend on the exchange are checked once its rules are known.
 """
 
 import dataclasses
-import math
 import os
 import re
 import shlex
@@ -31,6 +30,7 @@ from trailingedge.core.errors import ConfigError
 from trailingedge.core.proxy_environment import HTTPX, WEBSOCKETS, ProxyClient, find_proxy, is_loopback
 from trailingedge.model.market_names import is_market_name
 from trailingedge.model.pricing_mode import Pricing
+from trailingedge.strategy.trailing_take_profit import callback_factor
 
 if TYPE_CHECKING:
     from trailingedge.model.market import SymbolRules
@@ -517,7 +517,7 @@ def _kept_gain(settings: Settings, fee: Decimal) -> list[str]:
     ):
         # At the smallest gain the callback is its largest share, so the gain kept there is the smallest of all.
         gain = max(trigger, needed)
-        factor = settings.min_factor + (settings.start_factor - settings.min_factor) * math.exp(-gain / scale)
+        factor = callback_factor(gain, settings.start_factor, settings.min_factor, scale)
         kept = gain * (1 - factor)
         if kept < needed:
             # With the smallest gain allowed, no factor keeps enough.

@@ -188,4 +188,4 @@ def test_a_past_without_any_anchor_starts_from_the_market_and_says_so() -> None:
     assert course.changes == ()
     assert course.active_exit is None
     assert course.newest_number == NUMBER
-    assert ["market's price" in sentence for sentence in course.alerts] == [True]
+    assert ["market price" in sentence for sentence in course.alerts] == [True]

@@ -12,10 +12,9 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from trailingedge.model.intent import ExitKind
-from trailingedge.model.lots import NO_PRICES, OpenBuy, fees_in_quote, match_sale
+from trailingedge.model.lots import NO_PRICES, OpenBuy, add_buy, fees_in_quote, match_sale
 from trailingedge.model.market import ZERO, Side
 
-_LOTS_KEPT: Final = 50  # older ones are dust below the minimum size
 _ALL_SPENT: Final = Decimal("0.98")  # what is left of a sale's proceeds is what rounding to the step leaves
 
 
@@ -155,7 +154,7 @@ class RoundTripLedger:
             return None
         cost = exit_.quote + fees
         lot = OpenBuy(base, cost, cost, exit_.number, exit_.ended_ms)
-        self._lots = (*self._lots, lot)[-_LOTS_KEPT:]
+        self._lots = add_buy(self._lots, lot)
         sales = self._sales
         brought = _brought_frac(base, cost, sales)
         # A buy-back in several exits: each is compared with its share of the sales.
@@ -174,7 +173,7 @@ class RoundTripLedger:
         match = match_sale(self._lots, exit_.base)
         self._lots = match.lots
         # Mostly base of unknown origin: its cost is not known, so neither gain nor loss is counted.
-        if 2 * match.matched < exit_.base or match.cost <= ZERO:
+        if not match.has_known_cost:
             return
         # The part that most of the sold base comes from says since when it was held.
         held, _ = max(match.sold, key=lambda part: part[1])
@@ -187,8 +186,8 @@ class RoundTripLedger:
             closed_ms=exit_.ended_ms,
             base=match.matched,
             cost=match.cost,
-            proceeds=match.share_of(proceeds, exit_.base),
-            fees=match.share_of(fees, exit_.base),
+            proceeds=match.share_of(proceeds),
+            fees=match.share_of(fees),
         )
         self._parts.append(part)
         if match.complete:

@@ -11,6 +11,7 @@ from typing import Final
 
 from trailingedge.model.market import ZERO, Side
 
+_LOTS_KEPT: Final = 50  # older ones are dust below the minimum size
 NO_PRICES: Final[Mapping[str, Decimal]] = {}
 
 
@@ -31,7 +32,7 @@ class OpenBuy:
 
 @dataclass(frozen=True, slots=True)
 class SaleMatch:
-    """The result of matching a sale with lots.
+    """The result of matching a sale of `base` with lots.
 
     `lots` are the lots left, `sold` the lots sold from, newest first, each with the base sold.
 
@@ -39,6 +40,7 @@ class SaleMatch:
     the round trip began. `complete` is False while most of the bought base is still unsold.
     """
 
+    base: Decimal
     lots: tuple[OpenBuy, ...]
     sold: tuple[tuple[OpenBuy, Decimal], ...]
     matched: Decimal
@@ -46,9 +48,22 @@ class SaleMatch:
     stake: Decimal
     complete: bool
 
-    def share_of(self, amount: Decimal, base: Decimal) -> Decimal:
-        """Return the part of a sale's `amount` that belongs to the matched base; the whole sale was of `base`."""
-        return amount * self.matched / base
+    @property
+    def has_known_cost(self) -> bool:
+        """Whether gain or loss can be counted: we bought most of the sold base ourselves, at a known price."""
+        return 2 * self.matched >= self.base and self.cost > ZERO
+
+    def share_of(self, amount: Decimal) -> Decimal:
+        """Return the part of an amount of the whole sale, such as its proceeds, that belongs to the matched base."""
+        return amount * self.matched / self.base
+
+
+def add_buy(lots: Sequence[OpenBuy], buy: OpenBuy) -> tuple[OpenBuy, ...]:
+    """Return `lots`, which come oldest first, and `buy`; of too many, the oldest are left out.
+
+    Sales take the newest lots, so an old one is a remainder that would stay for ever.
+    """
+    return (*lots, buy)[-_LOTS_KEPT:]
 
 
 def match_sale(lots: Sequence[OpenBuy], base: Decimal) -> SaleMatch:
@@ -71,7 +86,7 @@ def match_sale(lots: Sequence[OpenBuy], base: Decimal) -> SaleMatch:
     complete = 2 * matched >= bought
     if remainder is not None:
         kept.append(remainder if complete else replace(remainder, stake=stake))
-    return SaleMatch(tuple(kept), tuple(sold), matched, cost, stake, complete)
+    return SaleMatch(base, tuple(kept), tuple(sold), matched, cost, stake, complete)
 
 
 def fees_in_quote(

@@ -16,7 +16,7 @@ from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Kline, Regime
 from trailingedge.reconciliation.anchor_timeline import CurrentPosition
 from trailingedge.reconciliation.backfill import BackfillSpec, FetchKlines, fine_klines, interval_length_ms
-from trailingedge.strategy.hard_stop import is_breached, stop_distance
+from trailingedge.strategy.hard_stop import is_breached, least_stop_distance, stop_distance
 from trailingedge.strategy.inputs import StrategyParams
 from trailingedge.strategy.state import StrategyState
 
@@ -31,7 +31,7 @@ async def with_breach(
 ) -> StrategyState:
     """Return `state` with the times at which the price reached the hard stop, if the price is at the hard stop now."""
     params, bid = now.params, now.exit_price(Regime.BASE)
-    nearest = min(params.hard_stop_threshold_frac, params.hard_stop_max_frac)
+    nearest = least_stop_distance(params)
     selling = state.exit is not None and (state.exit.kind is ExitKind.FLUSH or state.exit.ending is not None)
     if params.trigger_on.at_close:
         return state  # a close needs no confirmation

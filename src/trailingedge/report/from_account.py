@@ -271,22 +271,8 @@ def _samples(
 
 
 def _sample(point: StrategyPoint, time_ms: int, bid: Decimal, account: _Account, first_regime: Regime | None) -> Sample:
-    channel, value = point.channel, float(account.value_at(time_ms, bid))
-    return Sample(
-        time_ms=time_ms,
-        bid=float(bid),
-        value=value,
-        growth=account.ledger.growth_at(value),
-        regime=point.regime or first_regime,
-        anchor=point.anchor,
-        high=point.high,
-        trail=point.trail,
-        stop=point.stop,
-        upper=None if channel is None else channel.upper,
-        mid=None if channel is None else channel.mid,
-        lower=None if channel is None else channel.lower,
-        gate_shut=point.gate_shut,
-    )
+    value = float(account.value_at(time_ms, bid))
+    return Sample.at(time_ms, float(bid), value, account.ledger.growth_at(value), point.levels, first_regime)
 
 
 def _first_regime(exits: Sequence[HistoricalExit]) -> Regime | None:

@@ -15,6 +15,7 @@ from trailingedge.model.client_order_ids import ClientOrderId
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side, SymbolRules
 from trailingedge.report.robustness import Robustness
+from trailingedge.strategy.chart_levels import ChartLevels
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,28 @@ class Sample:
     mid: float | None
     lower: float | None
     gate_shut: bool = False
+
+    @classmethod
+    def at(
+        cls, time_ms: int, bid: float, value: float, growth: float, levels: ChartLevels, regime: Regime | None = None
+    ) -> "Sample":
+        """Return the sample with these levels. `regime` is used where the strategy has none yet."""
+        channel = levels.channel
+        return cls(
+            time_ms,
+            bid,
+            value,
+            growth,
+            levels.regime or regime,
+            levels.anchor,
+            levels.high,
+            levels.trail,
+            levels.stop,
+            None if channel is None else channel.upper,
+            None if channel is None else channel.mid,
+            None if channel is None else channel.lower,
+            levels.gate_shut,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,36 +9,23 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from trailingedge.indicators.donchian import Channel, DonchianChannel
-from trailingedge.model.intent import ExitKind
-from trailingedge.model.market import Kline, Regime
+from trailingedge.indicators.donchian import DonchianChannel
+from trailingedge.model.market import Kline
 from trailingedge.reconciliation.history_types import HistoricalExit
 from trailingedge.reconciliation.rebuild import HistoryFold
-from trailingedge.strategy.hard_stop import stop_distance
+from trailingedge.strategy.chart_levels import ChartLevels, chart_levels
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
 from trailingedge.strategy.side_change import NewAnchor
 from trailingedge.strategy.state import ActiveExit, StrategyState
-from trailingedge.strategy.trailing_take_profit import trail_at
 from trailingedge.strategy.unit_value import price_at
 
 
 @dataclass(frozen=True, slots=True)
 class StrategyPoint:
-    """The state of the strategy after one close. Prices are in quote per base, and None if they do not exist.
-
-    `channel` applies from this close on; it is None until enough candles have closed to fill it.
-    `trail` and `stop` are None while the strategy does not check them, because the gate is shut or
-    a hard stop is selling.
-    """
+    """The state of the strategy after one close. The channel of `levels` applies from this close on."""
 
     kline: Kline
-    regime: Regime | None
-    anchor: float | None
-    high: float | None
-    trail: float | None
-    stop: float | None
-    channel: Channel | None
-    gate_shut: bool
+    levels: ChartLevels
 
 
 class StrategySeries(HistoryFold):
@@ -86,23 +73,6 @@ class StrategySeries(HistoryFold):
         super().advance(until_ms)
 
     def _stance(self, kline: Kline, running: ActiveExit | None) -> StrategyPoint:
-        memory, params, current = self.state, self._params, self._channel.current
-        full = current if current is not None and current.full else None
-        regime = memory.regime
-        if regime is None:
-            return StrategyPoint(kline, None, None, None, None, None, full, gate_shut=False)
-        close = float(kline.close)
-        measured = trail_at(regime, close, memory.anchor, memory.high, current, params)
-        shut = memory.gate is not None
-        watched = not shut and (running is None or running.kind is not ExitKind.FLUSH)
-        stop = memory.anchor * (1 - stop_distance(current, params))
-        return StrategyPoint(
-            kline,
-            regime,
-            anchor=price_at(regime, memory.anchor),
-            high=price_at(regime, memory.high),
-            trail=price_at(regime, measured.trigger_value) if watched and measured.trigger_value is not None else None,
-            stop=price_at(regime, stop) if watched else None,
-            channel=full,
-            gate_shut=shut,
-        )
+        state, kind = self.state, None if running is None else running.kind
+        levels = chart_levels(state, kind, state.high, float(kline.close), self._channel.current, self._params)
+        return StrategyPoint(kline, levels)

@@ -14,12 +14,11 @@ from math import inf
 from typing import Final
 
 from trailingedge.core.time_units import DAY_MS
-from trailingedge.model.lots import NO_PRICES, OpenBuy, fees_in_quote, match_sale
+from trailingedge.model.lots import NO_PRICES, OpenBuy, add_buy, fees_in_quote, match_sale
 from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, Side
 from trailingedge.reconciliation.exit_ledger import ExitLedger, ExitTotals
 
 ONE: Final = Decimal(1)
-_LOTS_KEPT: Final = 50  # older lots are dust below the minimum size
 
 
 class Breaker(Enum):
@@ -163,9 +162,7 @@ def _bought(state: BreakerState, exit_: ExitTotals, limits: BreakerLimits, fees:
     if base <= ZERO:
         return state
     cost = exit_.quote + fees
-    lots = (*state.lots, OpenBuy(base, cost, stake=cost))
-    # The oldest go first: SELLs take the newest lots, so an old one is a remainder that stays for ever.
-    return replace(state, lots=lots[-_LOTS_KEPT:])
+    return replace(state, lots=add_buy(state.lots, OpenBuy(base, cost, stake=cost)))
 
 
 def _sold(state: BreakerState, exit_: ExitTotals, fees: Decimal) -> BreakerState:
@@ -178,9 +175,9 @@ def _sold(state: BreakerState, exit_: ExitTotals, fees: Decimal) -> BreakerState
     match = match_sale(state.lots, exit_.base)
     state = replace(state, lots=match.lots)
     # Mostly coins that were deposited or bought by hand: their cost is not known, so neither gain nor loss is counted.
-    if 2 * match.matched < exit_.base or match.cost <= ZERO:
+    if not match.has_known_cost:
         return state
-    result = match.share_of(exit_.quote - fees, exit_.base) - match.cost
+    result = match.share_of(exit_.quote - fees) - match.cost
     # The result carried over may be that of a much larger older lot: then only this sale's own stake can be lost here.
     at_stake = match.stake + state.carried_result
     if at_stake <= ZERO:

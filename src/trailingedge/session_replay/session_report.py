@@ -7,12 +7,13 @@ from trailingedge.accounting.statistics import RunStatistics
 from trailingedge.config import TradingMode
 from trailingedge.core.errors import ConfigError
 from trailingedge.execution.trading_core import TradingCore
-from trailingedge.model.market import ZERO, Balance, ExecutionReport, Kline
+from trailingedge.model.market import ZERO, Balance, ExecutionReport, Kline, Regime
 from trailingedge.model.market_state import StateView
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 from trailingedge.report.order_log import fill_of, order_log_entry
 from trailingedge.session_replay.replayed_core import ReplayedSession
 from trailingedge.session_replay.run import ReplayProgress, ReplayResult, replay_session
+from trailingedge.strategy.chart_levels import ChartLevels, chart_levels
 
 
 def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True) -> RunReport:
@@ -84,23 +85,12 @@ class _ReportObserver:
 def _sample_at(trader: TradingCore, view: StateView, kline: Kline, statistics: RunStatistics) -> Sample:
     """One point of the report's curves, at the close of `kline`."""
     rules, decision = trader.rules, trader.decision
-    bid = kline.close if view.top is None else view.top.bid
-    # A channel that has not seen all its klines yet is not drawn.
+    bid, ask = (kline.close, kline.close) if view.top is None else (view.top.bid, view.top.ask)
     base, quote = (view.balances.get(asset) or Balance(asset, ZERO) for asset in (rules.base_asset, rules.quote_asset))
     value = float(base.total * bid + quote.total)
-    channel = None if decision is None or decision.channel is None or not decision.channel.full else decision.channel
-    return Sample(
-        time_ms=kline.close_ms,
-        bid=float(bid),
-        value=value,
-        growth=statistics.growth_at(value),
-        regime=None if decision is None else decision.regime,
-        anchor=None if decision is None else decision.anchor_price,
-        high=None if decision is None else decision.high_price,
-        trail=None if decision is None else decision.take_profit_price,
-        stop=None if decision is None else decision.stop_price,
-        upper=None if channel is None else channel.upper,
-        mid=None if channel is None else channel.mid,
-        lower=None if channel is None else channel.lower,
-        gate_shut=decision is not None and decision.gate is not None,
-    )
+    levels = ChartLevels()
+    if decision is not None:
+        state, kind = decision.state, None if decision.state.exit is None else decision.state.exit.kind
+        price = float(bid if decision.regime is Regime.BASE else ask)
+        levels = chart_levels(state, kind, state.high, price, decision.channel, trader.strategy_params)
+    return Sample.at(kline.close_ms, float(bid), value, statistics.growth_at(value), levels)

@@ -23,6 +23,11 @@ def stop_distance(channel: Channel | None, params: StrategyParams) -> float:
     return min(params.hard_stop_max_frac, distance)
 
 
+def least_stop_distance(params: StrategyParams) -> float:
+    """Return the least stop distance that any channel can lead to, as a fraction of the anchor."""
+    return min(params.hard_stop_max_frac, params.hard_stop_threshold_frac)
+
+
 def is_breached(value: float, anchor: float, distance: float) -> bool:
     """Whether the unit value `value` is below the anchor by at least the fraction `distance`."""
     # The bounds between which a backtest skips ticks are rounded to the safe side of this expression.

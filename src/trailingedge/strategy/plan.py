@@ -22,7 +22,7 @@ from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime
 from trailingedge.model.order_size import surely_orderable
 from trailingedge.strategy.decide import Decision
-from trailingedge.strategy.hard_stop import stop_distance
+from trailingedge.strategy.hard_stop import least_stop_distance, stop_distance
 from trailingedge.strategy.inputs import Holdings, StrategyParams
 from trailingedge.strategy.state import StrategyState
 from trailingedge.strategy.trailing_take_profit import Trail, trail_at
@@ -135,7 +135,7 @@ def lasting_limits(decision: Decision, params: StrategyParams) -> PriceLimits | 
         arms_at = inf if decision.trading_paused else state.anchor * (1 + gain) * _DOWN
         if state.high >= arms_at:
             return None
-        bids = PriceRange(state.anchor * (1 - _nearest_stop(params)) * _UP, arms_at)
+        bids = PriceRange(state.anchor * (1 - least_stop_distance(params)) * _UP, arms_at)
         return PriceLimits(bids.narrowed(funded.bids), funded.asks)
     if decision.trading_paused or decision.gate is not None:
         return funded
@@ -163,17 +163,12 @@ def _quiet_judged_closes(state: StrategyState, regime: Regime, params: StrategyP
     if state.high >= state.anchor * (1 + least_gain) * _DOWN:
         return NO_PRICE
     if regime is Regime.BASE:
-        return PriceRange(state.anchor * (1 - _nearest_stop(params)) * _UP, state.high)
+        return PriceRange(state.anchor * (1 - least_stop_distance(params)) * _UP, state.high)
     return PriceRange(1 / state.high * _UP, _quote_stop_close(state.anchor, params))
 
 
 def _quote_stop_close(anchor: float, params: StrategyParams) -> float:
-    return 1 / (anchor * (1 - _nearest_stop(params))) * _DOWN
-
-
-def _nearest_stop(params: StrategyParams) -> float:
-    """Return the least distance of the stop, as a fraction of the anchor, that any channel can lead to."""
-    return min(params.hard_stop_max_frac, params.hard_stop_threshold_frac)
+    return 1 / (anchor * (1 - least_stop_distance(params))) * _DOWN
 
 
 def funded_limits(regime: Regime, holdings: Holdings, params: StrategyParams) -> PriceLimits:
