@@ -29,7 +29,7 @@ UNUSABLE: Final = [
     pytest.param(b"garbage", "not a PEM file", id="garbage"),
     pytest.param(
         KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
-        "it is the public key",
+        "this is the public key",
         id="public key",
     ),
     pytest.param(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "damaged PEM", id="damaged"),

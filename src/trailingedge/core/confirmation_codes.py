@@ -45,6 +45,6 @@ class ConfirmationCodes:
         return is_right and now_s <= issued.valid_until_s
 
     def redeem_any(self, code: str, now_s: float) -> str | None:
-        """Return the command for which `code` is valid; None if it is for none. It is a try for each of them."""
+        """Return the command for which `code` is valid, or None. This uses up one try of each command's code."""
         valid = [command for command in list(self._issued) if self.redeem(command, code, now_s)]
         return valid[0] if valid else None

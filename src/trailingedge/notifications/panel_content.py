@@ -119,7 +119,10 @@ def panel_content(view: StatusView) -> PanelContent:
 
 
 def _samples(view: StatusView) -> Iterator[tuple[int, float]]:
-    """Yield the prices of the chart. The last is the present one, which is newer than its minute's sample."""
+    """Yield the prices of the chart.
+
+    The last price is the present one, which is newer than the sample of its minute.
+    """
     for sample in view.samples:
         yield sample.market_ms, float(sample.bid)
     if view.samples and view.top is not None and view.market_ms > view.samples[-1].market_ms:

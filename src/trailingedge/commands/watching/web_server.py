@@ -78,7 +78,7 @@ class WebPage:
         return self._refuse(HTTPStatus.NOT_FOUND, reason)
 
     def _refuse(self, status: HTTPStatus, reason: str, header: str = "", values: Sequence[str] = ()) -> Response:
-        """Return a refusal, and say it with the request's header that is the reason for it."""
+        """Return a refusal, and print it together with the request header that caused it."""
         named = f", {header} {printable(', '.join(values), _LONGEST_QUOTED) or 'missing'}" if header else ""
         said = f"request refused{named}: {reason}"
         if said not in self._said and len(self._said) < _MAX_SAID:
