@@ -90,7 +90,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PUB.pem",
         help="public key of the account: Ed25519, which may log on, or RSA, which signs each request",
     )
-    parser.add_argument("--api-key", metavar="NAME", help="API key of that public key (default: a hash of the key)")
+    parser.add_argument(
+        "--api-key", metavar="NAME", help="API key for the key of --register-key (default: a hash of that key)"
+    )
     parser.add_argument(
         "--hmac-secret",
         metavar="TEXT",

@@ -113,9 +113,8 @@ class DuplicateInstanceCheck:
 def late_exits_of(sightings: Iterable[OrderSighting], open_ids: Collection[int]) -> tuple[HistoricalExit, ...]:
     """Group the orders of `sightings` into exits, newest exit first.
 
-    A sighting is the state of an order in a report or a list. If an order has several, the one with
-    the most progress is used. A sighting of a resting order counts only if the order is among
-    `open_ids`.
+    A sighting is the state of an order in a report or a list. If an order has several sightings, the sighting with the
+    most progress is used. A sighting of a resting order counts only if the order is among `open_ids`.
     """
     newest: dict[int, OrderRecord] = {}
     for sighting in sightings:

@@ -173,7 +173,10 @@ def _conclusion(result: SweepResult) -> str:
         beside = "" if below == count else f", {whether},"
         return f"In {which} folds{beside} the winner did no better than half of all combinations: do not trust it."
     if result.rank_agreement is None or result.rank_agreement < _MIN_AGREEMENT:
-        return "The winners came out in the better half, but the best before is usually not the best after."
+        return (
+            "The winners came out in the better half, but the settings that were best before are usually not the "
+            "best after."
+        )
     if (result.walk_forward_frac or 0.0) <= max(result.unchanged_frac or 0.0, 0.0):
         return (
             "The winners stayed in the better half, but gained no more than the unchanged settings did, or nothing "
