@@ -3,6 +3,7 @@
 import pytest
 from tests.daemon_harness import D, NodeHarness, run_scenario
 
+from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.model.operator_commands import OperatorCommand
 
@@ -51,13 +52,20 @@ def test_prices_that_change_nothing_are_not_evaluated() -> None:
     run_scenario(story)
 
 
-def test_an_order_that_cannot_be_recorded_ends_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("owner", "method"),
+    [pytest.param(Gateway, "send", id="sent"), pytest.param(TradingCore, "on_replace_sent", id="recorded")],
+)
+def test_an_order_that_cannot_be_sent_or_recorded_ends_the_node(
+    owner: type, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story(it: NodeHarness) -> None:
         await it.ready()
         it.submit(OperatorCommand.FLIP)
         await it.until(lambda: it.own_orders)
         await it.wait(1.0)
-        monkeypatch.setattr(TradingCore, "on_replace_sent", lambda *_: 1 / 0)
+        once = [0]  # a second failure would be that of a tick
+        monkeypatch.setattr(owner, method, lambda *_: 1 / once.pop() if once else None)
         await it.price(D(2499))
         await it.wait(0.3)
 

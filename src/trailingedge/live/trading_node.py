@@ -268,8 +268,8 @@ class TradingNode:
             return
         # Until the reply only the strategy's limits count. Set before sending: a lost connection makes them void.
         core.plan = TradingPlan(plan.limits, plan.due_s)
-        self._gateway.send(step)
         try:
+            self._gateway.send(step)
             # The request is on its way. Record it even if it contradicts our records, so that its reply is expected.
             core.on_replace_sent(step, top, now_s, self.client.server_clock.now_ms())
             self._due_timer.wait_until(core.due_s, now_s)
