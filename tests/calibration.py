@@ -22,18 +22,18 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from trailingedge.backtest.columns import Columns, KlineColumns, TickColumns
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import build_inputs, open_market_files
-from trailingedge.backtest.market_loader import load_columns
 from trailingedge.backtest.paths import figures_of
 from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.live import factory
 from trailingedge.model.market import Side
 from trailingedge.report.robustness import Robustness, Walk
 from trailingedge.simulator.feeds.candle_path import StraightPath
+from trailingedge.simulator.feeds.columns import Columns, KlineColumns, TickColumns
 from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.feeds.historical import RecordedMarket
+from trailingedge.simulator.feeds.market_loader import load_columns
 from trailingedge.simulator.feeds.random_path import RandomPath
 
 PATHS: Final = 16

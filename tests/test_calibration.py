@@ -5,9 +5,9 @@ from pathlib import Path
 from tests import calibration
 from tests.backtest import market_files
 
-from trailingedge.backtest.columns import KlineColumns
-from trailingedge.backtest.market_loader import load_columns
+from trailingedge.simulator.feeds.columns import KlineColumns
 from trailingedge.simulator.feeds.historical import open_market
+from trailingedge.simulator.feeds.market_loader import load_columns
 
 
 def test_candles_of_trades_have_their_prices_volume_and_number(tmp_path: Path) -> None:

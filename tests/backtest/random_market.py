@@ -9,7 +9,6 @@ from typing import Final
 
 from tests.tight_settings import TIGHT
 
-from trailingedge.backtest.columns import Columns, KlineColumns, TickColumns
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import BacktestInputs
 from trailingedge.config import Settings, settings_without_secrets
@@ -19,6 +18,7 @@ from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.report.model import RunReport
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.candle_path import GridPath
+from trailingedge.simulator.feeds.columns import Columns, KlineColumns, TickColumns
 from trailingedge.strategy.inputs import StrategyCommand
 
 START_MS: Final = 1_783_000_020_000  # a full minute

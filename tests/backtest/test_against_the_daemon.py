@@ -11,7 +11,6 @@ from tests.tight_settings import TIGHT
 
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import build_inputs
-from trailingedge.backtest.market_loader import load_columns
 from trailingedge.config import Settings, settings_without_secrets
 from trailingedge.core.errors import ExitCode
 from trailingedge.model.market import Side
@@ -20,6 +19,7 @@ from trailingedge.model.pricing_mode import Pricing
 from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.historical import RecordedMarket, open_market
+from trailingedge.simulator.feeds.market_loader import load_columns
 
 D = Decimal
 MINUTES = 92  # a rally, a crash and the recovery

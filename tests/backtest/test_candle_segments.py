@@ -10,9 +10,9 @@ from tests.backtest import random_market
 
 from trailingedge.backtest.candle_segments import split_segments
 from trailingedge.backtest.candles import CandleBuilder
-from trailingedge.backtest.columns import Columns, PriceGrid
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.candle_path import GridPath, StraightPath
+from trailingedge.simulator.feeds.columns import Columns, PriceGrid
 from trailingedge.simulator.feeds.random_path import RandomPath
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.klines import INTERVALS, Interval, KlineFeed, Klines

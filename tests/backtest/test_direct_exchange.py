@@ -10,7 +10,6 @@ import pytest
 from tests.backtest import random_market
 from tests.simulator.exchange_builders import ApiClient, a_trader
 
-from trailingedge.backtest.columns import PriceGrid, TickColumns
 from trailingedge.backtest.direct_exchange import DirectExchange
 from trailingedge.core.clock import ManualClock
 from trailingedge.execution.gateway import Gateway
@@ -30,6 +29,7 @@ from trailingedge.model.order_commands import (
 from trailingedge.model.order_outcomes import Accepted, OrderOutcome, Rejected
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.feeds.columns import PriceGrid, TickColumns
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.event_parser import ParsedReply, read_api_frame
 from trailingedge.websocket.orders import OrderApi

@@ -10,10 +10,10 @@ import pytest
 from tests.backtest import random_market
 from tests.tight_settings import TIGHT
 
-from trailingedge.backtest.columns import Columns, TickColumns
 from trailingedge.backtest.engine import Backtest
 from trailingedge.model.pricing_mode import Pricing
 from trailingedge.report.model import RunReport
+from trailingedge.simulator.feeds.columns import Columns, TickColumns
 from trailingedge.simulator.feeds.random_path import RandomPath
 from trailingedge.strategy.inputs import StrategyCommand
 

@@ -9,9 +9,9 @@ from tests.backtest import market_files
 
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import build_inputs, open_market_files
-from trailingedge.backtest.market_loader import load_columns
 from trailingedge.live import factory
 from trailingedge.report.model import RunReport
+from trailingedge.simulator.feeds.market_loader import load_columns
 from trailingedge.simulator.feeds.random_path import RandomPath
 
 SETTINGS = {

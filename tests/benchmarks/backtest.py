@@ -23,13 +23,13 @@ from typing import Any, Final
 
 from tests.benchmarks.measurements import table
 
-from trailingedge.backtest.columns import Columns, TickColumns
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import BacktestInputs, build_inputs, open_market_files
-from trailingedge.backtest.market_loader import load_columns
 from trailingedge.live import factory
 from trailingedge.report.model import RunReport
 from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.feeds.columns import Columns, TickColumns
+from trailingedge.simulator.feeds.market_loader import load_columns
 
 TITLE: Final = "replay: {count:,} ticks in memory, through strategy, execution and matching"
 HEAD: Final = ("", "ticks", "ticks/s", "of the floor", "by round", "exits", "orders")

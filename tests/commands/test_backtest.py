@@ -14,13 +14,13 @@ import pytest
 from tests.accounting.summary_shape import SHAPE
 from tests.backtest import market_files
 
-from trailingedge.backtest.columns import Columns
-from trailingedge.backtest.market_loader import ProgressCallback, load_columns
 from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
 from trailingedge.notifications.event_messages import percent
 from trailingedge.report.progress import ProgressBar, stop_on_ctrl_c
+from trailingedge.simulator.feeds.columns import Columns
 from trailingedge.simulator.feeds.historical import RecordedMarket
+from trailingedge.simulator.feeds.market_loader import ProgressCallback, load_columns
 
 
 @pytest.fixture
@@ -84,13 +84,16 @@ def test_a_pause_by_a_breaker_is_told_with_the_result(klines: str, capsys: pytes
 
 
 @pytest.mark.usefixtures("klines")  # no env file
-def test_an_absurd_number_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_that_cannot_be_read_is_told_beside_the_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "ETHUSDT-trades-2024-08-18.csv"
     rows = [f"{number},10.5,2,21,{1723939200000 + number},True,True" for number in range(100)]
     rows[50] = rows[50].replace(",2,", ",1" + "0" * 40 + ",")
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    assert run(["backtest", str(path)]) == ExitCode.CONFIG
-    assert capsys.readouterr().err.splitlines()[-1].startswith(f"{path}, line 51: '1000")
+    assert run(["backtest", str(path)]) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert f"{path.name}: 1 of 100 rows left out, which cannot be read; line 51: '1000" in " ".join(told.split())
 
 
 def test_an_unknown_name_in_the_env_file_is_a_warning(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,7 +172,7 @@ def test_a_market_of_another_symbol_is_refused(
 def test_after_ctrl_c_the_results_so_far_are_printed(
     klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("trailingedge.backtest.market_loader._ROWS_PER_PIECE", 10)  # so that there is a half-way
+    monkeypatch.setattr("trailingedge.simulator.feeds.market_loader._ROWS_PER_PIECE", 10)  # so that there is a half-way
     shown: list[float] = []
 
     def press_half_way(_: ProgressBar, share: float, __: str) -> None:
@@ -400,7 +403,7 @@ def test_a_market_file_that_is_refused_ends_with_the_code_for_wrong_input(
     klines: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = Path(klines)
-    path.write_text(path.read_text().replace(",", ",1e9", 1))
+    path.write_text(path.read_text().replace(",", ",1e9"))
     assert run(["backtest", klines]) == ExitCode.CONFIG
     assert capsys.readouterr().err.startswith(f"{klines}, line 1: '1e9")
 

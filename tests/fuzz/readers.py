@@ -29,7 +29,6 @@ from trailingedge.auth.signing_process import parse_key
 from trailingedge.backtest.candle_segments import split_segments
 from trailingedge.backtest.candles import CandleBuilder
 from trailingedge.backtest.file_kinds import detect_kind
-from trailingedge.backtest.market_loader import load_columns
 from trailingedge.commands.market_history.verified_files import read_sum
 from trailingedge.config import env_example, read_settings
 from trailingedge.config_validator import problems
@@ -53,6 +52,7 @@ from trailingedge.session_replay.record_decoder import settings_from_header
 from trailingedge.session_replay.recorded_steps import RecordedSteps
 from trailingedge.session_replay.run import replay_session
 from trailingedge.simulator.feeds.historical import open_market
+from trailingedge.simulator.feeds.market_loader import load_columns
 from trailingedge.simulator.feeds.random_path import RandomPath
 from trailingedge.sweep.trial_store import TrialStore
 from trailingedge.websocket import result_parser

@@ -13,6 +13,7 @@ from trailingedge.model.market import ZERO
 from trailingedge.report.robustness import Walk
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema
 from trailingedge.simulator.feeds.historical import RecordedMarket
+from trailingedge.simulator.feeds.row_order import NO_FILES
 from trailingedge.sweep.json_result import sweep_json
 from trailingedge.sweep.output import reliability, sweep_text
 from trailingedge.sweep.ranking import SweepResult, rank_trials
@@ -20,7 +21,7 @@ from trailingedge.sweep.search_space import InvalidCombination
 from trailingedge.sweep.trial import TrialOutcome
 from trailingedge.sweep.walk_forward import Folds, split_folds
 
-MARKET = RecordedMarket("ETHUSDT", "ETH", "USDT", ZERO, ZERO, CsvSchema.KLINES, files=(), gaps=())
+MARKET = RecordedMarket("ETHUSDT", "ETH", "USDT", ZERO, ZERO, CsvSchema.KLINES, NO_FILES, gaps=())
 FEW_DAYS = split_folds(20_000 * DAY_MS, 20_004 * DAY_MS)
 
 

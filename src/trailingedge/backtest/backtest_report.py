@@ -9,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from trailingedge.backtest.columns import Columns, opening_price
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import (
     BacktestInputs,
@@ -21,7 +20,6 @@ from trailingedge.backtest.inputs import (
     shared_balances,
 )
 from trailingedge.backtest.market_cache import kept_market
-from trailingedge.backtest.market_loader import load_columns
 from trailingedge.backtest.paths import (
     FlatShare,
     PathTask,
@@ -40,7 +38,9 @@ from trailingedge.report.model import RunReport
 from trailingedge.report.progress import InterruptRequest, ProgressBar
 from trailingedge.report.robustness import Robustness, median_path
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
+from trailingedge.simulator.feeds.columns import Columns, opening_price
 from trailingedge.simulator.feeds.historical import RecordedMarket
+from trailingedge.simulator.feeds.market_loader import load_columns
 
 _MAX_TRIPS_SHOWN: Final = 5
 
@@ -211,14 +211,10 @@ def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Co
 
 
 def _row_gaps(market: RecordedMarket) -> Iterator[str]:
-    """Yield a sentence for rows that were out of order, and one for rows that were left out."""
-    if market.rows_sorted:
-        yield f"{counted(market.rows_sorted, 'row')} out of order: sorted by time"
+    """Yield a sentence for rows that were left out while the market was played."""
     if market.rows_left_out:
-        yield (
-            f"{counted(market.rows_left_out, 'row')} left out: duplicates, overlapping klines, rows too late to be "
-            "sorted in, or crossed books"
-        )
+        what = "a book that is crossed or has one side" if market.interval_ms == 0 else "they overlap others"
+        yield f"{counted(market.rows_left_out, 'row')} left out: {what}"
 
 
 def _breaker_gaps(trips: Sequence[tuple[int, BreakerTrip]]) -> Iterator[str]:

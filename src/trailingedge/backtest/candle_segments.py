@@ -9,8 +9,8 @@ from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
-from trailingedge.backtest.columns import Columns, KlineColumns, TickColumns
 from trailingedge.simulator.feeds.candle_path import GridKline, GridPath
+from trailingedge.simulator.feeds.columns import Columns, KlineColumns, TickColumns, walk_kline
 
 OhlcTicks = tuple[int, int, int, int]
 """Open, high, low and close in ticks."""
@@ -97,12 +97,6 @@ class KlineSegment(Segment):
             path = self._path.resumed(self._last_price_before, last_move_up=self._last_move_up_before)
             self._ticks = walk_kline(self._kline, path)
         return self._ticks, 0, len(self._ticks)
-
-
-def walk_kline(kline: GridKline, path: GridPath) -> TickColumns:
-    """Build the market ticks of one kline. `path` generates the prices within the kline."""
-    ticks = path.ticks(kline)
-    return TickColumns.of_path(kline, ticks, path.depth)
 
 
 def split_segments(market: Iterable[Columns], interval_ms: int, path: GridPath) -> Iterator[Segment]:

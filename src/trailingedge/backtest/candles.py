@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from trailingedge.backtest.candle_segments import Segment
-from trailingedge.backtest.columns import PriceGrid
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import Kline
+from trailingedge.simulator.feeds.columns import PriceGrid
 
 MOST_CANDLES_IN_A_GAP: Final = 1_000_000  # of 400 bytes each; almost two years of minutes
 

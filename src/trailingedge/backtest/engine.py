@@ -40,7 +40,6 @@ from typing import Final
 
 from trailingedge.backtest.candle_segments import Segment, split_segments
 from trailingedge.backtest.candles import CandleBuilder, TickCandle
-from trailingedge.backtest.columns import Columns, PriceGrid, TickColumns
 from trailingedge.backtest.direct_exchange import DirectExchange
 from trailingedge.backtest.inputs import BacktestInputs
 from trailingedge.backtest.result_recorder import BacktestRecorder
@@ -55,6 +54,7 @@ from trailingedge.model.market import ExecutionReport, Kline
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import ExecutionCommand, OrderInput, Refresh
 from trailingedge.simulator.feeds.candle_path import GridPath, StraightPath
+from trailingedge.simulator.feeds.columns import Columns, PriceGrid, TickColumns
 from trailingedge.simulator.klines import INTERVALS
 from trailingedge.strategy.closed_bar_catch_up import BarFold
 from trailingedge.strategy.state import StrategyState

@@ -5,11 +5,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from trailingedge.backtest.columns import Columns
 from trailingedge.backtest.inputs import open_market_files
-from trailingedge.backtest.market_loader import load_columns
 from trailingedge.live.node_params import PairParams
+from trailingedge.simulator.feeds.columns import Columns
 from trailingedge.simulator.feeds.historical import RecordedMarket
+from trailingedge.simulator.feeds.market_loader import load_columns
 
 _ROWS_KEPT: Final = 5_000_000  # in memory; a longer market is read again for each backtest
 

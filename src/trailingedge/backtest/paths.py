@@ -15,7 +15,6 @@ from operator import and_, eq, not_
 from typing import Final
 
 from trailingedge.accounting.results import RunResults
-from trailingedge.backtest.columns import Columns, KlineColumns
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import build_inputs
 from trailingedge.backtest.market_cache import kept_market
@@ -26,6 +25,7 @@ from trailingedge.model.intent import ExitKind
 from trailingedge.report.model import EquityBand
 from trailingedge.report.robustness import LEAST_FRAC, PathFigures, Walk, band_of
 from trailingedge.simulator.feeds.candle_path import GridPath, StraightPath
+from trailingedge.simulator.feeds.columns import Columns, KlineColumns
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema
 from trailingedge.simulator.feeds.historical import RecordedMarket
 from trailingedge.simulator.feeds.inspection import interval_name

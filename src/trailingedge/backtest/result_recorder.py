@@ -11,13 +11,13 @@ from typing import Final
 from trailingedge.accounting.results import EquityPoint
 from trailingedge.accounting.statistics import RunStatistics
 from trailingedge.backtest import candles
-from trailingedge.backtest.columns import PriceGrid
 from trailingedge.execution.trader_events import TraderEvent
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import ZERO, ExecutionReport, Regime, SymbolRules
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 from trailingedge.report.order_log import fill_of, order_log_entry
 from trailingedge.risk.circuit_breakers import BreakerTrip, BreakerTripped
+from trailingedge.simulator.feeds.columns import PriceGrid
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import StrategyParams
 from trailingedge.strategy.state import StrategyState

@@ -13,11 +13,11 @@ from math import ceil, floor, inf
 from typing import Final, NamedTuple
 
 from trailingedge.backtest.candle_segments import Segment
-from trailingedge.backtest.columns import IntColumn, PriceGrid, TickColumns
 from trailingedge.execution.quote_prices import keeping_prices
 from trailingedge.execution.trading_plan import TradingPlan
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import Regime, Side
+from trailingedge.simulator.feeds.columns import IntColumn, PriceGrid, TickColumns
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.inputs import StrategyParams
 from trailingedge.strategy.plan import (

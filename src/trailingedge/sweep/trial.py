@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from trailingedge.accounting.metrics import daily_returns
-from trailingedge.backtest.columns import KlineColumns, opening_price
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import BacktestInputs, build_inputs, shared_balances
 from trailingedge.backtest.market_cache import Market, kept_markets
 from trailingedge.backtest.paths import Scenario
 from trailingedge.backtest.result_recorder import BacktestPart
 from trailingedge.live import factory
+from trailingedge.simulator.feeds.columns import KlineColumns, opening_price
 from trailingedge.simulator.feeds.historical import RecordedMarket
 from trailingedge.sweep.search_space import Combination
 

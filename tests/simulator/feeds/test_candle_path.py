@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.model.market import ZERO, Kline, Side
-from trailingedge.simulator.feeds.candle_path import CandlePath, GridKline, StraightPath, ticks_per_kline
+from trailingedge.simulator.feeds.candle_path import GridKline, StraightPath, ticks_per_length
+from trailingedge.simulator.feeds.columns import PriceGrid, walk_kline
 from trailingedge.simulator.feeds.ticks import Tick
 
 TICK, STEP = Decimal("0.01"), Decimal("0.001")
@@ -23,6 +24,19 @@ def candle(open_: str, high: str, low: str, close: str, volume: str = "8.000", l
         Decimal(close),
         Decimal(volume),
     )
+
+
+class CandlePath:
+    """Turns klines into ticks, one after the other."""
+
+    def __init__(self) -> None:
+        self._path, self._grid = StraightPath(), PriceGrid(TICK, STEP)
+
+    def ticks_of(self, kline: Kline) -> list[Tick]:
+        opened, high, low, close = (int(price / TICK) for price in (kline.open, kline.high, kline.low, kline.close))
+        volume = int(kline.volume / STEP)
+        ticks = walk_kline(GridKline(kline.open_ms, kline.close_ms, opened, high, low, close, volume), self._path)
+        return [ticks.tick(index, self._grid) for index in range(len(ticks))]
 
 
 def rebuilt(ticks: Sequence[Tick]) -> tuple[Decimal, Decimal, Decimal, Decimal, Decimal]:
@@ -52,13 +66,13 @@ def candles(draw: st.DrawFn) -> Kline:
 
 @given(candles())
 def test_the_trades_rebuild_the_kline(kline: Kline) -> None:
-    ticks = CandlePath(TICK, STEP).ticks_of(kline)
+    ticks = CandlePath().ticks_of(kline)
     assert rebuilt(ticks) == (kline.open, kline.high, kline.low, kline.close, kline.volume)
 
 
 @given(st.lists(candles(), min_size=1, max_size=3))
 def test_every_tick_is_a_book_on_the_grid_inside_the_kline(klines: list[Kline]) -> None:
-    walker = CandlePath(TICK, STEP)
+    walker = CandlePath()
     for kline in klines:
         ticks = walker.ticks_of(kline)
         times = [tick.time_ms for tick in ticks]
@@ -82,7 +96,7 @@ def test_every_tick_is_a_book_on_the_grid_inside_the_kline(klines: list[Kline]) 
     ],
 )
 def test_the_path_is_the_least_favourable_one(kline: Kline, corners: list[str]) -> None:
-    ticks = CandlePath(TICK, STEP).ticks_of(kline)
+    ticks = CandlePath().ticks_of(kline)
     assert [ticks[frame].last_price for frame in (0, 2, 4, 7)] == [Decimal(corner) for corner in corners]
 
 
@@ -98,18 +112,18 @@ def test_the_path_is_the_least_favourable_one(kline: Kline, corners: list[str]) 
 )
 def test_there_are_eight_ticks_a_minute(length_ms: int, frames: int) -> None:
     kline = candle("100", "101", "99", "100.5", length_ms=length_ms)
-    assert ticks_per_kline(kline) == frames == len(CandlePath(TICK, STEP).ticks_of(kline))
+    assert ticks_per_length(length_ms) == frames == len(CandlePath().ticks_of(kline))
 
 
 def test_rises_are_bought_at_the_ask_and_falls_sold_at_the_bid() -> None:
-    ticks = CandlePath(TICK, STEP).ticks_of(candle("100", "103", "98", "101"))
+    ticks = CandlePath().ticks_of(candle("100", "103", "98", "101"))
     down, up = ticks[1], ticks[3]
     assert (down.aggressor, down.last_price) == (Side.SELL, down.bid)
     assert (up.aggressor, up.last_price) == (Side.BUY, up.ask)
 
 
 def test_the_direction_carries_over_from_one_kline_to_the_next() -> None:
-    walker = CandlePath(TICK, STEP)
+    walker = CandlePath()
     walker.ticks_of(candle("100", "100", "100", "100"))
     assert walker.ticks_of(candle("100.5", "100.5", "100.5", "100.5"))[0].aggressor is Side.BUY
     assert {tick.aggressor for tick in walker.ticks_of(candle("100.5", "100.5", "100.5", "100.5"))} == {Side.BUY}
@@ -117,20 +131,18 @@ def test_the_direction_carries_over_from_one_kline_to_the_next() -> None:
 
 
 def test_volume_is_spread_evenly_and_the_rest_comes_last() -> None:
-    shares = [
-        tick.traded for tick in CandlePath(TICK, STEP).ticks_of(candle("100", "101", "99", "100", volume="8.003"))
-    ]
+    shares = [tick.traded for tick in CandlePath().ticks_of(candle("100", "101", "99", "100", volume="8.003"))]
     assert shares == [Decimal("1.000")] * 7 + [Decimal("1.003")]
 
 
 def test_a_kline_without_volume_has_ticks_but_no_trades() -> None:
-    ticks = CandlePath(TICK, STEP).ticks_of(candle("100", "100", "100", "100", volume="0"))
+    ticks = CandlePath().ticks_of(candle("100", "100", "100", "100", volume="0"))
     assert len(ticks) == 8
     assert {(tick.aggressor, tick.traded) for tick in ticks} == {(None, ZERO)}
 
 
 def test_a_price_of_one_tick_leaves_no_bid_at_zero() -> None:
-    ticks = CandlePath(TICK, STEP).ticks_of(candle("0.01", "0.03", "0.01", "0.03"))
+    ticks = CandlePath().ticks_of(candle("0.01", "0.03", "0.01", "0.03"))
     assert min(tick.bid for tick in ticks) == TICK
     assert rebuilt(ticks)[:4] == (Decimal("0.01"), Decimal("0.03"), Decimal("0.01"), Decimal("0.03"))
 

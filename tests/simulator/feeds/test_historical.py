@@ -161,6 +161,16 @@ def test_a_quote_is_a_tick_without_a_trade_and_a_crossed_one_is_skipped(tmp_path
     bid = Decimal("0.3521")
     assert list(market) == [
         Tick(1633998513377, bid, Decimal(672), Decimal("0.3526"), Decimal(3199), bid, ZERO, None),
+        Tick(
+            1633998513390,
+            Decimal("0.3520"),
+            Decimal(1),
+            Decimal("0.3525"),
+            Decimal("1123.5"),
+            Decimal("0.3520"),
+            ZERO,
+            None,
+        ),
         Tick(1633998513392, bid, Decimal(672), Decimal("0.3525"), Decimal("1123.5"), bid, ZERO, None),
     ]
 
@@ -260,31 +270,10 @@ def test_no_files_are_no_market() -> None:
 def test_everything_wrong_with_the_files_is_one_list(tmp_path: Path) -> None:
     good = saved(tmp_path / "ETHUSDT-1m.csv", minutes(range(2)))
     other = saved(tmp_path / "BTCUSDT-1m.csv", minutes(range(2)))
-    bad = saved(tmp_path / "ETHUSDT-1m-bad.csv", minutes([0]) + minutes([1]).replace("2500.00", "0.00"))
+    bad = saved(tmp_path / "ETHUSDT-1m-bad.csv", minutes([0]) + minutes([1, 2]).replace("2500.00", "0.00"))
     with pytest.raises(ConfigError) as trouble:
         open_market([good, tmp_path / "ETHUSDT-gone.zip", bad, other])
     gone, broken, mixed = trouble.value.problems
     assert gone.endswith("ETHUSDT-gone.zip: no such file; name CSV or ZIP files of Binance's public data")
     assert "ETHUSDT-1m-bad.csv, line 2: not a kline" in broken
     assert mixed.startswith("mixed symbols: BTCUSDT in")
-
-
-@pytest.fixture
-def inspected(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Trades as many as are inspected, with that number lowered for the test."""
-    monkeypatch.setattr("trailingedge.simulator.feeds.inspection.INSPECTED_ROWS", 1000)
-    return "".join(f"{number},10.5,2,21,1723939200000,True,True\n" for number in range(1000))
-
-
-def test_a_bad_trade_beyond_the_inspected_rows_fails_when_it_is_read(tmp_path: Path, inspected: str) -> None:
-    bad = "1000,dear,2,21,1723939200000,True,True\n"
-    market = open_market([saved(tmp_path / "ETHUSDT-trades.csv", inspected + bad)])
-    with pytest.raises(ConfigError, match=r"ETHUSDT-trades.csv, line 1001: 'dear' is no number"):
-        sum(1 for _ in market)
-
-
-def test_a_trade_finer_than_the_grid_is_put_on_it(tmp_path: Path, inspected: str) -> None:
-    fine = "1000,10.64,2.7,21,1723939200000,True,True\n"
-    market = open_market([saved(tmp_path / "ETHUSDT-trades.csv", inspected + fine)])
-    *_, last = market
-    assert (last.last_price, last.traded) == (Decimal("10.6"), Decimal(2))

@@ -13,7 +13,6 @@ from typing import Final
 from trailingedge.accounting.results import FinishedExit
 from trailingedge.backtest.as_market.request_latency import RequestLatency
 from trailingedge.backtest.as_market.session_market import SessionMarket, read_session_market
-from trailingedge.backtest.columns import TickColumns
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import BacktestInputs
 from trailingedge.config import settings_without_secrets
@@ -26,6 +25,7 @@ from trailingedge.report.progress import InterruptRequest, ProgressBar, replay_p
 from trailingedge.session_replay.record_decoder import settings_from_header
 from trailingedge.session_replay.session_report import report_of_session
 from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.feeds.columns import TickColumns
 
 MATCHED_WITHIN_MS: Final = 300_000
 _OF_THE_RECORD: Final = ("SYMBOL", "BASE_ASSET", "QUOTE_ASSET", "KLINE_INTERVAL")

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from trailingedge.backtest.as_market.request_latency import RequestLatency, measure
-from trailingedge.backtest.columns import TickColumns
 from trailingedge.core.errors import ConfigError, ProtocolViolation
 from trailingedge.core.foreign_json import parse
 from trailingedge.eventlog.format import FRAME_PREFIXES, RecordEntry
@@ -28,6 +27,7 @@ from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, OrderStatus, Side
 from trailingedge.report.progress import InterruptRequest, ProgressBar
 from trailingedge.session_replay.record_decoder import DECODE_ERRORS, decode_value
+from trailingedge.simulator.feeds.columns import TickColumns
 from trailingedge.strategy.inputs import StrategyCommand
 from trailingedge.strategy.state import StrategyState
 from trailingedge.websocket.event_parser import BookUpdate, KlineUpdate, read_stream_frame, read_top_fast

@@ -19,7 +19,7 @@ from trailingedge.core.bounded_files import megabytes
 from trailingedge.core.errors import ConfigError
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.notifications.event_messages import counted
-from trailingedge.simulator.feeds.csv_files import CsvFile, csv_files
+from trailingedge.simulator.feeds.csv_files import EMPTY_ROW, CsvFile, csv_files
 from trailingedge.simulator.feeds.csv_schemas import CsvRow, CsvSchema, parse_id
 from trailingedge.simulator.feeds.inspection import FileInspection, inspect_files, missing_klines
 
@@ -141,7 +141,7 @@ def _missing_trades(files: Sequence[CsvFile]) -> Iterator[str]:
     newest: int | None = None
     for file in files:
         for line, rows in file.row_batches(_ROWS, 1):
-            ids = [file.parse_row(_id, number, row) for number, row in enumerate(rows, line) if row != [""]]
+            ids = [_id(file, number, row) for number, row in enumerate(rows, line) if row != EMPTY_ROW]
             if newest is not None:
                 ids.insert(0, newest)
             for before, after in pairwise(ids):
@@ -150,8 +150,11 @@ def _missing_trades(files: Sequence[CsvFile]) -> Iterator[str]:
             newest = ids[-1] if ids else newest
 
 
-def _id(row: CsvRow) -> int:
-    return parse_id(row[0])
+def _id(file: CsvFile, line: int, row: CsvRow) -> int:
+    try:
+        return parse_id(row[0])
+    except ValueError as exc:
+        raise file.error(f"{exc}; delete the file and fetch it again", line) from exc
 
 
 def _reason(first: date, last: date, today: date) -> str:

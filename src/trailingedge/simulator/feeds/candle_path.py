@@ -5,15 +5,12 @@ open, low, high, close; one that closes down goes open, high, low, close. So the
 then makes the gain that would have raised the stop; or it makes a gain and loses it again before the close.
 `random_path` has seeded random paths. All of them keep open, high, low, close and volume exactly.
 
-Paths are computed in whole numbers: prices in tick sizes, quantities in step sizes. `CandlePath` makes `Tick` objects.
+Paths are computed in whole numbers: prices in tick sizes, quantities in step sizes.
 """
 
-from decimal import Decimal
 from typing import Final, NamedTuple, Protocol, Self
 
 from trailingedge.core.time_units import MINUTE_MS
-from trailingedge.model.market import Kline, Side
-from trailingedge.simulator.feeds.ticks import Tick
 
 TICKS_PER_MINUTE: Final = 8
 
@@ -80,11 +77,6 @@ class GridPath(Protocol):
     def resumed(self, last_price: int | None, *, last_move_up: bool) -> Self:
         """Return a path of the same kind with this state, to build the ticks of a kline that was skipped."""
         ...
-
-
-def ticks_per_kline(kline: Kline) -> int:
-    """How many ticks a kline becomes: eight per minute of its length, and never fewer than eight."""
-    return ticks_per_length(kline.close_ms + 1 - kline.open_ms)
 
 
 def ticks_per_length(length_ms: int) -> int:
@@ -193,41 +185,3 @@ def split_volume(volume: int, tick_count: int, trading: range | list[int], neede
             shares[number] = share or 1
     shares[trading[-1]] += volume - sum(shares)
     return shares
-
-
-class CandlePath:
-    """Turns klines into `Tick` objects, one kline after the other, along straight lines in the usual order.
-
-    Prices must be multiples of the tick size, volumes of the step size. The ticks are spread evenly
-    over the kline, the first at its opening time, and trade exactly its open, high, low, close and
-    volume. The spread is one tick size. A kline does not contain
-    the quantity at the best prices, so the quantity that one tick trades is used for it.
-    """
-
-    def __init__(self, tick_size: Decimal, step_size: Decimal) -> None:
-        self._tick_size = tick_size
-        self._step_size = step_size
-        self._path = StraightPath()
-
-    def ticks_of(self, kline: Kline) -> list[Tick]:
-        """The ticks of `kline`, oldest first. A kline without volume has ticks without trades."""
-        opened, high, low, closed = (
-            int(price / self._tick_size) for price in (kline.open, kline.high, kline.low, kline.close)
-        )
-        volume = int(kline.volume / self._step_size)
-        ticks = self._path.ticks(GridKline(kline.open_ms, kline.close_ms, opened, high, low, closed, volume))
-        length_ms, tick_count = kline.close_ms + 1 - kline.open_ms, len(ticks.bids)
-        depth = self._path.depth * self._step_size
-        return [
-            Tick(
-                time_ms=kline.open_ms + length_ms * number // tick_count,
-                bid=bid * self._tick_size,
-                bid_quantity=depth,
-                ask=(bid + 1) * self._tick_size,
-                ask_quantity=depth,
-                last_price=price * self._tick_size,
-                traded=traded * self._step_size,
-                aggressor=None if not traded else Side.BUY if price > bid else Side.SELL,
-            )
-            for number, (bid, price, traded) in enumerate(zip(*ticks, strict=True))
-        ]

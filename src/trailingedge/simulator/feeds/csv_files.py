@@ -1,8 +1,9 @@
 """CSV files of market data: plain or in a zip archive, read as rows with their line numbers.
 
-Everything that can be wrong with a file becomes a `ConfigError` that names the file, the line and the remedy. A
-damaged or hostile file cannot fill the memory: a line of more than `LONGEST_LINE` characters is an error, and lines
-are read one by one or in batches, also from an archive.
+A file that cannot be read as a whole is a `ConfigError` with its name and the remedy. A line that is no row of a
+market file becomes a row that no parser accepts; the inspection counts these. A damaged or hostile file cannot fill
+the memory: of a line of more than `LONGEST_LINE` characters the rest is skipped, and one of more than
+`MOST_PIECES` times as many ends the file.
 """
 
 import csv
@@ -16,23 +17,17 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final, TextIO, TypeVar
+from typing import Final, TextIO
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.model.market import Kline
-from trailingedge.simulator.feeds.csv_schemas import (
-    PARSERS,
-    CsvRow,
-    CsvSchema,
-    QuoteRow,
-    TradeRow,
-    detect_schema,
-    is_header,
-)
-
-Said = TypeVar("Said")
+from trailingedge.simulator.feeds.csv_schemas import CsvRow, CsvSchema, detect_schema, is_header
 
 LONGEST_LINE: Final = 4096  # characters; Binance's own lines have at most some 200
+MOST_PIECES: Final = 256  # of LONGEST_LINE in one line, a megabyte: more is no text with lines
+EMPTY_ROW: Final = [""]
+_BATCH_LINES: Final = 512
+_ROWS_TRIED: Final = 100  # to find out the schema: a damaged first row does not hide it
+_TOO_LONG: Final = f"a line of more than {LONGEST_LINE} characters"
 # Binance's archives are deflated. The module unpacks other methods without a limit.
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What `zipfile` raises on damaged, encrypted and too new archives.
@@ -51,8 +46,12 @@ _MAC_FOLDER: Final = "__MACOSX/"
 _MAC_PREFIX: Final = "._"
 
 
-class _UnreadableLine(Exception):
-    """Raised for a line that cannot be a line of a market file."""
+class _NoText(Exception):
+    """A line is so long that the file is no text. `lines_before` is how many come before it in its batch."""
+
+    def __init__(self, lines_before: int) -> None:
+        super().__init__(f"a line of more than {MOST_PIECES * LONGEST_LINE} characters")
+        self.lines_before = lines_before
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,33 +86,30 @@ class CsvFile:
 
     def rows(self) -> Iterator[tuple[int, CsvRow]]:
         """Yield line number and cells of each row, but not the header and empty lines."""
-        line = 0
-        with self._located_errors(lambda: line + 1), self._open() as text:
-            reader = csv.reader(_checked(text))
-            for row in reader:
-                line = reader.line_num
-                if row and not (line == 1 and is_header(row)):
-                    yield line, row
+        for line, rows in self.row_batches(_BATCH_LINES):
+            for number, row in enumerate(rows, line):
+                if row != EMPTY_ROW:
+                    yield number, row
 
     def row_batches(self, count: int, cells: int = -1) -> Iterator[tuple[int, list[CsvRow]]]:
-        """Yield the rows in batches of `count` lines, each batch with the number of its first line.
+        """Yield the rows in batches of about `count` lines, each batch with the number of its first line.
 
         This is meant for files of millions of rows. The header and empty lines become rows of one
-        empty cell. With `cells`, only the first `cells` cells are split off, and one more cell
-        holds the rest of the line.
+        empty cell, and a line that is too long a row of one cell that says so. With `cells`, only the
+        first `cells` cells are split off, and one more cell holds the rest of the line.
         """
-        line = 1
+        line, skipped = 1, 0
         with self._located_errors(lambda: line), self._open() as text:
             pieces = iter(partial(text.readline, LONGEST_LINE), "")
             while lines := list(islice(pieces, count)):
-                if max(map(len, lines)) >= LONGEST_LINE or not all(map(str.isascii, lines)):
-                    for each in lines:
-                        _check_line(each)
-                        line += 1
+                if skipped or max(map(len, lines)) >= LONGEST_LINE:
+                    lines, skipped = _without_rests(lines, skipped)
+                if not lines:
+                    continue
                 rows: list[CsvRow] = _split(lines, cells)
                 # The header becomes an empty row instead of being removed, so that line numbers stay right.
                 if line == 1 and is_header(rows[0]):
-                    rows[0] = [""]
+                    rows[0] = EMPTY_ROW
                 yield line, rows
                 line += len(lines)
 
@@ -122,7 +118,9 @@ class CsvFile:
         """Turn errors of text, archive and disk into a ConfigError; `line` returns the line being read."""
         try:
             yield
-        except (UnicodeDecodeError, csv.Error, _UnreadableLine) as exc:
+        except _NoText as exc:
+            raise self.error(f"is no CSV text ({exc}); download it again", line() + exc.lines_before) from exc
+        except csv.Error as exc:
             raise self.error(f"is no CSV text ({exc}); download it again", line()) from exc
         except _ARCHIVE_ERRORS as exc:
             raise self.error(f"cannot be unpacked ({exc}); download it again") from exc
@@ -132,56 +130,44 @@ class CsvFile:
     @contextmanager
     def _open(self) -> Iterator[TextIO]:
         if self.member is None:
-            with self.path.open(encoding="utf-8-sig", newline="") as text:
+            with self.path.open(encoding="utf-8-sig", errors="replace", newline="") as text:
                 yield text
         else:
             with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as data:
                 if archive.getinfo(self.member).compress_type not in _METHODS:
                     raise NotImplementedError("packed by another method than deflate")
-                yield io.TextIOWrapper(data, encoding="utf-8-sig", newline="")
+                yield io.TextIOWrapper(data, encoding="utf-8-sig", errors="replace", newline="")
 
     def detect_schema(self) -> CsvSchema:
-        """The schema of the file, by its first row. Raises ConfigError if there is no row or the schema is unknown."""
-        for line, row in self.rows():
+        """The schema of the file, by its first rows. Raises ConfigError if there is no row or the schema is unknown."""
+        first: tuple[int, CsvRow] | None = None
+        for line, row in islice(self.rows(), _ROWS_TRIED):
             schema = detect_schema(row)
-            if schema is None:
-                known = ", ".join(schema.value for schema in CsvSchema)
-                what = f"{len(row)} columns match none of Binance's layouts ({known})"
-                raise self.error(f"{what}; name CSV or ZIP files of Binance's public data", line)
-            return schema
-        raise self.error("holds no rows; leave it out or download it again")
-
-    def values(self, schema: CsvSchema) -> Iterator[tuple[int, CsvRow, Kline | TradeRow | QuoteRow]]:
-        """Yield line number, cells and parsed value of each row.
-
-        Raises ConfigError at the first row that cannot be parsed.
-        """
-        parse = PARSERS[schema]
-        for line, row in self.rows():
-            yield line, row, self.parse_row(parse, line, row)
-
-    def parse_row(self, parse: Callable[[CsvRow], Said], line: int, row: CsvRow) -> Said:
-        """Return `parse(row)`. Raises ConfigError with the line number if that fails."""
-        try:
-            return parse(row)
-        except IndexError as exc:
-            raise self.error(f"only {len(row)} columns; repair or remove the line", line) from exc
-        except ValueError as exc:
-            raise self.error(f"{exc}; repair or remove the line", line) from exc
+            if schema is not None:
+                return schema
+            first = first or (line, row)
+        if first is None:
+            raise self.error("holds no rows; leave it out or download it again")
+        known = ", ".join(schema.value for schema in CsvSchema)
+        what = f"{len(first[1])} columns match none of Binance's layouts ({known})"
+        if not all(map(str.isascii, first[1])):
+            what = "is no CSV text"
+        raise self.error(f"{what}; name CSV or ZIP files of Binance's public data", first[0])
 
 
-def _checked(text: TextIO) -> Iterator[str]:
-    """Yield the lines. Raises _UnreadableLine at one that is too long or holds other characters than ASCII."""
-    while line := text.readline(LONGEST_LINE):
-        _check_line(line)
-        yield line
+def _without_rests(lines: Sequence[str], skipped: int) -> tuple[list[str], int]:
+    """Return the lines without the rests of those that are too long, and whether the last of these goes on.
 
-
-def _check_line(line: str) -> None:
-    if len(line) >= LONGEST_LINE:
-        raise _UnreadableLine(f"the line has more than {LONGEST_LINE} characters")
-    if not line.isascii():
-        raise _UnreadableLine("the line has characters that no number has")
+    `skipped` and the second value are the number of pieces so far of a line that is too long; 0 outside of one.
+    """
+    kept = []
+    for piece in lines:
+        if not skipped:
+            kept.append(_TOO_LONG if len(piece) >= LONGEST_LINE else piece)
+        skipped = skipped + 1 if len(piece) >= LONGEST_LINE and not piece.endswith("\n") else 0
+        if skipped > MOST_PIECES:
+            raise _NoText(len(kept) - 1)
+    return kept, skipped
 
 
 def _split(lines: Sequence[str], cells: int) -> list[CsvRow]:
@@ -191,7 +177,8 @@ def _split(lines: Sequence[str], cells: int) -> list[CsvRow]:
     """
     # A file that another program saved may quote its cells; then the csv module takes over.
     if any('"' in line for line in lines):
-        return list(csv.reader(lines))
+        # Each line by itself: a stray quote must not take the lines after it into its cell.
+        return [next(csv.reader([line]), EMPTY_ROW) or EMPTY_ROW for line in lines]
     return [line.rstrip("\r\n").split(",", cells) for line in lines]
 
 

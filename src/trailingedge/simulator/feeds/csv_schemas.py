@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from operator import le, sub
-from typing import Final
+from typing import Final, NamedTuple
 
 from trailingedge.core.number_text import LATEST_MS, are_amounts, id_number, parse_amount, parse_integer, shown
 from trailingedge.model.market import LONGEST_KLINE_MS, ZERO, Kline, Side
@@ -17,10 +17,13 @@ from trailingedge.model.market import LONGEST_KLINE_MS, ZERO, Kline, Side
 CsvRow = Sequence[str]
 
 _BOOLEANS: Final = {"true": True, "false": False}
+BOOLEAN_CELLS: Final = {cell: value for name, value in _BOOLEANS.items() for cell in (name, name.title(), name.upper())}
+"""The usual texts of a column of booleans."""
 # 10^11 ms is in 1973, and 10^14 µs is, too. LATEST_MS is less than 10^14, so no time is ambiguous.
 _EARLIEST_MS: Final = 10**11
 _MICROSECONDS_FROM: Final = 1000 * _EARLIEST_MS
 _MICROSECONDS_UNTIL: Final = 1000 * LATEST_MS
+_LONGEST_ID: Final = 19  # digits of a 64-bit integer
 # Words that begin like a name and are values: pandas writes the first four for a number that is missing.
 _NO_NAMES: Final = frozenset({"nan", "none", "null", "na", "inf", "infinity", *_BOOLEANS})
 
@@ -126,25 +129,56 @@ def parse_kline(row: CsvRow) -> Kline:
     return Kline(parse_time_ms(row[0]), parse_time_ms(row[6]), opened, high, low, closed, volume)
 
 
-def parse_kline_columns(cells: Sequence[Sequence[str]]) -> tuple[list[int], list[int], list[list[float]]]:
-    """Parse klines column by column. Returns their opening and closing times, and the five columns of numbers.
+class RowColumns(NamedTuple):
+    """A batch of rows in columns. `keys` put the rows in order: opening time, id of the trade, time of the quote.
 
-    Numbers are floats, which are much faster than Decimal; the inspection needs no exact prices.
-    Raises ValueError if a kline looks wrong. Parse the rows with `parse_kline` to find out which.
+    `numbers` are the columns of `PRICE_COLUMNS` and then those of `QUANTITY_COLUMNS`, as floats: these are much
+    faster than Decimal, and the inspection needs no exact prices. `ends_ms` are the ends of klines, else the times.
     """
-    open_ms, close_ms = parse_times_ms(cells[0]), parse_times_ms(cells[6])
-    columns = cells[1:6]
+
+    keys: list[int]
+    times_ms: list[int]
+    ends_ms: list[int]
+    numbers: list[list[float]]
+
+
+def parse_columns(schema: CsvSchema, cells: Sequence[Sequence[str]]) -> RowColumns:
+    """Parse rows column by column. Raises ValueError or IndexError if a row looks wrong: `parse_row` finds out which.
+
+    Whole columns at a time by C functions: a Python loop over the rows would take several times as long.
+    """
+    columns = [cells[number] for number in (*PRICE_COLUMNS[schema], *QUANTITY_COLUMNS[schema])]
     if not all(map(are_amounts, columns)):
         raise ValueError("a cell is no number")
-    opened, high, low, closed, volume = numbers = [list(map(float, column)) for column in columns]
-    # The same conditions as `Kline` checks. Whole columns at a time by C functions: a Python loop per row would take
-    # several times as long for a year of minutes.
+    numbers = [list(map(float, column)) for column in columns]
+    times = parse_times_ms(cells[TIME_COLUMNS[schema]])
+    if schema is CsvSchema.KLINES:
+        ends = parse_times_ms(cells[6])
+        _check_klines(times, ends, numbers)
+        return RowColumns(times, times, ends, numbers)
+    if schema is CsvSchema.BOOK_TICKER:
+        return RowColumns(times, times, times, numbers)
+    if min(numbers[0]) <= 0 or not BOOLEAN_CELLS.keys() >= set(cells[TIME_COLUMNS[schema] + 1]):
+        raise ValueError("a trade without a price or a side")
+    return RowColumns(_parse_ids(cells[0]), times, times, numbers)
+
+
+def _parse_ids(cells: Sequence[str]) -> list[int]:
+    """Parse a column of ids; the usual one in one pass. Raises ValueError."""
+    joined = "".join(cells)
+    if joined.isascii() and joined.isdigit() and max(map(len, cells)) < _LONGEST_ID:
+        return list(map(int, cells))
+    return list(map(parse_id, cells))
+
+
+def _check_klines(open_ms: Sequence[int], close_ms: Sequence[int], numbers: Sequence[Sequence[float]]) -> None:
+    """Raise ValueError if a kline contradicts itself: the same conditions as `Kline` checks."""
+    opened, high, low, closed, volume = numbers
     sensible = all(map(le, low, opened)) and all(map(le, opened, high)) and all(map(le, low, closed))
     sensible = sensible and all(map(le, closed, high)) and min(low) > 0 and min(volume) >= 0
     lengths = list(map(sub, close_ms, open_ms))
     if not (sensible and min(lengths) >= 0 and max(lengths) < LONGEST_KLINE_MS):
         raise ValueError("a kline contradicts itself")
-    return open_ms, close_ms, numbers
 
 
 def parse_trade(row: CsvRow) -> TradeRow:
@@ -181,8 +215,23 @@ PARSERS: Final[dict[CsvSchema, Callable[[CsvRow], Kline | TradeRow | QuoteRow]]]
     CsvSchema.BOOK_TICKER: parse_quote,
 }
 
-KLINE_COLUMNS: Final = 7  # open_time to close_time
+
+def parse_row(schema: CsvSchema, row: CsvRow) -> Kline | TradeRow | QuoteRow:
+    """Parse a row. Raises ValueError that says what is wrong with it."""
+    if len(row) < READ_COLUMNS[schema]:
+        raise ValueError(f"only {len(row)} column{'s' * (len(row) > 1)} ({shown(','.join(row))})")
+    return PARSERS[schema](row)
+
+
+READ_COLUMNS: Final = {
+    CsvSchema.KLINES: 7,  # open_time to close_time
+    CsvSchema.TRADES: 6,
+    CsvSchema.AGG_TRADES: 7,
+    CsvSchema.BOOK_TICKER: 6,
+}
+"""How many of the first columns are read; the rest is not looked at."""
 KLINE_COLUMNS_WITH_COUNT: Final = 9  # and quote volume and number of trades; the columns after them are not read
+TIME_COLUMNS: Final = {CsvSchema.KLINES: 0, CsvSchema.TRADES: 4, CsvSchema.AGG_TRADES: 5, CsvSchema.BOOK_TICKER: 5}
 PRICE_COLUMNS: Final = {
     CsvSchema.KLINES: (1, 2, 3, 4),
     CsvSchema.TRADES: (1,),

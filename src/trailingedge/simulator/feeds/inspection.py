@@ -1,33 +1,38 @@
-"""Inspection of market files before they are played: schema, symbol, decimals, and klines that are missing."""
+"""Inspection of market files before they are played: schema, symbol, decimals, order, and what is missing.
+
+All rows of all files are read. A row that cannot be read is counted and left out by all who read the file later, as
+long as most of the file can be read; a file of something else is refused.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import islice, pairwise, repeat
-from operator import eq, itemgetter, sub
+from itertools import pairwise, repeat
+from operator import eq, itemgetter, le, lt, sub
 from pathlib import Path
 from typing import Final
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.core.time_units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from trailingedge.model.market import Kline
-from trailingedge.simulator.feeds.csv_files import CsvFile, csv_files
+from trailingedge.simulator.feeds.csv_files import EMPTY_ROW, CsvFile, csv_files
 from trailingedge.simulator.feeds.csv_schemas import (
-    KLINE_COLUMNS,
     PRICE_COLUMNS,
     QUANTITY_COLUMNS,
+    READ_COLUMNS,
     CsvRow,
     CsvSchema,
+    QuoteRow,
+    RowColumns,
+    TradeRow,
     decimal_places,
-    parse_kline,
-    parse_kline_columns,
+    parse_columns,
+    parse_row,
 )
 
-# How many trades or quotes of a file are read. Klines are few enough to read and check all of them.
-INSPECTED_ROWS: Final = 100_000
-_BATCH_ROWS: Final = 512  # klines read at a time
+_BATCH_ROWS: Final = 512  # read at a time
 _USUAL_PLACES: Final = 8  # decimals to which Binance pads every number
 _AT_THE_POINT: Final = itemgetter(slice(-_USUAL_PLACES - 1, -_USUAL_PLACES))
 
@@ -70,8 +75,9 @@ class FileInspection:
     """The result of inspecting one file.
 
     For klines, `interval_ms` is their interval. `runs` lists the spans without a gap, each as start
-    and end in milliseconds. `goes_back` is whether a kline is earlier than the one before it. For
-    trades and quotes, only the first INSPECTED_ROWS were inspected.
+    and end in milliseconds. `first_key` and `last_key` are the smallest and the largest key of a row
+    (`RowColumns.keys`); `late` counts the rows with a smaller key than one before them, `doubled` those
+    with the key of the newest row before them. `too_long_gap` is set if there is no row for more than a year.
     """
 
     file: CsvFile
@@ -82,19 +88,45 @@ class FileInspection:
     quantities: NumberRange = field(default_factory=NumberRange)
     interval_ms: int = 0
     runs: list[tuple[int, int]] = field(default_factory=list)
-    goes_back: bool = False
+    rows: int = 0
+    unreadable: int = 0
+    first_unreadable: tuple[int, str] = (0, "")
+    first_key: int = 0
+    last_key: int = -1
+    late: int = 0
+    doubled: int = 0
+    too_long_gap: ConfigError | None = None
 
     def add_kline(self, open_ms: int, close_ms: int) -> None:
         """Update `interval_ms` and `runs` with the next kline of the file."""
         after_ms = close_ms + 1
         # The last kline before an outage of the exchange closes early, so the longest one is the interval.
         self.interval_ms = max(self.interval_ms, after_ms - open_ms)
-        self.goes_back = self.goes_back or bool(self.runs and after_ms < self.runs[-1][1])
-        if not self.runs or open_ms > self.runs[-1][1]:
+        began_ms, ends_ms = self.runs[-1] if self.runs else (after_ms + 1, -1)
+        if open_ms > ends_ms or after_ms < began_ms:
             self.runs.append((open_ms, after_ms))
         else:
-            began_ms, ends_ms = self.runs[-1]
-            self.runs[-1] = (began_ms, max(ends_ms, after_ms))
+            self.runs[-1] = (min(began_ms, open_ms), max(ends_ms, after_ms))
+
+    def add_keys(self, keys: Sequence[int], first_ms: int) -> None:
+        """Update the counts with the next rows of the file; `first_ms` is the earliest time among them."""
+        self.first_ms = min(self.first_ms, first_ms) if self.rows else first_ms
+        self.first_key = min(self.first_key, *keys) if self.rows else min(keys)
+        self.rows += len(keys)
+        rises = le if self.schema is CsvSchema.BOOK_TICKER else lt  # the same book twice is no error
+        if rises(self.last_key, keys[0]) and all(map(rises, keys, keys[1:])):  # as it nearly always is
+            self.last_key = keys[-1]
+            return
+        for key in keys:
+            self.late += key < self.last_key
+            self.doubled += key == self.last_key and rises is lt
+            self.last_key = max(self.last_key, key)
+
+    def unreadable_text(self) -> str:
+        """Say in a sentence how many rows cannot be read, with line and value of the first."""
+        line, why = self.first_unreadable
+        rows = f"{self.unreadable} of {self.unreadable + self.rows} rows left out, which cannot be read"
+        return f"{self.file.name}: {rows}; {'the first is ' * (self.unreadable > 1)}line {line}: {why}"
 
 
 def inspect_files(paths: Iterable[Path]) -> tuple[list[FileInspection], list[str]]:
@@ -111,47 +143,50 @@ def inspect_files(paths: Iterable[Path]) -> tuple[list[FileInspection], list[str
 
 
 def _inspect(file: CsvFile) -> FileInspection:
+    """Read all rows of a file. Raises ConfigError if most of them cannot be read.
+
+    For speed, rows are checked in batches, column by column. Only if a batch looks wrong are its rows checked one by
+    one.
+    """
     schema = file.detect_schema()
     named = _SYMBOL_IN_NAME.match(file.name) or _SYMBOL_IN_NAME.match(file.path.name)
     inspection = FileInspection(file, schema, named.group(1).upper() if named else None)
-    if schema is CsvSchema.KLINES:
-        _inspect_klines(inspection)
-        return inspection
-    for line, row, value in islice(file.values(schema), INSPECTED_ROWS):
-        _note_numbers(inspection, line, row)
-        if not isinstance(value, Kline):
-            inspection.first_ms = min(inspection.first_ms, value.time_ms) if inspection.first_ms else value.time_ms
+    for line, rows in file.row_batches(_BATCH_ROWS, READ_COLUMNS[schema]):
+        if not _inspect_batch(inspection, line, rows):
+            for number, row in enumerate(rows, line):
+                if row != EMPTY_ROW:
+                    _inspect_row(inspection, number, row)
+    if inspection.unreadable > inspection.rows:
+        line, why = inspection.first_unreadable
+        total = inspection.unreadable + inspection.rows
+        most = f"{inspection.unreadable} of {total} rows cannot be read as {schema.value}"
+        raise file.error(f"{why}; {most}: give another file, or download it again", line)
     return inspection
 
 
-def _inspect_klines(inspection: FileInspection) -> None:
-    """Read all klines of a file and add them to its inspection.
-
-    For speed, klines are checked in batches, column by column. Only if a batch looks wrong are its
-    rows checked one by one.
-    """
-    for line, rows in inspection.file.row_batches(_BATCH_ROWS, KLINE_COLUMNS):
-        if not _inspect_batch(inspection, line, rows):  # something is odd: check these rows one by one
-            for number, row in enumerate(rows, line):
-                if row != [""]:
-                    kline = inspection.file.parse_row(parse_kline, number, row)
-                    if inspection.runs:
-                        check_gap(inspection.file, number, inspection.runs[-1][1], kline.open_ms)
-                    inspection.add_kline(kline.open_ms, kline.close_ms)
-                    _note_numbers(inspection, number, row)
-    inspection.first_ms = min(began_ms for began_ms, _ in inspection.runs)
-
-
 def _inspect_batch(inspection: FileInspection, line: int, rows: Sequence[CsvRow]) -> bool:
-    """Add a batch of klines if all of them look plausible and there is no gap between them.
+    """Add a batch of rows if all of them look plausible, and between klines there is no gap.
 
     Otherwise returns False and adds nothing.
     """
     try:
         cells = list(zip(*rows, strict=True))
-        open_ms, close_ms, numbers = parse_kline_columns(cells)
+        columns = parse_columns(inspection.schema, cells)
     except (ValueError, IndexError):
         return False
+    if inspection.schema is CsvSchema.KLINES and not _add_klines(inspection, columns):
+        return False
+    inspection.add_keys(columns.keys, min(columns.times_ms))
+    prices, quantities = PRICE_COLUMNS[inspection.schema], QUANTITY_COLUMNS[inspection.schema]
+    for column, numbers in zip((*prices, *quantities), columns.numbers, strict=True):
+        numbers_of = inspection.prices if column in prices else inspection.quantities
+        numbers_of.add_column(line, cells[column], numbers)
+    return True
+
+
+def _add_klines(inspection: FileInspection, columns: RowColumns) -> bool:
+    """Add klines of which each follows the one before it; else return False and add nothing."""
+    open_ms, close_ms = columns.times_ms, columns.ends_ms
     # Several times as fast as a Python loop over the rows.
     follows = all(map(eq, open_ms[1:], (end_ms + 1 for end_ms in close_ms[:-1])))
     follows = follows and (not inspection.runs or open_ms[0] == inspection.runs[-1][1])
@@ -160,12 +195,35 @@ def _inspect_batch(inspection: FileInspection, line: int, rows: Sequence[CsvRow]
     inspection.add_kline(open_ms[0], close_ms[0])
     began_ms, ends_ms = inspection.runs[-1]
     inspection.runs[-1] = (began_ms, max(ends_ms, close_ms[-1] + 1))
-    opened, high, low, closed, volume = numbers
-    for column, prices in zip(PRICE_COLUMNS[inspection.schema], (opened, high, low, closed), strict=True):
-        inspection.prices.add_column(line, cells[column], prices)
-    for column in QUANTITY_COLUMNS[inspection.schema]:
-        inspection.quantities.add_column(line, cells[column], volume)
     return True
+
+
+def _inspect_row(inspection: FileInspection, line: int, row: CsvRow) -> None:
+    try:
+        value = parse_row(inspection.schema, row)
+    except ValueError as exc:
+        inspection.first_unreadable = inspection.first_unreadable if inspection.unreadable else (line, str(exc))
+        inspection.unreadable += 1
+        return
+    if isinstance(value, Kline):
+        if inspection.runs and inspection.too_long_gap is None:
+            inspection.too_long_gap = long_gap(inspection.file, line, inspection.runs[-1][1], value.open_ms)
+        inspection.add_kline(value.open_ms, value.close_ms)
+    inspection.add_keys([sort_key(value)], row_time_ms(value))
+    for column in PRICE_COLUMNS[inspection.schema]:
+        inspection.prices.add(line, row[column])
+    for column in QUANTITY_COLUMNS[inspection.schema]:
+        inspection.quantities.add(line, row[column])
+
+
+def sort_key(value: Kline | TradeRow | QuoteRow) -> int:
+    """Return the number by which the rows of a file are in order."""
+    return value.trade_id if isinstance(value, TradeRow) else row_time_ms(value)
+
+
+def row_time_ms(value: Kline | TradeRow | QuoteRow) -> int:
+    """Return the time of a row; of a kline, when it opens."""
+    return value.open_ms if isinstance(value, Kline) else value.time_ms
 
 
 def _most_decimals(cells: Sequence[str], known: int) -> int:
@@ -180,25 +238,13 @@ def _most_decimals(cells: Sequence[str], known: int) -> int:
     return max(known, *map(decimal_places, cells))
 
 
-def _note_numbers(inspection: FileInspection, line: int, row: CsvRow) -> None:
-    for column in PRICE_COLUMNS[inspection.schema]:
-        inspection.prices.add(line, row[column])
-    for column in QUANTITY_COLUMNS[inspection.schema]:
-        inspection.quantities.add(line, row[column])
-
-
-def check_gap(file: CsvFile, line: int, before_ms: int, time_ms: int) -> None:
-    """Raise ConfigError if the market pauses for more than a year before the row at `line`."""
-    if time_ms - before_ms > LONGEST_GAP_MS:
-        span = f"{_in_words(before_ms)} to {_in_words(time_ms)} UTC"
-        what = f"no rows for more than a year, from {span}; run the files before and after this gap separately"
-        raise file.error(what, line)
-
-
-def check_units(file: CsvFile, line: int, number: Decimal, size: Decimal) -> None:
-    """Raise ConfigError if `number` is too many tick or step sizes (`size`) for a column of 64-bit integers."""
-    if number >= MOST_UNITS * size:
-        raise file.error(f"{number:f} is too large to be counted in steps of {size:f}; repair or remove the line", line)
+def long_gap(file: CsvFile, line: int, before_ms: int, time_ms: int) -> ConfigError | None:
+    """Return an error if the market pauses for more than a year before the row at `line`."""
+    if time_ms - before_ms <= LONGEST_GAP_MS:
+        return None
+    span = f"{_in_words(before_ms)} to {_in_words(time_ms)} UTC"
+    what = f"no rows for more than a year, from {span}; run the files before and after this gap separately"
+    return file.error(what, line)
 
 
 def find_absurd_numbers(inspections: Sequence[FileInspection]) -> list[str]:
@@ -270,10 +316,10 @@ def grid_of_decimals(places: int) -> Decimal:
 
 
 def in_order(inspections: Sequence[FileInspection]) -> bool:
-    """Whether the klines of these files, one file after the other, are in order of time."""
-    runs = [run for inspection in inspections for run in inspection.runs]
-    return all(before <= after for (before, _), (after, _) in pairwise(runs)) and not any(
-        inspection.goes_back for inspection in inspections
+    """Whether the rows of these files of one schema, one file after the other, are in order, none of them twice."""
+    rises = le if inspections and inspections[0].schema is CsvSchema.BOOK_TICKER else lt
+    return all(rises(before.last_key, after.first_key) for before, after in pairwise(inspections)) and not any(
+        inspection.late or inspection.doubled for inspection in inspections
     )
 
 

@@ -12,7 +12,7 @@ from operator import gt
 from typing import Final, Self, TypeAlias
 
 from trailingedge.model.market import Side
-from trailingedge.simulator.feeds.candle_path import GridKline, PathTicks
+from trailingedge.simulator.feeds.candle_path import GridKline, GridPath, PathTicks
 from trailingedge.simulator.feeds.ticks import Tick
 
 IntColumn: TypeAlias = Sequence[int]
@@ -170,6 +170,12 @@ class TickColumns:
 
 
 Columns = KlineColumns | TickColumns
+
+
+def walk_kline(kline: GridKline, path: GridPath) -> TickColumns:
+    """Build the market ticks of one kline. `path` generates the prices within the kline."""
+    ticks = path.ticks(kline)
+    return TickColumns.of_path(kline, ticks, path.depth)
 
 
 def opening_price(columns: Columns) -> int:
