@@ -290,12 +290,11 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
         return ExitCode.USAGE
     sim = None
     if settings.trading_mode is TradingMode.SIM:
-        from trailingedge.app.embedded_exchange import relabelling_warnings, simulation_source
+        from trailingedge.app.embedded_exchange import market_warnings, simulation_source
 
-        warnings += relabelling_warnings(arguments.market or (), settings.symbol)
-        sim = SimulationOptions(
-            simulation_source(settings, arguments.market, arguments.seed), arguments.speed or SIM_SPEED
-        )
+        source = simulation_source(settings, arguments.market, arguments.seed)
+        warnings += market_warnings(source)
+        sim = SimulationOptions(source, arguments.speed or SIM_SPEED)
     options = RunOptions(
         settings=settings,
         simulation=sim,

@@ -13,16 +13,15 @@ from trailingedge.app.run_options import SimulationOptions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock, RealClock
-from trailingedge.core.printable import printable
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.feeds.historical import open_market, split_symbol
-from trailingedge.simulator.feeds.inspection import files_of_other_symbols
 from trailingedge.simulator.feeds.ticks import TickSource
 from trailingedge.simulator.server import LoopbackExchange
 
 SIM_BASE: Final = Decimal(1)  # base asset that the account starts with
+_MOST_WARNINGS: Final = 5
 
 
 def simulation_source(settings: Settings, files: Sequence[Path] | None, seed: int | None) -> TickSource:
@@ -45,14 +44,10 @@ def recorded_market(settings: Settings, files: Sequence[Path], symbol: str | Non
     return open_market(files, symbol, settings.base_asset, settings.quote_asset)
 
 
-def relabelling_warnings(files: Sequence[Path], symbol: str) -> list[str]:
-    """Return a warning for each file whose name contains a symbol other than `symbol`."""
-    return [
-        printable(
-            f"{path}: the file name says {other}, but SYMBOL says {symbol}: the prices are used as those of {symbol}"
-        )
-        for other, path in files_of_other_symbols(files, symbol).items()
-    ]
+def market_warnings(source: TickSource) -> list[str]:
+    """Return what is wrong with the files of a market, as warnings at the start; the summary has all of it."""
+    left = len(source.gaps) - _MOST_WARNINGS
+    return [*source.gaps[:_MOST_WARNINGS], *([f"and {left} more, which the summary lists"] if left > 0 else [])]
 
 
 @contextlib.asynccontextmanager
