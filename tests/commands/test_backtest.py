@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import itertools
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ import pytest
 from tests.accounting.summary_shape import SHAPE
 from tests.backtest import market_files
 
+from trailingedge.backtest.candle_segments import Segment
+from trailingedge.backtest.engine import Backtest
 from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
 from trailingedge.notifications.event_messages import percent
@@ -317,6 +320,24 @@ def test_after_ctrl_c_the_paths_that_are_done_are_told(
     told = json.loads(capsys.readouterr().out)
     assert (told["robustness"]["paths"], told["robustness"]["planned"]) == (5, 16)
     assert told["gaps"][0] == "stopped: 11 of 16 paths were not run"
+
+
+def test_after_ctrl_c_before_the_first_path_is_done_its_results_so_far_are_told(
+    minutes: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    candles, close_candles = itertools.count(), Backtest._close_candles
+
+    def press_at_the_fourth(backtest: Backtest, segment: Segment) -> None:
+        if next(candles) == 3:
+            signal.raise_signal(signal.SIGINT)
+        close_candles(backtest, segment)
+
+    monkeypatch.setattr(Backtest, "_close_candles", press_at_the_fourth)
+    assert run(["backtest", minutes, "--json"]) == ExitCode.OK
+    told = json.loads(capsys.readouterr().out)
+    assert (told["robustness"]["paths"], told["robustness"]["planned"]) == (1, 16)
+    assert told["gaps"][0].startswith("stopped before any of 16 paths was finished: this is one of them, up to 2026-07")
+    assert told["to"].startswith("2026-07-02T14:4")
 
 
 # Several markets -----------------------------------------------------------------------------

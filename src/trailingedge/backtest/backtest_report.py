@@ -170,14 +170,23 @@ def _run_many(
     flat = FlatShare()
     candles = sum(map(len, flat.watch(columns())))
     bar.show(0.0, f"{scenario.paths} paths")
-    figures = run_paths(
+    figures, furthest = run_paths(
         task, candles, stopped, lambda done: bar.show(done / scenario.paths, f"{done} of {scenario.paths} paths")
     )
-    if not figures:
+    if not figures and not furthest.reached_ms:
         raise KeyboardInterrupt
-    listed = median_path(figures).number
-    backtest = Backtest(inputs, path=scenario.path(listed), latency_ms=scenario.latency_ms)
+    # After Ctrl-C before any path was finished, the one that came furthest is run again up to there.
+    end_ms = None if figures else furthest.reached_ms
+    listed = median_path(figures).number if figures else furthest.number
+    backtest = Backtest(
+        inputs,
+        path=scenario.path(listed),
+        latency_ms=scenario.latency_ms,
+        stopped=lambda: end_ms is not None and backtest.time_ms >= end_ms,
+    )
     backtest.run(columns())
+    if not figures:
+        figures = [figures_of(listed, backtest.recorder.statistics.results())]
     robustness = Robustness(
         scenario.walk,
         scenario.latency_ms,
@@ -188,6 +197,9 @@ def _run_many(
     )
     missing = scenario.paths - len(figures)
     cuts = [f"stopped: {missing} of {scenario.paths} paths were not run"] if missing else []
+    if end_ms is not None:
+        reached = _time_text(backtest.time_ms)
+        cuts = [f"stopped before any of {scenario.paths} paths was finished: this is one of them, up to {reached}"]
     return backtest, robustness, cuts, market
 
 

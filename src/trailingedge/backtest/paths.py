@@ -114,8 +114,19 @@ class PathTask:
     scenario: Scenario
 
 
-def run_path(task: PathTask, number: int, stopped: StopCheck = stop_requested) -> PathFigures | None:
-    """Backtest the market on one path. Returns None if it was stopped before its end."""
+@dataclass(frozen=True, slots=True)
+class PathRun:
+    """One path, run up to a market time; 0 if it had not begun. `figures` is None if it was stopped before its end."""
+
+    number: int
+    reached_ms: int
+    figures: PathFigures | None
+
+
+def run_path(task: PathTask, number: int, stopped: StopCheck = stop_requested) -> PathRun:
+    """Backtest the market on one path, until its end or a stop request."""
+    if stopped():
+        return PathRun(number, 0, None)
     market, columns = kept_market(task.files, task.symbol, factory.pair_params(task.settings))
     calm_collector()
     inputs = build_inputs(market, task.settings, task.balances)
@@ -124,19 +135,27 @@ def run_path(task: PathTask, number: int, stopped: StopCheck = stop_requested) -
         inputs, curves=False, stopped=stopped, path=scenario.path(number), latency_ms=scenario.latency_ms
     )
     backtest.run(columns())
-    return None if stopped() else figures_of(number, backtest.recorder.statistics.results())
+    figures = None if stopped() else figures_of(number, backtest.recorder.statistics.results())
+    return PathRun(number, backtest.time_ms, figures)
 
 
-def run_paths(task: PathTask, candles: int, stopped: StopCheck, done: Callable[[int], None]) -> list[PathFigures]:
-    """Run all paths of the scenario. After each path, `done` gets the number of finished paths.
+def run_paths(
+    task: PathTask, candles: int, stopped: StopCheck, done: Callable[[int], None]
+) -> tuple[list[PathFigures], PathRun]:
+    """Run all paths of the scenario. `done` gets the number of finished ones after each.
 
-    Returns the figures of each path by its number; after a stop request, only of the finished paths.
+    Returns the figures of the finished ones by number, and which of the others came furthest before a stop request.
     """
     found: dict[int, PathFigures] = {}
+    furthest = PathRun(1, 0, None)
     numbers = range(1, task.scenario.paths + 1)
 
-    def collect(number: int, figures: PathFigures) -> None:
-        found[number] = figures
+    def collect(number: int, run: PathRun) -> None:
+        nonlocal furthest
+        if run.figures is None:
+            furthest = max(furthest, run, key=lambda each: each.reached_ms)
+            return
+        found[number] = run.figures
         done(len(found))
 
     jobs = min(os.cpu_count() or 1, len(numbers))
@@ -144,11 +163,10 @@ def run_paths(task: PathTask, candles: int, stopped: StopCheck, done: Callable[[
         run_in_processes(partial(run_path, task), numbers, jobs, collect, stopped)
     else:
         for number in numbers:
-            figures = None if stopped() else run_path(task, number, stopped)
-            if figures is None:
+            if stopped():
                 break
-            collect(number, figures)
-    return [found[number] for number in sorted(found)]
+            collect(number, run_path(task, number, stopped))
+    return [found[number] for number in sorted(found)], furthest
 
 
 class FlatShare:
