@@ -1,6 +1,7 @@
 """Tests of the announcer: which event becomes an alert, which a log line, and with what text."""
 
 import logging
+import re
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -428,16 +429,26 @@ NARROW = Squeezed(3.0, 0.05)
         pytest.param([(0, UP), (60_000, NARROW)], 2, id="another thing"),
     ],
 )
-def test_repeated_breakouts_make_one_alert_an_hour(
+def test_each_breakout_is_logged_and_one_an_hour_is_an_alert(
     told: list[tuple[int, TraderEvent]], alerts: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.INFO)
     sink, now_ms = Sink(), 0
     announcer = Announcer(RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: now_ms)
     for now_ms, news in told:  # noqa: B007 - the announcer reads it
         announcer.announce(news)
     assert len(sink.alerts) == alerts
     assert len(caplog.records) == len(told) - alerts
+
+
+def test_an_alert_says_how_many_breakouts_came_since_the_last() -> None:
+    sink, now_ms = Sink(), 0
+    announcer = Announcer(RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: now_ms)
+    for minute in (0, 15, 30, 60, 120):
+        now_ms = minute * 60_000
+        announcer.announce(UP)
+    more = [re.search(r"[(](.*) more since the last alert[)]$", text) for _, text in sink.alerts]
+    assert [found and found[1] for found in more] == [None, "2", None]
 
 
 REFUSED = OrderRejected(OWN, RejectReason.WOULD_TAKE, -2010, "Would take.", 1)

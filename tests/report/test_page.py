@@ -170,7 +170,7 @@ def test_a_simulation_says_whose_time_it_tells_and_that_no_money_was_at_stake() 
 
     assert says("sim", "simulated market time, no real money")
     assert not says("", "simulated market time, no real money")
-    assert says("backtest", "a backtest on recorded markets: no money")
+    assert says("backtest", "a backtest: no money")
 
 
 def test_the_longest_drawdown_says_from_when_to_when() -> None:

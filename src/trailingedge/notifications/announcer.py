@@ -4,6 +4,7 @@ The texts come from the `*_messages` modules. This module decides the level of a
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Final
@@ -104,6 +105,7 @@ class Announcer:
         self._flip_timeout_s = flip_timeout_s
         self._announced_escape: str | None = None  # the client order id of the last escape announced
         self._sent_ms: dict[object, int] = {}  # when a kind of alert was last sent
+        self._not_sent: Counter[object] = Counter()  # events since then that were no alert
         self._statistics = statistics
         self._alerts = alerts
         self._market_ms = market_ms
@@ -244,9 +246,9 @@ class Announcer:
                 bound = event.upper if up else event.lower
                 followed = event.direction in self._followed
                 text = donchian_messages.breakout(rules, event.close, bound, up=up, traded=followed)
-                self._send_once_an_hour(event.direction, text)
+                self._announce_channel_event(event.direction, text)
             case Squeezed():
-                self._send_once_an_hour(Squeezed, donchian_messages.squeeze(rules, event.width, event.share))
+                self._announce_channel_event(Squeezed, donchian_messages.squeeze(rules, event.width, event.share))
             case Unfunded():
                 view, holdings = self._view(), event.holdings
                 locked = {} if view is None else view.locked
@@ -311,10 +313,25 @@ class Announcer:
 
     def _send_once_an_hour(self, topic: object, text: str, level: int = logging.INFO) -> None:
         """Send `text` as an alert at most once an hour for each topic; in between, log it as a DEBUG line."""
+        if self._is_due(topic):
+            self._alerts.send(text, level)
+        else:
+            logger.debug("%s", text)
+
+    def _announce_channel_event(self, topic: object, text: str) -> None:
+        """Show and log each event of the channel. It is an alert once an hour, which says how many came between."""
+        if not self._is_due(topic):
+            self._not_sent[topic] += 1
+            logger.info("%s", text)
+            return
+        more = self._not_sent.pop(topic, 0)
+        self._alerts.send(f"{text} ({more} more since the last alert)" if more else text, logging.INFO)
+
+    def _is_due(self, topic: object) -> bool:
+        """Return whether an hour has passed since this was last true for the topic."""
         now_ms = self._market_ms()
         sent_ms = self._sent_ms.get(topic)
         if sent_ms is not None and now_ms - sent_ms < _REPEAT_AFTER_MS:
-            logger.debug("%s", text)
-            return
+            return False
         self._sent_ms[topic] = now_ms
-        self._alerts.send(text, level)
+        return True

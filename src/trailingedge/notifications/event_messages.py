@@ -6,7 +6,7 @@ only.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -14,7 +14,7 @@ from typing import Final
 from trailingedge.accounting.round_trips import RoundTrip
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.intent import ExitEndReason, ExitKind
-from trailingedge.model.market import Balance, Regime, Side, SymbolRules, format_on_grid, format_plain
+from trailingedge.model.market import ZERO, Balance, Regime, Side, SymbolRules, format_on_grid, format_plain
 from trailingedge.notifications.session_heading import heading
 
 AnyNumber = Decimal | float
@@ -100,6 +100,19 @@ def figure(value: AnyNumber, grid: Decimal) -> str:
 def amounts(rules: SymbolRules, of_assets: Mapping[str, Decimal]) -> str:
     """Return amounts of several assets as text: "0.0012 ETH + 0.30 FDUSD", or "none"."""
     return " + ".join(_amount(rules, asset, amount) for asset, amount in of_assets.items() if amount) or "none"
+
+
+def unpriced_fees(rules: SymbolRules, fees: Mapping[str, Decimal], unpriced: Collection[str]) -> list[str]:
+    """Return a sentence on fees in assets of unknown price; none if there are no such fees."""
+    left = {asset: fees.get(asset, ZERO) for asset in unpriced}
+    if not any(left.values()):
+        return []
+    return [f"fees of {amounts(rules, left)} are not in the result: no price in {rules.quote_asset} is known"]
+
+
+def third_assets(rules: SymbolRules, fees: Mapping[str, Decimal]) -> list[str]:
+    """Return the assets of fees that the symbol does not trade."""
+    return [asset for asset in fees if asset not in (rules.base_asset, rules.quote_asset)]
 
 
 def _amount(rules: SymbolRules, asset: str, amount: Decimal) -> str:

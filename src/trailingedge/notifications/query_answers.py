@@ -19,6 +19,8 @@ from trailingedge.notifications.event_messages import (
     held_asset,
     notional,
     percent,
+    third_assets,
+    unpriced_fees,
 )
 from trailingedge.notifications.result_messages import transfers_text
 from trailingedge.notifications.session_heading import heading
@@ -114,6 +116,7 @@ def _figures(rules: SymbolRules, day: PeriodResult, regime: Regime | None) -> li
     unfilled = len(day.exits) - sales - buys
     trades = f"{counted(sales, 'sale')}, {counted(buys, 'buy-back')}" + (f", {unfilled} unfilled" if unfilled else "")
     lines.append(f"{trades}, {counted(day.fills, 'fill')}, fees {amounts(rules, day.fees)}")
+    lines += unpriced_fees(rules, day.fees, third_assets(rules, day.fees))
     if day.round_trips:
         lines.append(f"round trips {len(day.round_trips)}, won {day.won}")
     if day.transfers:

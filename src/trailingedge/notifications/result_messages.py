@@ -15,6 +15,7 @@ from trailingedge.notifications.event_messages import (
     figure,
     notional,
     percent,
+    unpriced_fees,
 )
 from trailingedge.notifications.metric_texts import lost, metrics, ratio
 from trailingedge.notifications.session_heading import heading
@@ -47,8 +48,6 @@ def activity(rules: SymbolRules, results: RunResults) -> list[str]:
         f"{exits}, fees {amounts(rules, whole.fees)}",
         f"slippage {lost(rules, performance.slippage)}, rejected orders: {rejected or 'none'}",
     ]
-    if results.unpriced:
-        lines.append(f"fees in {', '.join(results.unpriced)} have no known price and are not part of the result")
     if results.transfers:
         lines.append(f"{transfers_text(rules, results.transfers)}: not part of the result")
     return lines
@@ -73,7 +72,8 @@ def headline(rules: SymbolRules, results: RunResults) -> list[str]:
     return [
         f"round trips {trades_text(performance)}",
         f"result {percent(performance.result_frac)} in {quote}, value {notional(rules, results.last.value)}",
-        *([f"by reason: {why(rules, performance)}"] if performance.round_trips else []),
+        *unpriced_fees(rules, results.whole.fees, results.unpriced),
+        *([f"of it {why(rules, performance)}"] if performance.round_trips else []),
         f"holding instead: {held}",
         f"deepest drawdown {percent(-performance.max_drawdown_frac)}, longest {lasted}",
     ]

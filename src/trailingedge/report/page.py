@@ -122,7 +122,7 @@ def _mode_note(report: RunReport) -> str:
         case "sim":
             return " · simulated market time, no real money"
         case "backtest" | "replay":  # the former name, in saved reports
-            return " · a backtest on recorded markets: no money was at stake, and no order was sent"
+            return " · a backtest: no money was at stake, and no order was sent"
         case _:
             return ""
 
@@ -151,8 +151,8 @@ def _why_note(report: RunReport, found: Performance) -> str:
             f"{gained} of {event_messages.counted(len(brought), 'buy-back')} brought more {report.base_asset} than was "
             "last sold"
         )
-    if report.results.unpriced:
-        notes.append(f"fees in {', '.join(report.results.unpriced)} have no known price and are not part of the result")
+    results = report.results
+    notes += event_messages.unpriced_fees(report.rules, results.whole.fees, results.unpriced)
     return " ".join(f"{_sentence(note)}." for note in notes)
 
 

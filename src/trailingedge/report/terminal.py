@@ -159,6 +159,6 @@ def _mode_note(report: RunReport) -> str:
         case "sim":
             return " (simulated market time)"
         case "backtest" | "replay":  # the former name, in saved reports
-            return " (recorded market: no real orders)"
+            return " (backtest: no real orders)"
         case _:
             return ""

@@ -8,7 +8,7 @@ from typing import Final
 
 from trailingedge.commands.market_history.fetch import HistorySource, fetch_history
 from trailingedge.commands.market_history.history_span import HistorySpan, span_problem, symbol_problem
-from trailingedge.commands.market_history.sample import OF_SAMPLE, is_sample, with_sample
+from trailingedge.commands.market_history.sample import with_sample
 from trailingedge.config import ARCHIVE_URL
 from trailingedge.core.errors import ExchangeUnreachable, UsageError
 from trailingedge.report.progress import ProgressBar
@@ -30,8 +30,6 @@ def named_files(arguments: argparse.Namespace, archive_url: str, bar: ProgressBa
         given = {"--interval": arguments.interval, "--kind": arguments.kind, "--dir": arguments.dir}
         if wrong := [f"{flag} {_NEEDS_DAYS}" for flag, value in given.items() if value is not None]:
             raise UsageError(wrong)
-        if any(map(is_sample, words)):
-            bar.print_line(OF_SAMPLE)
         return with_sample(words)
     if arguments.begin is None or arguments.end is None:
         raise UsageError(["--from and --to go together; give the first day and the last"])

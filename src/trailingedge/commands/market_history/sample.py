@@ -10,7 +10,6 @@ from typing import Final
 
 SAMPLE: Final = "sample"
 SAMPLE_FOLDER: Final = Path(__file__).with_name("simulated")
-OF_SAMPLE: Final = "the sample is made by the simulator: its results say nothing about a real market"
 
 
 def sample_files() -> list[Path]:

@@ -31,6 +31,7 @@ from trailingedge.simulator.feeds.market_loader import load_columns
 from trailingedge.simulator.feeds.row_order import NO_FILES, OrderedFiles, put_in_order
 from trailingedge.simulator.feeds.ticks import LargestNumbers, Tick
 
+SIMULATED_SYMBOL: Final = "SIMUSDT"  # of the sample in the package; no exchange has it
 _ROWS_AT_ONCE: Final = 256  # parsed while the embedded exchange waits: a millisecond
 # Longest first: ETHFDUSD is quoted in FDUSD, not in USD. The order within one length does not matter.
 QUOTE_ASSETS: Final = tuple(
@@ -91,6 +92,7 @@ def open_market(
         quote_files=ordered[1],
         gaps=[
             *_relabelled(paths, symbol),
+            *_simulated(inspections),
             *(inspection.unreadable_text() for inspection in inspections if inspection.unreadable),
             *(sentence for each in ordered for sentence in each.notes),
             *missing_klines(inspections),
@@ -124,6 +126,12 @@ def _relabelled(paths: Sequence[str | Path], symbol: str) -> list[str]:
         f"the market of {symbol}: the name of {path.name} says {other}; its prices are used as those of {symbol}"
         for other, path in files_of_other_symbols(paths, symbol).items()
     ]
+
+
+def _simulated(inspections: Sequence[FileInspection]) -> list[str]:
+    if all(inspection.symbol != SIMULATED_SYMBOL for inspection in inspections):
+        return []
+    return [f"{SIMULATED_SYMBOL} was made by the simulator: its results say nothing about a real market"]
 
 
 def split_symbol(symbol: str, base_asset: str | None = None, quote_asset: str | None = None) -> tuple[str, str]:
