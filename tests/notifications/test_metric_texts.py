@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.report.report_builders import a_quiet_story, a_story
 
-from trailingedge.notifications.metric_texts import metrics, seconds
+from trailingedge.core.time_units import DAY_MS
+from trailingedge.notifications.metric_texts import NO_VALUE, metrics, seconds
 from trailingedge.notifications.result_messages import risk
 
 
@@ -34,11 +35,15 @@ def test_what_is_not_defined_is_a_dash() -> None:
     assert {told[name].value for name in ("won", "profit_factor", "sharpe", "average_held")} == {"–"}
 
 
-def test_a_year_at_the_pace_of_two_good_days_is_no_number_of_forty_digits() -> None:
+def test_figures_of_a_year_say_from_how_few_days_they_are_and_two_days_have_none() -> None:
     report = a_story()
     first, *rest = report.results.marks
     results = replace(report.results, marks=(first, *(replace(mark, growth=1.6) for mark in rest)))
-    assert metrics(report.rules, results)["annualised"].value == "over +10000 %"
+    short = metrics(report.rules, results)
+    assert {short[key].value for key in ("sharpe", "sortino", "calmar", "annualised")} == {NO_VALUE}
+    later = replace(results.last, market_ms=results.first.market_ms + 14 * DAY_MS)
+    longer = replace(results, marks=(*results.marks[:-1], later))
+    assert metrics(report.rules, longer)["annualised"].value == "over +10000 % (from 14 days)"
 
 
 def test_the_terminal_has_the_same_values() -> None:

@@ -19,15 +19,17 @@ class FakeTerminal(io.StringIO):
 
 def test_the_headline_is_what_stays_on_the_screen() -> None:
     lines = summary_text(a_story()).splitlines()
-    assert lines[-6:] == [
+    assert lines[-8:] == [
         "  round trips 1, won 1 (100 %), profit factor –",
         "  result +1.88 % in FDUSD, value 2547.00 FDUSD",
         "  fees of 0.0012 BNB are not in the result: no price in FDUSD is known",
         "  of it 1 take-profit +48.13, not sold yet -1.13 FDUSD",
+        "  in these sums fees -1.91, slippage -0.94 FDUSD",
+        "  1 of 1 buy-back brought back more ETH than was sold; average +1.88 %",
         "  holding instead: ETH +0.00 %, FDUSD +0.00 %, half of each +0.00 %",
         "  deepest drawdown -1.23 %, longest 1 h",
     ]
-    shown = lines[-24:]
+    shown = lines[-26:]
     assert "ETHFDUSD, from 2026-07-02 00:00:00 to 2026-07-03 00:20:00 UTC" in shown
     assert "  note: 2026-07-02 01:00: an hour is missing" in shown
     assert any("sales and buy-backs 3, fills 4, replaces 4, fees 0.0012 BNB + 1.91 FDUSD" in line for line in shown)

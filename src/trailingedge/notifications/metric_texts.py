@@ -7,11 +7,15 @@ from typing import Final
 
 from trailingedge.accounting.performance import Performance, measure
 from trailingedge.accounting.results import RunResults
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.market import SymbolRules
 from trailingedge.notifications.event_messages import amounts, duration, notional, percent
 
 NO_VALUE: Final = "–"
 _LARGEST_YEAR: Final = 100
+_FEWEST_DAYS: Final = 6.5  # for figures of a year
+_MANY_DAYS: Final = 89.5
+_NOT_SHORT: Final = "of a short run it says little, of less than a week nothing is shown"
 _AN_HOUR_S: Final = 3600
 _LONG_S: Final = 2 * 86_400
 WON_MEANING: Final = (
@@ -32,7 +36,10 @@ def metrics(rules: SymbolRules, results: RunResults) -> Mapping[str, Metric]:
     """Return all metrics by a fixed key, the most important first."""
     found, whole = measure(results), results.whole
     rejected = ", ".join(f"{code}: {count}" for code, count in sorted(results.rejected.items()) if count)
-    year = "a year of 365 trading days"
+    year = "one day as good as another, 365 of them"
+    days = (whole.to_ms - whole.from_ms) / DAY_MS
+    # Two days make a Sharpe ratio of -45 and a loss of everything in a year: figures that only mislead.
+    is_long = days > _FEWEST_DAYS
     return {
         "round_trips": Metric("round trips", str(found.round_trips), WON_MEANING),
         "won": Metric("won", won_text(found), WON_MEANING),
@@ -67,19 +74,21 @@ def metrics(rules: SymbolRules, results: RunResults) -> Mapping[str, Metric]:
         ),
         "sharpe": Metric(
             "Sharpe",
-            ratio(found.sharpe),
-            "the mean of the daily returns divided by their standard deviation, for a year; above 1 is good",
+            ratio(found.sharpe if is_long else None),
+            f"mean of the daily returns divided by their spread, for a year; above 1 is good; {_NOT_SHORT}",
         ),
         "sortino": Metric(
-            "Sortino", ratio(found.sortino), "like the Sharpe ratio, but only losses count in the deviation"
+            "Sortino", ratio(found.sortino if is_long else None), "as Sharpe, but only losses count as spread"
         ),
         "calmar": Metric(
-            "Calmar", ratio(found.calmar), "return of a year divided by the deepest drawdown, both from daily closes"
+            "Calmar",
+            ratio(found.calmar if is_long else None),
+            "return of a year divided by the deepest drawdown, both of daily closes",
         ),
         "annualised": Metric(
             "a year",
-            _a_year(found.annualised_frac),
-            "what a year at the same pace would bring; for a short run it says little",
+            _a_year(found.annualised_frac if is_long else None, days),
+            f"what a year at the same pace would bring; {_NOT_SHORT}",
         ),
         "volatility": Metric(
             "volatility", share(found.volatility), f"the standard deviation of the daily returns, for {year}"
@@ -135,9 +144,12 @@ def share(fraction: float | None) -> str:
     return NO_VALUE if fraction is None else f"{fraction * 100:.0f} %"
 
 
-def _a_year(fraction: float | None) -> str:
-    """Return the return of a year as text, with an upper limit: two good days would give a number of forty digits."""
-    return f"over +{_LARGEST_YEAR * 100} %" if fraction is not None and fraction > _LARGEST_YEAR else change(fraction)
+def _a_year(fraction: float | None, days: float) -> str:
+    """Return the return of a year, and beside it how few days it is from."""
+    if fraction is None:
+        return NO_VALUE
+    text = f"over +{_LARGEST_YEAR * 100} %" if fraction > _LARGEST_YEAR else change(fraction)
+    return f"{text} (from {days:.0f} days)" if days < _MANY_DAYS else text
 
 
 def of_the_time(fraction: float | None) -> str:

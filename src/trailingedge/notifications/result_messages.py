@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from statistics import fmean
 from typing import Final
 
 from trailingedge.accounting.performance import Performance, measure
@@ -74,6 +75,8 @@ def headline(rules: SymbolRules, results: RunResults) -> list[str]:
         f"result {percent(performance.result_frac)} in {quote}, value {notional(rules, results.last.value)}",
         *unpriced_fees(rules, results.whole.fees, results.unpriced),
         *([f"of it {why(rules, performance)}"] if performance.round_trips else []),
+        *([f"in these sums {costs(rules, performance)}"] if performance.round_trips else []),
+        *buy_backs(rules, performance),
         f"holding instead: {held}",
         f"deepest drawdown {percent(-performance.max_drawdown_frac)}, longest {lasted}",
     ]
@@ -93,6 +96,22 @@ def why(rules: SymbolRules, performance: Performance) -> str:
         brought.append(("not sold yet", performance.open_result))
     listed = ", ".join(f"{name} {signed(rules, amount)}" for name, amount in brought)
     return f"{listed} {rules.quote_asset}"
+
+
+def costs(rules: SymbolRules, performance: Performance) -> str:
+    """Return what fees and slippage took from the result: "fees -191.70, slippage -1.66 USDT"."""
+    fees, slippage = signed(rules, -performance.fees), signed(rules, -performance.slippage)
+    return f"fees {fees}, slippage {slippage} {rules.quote_asset}"
+
+
+def buy_backs(rules: SymbolRules, performance: Performance) -> list[str]:
+    """Return what the buy-backs brought, in a sentence; none if there were none."""
+    brought = [each for reason in performance.by_reason.values() for each in reason.brought]
+    if not brought:
+        return []
+    gained, base = sum(each > 0 for each in brought), rules.base_asset
+    count = f"{gained} of {counted(len(brought), 'buy-back')}"
+    return [f"{count} brought back more {base} than was sold; average {percent(fmean(brought))}"]
 
 
 def trades_text(performance: Performance) -> str:

@@ -130,28 +130,19 @@ def _mode_note(report: RunReport) -> str:
 def _verdict(report: RunReport, found: Performance) -> str:
     rules, results = report.rules, report.results
     first, last = (event_messages.notional(rules, mark.value) for mark in (results.first, results.last))
-    moved = (
-        f" {result_messages.transfers_text(rules, results.transfers)} are not part of the result."
-        if results.transfers
-        else ""
-    )
-    reasons = f" By reason: {result_messages.why(rules, found)}." if results.round_trips else ""
+    moved = f" {result_messages.transfers_text(rules, results.transfers)} are no result." if results.transfers else ""
+    reasons = ""
+    if results.round_trips:
+        reasons = f" Of it: {result_messages.why(rules, found)}; in these sums {result_messages.costs(rules, found)}."
     return (
         f"The account went from {first} to {last}, that is {event_messages.percent(found.result_frac)}.{moved}{reasons}"
     )
 
 
 def _why_note(report: RunReport, found: Performance) -> str:
-    """Return a note on the results of the buy-backs, and on commissions that are not part of the result."""
-    brought = [each for reason in found.by_reason.values() for each in reason.brought]
-    notes = []
-    if brought:
-        gained = sum(each > 0 for each in brought)
-        notes.append(
-            f"{gained} of {event_messages.counted(len(brought), 'buy-back')} brought more {report.base_asset} than was "
-            "last sold"
-        )
+    """Return what the buy-backs brought, and which commissions are in no result."""
     results = report.results
+    notes = result_messages.buy_backs(report.rules, found)
     notes += event_messages.unpriced_fees(report.rules, results.whole.fees, results.unpriced)
     return " ".join(f"{_sentence(note)}." for note in notes)
 
@@ -174,8 +165,9 @@ def _result_band(report: RunReport) -> str:
     if report.robustness is None or len(report.robustness.figures) < 2:
         return ""
     band = report.robustness.band("result_frac")
-    low, high = event_messages.percent(band.p5), event_messages.percent(band.p95)
-    return f'<p class="note">{low} to {high} on {len(report.robustness.figures)} random paths; this is the median</p>'
+    median, low, high = (event_messages.percent(each) for each in (band.median, band.p5, band.p95))
+    paths = len(report.robustness.figures)
+    return f'<p class="note">this is path {report.robustness.listed} of {paths}: median {median}, {low} to {high}</p>'
 
 
 def _robustness(report: RunReport) -> str:

@@ -133,8 +133,8 @@ def robustness_texts(robustness: Robustness) -> list[str]:
             f"{paths} random paths within the candles, latency {late}: median ({_MEANING})",
             f"  result {_shown(result)}, against half and half {_shown(excess)}",
             f"  deepest drawdown {percent(-drawdown.median)} ({percent(-drawdown.p95)} to {percent(-drawdown.p5)})",
-            f"  exits {exits.median:g} ({exits.p5:g} to {exits.p95:g})",
-            f"  orders, days and totals are those of path {robustness.listed}, the median one",
+            f"  exits {exits.median:.0f} ({exits.p5:.0f} to {exits.p95:.0f})",
+            f"  orders, days and totals are those of path {robustness.listed}, nearest to the median",
         ]
     else:
         what = {
