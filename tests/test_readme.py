@@ -1,13 +1,15 @@
 """The README says what is so."""
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 from tests import processes
 
-from trailingedge.main import COMMANDS, command_parser, run_parser
+from trailingedge.core.errors import ExitCode
+from trailingedge.main import COMMANDS, command_parser, run, run_parser
 from trailingedge.strategy.trailing_take_profit import callback_factor
 
 ROOT = Path(__file__).parent.parent
@@ -112,3 +114,36 @@ def test_what_its_examples_write_is_kept_out_of_the_repository() -> None:
     if ignored.returncode == 128:
         pytest.skip("no checkout")
     assert ignored.stdout.split() == WRITTEN
+
+
+# Command lines of the README, without comments, and each in one line.
+BLOCKS = re.findall(r"```sh\n(.*?)```", README.replace("\\\n", " "), re.DOTALL)
+LINES = [line.partition("  #")[0] for block in BLOCKS for line in block.splitlines()]
+EXAMPLES = [
+    shlex.split(line.rpartition("uv run trailing-edge ")[2].partition(" > ")[0].rstrip(" &"))
+    for line in LINES
+    if "uv run trailing-edge " in line
+]
+
+
+@pytest.mark.parametrize("words", EXAMPLES, ids=" ".join)
+def test_a_command_line_is_one_that_the_program_takes(words: list[str]) -> None:
+    if words[0] in COMMANDS:
+        command_parser(words[0]).parse_args(words[1:])
+    else:
+        run_parser().parse_args(words)
+
+
+SMALLER = {"backtest": ["--paths", "1"], "sweep": ["--random", "1", "--jobs", "1", "--paths", "1"]}
+
+
+@pytest.mark.parametrize(
+    "words", [words for words in EXAMPLES if words[1] == "sample" and words[0] in SMALLER], ids=" ".join
+)
+def test_an_example_on_the_sample_runs_without_a_network(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BINANCE_ARCHIVE_URL", "http://127.0.0.1:9")
+    assert run([*words, *SMALLER[words[0]]]) == ExitCode.OK
+    assert {name for name in WRITTEN if (tmp_path / name).exists()} == set(WRITES.findall(" ".join(words)))
