@@ -99,9 +99,13 @@ def why(rules: SymbolRules, performance: Performance) -> str:
 
 
 def costs(rules: SymbolRules, performance: Performance) -> str:
-    """Return what fees and slippage took from the result: "fees -191.70, slippage -1.66 USDT"."""
-    fees, slippage = signed(rules, -performance.fees), signed(rules, -performance.slippage)
-    return f"fees {fees}, slippage {slippage} {rules.quote_asset}"
+    """Return what fees and slippage took from the result: "fees -191.70 USDT, slippage -1.66 USDT"."""
+
+    def cost(name: str, amount: Decimal) -> str:
+        text = signed(rules, -amount)
+        return f"no {name}" if is_nothing(text) else f"{name} {text} {rules.quote_asset}"
+
+    return f"{cost('fees', performance.fees)}, {cost('slippage', performance.slippage)}"
 
 
 def buy_backs(rules: SymbolRules, performance: Performance) -> list[str]:
