@@ -2,8 +2,8 @@
 
 Not to be confused with `session_replay`, which replays a recorded *session*.
 
-`market_loader` reads files into `columns`, `candle_segments` splits them by candle, `engine` runs the core on
-them, `direct_exchange` is its exchange, `tick_skipper` skips market ticks at which nothing can happen,
+`simulator.feeds` reads files into columns, `candle_segments` splits them by candle, `engine` runs the core on them,
+`direct_exchange` is its exchange, `tick_skipper` skips market ticks at which nothing can happen,
 `result_recorder` collects the results, `backtest_report` makes a report of them, `inputs` checks what a backtest
 needs. `as_market` backtests the prices of a recorded session, and compares.
 
