@@ -15,7 +15,7 @@ def test_what_is_wrong_with_the_files_is_a_warning_at_the_start(tmp_path: Path) 
     path.write_text("\n".join(["1,2,3", *rows[:1:-1]]), encoding="utf-8")
     source = simulation_source(Settings(symbol="BTCUSDT"), [path], None)
     relabelled, unreadable, order = market_warnings(source)
-    assert f"{path.name} is ETHFDUSD by its name, whose prices are played as those of BTCUSDT" in relabelled
+    assert f"the name of {path.name} says ETHFDUSD; its prices are used as those of BTCUSDT" in relabelled
     assert unreadable.startswith(
         f"{path.name}: 1 of {len(rows) - 1} rows left out, which cannot be read; line 1: only 3"
     )

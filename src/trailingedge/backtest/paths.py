@@ -142,7 +142,7 @@ def run_path(task: PathTask, number: int, stopped: StopCheck = stop_requested) -
 def run_paths(
     task: PathTask, candles: int, stopped: StopCheck, done: Callable[[int], None]
 ) -> tuple[list[PathFigures], PathRun]:
-    """Run all paths of the scenario. `done` gets the number of finished ones after each.
+    """Run all paths of the scenario. After each path, `done` gets the number of finished paths.
 
     Returns the figures of the finished ones by number, and which of the others came furthest before a stop request.
     """

@@ -15,7 +15,7 @@ NO_VALUE: Final = "–"
 _LARGEST_YEAR: Final = 100
 _FEWEST_DAYS: Final = 6.5  # for figures of a year
 _MANY_DAYS: Final = 89.5
-_NOT_SHORT: Final = "of a short run it says little, of less than a week nothing is shown"
+_NOT_SHORT: Final = "for a short run it says little, and for less than a week it is not shown"
 _AN_HOUR_S: Final = 3600
 _LONG_S: Final = 2 * 86_400
 WON_MEANING: Final = (
@@ -36,7 +36,7 @@ def metrics(rules: SymbolRules, results: RunResults) -> Mapping[str, Metric]:
     """Return all metrics by a fixed key, the most important first."""
     found, whole = measure(results), results.whole
     rejected = ", ".join(f"{code}: {count}" for code, count in sorted(results.rejected.items()) if count)
-    year = "one day as good as another, 365 of them"
+    year = "a year of 365 trading days"
     days = (whole.to_ms - whole.from_ms) / DAY_MS
     # Two days make a Sharpe ratio of -45 and a loss of everything in a year: figures that only mislead.
     is_long = days > _FEWEST_DAYS
@@ -75,15 +75,18 @@ def metrics(rules: SymbolRules, results: RunResults) -> Mapping[str, Metric]:
         "sharpe": Metric(
             "Sharpe",
             ratio(found.sharpe if is_long else None),
-            f"mean of the daily returns divided by their spread, for a year; above 1 is good; {_NOT_SHORT}",
+            "the mean of the daily returns divided by their standard deviation, for a year; above 1 is good; "
+            f"{_NOT_SHORT}",
         ),
         "sortino": Metric(
-            "Sortino", ratio(found.sortino if is_long else None), "as Sharpe, but only losses count as spread"
+            "Sortino",
+            ratio(found.sortino if is_long else None),
+            "like the Sharpe ratio, but only losses count in the deviation",
         ),
         "calmar": Metric(
             "Calmar",
             ratio(found.calmar if is_long else None),
-            "return of a year divided by the deepest drawdown, both of daily closes",
+            "return of a year divided by the deepest drawdown, both from daily closes",
         ),
         "annualised": Metric(
             "a year",

@@ -74,7 +74,7 @@ def headline(rules: SymbolRules, results: RunResults) -> list[str]:
         f"round trips {trades_text(performance)}",
         f"result {percent(performance.result_frac)} in {quote}, value {notional(rules, results.last.value)}",
         *unpriced_fees(rules, results.whole.fees, results.unpriced),
-        *([f"of it {why(rules, performance)}"] if performance.round_trips else []),
+        *([f"by reason: {why(rules, performance)}"] if performance.round_trips else []),
         *([f"in these sums {costs(rules, performance)}"] if performance.round_trips else []),
         *buy_backs(rules, performance),
         f"holding instead: {held}",

@@ -130,10 +130,16 @@ def _mode_note(report: RunReport) -> str:
 def _verdict(report: RunReport, found: Performance) -> str:
     rules, results = report.rules, report.results
     first, last = (event_messages.notional(rules, mark.value) for mark in (results.first, results.last))
-    moved = f" {result_messages.transfers_text(rules, results.transfers)} are no result." if results.transfers else ""
+    moved = (
+        f" {result_messages.transfers_text(rules, results.transfers)} are not part of the result."
+        if results.transfers
+        else ""
+    )
     reasons = ""
     if results.round_trips:
-        reasons = f" Of it: {result_messages.why(rules, found)}; in these sums {result_messages.costs(rules, found)}."
+        reasons = (
+            f" By reason: {result_messages.why(rules, found)}; in these sums {result_messages.costs(rules, found)}."
+        )
     return (
         f"The account went from {first} to {last}, that is {event_messages.percent(found.result_frac)}.{moved}{reasons}"
     )
