@@ -54,12 +54,15 @@ class SaleMatch:
         return 2 * self.matched >= self.base and self.cost > ZERO
 
     def share_of(self, amount: Decimal) -> Decimal:
-        """Return the part of an amount of the whole sale, such as its proceeds, that belongs to the matched base."""
+        """Return the share of `amount` that belongs to the matched base.
+
+        `amount` is of the whole sale, such as its proceeds.
+        """
         return amount * self.matched / self.base
 
 
 def add_buy(lots: Sequence[OpenBuy], buy: OpenBuy) -> tuple[OpenBuy, ...]:
-    """Return `lots`, which come oldest first, and `buy`; of too many, the oldest are left out.
+    """Return `lots` with `buy` added as the newest. If there are too many lots, the oldest are left out.
 
     Sales take the newest lots, so an old one is a remainder that would stay for ever.
     """

@@ -1,4 +1,4 @@
-"""Chart levels: the prices that the strategy goes by at one moment, as the charts of all reports show them."""
+"""Chart levels: anchor, high, trail, stop and channel of the strategy at one moment, as all charts show them."""
 
 from dataclasses import dataclass
 
@@ -16,9 +16,9 @@ from trailingedge.strategy.unit_value import price_at
 class ChartLevels:
     """Prices in quote per base; None if they do not exist.
 
-    `trail` is the price at which a take-profit is due. It and `stop` are None while they cannot act: the gate is shut,
-    or a hard stop sells. `channel` is None until enough candles have closed to fill it: before that it is narrower
-    than the real one.
+    `trail` is the price at which a take-profit is due. `trail` and `stop` are None while they cannot act, because the
+    gate is shut or a hard stop sells. `channel` is None until enough candles have closed to fill it, because until then
+    it is narrower than the real one.
     """
 
     regime: Regime | None = None
