@@ -15,14 +15,13 @@ from trailingedge.accounting.results import EquityPoint, FinishedExit, RunResult
 from trailingedge.accounting.round_trips import EndedExit, RoundTrip, RoundTripLedger
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.intent import ExitKind
-from trailingedge.model.lots import NO_PRICES
 from trailingedge.model.market import ZERO, Side
 
 
 class ResultLedger:
     """The account's results since the first call of `mark_to_market`."""
 
-    def __init__(self, base_asset: str, quote_asset: str, prices: Mapping[str, Decimal] = NO_PRICES) -> None:
+    def __init__(self, base_asset: str, quote_asset: str) -> None:
         self.base_asset, self.quote_asset = base_asset, quote_asset
         self.exits: list[FinishedExit] = []
         self.transfers: list[Transfer] = []
@@ -32,7 +31,7 @@ class ResultLedger:
         self.rejected: Mapping[int, int] = {}
         self.from_ms = self.to_ms = 0
         self.last_bid = self.last_value = ZERO
-        self._trips = RoundTripLedger(base_asset, quote_asset, prices)
+        self._trips = RoundTripLedger(base_asset, quote_asset)
         self._drawdown = DrawdownTracker()
         self._marks: list[EquityPoint] = []  # the first valuation, and the last one of each finished day
         self._tomorrow_ms = 0

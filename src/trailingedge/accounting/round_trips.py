@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from trailingedge.model.intent import ExitKind
-from trailingedge.model.lots import NO_PRICES, OpenBuy, add_buy, fees_in_quote, match_sale
+from trailingedge.model.lots import OpenBuy, add_buy, fees_in_quote, match_sale
 from trailingedge.model.market import ZERO, Side
 
 _ALL_SPENT: Final = Decimal("0.98")  # what is left of a sale's proceeds is what rounding to the step leaves
@@ -95,14 +95,13 @@ class _Sales:
 class RoundTripLedger:
     """Matches sales with buys, and buy-backs with the sales before. `trips` are the finished round trips.
 
-    `prices` are prices of third assets in quote; `unpriced` names those without one, whose commissions count as zero.
+    `unpriced` names the third assets in which commissions were paid; these count as zero, because no price is known.
     """
 
-    def __init__(self, base_asset: str, quote_asset: str, prices: Mapping[str, Decimal] = NO_PRICES) -> None:
+    def __init__(self, base_asset: str, quote_asset: str) -> None:
         self.trips: list[RoundTrip] = []
         self.unpriced: frozenset[str] = frozenset()
         self._assets = (base_asset, quote_asset)
-        self._prices = prices
         self._lots: tuple[OpenBuy, ...] = ()
         self._parts: list[RoundTrip] = []  # sales of a position of which most is not sold yet
         self._sales = _Sales()
@@ -132,7 +131,7 @@ class RoundTripLedger:
         """
         if exit_.base <= ZERO:
             return None
-        fees, unpriced = fees_in_quote(exit_.side, exit_.base, exit_.quote, exit_.fees, self._assets, self._prices)
+        fees, unpriced = fees_in_quote(exit_.side, exit_.base, exit_.quote, exit_.fees, self._assets)
         self.unpriced |= unpriced
         if exit_.side is Side.BUY:
             return self._buy(exit_, fees)

@@ -1,7 +1,7 @@
 """Statistics of a run: takes the events of the trading core and the execution reports, and keeps the run's results."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -13,7 +13,6 @@ from trailingedge.execution.order_events import OrderPlaced, OrderRejected, Orde
 from trailingedge.execution.trader_events import TraderEvent
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.intent import ExitKind
-from trailingedge.model.lots import NO_PRICES
 from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, ExecutionType, Side
 from trailingedge.strategy.strategy_events import ExitEnded, GateOpened, RegimeSet
 
@@ -21,13 +20,10 @@ _CURVE_STEP_MS: Final = 15 * MINUTE_MS
 
 
 class RunStatistics(ResultLedger):
-    """Counts events and reports as they happen; `mark_to_market` values the account every minute.
+    """Counts events and reports as they happen; `mark_to_market` values the account every minute."""
 
-    `prices` are prices of third assets in quote, for commissions.
-    """
-
-    def __init__(self, base_asset: str, quote_asset: str, prices: Mapping[str, Decimal] = NO_PRICES) -> None:
-        super().__init__(base_asset, quote_asset, prices)
+    def __init__(self, base_asset: str, quote_asset: str) -> None:
+        super().__init__(base_asset, quote_asset)
         self.placed = 0
         self.taker_fills = 0
         self.rejected: Counter[int] = Counter()

@@ -12,7 +12,6 @@ from typing import Final
 from trailingedge.model.market import ZERO, Side
 
 _LOTS_KEPT: Final = 50  # older ones are dust below the minimum size
-NO_PRICES: Final[Mapping[str, Decimal]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +97,11 @@ def fees_in_quote(
     quote: Decimal,
     fees: Mapping[str, Decimal],
     assets: tuple[str, str],
-    prices: Mapping[str, Decimal] = NO_PRICES,
 ) -> tuple[Decimal, frozenset[str]]:
-    """Return the sum of an exit's commissions in quote, and the assets without a known price.
+    """Return the sum of an exit's commissions in quote, and the third assets in which commissions were paid.
 
-    `assets` are the base and the quote asset, `prices` the prices of third assets in quote. A buy's commission in
-    base is not in the sum, because it already reduces the bought quantity.
+    `assets` are the base and the quote asset. Commissions in a third asset, such as BNB, are not in the sum: its price
+    in quote is not known. Nor is a buy's commission in base, because it already reduces the bought quantity.
     """
     total, unpriced = ZERO, set()
     base_asset, quote_asset = assets
@@ -112,8 +110,6 @@ def fees_in_quote(
             total += fee
         elif asset == base_asset:
             total += fee * quote / base if side is Side.SELL else ZERO
-        elif asset in prices:
-            total += fee * prices[asset]
         else:
             unpriced.add(asset)
     return total, frozenset(unpriced)

@@ -6,7 +6,7 @@ breaker ends at 00:00 UTC of market time; the other breakers end when the operat
 from the account's fills, so a restart leads to the same state.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
@@ -14,7 +14,7 @@ from math import inf
 from typing import Final
 
 from trailingedge.core.time_units import DAY_MS
-from trailingedge.model.lots import NO_PRICES, OpenBuy, add_buy, fees_in_quote, match_sale
+from trailingedge.model.lots import OpenBuy, add_buy, fees_in_quote, match_sale
 from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, Side
 from trailingedge.reconciliation.exit_ledger import ExitLedger, ExitTotals
 
@@ -124,24 +124,20 @@ def resumed(state: BreakerState) -> BreakerState:
     return replace(state, trips=tuple(trip for trip in state.trips if trip.breaker is Breaker.DAILY_LOSS))
 
 
-def apply_exit(
-    state: BreakerState, exit_: ExitTotals, limits: BreakerLimits, prices: Mapping[str, Decimal] = NO_PRICES
-) -> BreakerState:
-    """Return `state` after an ended exit of ours. `prices` are prices of third assets, in quote."""
+def apply_exit(state: BreakerState, exit_: ExitTotals, limits: BreakerLimits) -> BreakerState:
+    """Return `state` after an ended exit of ours."""
     if exit_.base <= ZERO:
         return state
     state = start_day(state, exit_.ended_ms)
     assets = (limits.base_asset, limits.quote_asset)
-    fees, unpriced = fees_in_quote(exit_.side, exit_.base, exit_.quote, exit_.fees, assets, prices)
+    fees, unpriced = fees_in_quote(exit_.side, exit_.base, exit_.quote, exit_.fees, assets)
     state = replace(state, unpriced=state.unpriced | unpriced)
     if exit_.side is Side.BUY:
         return _bought(state, exit_, limits, fees)
     return _tripped(_sold(state, exit_, fees), limits)
 
 
-def recompute(
-    exits: Iterable[ExitTotals], limits: BreakerLimits, market_ms: int, prices: Mapping[str, Decimal] = NO_PRICES
-) -> BreakerState:
+def recompute(exits: Iterable[ExitTotals], limits: BreakerLimits, market_ms: int) -> BreakerState:
     """Compute the state at `market_ms` from `exits`, which come oldest first.
 
     A tripped breaker blocks every BUY. So if a BUY follows, it proves that the operator had resumed.
@@ -152,7 +148,7 @@ def recompute(
             # The operator must have reset any tripped breaker before this BUY. Without this line, a restart would trip
             # the breaker once more.
             state = resumed(state)
-        state = apply_exit(state, exit_, limits, prices)
+        state = apply_exit(state, exit_, limits)
     return start_day(state, market_ms)
 
 
@@ -229,9 +225,8 @@ BreakerEvent = BreakerTripped | BreakerLifted | FeeUnpriced
 class CircuitBreakers:
     """Keeps the breakers' state and updates it from fills. `events` collects each change once."""
 
-    def __init__(self, limits: BreakerLimits, prices: Mapping[str, Decimal] = NO_PRICES) -> None:
+    def __init__(self, limits: BreakerLimits) -> None:
         self.limits = limits
-        self.prices = prices
         self.state = BreakerState()
         self.events: list[BreakerEvent] = []
         self._ledger = ExitLedger()
@@ -246,7 +241,7 @@ class CircuitBreakers:
 
         An exit that is still in progress is not among `exits`.
         """
-        self._change_state(recompute(exits, self.limits, market_ms, self.prices))
+        self._change_state(recompute(exits, self.limits, market_ms))
 
     def continue_exit(self, side: Side, fills: Iterable[tuple[int, AccountTrade]]) -> None:
         """Continue an exit of an earlier run.
@@ -272,7 +267,7 @@ class CircuitBreakers:
         """Add the result of the ended exit `number` to the state."""
         exit_ = self._ledger.close(number)
         if exit_ is not None:
-            self._change_state(apply_exit(self.state, exit_, self.limits, self.prices))
+            self._change_state(apply_exit(self.state, exit_, self.limits))
 
     def _count_late_fills(self) -> None:
         """Count fills that became known only after their exit was counted, because their gain or loss is real, too."""
