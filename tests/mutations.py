@@ -87,7 +87,12 @@ FAULTS: Final = (
     Fault("plan ignores a breach", "strategy/plan.py", "state.stop_breach_since_ms is not None or not", "not"),
     Fault("plan ignores a new high", "strategy/plan.py", "to_the_high = trail.high * _UP", "to_the_high = inf"),
     Fault("plan outlasts its wait", "execution/trading_plan.py", "now_s >= self.due_s or ", ""),
-    Fault("plan sends what has no funds", "execution/trading_plan.py", " and quantity <= intent.funds", ""),
+    Fault(
+        "plan follows one way",
+        "execution/trading_plan.py",
+        "price == self.resting.price",
+        "price >= self.resting.price",
+    ),
     # The replace attempt.
     Fault(
         "silence taken for failure",
