@@ -224,6 +224,17 @@ def test_a_price_that_we_left_may_be_followed_after_a_second() -> None:
     assert len(bench.tick(0.9)) == 1
 
 
+def test_a_price_that_we_left_is_waited_for_only_while_it_is_the_best_one() -> None:
+    bench = quiet_exit()
+    bench.top = top("99.90", "100.05")
+    (command,) = bench.tick()
+    assert isinstance(command, Replace)
+    reply(bench, Random(0), command, done=True)
+    bench.set_balance("ETH", "0", "1")
+    bench.tick()
+    assert bench.trader.due_s == inf
+
+
 def test_a_request_that_the_plan_has_sent_is_due_when_it_times_out() -> None:
     bench = quiet_exit()
     plan, book_ = bench.trader.plan, top("99.90", "100.05")

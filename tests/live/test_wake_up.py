@@ -20,3 +20,11 @@ async def test_it_waits_until_something_happens() -> None:
     asyncio.get_running_loop().call_soon(wake.set)
     await wait_for_wake(wake)
     assert not wake.is_set()
+
+
+async def test_what_arrives_right_after_the_event_is_in_the_same_tick() -> None:
+    wake, loop, arrived = asyncio.Event(), asyncio.get_running_loop(), asyncio.Event()
+    loop.call_soon(wake.set)
+    loop.call_soon(loop.call_soon, arrived.set)  # after the waiting task was woken
+    await wait_for_wake(wake)
+    assert arrived.is_set()

@@ -92,6 +92,7 @@ class MakerExit:
         self._end_reason: ExitEndReason | None = None
         self._differs_since_s: float | None = None
         self._escaped = False
+        self._own_ids: dict[ExitKind, str] = {}
 
     def update_rules(self, rules: SymbolRules) -> None:
         """Use symbol rules that were read again. Ends the backoff if the symbol trades again."""
@@ -221,10 +222,10 @@ class MakerExit:
         """Whether no price can lead to a command: a request is open, or no order is wanted and none is left."""
         return self._requests.open is not None or (intent is None and self.idle)
 
-    def waits(self, now_s: float, server_ms: int, age_s: float) -> tuple[float, ...]:
+    def waits(self, top: BookTop | None, now_s: float, server_ms: int, age_s: float) -> tuple[float, ...]:
         """Return the times at which waits end that hold a command back; some of these times may be past.
 
-        `age_s` is the age of the exit.
+        `top` is the book, `age_s` the age of the exit.
         """
         waits = self._updates.waits(now_s, server_ms)
         if self._requests.open is not None:
@@ -233,6 +234,10 @@ class MakerExit:
             waits = *waits, self._differs_since_s + _RESIZE_AFTER_S
         if self._params.escape_after_s and not self._escaped:
             waits = *waits, now_s + self._params.escape_after_s - age_s
+        order = self.order
+        if order is not None and top is not None:
+            until_s = self._updates.left_orders.explain_until(order.side, top, now_s)
+            waits = waits if until_s is None else (*waits, until_s)
         return *waits, now_s + (self._budget.next_requote_ms(server_ms) - server_ms) / 1000
 
     def plan_requote(self, intent: OrderIntent, now_s: float, server_ms: int, age_s: float) -> RequotePlan | None:
@@ -248,7 +253,8 @@ class MakerExit:
             or order.price is None
             # No price change alone can end any of these conditions. If one holds, the next requote needs a full tick.
             or order.side is not intent.side
-            or order.client_order_id != str(ClientOrderId(intent.kind, intent.number))
+            or intent.number != self.number
+            or order.client_order_id != self._own_id(intent.kind)
             or self._requests.open is not None
             or orders.duplicate is not None
             or orders.unknown_order is not None
@@ -269,7 +275,7 @@ class MakerExit:
             order.order_id,
             replace_like,
             RestingOrder(order.price, order.quantity),
-            tuple(updates.left_orders(now_s)),
+            updates.left_orders,
             self.rules,
             quantity=self._quantity(intent, order.price) if self._quantity_is_fixed(intent) else None,
         )
@@ -350,8 +356,8 @@ class MakerExit:
             return None
         # Once per exit: if the taker order fills only partly, the rest goes on as maker.
         self._escaped = self._escaped or escape
-        own = ClientOrderId(ExitKind.ESCAPE if escape else intent.kind, intent.number)
-        order = Order(str(own), intent.side, None if self._pegged(intent) and not escape else price, quantity, now_s)
+        own = self._own_id(ExitKind.ESCAPE if escape else intent.kind)
+        order = Order(own, intent.side, None if self._pegged(intent) and not escape else price, quantity, now_s)
         attempt = ReplaceAttempt(order)
         self._updates.orders.begin(attempt)
         self._budget.spend(server_ms)
@@ -367,9 +373,7 @@ class MakerExit:
         text = f"filter {breach}" if self.rules.trading else f"symbol status {self.rules.status}"
         backoff = self._updates.backoff
         backoff.on_reject(reason, now_s)
-        self.events.append(
-            OrderRejected(str(ClientOrderId(intent.kind, intent.number)), reason, 0, text, backoff.in_a_row)
-        )
+        self.events.append(OrderRejected(self._own_id(intent.kind), reason, 0, text, backoff.in_a_row))
         return True
 
     def _requote(
@@ -403,7 +407,7 @@ class MakerExit:
             return self._cancel(order, now_s)
         # A pegged order follows the best price inside the exchange, without our requests.
         price = None if self._pegged(intent) else target
-        own = str(ClientOrderId(intent.kind, intent.number))
+        own = self._own_id(intent.kind)
         command = Replace(self._requests.next_tag, order.order_id, own, intent.side, price, quantity)
         self.on_replace_sent(command, top, now_s, server_ms)
         return command
@@ -423,9 +427,15 @@ class MakerExit:
         own = None
         if order is not None and order.price is not None:
             own = RestingOrder(order.price, order.quantity)
-        return resting_price(
-            intent.pricing, intent.side, top, self.rules.tick_size, own, self._updates.left_orders(now_s)
-        )
+        left = self._updates.left_orders.at(top.best(intent.side), now_s)
+        return resting_price(intent.pricing, intent.side, top, self.rules.tick_size, own, left)
+
+    def _own_id(self, kind: ExitKind) -> str:
+        """Return the client order id of an order of the current exit. Each is put together once."""
+        found = self._own_ids.get(kind)
+        if found is None:
+            found = self._own_ids[kind] = str(ClientOrderId(kind, self.number))
+        return found
 
     def _pegged(self, intent: OrderIntent) -> bool:
         return intent.pricing is Pricing.PEG and self.rules.peg_allowed

@@ -18,7 +18,6 @@ exchange cancels the old order before it tries the new one. If a cancel fails wi
 filled or was cancelled. Its execution report usually arrives within half a second, so the query waits that long.
 """
 
-from collections import deque
 from typing import Final
 
 from trailingedge.execution.exit_order_set import ExitOrders
@@ -26,7 +25,7 @@ from trailingedge.execution.foreign_orders import ForeignOrders
 from trailingedge.execution.order import Order, OrderState, OrderTrigger
 from trailingedge.execution.order_events import OrderEvent, OrderInDoubt, OrderRejected
 from trailingedge.execution.pending_requests import PendingRequest, PendingRequests
-from trailingedge.execution.quote_prices import RestingOrder
+from trailingedge.execution.quote_prices import LeftOrders, RestingOrder
 from trailingedge.execution.reject_policy import RejectBackoff
 from trailingedge.execution.replace_attempt import AttemptTrigger
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderRecord, OrderStatus
@@ -63,7 +62,7 @@ class OrderUpdateHandler:
 
     A request without a reply for `timeout_s` has timed out. A request older than `request_expires_s` can no longer be
     executed. `funds_changed_ms` is the exchange's time at which one of our orders last moved or freed funds.
-    `foreign` tells orders of another instance from ours.
+    `foreign` tells orders of another instance from ours. `left_orders` left the book within the last second.
     """
 
     def __init__(
@@ -84,30 +83,18 @@ class OrderUpdateHandler:
         self._timeout_s = timeout_s
         self._request_expires_s = request_expires_s
         self._query_at_s = float("-inf")
-        # Each with the time until which it may be seen, the earliest first.
-        self._left_orders: deque[tuple[RestingOrder, float]] = deque()
+        self.left_orders = LeftOrders()
 
     @property
     def idle(self) -> bool:
         """Whether no request is open and no order of ours is, or might be, on the book."""
         return self._requests.open is None and not self.orders.alive
 
-    def left_orders(self, now_s: float) -> list[RestingOrder]:
-        """Return our orders that have left the book within the last second.
-
-        Market data may still show one of them at the best price.
-        """
-        left_orders = self._left_orders
-        while left_orders and left_orders[0][1] <= now_s:
-            left_orders.popleft()
-        return [order for order, _ in left_orders]
-
     def waits(self, now_s: float, server_ms: int) -> tuple[float, ...]:
         """Return the times at which waits end that hold a command back; some of these times may be past."""
         if self._requests.open is not None:
             return (self._requests.times_out_s(self._timeout_s),)
-        left = (until_s for _, until_s in self._left_orders)
-        return self._query_at_s, *left, *self.backoff.waits(now_s, server_ms)
+        return self._query_at_s, *self.backoff.waits(now_s, server_ms)
 
     def query_for(self, order: Order, now_s: float) -> OrderCommand | None:
         """Return the query for the state of an UNKNOWN order; None while it is too early for another query.
@@ -358,7 +345,8 @@ class OrderUpdateHandler:
         # Market data lags behind the account stream. For a second its best price may still be our own order that is
         # gone.
         if was_alive and not order.alive and order.price is not None:
-            self._left_orders.append((RestingOrder(order.price, rest), now_s + _LEFT_ORDER_S))
+            self.left_orders.forget_old(now_s)
+            self.left_orders.add(RestingOrder(order.price, rest), now_s + _LEFT_ORDER_S)
 
     def _mark_unknown(self, order: Order, reason: str, now_s: float) -> None:
         self.orders.mark_unknown(order, now_s)

@@ -1,6 +1,7 @@
 """Quote prices: computes the prices of our orders: where an order should rest, and the limit of a taker escape."""
 
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -20,6 +21,45 @@ class RestingOrder:
 
     price: Decimal
     quantity: Decimal
+
+
+class LeftOrders:
+    """Our orders that have left the book, each until market data cannot show it any more.
+
+    While the price moves fast there are dozens of them, but only those at the best price matter. So they are kept by
+    price.
+    """
+
+    def __init__(self) -> None:
+        self._by_price: dict[Decimal, list[tuple[RestingOrder, float]]] = {}
+        self._prices: deque[Decimal] = deque()  # of all orders, the earliest first
+
+    def add(self, order: RestingOrder, until_s: float) -> None:
+        """Keep an order until `until_s`, which is never earlier than that of the order before."""
+        self._by_price.setdefault(order.price, []).append((order, until_s))
+        self._prices.append(order.price)
+
+    def forget_old(self, now_s: float) -> None:
+        """Drop the orders that market data cannot show any more."""
+        while self._prices:
+            at_price = self._by_price[self._prices[0]]
+            if at_price[0][1] > now_s:
+                return
+            del at_price[0]
+            if not at_price:
+                del self._by_price[self._prices[0]]
+            self._prices.popleft()
+
+    def at(self, price: Decimal, now_s: float) -> Sequence[RestingOrder]:
+        """Return those orders that were at `price`."""
+        found = self._by_price.get(price)
+        return () if found is None else [order for order, until_s in found if now_s < until_s]
+
+    def explain_until(self, side: Side, top: BookTop, now_s: float) -> float | None:
+        """Return until when the best price of `side` may be one of these orders; None if it is another's."""
+        shown, found = _quantity(top, side), self._by_price.get(top.best(side), ())
+        until = [until_s for order, until_s in found if now_s < until_s and shown <= order.quantity]
+        return until[-1] if until else None
 
 
 def resting_price(
@@ -46,7 +86,7 @@ def resting_price(
     if own is not None and best == own.price and shown <= own.quantity:
         return own.price  # no other order is at our price: with a better price we would only outbid ourselves
     # If we followed our own old price, our order would move back and forth between two ticks.
-    for left in left_orders:  # a loop, because while the price moves fast there are dozens of them
+    for left in left_orders:
         if best == left.price and shown <= left.quantity:
             return best if own is None else own.price
     if pricing is not Pricing.IMPROVE:

@@ -394,7 +394,9 @@ class TradingCore:
         if exit_ is not None and exit_.kind is ExitKind.MANUAL and self._command_seen[0] == exit_.number:
             waits.append(self._command_seen[1] + self._params.manual_exit_ttl_s)
         # Without the account connection nothing is sent.
-        return [*waits, *self.maker_exit.waits(view.now_s, server_ms, age_s)] if view.account_proven else waits
+        if not view.account_proven:
+            return waits
+        return [*waits, *self.maker_exit.waits(view.top, view.now_s, server_ms, age_s)]
 
     def _exit_has_ended(self) -> bool:
         """Whether the exit in progress can end now although the last decision could not know that."""
@@ -415,7 +417,7 @@ class TradingCore:
         Raises BrokenInvariant if the order that it replaces is not working, or if a check of the risk engine fails.
         """
         self.maker_exit.on_replace_sent(command, top, now_s, server_ms)
-        self.due_s = min(self.due_s, *self.maker_exit.waits(now_s, server_ms, 0.0))
+        self.due_s = min(self.due_s, *self.maker_exit.waits(top, now_s, server_ms, 0.0))
         self.risk.checks.approve_order(command, top, now_s, self.decision, self.rules)
 
     def shutdown_tick(self, view: StateView, server_ms: int) -> list[ExecutionCommand]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 
-from trailingedge.execution.quote_prices import RestingOrder, resting_price
+from trailingedge.execution.quote_prices import LeftOrders, RestingOrder, resting_price
 from trailingedge.model.intent import OrderIntent
 from trailingedge.model.market import BookTop, Side, SymbolRules
 from trailingedge.model.order_commands import Replace
@@ -38,25 +38,25 @@ class RequotePlan:
     """A resting order, and all inputs that decide its new price and quantity when the market price changes.
 
     `replace_like` is the command that replaces the order, but for price and quantity; None if a tick must choose the
-    command, because the order is partially filled. `left_orders` have just left the book, and market data may still
-    show them. `quantity` is None if it depends on the price.
+    command, because the order is partially filled. `left_orders` have just left the book: if market data may still show
+    one, a tick waits until it cannot. `quantity` is None if it depends on the price.
     """
 
     intent: OrderIntent
     order_id: int
     replace_like: Replace | None
     resting: RestingOrder
-    left_orders: tuple[RestingOrder, ...]
+    left_orders: LeftOrders
     rules: SymbolRules
     quantity: Decimal | None
 
-    def next_step(self, top: BookTop) -> Replace | NextStep:
+    def next_step(self, top: BookTop, now_s: float) -> Replace | NextStep:
         """Return the cancel-replace to send for this book, or what else the book leads to."""
         intent, rules = self.intent, self.rules
-        price = resting_price(intent.pricing, intent.side, top, rules.tick_size, self.resting, self.left_orders)
+        price = resting_price(intent.pricing, intent.side, top, rules.tick_size, self.resting)
         if price == self.resting.price:
             return NextStep.NOTHING
-        if self.replace_like is None:
+        if self.replace_like is None or self.left_orders.explain_until(intent.side, top, now_s) is not None:
             return NextStep.TICK
         quantity = self.quantity or order_quantity(rules, intent.side, intent.funds, price)
         if rules.failed_filter(price, quantity) is not None:
@@ -86,4 +86,4 @@ class TradingPlan:
         """Return the cancel-replace to send for these best prices, or what else they lead to."""
         if now_s >= self.due_s or not self.limits.contain(float(top.bid), float(top.ask)):
             return NextStep.TICK
-        return NextStep.NOTHING if self.requote is None else self.requote.next_step(top)
+        return NextStep.NOTHING if self.requote is None else self.requote.next_step(top, now_s)
