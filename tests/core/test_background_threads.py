@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from trailingedge.core import background_threads
-from trailingedge.core.background_threads import PORTION_S, REST_S, DaemonThreadExecutor, GilYielder
+from trailingedge.core.background_threads import LONGEST_S, PORTION_S, REST_S, DaemonThreadExecutor, GilYielder
 
 
 def in_a_loop(job: object) -> None:
@@ -78,3 +78,15 @@ def test_who_has_waited_begins_with_a_rest(watch: Watch) -> None:
     watch.now_s += 10.0
     work.maybe_yield()
     assert watch.rests == [REST_S, REST_S]
+
+
+def test_while_the_event_loop_sleeps_there_are_fewer_rests(watch: Watch) -> None:
+    asleep = True
+    work = GilYielder(lambda: asleep)
+    for _ in range(40):
+        work.maybe_yield()
+        watch.now_s += LONGEST_S / 9.9
+    assert watch.rests == [REST_S] * 4
+    asleep = False
+    work.maybe_yield()
+    assert watch.rests == [REST_S] * 5

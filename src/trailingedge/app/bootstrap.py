@@ -6,6 +6,7 @@ follow in portions, and between two portions the event loop serves the handshake
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from typing import Final
 
@@ -14,6 +15,7 @@ from trailingedge.config import Settings, endpoints
 from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.core.background_threads import DaemonThreadExecutor
 from trailingedge.core.errors import ExitCode, most_severe
+from trailingedge.core.loop_watch import HAS_EPOLL, SleepTest, WatchedSelector, unknown
 from trailingedge.logging_config import Logging
 from trailingedge.websocket.socket_dialer import dial
 from trailingedge.websocket.startup_dial import market_url, preconnect
@@ -34,8 +36,11 @@ _PORTIONS: Final = (
 def run_session(options: RunOptions, ui: InteractiveUi, log: Logging) -> ExitCode:
     """Run a session from the first connection to the last alert. The caller opens and closes `ui` and `log`."""
     try:
-        with asyncio.Runner() as runner:
-            return runner.run(_run(options, ui, log))
+        selector = WatchedSelector() if HAS_EPOLL else None
+        new_loop = None if selector is None else partial(asyncio.SelectorEventLoop, selector)
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            loop_sleeps = unknown if selector is None else selector.sleep_test()
+            return runner.run(_run(options, ui, log, loop_sleeps))
     except BaseExceptionGroup as group:
         failure = most_severe(group)
     except Exception as error:  # noqa: BLE001 - the last place that can report it
@@ -45,7 +50,7 @@ def run_session(options: RunOptions, ui: InteractiveUi, log: Logging) -> ExitCod
     return report_failure(failure)
 
 
-async def _run(options: RunOptions, ui: InteractiveUi, log: Logging) -> ExitCode:
+async def _run(options: RunOptions, ui: InteractiveUi, log: Logging, loop_sleeps: SleepTest) -> ExitCode:
     asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
     async with preconnect(dial, *_first_urls(options.settings)) as ahead:
         await ahead.wait(_FIRST_HANDSHAKE_S)
@@ -54,7 +59,7 @@ async def _run(options: RunOptions, ui: InteractiveUi, log: Logging) -> ExitCode
             await ahead.wait(_BETWEEN_PORTIONS_S)
         from trailingedge.app.runner import Runner
 
-        return await Runner(options, ui, log, ahead.dial).run()
+        return await Runner(options, ui, log, ahead.dial, loop_sleeps).run()
 
 
 def _first_urls(settings: Settings) -> Sequence[str]:

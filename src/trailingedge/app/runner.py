@@ -36,6 +36,7 @@ from trailingedge.console.hotkeys import Hotkey, UnknownKey, read_hotkeys
 from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed, most_severe
+from trailingedge.core.loop_watch import SleepTest
 from trailingedge.eventlog.recording_start import RecordedSession, UnrecordedSession, open_record, start_recording
 from trailingedge.live.control_socket import (
     ControlSocket,
@@ -72,9 +73,15 @@ Reply = asyncio.Future[CommandResult]
 
 
 class Runner:
-    """Runs one session. The caller opens and closes `ui` and `log`; `dial` opens connections."""
+    """Runs one session. The caller opens and closes `ui` and `log`; `dial` opens connections.
 
-    def __init__(self, options: RunOptions, ui: InteractiveUi, log: Logging, dial: Dial) -> None:
+    `loop_sleeps` tells the record's writer whether the event loop sleeps.
+    """
+
+    def __init__(
+        self, options: RunOptions, ui: InteractiveUi, log: Logging, dial: Dial, loop_sleeps: SleepTest
+    ) -> None:
+        self._loop_sleeps = loop_sleeps
         self._options = options
         self._settings = options.settings
         self._ui = ui
@@ -200,6 +207,7 @@ class Runner:
                 wanted=self._settings.record,
                 max_mb=self._settings.record_max_mb,
                 retention_days=self._settings.log_retention_days,
+                loop_sleeps=self._loop_sleeps,
             ) as lines:
                 session: RecordedSession = UnrecordedSession(runtime)
                 if lines is not None:

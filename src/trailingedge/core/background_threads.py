@@ -16,6 +16,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, ParamSpec, Protocol, TypeVar
 
+from trailingedge.core.loop_watch import SleepTest, unknown
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -23,6 +25,7 @@ T = TypeVar("T")
 # meantime waits as long for its order. Changing the interval would slow down all threads, so this thread sleeps.
 # A sleep with its two changes of thread costs 40 µs of CPU time, about as much as the encoding of an entry.
 PORTION_S: Final = 150e-6  # the longest that a price waits for its order, plus one entry
+LONGEST_S: Final = 1e-3  # while the event loop sleeps; a timer of the loop may wait as long
 REST_S: Final = 50e-6  # the shortest sleep that gives the interpreter away; operating systems make it a little longer
 CLOSE_TIMEOUT_S: Final = 1.0  # how long a disk may hold up the end of the program
 
@@ -55,19 +58,25 @@ class DaemonThreadExecutor(ThreadPoolExecutor):
 
 
 class GilYielder:
-    """Makes a background thread release the interpreter (the GIL) every 150 µs.
+    """Makes a background thread release the interpreter (the GIL) every 150 µs, unless the event loop sleeps anyway.
 
     The thread calls `maybe_yield` after each small piece of work.
     """
 
-    def __init__(self) -> None:
-        self._began_s = 0.0
+    def __init__(self, loop_sleeps: SleepTest = unknown) -> None:
+        self._loop_sleeps = loop_sleeps
+        self._rested_s = self._began_s = 0.0
 
     def maybe_yield(self) -> None:
-        """Sleep briefly if this thread has held the interpreter lock for 150 µs."""
-        if time.perf_counter() - self._began_s >= PORTION_S:
-            time.sleep(REST_S)
-            self._began_s = time.perf_counter()
+        """Sleep briefly if this thread has held the interpreter lock for 150 µs and the event loop may want it."""
+        now_s = time.perf_counter()
+        if now_s - self._began_s < PORTION_S:
+            return
+        if now_s - self._rested_s < LONGEST_S and self._loop_sleeps():
+            self._began_s = now_s
+            return
+        time.sleep(REST_S)
+        self._began_s = self._rested_s = time.perf_counter()
 
 
 class Sink(Protocol):
@@ -96,12 +105,12 @@ class BatchWriter(ABC):
     try again after an error, and its `stop` waits without limit for a disk that hangs.
     """
 
-    def __init__(self, name: str, every_s: float, sink: Sink) -> None:
+    def __init__(self, name: str, every_s: float, sink: Sink, loop_sleeps: SleepTest = unknown) -> None:
         self._sink = sink
         self._every_s = every_s
         self._unwritten = b""
         self._in_trouble = False
-        self._gil = GilYielder()
+        self._gil = GilYielder(loop_sleeps)
         self._wake = threading.Event()
         self._closing = False
         # A daemon thread: a disk that does not answer must not keep the process alive.
@@ -153,7 +162,7 @@ class BatchWriter(ABC):
             self._unwritten = self._unwritten[taken:]
 
     def yield_to_loop(self) -> None:
-        """Sleep briefly after 150 µs of work, so that the event loop runs; never while closing."""
+        """Sleep briefly after 150 µs of work, so that the event loop can run; never while closing."""
         if not self._closing:
             self._gil.maybe_yield()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trailingedge.core.errors import ExitCode
+from trailingedge.core.loop_watch import SleepTest, unknown
 from trailingedge.eventlog.decision_sums import DECISION_FIELDS
 from trailingedge.eventlog.format import FORMAT, RECORD_VERSION, SUFFIX, LineSink
 from trailingedge.eventlog.recorder import SessionRecorder
@@ -73,13 +74,21 @@ def settings_fingerprint(settings: Mapping[str, str]) -> str:
 
 @contextlib.contextmanager
 def open_record(
-    log_file: Path | None, now: datetime, secrets: Sequence[str], *, wanted: bool, max_mb: int, retention_days: int
+    log_file: Path | None,
+    now: datetime,
+    secrets: Sequence[str],
+    *,
+    wanted: bool,
+    max_mb: int,
+    retention_days: int,
+    loop_sleeps: SleepTest = unknown,
 ) -> Iterator[RecordWriter | None]:
     """Create the file of a session record beside `log_file`, and yield its writer.
 
     Yields None if no record is `wanted`, if there is no log file, or if the file cannot be created. If the file cannot
     be created, a warning is logged, because a session can trade without a record. The folder keeps at most `max_mb`
-    megabytes of records, for at most `retention_days` days.
+    megabytes of records, for at most `retention_days` days. While `loop_sleeps`, the writer's thread makes no
+    pauses.
     """
     if not wanted or log_file is None:
         yield None
@@ -91,5 +100,5 @@ def open_record(
         logger.warning("session is not recorded path=%s reason=%s", path, trouble)
         yield None
         return
-    with contextlib.closing(RecordWriter(folder, secrets)) as writer:
+    with contextlib.closing(RecordWriter(folder, secrets, loop_sleeps)) as writer:
         yield writer

@@ -15,6 +15,7 @@ from typing import Final
 
 from trailingedge.core import private_files
 from trailingedge.core.background_threads import BatchWriter
+from trailingedge.core.loop_watch import SleepTest, unknown
 from trailingedge.core.parted_file import OpenSink, PartedFile
 from trailingedge.core.redaction import Redactor
 from trailingedge.eventlog.format import (
@@ -100,8 +101,8 @@ def open_record_file(
 class RecordWriter(BatchWriter):
     """Writes the session record: a thread compresses and writes the entries of the event loop."""
 
-    def __init__(self, shelf: PartedFile, secrets: Sequence[str] = ()) -> None:
-        super().__init__("record", BATCH_EVERY_S, shelf)
+    def __init__(self, shelf: PartedFile, secrets: Sequence[str] = (), loop_sleeps: SleepTest = unknown) -> None:
+        super().__init__("record", BATCH_EVERY_S, shelf, loop_sleeps)
         self.path = shelf.path  # of the first part, by which the other commands know the record
         self._shelf = shelf
         self._packer = GzipPacker(secrets)
