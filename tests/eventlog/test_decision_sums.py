@@ -1,5 +1,6 @@
 """Tests of the sums of decisions: each change has a line, and the whole decision stands where it leads elsewhere."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,9 +13,9 @@ from trailingedge.strategy.decide import Decision
 MADE = in_base().tick("2510").decision
 
 
-def sums(*decisions: Decision, known: dict[str, list[str]] | None = None) -> list[list[tuple[object, ...]]]:
+def sums(*decisions: Decision, known: dict[str, list[str]] | None = None) -> list[list[list[object]]]:
     made = DecisionSums(DECISION_FIELDS if known is None else known)
-    return [list(made.lines(decision)) for decision in decisions]
+    return [list(map(json.loads, made.lines(decision))) for decision in decisions]
 
 
 def test_the_first_decision_is_written_in_full_and_an_equal_one_not_at_all() -> None:

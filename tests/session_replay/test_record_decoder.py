@@ -9,7 +9,7 @@ import pytest
 from tests.session_replay.golden_sessions import SESSIONS
 from tests.strategy.strategy_harness import in_base
 
-from trailingedge.eventlog.format import to_json
+from trailingedge.eventlog.format import to_text
 from trailingedge.eventlog.recorded_core import RECORDED_CALLS
 from trailingedge.eventlog.writer import MemoryRecord
 from trailingedge.live.core_factory import CoreStart
@@ -27,7 +27,7 @@ REJECTED = Rejected(RejectReason.RATE_LIMITED, -1003, "too much", 1_783_000_000_
 
 
 def through_json(value: object) -> Any:
-    return json.loads(json.dumps(to_json(value)))
+    return json.loads(to_text(value))
 
 
 @pytest.mark.parametrize("name", SESSIONS)

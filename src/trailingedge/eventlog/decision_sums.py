@@ -9,9 +9,9 @@ a different number, its checksum differs in that tick.
 
 import zlib
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-from trailingedge.eventlog.json_values import JsonValues, KnownFields, dumps, fields_within
+from trailingedge.eventlog.json_values import JsonValues, KnownFields, fields_within
 from trailingedge.strategy.decide import Decision
 
 _SUM_BITS: Final = (1 << 24) - 1  # a shorter number: there is one in most ticks, and it cannot be compressed
@@ -30,21 +30,26 @@ class DecisionSums:
         self._last: Decision | None = None
         self._key: tuple[object, ...] = ()
 
-    def lines(self, decision: Decision | None) -> Iterator[tuple[Any, ...]]:
+    def lines(self, decision: Decision | None) -> Iterator[str]:
         """Yield the record line for `decision`; nothing if the decision has not changed."""
+        checksum, whole = self.sum_of(decision)
+        if checksum is not None:
+            yield f'["decision",{checksum},{whole}]' if whole else f'["decision",{checksum}]'
+
+    def sum_of(self, decision: Decision | None) -> tuple[int | None, str]:
+        """Return the checksum of what has changed, None if nothing has, and the whole decision if it is to be shown."""
         if decision is None or decision is self._last:
-            return
+            return None, ""
         changed = self._values.changes(self._last, decision)
         self._last = decision
         if not changed:
-            return
-        checksum = zlib.crc32(dumps(changed).encode()) & _SUM_BITS
+            return None, ""
+        checksum = zlib.crc32(f"{{{changed}}}".encode()) & _SUM_BITS
         key = decision_key(decision)
         if key == self._key:
-            yield "decision", checksum
-        else:
-            self._key = key
-            yield "decision", checksum, self._values.to_json(decision)
+            return checksum, ""
+        self._key = key
+        return checksum, self._values.to_text(decision)
 
 
 def decision_key(decision: Decision) -> tuple[object, ...]:

@@ -81,10 +81,9 @@ BATCH_FROM: Final = 32  # so many frames at once, or more, are kept as a `FrameB
 FRAME_PREFIXES: Final = (b'["<', b'["+')
 
 _JSON: Final = JsonValues()
-to_json: Final = _JSON.to_json
+to_text: Final = _JSON.to_text
 # The fields of a view that a line has as they are; the others stand in it in a short form.
 _VIEW: Final = JsonValues({"StateView": sorted({*field_names(StateView)} - {"now_s", "top_age_s", "market_ms", "top"})})
-_SUM_ALONE: Final = 2  # fields of a decision line without the whole decision
 
 
 class LineSink(Protocol):
@@ -147,17 +146,18 @@ class LineEncoder:
             entry = (kind, entry[1] - self._zero_ns, entry[2], redact(entry[3], ELLIPSIS), *entry[4:])
         elif kind == CALL:
             _, at_ns, method, arguments, raised = entry
-            return _lines((kind, at_ns - self._zero_ns, method, to_json(arguments)), *_raised(raised))
+            call = f'["{kind}",{at_ns - self._zero_ns},"{method}",{to_text(arguments)}]'
+            return _joined(call, *_raised(raised))
         elif kind == CORE:
             self._symbol = dumps(entry[2].rules.symbol)
-            entry = (kind, entry[1] - self._zero_ns, to_json(entry[2]))
+            return _joined(f'["{kind}",{entry[1] - self._zero_ns},{to_text(entry[2])}]')
         elif kind == REQUOTE:
             _, at_ns, now_s, server_ms, top, commands, raised = entry
-            moved = f'["{kind}",{at_ns - self._zero_ns},{now_s!r},{server_ms},{self._top_text(top)}]\n'
-            return moved.encode() + _lines(*outputs(commands, ()), *_raised(raised))
+            moved = f'["{kind}",{at_ns - self._zero_ns},{now_s!r},{server_ms},{self._top_text(top)}]'
+            return _joined(moved, *outputs(commands, ()), *_raised(raised))
         elif kind not in ("part", "hole"):
             entry = (kind, entry[1] - self._zero_ns, *entry[2:])
-        return _lines(entry)
+        return _joined(dumps(entry))
 
     def _tick(
         self,
@@ -171,42 +171,43 @@ class LineEncoder:
     ) -> bytes:
         at_ns = round(view.now_s * 1e9) - self._zero_ns
         server = server_ms - at_ns // 1_000_000
-        age, changed = dumps(self._age(view)), self._view_changes(view, at_ns)
-        decided = list(self._decisions.lines(decision))
-        checksum = f",{decided.pop()[1]}" if decided and len(decided[0]) == _SUM_ALONE else ""
-        tick = f'["{kind}",{at_ns},{age},{server},{changed}{checksum}]\n'.encode()
+        changed = self._view_changes(view, at_ns)
+        checksum, decided = self._decisions.sum_of(decision)
+        mark = f",{checksum}" if checksum is not None and not decided else ""
+        tick = f'["{kind}",{at_ns},{self._age(view)},{server},{changed}{mark}]'
         if not (commands or events or decided or raised):
-            return tick
-        return tick + _lines(*outputs(commands, events), *decided, *_raised(raised))
+            return _joined(tick)
+        whole = [f'["decision",{checksum},{decided}]'] if decided else []
+        return _joined(tick, *outputs(commands, events), *whole, *_raised(raised))
 
-    def _age(self, view: StateView) -> object:
+    def _age(self, view: StateView) -> str:
         """Return the age of the best prices, in the shortest form that keeps all its digits."""
         now_s, age_s = view.now_s, view.top_age_s
         if now_s - self._confirmed_s == age_s:
-            return None
+            return "null"
         # A real clock counts whole nanoseconds, and a float of seconds has three times as many digits.
         age_ns = round(age_s * 1e9) if isfinite(age_s) else 0
         self._confirmed_s = confirmed_s(now_s, age_ns)
         if now_s - self._confirmed_s == age_s:
-            return age_ns
+            return str(age_ns)
         self._confirmed_s = now_s - age_s
-        return to_json(age_s)
+        return to_text(age_s)
 
     def _view_changes(self, view: StateView, at_ns: int) -> str:
         """Return the changed fields of the view, without the fields that the line itself contains."""
         before = self._view
         # A view has the klines closed since the last one, so their absence is no change.
         self._view = view._replace(closed_klines=()) if view.closed_klines else view
-        changed = _VIEW.changes(before, view)
+        members = [changed] if (changed := _VIEW.changes(before, view)) else []
         if (at_ns + self._zero_ns) / 1e9 != view.now_s:
-            changed["now_s"] = view.now_s
+            members.append(f'"now_s":{view.now_s!r}')
         market = view.market_ms - at_ns // 1_000_000
         if market != self._market:
-            self._market, changed["market_ms"] = market, view.market_ms
-        others = dumps(changed) if changed else "{}"
-        if before is not None and view.top is before.top:
-            return others
-        return f'{others[:-1]}{"," if changed else ""}"top":{self._top_text(view.top)}}}'
+            self._market = market
+            members.append(f'"market_ms":{view.market_ms}')
+        if before is None or view.top is not before.top:
+            members.append(f'"top":{self._top_text(view.top)}')
+        return f"{{{','.join(members)}}}"
 
     def _top_text(self, top: BookTop | None) -> str:
         """Return best prices as the text of a frame: its names, in its order."""
@@ -223,30 +224,26 @@ def confirmed_s(now_s: float, age_ns: int) -> float:
     return (round(now_s * 1e9) - age_ns) / 1e9
 
 
-def outputs(commands: Iterable[object], events: Iterable[object]) -> Iterator[RecordEntry]:
-    """Yield the output lines for commands and events, not yet encoded as text."""
+def outputs(commands: Iterable[object], events: Iterable[object]) -> Iterator[str]:
+    """Yield the output lines for commands and events."""
     for kind, values in (("command", commands), ("event", events)):
         for value in values:
-            yield kind, type(value).__name__, to_json(value)
+            yield f'["{kind}","{type(value).__name__}",{to_text(value)}]'
 
 
-def _raised(error: BaseException | None) -> Iterator[RecordEntry]:
+def _raised(error: BaseException | None) -> Iterator[str]:
     if error is not None:
         yield raised_line(error)
 
 
-def raised_line(error: BaseException) -> RecordEntry:
+def raised_line(error: BaseException) -> str:
     """Return the output line for an error of the core."""
-    return "raised", type(error).__name__, redact(str(error), ELLIPSIS)
+    return dumps(("raised", type(error).__name__, redact(str(error), ELLIPSIS)))
 
 
-def line(entry: RecordEntry) -> bytes:
-    """Encode one line, without the line end."""
-    return dumps(entry).encode()
-
-
-def _lines(*entries: RecordEntry) -> bytes:
-    return b"".join(line(entry) + b"\n" for entry in entries)
+def _joined(*lines: str) -> bytes:
+    """Return lines with their ends, encoded."""
+    return "\n".join((*lines, "")).encode()
 
 
 def _encode_frames(at_ns: int, connection: int, frames: Iterable[str | bytes]) -> bytes:

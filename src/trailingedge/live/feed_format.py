@@ -73,6 +73,8 @@ EVENT_NAMES: Final[Mapping[type, str]] = {
     BreakerLifted: "breaker_lifted",
 }
 
+ORDER_EVENTS: Final = (OrderPlaced, OrderReplaced, OrderFilled, OrderCancelled)
+
 FeedLine = dict[str, Any]
 
 

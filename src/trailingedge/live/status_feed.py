@@ -68,7 +68,7 @@ class StatusFeed:
         self._subscribed = asyncio.Event()
         self._queue: deque[FeedLine] = deque(maxlen=_QUEUE_LINES)
         self._queued = 0  # lines so far: the number of the next one
-        self._orders: deque[FeedLine] = deque(maxlen=KEPT_ORDERS)
+        self._orders: deque[tuple[TraderEvent, int]] = deque(maxlen=KEPT_ORDERS)  # with the market's time
         self._log: deque[FeedLine] = deque(maxlen=KEPT_LOG_LINES)
         self._rows: dict[int, str] = {}  # encoded rows of the history, by market time
         self._shown: tuple[object, object] | None = None  # the prices that were sent last
@@ -78,13 +78,11 @@ class StatusFeed:
     # What happens ----------------------------------------------------------------------------
 
     def on_event(self, event: TraderEvent, market_ms: int) -> None:
-        """Queue a change of state."""
-        fields = feed_format.of_event(event, market_ms)
-        if fields is None:
-            return
-        if fields["type"] != "event":
-            self._orders.append(fields)
-        self._append(fields)
+        """Queue a change of state. Its line is made only where there are subscribers."""
+        if isinstance(event, feed_format.ORDER_EVENTS):
+            self._orders.append((event, market_ms))
+        if self._subscribers and (fields := feed_format.of_event(event, market_ms)) is not None:
+            self._append(fields)
 
     def on_log_line(self, unix_ms: int, level: str, text: str) -> None:
         """Queue a line of the log. Any thread may call this."""
@@ -213,7 +211,7 @@ class StatusFeed:
             program=self._program,
             time=None if view is None else feed_format.iso_time(view.market_ms),
             **self._status(view),
-            orders=list(self._orders),
+            orders=[feed_format.of_event(event, market_ms) for event, market_ms in self._orders],
             log=list(self._log),
         )
         return encode_state(fields, rows)

@@ -13,7 +13,6 @@ from trailingedge.eventlog.format import (
     TOP_NAMES,
     RecordEntry,
     confirmed_s,
-    line,
 )
 from trailingedge.eventlog.json_values import merged
 from trailingedge.eventlog.line_decoder import decode
@@ -109,7 +108,7 @@ def _begin_step(entry: RecordEntry, preceding: tuple[bytes, ...]) -> RecordedSte
     if entry[0] not in (TICK, SHUTDOWN_TICK) or len(entry) == _FIELDS_OF_TICK:
         return RecordedStep(entry, preceding)
     *tick, checksum = entry
-    return RecordedStep(tuple(tick), preceding, [line(("decision", checksum))])
+    return RecordedStep(tuple(tick), preceding, [f'["decision",{checksum}]'.encode()])
 
 
 def _add_output(step: RecordedStep, output: bytes) -> None:

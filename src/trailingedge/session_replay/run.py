@@ -25,7 +25,7 @@ from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError
 from trailingedge.core.foreign_json import parse
 from trailingedge.eventlog.decision_sums import DecisionSums, decision_key
-from trailingedge.eventlog.format import OUTPUTS, line, outputs, raised_line, to_json
+from trailingedge.eventlog.format import OUTPUTS, outputs, raised_line, to_text
 from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.live.factory import node_params
 from trailingedge.model.order_commands import Refresh
@@ -216,8 +216,7 @@ class _Replay:
         self.difference = self._first_difference(actions, others, _same_action)
 
     def _lines(self, result: StepResult) -> list[bytes]:
-        entries = [*outputs(result.commands, result.events), *self._decisions.lines(result.decision)]
-        return list(map(line, entries if result.raised is None else [*entries, raised_line(result.raised)]))
+        return _encoded([*outputs(result.commands, result.events), *self._decisions.lines(result.decision)], result)
 
     def _first_difference(
         self, recorded: Sequence[bytes], replayed: Sequence[bytes], is_same: Callable[[bytes, bytes], bool]
@@ -234,10 +233,15 @@ class _Replay:
 
 def _actions(result: StepResult) -> list[bytes]:
     """Return a line for each action in `result`: the command, the event, and the decision by its key."""
-    entries = list(outputs(result.commands, result.events))
-    if result.decision is not None:
-        entries.append(("decision", to_json(decision_key(result.decision)), to_json(result.decision)))
-    return list(map(line, entries if result.raised is None else [*entries, raised_line(result.raised)]))
+    lines = list(outputs(result.commands, result.events))
+    if (decision := result.decision) is not None:
+        lines.append(f'["decision",{to_text(decision_key(decision))},{to_text(decision)}]')
+    return _encoded(lines, result)
+
+
+def _encoded(lines: list[str], result: StepResult) -> list[bytes]:
+    """Return output lines in bytes, with that of an error, if the core raised one."""
+    return [each.encode() for each in (lines if result.raised is None else [*lines, raised_line(result.raised)])]
 
 
 def _same_action(one: bytes, other: bytes) -> bool:
