@@ -5,7 +5,7 @@ all their digits: a `Decimal` stands as text, with its exponent, and a float as 
 object of its fields; where its type does not follow from the place, such as in the reply to a request, `"is"` names it.
 
 The text is put together at once, with the names of the fields prepared for each type. By way of dicts and lists, which
-`json` then encodes, it takes twice as long.
+`json` then encodes, it takes half as long again.
 """
 
 import json

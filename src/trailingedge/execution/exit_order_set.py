@@ -247,6 +247,9 @@ class ExitOrders:
 
     def reconcile(self) -> None:
         """Make the states of all orders of the exit consistent, after one of them has changed."""
+        if not self._attempts:  # as at the reports of an order whose reply has come
+            self._publish_cancelled()
+            return
         for attempt in self._attempts:
             attempt.follow_old_order()
         # A successor has the first claim to the place of the current order.

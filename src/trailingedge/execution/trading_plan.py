@@ -38,8 +38,8 @@ class RequotePlan:
     """A resting order, and all inputs that decide its new price and quantity when the market price changes.
 
     `replace_like` is the command that replaces the order, but for price and quantity; None if a tick must choose the
-    command, because the order is partially filled. `left_orders` have just left the book: if market data may still show
-    one, a tick waits until it cannot. `quantity` is None if it depends on the price.
+    command, because the order is partially filled. `left_orders` have just left the book: where the best price may be
+    one of them, a tick decides. `quantity` is None if it depends on the price.
     """
 
     intent: OrderIntent

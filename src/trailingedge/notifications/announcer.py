@@ -149,6 +149,8 @@ class Announcer:
 
     def _forget_reject(self) -> None:
         """Forget the last rejection, so that the next rejection is announced at once."""
+        if self.reject_text is None:
+            return
         self.reject_text = None
         self._needs_person = False
         for reason in _FOR_A_PERSON:
