@@ -138,11 +138,36 @@ def test_a_shut_gate_and_a_pause_leave_the_prices_free() -> None:
     assert found.contain(1.0, 1.01)
 
 
-def test_a_breach_of_the_stop_an_action_and_a_missing_book_leave_none() -> None:
+def test_an_action_and_a_missing_book_leave_none() -> None:
     run = StrategyRun(params(hard_stop_confirm_sec=60.0))
     run.tick("2500")
-    for step in (run.tick("1000"), run.tick(None), run.flip("2500")):
+    for step in (run.tick(None), run.flip("2500")):
         assert price_limits(step.decision, run.params) is None
+
+
+@pytest.mark.parametrize(
+    ("bid", "inside", "outside"),
+    [
+        pytest.param("2400", ["2299", "2449"], ["2298", "2451"], id="until it ends or the largest loss is reached"),
+        pytest.param("2200", ["6", "2297"], ["2300"], id="the largest loss: until it is smaller"),
+    ],
+)
+def test_during_a_breach_only_bids_that_end_or_change_it_are_evaluated(
+    bid: str, inside: list[str], outside: list[str]
+) -> None:
+    run = StrategyRun(
+        params(
+            hard_stop_confirm_sec=60.0,
+            hard_stop_threshold_frac=0.02,
+            hard_stop_donchian_multiplier=0.0,
+            hard_stop_max_frac=0.0806,  # 2298.50
+        )
+    )
+    run.tick("2500")
+    found = price_limits(run.tick(bid).decision, run.params)
+    assert found is not None
+    assert [found.bids.contains(float(each)) for each in inside] == [True] * len(inside)
+    assert [found.bids.contains(float(each)) for each in outside] == [False] * len(outside)
 
 
 @given(limits(), st.sampled_from(Regime), st.integers(0, 10**6), st.integers(1, 10**5), st.integers(1, 10**4))

@@ -69,9 +69,11 @@ def price_limits(decision: Decision, params: StrategyParams) -> PriceLimits | No
     # The next evaluation looks at the rules below the one that acted.
     if decision.acted is not None or decision.halted or state.regime is None or decision.unit_value is None:
         return None
-    # A price may end a breach of the stop, or decide that what is held can be traded again.
-    if state.stop_breach_since_ms is not None or not state.funded or state.unorderable_book is not None:
+    # A price may decide that what is held can be traded again.
+    if not state.funded or state.unorderable_book is not None:
         return None
+    if state.stop_breach_since_ms is not None:
+        return _during_breach(decision, params)
     if params.trigger_on.at_close:
         return _between_closes(decision, params)
     if state.exit is not None:
@@ -96,6 +98,20 @@ def _between_closes(decision: Decision, params: StrategyParams) -> PriceLimits |
     if state.exit is not None:
         return PriceLimits()
     return None if decision.holdings is None else funded_limits(state.regime, decision.holdings, params)
+
+
+def _during_breach(decision: Decision, params: StrategyParams) -> PriceLimits | None:
+    """Return the limits until a breach of the hard stop is confirmed: bids at which it lasts, and is no larger one."""
+    state = decision.state
+    if state.exit is not None or state.regime is None or decision.holdings is None:
+        return None
+    bids = PriceRange(high=state.anchor * (1 - decision.stop_distance) * _DOWN)
+    largest_loss = state.anchor * (1 - params.hard_stop_max_frac)
+    # A loss of HARD_STOP_MAX_FRAC has a time of its own, which a price may start or end.
+    is_largest = state.max_breach_since_ms is not None
+    bids = bids.narrowed(PriceRange(high=largest_loss * _DOWN) if is_largest else PriceRange(low=largest_loss * _UP))
+    funded = funded_limits(state.regime, decision.holdings, params)
+    return PriceLimits(bids.narrowed(funded.bids), funded.asks)
 
 
 def revised(
@@ -124,7 +140,7 @@ def lasting_limits(decision: Decision, params: StrategyParams) -> PriceLimits | 
     state = decision.state
     if price_limits(decision, params) is None or state.exit is not None or state.regime is None:
         return None
-    if decision.holdings is None:
+    if decision.holdings is None or state.stop_breach_since_ms is not None:
         return None
     funded = funded_limits(state.regime, decision.holdings, params)
     if params.trigger_on.at_close:
