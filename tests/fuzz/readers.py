@@ -26,9 +26,9 @@ from websockets.uri import parse_uri
 
 from trailingedge.auth.api_key_permissions import read_permissions
 from trailingedge.auth.signing_process import parse_key
-from trailingedge.backtest.candle_segments import split_segments
 from trailingedge.backtest.candles import CandleBuilder
 from trailingedge.backtest.file_kinds import detect_kind
+from trailingedge.backtest.market_split import segments_of
 from trailingedge.commands.market_history.verified_files import read_sum
 from trailingedge.config import env_example, read_settings
 from trailingedge.config_validator import problems
@@ -362,7 +362,7 @@ def _read_market(data: bytes, path: Path) -> object:
         return len(list(islice(load_columns(market), 1)))
     ticks = sum(1 for _ in islice(market, _MOST_TICKS))
     candles = CandleBuilder(HOUR_MS)  # a gap of a year has few enough of them
-    for segment in islice(split_segments(load_columns(market), HOUR_MS, RandomPath(1)), _MOST_TICKS):
+    for segment in islice(segments_of(load_columns(market), HOUR_MS, RandomPath(1)), _MOST_TICKS):
         if segment.open_ms != candles.open_ms:
             candles.closed_by(segment)
         candles.add(segment)

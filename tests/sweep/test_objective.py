@@ -37,9 +37,9 @@ def klines(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def measured(klines: Path) -> Performance:
     task = task_of(klines)
-    ((market, columns),) = task.read_markets()
-    backtest = Backtest(build_inputs(market, task.settings, None), curves=False)
-    backtest.run(columns())
+    (kept,) = task.read_markets()
+    backtest = Backtest(build_inputs(kept.market, task.settings, None), curves=False)
+    backtest.run(kept.columns())
     return measure(backtest.recorder.statistics.results())
 
 

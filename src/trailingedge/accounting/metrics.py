@@ -165,6 +165,11 @@ class DrawdownTracker:
             self._max_frac = max(self._max_frac, 1.0 - value / self.peak)
         self._last_ms = time_ms
 
+    @property
+    def unmoved(self) -> tuple[float, float]:
+        """Values strictly between these two are no peak, begin no drawdown and deepen none."""
+        return (self.peak * (1.0 - self._max_frac) if self._below else self.peak), self.peak
+
     def drawdown(self) -> Drawdown:
         """Return the drawdowns so far. One that has not ended counts up to the last point."""
         if not self._below:

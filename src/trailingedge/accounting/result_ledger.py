@@ -137,6 +137,12 @@ class ResultLedger:
         self.to_ms, self.last_bid, self.last_value = market_ms, bid, value
         self._drawdown.add(market_ms, self._growth)
 
+    def unmoved_values(self) -> tuple[float, float]:
+        """Return two values of the account, in quote. A valuation strictly between them changes no drawdown."""
+        low, high = self._drawdown.unmoved
+        scale = float(self._value_then) / self._grown if self._grown else 0.0
+        return low * scale, high * scale
+
     def _begin(self, market_ms: int, bid: Decimal, base: Decimal, quote: Decimal) -> None:
         self.from_ms = self.to_ms = market_ms
         self.last_bid, self.last_value = bid, base * bid + quote

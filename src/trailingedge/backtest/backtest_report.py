@@ -19,12 +19,11 @@ from trailingedge.backtest.inputs import (
     require_traded,
     shared_balances,
 )
-from trailingedge.backtest.market_cache import kept_market
+from trailingedge.backtest.market_cache import calm_collector, kept_market
 from trailingedge.backtest.paths import (
     FlatShare,
     PathTask,
     Scenario,
-    calm_collector,
     equity_band,
     figures_of,
     run_paths,
@@ -164,11 +163,11 @@ def _run_many(
     files = tuple(map(str, request.files))
     task = PathTask(files, request.symbol, dict(request.settings), request.balances, scenario)
     with stopped.interrupt_at_once():
-        market, columns = kept_market(files, request.symbol, factory.pair_params(request.settings))
-    pieces = iter(columns())
+        kept = kept_market(files, request.symbol, factory.pair_params(request.settings))
+    market, pieces = kept.market, iter(kept.columns())
     _require_balance(inputs, _first_price(pieces, market.tick_size)[1])
     flat = FlatShare()
-    candles = sum(map(len, flat.watch(columns())))
+    candles = sum(map(len, flat.watch(kept.columns())))
     bar.show(0.0, f"{scenario.paths} paths")
     figures, furthest = run_paths(
         task, candles, stopped, lambda done: bar.show(done / scenario.paths, f"{done} of {scenario.paths} paths")
@@ -183,8 +182,9 @@ def _run_many(
         path=scenario.path(listed),
         latency_ms=scenario.latency_ms,
         stopped=lambda: end_ms is not None and backtest.time_ms >= end_ms,
+        memo=kept.memo,
     )
-    backtest.run(columns())
+    backtest.run(kept.columns())
     if not figures:
         figures = [figures_of(listed, backtest.recorder.statistics.results())]
     robustness = Robustness(

@@ -83,6 +83,10 @@ class CandleBuilder:
             opened, high, low, _ = self._prices
             self._prices = (opened, max(high, prices[1]), min(low, prices[2]), prices[3])
 
+    def leap(self, open_ms: int, prices: tuple[int, int, int, int], last_close: int) -> None:
+        """Let the candle that opens at `open_ms` form, after one that closed at `last_close`."""
+        self.open_ms, self._prices, self._last_close = open_ms, prices, last_close
+
     def forming(self) -> TickCandle | None:
         """Return the candle that has not closed yet; None if it has no price yet."""
         if self._prices is None:

@@ -33,15 +33,18 @@ session gets the candles and the state that the session started with (`continue_
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import ceil, inf
 from typing import Final
 
-from trailingedge.backtest.candle_segments import Segment, split_segments
+from trailingedge.backtest.bar_columns import BarColumns
+from trailingedge.backtest.candle_segments import Segment, TickedSegment
 from trailingedge.backtest.candles import CandleBuilder, TickCandle
 from trailingedge.backtest.direct_exchange import DirectExchange
 from trailingedge.backtest.inputs import BacktestInputs
+from trailingedge.backtest.market_memo import MarketMemo
+from trailingedge.backtest.market_split import split_market
 from trailingedge.backtest.result_recorder import BacktestRecorder
 from trailingedge.backtest.tick_skipper import TickSkipper
 from trailingedge.core.errors import BrokenInvariant
@@ -62,6 +65,8 @@ from trailingedge.strategy.state import StrategyState
 _MAX_CYCLES_AT_ONCE: Final = 1000  # at one market time; more means an endless loop of requests and replies, a bug
 _NEVER_MS: Final = 2**62
 _ROUNDING_MS: Final = 0.01
+_LEAST_STRIDE: Final = 4  # bars tried at once; fewer are not worth it
+_MOST_STRIDE: Final = 256
 
 
 class Backtest:
@@ -69,8 +74,8 @@ class Backtest:
 
     `stopped` is called at every candle; if it returns True, the backtest ends early. `path` generates the prices within
     the klines of the market; without a path they lie on straight lines. `latency_ms` is how long a message takes, each
-    way. At each time of `splits`, oldest first, one part of the results ends and the next begins
-    (`BacktestRecorder.parts`).
+    way. Backtests of the same market may share a `memo`. At each time of `splits`, oldest first, one part of the
+    results ends and the next begins (`BacktestRecorder.parts`).
     """
 
     def __init__(
@@ -83,6 +88,7 @@ class Backtest:
         stopped: Callable[[], bool] = lambda: False,
         path: GridPath | None = None,
         latency_ms: int = 0,
+        memo: MarketMemo | None = None,
     ) -> None:
         params, spec = inputs.params, inputs.spec
         services = params.services
@@ -97,7 +103,10 @@ class Backtest:
         rules = params.terms.effective_rules(spec.rules())
         self._params = services.strategy_params(rules, float(params.terms.fee_in_force(spec.maker_fee)))
         self._budget = OrderRateBudget(params.order_budget_reserve)
-        self._channel = services.channel()
+        self._interval_ms = INTERVALS[services.kline_interval]
+        self._memo = memo
+        build_channel = services.channel
+        self._channel = build_channel() if memo is None else memo.channel(self._interval_ms, build_channel)
         self.exchange = DirectExchange(spec, inputs.balances, self._on_order_input, orders_between_ticks=latency_ms > 0)
         # The core is told everything at once, as if its clock were slow by one way. So a request takes both ways.
         self._delay_ms = 2 * latency_ms
@@ -113,7 +122,8 @@ class Backtest:
             paused=services.start_paused,
         )
         self.recorder = BacktestRecorder(rules, self._grid, self._params, curves=curves)
-        self._interval_ms = INTERVALS[services.kline_interval]
+        self._curves = curves
+        self._stride = _LEAST_STRIDE
         self._candles = CandleBuilder(self._interval_ms)
         self._skips_nothing = TickSkipper(None, None, self._params, self._grid, 0, 0, _NEVER_MS)
         self._skipper = self._skips_nothing
@@ -126,7 +136,7 @@ class Backtest:
         self._played: tuple[TickColumns | None, int] = (None, 0)  # the last market tick that the exchange has played
         self._due_ms = _NEVER_MS  # the first market time at which something is due without a market tick
         self._bid = self._ask = 0  # best prices of the other participants
-        self._marked = (-1, 0, 0)  # balance updates; highest and lowest bid at the marks since the last of them
+        self._marked = (-1, 0, 0)  # balance updates at the last valuation, and between which bids it still stands
         self._cached_totals = (-1, (0.0, 0.0))  # balance updates, and the account's base and quote after them
         self._last_segment: Segment | None = None
 
@@ -158,7 +168,7 @@ class Backtest:
     def run(self, market: Iterable[Columns]) -> None:
         """Run to the end of the market, to a halt, or until stopped."""
         try:
-            for segment in split_segments(market, self._interval_ms, self._path):
+            for segment in self._segments(market):
                 if self._due_ms < segment.first_ms:
                     self._run_timed_cycles(segment.first_ms)
                 if segment.open_ms != self._candles.open_ms:
@@ -167,20 +177,87 @@ class Backtest:
                     self._close_candles(segment)
                     while self._splits and segment.first_ms >= self._splits[0]:
                         self._split(self._splits.popleft())
-                self._candles.add(segment)
                 if self._unseen_klines or not self._skipper.skip_segment(segment):
-                    self._scan_segment(segment)
-                self._bid, self._ask = segment.bid, segment.ask
-                self._last_segment = segment
+                    self._look_into(segment)
+                else:
+                    self._candles.add(segment)
+                    self._reach(segment)
         except BrokenInvariant as broken:
             self.halt_reason = str(broken)
         self._finish()
+
+    def _segments(self, market: Iterable[Columns]) -> Iterator[Segment]:
+        """Yield the segments that have to be looked at. Of the others, several are passed over at once."""
+        for segments in split_market(market, self._interval_ms, self._path, self._memo):
+            if not isinstance(segments, BarColumns):
+                yield from segments
+                continue
+            index, count = 0, len(segments)
+            while index < count:
+                passed = self._leap(segments, index)
+                if not passed:
+                    yield segments.segment(index)
+                    passed = 1
+                index += passed
+
+    def _leap(self, bars: BarColumns, begin: int) -> int:
+        """Pass over bars in which nothing can happen. Returns their number, 0 if the next one must be looked at."""
+        end = min(begin + self._stride, len(bars))
+        forming = self._candles.forming()
+        if self._curves or self._unseen_klines or self._follows_breakouts or forming is None or end - begin < 2:
+            return 0
+        if not self._may_leap(bars, begin, end, forming):
+            self._stride = max(_LEAST_STRIDE, self._stride // 4)
+            return 0
+        self._stride = min(_MOST_STRIDE, 2 * self._stride)
+        # The candle that was forming and all bars but the last have closed.
+        closes = forming.close, *bars.closes[begin : end - 1]
+        highs = closes if self._channel_of_closes else (forming.high, *bars.highs[begin : end - 1])
+        lows = closes if self._channel_of_closes else (forming.low, *bars.lows[begin : end - 1])
+        scale, last = self._scale, end - 1
+        in_force = self._channel.push_all([high / scale for high in highs], [low / scale for low in lows])
+        self._bars.skip(closes[-1] / scale, bars.open_ms[last] - 1, in_force)
+        self._skipper.on_channel(self._channel.current)
+        segment = bars.segment(last)
+        self._candles.leap(segment.open_ms, bars.prices(last), closes[-1])
+        self._reach(segment)
+        return end - begin
+
+    def _may_leap(self, bars: BarColumns, begin: int, end: int, forming: TickCandle) -> bool:
+        """Whether no cycle, no valuation and no end of a part lies in these bars, and no candle is missing."""
+        last_ms, first_ms = bars.first_ms[end - 1], forming.open_ms
+        if bars.open_ms[end - 1] - first_ms != (end - begin) * self._interval_ms:
+            return False
+        if last_ms // DAY_MS != first_ms // DAY_MS or (self._splits and last_ms >= self._splits[0]):
+            return False
+        bids = self._bid, *bars.bids[begin : end - 1]
+        if not self._stands(min(bids), max(bids)):
+            return False
+        return not self._stopped() and self._skipper.skip_bars(bars, begin, end, forming.close)
+
+    def _look_into(self, segment: Segment) -> None:
+        """Take the parts of a segment one by one."""
+        for part in segment.parts():
+            if part is not segment:
+                if self._due_ms < part.first_ms:
+                    self._run_timed_cycles(part.first_ms)
+                skipped = not self._unseen_klines and self._skipper.skip_segment(part)
+            else:
+                skipped = False
+            self._candles.add(part)
+            if not skipped:
+                self._scan_ticks(part)
+            self._reach(part)
+
+    def _reach(self, segment: Segment) -> None:
+        self._bid, self._ask = segment.bid, segment.ask
+        self._last_segment = segment
 
     def _finish(self) -> None:
         """Record the final sample and the final valuation, even in the middle of a candle."""
         if self._last_segment is None:
             return
-        columns, _, end = self._last_segment.ticks()
+        columns, _, end = self._last_segment.parts()[-1].ticks()
         end_ms = max(self._cycle_ms, columns.time_ms[end - 1])
         forming = self._candles.forming()
         if forming is not None and (self.recorder.add_candle(forming) or self.recorder.has_unsampled_candle):
@@ -191,9 +268,9 @@ class Backtest:
     def _split(self, market_ms: int) -> None:
         """End one part of the results at the last price; the next part measures its drawdown from there."""
         if self._last_segment is not None:
-            self.recorder.mark_to_market(market_ms, self._bid, *self.exchange.totals())
+            self._mark(market_ms)
             self.recorder.end_part()
-            self._marked = (self.exchange.balance_updates, self._bid, self._bid)
+            self._marked = (-1, 0, 0)  # the next part has a drawdown of its own
 
     def _sample(self, market_ms: int, channel: Channel | None) -> None:
         state = self.core.state
@@ -205,18 +282,17 @@ class Backtest:
         self.recorder.add_sample(market_ms, self._bid, self._ask, state, high, channel, self._cached_totals[1])
 
     def _mark(self, market_ms: int) -> None:
-        """Value the account at the best bid (mark to market).
+        """Value the account at the best bid (mark to market)."""
+        base, quote = self.exchange.totals()
+        self.recorder.mark_to_market(market_ms, self._bid, base, quote)
+        self._marked = (self.exchange.balance_updates, *self.recorder.unmoved_bids(base))
 
-        While the balances stay the same, only a new highest or lowest bid can change the drawdown.
-        `_marked` holds these bids, so that callers can skip all other valuations.
-        """
-        updates, highest, lowest = self._marked
-        if updates != self.exchange.balance_updates:
-            highest = lowest = self._bid
-        self._marked = (self.exchange.balance_updates, max(highest, self._bid), min(lowest, self._bid))
-        self.recorder.mark_to_market(market_ms, self._bid, *self.exchange.totals())
+    def _stands(self, low_bid: int, high_bid: int) -> bool:
+        """Whether no bid from the lowest to the highest changes a drawdown, so that no valuation is needed."""
+        updates, above, below = self._marked
+        return above < low_bid and high_bid < below and updates == self.exchange.balance_updates
 
-    def _scan_segment(self, segment: Segment) -> None:
+    def _scan_ticks(self, segment: TickedSegment) -> None:
         columns, index, end = segment.ticks()
         if self._unseen_klines:  # closed candles reach the core with the first tick after them, as in the daemon
             self._deliver_tick(columns, index)
@@ -256,10 +332,9 @@ class Backtest:
                 gap = True
                 if self.recorder.add_candle(candle):
                     self._sample(candle.close_ms, channel)
-                # A mark at every candle would give the same result, but slowly: it values the balances in `Decimal`.
-                updates, highest, lowest = self._marked
+                # A valuation at every candle would give the same result, but slowly: it is computed in `Decimal`.
                 last_of_day = candle.close_ms // DAY_MS < segment.first_ms // DAY_MS  # a daily close, for the metrics
-                if last_of_day or not lowest <= self._bid <= highest or updates != self.exchange.balance_updates:
+                if last_of_day or not self._stands(self._bid, self._bid):
                     self._mark(candle.close_ms)
             if self._unseen_klines or self._needs_cycle(candle, channel):
                 self._unseen_klines.append(candle.to_kline(self._grid))
@@ -300,7 +375,7 @@ class Backtest:
             if columns is not None and index:
                 self._play_tick(columns, index - 1)
             elif self._last_segment is not None:
-                columns_before, _, end = self._last_segment.ticks()
+                columns_before, _, end = self._last_segment.parts()[-1].ticks()
                 self._play_tick(columns_before, end - 1)
             self.exchange.pass_time(now_ms)
             while self._under_way and self._under_way[0][0] <= now_ms:

@@ -5,7 +5,6 @@ median of the results with a band; its report lists the orders of the median pat
 that can be pickled. The result does not depend on the number of processes.
 """
 
-import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +35,6 @@ MOST_PATHS: Final = 1000
 DEFAULT_LATENCY_MS: Final = 500
 MOST_LATENCY_MS: Final = 10_000
 THIN_SHARE: Final = 0.05  # of candles with one price: above, a market is thin
-_GC_THRESHOLD: Final = 50_000  # new objects between two collections
 _WORTH_A_PROCESS: Final = 100_000  # candles of all paths together: less is done before a process has started
 
 
@@ -127,14 +125,18 @@ def run_path(task: PathTask, number: int, stopped: StopCheck = stop_requested) -
     """Backtest the market on one path, until its end or a stop request."""
     if stopped():
         return PathRun(number, 0, None)
-    market, columns = kept_market(task.files, task.symbol, factory.pair_params(task.settings))
-    calm_collector()
-    inputs = build_inputs(market, task.settings, task.balances)
+    kept = kept_market(task.files, task.symbol, factory.pair_params(task.settings))
+    inputs = build_inputs(kept.market, task.settings, task.balances)
     scenario = task.scenario
     backtest = Backtest(
-        inputs, curves=False, stopped=stopped, path=scenario.path(number), latency_ms=scenario.latency_ms
+        inputs,
+        curves=False,
+        stopped=stopped,
+        path=scenario.path(number),
+        latency_ms=scenario.latency_ms,
+        memo=kept.memo,
     )
-    backtest.run(columns())
+    backtest.run(kept.columns())
     figures = None if stopped() else figures_of(number, backtest.recorder.statistics.results())
     return PathRun(number, backtest.time_ms, figures)
 
@@ -186,16 +188,6 @@ class FlatShare:
                 self._flat += sum(map(and_, map(eq, piece.highs, piece.lows), map(not_, piece.trades)))
                 self._count += len(piece) - sum(map(bool, piece.trades))
             yield piece
-
-
-def calm_collector() -> None:
-    """Make the garbage collector run less often.
-
-    The objects that exist now stay until the end, and a backtest creates few reference cycles: the collector would scan
-    all objects again and again without finding any garbage.
-    """
-    gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD)
 
 
 def figures_of(number: int, results: RunResults) -> PathFigures:

@@ -6,6 +6,7 @@ Every order and fill is kept. Candles and samples are limited in number: over a 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from math import ceil, floor
 from typing import Final
 
 from trailingedge.accounting.results import EquityPoint
@@ -29,6 +30,8 @@ _RawCandle = tuple[int, int, int, int, int]  # open time, and open, high, low an
 # Time, bid, ask, state, high, channel and balances. A sample is computed from it at the end, because most are dropped.
 _RawSample = tuple[int, int, int, StrategyState, float, Channel | None, BaseAndQuote]
 
+_ANY_BID: Final = (-1, 2**62)
+_ROUNDING: Final = 1e-9
 MAX_CANDLES: Final = 32_768  # three weeks of minutes; beyond that two become one, again and again
 
 
@@ -96,6 +99,21 @@ class BacktestRecorder:
         self._peak = max(self._peak, value)
         if self._peak:
             self._max_drawdown = max(self._max_drawdown, 1 - value / self._peak)
+
+    def unmoved_bids(self, base: Decimal) -> tuple[int, int]:
+        """Return two bids in ticks, strictly between which a valuation changes no drawdown while the balances stay.
+
+        `base` is the total base, as at the last valuation.
+        """
+        if not base:
+            return _ANY_BID
+        low, high = self.statistics.unmoved_values()
+        low, high = max(low, float(self._peak * (1 - self._max_drawdown))), min(high, float(self._peak))
+        value, bid = float(self.statistics.last_value), float(self.statistics.last_bid)
+        from_bid, to_bid = (bid + (edge - value) / float(base) for edge in (low, high))
+        # Narrower by far more than floats round: a valuation may be made once too often, never once too rarely.
+        margin = bid * _ROUNDING
+        return ceil((from_bid + margin) * self._scale), floor((to_bid - margin) * self._scale)
 
     def end_part(self) -> None:
         """End the current part of the results at the last valuation of the account. The next part begins there."""

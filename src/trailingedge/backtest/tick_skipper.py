@@ -12,6 +12,7 @@ from bisect import bisect_left
 from math import ceil, floor, inf
 from typing import Final, NamedTuple
 
+from trailingedge.backtest.bar_columns import BarColumns
 from trailingedge.backtest.candle_segments import Segment
 from trailingedge.execution.quote_prices import keeping_prices
 from trailingedge.execution.trading_plan import TradingPlan
@@ -115,6 +116,22 @@ class TickSkipper:
     def on_channel(self, channel: Channel | None) -> None:
         """Use this channel from now on: a candle has closed without a cycle."""
         self._channel, self._outdated = channel, True
+
+    def skip_bars(self, bars: BarColumns, begin: int, end: int, forming_close: int) -> bool:
+        """Skip several bars if nothing in them needs a cycle, for any channel. Returns whether they were skipped.
+
+        The candle before them closes at `forming_close`; they close all the others but the last.
+        """
+        if self._lasting is _NONE or self.quiet_closes is NO_PRICE or bars.last_ms[end - 1] >= self._due_ms:
+            return False
+        low_bid, high_bid = min(bars.low_bids[begin:end]), max(bars.high_bids[begin:end])
+        if not self._lasting.contain(low_bid, high_bid, low_bid + 1, high_bid + 1):
+            return False
+        closes, scale = (forming_close, *bars.closes[begin : end - 1]), self._scale
+        if not (self.quiet_closes.contains(min(closes) / scale) and self.quiet_closes.contains(max(closes) / scale)):
+            return False
+        self._note(high_bid, low_bid + 1)
+        return True
 
     def skip_segment(self, segment: Segment) -> bool:
         """Skip a segment if no tick in it needs a cycle. Returns whether it was skipped."""

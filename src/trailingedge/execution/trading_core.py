@@ -26,7 +26,7 @@ from trailingedge.execution.trader_events import (
     TraderEvent,
 )
 from trailingedge.execution.trading_plan import TradingPlan
-from trailingedge.indicators.donchian import DonchianChannel
+from trailingedge.indicators.donchian import MovingChannel
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.intent import ExitKind, ExitProgress, OrderIntent
 from trailingedge.model.market import (
@@ -83,7 +83,7 @@ class TradingCore:
         strategy: StrategyParams,
         params: TradingParams,
         maker_exit: MakerExit,
-        channel: DonchianChannel,
+        channel: MovingChannel,
         risk: RiskEngine,
         base_asset: str,
         quote_asset: str,

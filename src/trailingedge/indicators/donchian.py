@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from math import nan
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, Protocol, get_args
 
 from trailingedge.model.market import Kline
 
@@ -89,12 +89,40 @@ def compute_donchian_channels(
     return upper, lower, mid
 
 
-class DonchianChannel:
-    """Computes Donchian's channel one closed kline at a time, at an amortised cost of O(1).
+class MovingChannel(Protocol):
+    """Donchian's channel after the klines that have closed so far.
 
     After n closed klines, `current` equals row n of `compute_donchian_channels`: it is the channel
-    in force while the next kline forms. `shift` is at least 1, so the forming kline is never part
-    of the channel.
+    in force while the next kline forms.
+    """
+
+    current: Channel | None
+    source: Source
+
+    def push(self, kline: Kline) -> Channel | None:
+        """Add a closed kline. Returns the channel that was in force while it formed."""
+        return self.push_edges(*_edges(kline, self.source))
+
+    def push_prices(self, high: float, low: float, close: float) -> Channel | None:
+        """Add a closed kline by its prices. Returns the same as `push`."""
+        return self.push_edges(*((close, close) if self.source == "close" else (high, low)))
+
+    def push_edges(self, high: float, low: float) -> Channel | None:
+        """Add a closed kline by its high and low. Returns the same as `push`.
+
+        If the source is "close", both values are the close of the kline.
+        """
+        return self.push_all((high,), (low,))
+
+    def push_all(self, highs: Sequence[float], lows: Sequence[float]) -> Channel | None:
+        """Add closed klines by their highs and lows, as `push_edges`. Returns what it returns for the last of them."""
+        ...
+
+
+class DonchianChannel(MovingChannel):
+    """Computes Donchian's channel one closed kline at a time, at an amortised cost of O(1).
+
+    `shift` is at least 1, so the forming kline is never part of the channel.
     """
 
     def __init__(
@@ -105,7 +133,8 @@ class DonchianChannel:
         if rolling < window + shift:
             raise ValueError(f"rolling {rolling} is too short for window {window} and shift {shift}")
         self.current: Channel | None = None
-        self._source: Source = source
+        self.source = source
+        self._rolling = rolling
         self._window = window
         self._waiting: deque[tuple[float, float]] = (
             deque()
@@ -118,19 +147,18 @@ class DonchianChannel:
         for kline in klines:
             self.push(kline)
 
-    def push(self, kline: Kline) -> Channel | None:
-        """Add a closed kline. Returns the channel that was in force while it formed."""
-        return self.push_edges(*_edges(kline, self._source))
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The arguments: channels with the same ones are the same after the same klines."""
+        return self._window, self._shift, self.source, self._rolling
 
-    def push_prices(self, high: float, low: float, close: float) -> Channel | None:
-        """Add a closed kline by its prices. Returns the same as `push`."""
-        return self.push_edges(*((close, close) if self._source == "close" else (high, low)))
+    def push_all(self, highs: Sequence[float], lows: Sequence[float]) -> Channel | None:
+        in_force = self.current
+        for high, low in zip(highs, lows, strict=True):
+            in_force = self.push_edges(high, low)
+        return in_force
 
     def push_edges(self, high: float, low: float) -> Channel | None:
-        """Add a closed kline by its high and low. Returns the same as `push`.
-
-        If the source is "close", both values are the close of the kline.
-        """
         in_force = self.current
         self._waiting.append((high, low))
         # With shift 1, the kline that just closed joins the channel at once, for the next kline. With a larger shift it

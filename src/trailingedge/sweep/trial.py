@@ -11,7 +11,7 @@ from decimal import Decimal
 from trailingedge.accounting.metrics import daily_returns
 from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import BacktestInputs, build_inputs, shared_balances
-from trailingedge.backtest.market_cache import Market, kept_markets
+from trailingedge.backtest.market_cache import KeptMarket, kept_markets
 from trailingedge.backtest.paths import Scenario
 from trailingedge.backtest.result_recorder import BacktestPart
 from trailingedge.live import factory
@@ -36,7 +36,7 @@ class TrialTask:
     splits: tuple[int, ...]
     scenario: Scenario
 
-    def read_markets(self) -> tuple[Market, ...]:
+    def read_markets(self) -> tuple[KeptMarket, ...]:
         """Return the markets; they are read once in each process. Raises ConfigError."""
         return kept_markets(self.markets, self.symbol, factory.pair_params(self.settings))
 
@@ -110,16 +110,15 @@ def inspect_markets(task: TrialTask) -> tuple[TrialMarket, ...]:
     return tuple(map(_inspect, task.read_markets()))
 
 
-def _inspect(read: Market) -> TrialMarket:
-    market, columns = read
+def _inspect(read: KeptMarket) -> TrialMarket:
     from_ms, to_ms, price = None, 0, None
-    for piece in columns():
+    for piece in read.columns():
         times, ends = (piece.open_ms, piece.close_ms) if isinstance(piece, KlineColumns) else (piece.time_ms,) * 2
         if piece:
             if from_ms is None:
-                from_ms, price = times[0], opening_price(piece) * market.tick_size
+                from_ms, price = times[0], opening_price(piece) * read.market.tick_size
             to_ms = ends[-1] + 1
-    return TrialMarket(market, from_ms or 0, to_ms, price)
+    return TrialMarket(read.market, from_ms or 0, to_ms, price)
 
 
 def run_trial(
@@ -130,8 +129,8 @@ def run_trial(
     Returns None if a backtest was stopped before its end.
     """
     runs = []
-    for number, (market, columns) in enumerate(task.read_markets()):
-        inputs, scenario = task.inputs(market, combination), task.scenario.of_market(market)
+    for number, kept in enumerate(task.read_markets()):
+        inputs, scenario = task.inputs(kept.market, combination), task.scenario.of_market(kept.market)
         for path in range(1, scenario.paths + 1):
             backtest = Backtest(
                 inputs,
@@ -140,8 +139,9 @@ def run_trial(
                 stopped=stopped,
                 path=scenario.path(path),
                 latency_ms=scenario.latency_ms,
+                memo=kept.memo,
             )
-            backtest.run(columns())
+            backtest.run(kept.columns())
             if stopped():
                 return None
             runs.append(RunOutcome(number, _parts(backtest, task.splits), backtest.halt_reason is not None))

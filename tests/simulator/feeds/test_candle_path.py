@@ -165,7 +165,7 @@ def test_skip_returns_the_lowest_highest_and_last_bid_of_the_path(
     for kline in klines:
         told = GridKline(OPEN_MS, OPEN_MS + 59_999, *kline)
         bids = walking.ticks(told).bids
-        assert striding.skip(told) == (min(bids), max(bids), bids[-1])
+        assert striding.skip((told,)) == [(min(bids), max(bids), bids[-1], walking.last_move_up)]
         assert (striding.last_price, striding.last_move_up, striding.depth) == (
             walking.last_price,
             walking.last_move_up,

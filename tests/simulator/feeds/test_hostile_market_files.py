@@ -11,8 +11,8 @@ from typing import Final
 import pytest
 from tests.peak_memory import peak_memory_mb
 
-from trailingedge.backtest.candle_segments import split_segments
 from trailingedge.backtest.candles import MOST_CANDLES_IN_A_GAP, CandleBuilder
+from trailingedge.backtest.market_split import segments_of
 from trailingedge.core.errors import ConfigError
 from trailingedge.core.time_units import DAY_MS, MINUTE_MS, SECOND_MS
 from trailingedge.simulator.feeds.candle_path import StraightPath
@@ -188,7 +188,7 @@ def test_a_gap_of_millions_of_candles_is_refused(tmp_path: Path) -> None:
     market = open_market([written(tmp_path, kline(0) + kline(0, later_ms, later_ms + MINUTE_MS - 1))])
     candles = CandleBuilder(SECOND_MS)
     columns: list[Columns] = list(load_columns(market))
-    *_, before, after = (each for each in split_segments(columns, DAY_MS, StraightPath()) if each.prices is not None)
+    *_, before, after = (each for each in segments_of(columns, DAY_MS, StraightPath()) if each.prices is not None)
     candles.closed_by(before)
     with pytest.raises(ConfigError, match=f"at most {MOST_CANDLES_IN_A_GAP} .*longer KLINE_INTERVAL"):
         candles.closed_by(after)

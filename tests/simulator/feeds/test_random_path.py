@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.simulator.feeds.candle_path import GridKline, PathTicks
-from trailingedge.simulator.feeds.random_path import RandomPath, SplitMix64, steps_per_length
+from trailingedge.simulator.feeds.random_path import RandomPath, SplitMix64, first_words, steps_per_length, stream_of
 
 OPEN_MS = 1_783_000_020_000
 
@@ -40,6 +40,11 @@ def test_the_stream_is_that_of_splitmix64() -> None:
     stream = SplitMix64(1234567)  # the published test vector of this seed
     assert [stream.next() for _ in range(3)] == [6457827717110365317, 3203168211198807973, 9817491932198370423]
     assert SplitMix64(1234567).take(3) == (6457827717110365317, 3203168211198807973, 9817491932198370423)
+
+
+def test_first_words_of_many_streams_are_those_of_each() -> None:
+    times = range(OPEN_MS, OPEN_MS + 600 * 60_000, 60_000)
+    assert first_words(7, times) == [stream_of(7, time_ms).next() for time_ms in times]
 
 
 @given(seeds, st.integers(1, 700), st.integers(1, 700))
@@ -78,10 +83,12 @@ def test_the_bid_is_below_the_price_after_a_rise_and_at_it_after_a_fall(
 
 @given(st.lists(klines(), min_size=1, max_size=4), seeds)
 def test_skip_returns_the_lowest_highest_and_last_bid_of_the_path(told: list[GridKline], seed: int) -> None:
-    walking, skipping = RandomPath(seed), RandomPath(seed)
-    for kline in map(closing, told):
+    walking, skipping, leaping = RandomPath(seed), RandomPath(seed), RandomPath(seed)
+    leapt = leaping.skip([closing(kline) for kline in told])
+    for kline, extremes in zip(map(closing, told), leapt, strict=True):
         bids = walking.ticks(kline).bids
-        assert skipping.skip(kline) == (min(bids), max(bids), bids[-1])
+        assert extremes == (min(bids), max(bids), bids[-1], walking.last_move_up)
+        assert skipping.skip((kline,)) == [extremes]
         state = skipping.last_price, skipping.last_move_up, skipping.depth
         assert state == (walking.last_price, walking.last_move_up, walking.depth)
 
@@ -129,7 +136,7 @@ def test_an_eighth_of_a_minutes_volume_waits_at_each_best_price() -> None:
     kline = GridKline(OPEN_MS, 0, 5_000, 6_000, 4_000, 5_500, 8_000)
     for length_ms, volume, depth in ((60_000, 8_000, 1_000), (600_000, 8_000, 100), (60_000, 3, 1)):
         path = RandomPath(1)
-        path.skip(closing(kline._replace(volume=volume), length_ms))
+        path.skip((closing(kline._replace(volume=volume), length_ms),))
         assert path.depth == depth
 
 

@@ -8,7 +8,9 @@ then makes the gain that would have raised the stop; or it makes a gain and lose
 Paths are computed in whole numbers: prices in tick sizes, quantities in step sizes.
 """
 
-from typing import Final, NamedTuple, Protocol, Self
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from typing import Final, NamedTuple, Self
 
 from trailingedge.core.time_units import MINUTE_MS
 
@@ -45,38 +47,68 @@ class PathTicks(NamedTuple):
 
 
 class PathExtremes(NamedTuple):
-    """Lowest, highest and last best bid of the ticks of a kline."""
+    """Lowest, highest and last best bid of the ticks of a kline, and whether a rise leads to its close."""
 
     lowest_bid: int
     highest_bid: int
     last_bid: int
+    closes_up: bool
 
 
-class GridPath(Protocol):
+class GridPath(ABC):
     """Turns klines into ticks, one after the other.
 
     Three values carry over from one kline to the next: `last_price`, `last_move_up` (whether a rise led to that price)
-    and `depth` (the quantity at each best price).
+    and `depth` (the quantity at each best price). Paths with the same `key` and state are the same.
     """
 
-    last_price: int | None
-    last_move_up: bool
-    depth: int
+    __slots__ = ("depth", "key", "last_move_up", "last_price")
 
+    def __init__(self, key: Hashable, last_price: int | None, *, last_move_up: bool) -> None:
+        self.key = key
+        self.last_price = last_price
+        self.last_move_up = last_move_up
+        self.depth = 1
+
+    @abstractmethod
     def ticks(self, kline: GridKline) -> PathTicks:
         """Return the ticks of the next kline."""
-        ...
 
-    def skip(self, kline: GridKline) -> PathExtremes:
+    @abstractmethod
+    def resumed(self, last_price: int | None, *, last_move_up: bool) -> Self:
+        """Return a path of the same kind with this state, to build the ticks of a kline that was skipped."""
+
+    @abstractmethod
+    def rises(self, klines: Sequence[GridKline]) -> list[bool]:
+        """Return for each kline whether a rise leads to its close. What is said of a single price does not count."""
+
+    @abstractmethod
+    def depth_of(self, kline: GridKline) -> int:
+        """Return the quantity at each best price during a kline with a volume."""
+
+    def skip(self, klines: Sequence[GridKline]) -> list[PathExtremes]:
         """Return the extremes of the ticks that `ticks` would return, and change the state as `ticks` would.
 
         A backtest skips klines in which no price can lead to an action, and never builds their ticks.
         """
-        ...
-
-    def resumed(self, last_price: int | None, *, last_move_up: bool) -> Self:
-        """Return a path of the same kind with this state, to build the ticks of a kline that was skipped."""
-        ...
+        found, last, up, traded = [], self.last_price, self.last_move_up, None
+        for kline, rises in zip(klines, self.rises(klines), strict=True):
+            _, _, opened, high, low, closed, volume, _ = kline
+            # As the first move of the ticks: a rise or a fall leads to another price, and an unchanged one stays.
+            opens_up = up if last is None or opened == last else opened > last
+            up = rises if low < high else opens_up
+            # A rise leads to the highest price, so that price is the ask and the bid is one below it. A fall leads to
+            # the lowest price, so that price is the bid. If the open is the highest or lowest price, the move to the
+            # open decides. No bid at zero: a price is at least one.
+            lowest = low - 1 if opens_up and opened == low else low
+            highest = high - 1 if opens_up or opened != high else high
+            found.append(PathExtremes(lowest or 1, highest or 1, closed - 1 if up and closed > 1 else closed, up))
+            last = closed
+            traded = kline if volume else traded
+        self.last_price, self.last_move_up = last, up
+        if traded is not None:
+            self.depth = self.depth_of(traded)
+        return found
 
 
 def ticks_per_length(length_ms: int) -> int:
@@ -102,30 +134,16 @@ def first_move_up(path: GridPath, opened: int) -> bool:
     return opened > path.last_price
 
 
-def extremes(kline: GridKline, *, opens_up: bool, closes_up: bool) -> PathExtremes:
-    """Return the extremes of a kline whose open and close are reached by a rise or by a fall.
-
-    A rise leads to the highest price, so that price is the ask and the bid is one below it. A fall leads to the lowest
-    price, so that price is the bid. If the open is the highest or lowest price, the move to the open decides.
-    """
-    lowest = kline.low - 1 if kline.open == kline.low and opens_up else kline.low
-    highest = kline.high if kline.open == kline.high and not opens_up else kline.high - 1
-    last = kline.close - 1 if closes_up and kline.close > 1 else kline.close
-    return PathExtremes(max(lowest, 1), max(highest, 1), last)
-
-
-class StraightPath:
+class StraightPath(GridPath):
     """Straight lines from open over low and high to close; eight ticks a minute.
 
     A kline that closes up makes its low first, one that closes down its high; `opposite` paths do it the other way.
     """
 
-    __slots__ = ("_opposite", "depth", "last_move_up", "last_price")
+    __slots__ = ("_opposite",)
 
     def __init__(self, last: int | None = None, *, last_move_up: bool = False, opposite: bool = False) -> None:
-        self.last_price = last
-        self.last_move_up = last_move_up
-        self.depth = 1
+        super().__init__(("straight", opposite), last, last_move_up=last_move_up)
         self._opposite = opposite
 
     def resumed(self, last_price: int | None, *, last_move_up: bool) -> "StraightPath":
@@ -142,18 +160,14 @@ class StraightPath:
             count = corners[leg + 1] - corners[leg]
             prices += [start + round(change * number / count) for number in range(1, count + 1)]
         bids = best_bids(prices, move_up=first_move_up(self, opened))
-        self.skip(kline)
+        self.skip((kline,))
         return PathTicks(bids, prices, _shares(kline.volume, prices, corners))
 
-    def skip(self, kline: GridKline) -> PathExtremes:
-        high, low, closed = kline.high, kline.low, kline.close
-        opens_up = closes_up = first_move_up(self, kline.open)
-        if low < high:
-            closes_up = closed == high if self._low_first(kline) else closed > low
-        if kline.volume:
-            self.depth = max(kline.volume // ticks_per_length(kline.length_ms), 1)
-        self.last_price, self.last_move_up = closed, closes_up
-        return extremes(kline, opens_up=opens_up, closes_up=closes_up)
+    def rises(self, klines: Sequence[GridKline]) -> list[bool]:
+        return [kline.close == kline.high if self._low_first(kline) else kline.close > kline.low for kline in klines]
+
+    def depth_of(self, kline: GridKline) -> int:
+        return max(kline.volume // ticks_per_length(kline.length_ms), 1)
 
     def _low_first(self, kline: GridKline) -> bool:
         return (kline.close >= kline.open) is not self._opposite

@@ -79,6 +79,19 @@ class KlineColumns:
                 end_ms = kline.close_ms
         return kept
 
+    def row(self, index: int) -> GridKline:
+        """Return the kline at `index`."""
+        return GridKline(
+            self.open_ms[index],
+            self.close_ms[index],
+            self.opens[index],
+            self.highs[index],
+            self.lows[index],
+            self.closes[index],
+            self.volumes[index],
+            self.trades[index],
+        )
+
     def __iter__(self) -> Iterator[GridKline]:
         columns = (self.open_ms, self.close_ms, self.opens, self.highs, self.lows, self.closes)
         return map(GridKline, *columns, self.volumes, self.trades)

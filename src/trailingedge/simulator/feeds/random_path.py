@@ -18,19 +18,19 @@ real queue, and the correlation of one minute with the next.
 Only arithmetic and square roots of floats are used, which give the same numbers on every platform.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
 from math import sqrt
-from struct import unpack
+from struct import pack, unpack
 from typing import Final
 
 from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.simulator.feeds.candle_path import (
     GridKline,
-    PathExtremes,
+    GridPath,
     PathTicks,
     best_bids,
-    extremes,
     first_move_up,
     split_volume,
 )
@@ -49,6 +49,7 @@ _WORD: Final = (1 << 64) - 1
 _GAMMA: Final = 0x9E3779B97F4A7C15
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _UNIT: Final = 2.0**-64
+_MOST_LANES: Final = 256  # in one long integer; with more, the integers leave the processor's cache
 
 
 def _mix(word: int) -> int:
@@ -81,12 +82,16 @@ class SplitMix64:
     def take(self, count: int) -> tuple[int, ...]:
         """Return the next `count` words, computed side by side in one long integer: ten times as fast as `next`."""
         gammas, ones, low = _lanes(count)
-        words = (gammas + self._state * ones) & low
-        words = ((words ^ (words >> 30 & low)) * _FIRST) & low
-        words = ((words ^ (words >> 27 & low)) * _SECOND) & low
-        words ^= words >> 31 & low
+        words = _mix_lanes((gammas + self._state * ones) & low, low)
         self._state = (self._state + count * _GAMMA) & _WORD
         return unpack(f"<{2 * count}Q", words.to_bytes(16 * count, "little"))[::2]
+
+
+def _mix_lanes(words: int, low: int) -> int:
+    """Apply `_mix` to each word; `low` masks 64 bits in each lane."""
+    words = ((words ^ (words >> 30 & low)) * _FIRST) & low
+    words = ((words ^ (words >> 27 & low)) * _SECOND) & low
+    return words ^ (words >> 31 & low)
 
 
 def stream_of(seed: int, open_ms: int) -> SplitMix64:
@@ -94,21 +99,34 @@ def stream_of(seed: int, open_ms: int) -> SplitMix64:
     return SplitMix64(_mix((seed * _GAMMA & _WORD) ^ _mix(open_ms & _WORD)))
 
 
+def first_words(seed: int, open_ms: Sequence[int]) -> list[int]:
+    """Return the first word of the random stream of each kline that opens at these times."""
+    words: list[int] = []
+    for begin in range(0, len(open_ms), _MOST_LANES):
+        times = open_ms[begin : begin + _MOST_LANES]
+        count = len(times)
+        _, ones, low = _lanes(count)
+        lanes = pack("<" + "Q8x" * count, *(time_ms & _WORD for time_ms in times))
+        states = _mix_lanes(int.from_bytes(lanes, "little"), low)
+        states = _mix_lanes(states ^ (seed * _GAMMA & _WORD) * ones, low)
+        found = _mix_lanes((states + _GAMMA * ones) & low, low)
+        words += unpack(f"<{2 * count}Q", found.to_bytes(16 * count, "little"))[::2]
+    return words
+
+
 def steps_per_length(length_ms: int) -> int:
     """Return how many ticks a kline of `length_ms` becomes."""
     return min(MOST_STEPS, max(FEWEST_STEPS, STEPS_PER_MINUTE * length_ms // MINUTE_MS))
 
 
-class RandomPath:
-    """The random path of one seed; see the top of the module. It is a `GridPath`."""
+class RandomPath(GridPath):
+    """The random path of one seed; see the top of the module."""
 
-    __slots__ = ("_seed", "depth", "last_move_up", "last_price")
+    __slots__ = ("_seed",)
 
     def __init__(self, seed: int, last: int | None = None, *, last_move_up: bool = False) -> None:
+        super().__init__(("random", seed), last, last_move_up=last_move_up)
         self._seed = seed
-        self.last_price = last
-        self.last_move_up = last_move_up
-        self.depth = 1
 
     def resumed(self, last_price: int | None, *, last_move_up: bool) -> "RandomPath":
         return RandomPath(self._seed, last_price, last_move_up=last_move_up)
@@ -132,22 +150,28 @@ class RandomPath:
             trading[-1],
             *(prices.index(price) for price in {kline.high, kline.low} - {kline.open, kline.close}),
         ]
-        self.skip(kline)
+        self.skip((kline,))
         return PathTicks(bids, prices, split_volume(kline.volume, tick_count, trading, needed))
 
-    def skip(self, kline: GridKline) -> PathExtremes:
-        opens_up = closes_up = first_move_up(self, kline.open)
-        if kline.low < kline.high:
-            if kline.close == kline.high or kline.close == kline.low:
-                closes_up = kline.close == kline.high
-            else:
-                count = _price_count(kline, steps_per_length(kline.length_ms)) if kline.trades else MOST_STEPS
-                closes_up = _closes_up(kline, count, stream_of(self._seed, kline.open_ms).next())
-        if kline.volume:
-            minutes = max(1, kline.length_ms // MINUTE_MS)
-            self.depth = max(1, kline.volume // (QUEUE_SHARE * minutes))
-        self.last_price, self.last_move_up = kline.close, closes_up
-        return extremes(kline, opens_up=opens_up, closes_up=closes_up)
+    def rises(self, klines: Sequence[GridKline]) -> list[bool]:
+        if len(klines) == 1:
+            words = [stream_of(self._seed, klines[0].open_ms).next()]
+        else:
+            words = first_words(self._seed, [kline.open_ms for kline in klines])
+        return [
+            # Most klines have no count of trades, and then the words alone decide.
+            kline.close == kline.high
+            or (kline.close != kline.low and (_few_trades_rise(kline, word) if kline.trades else word >> 63 == 1))
+            for kline, word in zip(klines, words, strict=True)
+        ]
+
+    def depth_of(self, kline: GridKline) -> int:
+        minutes = max(1, kline.length_ms // MINUTE_MS)
+        return max(1, kline.volume // (QUEUE_SHARE * minutes))
+
+
+def _few_trades_rise(kline: GridKline, word: int) -> bool:
+    return _closes_up(kline, _price_count(kline, steps_per_length(kline.length_ms)), word)
 
 
 def _inner_points(kline: GridKline) -> int:
