@@ -1,6 +1,7 @@
 """Tests of the backends of a sweep."""
 
 import importlib
+import importlib.util
 import signal
 import sys
 from decimal import Decimal
@@ -46,6 +47,22 @@ def test_two_processes_give_the_same_results_as_this_one(task: TrialTask) -> Non
     assert sorted(alone) == [0, 1, 2]
     assert len({outcome.runs for outcome in alone.values()}) > 1
     assert tried(run_local, task, 2) == alone
+
+
+@pytest.mark.parametrize(("name", "module"), [("dask", "distributed"), ("ray", "ray")])
+def test_an_optional_engine_prints_the_same_table_with_two_workers(name: str, module: str, tmp_path: Path) -> None:
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"needs the extra: uv run --extra {name} pytest -n 0 {__name__.replace('.', '/')}.py")
+    file = market_files.write_klines(tmp_path, 7, 92)
+    command = [sys.executable, "-m", "trailingedge.main", "sweep", str(file), "--paths", "1", "--jobs", "2"]
+    command += ["--vary", "START_FACTOR=0.3,0.6", "--vary", "MIN_FACTOR=0.1,0.2", "--set", "KLINE_INTERVAL=1m"]
+    tables = [
+        processes.run([*command, "--engine", engine], cwd=tmp_path, timeout=120, text=True)
+        for engine in ("local", name)
+    ]
+    assert [table.returncode for table in tables] == [0, 0]
+    assert tables[0].stdout == tables[1].stdout
+    assert "START_FACTOR=0.6" in tables[0].stdout
 
 
 def test_a_stop_request_leaves_trials_that_have_not_started(task: TrialTask) -> None:
