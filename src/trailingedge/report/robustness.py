@@ -97,14 +97,14 @@ class Robustness:
         return band if name in _RESULTS else Band(band.median, max(0.0, band.p5), band.p95)
 
 
-def band_of(values: Sequence[float], least: float) -> Band:
+def band_of(values: Sequence[float], least: float, widening: float = WIDENING) -> Band:
     """Return the widened band of these values, which reaches at least `least` below and above the median.
 
     For a single value there is no band.
     """
     ordered = sorted(values)
     median = statistics.median(ordered)
-    below, above = (abs(_quantile(ordered, share) - median) * WIDENING for share in (LOW_SHARE, HIGH_SHARE))
+    below, above = (abs(_quantile(ordered, share) - median) * widening for share in (LOW_SHARE, HIGH_SHARE))
     least = least if len(ordered) > 1 else 0.0
     return Band(median, median - max(below, least), median + max(above, least))
 
