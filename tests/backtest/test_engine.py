@@ -1,5 +1,6 @@
 """Tests of the backtest engine: skipping ticks and splitting results change nothing."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
@@ -11,8 +12,10 @@ from tests.backtest import random_market
 from tests.tight_settings import TIGHT
 
 from trailingedge.backtest.engine import Backtest
+from trailingedge.backtest.market_memo import MarketMemo
 from trailingedge.model.pricing_mode import Pricing
 from trailingedge.report.model import RunReport
+from trailingedge.simulator.feeds.candle_path import GridPath, StraightPath
 from trailingedge.simulator.feeds.columns import Columns, TickColumns
 from trailingedge.simulator.feeds.random_path import RandomPath
 from trailingedge.strategy.inputs import StrategyCommand
@@ -50,6 +53,34 @@ def test_skipped_ticks_would_have_changed_nothing_on_random_paths_and_with_laten
         path = RandomPath(seed) if kind == "random paths" else None
         reports.append(random_market.replayed(settings, told, thorough=thorough, path=path, latency_ms=latency_ms)[0])
     assert reports[0] == reports[1]
+
+
+@pytest.mark.parametrize(("path", "klines"), [(StraightPath, 120), (lambda: RandomPath(3), 25)])
+@pytest.mark.parametrize("seed", range(3))
+def test_bars_passed_over_at_once_and_shared_with_other_settings_change_nothing(
+    path: Callable[[], GridPath], klines: int, seed: int
+) -> None:
+    dice, memo = Random(f"leaps {seed}"), MarketMemo()
+    told = random_market.klines(dice, klines, swing=dice.choice((2.0, 5.0, 15.0)))
+    for _ in range(2):
+        settings = replace(random_market.settings(dice), kline_interval=dice.choice(("1m", "5m")))
+        swift = Backtest(random_market.standing(settings), curves=False, path=path(), memo=memo)
+        swift.run(told)
+        _, slow = random_market.replayed(settings, told, thorough=True, path=path())
+        assert swift.recorder.statistics.results() == slow.recorder.statistics.results()
+        assert swift.recorder.parts == slow.recorder.parts
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_valuations_that_are_left_out_would_have_changed_no_drawdown(seed: int) -> None:
+    dice = Random(f"valued {seed}")
+    settings, told = random_market.settings(dice), random_market.klines(dice, 80, swing=dice.choice((5.0, 40.0)))
+    few, all_ = (Backtest(random_market.standing(settings), curves=False) for _ in range(2))
+    few.run(told)
+    all_._stands = lambda *_: False  # type: ignore[method-assign]  # a valuation at each close
+    all_.run(told)
+    assert few.recorder.statistics.results().drawdown == all_.recorder.statistics.results().drawdown
+    assert few.recorder.parts == all_.recorder.parts
 
 
 def late(seconds: dict[int, int], latency_ms: int) -> tuple[RunReport, Backtest]:

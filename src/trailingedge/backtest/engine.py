@@ -2,10 +2,13 @@
 
 Theory of operation. The core is the same object as in the daemon (`execution.trading_core`) and gets the same inputs;
 only what lies between it and the exchange (sockets, JSON, an event loop) is left out. The simulated exchange fills its
-orders, called directly (`direct_exchange`). Two things make a year of one-minute klines take seconds:
+orders, called directly (`direct_exchange`). Three things make a year of one-minute klines take seconds:
 
 - *Segments.* The market comes in segments (`candle_segments`): groups of ticks within one candle of the strategy, with
   their minimum and maximum price. For most segments these two suffice, and no single tick is looked at.
+- *Bars.* Klines come in columns with one row for each candle (`bar_columns`). Where nothing can happen for any channel,
+  many rows are passed over at once. Backtests of one market share these columns (`market_memo`). A backtest that draws
+  curves takes a sample at each candle, and passes over none.
 - *Skipped ticks.* After each trading cycle the core makes its plan: the best prices at which it would do nothing. The
   engine skips segments and market ticks within it (`tick_skipper`), as the daemon does with the prices of its stream.
   At the first price beyond, the core runs a full cycle and decides as always, so a limit that is too narrow costs time,
