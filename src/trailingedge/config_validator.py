@@ -30,7 +30,6 @@ from trailingedge.core.errors import ConfigError
 from trailingedge.core.proxy_environment import HTTPX, WEBSOCKETS, ProxyClient, find_proxy, is_loopback
 from trailingedge.model.market_names import is_market_name
 from trailingedge.model.pricing_mode import Pricing
-from trailingedge.strategy.trailing_take_profit import callback_factor
 
 if TYPE_CHECKING:
     from trailingedge.model.market import SymbolRules
@@ -509,6 +508,9 @@ def _unusual(settings: Settings) -> Iterator[str]:
 
 def _kept_gain(settings: Settings, fee: Decimal) -> list[str]:
     """Return a warning if the smallest take-profit, less its callback, does not cover fees and buffer."""
+    # Here, because `--help` needs no strategy.
+    from trailingedge.strategy.trailing_take_profit import callback_factor
+
     needed = 2 * float(fee) + settings.buffer
     problem = []
     for asset, scale, trigger in (
