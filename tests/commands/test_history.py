@@ -183,7 +183,7 @@ def test_a_backtest_and_a_sweep_fetch_the_days_of_a_symbol(
     assert told.err.splitlines()[0] == "ETHUSDT: missing: 2024-06-03, not published"
     assert json.loads(told.out)["symbol"] == "ETHUSDT"
     archive.asked.clear()
-    vary = ["--vary", "BUFFER=0.001,0.002", "--jobs", "1", "--paths", "1", "--json"]
+    vary = ["--vary", "BUFFER=0.001,0.002", "--jobs", "1", "--balance", "ETH=9", "--json"]
     assert run(["sweep", "ETHUSDT", *DAYS, "--dir", "markets", *vary]) == ExitCode.OK
     assert json.loads(capsys.readouterr().out)["tried"] == 2
     assert set(archive.asked) == {f"{path_of(1)}.CHECKSUM"}

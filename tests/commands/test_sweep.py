@@ -132,6 +132,9 @@ def test_a_winner_is_tested_on_days_it_was_not_chosen_on(
         pytest.param(["--vary", "BUFFER=0.1", "--html", "a.html"], ExitCode.USAGE, "needs two settings", id="one axis"),
         pytest.param(["--vary", "BUFFER=0.1", "--folds", "3"], ExitCode.CONFIG, "too few for folds (3)", id="few days"),
         pytest.param(["--vary", "BUFFER=0.1", "--balance", "BTC=1"], ExitCode.CONFIG, "does not trade", id="an asset"),
+        pytest.param(
+            ["--vary", "BUFFER=0.1", "--balance", "ETH=0.001"], ExitCode.CONFIG, "too small for an order", id="dust"
+        ),
     ],
 )
 def test_errors_name_a_remedy(

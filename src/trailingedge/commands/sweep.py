@@ -193,6 +193,8 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
             inputs = [task.inputs(market, {}) for market in markets]
             fingerprint = ",".join(map(market_fingerprint, groups))
         shortages = list(_shortages(inspected, inputs))
+        if len(shortages) == len(markets):
+            raise ConfigError(shortages)
         for shortage in shortages:
             bar.print_line(shortage)
         folds = split_folds(*_common_days(inspected), arguments.folds, arguments.embargo)
