@@ -5,7 +5,6 @@ import re
 import shutil
 import statistics
 import sys
-import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -275,10 +274,9 @@ def test_modules_are_short() -> None:
 
 def test_reasons_are_given_in_comments() -> None:
     lines, comments = 0, 0
-    for path, text in sources():
+    for _, text in sources():
         lines += text.count("\n")
-        with tokenize.open(path) as file:
-            comments += sum(token.type == tokenize.COMMENT for token in tokenize.generate_tokens(file.readline))
+        comments += len(re.findall(r"^ *# |  # ", text, re.MULTILINE))
     print(f"lines with a comment {comments} of {lines}, {comments / lines:.2%} (at least {LEAST_COMMENT_FRAC:.0%})")
     assert comments / lines >= LEAST_COMMENT_FRAC
 

@@ -62,7 +62,6 @@ def by_the_replay(market: RecordedMarket, settings: Settings) -> Filled:
     ("write", "settings"),
     [
         pytest.param(market_files.write_klines, TIGHT, id="klines"),
-        pytest.param(market_files.write_trades, TIGHT, id="trades"),
         pytest.param(market_files.write_quotes, LIVELY, id="quotes, lively settings"),
         pytest.param(
             market_files.write_trades,

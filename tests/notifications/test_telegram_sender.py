@@ -73,7 +73,7 @@ async def test_a_flood_limit_is_waited_out_as_long_as_telegram_says(stage: Stage
     assert text.split("\n\n") == ["🛑 PAPER ETHFDUSD", "🛑 13:46 UTC · first", "second"]
 
 
-@pytest.mark.parametrize("behaviour", [Behaviour.HANG, Behaviour.ERROR, Behaviour.PROXY, Behaviour.DOWN])
+@pytest.mark.parametrize("behaviour", [Behaviour.HANG, Behaviour.DOWN])
 def test_an_hour_of_failures_loses_no_important_alert(behaviour: Behaviour, caplog: pytest.LogCaptureFixture) -> None:
     async def play(clock: VirtualClock) -> None:
         stage = Stage(clock)
