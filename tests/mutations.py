@@ -84,7 +84,12 @@ FAULTS: Final = (
         "if not urgent and server_ms < 0:",
     ),
     # The plan.
-    Fault("plan ignores a breach", "strategy/plan.py", "state.stop_breach_since_ms is not None or not", "not"),
+    Fault(
+        "plan ignores a breach",
+        "strategy/plan.py",
+        "    if state.stop_breach_since_ms is not None:\n        return _during_breach(decision, params)\n",
+        "",
+    ),
     Fault("plan ignores a new high", "strategy/plan.py", "to_the_high = trail.high * _UP", "to_the_high = inf"),
     Fault("plan outlasts its wait", "execution/trading_plan.py", "now_s >= self.due_s or ", ""),
     Fault(

@@ -16,7 +16,7 @@ from trailingedge.model.market import BookTop, Regime, SymbolRules
 from trailingedge.model.order_size import size_limits_of
 from trailingedge.model.trigger_mode import TriggerOn
 from trailingedge.strategy.decide import StrategyStep, decide
-from trailingedge.strategy.inputs import Holdings
+from trailingedge.strategy.inputs import Holdings, StrategyCommand
 from trailingedge.strategy.plan import PriceLimits, PriceRange, funded_limits, price_limits
 from trailingedge.strategy.unit_value import is_tradable, unit_value
 
@@ -168,6 +168,16 @@ def test_during_a_breach_only_bids_that_end_or_change_it_are_evaluated(
     assert found is not None
     assert [found.bids.contains(float(each)) for each in inside] == [True] * len(inside)
     assert [found.bids.contains(float(each)) for each in outside] == [False] * len(outside)
+
+
+def test_during_a_breach_and_an_exit_every_price_is_evaluated() -> None:
+    """A price above the stop ends the breach, so that a later one has the whole confirmation before it."""
+    run = StrategyRun(params(hard_stop_confirm_sec=60.0, hard_stop_threshold_frac=0.02))
+    run.tick("2500")
+    run.tick("2500", command=StrategyCommand.FLIP)
+    step = run.tick("2440")
+    assert (step.state.exit is not None, step.state.stop_breach_since_ms is not None) == (True, True)
+    assert price_limits(step.decision, run.params) is None
 
 
 @given(limits(), st.sampled_from(Regime), st.integers(0, 10**6), st.integers(1, 10**5), st.integers(1, 10**4))
