@@ -1,4 +1,4 @@
-"""Accounting: the result of a run in figures, and their one JSON shape.
+"""Accounting: the figures of a run's result, and the JSON format that all programs share for them.
 
 `result_ledger` takes in fills, exits, transfers and valuations; `statistics` feeds it from the trading core's events.
 `round_trips` matches sales with buys, `results` holds the facts of a run, `metrics` the formulas, `performance` all

@@ -78,7 +78,7 @@ def sortino(returns: Sequence[float]) -> float | None:
 def max_drawdown(closes: Sequence[float]) -> float:
     """Return the largest loss from a peak: max(1 - c_i / max(c_0 … c_i)), a positive fraction.
 
-    Source: empyrical's `max_drawdown`, which gives it with a minus.
+    Source: empyrical's `max_drawdown`, which returns it as a negative number.
     """
     peak = deepest = 0.0
     for close in closes:
@@ -98,10 +98,10 @@ def calmar(closes: Sequence[float]) -> float | None:
 
 
 def profit_factor(trades: Iterable[float]) -> float | None:
-    """Return the sum of the gains divided by the sum of the losses, of the returns of all trades.
+    """Return the sum of all positive returns of trades, divided by the sum of all negative ones (without the sign).
 
-    It uses returns and not amounts, so that each round trip counts alike and a deposit changes nothing. None without a
-    loss. Source: quantstats' `profit_factor`.
+    It uses returns and not amounts, so that each round trip counts alike and a deposit changes nothing. None if no
+    trade lost. Source: quantstats' `profit_factor`.
     """
     gains = losses = 0.0
     for each in trades:
@@ -133,7 +133,7 @@ def losing_streak(trades: Iterable[float]) -> int:
 class Drawdown:
     """The deepest and the longest drawdown of a curve. `max_frac` is the largest loss from a peak, a positive fraction.
 
-    `longest_ms` is the longest time from a peak until it was reached again, or until the end; it began at
+    `longest_ms` is the longest time from a peak until the curve reached it again, or until the end. It began at
     `longest_from_ms`. `under_water_ms` is the sum of all such times. Source: quantstats' `drawdown_details`, in time
     instead of days.
     """
@@ -167,11 +167,13 @@ class DrawdownTracker:
 
     @property
     def unmoved(self) -> tuple[float, float]:
-        """Values strictly between these two are no peak, begin no drawdown and deepen none."""
+        """Return two values of the curve: a point strictly between them is no peak, and it neither begins nor deepens a
+        drawdown.
+        """
         return (self.peak * (1.0 - self._max_frac) if self._below else self.peak), self.peak
 
     def drawdown(self) -> Drawdown:
-        """Return the drawdowns so far. One that has not ended counts up to the last point."""
+        """Return the drawdowns so far. A drawdown that has not ended counts up to the last point."""
         if not self._below:
             return Drawdown(self._max_frac, self._longest_ms, self._under_water_ms, self._longest_from_ms)
         lasting = self._last_ms - self._peak_ms

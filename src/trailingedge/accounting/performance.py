@@ -19,7 +19,7 @@ class ReasonResult:
     """The results of all exits of one kind: the round trips that they ended, and the buy-backs.
 
     Fractions are relative to the cost of each round trip; `result` is the sum of the results in quote. `brought` are
-    the results of the buy-backs: the gain in base, as fractions.
+    the gains of the buy-backs: base bought back relative to base sold before, as fractions.
     """
 
     trips: list[float] = field(default_factory=list)
@@ -41,11 +41,11 @@ class Performance:
     """All metrics of a run, as `metrics` defines them. None where a metric is not defined.
 
     Trade metrics are of round trips. `expectancy_frac` is the average trade. Amounts are in quote: `result` is the
-    change of the account's value less `transferred`. It is the sum of `trades_result`, of all round trips, and
-    `open_result`, mostly the gain or loss on base that is not sold yet. `slippage` is the sum over all exits whose mid
-    price is known; a positive value is a cost; `excess_half_frac` compares the result with half base, half quote;
-    `fees` are the commissions with a known price. `exposure_frac` is the share of time in base. `turnover` is the quote
-    amount traded, divided by the average of the account's daily values.
+    change of the account's value, minus `transferred`. It is also the sum of `trades_result`, the result of all round
+    trips, and `open_result`, which is mostly the gain or loss on base not sold yet. `slippage` is the sum over all
+    exits whose mid price is known; a positive value is a cost. `excess_half_frac` is the return minus that of holding
+    half base, half quote; `fees` are the commissions with a known price. `exposure_frac` is the share of time in base.
+    `turnover` is the quote amount traded, divided by the average of the account's daily values.
     """
 
     round_trips: int

@@ -1,8 +1,8 @@
 """Result ledger: computes the results of an account from its fills, exits, transfers and valuations.
 
-Returns are time-weighted. Between two valuations our own fills explain how the balances moved; any other change is a
-transfer, valued at the later valuation's bid, and growth is measured around it. So a return does not depend on the
-order in which a deposit and the balance that shows it become known.
+Returns are time-weighted. Any change of the balances between two valuations that is not from our own fills is a
+transfer. It is valued at the later valuation's bid and is not counted as growth. So a return does not depend on whether
+a deposit or the balance that contains it becomes known first.
 """
 
 from collections import defaultdict
@@ -63,7 +63,7 @@ class ResultLedger:
         return self._grown * value / float(self._value_then) if self._value_then > ZERO else self._growth
 
     def cut_day_at(self, market_ms: int) -> None:
-        """Close the day if `market_ms` is after it, so that later events count for the next day."""
+        """End the day if `market_ms` is later than the day, so that later events count for the next day."""
         if self._marks and market_ms >= self._tomorrow_ms:
             self._marks.append(self.equity_point())
             self._tomorrow_ms = (market_ms // DAY_MS + 1) * DAY_MS
@@ -98,7 +98,7 @@ class ResultLedger:
     def on_foreign_fill(
         self, base: Decimal, quote: Decimal, fee: Decimal, fee_asset: str | None, market_ms: int
     ) -> None:
-        """Add a fill of another order.
+        """Add a fill of an order that is not ours.
 
         `base` and `quote` are the amounts before the fee: positive if received, negative if paid.
         """
@@ -185,5 +185,5 @@ class ResultLedger:
         )
 
     def restore(self, exits: Iterable[tuple[EndedExit, ExitKind]]) -> None:
-        """Take over the exits of earlier runs, oldest first. The next exits are compared with them."""
+        """Take over the exits of earlier runs, oldest first. The next exits are matched with them."""
         self._trips.restore(exits)

@@ -28,7 +28,7 @@ class FinishedExit:
     `mid_price` is the mid price at the trigger, None if it is unknown. `anchor_gain_frac` is the unit value gained
     since the anchor, after fees; None if nothing was filled or the anchor is unknown. It is shown as a detail and is
     not the result, because the anchor also changes when the gate opens. `brought_frac` is the gain of a buy-back: base
-    bought compared with base last sold; None for a sale.
+    bought divided by base sold before, minus 1; None for a sale.
     """
 
     kind: ExitKind
@@ -60,7 +60,9 @@ class FinishedExit:
 
     @property
     def slippage(self) -> Decimal | None:
-        """The quote lost because the average is worse than the mid price at the trigger; negative if it is better."""
+        """The loss in quote because the average price is worse than the mid price at the trigger; negative if it is
+        better.
+        """
         if not self.base or not self.mid_price:
             return None
         at_mid = self.mid_price * self.base
@@ -112,8 +114,9 @@ class EquityPoint:
 class PeriodResult:
     """The result of one part of the run: a day, a week, a month, or the time since a valuation.
 
-    `value` is the account's value at the end. `result` is the change of that value less `transferred`, the amount that
-    transfers have added; `result_frac` is the time-weighted return. So a transfer is never part of a result.
+    `value` is the account's value at the end. `result` is the change of that value in this part, minus `transferred`,
+    the amount that transfers have added. `result_frac` is the time-weighted return. So a transfer is never part of a
+    result.
     """
 
     from_ms: int
@@ -266,7 +269,7 @@ def _month_start(unix_ms: int) -> int:
 
 
 def _next_start(start_of: StartOf, unix_ms: int) -> int:
-    """Return the start of the next span after the span that contains `unix_ms`."""
+    """Return the start of the span that follows the one that contains `unix_ms`."""
     after_ms = start_of(unix_ms) + DAY_MS
     while start_of(after_ms) == start_of(unix_ms):
         after_ms += DAY_MS

@@ -1,7 +1,7 @@
 """Round trips: a buy and the sale that followed it, in quote, net of commission; and the base gained by each buy-back.
 
-"Won", the win rate and the profit factor count round trips. A sale is matched with the newest buys first, as the
-circuit breakers do it (`model.lots`). What the account holds at its first valuation counts as bought at that
+"Won", the win rate and the profit factor count round trips. A sale is matched with the newest buys first
+(`model.lots`), as in the circuit breakers. What the account holds at its first valuation counts as bought at that
 valuation's price, so that a run that begins with one ETH completes a round trip with its first sale. A position that is
 not sold yet is no round trip. A deposit counts as bought at the bid of that time; a withdrawal removes the newest lots.
 """
@@ -44,9 +44,9 @@ class EndedExit(Protocol):
 class RoundTrip:
     """A buy and the sale that followed it. Amounts are in quote, `base` is the base sold. Times are market time.
 
-    `buys` and `sales` are the numbers of the exits; there is no buy for what was held at the start or deposited.
-    `kind` is that of the sale that ended the round trip. `cost` is what was paid, `proceeds` what was received, both
-    net of commission; `fees` are the commissions in quote.
+    `buys` and `sales` are the numbers of the exits. Base held at the start, or deposited, has no buy. `kind` is that of
+    the sale that ended the round trip. `cost` is what was paid, `proceeds` what was received, both net of commission;
+    `fees` are the commissions in quote.
     """
 
     buys: tuple[int, ...]
@@ -93,9 +93,10 @@ class _Sales:
 
 
 class RoundTripLedger:
-    """Matches sales with buys, and buy-backs with the sales before. `trips` are the finished round trips.
+    """Matches sales with buys, and buy-backs with the sales before them. `trips` are the finished round trips.
 
-    `unpriced` names the third assets in which commissions were paid; these count as zero, because no price is known.
+    `unpriced` names the assets, other than base and quote, in which commissions were paid. These commissions count as
+    zero, because no price is known.
     """
 
     def __init__(self, base_asset: str, quote_asset: str) -> None:
@@ -107,13 +108,20 @@ class RoundTripLedger:
         self._sales = _Sales()
 
     def restore(self, exits: Iterable[tuple[EndedExit, ExitKind]]) -> None:
-        """Take over buys and sales of earlier runs, oldest first. Their round trips are not this run's."""
+        """Take over the buys and sales of earlier runs, oldest first. The round trips that they finished are not
+        counted in this run.
+        """
         for exit_, kind in exits:
             self.on_exit(exit_, kind)
         self.trips.clear()
 
     def open(self, base: Decimal, quote: Decimal, bid: Decimal, market_ms: int) -> None:
-        """Add the balances of the account at its first valuation, beyond the lots that `restore` has taken over."""
+        """Make the lots agree with the balances at the first valuation.
+
+        If the account holds more base than the lots that `restore` took over, the rest is added as bought at `bid`. If
+        it holds less, the oldest lots are reduced. If there was no sale before, the quote counts as proceeds of a sale
+        at `bid`.
+        """
         held = sum((lot.base for lot in self._lots), ZERO)
         if base > held:
             cost = (base - held) * bid
@@ -125,7 +133,7 @@ class RoundTripLedger:
             self._sales = _Sales(quote / bid, quote, at_start=True)
 
     def on_exit(self, exit_: EndedExit, kind: ExitKind) -> float | None:
-        """Add an ended exit. For a buy-back, return the base gained, as a fraction of the base last sold.
+        """Add an ended exit. For a buy-back, return the base gained as a fraction of the base sold before.
 
         Returns None for a sale, and for a buy without a sale before.
         """
@@ -194,7 +202,7 @@ class RoundTripLedger:
             self._parts = []
 
     def _take_oldest(self, base: Decimal) -> None:
-        """Remove `base` from the oldest lots, because the account does not hold that much any more."""
+        """Remove the quantity `base` from the oldest lots, because the account holds less base than the lots."""
         lots = list(self._lots)
         while lots and base >= lots[0].base:
             base -= lots.pop(0).base
@@ -206,7 +214,10 @@ class RoundTripLedger:
 
 
 def _brought_frac(base: Decimal, cost: Decimal, sales: _Sales) -> float | None:
-    """Return base bought against base last sold. A part of the proceeds buys back a part of the base."""
+    """Return the gain of a buy-back: `base`, the base bought, divided by the base sold before, minus 1.
+
+    If the buy-back costs only a part of the proceeds of the sales, it is compared with the same part of the base sold.
+    """
     if not sales.base or not sales.quote or not cost:
         return None
     share = cost / sales.quote

@@ -1,7 +1,7 @@
 """Session results for the panel and for `trailing-edge watch`: of today, and since the start of the session.
 
-They are those of the last valuation, which is at most a minute old. Transfers are not part of a result: amounts leave
-them out, and fractions are time-weighted.
+The results are those at the last valuation, which is at most one minute old. Transfers are not part of a result:
+amounts do not include them, and fractions are time-weighted.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from trailingedge.accounting.statistics import DailyResults, RunStatistics
 
 @dataclass(frozen=True, slots=True)
 class SessionResults:
-    """Results in quote and as fractions. `trades` are round trips, `wins` those of them that won."""
+    """Results in quote and as fractions. `trades` is the number of round trips, `wins` how many of them had a gain."""
 
     today: Decimal
     today_frac: float

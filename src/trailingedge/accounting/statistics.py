@@ -45,7 +45,7 @@ class RunStatistics(ResultLedger):
         ended: Iterable[tuple[EndedExit, ExitKind]] = (),
         open_fills: Iterable[tuple[int, AccountTrade]] = (),
     ) -> None:
-        """Take over the anchor and the `ended` exits of an earlier run. The next exits are compared with them.
+        """Take over the anchor and the `ended` exits of an earlier run. The next exits are matched with them.
 
         `open_fills` are the fills of an exit that continues in this run, each with the exit's number.
         """

@@ -1,9 +1,9 @@
 """Anchor markers store the anchor on the exchange, for a restart that finds no fill of ours to derive the anchor from.
 
-A marker is a probe order: it is placed far from the market and cancelled at once. Its client order
-id carries the anchor price. Its side shows the regime, which is the asset that we hold: the marker
-has the side of an exit, because we have the funds for that side. No marker is written while an exit
-is in progress. A delayed marker uses the state at the time of writing, so it is never out of date.
+A marker is a probe order: it is placed far from the market and cancelled at once. Its client order id carries the
+anchor price. Its side shows the regime: SELL while we hold base, BUY while we hold quote. That is the side for which we
+have funds. No marker is written while an exit is in progress. A marker that had to wait is built from the state at the
+time when it is sent, so it is never out of date.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _PUSH_S: Final = 0.1  # the push of the balances may come a little later than th
 class MarkerContext:
     """The state from which a marker order is built: regime, anchor price, market and rules.
 
-    `can_spare` tells whether enough funds to trade remain while the given order locks its part of the balance.
+    `can_spare` returns whether the funds that remain are enough to trade while a given order locks its part.
     """
 
     regime: Regime
@@ -49,11 +49,12 @@ def marker_id(number: int, anchor_price: float, tick_size: Decimal) -> ClientOrd
 
 
 class AnchorMarkerWriter:
-    """Places and cancels marker orders, one at a time; at most one more request is waiting.
+    """Places and cancels marker orders, one at a time. At most one further request waits.
 
     `get_context` returns None while an exit is in progress or the exchange is out of reach. `on_rejected` gets the
-    reason why a marker could not be placed. `on_done` is called when a marker has left the book. `lock_balances` gets
-    a time. Until then a marker may have funds locked, so the balances are not our full holdings.
+    reason why a marker could not be placed. `on_done` is called when a marker has left the book. `lock_balances` is
+    called with a time in monotonic seconds: until then a marker may lock funds, so the free balances may be smaller
+    than our holdings.
     """
 
     def __init__(
@@ -115,7 +116,9 @@ class AnchorMarkerWriter:
             await self._write(context)
 
     async def _cancel_leftovers(self) -> None:
-        """Try to cancel marker orders that an interruption left on the book. After a failure, wait a moment."""
+        """Try once to cancel marker orders that an interruption left on the book. If that fails, wait a moment before
+        returning.
+        """
         try:
             await self._orders.cancel_all()
         except (SessionLost, OutcomeUnknown, ProtocolViolation) as failure:

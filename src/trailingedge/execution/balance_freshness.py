@@ -1,7 +1,7 @@
-"""Balance freshness: checks whether the balances account for every fill and cancel of our orders, so that we may trade
-on them.
+"""Balance freshness: checks whether the balances include every fill and cancel of our orders. We trade only on balances
+that do.
 
-Balances whose update time is later than our last change include that change. If both times are the same millisecond,
+Balances include our last change if their update time is later than that change. If both times are the same millisecond,
 the order of the messages decides: the user data stream first reports an order and then pushes the balances that result
 from that report. The reply to a request may arrive before both.
 """
@@ -38,11 +38,14 @@ class BalanceSync:
             self._reported.popitem(last=False)
 
     def mark(self, pushes: int) -> BalanceReadMark:
-        """Return a mark for `on_balances_read`. It changes with each order report and each push of balances."""
+        """Return a mark for a balance request that is sent now; pass it to `on_balances_read` with the reply.
+
+        The mark changes with each order report and each push of balances.
+        """
         return self._awaited_push, pushes
 
     def on_balances_read(self, mark: BalanceReadMark, pushes: int) -> None:
-        """Note the reply to a balance request. `mark` is the result of `mark` when the request was sent.
+        """Note the reply to a balance request. `mark` is what the method `mark` returned when the request was sent.
 
         The reply counts only if the stream has sent no order report and no balances since then.
         """
@@ -50,7 +53,7 @@ class BalanceSync:
             self._read_at = mark
 
     def is_current(self, view: StateView, funds_changed_ms: int, order: Order | None) -> bool:
-        """Return whether the balances account for every change that our orders made.
+        """Return whether the balances include every change that our orders made.
 
         `funds_changed_ms` is the time at which our orders last moved funds, `order` is the newest of our orders.
         """

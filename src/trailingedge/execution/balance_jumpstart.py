@@ -1,9 +1,9 @@
 """The jumpstart: makes the exchange push our balances before we trade.
 
 A probe order is placed and cancelled at once. Placing it moves funds from free to locked, so the user data stream
-pushes the balances. That proves the whole path from order to event before a real order needs it. The balances are read
-by request first, because a probe is placed only on a side that has the funds for it. If neither side has enough funds,
-no probe is placed, and the balances from that request are used.
+pushes the balances. That proves, before the first real order, that orders can be placed and that their events arrive.
+The balances are read by request first, because a probe is placed only on a side that has the funds for it. If neither
+side has enough funds, no probe is placed, and the balances from that request are used.
 """
 
 import logging
@@ -70,7 +70,8 @@ class Jumpstart:
         return self._orders.maybe_open
 
     async def run(self, top: BookTop, number: int) -> JumpstartResult:
-        """Make the stream push the balances, and compare them with the balances read by request.
+        """Make the stream push the balances, and compare them with the balances read by request. Each probe order gets
+        an id with `number`.
 
         Raises RequestRefused, SessionLost or OutcomeUnknown. A probe order may then still be on the book.
         """

@@ -15,15 +15,16 @@ class Staleness:
 
     @property
     def due_s(self) -> float:
-        """The time at which a condition that lasts must be reported; infinity if there is none."""
+        """The time at which the present condition must be reported if it still holds; infinity if none holds, or if it
+        has been reported already.
+        """
         return inf if self._since_s is None or self._reported else self._since_s + self._report_after_s
 
     def on_missing(self, now_s: float, since_s: float = float("-inf")) -> float | None:
         """Note that the condition holds.
 
-        Returns for how many seconds it has lasted if this call must report it, else None. `since_s`
-        is the time at which the condition began. Minus infinity means unknown: the time then counts
-        from the first call.
+        Returns for how many seconds it has lasted if this call must report it, else None. `since_s` is the time at
+        which the condition began. Minus infinity means unknown: the condition then counts as begun at the first call.
         """
         # The first call counts. Later calls may name another `since_s`, which would restart the count.
         if self._since_s is None:

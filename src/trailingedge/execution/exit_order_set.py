@@ -1,5 +1,5 @@
-"""Exit order set: keeps the orders of one exit, which are the current order, the attempts that may lead to others, and
-the finished orders.
+"""Exit order set: keeps the current order of one exit, the replace attempts that may lead to further orders, and the
+finished orders.
 
 An exit has one order at a time. Each request for a new order is a ReplaceAttempt, kept until its order is the current
 one, has ended, or is known not to exist. An order that appears beside the current one is kept as an attempt as well,
@@ -64,13 +64,17 @@ class ExitOrders:
 
     @property
     def unknown_order(self) -> Order | None:
-        """The UNKNOWN order to query first: current order, then successor, then others. None if no order is UNKNOWN."""
+        """The UNKNOWN order to query first: the current order, else its successor, else another one. None if no order
+        is UNKNOWN.
+        """
         if self.order is not None and self.order.state is OrderState.UNKNOWN:
             return self.order
         return next((order for order in self._tracked() if order.state is OrderState.UNKNOWN), None)
 
     def unanswered(self, client_order_id: str, besides: ReplaceAttempt | None = None) -> list[ReplaceAttempt]:
-        """The attempts with this client order id, except `besides`, that may have led to an order unknown to us."""
+        """The attempts with this client order id, except `besides`, that may have led to an order whose id we do not
+        know.
+        """
         attempts = [self.attempt_of(order) for order in self._tracked() if order.client_order_id == client_order_id]
         return [each for each in attempts if each is not None and each.may_be_reported and each is not besides]
 
@@ -153,7 +157,7 @@ class ExitOrders:
         return self.add(Order(like.client_order_id, like.side, record.price, quantity, like.sent_s))
 
     def add(self, order: Order) -> Order:
-        """Keep an order beside the current one, although we know no request of ours that led to it."""
+        """Keep an order as an attempt beside the current order, although we know no request of ours that led to it."""
         self._attempts.append(ReplaceAttempt(order, state=AttemptState.DONE))
         return order
 
@@ -198,7 +202,9 @@ class ExitOrders:
             self._events.append(OrderFilled(*identity, order.price, new_quantity, new_quote, order.remaining))
 
     def _on_reported(self, order: Order, attempt: ReplaceAttempt | None) -> None:
-        """Note the order id, and rule out other attempts at the same old order, once a message describes `order`."""
+        """Handle a message that describes `order`: note its order id, and rule out the other attempts to replace the
+        same old order.
+        """
         if order.order_id is not None:
             self._by_order_id[order.order_id] = order
             # Sums stay exact; only the ability to match a very late report to an old order is given up.
@@ -232,7 +238,9 @@ class ExitOrders:
             order.apply(OrderTrigger.REJECTED)
 
     def disown(self, attempt: ReplaceAttempt) -> None:
-        """Remove the order id and the fills from the new order: they belong to another instance's order."""
+        """Remove the order id and the fills from the new order of `attempt`: they belong to another instance's
+        order.
+        """
         order = attempt.new
         self._by_order_id.pop(order.order_id or 0, None)
         self._count(-order.filled_quantity, -order.filled_quote)
@@ -240,7 +248,10 @@ class ExitOrders:
         order.disown()
 
     def on_cancelled_by(self, order: Order, attempt: ReplaceAttempt | None) -> None:
-        """Rule out the other attempts to replace `order`, which `attempt`, or a plain cancel if None, has cancelled."""
+        """Rule out the other attempts to replace `order`, which has been cancelled.
+
+        `attempt` is the cancel-replace that cancelled it; None if a plain cancel did.
+        """
         for late in self._attempts:
             if late is not attempt and late.old is order and late.new.without_order_id:
                 late.apply(AttemptTrigger.RULED_OUT)
@@ -272,7 +283,7 @@ class ExitOrders:
     def _settle(self, attempt: ReplaceAttempt) -> bool:
         """Make the new order of `attempt` the current one if that is possible.
 
-        Return whether the attempt can be dropped.
+        Returns whether `attempt` need not be kept any longer.
         """
         order, current, successor = attempt.new, self.order, self._successor
         if attempt.failed or order is current or order.without_order_id:
@@ -287,7 +298,7 @@ class ExitOrders:
         return order is self.order or not order.alive
 
     def _publish_cancelled(self) -> None:
-        """Publish OrderCancelled once an order left the book and nothing took its place."""
+        """Publish OrderCancelled if an order has left the book and no other order has taken its place."""
         order = self.order
         if order is None or order.state not in (OrderState.CANCELED, OrderState.EXPIRED):
             return

@@ -39,7 +39,9 @@ class ForeignOrders:
             self._events.append(UnknownOrderWithOurId(client_order_id, order_id))
 
     def on_wrong_order_id(self, attempt: ReplaceAttempt, now_s: float) -> None:
-        """Handle a reply that contradicts a report: the order id that the new order got belongs to another order."""
+        """Handle a reply that contradicts an earlier report: the order id that the report gave to our new order is
+        another order's.
+        """
         order = attempt.new
         if order.state is OrderState.REJECTED or order.order_id is None:
             return  # a report of the rejection had the id
@@ -70,10 +72,11 @@ class ForeignOrders:
         return None
 
     def drop_foreign(self, unknown: list[OrderRecord], request: PendingRequest, now_s: float) -> list[OrderRecord]:
-        """Return the orders in `unknown` that can be ours: the newest, one at most for each request without an order
-        id.
+        """Return those of `unknown` that can be ours: the newest, at most one for each request of ours whose order id
+        is unknown.
 
-        If there are more, publish that another instance's order was found. `unknown` answers the query `request`.
+        If `unknown` has more orders than that, publish that another instance's order was found. `unknown` are the
+        orders, not known here, in the answer to the query `request`.
         """
         surplus = len(unknown) - len(self._orders.unanswered(request.order.client_order_id))
         if surplus <= 0 or self.inherits(now_s):

@@ -1,7 +1,7 @@
-"""The gateway: sends order commands, and reads balances, rules or clock again on request.
+"""The gateway: sends order commands, and on request re-reads balances, symbol rules or the exchange's clock.
 
-An order command is sent at once, and its reply goes to the trading core's inbox. The reads (refreshes) run in a task
-of their own, one at a time, so that no tick waits for them.
+An order command is sent at once, and its reply goes to the trading core's inbox. The reads (refreshes) run in a task of
+their own, one at a time, so that no tick waits for them.
 """
 
 import asyncio
@@ -96,7 +96,9 @@ class Gateway:
                 self.refresh(command)
 
     def refresh(self, refresh: Refresh) -> None:
-        """Request that some data is read again soon. Repeated requests cause only one read."""
+        """Request that the data named by `refresh` is read again soon. Requests for the same data cause only one read
+        until it is done.
+        """
         self._needed[refresh] = None
         self._refresh_requested.set()
 

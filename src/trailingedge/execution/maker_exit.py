@@ -1,4 +1,4 @@
-"""The maker exit: keeps one post-only order at the best price until everything is sold.
+"""The maker exit: keeps one post-only order at the best price until all funds of the exit are traded.
 
 Theory of operation. The strategy names an intent (side, funds, pricing); it never names a request. In each tick
 `commands_for` compares the intent with the order on the book and returns the one command that closes the gap:
@@ -7,7 +7,7 @@ Theory of operation. The strategy names an intent (side, funds, pricing); it nev
 - the best price moved: cancel-replace, or a plain cancel once the order is partially filled, because the exchange
   refuses to replace such an order; the next tick then places the rest;
 - no intent, or a BUY without trusted market data: cancel;
-- an UNKNOWN order: query it, and nothing else until it is settled;
+- an UNKNOWN order: query it, and send nothing else until its state is known;
 - the remaining funds are too small for an order: the exit is over.
 
 One request is open at a time. The price may move ten times before its reply arrives; the next command then uses only
@@ -82,7 +82,7 @@ class MakerExit:
         self._start_exit(0, funds_changed_ms=0)
 
     def _start_exit(self, number: int, funds_changed_ms: int) -> None:
-        """Reset the state for exit `number`. Only `funds_changed_ms` comes from the last exit."""
+        """Reset the state for exit `number`. `funds_changed_ms`, from the last exit, stays in force."""
         params = self._params
         # A late reply to a request of the last exit would otherwise bring that exit's order into this one's state.
         self._requests.clear()
@@ -95,13 +95,13 @@ class MakerExit:
         self._own_ids: dict[ExitKind, str] = {}
 
     def update_rules(self, rules: SymbolRules) -> None:
-        """Use symbol rules that were read again. Ends the backoff if the symbol trades again."""
+        """Use symbol rules that were read again. If the symbol trades again, placements need not wait any longer."""
         self.rules = rules
         if rules.trading:
             self._updates.backoff.clear(RejectReason.NOT_TRADING)
 
     def update_limits(self, limits: tuple[RateLimit, ...], server_ms: int) -> None:
-        """Use the exchange's report of how much of its order limits is used."""
+        """Use the exchange's limits on the number of orders, with its counts of our orders so far."""
         self._budget.update_limits(limits, server_ms)
 
     @property
@@ -123,7 +123,9 @@ class MakerExit:
 
     @property
     def alive(self) -> list[Order]:
-        """The orders that are, or might be, on the book; several only during a cancel-replace or an UNKNOWN state."""
+        """The orders that are, or might be, on the book. There is more than one only during a cancel-replace or while
+        one is UNKNOWN.
+        """
         return self._updates.orders.alive_orders()
 
     @property
@@ -132,11 +134,11 @@ class MakerExit:
         return self._updates.funds_changed_ms
 
     def may_send(self, now_s: float, server_ms: int) -> bool:
-        """Whether the exchange accepts requests at all (no ban, no rate limit pause)."""
+        """Whether the exchange accepts requests at all now: no ban or rate limit makes us wait."""
         return self._updates.backoff.may_send(now_s, server_ms)
 
     def max_locked(self, side: Side) -> Decimal | None:
-        """Return the most that `side` orders of ours can have locked; None if that is unknown."""
+        """Return the largest amount that our `side` orders can have locked; None if that is unknown."""
         orders = self._updates.orders
         order = orders.order
         if order is None or order.side is not side:
@@ -223,7 +225,7 @@ class MakerExit:
         return self._requests.open is not None or (intent is None and self.idle)
 
     def waits(self, top: BookTop | None, now_s: float, server_ms: int, age_s: float) -> tuple[float, ...]:
-        """Return the times at which waits end that hold a command back; some of these times may be past.
+        """Return the times, in monotonic seconds, until which a command is held back. Some of them may be past.
 
         `top` is the book, `age_s` the age of the exit.
         """
@@ -241,7 +243,8 @@ class MakerExit:
         return *waits, now_s + (self._budget.next_requote_ms(server_ms) - server_ms) / 1000
 
     def plan_requote(self, intent: OrderIntent, now_s: float, server_ms: int, age_s: float) -> RequotePlan | None:
-        """Return a plan that contains the cancel-replace for any new price, until the first of `waits` ends.
+        """Return a plan that gives the cancel-replace for each new price. It is valid until the first of the times in
+        `waits`.
 
         Returns None if anything besides the price may prevent or change a requote.
         """
@@ -431,7 +434,7 @@ class MakerExit:
         return resting_price(intent.pricing, intent.side, top, self.rules.tick_size, own, left)
 
     def _own_id(self, kind: ExitKind) -> str:
-        """Return the client order id of an order of the current exit. Each is put together once."""
+        """Return the client order id of an order of the current exit. Each id is composed once and then kept."""
         found = self._own_ids.get(kind)
         if found is None:
             found = self._own_ids[kind] = str(ClientOrderId(kind, self.number))

@@ -66,7 +66,7 @@ def probe_order(side: Side, top: BookTop, rules: SymbolRules) -> ProbeOrder:
 
 
 def is_covered(order: ProbeOrder, balances: Iterable[Balance], rules: SymbolRules) -> bool:
-    """Whether the free balances pay for `order`; if not, the exchange must reject it."""
+    """Whether the free balances suffice for `order`; if not, the exchange would reject it."""
     selling = order.side is Side.SELL
     asset = rules.base_asset if selling else rules.quote_asset
     needed = order.quantity if selling else order.quantity * order.price

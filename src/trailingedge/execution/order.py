@@ -248,7 +248,9 @@ class Order:
         return self.order_id is None
 
     def apply(self, trigger: OrderTrigger) -> None:
-        """Move to the state that follows `trigger`. Raises BrokenInvariant like `next_state`."""
+        """Change to the state that follows the present one after `trigger`. Raises BrokenInvariant like
+        `next_state`.
+        """
         self.state = next_state(self.state, trigger)
 
     def disown(self) -> None:
@@ -286,7 +288,7 @@ class Order:
         )
 
     def _update(self, order_id: int, price: Decimal, quantity: Decimal, quote: Decimal | None) -> None:
-        """Set order id, price and fills. A late report with fewer fills does not reduce them."""
+        """Set order id, price and filled amounts. A late report with smaller filled amounts does not reduce them."""
         self.not_found_count = 0
         # A rejected order has no id; Binance then sends -1.
         if order_id >= 0:

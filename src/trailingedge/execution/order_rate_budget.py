@@ -1,9 +1,9 @@
 """Order rate budget: counts our orders against the exchange's ORDERS rate limits, so that requotes never use up a
 limit.
 
-A part of each limit is reserved for placements. Requotes may use the first half of the other part freely; the second
-half is spread evenly over the rest of the time window. A placement is never delayed, because having no order on the
-book is worse than using one more order of the limit.
+A part of each limit is reserved for placements. Of what is left, requotes may use the first half at any time; the
+second half is spread evenly over the rest of the time window. A placement is never delayed, because having no order on
+the book is worse than using one more order of the limit.
 """
 
 from collections.abc import Iterable
@@ -57,7 +57,7 @@ class OrderRateBudget:
 
     @property
     def windows(self) -> tuple[OrderWindow, ...]:
-        """Copies of the windows, from which an equal budget can be made."""
+        """Copies of the windows with their counts. A budget made from them has the same state."""
         return tuple(map(copy, self._windows.values()))
 
     def update_limits(self, limits: Iterable[RateLimit], server_ms: int) -> None:
@@ -94,7 +94,7 @@ class OrderRateBudget:
     def is_short(self, server_ms: int) -> bool:
         """Whether the budget forbids a requote now.
 
-        It reads copies of the windows and changes nothing, so the status may call it.
+        It reads copies of the windows and changes nothing, so a status query may call it.
         """
         return any(self._next_ms(window, server_ms) > server_ms for window in self.windows)
 

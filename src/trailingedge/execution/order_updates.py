@@ -6,12 +6,11 @@ it), then the orders are reconciled with each other. The handler sends nothing. 
 
 How an order leaves the state UNKNOWN:
 - An execution report or a reply that describes the order ends the state at once.
-- Otherwise the order is queried once a second: by order id if that is known, else by listing the orders from the
-  highest known order id of this exit on.
-- The answer "does not exist" may come from a lagging database, or too early for a request that is
-  still on its way. So it counts only if it came twice, and only once the request is older than
-  `request_expires_s`: the exchange then no longer executes the request, because its recvWindow is
-  over. The order is then presumed rejected.
+- Otherwise the order is queried once a second: by order id if that is known, else by listing all orders whose id is at
+  least the highest known order id of this exit.
+- The answer "does not exist" may come from a lagging database, or while the request is still on its way. So it counts
+  only if it came twice, and after the request has become older than `request_expires_s`: the exchange then no longer
+  executes the request, because its recvWindow is over. The order is then presumed rejected.
 
 A cancel-replace has two halves with one outcome each. The outcome for the old order is applied first, because the
 exchange cancels the old order before it tries the new one. If a cancel fails with "unknown order", the order either
@@ -58,11 +57,12 @@ _LEFT_ORDER_S: Final = 1.0  # market data may be this old: it still shows an ord
 
 
 class OrderUpdateHandler:
-    """Keeps the state of one exit: its orders, those that just left the book, the backoff, the time of the next query.
+    """Keeps the state of one exit: its orders, its orders that just left the book, the backoff, and the time of the
+    next query.
 
     A request without a reply for `timeout_s` has timed out. A request older than `request_expires_s` can no longer be
-    executed. `funds_changed_ms` is the exchange's time at which one of our orders last moved or freed funds.
-    `foreign` tells orders of another instance from ours. `left_orders` left the book within the last second.
+    executed. `funds_changed_ms` is the exchange's time at which one of our orders last moved or freed funds. `foreign`
+    tells orders of another instance from ours. `left_orders` left the book within the last second.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class OrderUpdateHandler:
         return self._requests.open is None and not self.orders.alive
 
     def waits(self, now_s: float, server_ms: int) -> tuple[float, ...]:
-        """Return the times at which waits end that hold a command back; some of these times may be past."""
+        """Return the times, in monotonic seconds, until which a command is held back. Some of them may be past."""
         if self._requests.open is not None:
             return (self._requests.times_out_s(self._timeout_s),)
         return self._query_at_s, *self.backoff.waits(now_s, server_ms)
@@ -99,8 +99,8 @@ class OrderUpdateHandler:
     def query_for(self, order: Order, now_s: float) -> OrderCommand | None:
         """Return the query for the state of an UNKNOWN order; None while it is too early for another query.
 
-        Query by order id if it is known. Else list the orders from the exit's highest known order id on, or query by
-        client order id if no order id of the exit is known.
+        Query by order id if it is known. Else list all orders whose id is at least the exit's highest known order id,
+        or query by client order id if no order id of the exit is known.
         """
         if now_s < self._query_at_s:
             return None
@@ -146,7 +146,9 @@ class OrderUpdateHandler:
         self._query_at_s = now_s
 
     def expire_requests(self, now_s: float) -> None:
-        """Mark the orders of a request that timed out as UNKNOWN, unless a report has settled them."""
+        """If the open request has timed out, mark its orders as UNKNOWN, except those whose state a report has
+        given.
+        """
         request = self._requests.expire(now_s, self._timeout_s)
         if request is None or isinstance(request.command, QueryOrder | QueryOrdersFrom):
             return
@@ -169,7 +171,7 @@ class OrderUpdateHandler:
     def _on_open_orders(self, open_orders: tuple[OrderRecord, ...], now_s: float) -> None:
         """Apply the list of open orders.
 
-        If an order is missing from the list, this proves nothing: the order may have filled, or the list may lag.
+        An order that the list lacks is left unchanged: it may have filled, or the list may lag.
         """
         for record in open_orders:
             order = self._order_of(record, now_s)
@@ -277,7 +279,7 @@ class OrderUpdateHandler:
                 pass  # no reply again: the query is repeated
 
     def _on_order_list(self, request: PendingRequest, found: ListedOrders, now_s: float) -> None:
-        """Apply the reply to a QueryOrdersFrom, which lists all orders from some order id on.
+        """Apply the reply to a QueryOrdersFrom, which lists all orders from a certain order id upwards.
 
         The list holds orders that are known here, and perhaps the order that was queried.
         """
@@ -370,7 +372,7 @@ class OrderUpdateHandler:
 
 
 def _is_unanswered(event: OrderReply | ReplaceReply | OrdersListed) -> bool:
-    """Whether the reply has no outcome. Such a reply says no more than a timeout."""
+    """Whether the reply has no outcome. Such a reply tells us as little as a timeout."""
     match event:
         case OrderReply():
             return isinstance(event.outcome, Unanswered)

@@ -56,7 +56,7 @@ class PendingRequests:
     def register(self, request: PendingRequest) -> OrderCommand:
         """Make `request` the open request, and return its command for the caller to send.
 
-        The next request gets another tag.
+        After this, `next_tag` is a new tag.
         """
         self._tags = request.command.tag
         self.open = request

@@ -1,4 +1,6 @@
-"""Quote prices: computes the prices of our orders: where an order should rest, and the limit of a taker escape."""
+"""Quote prices: computes the price at which an order of ours should rest, and the limit price of a taker order that
+ends an exit.
+"""
 
 from collections import deque
 from collections.abc import Collection, Sequence
@@ -13,10 +15,10 @@ from trailingedge.strategy.plan import PriceLimits, PriceRange
 
 @dataclass(frozen=True, slots=True)
 class RestingOrder:
-    """An order of ours as market data may show it.
+    """An order of ours that market data may still show as a part of the book.
 
-    `quantity` of a working order is the quantity as placed, because market data may be older than a fill. For an order
-    that has left the book, it is the quantity that was unfilled before.
+    For a working order, `quantity` is the quantity when it was placed, because market data may be older than a fill.
+    For an order that has left the book, it is the quantity that was unfilled just before.
     """
 
     price: Decimal
@@ -26,7 +28,7 @@ class RestingOrder:
 class LeftOrders:
     """Our orders that have left the book, each until market data cannot show it any more.
 
-    While the price moves fast there are dozens of them, but only those at the best price matter. So they are kept by
+    When the price moves fast there are dozens of them, but only those at the best price matter, so they are indexed by
     price.
     """
 
@@ -35,7 +37,7 @@ class LeftOrders:
         self._prices: deque[Decimal] = deque()  # of all orders, the earliest first
 
     def add(self, order: RestingOrder, until_s: float) -> None:
-        """Keep an order until `until_s`, which is never earlier than that of the order before."""
+        """Keep an order until `until_s`, which must not be earlier than the `until_s` of the last call."""
         self._by_price.setdefault(order.price, []).append((order, until_s))
         self._prices.append(order.price)
 
@@ -51,12 +53,14 @@ class LeftOrders:
             self._prices.popleft()
 
     def at(self, price: Decimal, now_s: float) -> Sequence[RestingOrder]:
-        """Return those orders that were at `price`."""
+        """Return those of the orders whose price was `price`."""
         found = self._by_price.get(price)
         return () if found is None else [order for order, until_s in found if now_s < until_s]
 
     def explain_until(self, side: Side, top: BookTop, now_s: float) -> float | None:
-        """Return until when the best price of `side` may be one of these orders; None if it is another's."""
+        """Return the time until which the best price of `side` may be that of one of these orders; None if it must be
+        another trader's.
+        """
         shown, found = _quantity(top, side), self._by_price.get(top.best(side), ())
         until = [until_s for order, until_s in found if now_s < until_s and shown <= order.quantity]
         return until[-1] if until else None
@@ -72,9 +76,9 @@ def resting_price(
 ) -> Decimal:
     """Return the price at which a `side` order should rest: on a tick, without crossing the book.
 
-    `own` is our working order. `left_orders` are orders of ours that have just left the book, but market data may still
-    show one as the best price. We must not outbid such an order. A larger quantity at its price means that others are
-    there too.
+    `own` is our working order. `left_orders` are orders of ours that have just left the book. Market data may still
+    show one of them as the best price, and we must not outbid it. If the quantity at its price is larger than its own,
+    other traders have orders at that price too.
     """
     step = tick_size if side is Side.BUY else -tick_size  # one tick towards the other side
     other_side = top.best(side.opposite)
@@ -98,10 +102,11 @@ def resting_price(
 def keeping_prices(
     side: Side, price: Decimal, pricing: Pricing, bid: Decimal, ask: Decimal, tick_size: Decimal
 ) -> PriceLimits:
-    """Return the others' best prices at which our order stays at `price`: `resting_price`, solved for the book.
+    """Return ranges of the other traders' best bid and best ask in which `resting_price` is still `price`: our order
+    need not move.
 
-    `price` is on a tick. `bid` and `ask` are the best prices of the others now. Only prices at which the same branch of
-    the pricing rules applies are returned; the order may also stay at others.
+    `price` is on a tick. `bid` and `ask` are the other traders' best prices now. The ranges hold only prices for which
+    the same branch of the pricing rules applies; the order may also stay at prices outside of them.
     """
     bids, asks = _keeping_ticks(side, pricing, (bid - price) / tick_size, (ask - price) / tick_size)
     return PriceLimits(_around(bids, price, tick_size), _around(asks, price, tick_size))
@@ -113,9 +118,11 @@ _NOWHERE: Final[tuple[_Ticks, _Ticks]] = ((1, 0), (1, 0))
 
 
 def _keeping_ticks(side: Side, pricing: Pricing, bid: Decimal, ask: Decimal) -> tuple[_Ticks, _Ticks]:
-    """Return the first and last best bid, and the first and last best ask, all in ticks above our price.
+    """Return the range of best bids and the range of best asks at which our order stays, in ticks relative to our
+    price.
 
-    Each case inverts one branch of the pricing rules. A range that ends below its start is empty.
+    `bid` and `ask` are in ticks above our price. Each case inverts one branch of the pricing rules. A range whose end
+    is smaller than its start is empty.
     """
     if side is Side.BUY:  # the mirror image
         asks, bids = _keeping_ticks(Side.SELL, pricing, -ask, -bid)
@@ -132,7 +139,7 @@ def _keeping_ticks(side: Side, pricing: Pricing, bid: Decimal, ask: Decimal) -> 
 
 
 def _around(ticks: _Ticks, price: Decimal, tick_size: Decimal) -> PriceRange:
-    """Return the range whose ends lie half a tick beyond the first and the last tick."""
+    """Return the price range from half a tick below the first tick to half a tick above the last one."""
     first, last = ticks
     half = tick_size / 2
     return PriceRange(float(price + first * tick_size - half), float(price + last * tick_size + half))
@@ -141,7 +148,7 @@ def _around(ticks: _Ticks, price: Decimal, tick_size: Decimal) -> PriceRange:
 def escape_price(side: Side, top: BookTop, tick_size: Decimal, slippage_frac: Decimal) -> Decimal:
     """Return the limit price of a taker escape order: the other side's best price, worsened by `slippage_frac`.
 
-    The price is rounded to our advantage, so it is never worse than `slippage_frac` allows.
+    The price is rounded up for a SELL and down for a BUY, so it is never worse than `slippage_frac` allows.
     """
     best = top.best(side.opposite)
     worst = best * (1 + slippage_frac) if side is Side.BUY else best * (1 - slippage_frac)

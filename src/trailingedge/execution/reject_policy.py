@@ -1,4 +1,6 @@
-"""Reject policy: for each kind of rejection, how long to wait, what to read again, and if a new price ends the wait."""
+"""Reject policy: the rule for each kind of rejection: how long to wait, which data to read again, and whether a new
+price ends the wait early.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +15,8 @@ from trailingedge.model.order_outcomes import RejectReason
 class BackoffRule:
     """The rule for one kind of rejection: wait `pause_s`, doubled for each further rejection in a row, at most `max_s`.
 
-    `refresh` is the data to read again. `stop_all`: the wait applies to requests of every kind, not only to
-    placements. `fresh_price`: the wait ends early when the book differs from the book behind the rejected price.
+    `refresh` is the data to read again. `stop_all`: the wait applies to requests of every kind, not only to placements.
+    `fresh_price`: the wait ends early when the book differs from the one from which the rejected price was computed.
     """
 
     pause_s: float
@@ -92,12 +94,12 @@ class RejectBackoff:
             self.refreshes.append(rule.refresh)
 
     def on_cancel_reject(self, reason: RejectReason, now_s: float, retry_at_ms: int | None = None) -> None:
-        """Start the wait after a rejected cancel. `reason` tells nothing about the state of the order."""
+        """Start the wait after a rejected cancel. `reason` does not tell whether the order is still on the book."""
         self.on_reject(reason, now_s, None, retry_at_ms)
         self._cancel_from_s = self._place_from_s
 
     def on_unanswered(self, now_s: float) -> None:
-        """Start the wait that follows a request without an outcome; it doubles each time in a row.
+        """Start the wait that follows a request without an outcome. It doubles with each such request in a row.
 
         An exchange in trouble may answer "unknown" at once, and an immediate retry would flood it.
         """
@@ -107,7 +109,7 @@ class RejectBackoff:
         self._unanswered_in_a_row += 1
 
     def on_answered(self) -> None:
-        """End the wait after requests without an outcome, because a request was executed."""
+        """End the wait that followed requests without an outcome, because the exchange has now executed a request."""
         self._unanswered_in_a_row = 0
         self._retry_from_s = float("-inf")
 
@@ -120,13 +122,13 @@ class RejectBackoff:
         self._place_from_s = float("-inf")
 
     def clear(self, reason: RejectReason) -> None:
-        """End the wait after a rejection for `reason`, because this reason is known to be gone."""
+        """End the wait after a rejection for `reason`, because the cause of this rejection is known to be gone."""
         if self._reason is reason:
             self.on_accepted()
             self._cancel_from_s = float("-inf")
 
     def is_clear(self, now_s: float, server_ms: int) -> bool:
-        """Whether a placement is allowed at any price, from now until the next rejection."""
+        """Whether placements are allowed at any price, both now and later, until the next rejection."""
         latest_s = max(self._place_from_s, self._retry_from_s, self._send_from_s)
         return now_s >= latest_s and server_ms >= self._send_from_ms
 
@@ -140,7 +142,7 @@ class RejectBackoff:
         return now_s >= self._cancel_from_s and now_s >= self._retry_from_s
 
     def waits(self, now_s: float, server_ms: int) -> tuple[float, ...]:
-        """Return the times at which waits end; some of these times may be past."""
+        """Return the times at which the waits end; some of these times may be past."""
         sends_from_s = now_s + (self._send_from_ms - server_ms) / 1000
         return self._place_from_s, self._cancel_from_s, self._retry_from_s, self._send_from_s, sends_from_s
 

@@ -7,20 +7,21 @@ exit share, so it does not say which request led to its order. The states:
 
 - PENDING: the request was sent, and there is no reply yet.
 - BOTH_UNKNOWN: no outcome came back. The old order is queried first.
-- OLD_GONE: the old order is cancelled, and only the new one is in question. A plain placement begins here.
+- OLD_GONE: the old order is cancelled, and only the new one is in question. A plain placement begins in this state.
 - UNTRIED: the old order rests, or it has filled or expired. So we presume that the new one was not tried. If the old
   one is found cancelled later, the request may have done it after all, and the new one is in question again.
 - NOT_FOUND: repeated queries did not find the new order. We presume that it does not exist.
-- ID_TAKEN: the exchange refused the new order because an order with the same client order id is open. That order
-  is looked for. It belongs to an earlier request, or to another instance.
+- ID_TAKEN: the exchange refused the new order because an order with the same client order id is open. That order is
+  looked for. It belongs to an earlier request, or to another instance.
 - REPORTED: a report or a query gave the new order its order id. The reply has not confirmed it.
-- CONTESTED: as REPORTED, but another attempt at the same old order was ruled out for it. So if the reply denies the
-  order id, the order is that attempt's, and not another instance's.
-- DONE: the new order exists, now or once. FAILED: the request led to no order.
+- CONTESTED: as REPORTED, but because of this report, another attempt to replace the same old order was ruled out. If
+  the reply then has a different order id, the reported order belongs to that other attempt, and not to another
+  instance.
+- DONE: the new order is on the book, or was on it. FAILED: the request led to no order.
 
-A presumption (UNTRIED, NOT_FOUND) ends with a report or a late reply. DONE and FAILED ignore what comes late or twice,
-but a reply with an order id proves that an attempt had not failed. The diagram is drawn from TRANSITIONS by
-`python -m tests.execution.order_diagram`, and a test compares the two:
+A presumption (UNTRIED, NOT_FOUND) ends with a report or a late reply. DONE and FAILED ignore late and repeated
+messages, except that a report or a reply with an order id turns FAILED into DONE. The diagram is drawn from TRANSITIONS
+by `python -m tests.execution.order_diagram`, and a test compares the two:
 
     PENDING ─┬─ UNANSWERED ──> BOTH_UNKNOWN
              ├─ OLD_CANCELED ──> OLD_GONE
@@ -160,7 +161,10 @@ def next_state(state: AttemptState, trigger: AttemptTrigger) -> AttemptState:
 
 
 class ReplaceAttempt:
-    """One request for a new order in place of `old`; None for a plain placement. `new` has no order id at first."""
+    """One request for a new order `new`, which replaces the order `old`. `old` is None for a plain placement.
+
+    `new` has no order id at first.
+    """
 
     __slots__ = ("new", "old", "state")
 
@@ -171,7 +175,7 @@ class ReplaceAttempt:
 
     @property
     def may_be_reported(self) -> bool:
-        """Whether the request may have led to an order whose id the exchange has not reported."""
+        """Whether a new order may exist although no message has given us its order id yet."""
         return self.state in _MAY_BE_REPORTED
 
     @property
@@ -190,7 +194,9 @@ class ReplaceAttempt:
         return self.failed or self.state is AttemptState.ID_TAKEN
 
     def apply(self, trigger: AttemptTrigger) -> None:
-        """Move to the state that follows `trigger`. The new order changes its state too, while it has no order id."""
+        """Change to the state that follows `trigger`. If the new order has no order id yet, change its state
+        accordingly.
+        """
         self.state = next_state(self.state, trigger)
         if self.new.without_order_id:
             if self.presumed_failed or self.failed:
@@ -199,7 +205,9 @@ class ReplaceAttempt:
                 self.new.apply(OrderTrigger.REOPENED)
 
     def follow_old_order(self) -> None:
-        """While it is open whether the new order exists, draw the conclusion from the state of the old order."""
+        """Derive the attempt's state from the state of the old order, if we do not know yet whether the new order
+        exists.
+        """
         trigger = None if self.old is None else _TRIGGER_OF_OLD.get(self.old.state)
         if trigger is not None and (self.may_be_reported or self.state is AttemptState.ID_TAKEN):
             self.apply(trigger)

@@ -21,7 +21,7 @@ class MarketStale:
 
 @dataclass(frozen=True, slots=True)
 class MarketFresh:
-    """Market data is back."""
+    """Market data is current again after it was stale."""
 
     silent_s: float
 

@@ -2,7 +2,7 @@
 
 It keeps all trading state of the daemon, and outlives every reconnect. `tick` is pure computation: it never waits,
 opens no connection and reads no clock. The live daemon calls `tick` after each change. Backtest and session replay call
-it on the same kind of object, without any socket.
+`tick` of the same class, without any socket.
 """
 
 from collections import deque
@@ -73,9 +73,10 @@ class TradingCore:
     """Decides in each tick which commands to send. `events` collects changes for log, console and alerts.
 
     `inbox` holds replies and reports for the next tick, `operator_commands` the operator's commands. `plan` says what
-    the next best prices lead to. It is None if only a tick can find that out, and as soon as any other input has
-    changed. `due_s` is when a tick is due without any input, in monotonic seconds: a wait ends then, such as a
-    time-out, a backoff or the confirmation of a stop. Before that time, a tick without new input changes nothing.
+    must be done at the next best prices. It is None if only a tick can find that out, and it becomes None as soon as
+    any other input changes. `due_s` is the time, in monotonic seconds, at which a tick is due even without any input,
+    because a wait ends: a time-out, a backoff or the confirmation of a stop. Before that time, a tick without new input
+    changes nothing.
     """
 
     def __init__(
@@ -161,9 +162,11 @@ class TradingCore:
 
     @property
     def needs_another_tick(self) -> bool:
-        """Whether another tick should follow at once, because it may do more than the last tick with the same input.
+        """Whether another tick should follow at once, because with unchanged input it may do more than the last tick
+        did.
 
-        An operator command is waiting, the last tick has changed something, or it has ended the exit's last order.
+        That is so if an operator command is waiting, if the last tick changed something, or if it ended the exit's last
+        order.
         """
         has_ended = self.state.exit is not None and self._exit_has_ended()
         return bool(self._unsettled or self.operator_commands or has_ended)
@@ -204,7 +207,9 @@ class TradingCore:
             self.risk.checks.orders.reconcile(active_exit.orders)
 
     def can_spare(self, side: Side, quantity: Decimal, price: Decimal, top: BookTop) -> bool:
-        """Whether the holdings stay large enough to trade while an order of this size and price locks a part."""
+        """Whether the holdings remain large enough to trade while an order of this size and price locks a part of
+        them.
+        """
         holdings, regime = self.state.holdings, self.state.regime
         if holdings is None or regime is None:
             return False
@@ -226,11 +231,13 @@ class TradingCore:
         self.operator_commands.append(command)
 
     def on_disconnect(self, now_s: float) -> None:
-        """Query our open orders before any other request. Replies that are still due are not trusted."""
+        """Mark our open orders as UNKNOWN, so that each is queried before any other request is sent: the connection is
+        lost.
+        """
         self.maker_exit.on_disconnect(now_s)
 
     def on_balances_read(self, mark: BalanceReadMark, pushes: int) -> None:
-        """Note the reply to a balance request; `mark` is the mark of the time when it was sent (see `BalanceSync`)."""
+        """Note the reply to a balance request. `mark` is what `BalanceSync.mark` returned when the request was sent."""
         self.balance_sync.on_balances_read(mark, pushes)
 
     def on_transfer(self, asset: str, delta: Decimal) -> None:
@@ -244,7 +251,7 @@ class TradingCore:
         self.risk.audit.accept_change(asset)
 
     def update_limits(self, limits: tuple[RateLimit, ...], server_ms: int) -> None:
-        """Use the exchange's report of how much of its order limits is used."""
+        """Use the exchange's limits on the number of orders, with its counts of our orders so far."""
         self.invalidate_plan()
         self.maker_exit.update_limits(limits, server_ms)
 
@@ -359,8 +366,8 @@ class TradingCore:
         """Set `due_s` to the end of the next wait after the tick on `view`; infinity if nothing waits for time to pass.
 
         Every time that a tick compares with the clock must be listed here or in `_exit_waits`. Past times do not count,
-        because the tick on `view` has handled them. A time too many costs one needless tick; a missing one delays the
-        reaction to it.
+        because the tick on `view` has handled them. A superfluous time costs one needless tick. A missing time delays
+        what is due at it.
         """
         now_s, risk = view.now_s, self.risk
         if self.needs_another_tick:
@@ -399,7 +406,9 @@ class TradingCore:
         return [*waits, *self.maker_exit.waits(view.top, view.now_s, server_ms, age_s)]
 
     def _exit_has_ended(self) -> bool:
-        """Whether the exit in progress can end now although the last decision could not know that."""
+        """Whether the exit in progress has ended since the last decision: its orders are complete, or its cancel is
+        done.
+        """
         exit_, progress, known = self.state.exit, self.maker_exit.progress(), self._progress
         if exit_ is None or progress is None or progress.number != exit_.number:
             return False
@@ -421,7 +430,9 @@ class TradingCore:
         self.risk.checks.approve_order(command, top, now_s, self.decision, self.rules)
 
     def shutdown_tick(self, view: StateView, server_ms: int) -> list[ExecutionCommand]:
-        """The tick of a shutdown: decide nothing, cancel what is on the book. Then the exit in progress is over."""
+        """Run one tick of a shutdown: decide nothing, and cancel what is on the book. Once no order is left, end the
+        exit in progress.
+        """
         self.plan = None
         self.risk.instance_check.tick(server_ms)
         self.take_in(view.now_s)
@@ -435,7 +446,7 @@ class TradingCore:
         return commands
 
     def _cut_off_exit(self) -> None:
-        """End the exit in progress with the session, so that it is among the results."""
+        """End the exit in progress because the session ends, so that the exit is among the results."""
         ended = exit_cut_off(self.state, self.maker_exit.progress())
         if ended is not None:
             self.state = replace(self.state, exit=None)
@@ -571,10 +582,11 @@ class TradingCore:
             self.events.append(event_type(lasted_s))
 
     def _is_settled(self, view: StateView) -> bool:
-        """Whether balances and orders have not changed since a tick that found the balances complete and explained.
+        """Whether balances and orders are the same as at an earlier tick that found the balances complete and
+        explained.
 
-        The balances are then complete and explained still. This saves the check at nearly all ticks, because usually
-        only prices and time have changed.
+        If so, the balances need no new check. That is the case at nearly all ticks, because usually only prices and
+        time have changed.
         """
         if self._settled is None or view.now_s < self._balances_locked_until_s or view.balances_in_doubt:
             return False
@@ -590,7 +602,7 @@ class TradingCore:
     def _audit_balances(self, view: StateView, *, balances_current: bool) -> list[ExecutionCommand]:
         """Publish balance changes that neither fills nor transfers explain.
 
-        If there are any, return the command to read the balances.
+        If there are such changes, return the command to read the balances again.
         """
         unexplained, audit = self.risk.audit_balances(view, balances_current=balances_current), self.risk.audit
         self.events += unexplained
@@ -616,8 +628,8 @@ class TradingCore:
     def _refresh_balances(self, view: StateView) -> list[ExecutionCommand]:
         """Return the command to read the balances, or an empty list if it is too early.
 
-        The first command comes a second after the balances became late, the next ones a second
-        apart.
+        The first command is returned one second after the balances became overdue, further ones at intervals of one
+        second.
         """
         if self._balances_late_since_s is None:
             self._balances_late_since_s = view.now_s
@@ -661,7 +673,7 @@ class TradingCore:
 def _usable(balance: Balance | None, max_locked: Decimal | None, reserve: Decimal) -> Decimal:
     """Return the amount of an asset that we may trade.
 
-    Our own orders lock at most `max_locked`; None if that is unknown.
+    `max_locked` is the most that our own orders lock; None if that is unknown.
     """
     if balance is None:
         return ZERO
