@@ -1,4 +1,4 @@
-"""Report of a backtest: runs recorded market files from the command line and describes the limits of the result."""
+"""Report of a backtest: backtests the market files of a command line, and says what limits the trust in the result."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -137,7 +137,9 @@ _Run = tuple[Backtest, Robustness, list[str], RecordedMarket]
 def _run_one(
     request: MarketRequest, market: RecordedMarket, inputs: BacktestInputs, bar: ProgressBar, stopped: InterruptRequest
 ) -> _Run:
-    """Run the only path. The market is read while it is played, so that Ctrl-C gives the results so far."""
+    """Run a backtest that has one path. The market is played while it is read, so that Ctrl-C gives the results so
+    far.
+    """
     scenario = request.scenario
     backtest = Backtest(inputs, stopped=stopped, path=scenario.path(1), latency_ms=scenario.latency_ms)
     pieces = load_columns(market, lambda share: bar.show(share, _time_text(backtest.time_ms)))
@@ -210,9 +212,8 @@ def _require_balance(inputs: BacktestInputs, price: Decimal | None) -> None:
 
 
 def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Columns], Decimal | None]:
-    """Read pieces of the market until a piece has a price. Returns the pieces read and the market's first price.
-
-    The price is None if the market has no prices.
+    """Read pieces of the market up to the first that has a price. Returns the pieces read and the market's first
+    price.
     """
     read = []
     for piece in pieces:

@@ -1,9 +1,10 @@
 """Bars of a market: consecutive klines, grouped by the candle of the strategy that they lie in, in columns.
 
-A bar is what a piece of the market has of one candle, with the extremes of its best prices. Nearly always a backtest
-compares these with the prices at which an action might be due, of one bar or of many at once, and never looks at a
-single kline. The columns depend on the klines, the interval and the path within the klines, and not on the strategy's
-other settings: `market_memo` keeps them for the next backtest.
+A bar holds those klines of a piece of the market that lie in one candle, with the extremes of the best prices. A
+backtest compares these extremes, of one bar or of many at once, with the prices at which an action might be due. In
+nearly all cases no extreme reaches such a price, and no single kline is looked at. The columns depend on the klines,
+the interval and the path within the klines, and not on the strategy's other settings: `market_memo` keeps them for the
+next backtest.
 """
 
 from array import array
@@ -48,9 +49,10 @@ class BarColumns:
     )
 
     def __init__(self, klines: KlineColumns, begin: int, end: int, interval_ms: int, path: GridPath) -> None:
-        """Use the klines from index `begin` up to, but without, `end`. `path` moves to the end of the last of them.
+        """Make bars of the klines from index `begin` to `end` - 1.
 
-        Each kline lies within one candle of `interval_ms`, and has a volume.
+        `path` must be at the start of the first of these klines, and is moved to the end of the last. Each kline must
+        lie within one candle of `interval_ms` and have a volume.
         """
         self._klines, self._begin = klines, begin
         self._ticks: dict[int, TickColumns] = {}
@@ -84,7 +86,7 @@ class BarColumns:
         return len(self._closes_up)
 
     def move(self, path: GridPath) -> None:
-        """Move a path that is where these klines begin to the end of the last of them."""
+        """Move `path` from the start of the first of these klines to the end of the last."""
         path.last_price, path.last_move_up, path.depth = self._state
 
     def prices(self, index: int) -> OhlcTicks:
@@ -96,7 +98,7 @@ class BarColumns:
         return BarSegment(self, index)
 
     def parts(self, index: int) -> tuple[TickedSegment, ...]:
-        """Return the klines of a bar as segments."""
+        """Return the klines of a bar, each as a segment."""
         return tuple(
             self._kline_segment(self.open_ms[index], number)
             for number in range(self._starts[index], self._starts[index + 1])
@@ -109,7 +111,7 @@ class BarColumns:
         return KlineSegment(open_ms, kline, extremes, partial(self._ticks_of, number))
 
     def _ticks_of(self, number: int) -> TickColumns:
-        """Return the ticks of a kline. Those that were asked for first are kept, up to a bound."""
+        """Return the ticks of a kline. A limited number of results is kept: those that were requested first."""
         ticks = self._ticks.get(number)
         if ticks is None:
             before, path = self._path.last_price, self._path
@@ -124,7 +126,7 @@ class BarColumns:
 
 
 class BarSegment(Segment):
-    """One bar. Its parts are made when they are asked for."""
+    """One bar. The segments of its klines are made on request."""
 
     __slots__ = ("_bars", "_index", "_parts")
 
@@ -148,7 +150,9 @@ KlineGroup = tuple[int, int, bool]
 
 
 def kline_groups(klines: KlineColumns, interval_ms: int) -> list[KlineGroup]:
-    """Return the klines in groups: those that fit bars, with a volume and within one candle each, and others."""
+    """Split the klines into groups: klines that fit bars, each with a volume and within one candle, and klines that do
+    not.
+    """
     fits = [
         volume > 0 and close_ms < open_ms - open_ms % interval_ms + interval_ms
         for open_ms, close_ms, volume in zip(klines.open_ms, klines.close_ms, klines.volumes, strict=True)
@@ -164,7 +168,7 @@ def kline_groups(klines: KlineColumns, interval_ms: int) -> list[KlineGroup]:
 
 
 def _most(extreme: Callable[[Iterable[int]], int], column: IntColumn, bounds: list[tuple[int, int]]) -> "array[int]":
-    """Return the highest or lowest number of each bar."""
+    """Return the highest or the lowest number of the column for each bar."""
     if len(bounds) == len(column):
         return array("q", column)
     return array("q", [extreme(column[first:after]) for first, after in bounds])

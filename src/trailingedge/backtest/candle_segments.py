@@ -38,7 +38,7 @@ class Segment(ABC):
 
     @abstractmethod
     def parts(self) -> "Sequence[TickedSegment]":
-        """Return the smallest segments that this one consists of, oldest first; always the same objects."""
+        """Return the smallest segments that this segment consists of, oldest first; the same objects at each call."""
 
 
 class TickedSegment(Segment):
@@ -63,10 +63,10 @@ class TickSegment(TickedSegment):
     __slots__ = ("_begin", "_columns", "_end")
 
     def __init__(self, open_ms: int, columns: TickColumns, begin: int, end: int, first_priced: int) -> None:
-        """Use the ticks of `columns` from index `begin` up to, but without, `end`.
+        """Use the ticks of `columns` from index `begin` to `end` - 1.
 
-        A candle opens with the first trade or price change in it. `first_priced` is the index of the first tick
-        from there on; it equals `end` if there is none in this segment.
+        A candle opens with the first trade or price change in it. `first_priced` is the index of that tick; `begin` if
+        it lies in an earlier segment, `end` if this segment has none.
         """
         bids, asks, lasts = columns.bids[begin:end], columns.asks[begin:end], columns.lasts[first_priced:end]
         self.open_ms, self.first_ms, self.last_ms = open_ms, columns.time_ms[begin], columns.time_ms[end - 1]

@@ -17,7 +17,9 @@ MOST_CANDLES_IN_A_GAP: Final = 1_000_000  # of 400 bytes each; almost two years 
 
 
 class TickCandle(NamedTuple):
-    """A closed candle with prices in ticks. It is a tuple, to be cheap: a year has half a million candles."""
+    """A closed candle with prices in ticks. It is a tuple, which is cheap to create: a year has half a million
+    candles.
+    """
 
     open_ms: int
     close_ms: int  # its last millisecond
@@ -39,11 +41,7 @@ class TickCandle(NamedTuple):
 
 
 class CandleBuilder:
-    """Builds the forming candle from one segment (group of ticks) after another.
-
-    As at the exchange, only trades and price changes count as prices. A candle without any of them
-    is flat at the previous close.
-    """
+    """Builds the forming candle from successive segments (groups of ticks)."""
 
     def __init__(self, interval_ms: int) -> None:
         self.open_ms = -1
@@ -73,7 +71,7 @@ class CandleBuilder:
         return closed
 
     def add(self, segment: Segment) -> None:
-        """Add the prices of a segment (group of ticks) to the forming candle."""
+        """Add the prices of a segment to the forming candle."""
         prices = segment.prices
         if prices is None:
             return
@@ -84,7 +82,9 @@ class CandleBuilder:
             self._prices = (opened, max(high, prices[1]), min(low, prices[2]), prices[3])
 
     def leap(self, open_ms: int, prices: tuple[int, int, int, int], last_close: int) -> None:
-        """Let the candle that opens at `open_ms` form, after one that closed at `last_close`."""
+        """Begin the candle that opens at `open_ms` with `prices`. The candle before it closed at `last_close`. Candles
+        between are passed over.
+        """
         self.open_ms, self._prices, self._last_close = open_ms, prices, last_close
 
     def forming(self) -> TickCandle | None:

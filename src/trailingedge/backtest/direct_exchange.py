@@ -2,12 +2,13 @@
 
 Orders, filters, matching and balances are the simulator's. This module translates: commands of the trading core to the
 simulator's requests, and its results and events to the values that the daemon reads from JSON. They reach the core in
-the order of the wire: the reply, then the execution reports, then the balances.
+the same order as over a connection: the reply, then the execution reports, then the balances.
 
 Two things differ from the exchange that the daemon meets in a simulation:
-- PERCENT_PRICE_BY_SIDE measures from the last price, not from the mean of five minutes, because the mean would need
-  the market ticks that were skipped. Our orders are too close to the market for the difference to matter.
-- Requests have no weight: only the daemon's own rate budget counts.
+- PERCENT_PRICE_BY_SIDE limits the distance from the last price, not from the average price of five minutes, because the
+  average would need the market ticks that were skipped. Our orders are too close to the market for the difference to
+  matter.
+- Requests have no weight: only the daemon's own rate budget limits them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -58,8 +59,8 @@ class DirectExchange:
     """An exchange with one symbol and one account. Replies and reports go to `on_order_input`.
 
     Orders and fills have the time of the last market tick, `market_ms`. With `orders_between_ticks`, an order has the
-    time of its arrival, which may be later. Order counts use the clock `now_ms`, which also advances between market
-    ticks. `balance_updates` counts the balance messages.
+    time of its arrival, which may be later than the last tick. Order counts use the clock `now_ms`, which also advances
+    between market ticks. `balance_updates` counts the balance messages.
     """
 
     def __init__(
@@ -104,11 +105,11 @@ class DirectExchange:
             self._publish()
 
     def pass_time(self, now_ms: int) -> None:
-        """Move the clock while the book stands still."""
+        """Move the clock forward; the book does not change."""
         self.now_ms = now_ms
 
     def top(self) -> BookTop:
-        """Return the published best prices, from our orders and the market's together."""
+        """Return the published best prices, which include both our orders and the market's."""
         return self._engine.book.published_top()
 
     def totals(self) -> tuple[Decimal, Decimal]:
@@ -180,7 +181,9 @@ class DirectExchange:
 
 
 class _LastPrice:
-    """The market history for the matching engine, reduced to the last price, which replaces the average price."""
+    """The market history that the matching engine needs, reduced to the last price. The last price replaces the average
+    price.
+    """
 
     def __init__(self) -> None:
         self._last_price = ZERO
@@ -214,7 +217,7 @@ def _new_order(command: Place | Replace) -> NewOrder:
 
 
 def _outcome_of(request: Callable[[], SimOrder], *, queried: bool = False) -> OrderOutcome:
-    """Make a request. Returns the outcome that the daemon would read from the reply."""
+    """Carry out a request. Returns the outcome that the daemon would read from the reply."""
     try:
         return Accepted(_order_record(request(), queried=queried))
     except ExchangeError as error:

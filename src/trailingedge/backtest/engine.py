@@ -5,17 +5,17 @@ only what lies between it and the exchange (sockets, JSON, an event loop) is lef
 orders, called directly (`direct_exchange`). Three things make a year of one-minute klines take seconds:
 
 - *Segments.* The market comes in segments (`candle_segments`): groups of ticks within one candle of the strategy, with
-  their minimum and maximum price. For most segments these two suffice, and no single tick is looked at.
-- *Bars.* Klines come in columns with one row for each candle (`bar_columns`). Where nothing can happen for any channel,
-  many rows are passed over at once. Backtests of one market share these columns (`market_memo`). A backtest that draws
-  curves takes a sample at each candle, and passes over none.
+  their minimum and maximum price. For most segments minimum and maximum suffice, and no single tick is looked at.
+- *Bars.* Klines come in columns with one row for each candle (`bar_columns`). Where no action can be due for any
+  position of the channel, many rows are skipped at once. Backtests of one market share these columns (`market_memo`). A
+  backtest that draws curves takes a sample at each candle, so it skips none.
 - *Skipped ticks.* After each trading cycle the core makes its plan: the best prices at which it would do nothing. The
   engine skips segments and market ticks within it (`tick_skipper`), as the daemon does with the prices of its stream.
-  At the first price beyond, the core runs a full cycle and decides as always, so a limit that is too narrow costs time,
-  never a different result. `thorough=True` turns this off; tests compare the two.
+  At the first price outside of the plan's limits, the core runs a full cycle and decides as always. So limits that are
+  too narrow cost time and never change the result. With `thorough=True` nothing is skipped; tests compare the results.
 
-While ticks are skipped, the core does not see closed candles that change neither gate nor exit. The engine applies them
-before the core's next cycle, which is also told the best prices of the skipped ticks.
+While ticks are skipped, the core does not see closed candles that neither move the gate nor start an exit. The engine
+applies them before the core's next cycle; that cycle also gets the best prices of the skipped ticks.
 
 A *market tick* is one change of the market, a *cycle* one run of `TradingCore.tick`. The timing is that of the
 simulated exchange:
@@ -24,12 +24,12 @@ simulated exchange:
 - With no latency, a request is executed, answered and reported within the same market tick. The answer starts another
   cycle, which may send again, so the market never moves while the core still has something to do.
 - With a latency, reports and replies reach the core that much later, and a request reaches the exchange that much
-  later. So an order meets the book of its arrival: it is rejected if it would trade at once, and a
+  later. So an order is matched with the book at its arrival: it is rejected if it would trade at once, and a
   cancel-replace may find that the old order has filled.
-- Between two market ticks the book stands still. Where a wait of the core ends between them, such as the time until a
-  stop is confirmed, a cycle runs one millisecond later, as in the daemon (`TradingCore.due_s`).
-- Market data never counts as stale. In a quiet market the daemon queries the exchange to prove
-  that its data is current, and here such a query would always succeed.
+- Between two market ticks the book stands still. If a wait of the core ends between them, such as the time until a stop
+  is confirmed, a cycle runs one millisecond after its end, as in the daemon (`TradingCore.due_s`).
+- Market data never counts as stale. In a quiet market the daemon queries the exchange to prove that its data is
+  current, and here such a query would always succeed.
 
 A backtest starts without past candles, like a daemon that is started on the same files. A backtest of a recorded
 session gets the candles and the state that the session started with (`continue_from`).
@@ -77,8 +77,8 @@ class Backtest:
 
     `stopped` is called at every candle; if it returns True, the backtest ends early. `path` generates the prices within
     the klines of the market; without a path they lie on straight lines. `latency_ms` is how long a message takes, each
-    way. Backtests of the same market may share a `memo`. At each time of `splits`, oldest first, one part of the
-    results ends and the next begins (`BacktestRecorder.parts`).
+    way. Backtests of the same market may share a `memo`. At each of the times in `splits`, which are in ascending
+    order, one part of the results ends and the next begins (`BacktestRecorder.parts`).
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class Backtest:
     # The market ------------------------------------------------------------------------------
 
     def run(self, market: Iterable[Columns]) -> None:
-        """Run to the end of the market, to a halt, or until stopped."""
+        """Run until the end of the market, until trading is halted, or until `stopped` returns True."""
         try:
             for segment in self._segments(market):
                 if self._due_ms < segment.first_ms:
@@ -190,7 +190,7 @@ class Backtest:
         self._finish()
 
     def _segments(self, market: Iterable[Columns]) -> Iterator[Segment]:
-        """Yield the segments that have to be looked at. Of the others, several are passed over at once."""
+        """Yield the segments that have to be looked at. Segments between them are skipped, several at once."""
         for segments in split_market(market, self._interval_ms, self._path, self._memo):
             if not isinstance(segments, BarColumns):
                 yield from segments
@@ -204,7 +204,7 @@ class Backtest:
                 index += passed
 
     def _leap(self, bars: BarColumns, begin: int) -> int:
-        """Pass over bars in which nothing can happen. Returns their number, 0 if the next one must be looked at."""
+        """Skip bars in which nothing can happen. Returns how many were skipped; 0 if the next bar must be looked at."""
         end = min(begin + self._stride, len(bars))
         forming = self._candles.forming()
         if self._curves or self._unseen_klines or self._follows_breakouts or forming is None or end - begin < 2:
@@ -227,7 +227,9 @@ class Backtest:
         return end - begin
 
     def _may_leap(self, bars: BarColumns, begin: int, end: int, forming: TickCandle) -> bool:
-        """Whether no cycle, no valuation and no end of a part lies in these bars, and no candle is missing."""
+        """Whether bars may be skipped: none of them has a cycle, a valuation or the end of a part, and no candle is
+        missing.
+        """
         last_ms, first_ms = bars.first_ms[end - 1], forming.open_ms
         if bars.open_ms[end - 1] - first_ms != (end - begin) * self._interval_ms:
             return False
@@ -239,7 +241,7 @@ class Backtest:
         return not self._stopped() and self._skipper.skip_bars(bars, begin, end, forming.close)
 
     def _look_into(self, segment: Segment) -> None:
-        """Take the parts of a segment one by one."""
+        """Handle the parts of a segment one by one."""
         for part in segment.parts():
             if part is not segment:
                 if self._due_ms < part.first_ms:
@@ -291,7 +293,7 @@ class Backtest:
         self._marked = (self.exchange.balance_updates, *self.recorder.unmoved_bids(base))
 
     def _stands(self, low_bid: int, high_bid: int) -> bool:
-        """Whether no bid from the lowest to the highest changes a drawdown, so that no valuation is needed."""
+        """Whether no valuation is needed: no bid between `low_bid` and `high_bid` changes a drawdown."""
         updates, above, below = self._marked
         return above < low_bid and high_bid < below and updates == self.exchange.balance_updates
 
@@ -326,7 +328,7 @@ class Backtest:
     def _close_candles(self, segment: Segment) -> None:
         """Close the candles that end before this group of ticks.
 
-        After a time without market ticks there are several.
+        If there were no market ticks for some time, several candles close at once.
         """
         gap = False  # the strategy also gets the flat candles of a gap, but the report shows only the first
         for candle in self._candles.closed_by(segment):
@@ -356,7 +358,7 @@ class Backtest:
         return not self._bars.changes_nothing(self.core.state, close, candle.close_ms, channel)
 
     def _pass_by(self, candle: TickCandle, channel: Channel | None) -> None:
-        """Add a closed candle to the channel and remember its close. The core gets no trading cycle for it."""
+        """Add a closed candle to the channel and remember its close. No cycle of the core runs for it."""
         moving, scale = self._channel, self._scale
         close = candle.close / scale
         self._bars.skip(close, candle.close_ms, channel)
@@ -369,10 +371,10 @@ class Backtest:
     # Cycles ----------------------------------------------------------------------------------
 
     def _run_timed_cycles(self, until_ms: int, columns: TickColumns | None = None, index: int = 0) -> None:
-        """Run the trading cycles due before `until_ms` by time alone, and let requests arrive.
+        """Before `until_ms`, run the cycles that are due by time alone, and let requests arrive at the exchange.
 
-        The book is that of the market tick before `index`. Before index 0, it is that of the previous segment's last
-        tick.
+        The book is that of the market tick before `index`. If `index` is 0, it is that of the last tick of the previous
+        segment.
         """
         while (now_ms := max(self._due_ms, self._cycle_ms) + 1) < until_ms:
             if columns is not None and index:
@@ -386,7 +388,7 @@ class Backtest:
             self._run_cycle(())
 
     def _play_tick(self, columns: TickColumns, index: int) -> None:
-        """Let the exchange play a market tick, unless the exchange has played this tick last."""
+        """Let the exchange play a market tick, unless it is the tick that the exchange has played last."""
         if self._played[0] is columns and self._played[1] == index:
             return
         self._played = columns, index

@@ -1,7 +1,7 @@
 """File kinds: recognises market files, recorded sessions and saved reports by their content, for each command.
 
-A user can easily give one of these files to the wrong command. This module only finds the kind of a file and names the
-right command. Errors inside a file of the right kind are reported by the reader of that kind.
+A user can easily give one of these files to the wrong command. This module only finds out the kind of a file and names
+the command for it. Errors inside a file of the right kind are reported by the reader of that kind.
 """
 
 import os
@@ -40,9 +40,9 @@ _BEGINNINGS: Final = (
 
 
 def detect_kind(path: Path) -> FileKind:
-    """Return the kind of a file by its content, or else by its name.
+    """Return the kind of a file by its content, else by its name.
 
-    The name decides if the content does not show the kind: the file is damaged, empty or missing.
+    The name decides if the content does not show the kind, because the file is damaged, empty or missing.
     """
     if os.path.isdir(path):  # never raises, unlike Path.is_dir
         return FileKind.FOLDER
@@ -64,7 +64,8 @@ def detect_kind(path: Path) -> FileKind:
 
 
 def require_session(paths: Sequence[Path]) -> Path:
-    """Return the one recorded session to replay. Raises ConfigError if these files are something else.
+    """Return the recorded session to replay. Raises ConfigError unless `paths` is exactly one file that may be a
+    session.
 
     The error names the command that they are for. A file of unknown kind is accepted here: the reader of sessions
     reports what is wrong in it.

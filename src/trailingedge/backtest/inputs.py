@@ -71,11 +71,11 @@ def data_warnings(market: RecordedMarket, kline_interval: str) -> list[str]:
 def build_inputs(
     market: RecordedMarket, settings: Mapping[str, str], balances: Mapping[str, Decimal] | None
 ) -> BacktestInputs:
-    """Build the inputs of a backtest with `settings` (by name, as text) on this market.
+    """Build the inputs of a backtest on this market. `settings` maps the names of settings to their texts.
 
-    The backtest's exchange charges FEE as the maker fee. If `balances` is None, the account starts
-    with 1 unit of the base asset. Raises ConfigError with all problems of the settings, including
-    conflicts with the rules of this exchange.
+    The backtest's exchange charges FEE as the maker fee. If `balances` is None, the account starts with 1 unit of the
+    base asset. Raises ConfigError with all problems of the settings, including conflicts with the rules of this
+    exchange.
     """
     pair = {"SYMBOL": market.symbol, "BASE_ASSET": market.base_asset, "QUOTE_ASSET": market.quote_asset}
     params = factory.backtest_params({**settings, **pair})
@@ -95,7 +95,7 @@ def build_inputs(
 
 
 def shared_balances(balances: Mapping[str, Decimal] | None, market: RecordedMarket) -> Mapping[str, Decimal] | None:
-    """Return the starting balances of the assets that this market trades."""
+    """Return those of the starting balances whose asset this market trades."""
     if balances is None:
         return None
     return {asset: balances[asset] for asset in (market.base_asset, market.quote_asset) if asset in balances}

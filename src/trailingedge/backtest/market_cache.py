@@ -20,7 +20,7 @@ _GC_THRESHOLD: Final = 50_000  # new objects between two collections
 
 @dataclass(frozen=True, slots=True)
 class KeptMarket:
-    """A market, a function that returns its columns from the start, and what its backtests share."""
+    """A market, a function that returns its columns from the start, and the memo that its backtests share."""
 
     market: RecordedMarket
     columns: Callable[[], Iterable[Columns]]
@@ -45,14 +45,14 @@ def calm_collector() -> None:
     """Make the garbage collector run less often. Call this once, before the first backtest of a process.
 
     The objects that exist now stay until the end, and a backtest creates few reference cycles: the collector would scan
-    all objects again and again without finding any garbage.
+    all these objects again and again and find almost no garbage.
     """
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
 
 
 def _read(files: tuple[str, ...], symbol: str | None, pair: PairParams, share: int) -> KeptMarket:
-    """Read a market that may use the part `1 / share` of the memory."""
+    """Read a market. It may use `1 / share` of the memory."""
     market = open_market_files([Path(file) for file in files], pair, symbol=symbol)
     kept: list[Columns] = []
     rows = 0

@@ -1,7 +1,7 @@
 """Market memo: keeps in memory what backtests of one market would otherwise compute again and again.
 
-These are the market in bars (`bar_columns`), for each interval and each path within the klines, and the channel after
-each candle, for each window. Neither depends on any other setting. Results are the same with a memo and without.
+It keeps the market in bars (`bar_columns`) for each interval and each path within the klines, and the channel after
+each candle for each window. They depend on no other setting. Results are the same with a memo and without.
 """
 
 from array import array
@@ -18,7 +18,7 @@ MOST_CHANNELS: Final = 500_000  # kept, of all windows: about 100 MB
 
 
 class MarketMemo:
-    """Memory that the backtests of one market share. What does not fit is computed each time."""
+    """Memory that the backtests of one market share. What does not fit is computed again each time."""
 
     def __init__(self, most_klines: int = MOST_KLINES, most_channels: int = MOST_CHANNELS) -> None:
         self._klines_left, self._channels_left = most_klines, most_channels
@@ -27,7 +27,7 @@ class MarketMemo:
         self._histories: dict[tuple[object, ...], ChannelHistory] = {}
 
     def kline_groups(self, klines: KlineColumns, interval_ms: int) -> list[KlineGroup]:
-        """Return the klines in groups: those that fit bars of this interval, and others."""
+        """Return the klines in groups: klines that fit bars of this interval, and klines that do not."""
         key = id(klines), interval_ms
         groups = self._groups.get(key) or kline_groups(klines, interval_ms)
         # Bars keep the klines in memory, so that no other klines can have this id.
@@ -49,7 +49,9 @@ class MarketMemo:
         return bars
 
     def channel(self, interval_ms: int, build: Callable[[], DonchianChannel]) -> MovingChannel:
-        """Return an empty channel. What it computes is shared with all other channels with these arguments."""
+        """Return an empty channel, which `build` makes. It shares its computations with all channels of the same
+        arguments.
+        """
         channel = build()
         key = (interval_ms, *channel.key)
         if key not in self._histories:
@@ -63,7 +65,9 @@ class MarketMemo:
 
 
 class ChannelHistory:
-    """The channel after each candle of a market, for one window, as far as a backtest has come."""
+    """The channel after each candle of a market, for one window, up to the candle that the furthest backtest has
+    reached.
+    """
 
     def __init__(self, channel: DonchianChannel, may_grow: Callable[[], bool]) -> None:
         self.highs, self.lows = array("d"), array("d")
@@ -73,7 +77,9 @@ class ChannelHistory:
         self._may_grow = may_grow
 
     def follow(self, begin: int, highs: Sequence[float], lows: Sequence[float]) -> bool:
-        """Whether the candles from number `begin` on have these highs and lows; they are added if they are new."""
+        """Whether the candles from number `begin` on have these highs and lows. Candles that the history lacks are
+        added to it.
+        """
         end = begin + len(highs)
         known = min(len(self.highs), end) - begin
         if self.highs[begin : begin + known] != array("d", highs[:known]):
@@ -91,10 +97,10 @@ class ChannelHistory:
 
 
 class SharedChannel(MovingChannel):
-    """A channel that looks up what a history has.
+    """A channel that looks up results that a history already has.
 
-    Where its candles are not those of the history, which depends on the path if candles are shorter than the klines of
-    the market, it goes on by itself.
+    If its candles differ from those of the history, it computes for itself from there on. They can differ if candles
+    are shorter than the klines of the market, because they then depend on the path.
     """
 
     def __init__(self, history: ChannelHistory, build: Callable[[], DonchianChannel]) -> None:

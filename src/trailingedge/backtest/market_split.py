@@ -17,8 +17,8 @@ def split_market(
 ) -> Iterator[Segments]:
     """Split the market into segments (groups of ticks), each within one candle.
 
-    Candles open at multiples of `interval_ms`. `path` generates the prices within klines. With a `memo`, the market
-    must be the one that it is for.
+    Candles open at multiples of `interval_ms`. `path` generates the prices within klines. A `memo` must be the memo of
+    this market.
     """
     splitter = _MarketSplitter(interval_ms, path, memo or MarketMemo(most_klines=0))
     for columns in market:
@@ -29,7 +29,7 @@ def split_market(
 
 
 def segments_of(market: Iterable[Columns], interval_ms: int, path: GridPath) -> Iterator[Segment]:
-    """Yield all segments, bars as a whole."""
+    """Yield all segments. A bar is one segment."""
     for segments in split_market(market, interval_ms, path):
         if isinstance(segments, BarColumns):
             yield from map(segments.segment, range(len(segments)))

@@ -1,8 +1,8 @@
 """Paths of a backtest: runs one market on several paths within its candles, and compares the results.
 
 A candle does not show the sequence of its prices. So a backtest on candles runs on seeded random paths and reports the
-median of the results with a band; its report lists the orders of the median path. Worker processes are given plain data
-that can be pickled. The result does not depend on the number of processes.
+median of the results with a band; its report lists the orders of the median path. Worker processes get plain data,
+because it must be pickled. The result does not depend on the number of processes.
 """
 
 import os
@@ -47,7 +47,9 @@ class Scenario:
     latency_ms: int = DEFAULT_LATENCY_MS
 
     def of_market(self, market: RecordedMarket) -> "Scenario":
-        """Return the scenario for this market. A walk is used only for candles: other files contain every price."""
+        """Return the scenario for this market. Paths within candles exist only for a market of candles: other files
+        contain every price.
+        """
         if market.schema is not CsvSchema.KLINES:
             return Scenario(Walk.RECORDED, 1, self.latency_ms)
         return self if self.walk is Walk.RANDOM else Scenario(self.walk, 1, self.latency_ms)
@@ -61,7 +63,7 @@ class Scenario:
     def hides(self, market: RecordedMarket, flat_share: float) -> tuple[str, ...]:
         """Return sentences on what limits the trust in a result.
 
-        `flat_share` is the share of candles with one price, among those whose number of trades is not known.
+        `flat_share` is the share of candles with only one price, among the candles whose number of trades is not known.
         """
         found = []
         if self.walk is Walk.RANDOM:
@@ -114,7 +116,9 @@ class PathTask:
 
 @dataclass(frozen=True, slots=True)
 class PathRun:
-    """One path, run up to a market time; 0 if it had not begun. `figures` is None if it was stopped before its end."""
+    """The run of one path up to a market time; the time is 0 if it had not begun. `figures` is None if it was stopped
+    before the end.
+    """
 
     number: int
     reached_ms: int
@@ -146,7 +150,8 @@ def run_paths(
 ) -> tuple[list[PathFigures], PathRun]:
     """Run all paths of the scenario. After each path, `done` gets the number of finished paths.
 
-    Returns the figures of the finished ones by number, and which of the others came furthest before a stop request.
+    Returns the figures of the finished paths by number, and the unfinished path that had come furthest at a stop
+    request.
     """
     found: dict[int, PathFigures] = {}
     furthest = PathRun(1, 0, None)
@@ -208,7 +213,8 @@ def figures_of(number: int, results: RunResults) -> PathFigures:
 
 
 def equity_band(figures: Sequence[PathFigures], listed: RunResults) -> EquityBand | None:
-    """Return the band of the account's value over all paths, at the times of `listed`; None if there is only one path.
+    """Return the band of the account's value over all paths, at the times of the valuations in `listed`; None if there
+    is only one path.
 
     Paths whose number of valuations differs from that of `listed` are left out.
     """

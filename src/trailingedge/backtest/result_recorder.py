@@ -1,6 +1,6 @@
 """Recorder of a backtest: collects statistics, orders, fills, candles and samples for the report.
 
-Every order and fill is kept. Candles and samples are limited in number: over a longer market they become coarser.
+Every order and fill is kept. Candles and samples are limited in number: in a long market each covers a longer time.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ MAX_CANDLES: Final = 32_768  # three weeks of minutes; beyond that two become on
 
 @dataclass(frozen=True, slots=True)
 class BacktestPart:
-    """The result of one part of a backtest, without the other parts. Values are in quote, at the best bids."""
+    """The result of one part of a backtest, computed from that part alone. Values are in quote, at the best bids."""
 
     from_ms: int
     to_ms: int
@@ -101,9 +101,10 @@ class BacktestRecorder:
             self._max_drawdown = max(self._max_drawdown, 1 - value / self._peak)
 
     def unmoved_bids(self, base: Decimal) -> tuple[int, int]:
-        """Return two bids in ticks, strictly between which a valuation changes no drawdown while the balances stay.
+        """Return two bids in ticks. At unchanged balances, a valuation at a bid strictly between them changes no
+        drawdown.
 
-        `base` is the total base, as at the last valuation.
+        `base` is the total base, which must be that of the last valuation.
         """
         if not base:
             return _ANY_BID
@@ -116,7 +117,9 @@ class BacktestRecorder:
         return ceil((from_bid + margin) * self._scale), floor((to_bid - margin) * self._scale)
 
     def end_part(self) -> None:
-        """End the current part of the results at the last valuation of the account. The next part begins there."""
+        """End the current part of the results at the last valuation of the account. The next part begins at the same
+        valuation.
+        """
         began, now = self._part_start, self.statistics.equity_point()
         if began is None or began.market_ms == now.market_ms:
             return
@@ -175,7 +178,9 @@ class BacktestRecorder:
             self._halve_resolution()
 
     def _halve_resolution(self) -> None:
-        """Merge each pair of candles into one and keep the later sample. This bounds memory for any market length."""
+        """Merge each two successive candles into one and keep the later of their samples. This limits memory for any
+        market length.
+        """
         pairs = zip(self._candles[::2], self._candles[1::2], strict=True)
         self._candles = [
             (first[0], first[1], max(first[2], then[2]), min(first[3], then[3]), then[4]) for first, then in pairs
@@ -205,7 +210,8 @@ class BacktestRecorder:
 
 
 def _sample_of(raw: _RawSample, scale: int, params: StrategyParams, start: float) -> Sample:
-    """Compute one point of the report's curves. `start` is the account's first value: a backtest has no transfers.
+    """Compute one point of the report's curves. `start` is the account's first value. Gains are relative to it, because
+    a backtest has no transfers.
 
     The stop and the trail are computed as in `strategy.decide`.
     """

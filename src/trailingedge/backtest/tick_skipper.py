@@ -55,10 +55,10 @@ _NONE: Final = _Ticks(_FAR, -_FAR, _FAR, -_FAR)
 
 
 class TickSkipper:
-    """Skips ticks between two cycles, up to `due_ms`. Without a plan it skips nothing.
+    """Skips ticks between two cycles, up to `due_ms`. If the core has no plan, it skips nothing.
 
-    `highest_bid` and `lowest_ask` are the best prices skipped so far, in ticks; None if none was skipped. Closes within
-    `quiet_closes` need no cycle.
+    `highest_bid` and `lowest_ask` are the best prices skipped so far, in ticks; None if none was skipped. A candle that
+    closes within `quiet_closes` needs no cycle.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class TickSkipper:
 
     @property
     def high(self) -> float:
-        """The best unit value since the anchor, with the skipped ticks; 0 without a side."""
+        """The best unit value since the anchor, skipped ticks included; 0 if the strategy holds no side."""
         state = None if self._decision is None else self._decision.state
         if state is None or state.regime is None:
             return 0.0
@@ -118,9 +118,11 @@ class TickSkipper:
         self._channel, self._outdated = channel, True
 
     def skip_bars(self, bars: BarColumns, begin: int, end: int, forming_close: int) -> bool:
-        """Skip several bars if nothing in them needs a cycle, for any channel. Returns whether they were skipped.
+        """Skip several bars if nothing in them needs a cycle, whatever the channel is. Returns whether they were
+        skipped.
 
-        The candle before them closes at `forming_close`; they close all the others but the last.
+        The candle before these bars closes at `forming_close`. During the bars, that candle and those of all bars but
+        the last close.
         """
         if self._lasting is _NONE or self.quiet_closes is NO_PRICE or bars.last_ms[end - 1] >= self._due_ms:
             return False
@@ -169,7 +171,7 @@ class TickSkipper:
         return index
 
     def _moves_the_high(self, bid: int, ask: int) -> bool:
-        """Whether this tick sets a new high, so that new limits may contain it."""
+        """Whether this tick sets a new high of the unit value. The limits made after that may contain the tick."""
         if self._order_price is not None or self._decision is None or self._params.trigger_on.at_close:
             return False
         state, scale = self._decision.state, self._scale
@@ -180,7 +182,9 @@ class TickSkipper:
         return True
 
     def _note_high(self, bid: int, ask: int) -> None:
-        """Adapt the limits to a new high, before it is known whether its tick can be skipped."""
+        """Adapt the limits to a new high of the unit value, before it is known whether the tick that sets it can be
+        skipped.
+        """
         if self._decision is None:
             return
         scale = self._scale
@@ -189,7 +193,9 @@ class TickSkipper:
         self._outdated = False
 
     def _first_beyond(self, columns: TickColumns, begin: int, end: int) -> int:
-        """Return the index of the first tick beyond the limits, or at whose price a trade reached our order."""
+        """Return the index of the first tick outside of the limits, or with a trade at a price that our order has
+        reached.
+        """
         above_bid, below_bid, above_ask, below_ask = self._limits
         found = min(
             _first_outside(columns.bids, begin, end, above_bid, below_bid),
@@ -205,7 +211,7 @@ class TickSkipper:
         return found
 
     def _adapt(self, bid: int, ask: int) -> None:
-        """Make new limits if the channel or the high has changed since the last ones."""
+        """Make new limits if the channel, or the high of the unit value, has changed since the limits were made."""
         if self._outdated:
             self._limits = self._limits_at(bid, ask, self.high)
             self._outdated = False
@@ -221,7 +227,7 @@ class TickSkipper:
         return _NONE if limits is None else self._in_ticks(limits)
 
     def _note(self, highest_bid: int, lowest_ask: int) -> None:
-        """Update the best prices of the skipped ticks."""
+        """Remember the best prices of skipped ticks, if they are better than those before."""
         before = self.high
         if self._order_price is not None:
             # The core sees our order among the best prices, so no price of the others is at or beyond it.
@@ -240,7 +246,7 @@ class TickSkipper:
                 self._lasting = _NONE
 
     def _in_ticks(self, limits: PriceLimits) -> _Ticks:
-        """Return the limits in ticks, narrowed to the prices that keep our order."""
+        """Return the limits in ticks, narrowed to the prices at which our order stays where it is."""
         scale, kept = self._scale, self._kept
         bids, asks = limits
         if kept is not None:
@@ -249,7 +255,7 @@ class TickSkipper:
 
 
 def _down(ticks: float) -> int:
-    """Return this price in ticks, rounded down. The next higher tick is within the limit."""
+    """Return this price in ticks, rounded down. So the next higher tick is above the limit."""
     return (-_FAR if ticks < 0 else _FAR) if abs(ticks) == inf else floor(ticks)
 
 

@@ -77,7 +77,7 @@ def run_queued(
 ) -> None:
     """Submit the items to some workers, and report each result through `done`.
 
-    At most one item per worker waits, so that a stop request takes effect soon.
+    At most one item per worker waits to be begun, so that a stop request takes effect soon.
     """
     # Submitting all items at once would be simpler, but a stop request would have to wait for all of them.
     ahead: Iterator[Item] = iter(items)
@@ -96,7 +96,7 @@ def run_queued(
 
 @contextlib.contextmanager
 def sigint_ignored() -> Iterator[None]:
-    """Ignore SIGINT inside the block. A process started there also ignores it until it sets its own handler."""
+    """Ignore SIGINT inside the block. A process started inside also ignores it, until it sets its own handler."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

@@ -1,10 +1,10 @@
 """Graceful shutdown: cancels our open order, or reports the order that could not be cancelled.
 
 Theory of operation. `MakerExit` knows its order and the requests in flight, so the shutdown first runs ticks that only
-cancel. If these do not finish in time, it sweeps the list of open orders: it cancels every order that has one of our
-client order ids, and queries each order of ours that the list lacks, because the list may lag behind the book. An alert
-names each order whose state is still unknown after that, so that a person can check it. The state of an order that the
-sweep has cancelled is known, even if the sweep failed at another order.
+cancel. If these do not finish in time, it goes through the exchange's list of open orders (the sweep): it cancels every
+listed order that has one of our client order ids, and queries each order of ours that the list lacks, because the list
+may lag behind the book. An alert names each order whose state is still unknown after that, so that a person can check
+it. An order that the sweep has cancelled is not named, even if the sweep failed at another order.
 """
 
 import asyncio
@@ -134,7 +134,10 @@ class Shutdown:
             self._alerts.send(event_messages.order_left(services.rules, side, remaining, price, client_order_id), level)
 
     async def _cancel_exit(self, services: NodeServices) -> None:
-        """Cancel the exit's order by ticks that only cancel, or else all our open orders. Raises if unconfirmed."""
+        """Cancel the exit's order by ticks that only cancel; if that fails, cancel all our open orders.
+
+        Raises an error unless the exchange has confirmed that no order of ours is left.
+        """
         try:
             async with self._until_deadline():
                 await self._tick_until_idle(services)
@@ -202,14 +205,17 @@ class Shutdown:
                 raise OutcomeUnknown(f"{order.client_order_id} may be on the book, or may still reach it")
 
     def _is_swept_at_its_price(self, order: Order) -> bool:
-        """Whether the sweep has cancelled `order` itself, not an order with its client order id at another price.
+        """Whether the sweep has cancelled `order` itself, and not another order that has the same client order id.
 
-        All orders of an exit have the same client order id. Without an order id only the price tells them apart.
+        All orders of an exit have the same client order id. If the order id of `order` is not known, only its price
+        tells it from the others.
         """
         return _is_among(order, [record for record in self._swept if record.price == order.price])
 
     async def _is_final(self, order: Order) -> bool:
-        """Whether `order` is off the book for good. Its absence from the list of open orders is no proof of that."""
+        """Whether the exchange has said that `order` is off the book for good. Its absence from the list of open orders
+        is no proof.
+        """
         if order.order_id is None:  # no reply had its id, so it cannot be queried: wait out its recvWindow
             return self._clock.now_s() - order.sent_s >= self._request_expires_s
         record = await self._client.account.order_status(order.order_id)
@@ -238,7 +244,9 @@ class Shutdown:
 
 
 def _of_another_instance(services: NodeServices) -> Callable[[OrderRecord], bool]:
-    """Return a test for orders of another instance with our client-order-id prefix. They are not cancelled."""
+    """Return a test whether an order has our client-order-id prefix but belongs to another instance. Such orders are
+    not cancelled.
+    """
     core = services.core
 
     def is_foreign(record: OrderRecord) -> bool:

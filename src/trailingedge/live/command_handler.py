@@ -40,8 +40,8 @@ def _answer(reply: Reply, result: CommandResult) -> None:
 class CommandHandler:
     """Executes operator commands.
 
-    `stop` ends the session, `read_balances` requests the balances after a halt, `reconnects` counts connections that
-    were opened again, `progress` answers questions during the start.
+    `stop` ends the session, `read_balances` requests the balances after a halt, `reconnects` returns how many
+    connections were opened again, `progress` answers questions during the start.
     """
 
     def __init__(
@@ -121,7 +121,9 @@ class CommandHandler:
                 pass
 
     def end_tick(self) -> None:
-        """Refuse strategy commands that the core took without acting on them, because another event came first."""
+        """Refuse the strategy commands that the core took in this tick but did not act on, because another event came
+        before them.
+        """
         # The core takes one command per tick. While it still holds commands, wait: they may yet get a result.
         if self._services is None or self._services.core.operator_commands:
             return
@@ -133,7 +135,7 @@ class CommandHandler:
             _answer(reply, CommandResult(text, done=False))
 
     def _answer_strategy_command(self, command: StrategyCommand, result: CommandResult) -> None:
-        """Answer the oldest `command` for which the strategy has not reported a result."""
+        """Answer the oldest queued `command` that still waits for the strategy's result."""
         for sent in self._sent_to_strategy:
             if sent[0] is command:
                 self._sent_to_strategy.remove(sent)
@@ -200,7 +202,9 @@ class CommandHandler:
         return None
 
     def _pause(self) -> CommandResult:
-        """Pause trading. A repeated pause sends an alert too: a user of hotkeys sees no other answer."""
+        """Pause trading. Each pause sends an alert, even if trading is paused already: a user of hotkeys sees no other
+        answer.
+        """
         rules = None if self._services is None else self._services.rules
         text = event_messages.paused_already(rules) if self._paused else event_messages.paused(rules)
         self._paused = True

@@ -1,11 +1,12 @@
 """Control socket: a Unix socket that lets local commands query and control the daemon, one JSON line each way.
 
-A client sends `{"command":"status"}`; the daemon answers `{"version":1,"ok":true,"text":"…"}`, adds fields if the
-answer has figures, and closes the connection. If `ok` is false, the command was refused, and the text says why. If a
-flip needs a confirmation, the answer has a code in the field `confirmation`; the client sends the flip again with this
-code in a field of the same name. After `{"command":"subscribe"}` the daemon keeps the connection and sends lines as
-`live.feed_format` defines them. The socket file belongs to the daemon's user and has mode 0600, because a program that
-can open it can trade. Each client is served by a task of its own, so that a slow or broken client cannot delay a tick.
+A client sends `{"command":"status"}`; the daemon answers `{"version":1,"ok":true,"text":"…"}`, with further fields if
+the answer has figures, and closes the connection. If `ok` is false, the command was refused, and the text says why. If
+a flip needs a confirmation, the answer has a code in the field `confirmation`; the client sends the flip again with
+this code in a field of the same name. After `{"command":"subscribe"}` the daemon keeps the connection and sends lines
+as `live.feed_format` defines them. The socket file belongs to the daemon's user and has mode 0600, because a program
+that can open it can trade. Each client is served by a task of its own, so that a slow or broken client cannot delay a
+tick.
 """
 
 import asyncio
@@ -89,7 +90,9 @@ class NoRunningDaemon(TrailingEdgeError):
 
 
 def socket_path(symbol: str, environ: Mapping[str, str], log_dir: Path) -> Path:
-    """Path where the daemon of `symbol` listens: in systemd's folder, the user's run-time folder, or `log_dir`."""
+    """Path on which the daemon of `symbol` listens: in systemd's folder, else in the user's run-time folder, else in
+    `log_dir`.
+    """
     return socket_candidates(symbol, environ, log_dir)[0]
 
 
@@ -100,7 +103,9 @@ def socket_candidates(symbol: str, environ: Mapping[str, str], log_dir: Path) ->
 
 
 def runtime_folders(environ: Mapping[str, str]) -> list[Path]:
-    """Folders for run-time files where a daemon may listen, most likely first; the last is the system service's."""
+    """Folders for run-time files where a daemon may listen, most likely first. The last is the folder of the system
+    service.
+    """
     given, personal = environ.get("RUNTIME_DIRECTORY", ""), environ.get("XDG_RUNTIME_DIR", "")
     folders = [Path(given.split(":")[0])] if given else []  # a unit may have several, the first is its own
     folders += [Path(personal, "trailing-edge")] if personal else []
@@ -140,7 +145,7 @@ def _fields(line: bytes) -> dict[str, object]:
 
 
 def encode_response(result: CommandResult, extra: Mapping[str, object] = _NO_FIELDS) -> bytes:
-    """Encode a result as one line of JSON. `extra` holds fields that every response has."""
+    """Encode a result as one line of JSON. `extra` holds the fields that every response has, whatever the command."""
     frame = {"version": CONTROL_VERSION, "ok": result.done, "text": result.text}
     fields = {**frame, **result.data, **extra, **frame}  # frame twice: its keys stand first, and no data replaces them
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), default=str).encode() + b"\n"
@@ -302,7 +307,9 @@ def _publish(made: Path, path: Path) -> int:
 
 
 async def _check_free(path: Path) -> None:
-    """Check that no daemon listens at `path`; a dead daemon's socket may be there. Raises NoRunningDaemon, OSError."""
+    """Raise NoRunningDaemon if a daemon listens at `path`. A socket file that a dead daemon left there is accepted.
+    Also raises OSError.
+    """
     if not _is_taken(path):
         return
     try:
@@ -332,7 +339,9 @@ def _is_taken(path: Path) -> bool:
 
 
 def account_fingerprint(symbol: str, ws_api_url: str, api_key: str) -> str:
-    """Return an id that all daemons with this symbol, address and API key share. It does not reveal the key."""
+    """Return an id that all daemons with this symbol, this address of the WebSocket API and this API key share. It does
+    not reveal the key.
+    """
     return hashlib.sha256(f"{symbol}\n{ws_api_url}\n{api_key}".encode()).hexdigest()[:16]
 
 
@@ -383,7 +392,9 @@ async def request(
 
 
 async def subscribe(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Subscribe at the daemon that listens at `path`. The reader gets its lines. Raises NoRunningDaemon."""
+    """Send `subscribe` to the daemon that listens at `path`. Returns the reader of its lines. Raises
+    NoRunningDaemon.
+    """
     reader, writer = await _connect(path)
     writer.write(json.dumps({"command": SUBSCRIBE}).encode() + b"\n")
     return reader, writer

@@ -22,9 +22,10 @@ from trailingedge.strategy.inputs import StrategyParams
 class CoreStart:
     """The inputs from which a core is built, apart from the settings.
 
-    `listed` are the exchange's rules, `rules` those in force, with our stricter limits. `fee` is the maker fee in
-    force, `server_ms` the exchange's time after the logon. `history` has high, low and close of the channel's closed
-    klines, oldest first. `windows` counts how much of the order limits was used before.
+    `listed` are the exchange's rules; `rules` are the rules in force, which also have the stricter limits of our
+    settings. `fee` is the maker fee in force, `server_ms` the exchange's time after the logon. `history` has high, low
+    and close of the channel's closed klines, oldest first. `windows` has how many orders already count against each
+    order limit.
     """
 
     listed: SymbolRules

@@ -1,7 +1,7 @@
 """Due timer: calls a function when the trading core's next wait ends, even if no message arrives.
 
-The core gives a new time after each tick, mostly a later one. To save work, the running timer is then kept: it fires at
-the earlier time, and is set again without a call if a later time is valid by then.
+The core gives a new time after each tick, mostly a later one. To save work, the running timer is then left as it is.
+When it fires too early for the newest time, it does not call the function; it is set again for that time.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _JUST_AFTER_S: Final = 0.001
 
 
 class DueTimer:
-    """Calls `act` just after the time in the last call of `wait_until`."""
+    """Calls `act` just after the time that the last call of `wait_until` gave."""
 
     def __init__(self, clock: Clock, act: Callable[[], None]) -> None:
         self._clock = clock
@@ -27,9 +27,8 @@ class DueTimer:
     def wait_until(self, due_s: float, now_s: float) -> None:
         """Call `act` just after `due_s`, in monotonic seconds; never if it is infinite.
 
-        A time given before is forgotten.
-
-        No timer is set for a time that is not later than `now_s`, because the caller acts at once.
+        This replaces the time given by an earlier call. No timer is set for a time that is not later than `now_s`: the
+        caller then acts at once.
         """
         self._due_s = due_s
         if now_s < due_s < self._rings_s:

@@ -1,9 +1,10 @@
 """Event router: receives the events of the exchange, the order gateway and the market state, and wakes the main loop.
 
-Theory of operation. The node is built bottom-up. A receiver of events must exist before their senders, so the router
-is built first. The core is built only during the start, once the exchange's rules are known; until then the router
-only wakes the main loop, and recovery later gives the core the state that it missed. `attach` hands over the services.
-From then on the router passes order and account events to the core's inbox.
+Theory of operation. The node is built bottom-up. A receiver of events must exist before their senders, so the router is
+built first. The core is built only during the start, once the exchange's rules are known; until then the router only
+wakes the main loop, and recovery later gives the core the state that results from the events before. `attach` gives the
+router the services, which include the core. From then on the router passes order and account events to the core's
+inbox.
 
 Every event except newer best prices makes the core's plan void before it wakes the main loop, because the plan holds
 only while nothing but the best prices changes. From `follow_prices` on, newer prices do not wake the main loop: they go
@@ -48,7 +49,7 @@ class EventRouter:
     def follow_prices(self, on_prices: Callable[[BookTop, float], None] | None) -> None:
         """Call `on_prices` for newer best prices from now on.
 
-        If it is None, they wake the main loop, as at the start.
+        If `on_prices` is None, newer best prices wake the main loop instead, as they do during the start.
         """
         self._on_prices = on_prices
 
@@ -60,7 +61,7 @@ class EventRouter:
         self._wake.set()
 
     def invalidate_plan(self) -> None:
-        """Make the core's plan void: the next prices need a tick."""
+        """Make the core's plan void, so that the next prices cause a tick."""
         if self.services is not None:
             self.services.core.invalidate_plan()
 
@@ -94,7 +95,7 @@ class EventRouter:
             self.request_tick()
 
     def on_limits(self, limits: tuple[RateLimit, ...]) -> None:
-        """Update the order budget with the exchange's report of how much of its rate limits is used."""
+        """Give the order budget the exchange's rate limits, with how much of each is used."""
         # Most replies report only the weight of the requests, which is no concern of the core.
         counted = tuple(limit for limit in limits if limit.kind == ORDERS)
         if not counted:
@@ -108,9 +109,9 @@ class EventRouter:
             self.services.core.update_limits(counted, server_ms)
 
     def on_reconnected(self, open_orders: tuple[OrderRecord, ...]) -> None:
-        """After a new logon, have our orders queried again and pass `open_orders` to the core.
+        """After a new logon, mark our orders to be queried again, and pass `open_orders` to the core.
 
-        The query is needed because the old connection's replies cannot arrive any more.
+        The query is needed because replies to requests over the old connection cannot arrive any more.
         """
         if self.services is not None:
             self.services.requery_orders()
@@ -118,7 +119,7 @@ class EventRouter:
             self.deliver(Reconciled(open_orders))
 
     def on_account_lost(self, _reason: str) -> None:
-        """Have our orders queried again: the account connection and its replies are lost."""
+        """Mark our orders to be queried again: the account connection is lost, and with it the replies that are due."""
         if self.services is not None:
             self.services.requery_orders()
 

@@ -1,11 +1,11 @@
 """Exchange client: the account's API connection and the market stream, with everything that runs over them.
 
 Theory of operation. The API connection carries logon, account events, queries and orders. After a loss `ApiClient`
-dials again and calls `_open`, which logs on and catches up before the connection takes orders: it reads open orders
-and balances and looks for fills that no event reported. Only then does it pass on the events that the new stream has
+dials again and calls `_open`, which logs on and catches up before the connection takes orders: it reads open orders and
+balances and looks for fills that no event reported. Only then does it pass on the events that the new stream has
 buffered since the logon. So the core sees each execution once and in order. While the connection is open, `_watch`
-probes whether account events still arrive. It also reads the list of trades once more, because that list may lag behind
-the trades. If the event stream breaks, the connection is replaced as if it were lost.
+probes whether account events still arrive. Some seconds after the logon it also reads the account's list of trades once
+more, because that list may lag. If the event stream breaks, the connection is replaced as if it were lost.
 
 The market stream reconnects by itself. If it is lost, only the best prices become stale.
 """
@@ -58,7 +58,7 @@ class ExchangeEvents(Protocol):
         ...
 
     def on_reconnected(self, open_orders: tuple[OrderRecord, ...]) -> None:
-        """Called after a new logon that followed a loss, with all open orders of the symbol."""
+        """Called after each logon except the first, with all open orders of the symbol."""
         ...
 
     def on_account_lost(self, reason: str) -> None:
@@ -81,9 +81,9 @@ class ExchangeEvents(Protocol):
 class ExchangeClient:
     """Holds the connections and sessions of one account and symbol.
 
-    `events` receives what the exchange reports. `note` is called with all frames that are sent or
-    received: the channel ("api" or "market"), the direction (">" sent, "<" received), and the frames
-    that came together. `on_retry` is called after each failed attempt to open the API connection.
+    `events` receives what the exchange reports. `note` is called with all frames that are sent or received. Its
+    arguments are the channel ("api" or "market"), the direction (">" sent, "<" received), and the frames that were read
+    or written at once. `on_retry` is called after each failed attempt to open the API connection.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class ExchangeClient:
 
     @property
     def reconnects(self) -> int:
-        """Number of reconnects of both connections. In paper mode, also those to the real market."""
+        """Number of reconnects of both connections. In paper mode, the reconnects to the real market count, too."""
         return self.api.reconnects + self.market.reconnects + self._feed_reconnects()
 
     async def measure_clock(self) -> None:
@@ -182,7 +182,7 @@ class ExchangeClient:
     async def _open(self, session: ApiSession) -> None:
         """Log on. After every logon except the first, read the account data that was missed.
 
-        Events of the new connection are buffered until this is done.
+        Events that arrive over the new connection are buffered until then.
         """
         buffer = self._stream.open_buffer(partial(self._on_stream_broken, session))
         session.on_event = buffer.on_event
@@ -247,7 +247,7 @@ class ExchangeClient:
     async def _once_allowed(self, ask: Callable[[], Awaitable[object]]) -> None:
         """Call `ask`. If the exchange asks for a pause, wait that long and call `ask` again.
 
-        The connection stays open.
+        The connection stays open in the meantime.
         """
         while True:
             try:

@@ -2,7 +2,8 @@
 
 Only this module and `app` see `Settings`. Backtests, sweeps, session replays and reports get their parameters from the
 same functions, so that a setting means the same thing everywhere. Some callers, such as a trial of a sweep, have the
-settings by name and as text; functions here turn these into parameters, too. `live.node_builder` builds the node.
+settings as a mapping from name to text; functions here turn such a mapping into parameters, too. `live.node_builder`
+builds the node.
 """
 
 from collections.abc import Callable, Mapping
@@ -123,8 +124,8 @@ def recovery_context(
 ) -> RecoveryContext:
     """Return the inputs of recovery, which restores the state of the last session.
 
-    If the settings have a circuit breaker, recovery reads the whole order history, because breakers
-    count old losses too.
+    If the settings have a circuit breaker, recovery reads the whole order history, because breakers also count losses
+    of earlier sessions.
     """
     breakers = settings.max_daily_loss_frac or settings.max_drawdown_frac or settings.max_consecutive_losses
     return RecoveryContext(
@@ -229,13 +230,15 @@ def services_params(settings: Settings) -> ServicesParams:
 
 
 def pair_params(values: Mapping[str, str]) -> PairParams:
-    """Return symbol and assets from settings that are given by name and as text."""
+    """Return symbol and assets from `values`, which maps the names of settings to their texts."""
     settings = settings_from_values(values)
     return PairParams(settings.symbol, settings.base_asset, settings.quote_asset)
 
 
 def backtest_params(values: Mapping[str, str]) -> BacktestParams:
-    """Return a backtest's parameters from settings by name and as text. Raises ValueError for an invalid value."""
+    """Return a backtest's parameters from `values`, which maps the names of settings to their texts. Raises ValueError
+    for an invalid value.
+    """
     settings = settings_from_values(values)
     return BacktestParams(
         services=services_params(settings),

@@ -1,9 +1,9 @@
 """Feed format: the lines that the daemon sends after `subscribe`. Each is a JSON object with `version` and `type`.
 
-- `state`, first, after a start, and after lost lines: `program`, `time`, `starting`, `status`, `panel`, `history`,
-  `orders`, `log`.
+- `state`, sent first, when the start is over, and after lost lines: `program`, `time`, `starting`, `status`, `panel`,
+  `history`, `orders`, `log`.
 - `status`, once a second, and after each event: `starting`, `status`, `panel`.
-- `prices`, at most four a second, if they have moved: `time`, `bid`, `ask`, `value`, `gain_frac`, `high`,
+- `prices`, if the best prices have changed, at most four a second: `time`, `bid`, `ask`, `value`, `gain_frac`, `high`,
   `take_profit`, `stop`.
 - `order`, an order was placed, replaced or cancelled: `time`, `change` (one of these words), `client_order_id`, `side`,
   `price`, `quantity`.
@@ -11,7 +11,7 @@
 - `event`, another change of state: `time`, `name`, one of `EVENT_NAMES`.
 - `log`, a line that the daemon shows: `time` of the wall, `level`, `text`.
 - `lost`: `lines`, the number of lines that this client was too slow to read. A `state` follows.
-- `end`, the daemon ends: `reason`.
+- `end`, sent when the daemon ends: `reason`.
 
 Amounts and prices are strings, fractions numbers, times ISO 8601 in UTC: the market's, except in a log line. `starting`
 is the step of the start that waits, and null from then on; until trading begins, `status` and `panel` are null.
@@ -152,13 +152,13 @@ def _price_text(price: Decimal | float | None, decimals: int) -> str:
 
 
 def encode_state(fields: FeedLine, rows: Sequence[str]) -> bytes:
-    """Return a `state` line with these rows of its history; the rows are encoded as JSON already."""
+    """Encode a `state` line. `rows` are the rows of its history, already encoded as JSON."""
     head = encode(fields)[:-2]  # without the brace and the line end
     return head + f',"history":{{"columns":{json.dumps(HISTORY_COLUMNS)},"rows":[{",".join(rows)}]}}}}\n'.encode()
 
 
 def samples_of(state: FeedLine) -> tuple[tuple[int, float], ...]:
-    """Return the prices of a `state` line's history by market time in milliseconds. Raises UnreadableFeed."""
+    """Return the prices in the history of a `state` line, by market time in milliseconds. Raises UnreadableFeed."""
     try:
         return tuple((unix_ms(row[0]), float(row[1])) for row in state["history"]["rows"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -166,7 +166,7 @@ def samples_of(state: FeedLine) -> tuple[tuple[int, float], ...]:
 
 
 def unix_ms(time: str) -> int:
-    """Return a time of a line in milliseconds since 1970. Raises ValueError."""
+    """Convert a time as a line contains it to milliseconds since 1970. Raises ValueError."""
     return round((datetime.fromisoformat(time) - datetime.fromtimestamp(0, UTC)) / timedelta(milliseconds=1))
 
 
@@ -174,7 +174,7 @@ def unix_ms(time: str) -> int:
 
 
 def of_panel(content: PanelContent) -> dict[str, object]:
-    """Return the words of the panel as JSON, without the samples of its chart."""
+    """Return the texts of the terminal's panel as JSON, without the samples of its chart."""
     return {
         "titles": content.titles,
         "title_style": content.title_style.value,

@@ -25,8 +25,8 @@ _FILE_MODE: Final = 0o644  # the collector runs as another user, and the metrics
 class HealthMonitor:
     """Reads the free space and writes the metrics, each minute until cancelled.
 
-    `facts` returns the facts of this moment, given the free bytes under `log_dir`. `health_file` is None if no metrics
-    are wanted.
+    `facts` is called with the free bytes under `log_dir` and returns the facts of this moment. `health_file` is None if
+    no metrics are wanted.
     """
 
     def __init__(

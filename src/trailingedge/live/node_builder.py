@@ -1,9 +1,9 @@
-"""Node builder: builds a trading node bottom-up, so that each part gets only parts that exist already.
+"""Node builder: builds a trading node from its parts, in an order in which each part needs only parts built before it.
 
-The order is: first the lowest parts (order budget, event router, stop request); then the market state and the exchange
-client, which report to the router; then gateway and requoter, which send over the client; last the parts that use all
-of these. Trading core, announcer and statistics need the exchange's rules. So `ServicesBuilder` builds them during the
-start, and the node then hands them to router and command handler.
+The order is: order budget, event router and stop request; then the market state and the exchange client, which report
+to the router; then gateway and requoter, which send over the client; last the parts that use all of these. Trading
+core, announcer and statistics cannot be built yet, because they need the exchange's rules. `ServicesBuilder` builds
+them during the start, and the node then gives them to the event router and the command handler.
 """
 
 import asyncio
@@ -138,8 +138,8 @@ def build_announcer(
 ) -> Announcer:
     """Build the announcer of the core's events, for a node and for the replay of its session.
 
-    Announcer and queries take their figures from one source. The queries get the last rejection from the announcer
-    and add it, so that the source does not need the announcer.
+    Announcer and operator queries take their figures from the same `source`. Only the reason of the last rejection
+    comes from the announcer: the queries ask the announcer for it, so that the source need not know the announcer.
     """
     return Announcer(
         core.rules,
@@ -169,9 +169,9 @@ def build_node(
 ) -> TradingNode:
     """Build a node that trades on `runtime.endpoints`. Its `run` may be called only once.
 
-    `before_ready` is called just before trading begins, for work that may be slow. `on_ready` is called once, when
-    recovery is done and trading begins. `on_stop` receives the reason of a stop. `verify_key` checks the key's
-    permissions after the logon. `on_event` is called for each event of the trading core.
+    `before_ready` is called just before trading begins, and may take long. `on_ready` is called once, when recovery is
+    done and trading begins. `on_stop` receives the reason of a stop. `verify_key` checks the key's permissions after
+    the logon. `on_event` is called for each event of the trading core.
     """
     clock = runtime.clock
     # The bottom: parts that need no other. The router must exist before the parts that report to it.

@@ -68,7 +68,7 @@ def resume_statistics(
     active_exit: HistoricalExit | None,
     history: ExitHistory | None = None,
 ) -> None:
-    """Give `statistics` the anchor and the exits of an earlier session, for comparison with the next exits."""
+    """Give `statistics` the anchor and the exits of an earlier session, with which the next exits are matched."""
     statistics.resume(
         None if state.regime is None else price_at(state.regime, state.anchor),
         () if history is None else history.ended_exits(active_exit),
@@ -163,7 +163,7 @@ class NodeServices:
         return is_new
 
     def requery_orders(self) -> None:
-        """Query our open orders before any other request. Replies that are still due are not trusted."""
+        """Mark our open orders as UNKNOWN, so that each is queried before any other request is sent."""
         self.core.on_disconnect(self._clock.now_s())
 
     def update_rules(self, rules: SymbolRules) -> None:
@@ -191,7 +191,7 @@ class NodeServices:
     def record_sample(self) -> None:
         """Add the account's value to the statistics.
 
-        The last sample of a day also sends the daily summary.
+        The last sample of a day also causes the daily summary to be sent.
         """
         top = self._market_state.top
         if top is None:

@@ -60,8 +60,8 @@ class PaperFeedParams:
 class TermsPolicy:
     """Checks the exchange's rules and fee against the settings. `fee`, if set, replaces the exchange's maker fee.
 
-    `problems` is called with rules and the lowest maker fee, `warnings` with the maker fee without discount, and
-    `price_warnings` with rules and a price. `effective_rules` returns the rules with our stricter limits applied.
+    `problems` takes the rules and the lowest maker fee, `warnings` the maker fee without discount, and `price_warnings`
+    the rules and a price; each returns texts. `effective_rules` returns the rules with our stricter limits applied.
     """
 
     problems: Callable[[SymbolRules, Decimal], list[str]]
@@ -132,7 +132,7 @@ class ServicesParams:
 
 @dataclass(frozen=True, slots=True)
 class PairParams:
-    """The symbol of the settings and its two assets. An asset that is None must be derived from the symbol."""
+    """The symbol of the settings and its two assets. An asset that is None is not set and follows from the symbol."""
 
     symbol: str
     base_asset: str | None

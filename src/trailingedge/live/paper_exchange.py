@@ -1,10 +1,10 @@
 """Paper exchange: the embedded exchange at the real market's prices, with an account that holds no real money.
 
-Theory of operation. Public connections, which need no key, feed the real market into the embedded
-exchange. The daemon trades there over the same protocol as on Binance. Rules and limits are read
-from the real exchange at the start; the pair's trading status is read again every minute. While no
-data arrives from the real market, the embedded market stands still and answers no request for
-prices. The daemon then finds its data stale, as it would on the real exchange.
+Theory of operation. Public connections, which need no key, feed the real market into the embedded exchange. The daemon
+trades on the embedded exchange over the same protocol as on Binance. Rules and limits are read from the real exchange
+at the start; the pair's trading status is read again every minute. While no data arrives from the real market, the
+embedded market stands still and answers no request for prices. The daemon then finds its data stale, as it would on the
+real exchange.
 
 Paper mode is easier than the real exchange in two ways: our orders rest at once, and no other trader reacts to them.
 `simulator.book` decides when they fill. Only trades that we received after our order was accepted can fill it. Each
@@ -99,14 +99,13 @@ async def paper_exchange(
 ) -> AsyncIterator[PaperExchange]:
     """Open the exchange and feed it from `sources` during the `with` block.
 
-    `on_step` receives the name and the result of each step of the opening. `alert` receives a text
-    when the pair stops or resumes trading on the real market. If `listen` is False, the exchange can
-    be reached in memory only. The account starts with one unit of the base asset, or more if one unit
-    is too little to trade. It pays the fee of the setting FEE, or `ASSUMED_FEE` if that is not set.
+    `on_step` receives the name and the result of each step of the opening. `alert` receives a text when the pair stops
+    or resumes trading on the real market. If `listen` is False, the exchange can be reached in memory only. The account
+    starts with one unit of the base asset, or more if one unit is too little to trade. It pays the fee of the setting
+    FEE, or `ASSUMED_FEE` if that is not set.
 
-    Raises ConfigError for an unlisted symbol, and StartFailed if a request fails too often. If the
-    real market cannot be reached any more, raises ExchangeUnreachable: while opening at once,
-    later at the end of the block.
+    Raises ConfigError for an unlisted symbol, and StartFailed if a request fails too often. If the real market cannot
+    be reached any more, raises ExchangeUnreachable: during the opening at once, after it at the end of the block.
     """
     progress = progress or StartProgress()
     feed = PaperMarketFeed(params, sources, dial, clock, random, alert, progress)
@@ -268,8 +267,8 @@ class PaperMarketFeed:
     async def run_connection(self) -> None:
         """Keep the connection for requests open until cancelled.
 
-        If no reconnect succeeds, raises ExchangeUnreachable; after the start of `run`, it sets
-        `ended` instead.
+        If no reconnect succeeds, raises ExchangeUnreachable. Once `run` has started, it sets `ended` instead of
+        raising.
         """
         await self._until_given_up(self._api.run())
 
@@ -311,7 +310,8 @@ class PaperMarketFeed:
         return read_klines(await self._api.call("klines", {"symbol": symbol, "interval": interval, "limit": 1}))
 
     async def _until_given_up(self, job: Coroutine[Any, Any, None]) -> None:
-        """Run `job`. If the real market cannot be reached, raise ExchangeUnreachable, or set `ended` after the start.
+        """Run `job`. If the real market cannot be reached, raise ExchangeUnreachable during the start, and set `ended`
+        after it.
 
         After the start an exception would close the exchange while the daemon still uses it. `ended` lets the daemon
         shut down first.
@@ -363,8 +363,8 @@ class PaperMarketFeed:
 def _follows(kline: Kline, klines: Sequence[Kline]) -> bool:
     """Return whether `kline` directly follows the last of `klines`.
 
-    If not, another kline closed between the request for the closed klines and the request for the forming one. No kline
-    is lost: the next kline of the stream shows the gap, and the stream then queries the missing ones.
+    If it does not, a kline closed between the request for the closed klines and the request for the forming one. No
+    kline is lost: the next kline of the stream shows the gap, and the missing klines are then queried.
     """
     return not klines or kline.open_ms == klines[-1].close_ms + 1
 

@@ -19,7 +19,8 @@ _SIGHUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)  # not o
 
 @contextlib.contextmanager
 def stop_on_signals(stop: Callable[[str], None], reload: Callable[[], object] | None = None) -> Iterator[None]:
-    """Call `stop` on SIGINT, SIGTERM or SIGHUP. A further signal more than one second later exits at once.
+    """Call `stop` on SIGINT, SIGTERM or SIGHUP. If another of these signals comes more than one second later, the
+    process exits at once.
 
     If `reload` is given, SIGHUP calls it instead of `stop`. After the `with` block the process ignores these signals: a
     signal that arrives late must not turn a clean exit into a failure.
@@ -61,16 +62,16 @@ def stop_on_signals(stop: Callable[[str], None], reload: Callable[[], object] | 
 
 @contextlib.contextmanager
 def keep_running(on_suspend: Callable[[], None], on_continue: Callable[[], None]) -> Iterator[None]:
-    """Call `on_suspend` on SIGTSTP (Ctrl-Z), which then does not stop the process, and `on_continue` on SIGCONT.
+    """Call `on_suspend` on SIGTSTP (Ctrl-Z), which no longer suspends the process, and `on_continue` on SIGCONT.
 
-    A process that is stopped does not check the hard stop. Does nothing where there are no such signals.
+    A suspended process could not check the hard stop. Does nothing on platforms without these signals.
     """
     with _handled_by({"SIGTSTP": on_suspend, "SIGCONT": on_continue}):
         yield
 
 
 def redraw_on_continue(redraw: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
-    """Call `redraw` on SIGCONT, because a shell has used the terminal in the meantime."""
+    """Call `redraw` on SIGCONT: while the process was suspended, a shell has used the terminal."""
     return _handled_by({"SIGCONT": redraw})
 
 
@@ -88,7 +89,7 @@ def _handled_by(handlers: Mapping[str, Callable[[], None]]) -> Iterator[None]:
 
 
 def has_terminal() -> bool:
-    """Return whether the process has a controlling terminal, which sends SIGHUP when it closes."""
+    """Return whether the process has a controlling terminal. Such a process gets SIGHUP when the terminal closes."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | getattr(os, "O_NOCTTY", 0)))
     except OSError:

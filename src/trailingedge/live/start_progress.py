@@ -42,7 +42,7 @@ class StartProgress:
     def on_attempt_failed(self, reason: str, pause_s: float) -> bool:
         """Log and keep why the present step failed, and the pause before the next attempt.
 
-        Outside a start it does nothing and returns False: then the caller logs the failure.
+        If no start is under way, it does nothing and returns False; the caller then logs the failure.
         """
         if self._finished or not self._step:
             return False

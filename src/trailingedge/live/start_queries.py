@@ -23,8 +23,8 @@ from trailingedge.websocket.api_client import RequestCaller
 class RulesResult:
     """The symbol's rules: as the exchange lists them, and the effective ones.
 
-    Our settings may make the effective rules stricter. `problems` are the settings that the
-    exchange does not allow, apart from conflicts with the fee.
+    Our settings may make the effective rules stricter. `problems` has a text for each setting that the exchange does
+    not allow. Conflicts with the fee are not among them.
     """
 
     listed: SymbolRules
@@ -42,7 +42,7 @@ class RulesResult:
 class FeeResult:
     """The account's fees. `in_force` is the maker fee that the strategy uses.
 
-    `problems` are all settings that the exchange does not allow, including conflicts with the fee.
+    `problems` has a text for each setting that the exchange does not allow, including conflicts with the fee.
     """
 
     maker: Decimal
@@ -101,7 +101,7 @@ class StartSteps:
     async def klines(self) -> KlinesResult:
         """Request the newest closed klines, without a gap.
 
-        The settings define how many; a new symbol may have fewer.
+        The settings define how many klines are requested; a new symbol may have fewer.
         """
         params = self._params
         found = await market_fetch.klines(self._api, params.symbol, params.kline_interval, params.klines_wanted)

@@ -87,7 +87,7 @@ class Startup:
         await verify(self._client.server_clock.now_ms())
 
     async def agree_on_terms(self) -> TradingTerms:
-        """Request rules and fee. Raises ConfigError with every setting that the exchange does not allow."""
+        """Request rules and fee. Raises ConfigError that lists all settings that the exchange does not allow."""
         self._progress.begin("rules and fee")
         rules = await self._retry.run(self._steps.rules)
         fee = await self._retry.run(lambda: self._steps.fee(rules))
@@ -113,7 +113,7 @@ class Startup:
         self._ui.show_step("candles", found.text)
 
     async def first_book(self, rules: SymbolRules) -> BookTop:
-        """Wait for best prices and a kline from the stream. Raises StartFailed after ten seconds."""
+        """Wait for the first best prices and the first kline of the stream. Raises StartFailed after ten seconds."""
         self._progress.begin("market streams")
         market_state = self._market_state
         deadline_s = self._clock.now_s() + _BOOK_WITHIN_S
@@ -136,7 +136,7 @@ class Startup:
     def _fresh_top(self) -> BookTop | None:
         """Return the best prices, or None if they are stale.
 
-        The stream may have been lost while the start waited for the account.
+        They may be stale because the stream was lost while the start waited for the account.
         """
         age_s = self._clock.now_s() - self._market_state.top_confirmed_s
         return self._market_state.top if age_s < self._params.stale_after_s else None
@@ -218,9 +218,9 @@ class Startup:
         return await market_fetch.klines_between(self._client.api, self._params.symbol, interval, from_ms, until_ms)
 
     async def _measure_market_time(self) -> None:
-        """Query the exchange's time, to a second, and store it.
+        """Query the exchange's time, which is exact to a second here, and store it.
 
-        Without this query the time would be known only with the stream's next candle.
+        Without this query the time would be unknown until the stream's next candle.
         """
         try:
             seconds = await market_fetch.klines(self._client.api, self._params.symbol, "1s", 1)

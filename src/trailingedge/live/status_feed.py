@@ -1,9 +1,10 @@
 """Status feed: sends the state of the daemon and each change of it to the subscribers of the control socket.
 
 Theory of operation. The trading node and the log only append to a queue. Ten times a second, and only while there are
-subscribers, `run` encodes the queued lines and writes them to each subscriber. It never waits for a subscriber. One
-whose buffer is full gets no lines until it has read its buffer; then it gets a line with the number of lost lines, and
-the whole state. So a subscriber that never reads costs only the memory of its buffer, and none can delay a tick.
+subscribers, `run` encodes the queued lines and writes them to each subscriber. It never waits for a subscriber. A
+subscriber whose buffer is full gets no lines until it has read its buffer. Then it gets a line with the number of lost
+lines, and the whole state. So a subscriber that never reads costs only the memory of its buffer, and none can delay a
+tick.
 """
 
 import asyncio
@@ -35,9 +36,9 @@ _ROWS_AT_ONCE: Final = 40  # of the history are encoded before the loop gets its
 
 
 class _Subscriber:
-    """One subscriber. It gets the lines from number `first` on; `lost` of them were left out.
+    """One subscriber. The next line for it is number `first`; None until the state was sent.
 
-    `first` is None until the state was sent.
+    `lost` is the number of lines that it did not get.
     """
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
@@ -78,7 +79,7 @@ class StatusFeed:
     # What happens ----------------------------------------------------------------------------
 
     def on_event(self, event: TraderEvent, market_ms: int) -> None:
-        """Queue a change of state. Its line is made only where there are subscribers."""
+        """Queue a change of state. Its line is composed only if there are subscribers."""
         if isinstance(event, feed_format.ORDER_EVENTS):
             self._orders.append((event, market_ms))
         if self._subscribers and (fields := feed_format.of_event(event, market_ms)) is not None:
@@ -98,7 +99,7 @@ class StatusFeed:
     # Subscribers -----------------------------------------------------------------------------
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> CommandResult | None:
-        """Send the state and then its changes, until the client disconnects or sends anything more.
+        """Send the state and then its changes, until the client disconnects or sends anything.
 
         Returns an answer if there are too many subscribers already.
         """
@@ -184,7 +185,9 @@ class StatusFeed:
         subscriber.first, subscriber.lost = self._queued, 0
 
     def _latest(self, now_s: float, *, changed: bool) -> bytes:
-        """Return a `status` line if it is due or `changed`, else a `prices` line if prices have moved, else b""."""
+        """Return a `status` line if one is due or if `changed`. Else return a `prices` line if the prices have changed,
+        else b"".
+        """
         if not changed and now_s < min(self._next_status_s, self._next_prices_s):
             return b""
         self._next_prices_s = now_s + PRICES_S

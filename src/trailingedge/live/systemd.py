@@ -65,7 +65,7 @@ class ServiceManager:
             self._send(_status(f"starting: {progress}"), keep=False)
 
     def status_due(self, now_s: float) -> bool:
-        """Return whether `status` would send a changed line now."""
+        """Return whether a call of `status` now would send a line that has changed."""
         return not self._stopping and now_s >= self._next_status_s
 
     def status(self, text: str, now_s: float) -> None:
@@ -81,11 +81,11 @@ class ServiceManager:
         self._send(_status(text), keep=False)
 
     def ping_watchdog(self) -> None:
-        """Report that the daemon is alive, which restarts the manager's watchdog time-out."""
+        """Report that the daemon is alive. The service manager then restarts its watchdog time-out."""
         self._send("WATCHDOG=1", keep=False)
 
     def extend_start_timeout(self, more_s: float) -> None:
-        """Ask the manager not to time out the start for another `more_s` seconds from now."""
+        """Ask the service manager to allow at least `more_s` more seconds, from now, for the start."""
         self._send(f"EXTEND_TIMEOUT_USEC={round(more_s * 1e6)}", keep=False)
 
     def reloading(self, now_s: float) -> None:
@@ -159,10 +159,10 @@ def watchdog_interval_s(environ: Mapping[str, str], pid: int) -> float | None:
 class Watchdog:
     """Pings the manager's watchdog as long as the main loop makes ticks. The ticks prove that the loop is running.
 
-    `ticks` returns the number of ticks so far. At intervals, `run` checks whether that number has grown, and if so
-    sends a ping. Then it calls `wake` to request a tick, so that pings continue in a quiet market. During the start
-    `run` extends the start's time-out instead, because a start may wait for the exchange for hours. If the event loop
-    hangs, the time-out is not extended. `interval_s` is the result of `watchdog_interval_s`.
+    `ticks` returns the number of ticks so far. At intervals, `run` sends a ping if that number has grown. Then it calls
+    `wake` to request a tick, so that pings continue in a quiet market. During the start `run` extends the start's
+    time-out instead, because a start may wait for the exchange for hours. If the event loop hangs, the time-out is not
+    extended. `interval_s` is the result of `watchdog_interval_s`.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class NotifyingUi:
 
 
 def status_line(view: StatusView, endpoints: Endpoints) -> str:
-    """Return mode, pair, position and endpoints as one line for `systemctl status`."""
+    """Return mode, pair, the asset held and the endpoints as one line for `systemctl status`."""
     parts = [f"{view.mode} {view.rules.symbol}", position(view)]
     if view.gain_frac is not None:
         parts.append(f"{gain_since(view)} since the anchor")

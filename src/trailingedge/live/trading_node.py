@@ -1,17 +1,17 @@
 """Trading node: the daemon for one pair on one account, with its tasks, its main loop and its shutdown.
 
-Theory of operation. Each task writes its news into the market state or the core's inbox and then wakes the main loop
-(`live.event_router`). The main loop makes a tick: it takes an immutable view, lets the core decide and sends the
+Theory of operation. Each task writes what it receives into the market state or the core's inbox and then wakes the main
+loop (`live.event_router`). The main loop makes a tick: it takes an immutable view, lets the core decide and sends the
 resulting commands. Only after that it publishes events, answers the operator and updates the statistics, so that these
 do not delay an order. A tick never awaits anything; work that must be awaited runs in a separate task.
 
 New best prices do not wait for the main loop. They are looked up in the plan that the last tick has made
-(`execution.trading_plan`), from within the callback of their frame: mostly nothing has to be done, or a prepared
-cancel-replace is sent, or else a tick is made at once.
+(`execution.trading_plan`), from within the callback of their frame: in most cases nothing has to be done; otherwise a
+prepared cancel-replace is sent, or a tick is made at once.
 
 Time-outs do not wait for the main loop either: after each tick a timer is set for the time at which the core has
-something to do without any message (`TradingCore.due_s`). A tick every LOOP_SLEEP_SEC keeps the ages in status and
-record current.
+something to do without any message (`TradingCore.due_s`). A tick every LOOP_SLEEP_SEC seconds keeps the ages of the
+data current in the status and in the session record.
 
 `live.node_builder` builds a node and explains the order in which its parts depend on each other.
 """
@@ -255,7 +255,7 @@ class TradingNode:
                 self._tick(self.services)
 
     def _on_prices(self, top: BookTop, now_s: float) -> None:
-        """React to new best prices within the callback of their frame."""
+        """React to new best prices. This is called from within the callback of their frame."""
         services = self.services
         if services is None or self._stop.reason is not None or self._failure is not None:
             return
@@ -286,9 +286,9 @@ class TradingNode:
             self._fail(failure)
 
     def _fail(self, failure: Exception) -> None:
-        """Let the main loop raise an unexpected failure.
+        """Make the main loop raise `failure`, which is unexpected.
 
-        The stream would log it as a problem of the frame and go on.
+        If it were raised here, the stream would log it as a problem of the frame and continue.
         """
         self._failure = failure
         self._wake.set()
@@ -334,8 +334,8 @@ class TradingNode:
     def _follow_up(self, *, needed: bool) -> None:
         """Request another tick if `needed`: at once, but after many in a row only at intervals.
 
-        Only a bug in this program makes every tick need another one. Such ticks must not use all of the processor's
-        time, or fill log and memory.
+        If every tick needs another one, this program has a bug. The ticks then must not use all of the processor's time
+        or fill log and memory.
         """
         self._follow_ups = self._follow_ups + 1 if needed else 0
         if not needed:
@@ -369,7 +369,9 @@ class TradingNode:
         self._stop.request("another instance sends orders on this account", ExitCode.HALTED)
 
     async def _run_periodic_work(self) -> None:
-        """Wake the main loop at intervals (data gets older without events), show status, refresh clock and rules."""
+        """At intervals, wake the main loop (data gets older without events), show the status, measure the clock and
+        read the rules again.
+        """
         clock_due_s = self._clock.now_s() + _CLOCK_GOOD_FOR_S
         rules_due_s = 0.0
         while True:
@@ -389,7 +391,7 @@ class TradingNode:
     # The end ---------------------------------------------------------------------------------
 
     async def _shut_down(self) -> ExitCode:
-        """Cancel our order, or report that it is left, and log out."""
+        """Cancel our order, or report that it stays on the book, and log out."""
         self._router.follow_prices(None)
         cancelled = await self._shutdown.cancel_orders(self.services, stopped=True)
         if self.services is not None:
@@ -405,9 +407,10 @@ class TradingNode:
         return self._stop.code
 
     def _farewell(self) -> str:
-        """Return the last alert: why the session ends, and what does not act until the next start.
+        """Return the text of the last alert: why the session ends, and which protection is not active until the next
+        start.
 
-        While base is held, that is the hard stop; while quote is held, the buy-back.
+        While base is held, that is the hard stop. While quote is held, it is the buy-back.
         """
         reason = self._stop.reason or "unexpected"
         if self.services is None or not self.services.core.state.funded:

@@ -61,8 +61,9 @@ class Pair:
 class Comparison:
     """A session and the backtest of its market. `latency_ms` is the one-way latency of the backtest.
 
-    `measured` is the latency of the session, None if no request was answered. `unknown` has a sentence for each limit
-    of the comparison. `changed_settings` are settings of the backtest that are not the session's.
+    `measured` is the latency of the session, None if no request was answered. `unknown` has a sentence for each reason
+    why the comparison is incomplete. `changed_settings` are the settings in which the backtest differs from the
+    session.
     """
 
     path: Path
@@ -122,7 +123,10 @@ def compare_session(
 
 
 def match_exits(live: Sequence[FinishedExit], simulated: Sequence[FinishedExit]) -> tuple[Pair, ...]:
-    """Pair the exits of one side that start within `MATCHED_WITHIN_MS`, nearest first. Oldest first in the result."""
+    """Pair the exits of one side whose starts are at most `MATCHED_WITHIN_MS` apart, the nearest first.
+
+    Returns all exits, oldest first; one without a partner is a pair with one side missing.
+    """
     near = sorted(
         (abs(one.started_ms - other.started_ms), at, beside)
         for at, one in enumerate(live)
@@ -148,7 +152,7 @@ def _started_ms(pair: Pair) -> int:
 def _inputs(path: Path, market: SessionMarket, overrides: Mapping[str, str]) -> BacktestInputs:
     """Return the backtest's inputs: the session's rules and fee, and its recorded settings changed by `overrides`.
 
-    Raises ConfigError for settings that are wrong, and for a symbol that a backtest cannot hold.
+    Raises ConfigError for settings that are wrong, and for a symbol that a backtest cannot represent.
     """
     start, rules = market.start, market.start.listed
     if rules.tick_size <= 0 or 1 % rules.tick_size or 1 % rules.step_size:
@@ -193,7 +197,7 @@ def _pieces(backtest: Backtest, market: SessionMarket, end_ms: int) -> Iterator[
 
 
 def _missing(market: SessionMarket) -> list[str]:
-    """Return a sentence for each thing in the session that its backtest does not repeat."""
+    """Return a sentence for each action or event of the session that its backtest does not repeat."""
     counts = market.counts
     fills = counted(market.own_trades, "maker fill")
     found = [

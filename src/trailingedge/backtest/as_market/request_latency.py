@@ -1,4 +1,4 @@
-"""Latency of a session: the round trips of its requests, from sending to the reply, and a histogram of them."""
+"""Latency of a session: the round-trip times of its requests, from sending to the reply, and a histogram of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _P95: Final = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """How many round trips took at least `from_ms` and less than `to_ms`."""
+    """How many requests had a round-trip time of at least `from_ms` and less than `to_ms`."""
 
     from_ms: float
     to_ms: float
@@ -24,9 +24,10 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class RequestLatency:
-    """Round trips in milliseconds, sorted. `of_orders` is True if they are of order requests alone.
+    """Round-trip times of requests in milliseconds, sorted.
 
-    If the session sent none, the round trips are of all other requests.
+    `of_orders` is True if they are those of order requests. If the session sent no order request, they are those of all
+    other requests.
     """
 
     round_trips_ms: tuple[float, ...]
@@ -42,11 +43,11 @@ class RequestLatency:
 
     @property
     def one_way_ms(self) -> int:
-        """Half of the median round trip, in whole milliseconds: what `backtest --latency` takes."""
+        """Half of the median round-trip time, in whole milliseconds: the value for `backtest --latency`."""
         return min(MOST_LATENCY_MS, round(self.median_ms / 2))
 
     def buckets(self) -> tuple[Bucket, ...]:
-        """Return the histogram, from the first bucket with a round trip to the last."""
+        """Return the histogram, from the first to the last bucket that is not empty."""
         found = [Bucket(low, high, _count(self.round_trips_ms, low, high)) for low, high in pairwise(_EDGES_MS)]
         filled = [number for number, bucket in enumerate(found) if bucket.count]
         return tuple(found[filled[0] : filled[-1] + 1])

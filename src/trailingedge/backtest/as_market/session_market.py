@@ -2,9 +2,9 @@
 
 Each bookTicker frame is a market tick at the time of its arrival. Our own orders are subtracted from the book, because
 the backtest places its own. Trades are not recorded, except those that filled our orders as a maker: these are played
-in the backtest. Kline frames give the price of the last trade, and the high and low that the candles need.
+in the backtest. Kline frames give the price of the last trade, and the high and low of each candle.
 
-The market begins at the session's first trading cycle, and its time is that of the session's cycles.
+The market begins at the session's first trading cycle. Its times are those that the session's cycles recorded.
 """
 
 from collections import Counter
@@ -56,8 +56,9 @@ class SessionMarket:
     `state` is the strategy's state at the start, `balances` are the free balances at the start. `latency` is None if no
     request was answered. `counts` counts the events that the backtest cannot repeat, by name: calls of the core,
     "skipped" frames, "breaks" of the price stream, "off grid" prices. `own_trades` counts the trades that filled our
-    orders. `has_end` is False if the daemon was killed, or still runs. `operator` is oldest first. `speed` is how much
-    faster than the clock the market ran: more than 1 in a simulation alone. The latency is in market time.
+    orders. `has_end` is False if the daemon was killed, or still runs. `operator` has the operator's actions, oldest
+    first. `speed` is the factor by which market time ran faster than the clock: 1 except in a simulation. The latency
+    is in market time.
     """
 
     header: RecordHeader
@@ -148,7 +149,7 @@ class _Reader:
 
     @property
     def speed(self) -> int:
-        """How much faster than the clock the market ran, as a whole number of at least 1."""
+        """The factor by which market time ran faster than the clock: a whole number of at least 1."""
         times_ms, clock_ms = self.columns.time_ms, self._clock_ms
         passed_ms = clock_ms[1] - clock_ms[0]
         return max(1, round((times_ms[-1] - times_ms[0]) / passed_ms)) if passed_ms else 1
@@ -224,7 +225,7 @@ class _Reader:
                 self._add_kline(at_ns, kline)
 
     def _add_book(self, at_ns: int) -> None:
-        """Add a market tick with the book as it is without our orders."""
+        """Add a market tick with the book minus our own orders."""
         top, start = self._top, self.start
         if top is None or start is None or not self.balances:
             return
@@ -241,8 +242,8 @@ class _Reader:
     def _without_ours(self, side: Side, price: int, steps: int) -> tuple[int, int]:
         """Return best price and quantity of a side without our orders.
 
-        If only our order was at the best price, the record does not show the next price. The last best price of others
-        is used instead.
+        If only our order was at the best price, the record does not show the next price behind it. The last known best
+        price of others is used instead.
         """
         ours = (*self._own.values(), *(order for _, order in self._sent.values()))
         steps -= sum(left for own_side, own_price, left in ours if (own_side, own_price) == (side, price))
@@ -255,7 +256,9 @@ class _Reader:
         return self._behind[side]
 
     def _add_kline(self, at_ns: int, kline: Kline) -> None:
-        """Add the prices of a kline that the book does not show: high and low of the candle, then its newest price."""
+        """Add the prices that a kline shows and the book does not: high and low of the candle, then its newest
+        price.
+        """
         if self.start is None or not self._book[0]:
             return
         # The last frame of a kline comes a moment after its end.
@@ -297,7 +300,9 @@ class _Reader:
             self.counts[method] += 1
 
     def _add_act(self, at_ns: int, act: Callable[[TradingCore], None]) -> None:
-        """Add an action of the operator, and a market tick with the same book, at which the core sees the action."""
+        """Add an action of the operator, and after it a market tick with an unchanged book, at which the core handles
+        the action.
+        """
         self.operator.append(OperatorAct(len(self.columns), act))
         if self.columns:
             self._add(self._time_ms(at_ns), self._last)
