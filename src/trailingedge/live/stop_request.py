@@ -31,7 +31,7 @@ class StopRequest:
         self._request_tick()
 
     async def interrupts(self, work: Callable[[], Awaitable[None]]) -> bool:
-        """Run `work`, and interrupt it if a stop is requested.
+        """Run `work`, and cancel it if a stop is requested.
 
         Returns True if `work` was completed, False after a stop request.
         """

@@ -1,7 +1,7 @@
 """Accounts of the simulated exchange: balances in exact decimals, orders and trades.
 
-Assets are conserved. What an account pays goes to the market's participants (`counterparty_net`) or to the
-exchange (`fees`), so that `total` of an asset changes only by deposits and withdrawals; tests rely on it.
+Assets are conserved. What an account pays goes to the market's participants (`counterparty_net`) or to the exchange
+(`fees`), so that `total` of an asset changes only by deposits and withdrawals. Tests check this.
 """
 
 from collections import OrderedDict, deque
@@ -98,7 +98,7 @@ class SimAccount:
         return f"auto{next(self._generated_ids):018d}"
 
     def add_order(self, order: SimOrder) -> None:
-        """Keep a new order; beyond `MAX_KEPT_RECORDS`, forget the oldest finished one."""
+        """Keep a new order. If there are more than `MAX_KEPT_RECORDS`, forget the oldest finished one."""
         self.orders[order.order_id] = self._open_orders[order.order_id] = order
         # Open orders are never forgotten, however old: a query or a cancel for one must still find it.
         if len(self.orders) > MAX_KEPT_RECORDS:
@@ -116,7 +116,9 @@ class SimAccount:
         self._versions.save(self, unix_ms)
 
     def as_of(self, unix_ms: int) -> AccountRecords:
-        """Return the account's records at wall-clock time `unix_ms`: the present ones if nothing has changed since."""
+        """Return the account's records as they were at wall-clock time `unix_ms`: the present records if nothing has
+        changed since.
+        """
         version = self._versions.version_at(unix_ms)
         return self if version is None else LaggedAccount(self, version)
 
@@ -128,7 +130,9 @@ class SimAccount:
 
 
 class AccountRegistry:
-    """Holds all accounts, and the totals that the market's participants and the exchange's fees took from them."""
+    """Holds all accounts, and the amounts that the market's participants and the exchange's fees have received from
+    them.
+    """
 
     def __init__(self, spec: ExchangeSpec) -> None:
         self._spec = spec

@@ -49,8 +49,8 @@ class KindCounts:
 class AuditLog:
     """Counts events and keeps their entries: the newest `MAX_KEPT_ENTRIES`, or all of them with `keep_all`.
 
-    Manual orders (see `ManualTrader`) are counted separately, not in `placed` or in the fills. A manual order that a
-    session cancels counts in `foreign_cancels`. `on_entry` is called with each new entry.
+    Manual orders (see `ManualTrader`) are counted separately: neither `placed` nor the fills contain them.
+    `foreign_cancels` counts the manual orders that a session cancelled. `on_entry` is called with each new entry.
     """
 
     def __init__(self, keep_all: bool = False, on_entry: Callable[[AuditEntry], None] = lambda _: None) -> None:
@@ -74,7 +74,7 @@ class AuditLog:
 
     @property
     def filter_failures(self) -> int:
-        """How many requests failed a filter, in the engine or before it."""
+        """The number of requests that failed a filter. Some filters are checked in the engine, others before it."""
         return sum(count for text, count in self.errors_by_text.items() if text.startswith("Filter failure"))
 
     @property
@@ -96,7 +96,7 @@ class AuditLog:
         self._append(AuditEntry(unix_ms, market_ms, "request", account, method))
 
     def record_reply(self, unix_ms: int, market_ms: int, account: str, method: str) -> None:
-        """Record that the reply to a request is sent. If a fault keeps the reply back, this is never called."""
+        """Record that the reply to a request is sent. If a fault withholds the reply, this is never called."""
         self._append(AuditEntry(unix_ms, market_ms, "answered", account, method))
 
     def record_error(self, unix_ms: int, market_ms: int, account: str, refusal: ExchangeError) -> None:

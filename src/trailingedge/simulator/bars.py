@@ -21,8 +21,8 @@ FAR_MS: Final = 2**62  # later than any time
 class TradedBar(NamedTuple):
     """Prices and volumes of one span of time. `buy_*`: the part of the volume whose aggressor bought.
 
-    `observed`: a tick showed these prices; otherwise they are the previous close, carried on.
-    `first_id` and `last_id`: ids of the span's first and last trade; -1 without a trade, and in a bar from a kline.
+    `observed`: a tick showed these prices; otherwise they are the previous close. `first_id` and `last_id`: ids of the
+    span's first and last trade; -1 without a trade, and in a bar from a kline.
     """
 
     open_ms: int
@@ -128,7 +128,7 @@ def bar_of_kline(kline: Kline) -> TradedBar:
 
 
 class BarStore:
-    """Bars of one length, kept for `span_ms`, oldest first. Spans without a trade or new price have no bar."""
+    """Bars of one length, kept for `span_ms`, oldest first. A span with neither a trade nor a new price has no bar."""
 
     def __init__(self, length_ms: int, span_ms: int) -> None:
         self.length_ms = length_ms
@@ -147,7 +147,7 @@ class BarStore:
             self._bars.popleft()
 
     def bars_from(self, from_ms: int) -> Sequence[TradedBar]:
-        """Return the bars that open at `from_ms` or later, and before them the last earlier bar.
+        """Return the bars that open at `from_ms` or later, preceded by the last bar that opens earlier.
 
         The earlier bar is included because a kline in which nothing traded is flat at the close before it.
         """
@@ -193,7 +193,7 @@ class BarStores:
             store.add(bar)
 
     def add_past(self, bar: TradedBar) -> None:
-        """Add a one-minute bar from before the market's first tick."""
+        """Add a one-minute bar of a time before the market's first tick."""
         self.minutes.add(bar)
         self.hours.add(bar)
 

@@ -49,7 +49,9 @@ class BookLevels(NamedTuple):
 
 
 class _BookSide:
-    """One side of the book: the market's best level, the quantity taken from it, and the accounts' resting orders."""
+    """One side of the book: the market's best level, the quantity that takers took from it, and the accounts' resting
+    orders.
+    """
 
     __slots__ = ("consumed", "is_buy", "orders", "price", "quantity")
 
@@ -61,7 +63,7 @@ class _BookSide:
 
     @property
     def quantity_left(self) -> Decimal:
-        """The market's quantity at its best price, less the quantity that takers took since the last tick."""
+        """The market's quantity at its best price, minus the quantity that takers took from it since the last tick."""
         return max(ZERO, self.quantity - self.consumed) if self.consumed else self.quantity
 
     @property
@@ -75,7 +77,7 @@ class _BookSide:
 
     @property
     def best_price(self) -> Decimal:
-        """The better of the market's best price and the accounts' best order."""
+        """The best price on this side, of the market and of the accounts' orders."""
         if not self.orders:
             return self.price
         ours = self.orders[0].price
@@ -182,10 +184,10 @@ class Book:
     def published_levels(self) -> BookLevels:
         """Return the book as published: the market's best levels and the accounts' orders, never crossed.
 
-        The market cannot react to an account's order, so the market's price may touch or cross one.
-        The market is then published one tick size away from the order. A best level that takers
-        have used up is published one tick size further out. A client must never see a bid at or
-        above the ask: real books are uncrossed, and the client's parser would drop the frame.
+        The market cannot react to an account's order, so the market's price may reach or cross its price. The market is
+        then published one tick size away from the order, so that the book is not crossed. A best level that takers have
+        used up is published one tick size further away from the other side. A client must never see a bid at or above
+        the ask: real books are uncrossed, and the client's parser would drop the frame.
         """
         bid, ask = self._published_prices()
         return BookLevels(
@@ -255,9 +257,9 @@ class Book:
         return self._bids if side is Side.BUY else self._asks
 
     def _queue_ahead_at(self, side: Side, price: Decimal) -> Decimal | None:
-        """Return the market's volume ahead of an order of `side` that joins at `price`.
+        """Return the market's volume that is in the queue before an order of `side` that joins at `price`.
 
-        Returns None if `price` is worse than the market's best, because ticks lack deeper levels.
+        Returns None if `price` is worse than the market's best, because ticks do not contain deeper levels.
         """
         level = self._side(side)
         if price == level.price:
@@ -277,9 +279,9 @@ class Book:
 
     @staticmethod
     def _is_traded_through(order: SimOrder, price: Decimal) -> bool:
-        """Return whether a market at `price` went through the order.
+        """Return whether the market, whose price is now `price`, went through the order.
 
-        That is a price above a sell order's price, or below a buy order's price.
+        It did if `price` is above the price of a sell order, or below the price of a buy order.
         """
         return price > order.price if order.side is Side.SELL else price < order.price
 

@@ -1,18 +1,17 @@
 """Connection hub: routes requests, replies and events between the exchange and its connected clients.
 
-Theory of operation. A client is an API session or a stream session behind a transport (`ClientConnection`). The
-hub passes each incoming frame to the session, sends the reply, and after every request and every tick
-publishes the events that the engine collected, to each client that subscribed to them.
+Theory of operation. A client is an API session or a stream session behind a transport (`ClientConnection`). The hub
+passes each incoming frame to the session, sends the reply, and after every request and every tick publishes the events
+that the engine collected, to each client that subscribed to them.
 
-Faults are applied here, on the way in and out, so that engine and sessions stay correct:
-a request may be lost, delayed, answered late or with an error, or end the connection
-(`RequestFault`);
-an event's frame may be delayed, doubled, truncated or lost with its connection (`FrameFaults`).
-Lasting faults are plain attributes and methods (`streams_muted`, `half_open`, `refuses_connections`).
+Faults are applied here, to incoming and outgoing frames, so that engine and sessions need no code for them: a request
+may be lost, delayed, answered late or with an error, or end the connection (`RequestFault`); an event's frame may be
+delayed, doubled, truncated or lost with its connection (`FrameFaults`). Lasting faults are plain attributes and methods
+(`streams_muted`, `half_open`, `refuses_connections`).
 
-Nothing here waits. A transport queues frames and delivers them in order in its own task; anything that happens
-later goes through `call_later`, which the server implements with its clock. A delayed action checks that
-its client is still connected, because the connection may have ended in between.
+Nothing here waits. A transport queues frames and delivers them in order in its own task; anything that happens later
+goes through `call_later`, which the server implements with its clock. A delayed action checks that its client is still
+connected, because the connection may have ended in between.
 """
 
 import json
@@ -91,17 +90,17 @@ HubClient = ApiHubClient | StreamHubClient
 
 
 def run_immediately(_: float, act: Callable[[], None]) -> None:
-    """Act as a `CallLater` without a clock: call `act` at once and skip the delay."""
+    """Do what a `CallLater` does, but without a clock: call `act` at once and skip the delay."""
     act()
 
 
 class ConnectionHub:
     """Connects all clients to the exchange.
 
-    `events_first`: events are sent before the reply to the request that caused them. The real exchange promises
-    no order between a reply and its events, so tests run both ways.
-    Lasting faults: `refuses_connections` answers 503 to new connections; `streams_muted` and `account_muted`
-    drop events while the connections stay open. A dropped event is never sent later.
+    `events_first`: events are sent before the reply to the request that caused them. The real exchange does not promise
+    whether a reply or its events come first, so tests run with both settings. Lasting faults: `refuses_connections`
+    answers 503 to new connections; `streams_muted` and `account_muted` drop events while the connections stay open. A
+    dropped event is never sent later.
     """
 
     def __init__(
@@ -128,7 +127,8 @@ class ConnectionHub:
     def check_admission(self, url: str) -> None:
         """Raise NotServed if a connection to `url` is refused.
 
-        Counts the connection against the limit of its service. One to the WebSocket API also costs request weight.
+        Counts the connection toward the connection limit of its service. A connection to the WebSocket API also costs
+        request weight.
         """
         if not is_served(url):
             raise NotServed(f"nothing is served at {urlsplit(url).path}")
@@ -246,7 +246,7 @@ class ConnectionHub:
             self._disconnect(client, ABNORMAL_CLOSE)
 
     def half_open(self, streams: bool = True, api: bool = True) -> None:
-        """Stop all traffic of the chosen kinds of clients for good; their connections stay open.
+        """Stop all traffic of the chosen kinds of clients until they disconnect; their connections stay open.
 
         This is a half-open TCP connection as the client sees it: no error, no close, only silence.
         """
@@ -307,7 +307,7 @@ class ConnectionHub:
     def _publish(self, client: HubClient, event: ExchangeEvent) -> bool:
         """Send `event` to the client if the client subscribed to it and no fault mutes it.
 
-        Returns whether both conditions hold. A frame fault may still lose the frame.
+        Returns whether the event was to be sent. Even then, a frame fault may lose the frame.
         """
         text, frame_faults, muted = None, self.fault_injector.faults.market, self.streams_muted
         if isinstance(client, ApiHubClient) and isinstance(event, UserEvent):

@@ -61,9 +61,9 @@ class PublishedBook:
 
 
 class DiffDepthStream:
-    """The changes of the book since the stream's last event, or since it was first subscribed to.
+    """The changes of the book since the stream's last event; before the first event, since its first subscription.
 
-    A level that appeared and went within that time is included: a snapshot taken in between may contain it.
+    A level that appeared and disappeared within that time is included: a snapshot taken in between may contain it.
     """
 
     def __init__(self, book: PublishedBook, symbol: str) -> None:
@@ -79,7 +79,9 @@ class DiffDepthStream:
         self._changed_asks.update(price for price, _ in set(before.asks) ^ set(after.asks))
 
     def event(self, event_ms: int) -> Json | None:
-        """The next `depthUpdate`; None if the book has not changed. A level that is gone has quantity zero."""
+        """The next `depthUpdate`; None if the book has not changed. A level that the book no longer has is sent with
+        quantity zero.
+        """
         first_id, self._update_id = self._update_id + 1, self._book.update_id
         if self._update_id < first_id:
             return None

@@ -4,34 +4,31 @@ Theory of operation. Each tick carries the market's best bid and ask with their 
 market" means all participants except the simulated accounts). The engine never knows deeper levels. A resting SELL at
 price P fills as follows, and a BUY mirrors it:
 
-1. In full, once the market bids above P or trades above P: the price has gone through the order.
-2. By a trade at exactly P whose aggressor buys: the trade first takes the volume ahead in the
-   queue. The rest of the trade fills the order, wholly or in part.
-3. Never by touch: a market that bids exactly P does not fill the order.
-4. Never by a trade from before the order was accepted, which a live market may report late.
+1. In full, once the market bids above P or trades above P: the price has gone through the order. 2. By a trade at
+exactly P whose aggressor buys: the trade first takes the volume ahead in the queue. The rest of the trade fills the
+order, wholly or in part. 3. Not when the market bids exactly P: that alone does not fill the order. 4. Not by a trade
+that was made before the order was accepted. A live market may report such a trade late.
 
-The queue ahead is what the market offered at P when the order joined; it is empty if the order improved the
-best price. The queue of an order behind the best price becomes known when the market's best price
-first stands at P.
-A taker matches the market's best level and the accounts' orders, the market first at equal prices; an order always
-fills at the resting price. Two orders of one account never trade with each other; see `self_trade`.
+The queue ahead is what the market offered at P when the order joined; it is empty if the order improved the best price.
+If the order joined at a price worse than the best price, its queue becomes known when the market's best price is first
+at P. A taker matches the market's best level and the accounts' orders, the market first at equal prices. The price of a
+fill is always that of the resting order. Two orders of one account never trade with each other; see `self_trade`.
 
 Harsher than the real exchange:
 - a market bid at P does not fill an order at P, though on a real book the two would have matched;
 - the queue ahead shrinks by trades only, never because someone ahead cancels;
 - in the tick in which an order's queue becomes known, a trade at P counts as taken from the queue;
 - a taker finds one market level, refilled by the next tick;
-- a post-only order is judged by the market's true best price, even while the published top hides that price behind
-  an account's order.
-Kinder than the real exchange:
+- a post-only order is judged by the market's true best price, even while the published top hides that price behind an
+  account's order. Kinder than the real exchange:
 - a price that goes through P fills any quantity;
-- the market never reacts to the accounts' orders and never steps in front of them;
+- the market never reacts to the accounts' orders and never offers a better price because of them;
 - there is no latency inside the engine (the transports add it).
 
 The engine waits for nothing and knows no JSON. It passes typed events (`engine_events`) to its sink. Each action adds
-its execution reports, then one event per changed account, then the end of the action.
-The engine uses two clocks: orders, fills and events carry market time, which the ticks bring; the unfilled-order
-counts use the wall clock, since market time may run faster.
+its execution reports, then one event per changed account, then the end of the action. The engine uses two clocks:
+orders, fills and events carry market time, which the ticks bring; the unfilled-order counts use the wall clock, since
+market time may run faster.
 """
 
 from collections.abc import Callable, Sequence
@@ -108,7 +105,9 @@ class MarketRecord(Protocol):
         ...
 
     def average_price(self) -> Decimal:
-        """The price that PERCENT_PRICE_BY_SIDE measures from, and at which a MARKET order is checked."""
+        """The price from which PERCENT_PRICE_BY_SIDE measures the distance of an order. A MARKET order is checked at
+        this price.
+        """
         ...
 
 
@@ -173,7 +172,7 @@ class Engine:
     def place_order(
         self, account: SimAccount, request: NewOrder, manual: bool = False
     ) -> tuple[SimOrder, list[SimTrade]]:
-        """Accept an order, fill what it matches, then rest or expire the remainder. Raises ExchangeError.
+        """Accept an order, fill what it matches, then let the remainder rest or expire. Raises ExchangeError.
 
         All checks run before any order or balance changes, so the error is the only effect of a rejected order.
         """
@@ -284,7 +283,7 @@ class Engine:
         self._sink(FundsTransferred(account, asset, amount, self.market_ms))
 
     def average_price(self) -> Decimal:
-        """Return the price that PERCENT_PRICE_BY_SIDE measures from."""
+        """Return the price from which PERCENT_PRICE_BY_SIDE measures the distance of an order."""
         return self._market.average_price()
 
     def working_price(self, request: NewOrder) -> Decimal:
@@ -368,7 +367,7 @@ class Engine:
         return trades
 
     def _taker_matches(self, order: SimOrder, beyond: Decimal = ZERO) -> list[TakerMatch]:
-        """Return the matches of the order on the book, up to its remaining quantity plus `beyond`."""
+        """Return the matches of the order on the book, up to a quantity of its remaining quantity plus `beyond`."""
         limit = None if order.request.type is OrderType.MARKET else order.price
         return self.book.match_taker(order.side, limit, order.remaining + beyond)
 
@@ -429,7 +428,7 @@ class Engine:
         self._close_order(account, order, status)
 
     def _close_order(self, account: SimAccount, order: SimOrder, status: OrderStatus) -> None:
-        """Remove from the book an order whose funds are unlocked already, and set its final status."""
+        """Set the final status of an order and remove it from the book. Its funds must be unlocked already."""
         self.book.remove(order)
         account.close_order(order)
         order.status = status

@@ -63,7 +63,7 @@ class HalfRejected(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ActionEnded:
-    """A tick or a request is done: all its other events have been passed on, and the book may have changed."""
+    """A tick or a request is finished: all its other events came before this one, and the book may have changed."""
 
 
 EngineEvent = OrderReport | BalancesChanged | FundsTransferred | HalfRejected | ActionEnded

@@ -1,7 +1,7 @@
 """Error replies of the simulated exchange: one exception, with Binance's codes and texts.
 
-The codes are the published ones; the texts are those seen on the real exchange where they are known. Clients tell
-some errors apart by text alone (−2010 has many), so a text must be right to the letter.
+The codes are those that Binance publishes. The texts are those of the real exchange where they are known. Clients can
+tell some errors apart only by their text (−2010 has many), so a text must be exact.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 It adds to the matching engine what clients on the wire need. Here the engine's typed events become JSON, entries of the
 audit log, and versions of the accounts for queries that lag behind. The JSON events collect until `take_events` is
-called. Order methods are those of `order_entry`.
+called. The methods for orders are in `order_entry`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -152,7 +152,9 @@ class Exchange:
             self.streams.publish(engine.market_ms, top_changed=published.update(engine.book.published_levels()))
 
     def _emit(self, event: MarketEvent) -> None:
-        """Collect a market event. Symbol status BREAK drops all market events, CANCEL_ONLY those of klines."""
+        """Collect a market event. During symbol status BREAK all market events are dropped, during CANCEL_ONLY those of
+        klines.
+        """
         status = self.engine.symbol_status
         if status != BREAK and (status != CANCEL_ONLY or "@kline_" not in event.stream):
             self._events.append(event)

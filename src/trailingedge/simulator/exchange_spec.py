@@ -88,7 +88,7 @@ class ExchangeSpec:
     def for_rules(self, rules: SymbolRules, limits: Iterable[RateLimit]) -> "ExchangeSpec":
         """Return this specification with another exchange's pair, filters and limits.
 
-        A value that the other exchange does not set is not taken over.
+        A value that the other exchange does not set stays as it is in this specification.
         """
         known = {(limit.kind, limit.interval_s): limit.limit for limit in limits}
         return replace(

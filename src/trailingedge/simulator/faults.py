@@ -30,10 +30,11 @@ HUGE_FRAME_BYTES: Final = 16 * 1024 * 1024 + 1
 
 @dataclass(frozen=True, slots=True)
 class RequestFault:
-    """Describes what happens to one request. Its times are exact for a scheduled fault, upper limits for a drawn one.
+    """Describes what happens to one request. Its times are exact for a scheduled fault, and upper limits for a drawn
+    fault.
 
-    `executed` and `replied` are independent: a request may change the account without a reply, or the reverse.
-    With an `execution_delay_s`, an `error` is sent at once and the request takes effect later.
+    `executed` and `replied` are independent: a request may change the account and get no reply, or get a reply and
+    change nothing. With an `execution_delay_s`, an `error` is sent at once and the request takes effect later.
     """
 
     executed: bool = True
@@ -141,7 +142,7 @@ NO_FAULTS: Final = Faults()
 class FaultInjector:
     """Draws faults from a random source by the likelihoods in `faults`, which may be replaced at any time.
 
-    A likelihood of zero draws no random number, so that adding a kind of fault leaves the runs of old seeds alone.
+    A likelihood of zero draws no random number, so that a new kind of fault does not change the runs of existing seeds.
     """
 
     def __init__(self, faults: Faults, chance: Random) -> None:
@@ -234,7 +235,7 @@ class DriftingClock:
         self._offset_ms += ms
 
     def set_drift(self, ms_per_s: float) -> None:
-        """Run faster by `ms_per_s` from now on, slower if negative; the offset so far stays."""
+        """Run faster by `ms_per_s` from now on, slower if negative. The present offset is kept."""
         # Fold the drift so far into the offset, or the new rate would apply to the past as well.
         self._offset_ms, self._drift_since_s = self.offset_ms, self._clock.now_s()
         self._drift_ms_per_s = ms_per_s

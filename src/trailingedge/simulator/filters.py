@@ -15,9 +15,9 @@ from trailingedge.simulator.orders import NewOrder, OrderType
 def check_filters(spec: ExchangeSpec, request: NewOrder, price: Decimal, quantity: Decimal, average: Decimal) -> None:
     """Raise ExchangeError for the first filter that the order fails.
 
-    `price` is the price at which the order would work (the average, for a MARKET order); `average`
-    is the price that the multipliers apply to. All comparisons are exact in Decimal. PRICE_FILTER
-    requires a price that is a multiple of the tick size, counted from zero.
+    `price` is the price that the order would have in the book (the average price, for a MARKET order). The price
+    multipliers apply to `average`. All comparisons are exact in Decimal. PRICE_FILTER requires a price that is a
+    multiple of the tick size, counted from zero.
     """
     if request.type is not OrderType.MARKET:
         check_price(spec, request.side, price, average)

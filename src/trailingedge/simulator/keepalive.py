@@ -1,7 +1,7 @@
 """Keepalive of a WebSocket connection, as the real exchange does it.
 
-The exchange pings a connection every 20 seconds, whatever else is sent. The payload of a ping is the time of the
-exchange in milliseconds, as text. A client must return it in a pong; one that has not done so for a minute is
+The exchange pings a connection every 20 seconds, even if other frames are sent. The payload of a ping is the exchange's
+time in milliseconds, as text. The client must return it in a pong. A client that does not do so within a minute is
 disconnected.
 """
 

@@ -1,6 +1,7 @@
 """API keys of the simulated exchange: the account of each key, and verification of its signatures.
 
-As on the real exchange a request may be signed with any of three kinds of key, and only Ed25519 can log on a session.
+As on the real exchange, a request may be signed with any of three kinds of key, but only an Ed25519 key can log on a
+session.
 """
 
 import hashlib

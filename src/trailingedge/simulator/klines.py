@@ -1,13 +1,13 @@
 """Klines of every interval, built from the ticks' trades, or from their prices if a source has no trades.
 
 Three stores hold bars of a second (26 hours of them), a minute (8 days) and an hour (400 days), see `bars`. A longer
-interval is merged from the longest bars that fit into it. Bars in which nothing traded and the price stood
-still are not stored: a reader gets a flat kline there, made on request. This keeps memory bounded
-on a quiet market and each tick cheap, because a tick updates three bars and nothing else.
+interval is merged from the longest bars that fit into it. Bars in which nothing traded and the price stood still are
+not stored: a reader gets a flat kline there, made on request. This keeps memory bounded on a quiet market and each tick
+cheap, because a tick updates three bars and nothing else.
 
-A live market relays one interval's klines from the real exchange. Those are returned as they came, and nothing is
-built for that interval, since our ticks may lack trades that the real kline contains.
-Fills of the accounts enter the klines only as a part of the tick's own trade: a recorded market keeps its own klines.
+A live market relays one interval's klines from the real exchange. These klines are returned unchanged, and none are
+built for that interval, because our ticks may lack trades that the real klines contain. A fill of an account is in the
+klines only if it is a part of the tick's own trade. So the klines of a recorded market stay as recorded.
 """
 
 from collections import deque
@@ -130,7 +130,7 @@ class Klines:
         self.time_ms = tick.time_ms
 
     def relay_interval(self, interval: Interval, most: int) -> None:
-        """Take the klines of `interval` from another exchange from now on, and keep the newest `most`."""
+        """From now on, take the klines of `interval` from another exchange, and keep the newest `most` of them."""
         self._relayed[interval] = RelayedKlines(most)
 
     def is_relayed(self, interval: Interval) -> bool:
@@ -201,7 +201,7 @@ class Klines:
 class KlineFeed:
     """Decides when a kline stream publishes: every one or two seconds while the kline forms, and once at its close.
 
-    The pace is the real exchange's: 1 s for "1s" klines, 2 s for the others.
+    The times are those of the real exchange: every 1 s for "1s" klines, every 2 s for the others.
     """
 
     def __init__(self, interval: Interval, klines: Klines) -> None:

@@ -79,7 +79,7 @@ class AccountVersion:
 class LaggedAccount:
     """The records of `current` as they were at `version`.
 
-    Orders and trades are only ever added, so their highest id at that time tells which of them existed.
+    Orders and trades are never removed, so the highest id at that time tells which of them existed then.
     """
 
     current: AccountRecords

@@ -104,7 +104,9 @@ class MarketStreams:
                 self._emit(MarketEvent(stream, event))
 
     def publish(self, market_ms: int, top_changed: bool) -> None:
-        """Publish what is due: new trades, forming klines, the best prices if they changed, and periodic streams."""
+        """Publish the events that are due: new trades, forming klines, the best prices if they changed, and periodic
+        streams.
+        """
         self._publish_trades()
         for stream, feed in self._kline_feeds.items():
             forming = feed.forming()
@@ -186,7 +188,7 @@ class MarketStreams:
 
 
 def _changed_only(build: Build) -> Build:
-    """Wrap `build`: return None instead of an event in which only times differ from the last event."""
+    """Wrap `build` so that it returns None if its event would differ from the last event only in times."""
     before: Json = {}
 
     def changed(market_ms: int) -> Json | None:

@@ -1,6 +1,6 @@
 """Checks of an amendment: it reduces an order's quantity, and the order keeps its place in the queue.
 
-An amendment does not count as an unfilled order. The funds of the quantity taken off are unlocked.
+An amendment does not count as an unfilled order. The funds locked for the removed quantity are unlocked.
 """
 
 from trailingedge.simulator.accounts import SimAccount

@@ -3,17 +3,15 @@
 Theory of operation. One symbol, any number of accounts, no I/O: typed requests go in, results come back, events go to
 the engine's sink. The order of checks and events matters to a client, so it is fixed:
 
-1. filters (−1013) and pegs, which cost nothing;
-2. unfilled-order limits (−1015): the order counts from here on, also if the engine then rejects it;
-3. the engine: status, duplicate id, open-order limit, post-only, balance (−2010);
-4. events: execution reports in the order of the fills, then the accounts' balances, then the end of the action.
+1. filters (−1013) and pegs, which cost nothing; 2. unfilled-order limits (−1015): an order that gets this far counts as
+unfilled, even if the engine then rejects it; 3. the engine: status, duplicate id, open-order limit, post-only, balance
+(−2010); 4. events: execution reports in the order of the fills, then the accounts' balances, then the end of the
+action.
 
 A cancel-replace is two requests in one, not a transaction. Filters, the open-order limit (the old order still counts)
-and, under DO_NOTHING, the unfilled-order limit are checked first; if one fails, the old
-order stays.
-After that the cancel and the placement succeed or fail separately. The cancel and its CANCELED
-report come first.
-If the cancel fails, STOP_ON_FAILURE does not try the placement and ALLOW_FAILURE does.
+and, under DO_NOTHING, the unfilled-order limit are checked first; if one fails, the old order stays. After that the
+cancel and the placement succeed or fail separately. The cancel and its CANCELED report come first. If the cancel fails,
+STOP_ON_FAILURE does not try the placement and ALLOW_FAILURE does.
 
 Not modelled: order lists, stop and iceberg orders.
 """

@@ -27,7 +27,7 @@ class TimeInForce(Enum):
 class SelfTradeMode(Enum):
     """`selfTradePreventionMode`: what happens in place of a trade between two orders of one account.
 
-    The taker's mode decides. Live symbols list these five, in this order; NONE is not among them.
+    The mode of the taker order applies. Live symbols list these five modes, in this order, and not NONE.
     """
 
     EXPIRE_TAKER = "EXPIRE_TAKER"

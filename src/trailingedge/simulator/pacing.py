@@ -1,7 +1,7 @@
 """Pacer of the simulated market: plays each tick when it is due, and waits until clients have processed it.
 
-Without the wait, a market at high speed would outrun its clients: at a speed of 1000 the daemon
-would decide on prices that are minutes old in market time. That does not happen on a real market.
+Without the wait, the clients could not keep up with a fast market: at a speed of 1000 the daemon would decide on prices
+that are minutes old in market time. That does not happen on a real market.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Price statistics: the prices and volumes of a rolling window, as ticker methods and ticker streams publish them.
 
-They cover the klines and, in addition, those trades of the accounts that the klines lack. Klines from before the
+They cover the trades in the klines and the trades of the accounts that are not in the klines. Klines from before the
 market's first tick add prices and volumes, but no trade ids and no number of trades.
 """
 
@@ -54,7 +54,7 @@ def window_statistics(
     """Compute the statistics since `open_ms`.
 
     `market` holds the bars of the klines; `accounts` those of the accounts' trades that the klines lack. `last` is the
-    market's last price. In a window without any trade, all prices equal the price before the window.
+    market's last price. In a window without any trade, all prices are the last price before the window.
     """
     bar, extra = market.merged_from(open_ms), accounts.merged_from(open_ms)
     previous = market.close_before(open_ms)

@@ -62,7 +62,7 @@ class OrderCounts:
         self._refunds: deque[tuple[int, int]] = deque()  # due, amount; oldest first
 
     def limit_error(self, now_ms: int) -> ExchangeError | None:
-        """Return the error for one more order, or None if both windows have room."""
+        """Return the error that one more order would get now, or None if both windows allow it."""
         self._apply_refunds(now_ms)
         for window, words in ((self._ten_seconds, "10 SECOND"), (self._day, "1 DAY")):
             if window.is_full(now_ms):
@@ -113,9 +113,10 @@ class RequestWeightLimiter:
         self.bans = 0  # bans that the client caused by ignoring 429; those set by `ban` do not count
 
     def charge(self, now_ms: int, weight: int) -> None:
-        """Charge a request. Raises ExchangeError over the limit: 429, or 418 after too many of them in a minute.
+        """Charge the weight of a request. Raises ExchangeError if the limit is exceeded: 429, or 418 after too many 429
+        in a minute.
 
-        A request over the limit is charged, too.
+        The weight is charged even then.
         """
         self.check_ban(now_ms)
         self._window.add(now_ms, weight)
@@ -196,5 +197,5 @@ class ConnectionLimiter:
 
 
 def _retry_after(now_ms: int, until_ms: int) -> dict[str, object]:
-    """The `data` of an error that says when the next request may succeed."""
+    """Return the `data` of an error, which says when the next request may succeed."""
     return {"serverTime": now_ms, "retryAfter": until_ms}

@@ -1,19 +1,19 @@
 """Read progress of the clients: whether each client has read all frames sent to it, so that the market can wait for
 them.
 
-Theory of operation. A fast market must not outrun the bot that trades on it: the pacer plays the next tick only after
-the clients have read the frames of the last one. The exchange could ask with a ping after each tick. It does not: the
-real one sends a ping every 20 seconds, a client need not answer at once, and a client that never answers would slow the
+Theory of operation. A fast market must not run ahead of the bot that trades on it: the pacer plays the next tick only
+after the clients have read the frames of the last one. A ping after each tick would show that. It is not used: the real
+exchange sends a ping every 20 seconds, a client need not answer at once, and a client that never answers would slow the
 market for all. Instead the kernel is asked how many bytes the client's socket still holds (`socket_diagnostics`). That
-needs no help from the client. Like a pong, it shows that the client's library has read.
+needs no help from the client. Like a pong, an empty socket shows that the client's library has read the frames.
 
-A batch counts as processed when every client has read all frames and the exchange has then neither received nor sent
-a frame for `QUIET_S`: a bot that acts on a price sends its request within that time, and gets the reply before the
-next price. A slow bot lags by two batches at most: the one that it works on, and one in its socket.
+A batch counts as processed when every client has read all frames and the exchange has then neither received nor sent a
+frame for `QUIET_S`: a bot that acts on a price sends its request within that time, and gets the reply before the next
+price. A slow bot lags by two batches at most: the one that it works on, and one in its socket.
 
 A client that has not read within `READ_TIMEOUT_S` is not waited for again until it has read everything. It slows the
 market once, not at every tick. If the kernel gives no answer, a batch counts as read when it has left this process. A
-bot in the same process still reads it at once; another program may lag by the content of its socket buffer.
+bot in the same process reads it at once even then. Another program may lag by the content of its socket buffer.
 """
 
 import asyncio

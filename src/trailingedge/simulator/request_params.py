@@ -1,7 +1,7 @@
-"""Parameters of an API request: typed access by name, and the check that every parameter sent was read.
+"""Parameters of an API request: typed access by name, and a check that finds parameters which the method does not know.
 
-Numbers are kept as the text that was sent, because the signature covers that text: 0.10 and 0.1 are the same number
-and two different payloads.
+Numbers are kept as the text that was sent, because the signature covers that text: 0.10 and 0.1 are the same number and
+two different payloads.
 """
 
 import json
@@ -72,7 +72,7 @@ class RequestParameters:
         return name in self._sent
 
     def check_all_read(self) -> None:
-        """Raise ExchangeError (−1104) if a parameter was sent that no accessor has read."""
+        """Raise ExchangeError (−1104) if the request has a parameter that no accessor has read."""
         if not self._sent.keys() <= self._read:
             raise unread_parameters(len(self._sent.keys() & self._read), len(self._sent))
 

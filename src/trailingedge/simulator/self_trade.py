@@ -13,7 +13,7 @@ from trailingedge.simulator.orders import PreventedMatch, SimOrder
 
 
 def prevent(match_id: int, taker: SimOrder, maker: SimOrder, time_ms: int) -> PreventedMatch:
-    """Return the trade to prevent between two orders of one account, and the quantity that each order loses."""
+    """Return the prevented trade between two orders of one account, and the quantity by which each order is reduced."""
     mode, traded = taker.request.self_trade_mode, min(taker.remaining, maker.remaining)
     taker_loss = traded if mode.decrements else taker.remaining if mode.expires_taker else None
     maker_loss = traded if mode.decrements else maker.remaining if mode.expires_maker else None
@@ -38,8 +38,8 @@ def is_self_trade(match: TakerMatch, taker: SimOrder) -> bool:
 def without_self_trades(matches: Iterable[TakerMatch], taker: SimOrder) -> list[TakerMatch]:
     """Return the matches of the taker, without the orders of its own account.
 
-    `matches` are all its matches on the book, best price first. Their sum must exceed the taker's quantity by that of
-    the account's own orders, because the taker may skip those and match orders behind them.
+    `matches` are its matches on the book, best price first. They must cover the taker's quantity plus the quantity of
+    the account's own orders, because the taker skips its own orders and matches the orders behind them.
     """
     mode, left = taker.request.self_trade_mode, taker.remaining
     found: list[TakerMatch] = []

@@ -1,8 +1,9 @@
 """Server of the simulated exchange: serves clients on the loopback or in memory, plays the market.
 
-The market opens with the source's first tick, then waits for the first client, so that a recorded market is not over
-before a client has come. A market that opens at the present wall-clock time (generated or live) must not fall behind
-that time: when the first client connects, the ticks up to now are played at once. `ended` is set after the last tick.
+The market opens with the source's first tick, then waits for the first client, so that a recorded market does not end
+before a client has connected. A market that opens at the present wall-clock time (generated or live) must not fall
+behind that time: when the first client connects, the ticks up to now are played at once. `ended` is set after the last
+tick.
 """
 
 import asyncio
@@ -50,10 +51,9 @@ CLOSE_TIMEOUT_S: Final = 1.0  # for a client's close frame
 class LoopbackExchange:
     """A running exchange, used as `async with`: inside the block clients can connect and the market plays.
 
-    Entering raises ConfigError if the port cannot be opened. With `listen` False no port is opened,
-    and clients connect through `connect` only. Frames are delayed by a random time of at most
-    `latency_s`; over a port, only those that the exchange sends. Each connection is dropped after
-    `lifetime_s`.
+    Entering raises ConfigError if the port cannot be opened. With `listen` False no port is opened, and clients connect
+    through `connect` only. Frames are delayed by a random time of at most `latency_s`. Over a port, this applies only
+    to the frames that the exchange sends. Each connection is dropped after `lifetime_s`.
     """
 
     def __init__(

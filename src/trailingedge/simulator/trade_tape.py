@@ -1,9 +1,9 @@
 """Trade tape: the public list of trades, those of the market and those of the accounts, under one sequence of ids.
 
 A tick's trade may fill accounts' orders at its price. Each such fill gets an id, and so does the rest of the trade;
-together they are one aggregate trade. Other fills of an account are trades of their own: the price went through its
-order, or the account took from the book. The klines lack these. The tape keeps their volume in `account_bars`, so that
-the price statistics count every trade once.
+together they are one aggregate trade. Other fills of an account are separate trades: the price went through its order,
+or the account's order was the taker. The klines do not contain these trades. The tape keeps their volume in
+`account_bars`, so that the price statistics count every trade once.
 """
 
 from collections import deque
@@ -77,7 +77,7 @@ class TradeTape:
         return aggregate
 
     def newer_than(self, aggregate_id: int) -> list[AggregateTrade]:
-        """The aggregate trades with an id above this one that are still kept, oldest first."""
+        """The aggregate trades with ids above `aggregate_id` that are still kept, oldest first."""
         newest: list[AggregateTrade] = []
         for aggregate in reversed(self.aggregates):
             if aggregate.aggregate_id <= aggregate_id:

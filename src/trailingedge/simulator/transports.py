@@ -1,7 +1,7 @@
 """Transports between a client and the connection hub: a WebSocket, and a pair of queues in memory.
 
-Each transport queues what the hub sends and delivers it in its own task. A client's handler therefore never runs inside
-the hub's call, where it could send a request while the hub is still publishing the events of the last one.
+Each transport queues what the hub sends and delivers it in its own task. So a client's handler never runs inside a call
+of the hub. It cannot send a request while the hub is still publishing the events of the last request.
 """
 
 import asyncio
@@ -118,7 +118,7 @@ class MemorySocket:
         return text
 
     async def close(self) -> None:
-        """Close the connection; further calls do nothing more."""
+        """Close the connection. It may be called more than once."""
         self._close_receiving()
         self._sent.put_nowait((self._clock.now_s(), None))
 
@@ -170,7 +170,7 @@ class Delay:
 
 
 async def write_to_memory(queue: OutgoingQueue, socket: MemorySocket, delay: Delay) -> None:
-    """Deliver the queued items to a client in memory, until the queue closes."""
+    """Deliver the queued items to a client in memory, until the end of the connection is taken from the queue."""
     while True:
         queued_s, item = await queue.take()
         await delay.wait(queued_s)

@@ -1,6 +1,6 @@
 """Query options of a connection's URL, read without turning `+` into a space: stream names contain it.
 
-A stream name such as `ethfdusd@kline_1m@+08:00` is sent as it is or percent-encoded, and both must arrive whole.
+A stream name such as `ethfdusd@kline_1m@+08:00` may be sent as it is or percent-encoded; both forms give the same name.
 """
 
 from urllib.parse import SplitResult, unquote

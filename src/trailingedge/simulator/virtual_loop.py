@@ -1,11 +1,11 @@
 """Virtual event loop: an asyncio loop with its own clock, which jumps to the next timer when nothing is ready.
 
 Theory of operation. The loop has a queue of ready callbacks and a heap of timers, like asyncio's own, but no selector
-and no wall clock. One iteration runs the callbacks that are ready when it begins; those that they schedule run in
-the next one. Time stands still while anything is ready. When nothing is ready, time jumps to the
-earliest deadline, and the timers due at that time become ready together. So `sleep(3600)` takes no real time, hours of
-daemon and exchange pass in the time their callbacks take, and no timeout fires because a machine is slow.
-If nothing is ready and no timer is set, the program would wait for ever: `Deadlock` names the waiting tasks.
+and no wall clock. One iteration runs the callbacks that are ready when it begins; those that they schedule run in the
+next one. Time stands still while anything is ready. When nothing is ready, time jumps to the earliest deadline, and the
+timers due at that time become ready together. So `sleep(3600)` takes no real time. Hours of daemon and exchange take
+only as long as their callbacks run, and no timeout fires because a machine is slow. If nothing is ready and no timer is
+set, the program would wait for ever: `Deadlock` names the waiting tasks.
 
 The same program takes the same course in every run and on every supported Python:
 
@@ -15,10 +15,9 @@ The same program takes the same course in every run and on every supported Pytho
   instead of by memory address, and unnamed tasks are numbered per loop;
 - sockets, threads, executors, subprocesses and signals raise `NotVirtual`, because their timing is not ours.
 
-Code that runs under this loop must avoid what the loop cannot make deterministic: iterating over
-sets of plain futures, of `str` or of objects with the default hash; relying on the garbage
-collector to end a generator or to report a lost exception. `asyncio.gather`, `Queue`, `Event`,
-`Lock`, `Condition` and `timeout` keep their order.
+Code that runs under this loop must avoid what the loop cannot make deterministic: iterating over sets of plain futures,
+of `str` or of objects with the default hash; relying on the garbage collector to end a generator or to report a lost
+exception. `asyncio.gather`, `Queue`, `Event`, `Lock`, `Condition` and `timeout` keep their order.
 """
 
 import asyncio
@@ -400,8 +399,8 @@ def run_virtual(
 ) -> Result:
     """Run `main` on a new virtual loop, with that loop's clock as its argument, and return its result.
 
-    Tasks that `main` leaves behind are cancelled, oldest first. Raises what `main` raises, and Deadlock with the names
-    of the waiting tasks if they would wait for ever.
+    Tasks that are unfinished when `main` returns are cancelled, oldest first. Raises what `main` raises, and Deadlock
+    with the names of the waiting tasks if they would wait for ever.
     """
     loop = VirtualLoop()
     try:

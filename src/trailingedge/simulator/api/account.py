@@ -96,8 +96,8 @@ def open_orders(call: SignedCall) -> Result:
 def all_orders(call: SignedCall) -> Result:
     """Handle `allOrders`: return orders by id or by time, oldest first.
 
-    `orderId` selects the orders from that id on. `startTime` and `endTime` select by the time of an
-    order's last change, and override `orderId`. Without any of them the newest orders are returned.
+    `orderId` selects the orders with at least that id. `startTime` and `endTime` select by the time of an order's last
+    change; `orderId` is then ignored. Without any of them the newest orders are returned.
     """
     symbol, parameters = call.symbol(), call.parameters
     from_id = parameters.integer("orderId")
@@ -118,7 +118,7 @@ def all_orders(call: SignedCall) -> Result:
 def my_trades(call: SignedCall) -> Result:
     """Handle `myTrades`: return trades, oldest first.
 
-    As on the real exchange, a request cannot combine times with an id.
+    As on the real exchange, a request with both times and an id is refused.
     """
     symbol, parameters = call.symbol(), call.parameters
     order_id, from_id = parameters.integer("orderId"), parameters.integer("fromId")
@@ -156,7 +156,10 @@ def _within(time_ms: int, start_ms: int | None, end_ms: int | None) -> bool:
 
 
 def _page(rows: Sequence[Row], limit: int, oldest_first: bool) -> Sequence[Row]:
-    """Return the oldest or the newest `limit` rows. The rows are in order, oldest first, in both cases."""
+    """Return `limit` of `rows`: the oldest ones if `oldest_first`, else the newest ones.
+
+    Both `rows` and the result are sorted, oldest first.
+    """
     return rows[:limit] if oldest_first else rows[-limit:]
 
 

@@ -45,7 +45,9 @@ def recent_trades(call: MethodCall) -> Result:
 
 
 def historical_trades(call: MethodCall) -> Result:
-    """Handle `trades.historical`: return the trades from `fromId` on, or the newest trades without `fromId`."""
+    """Handle `trades.historical`: return the trades with ids from `fromId` upwards; without `fromId`, the newest
+    trades.
+    """
     call.symbol()
     from_id, limit = call.parameters.integer("fromId"), call.parameters.limit(500)
     call.parameters.check_all_read()
@@ -53,7 +55,9 @@ def historical_trades(call: MethodCall) -> Result:
 
 
 def aggregate_trades(call: MethodCall) -> Result:
-    """Handle `trades.aggregate`: return aggregate trades from an id or a time on, or the newest, oldest first."""
+    """Handle `trades.aggregate`: return aggregate trades, oldest first: from an id or a time onwards, else the
+    newest.
+    """
     call.symbol()
     parameters = call.parameters
     from_id = parameters.integer("fromId")

@@ -20,7 +20,7 @@ def ping(call: MethodCall) -> Result:
 def server_time(call: MethodCall) -> Result:
     """Handle `time`: return the wall clock, because request timestamps are checked against it.
 
-    Market time, which the ticks bring, may differ.
+    Market time, which comes from the ticks, may differ.
     """
     call.parameters.check_all_read()
     return {"serverTime": call.now_ms}

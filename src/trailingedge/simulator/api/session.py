@@ -1,18 +1,17 @@
 """API session of the simulated exchange: one connection to the WebSocket API, its logon and its subscriptions.
 
-Theory of operation. The hub passes in the text of a frame and sends what comes back; there is no I/O here. Parsing
-and execution are separate steps (`parse_request`, `execute`), so that the hub can delay a request, lose it or
-answer it with an error before it takes effect.
+Theory of operation. The hub passes in the text of a frame and sends what comes back; there is no I/O here. Parsing and
+execution are separate steps (`parse_request`, `execute`), so that the hub can delay a request, lose it or answer it
+with an error before it takes effect.
 
 `execute` makes its checks in the real exchange's order, because that order decides which error a client sees and how
-much weight it is charged:
-1. the key that logged on must still be valid; otherwise the logon ends, and the request itself gets no reply;
-2. the request weight is charged (429 or 418 if there is none left; a 418 closes the connection);
-3. the account is found by the request's own `apiKey` and signature if sent, else by the logon;
-   `timestamp` and `recvWindow` are checked in both cases, before the signature;
-4. the handler reads its parameters and acts; methods that are free on success get their weight back.
-A connection has at most one logon. Subscriptions made under it (`userDataStream.subscribe`) end with the logon; those
-made with a signature of their own last as long as the connection.
+much weight it is charged: 1. the key that logged on must still be valid; otherwise the logon ends, and the request
+itself gets no reply; 2. the request weight is charged (429 or 418 if there is none left; a 418 closes the connection);
+3. the account is found by the request's own `apiKey` and signature if sent, else by the logon; `timestamp` and
+`recvWindow` are checked in both cases, before the signature; 4. the handler reads its parameters and acts; methods that
+are free on success get their weight back. A connection has at most one logon. Subscriptions that use the logon
+(`userDataStream.subscribe`) end with it. Subscriptions that have a signature of their own last as long as the
+connection.
 
 Frames that cannot be read, and requests without an `id`, are answered with −1135. The connection is closed after five
 of them.
@@ -200,7 +199,7 @@ class ClientSession:
         return None
 
     def terminate_subscriptions(self) -> tuple[str, ...]:
-        """End all subscriptions from the server's side. Returns the `eventStreamTerminated` frames."""
+        """End all subscriptions on the exchange's own initiative. Returns the `eventStreamTerminated` frames."""
         return self._unsubscribe(sorted(self._subscriptions))
 
     def shutdown_frame(self) -> str:
@@ -267,7 +266,7 @@ class ClientSession:
     def _authorize(self, request: ApiRequest, now_ms: int, lag_s: float) -> SignedCall:
         """Authenticate the request and build the arguments of an account method.
 
-        The account is that of the request's own API key, else that of the logon.
+        The account is that of the request's own API key, or that of the logon if the request has none.
         """
         parameters = request.parameters
         if "apiKey" in parameters or "signature" in parameters:

@@ -26,7 +26,7 @@ class TickerType(Enum):
 
 
 class DayWeight:
-    """The weight of `ticker.24hr`, which grows with the number of symbols asked for."""
+    """The weight of `ticker.24hr`, which grows with the number of symbols requested."""
 
     def for_parameters(self, parameters: RequestParameters) -> int:
         """The weight of a request with these parameters."""

@@ -1,9 +1,10 @@
 """Candle paths: turn a kline into ticks. The real path is unknown; each class here is one assumption about it.
 
-`StraightPath` walks three straight lines. Its usual order is the least favourable one: a kline that closes up goes
-open, low, high, close; one that closes down goes open, high, low, close. So the price first falls to a stop, and only
-then makes the gain that would have raised the stop; or it makes a gain and loses it again before the close.
-`random_path` has seeded random paths. All of them keep open, high, low, close and volume exactly.
+`StraightPath` walks three straight lines. Its usual order is the one that is worst for a strategy: a kline that closes
+higher goes open, low, high, close; one that closes lower goes open, high, low, close. So the price first falls to a
+stop, and only then rises to where the stop would have been raised; or it first rises and then loses that gain before
+the close. `random_path` has seeded random paths. The ticks of every path have exactly the kline's open, high, low,
+close and volume.
 
 Paths are computed in whole numbers: prices in tick sizes, quantities in step sizes.
 """
@@ -18,7 +19,7 @@ TICKS_PER_MINUTE: Final = 8
 
 
 class GridKline(NamedTuple):
-    """A kline in whole numbers; `close_ms` is its last millisecond. `trades` is how many made it, 0 if unknown."""
+    """A kline in whole numbers. `close_ms` is its last millisecond, `trades` its number of trades, 0 if unknown."""
 
     open_ms: int
     close_ms: int
@@ -47,7 +48,9 @@ class PathTicks(NamedTuple):
 
 
 class PathExtremes(NamedTuple):
-    """Lowest, highest and last best bid of the ticks of a kline, and whether a rise leads to its close."""
+    """Lowest, highest and last best bid of the ticks of a kline, and whether the price rose in the last change before
+    its close.
+    """
 
     lowest_bid: int
     highest_bid: int
@@ -59,7 +62,8 @@ class GridPath(ABC):
     """Turns klines into ticks, one after the other.
 
     Three values carry over from one kline to the next: `last_price`, `last_move_up` (whether a rise led to that price)
-    and `depth` (the quantity at each best price). Paths with the same `key` and state are the same.
+    and `depth` (the quantity at each best price). Two paths with the same `key` and the same state generate the same
+    ticks.
     """
 
     __slots__ = ("depth", "key", "last_move_up", "last_price")
@@ -76,11 +80,15 @@ class GridPath(ABC):
 
     @abstractmethod
     def resumed(self, last_price: int | None, *, last_move_up: bool) -> Self:
-        """Return a path of the same kind with this state, to build the ticks of a kline that was skipped."""
+        """Return a path of the same kind with the given state. It builds the ticks of a kline that this path has
+        skipped.
+        """
 
     @abstractmethod
     def rises(self, klines: Sequence[GridKline]) -> list[bool]:
-        """Return for each kline whether a rise leads to its close. What is said of a single price does not count."""
+        """Return for each kline whether the price rose in the last change before its close. For a kline with only one
+        price, the value has no meaning.
+        """
 
     @abstractmethod
     def depth_of(self, kline: GridKline) -> int:
@@ -117,7 +125,9 @@ def ticks_per_length(length_ms: int) -> int:
 
 
 def best_bids(prices: list[int], *, move_up: bool) -> list[int]:
-    """Return the best bid at each price. `move_up` is whether a rise led to the first price."""
+    """Return the best bid at each price. `move_up` tells whether the price rose in the change that led to the first
+    price.
+    """
     bids, before = [], prices[0]
     for price in prices:
         if price != before:
@@ -128,7 +138,7 @@ def best_bids(prices: list[int], *, move_up: bool) -> list[int]:
 
 
 def first_move_up(path: GridPath, opened: int) -> bool:
-    """Whether a rise leads to the open of the next kline."""
+    """Whether the price rose in the last change before the open of the next kline."""
     if path.last_price is None or opened == path.last_price:
         return path.last_move_up
     return opened > path.last_price
@@ -137,7 +147,8 @@ def first_move_up(path: GridPath, opened: int) -> bool:
 class StraightPath(GridPath):
     """Straight lines from open over low and high to close; eight ticks a minute.
 
-    A kline that closes up makes its low first, one that closes down its high; `opposite` paths do it the other way.
+    A kline that closes higher reaches its low first; one that closes lower reaches its high first. On `opposite` paths
+    it is the other way round.
     """
 
     __slots__ = ("_opposite",)
@@ -186,9 +197,10 @@ def _shares(volume: int, prices: list[int], corners: tuple[int, int, int, int]) 
 
 
 def split_volume(volume: int, tick_count: int, trading: range | list[int], needed: list[int]) -> list[int]:
-    """Split a volume evenly over the ticks `trading`, numbered in order; the last of them takes the remainder.
+    """Split a volume evenly over the ticks whose numbers are in `trading`, in ascending order; the last of them takes
+    the remainder.
 
-    If it is too small for one step size each, the ticks `needed` get one step size first.
+    If the volume is too small for one step size per tick, the ticks in `needed` get one step size first.
     """
     share = volume // len(trading)
     if share and len(trading) == tick_count:

@@ -64,7 +64,7 @@ class KlineColumns:
         return len(self.open_ms)
 
     def starting_after(self, end_ms: int) -> "KlineColumns":
-        """Return the klines that start after `end_ms`.
+        """Return the klines that start after `end_ms`, without overlaps.
 
         A kline is left out if it starts before an earlier kline has ended.
         """
@@ -145,7 +145,7 @@ class TickColumns:
         self.buyers.append(bought)
 
     def part(self, begin: int, end: int) -> Self:
-        """Return the market ticks from the index `begin` to before `end`."""
+        """Return the market ticks with indexes from `begin` to `end` - 1."""
         kept = type(self)()
         for name in self.__slots__:
             setattr(kept, name, getattr(self, name)[begin:end])

@@ -1,9 +1,9 @@
 """CSV files of market data: plain or in a zip archive, read as rows with their line numbers.
 
-A file that cannot be read as a whole is a `ConfigError` with its name and the remedy. A line that is no row of a
-market file becomes a row that no parser accepts; the inspection counts these. A damaged or hostile file cannot fill
-the memory: of a line of more than `LONGEST_LINE` characters the rest is skipped, and one of more than
-`MOST_PIECES` times as many ends the file.
+A file that cannot be read as a whole is a `ConfigError` with its name and the remedy. A line that is no row of a market
+file becomes a row that no parser accepts; the inspection counts such rows. A damaged or hostile file cannot fill the
+memory: a line is cut after `LONGEST_LINE` characters, and reading ends at a line of more than `MOST_PIECES` times that
+length.
 """
 
 import csv
@@ -47,7 +47,9 @@ _MAC_PREFIX: Final = "._"
 
 
 class _NoText(Exception):
-    """A line is so long that the file is no text. `lines_before` is how many come before it in its batch."""
+    """Raised at a line so long that the file cannot be text. `lines_before` is the number of lines before it in its
+    batch.
+    """
 
     def __init__(self, lines_before: int) -> None:
         super().__init__(f"a line of more than {MOST_PIECES * LONGEST_LINE} characters")
@@ -85,7 +87,7 @@ class CsvFile:
         return ConfigError([f"{self.path}{inside}{where}: {what}"])
 
     def rows(self) -> Iterator[tuple[int, CsvRow]]:
-        """Yield line number and cells of each row, but not the header and empty lines."""
+        """Yield the line number and the cells of each row. The header and empty lines are left out."""
         for line, rows in self.row_batches(_BATCH_LINES):
             for number, row in enumerate(rows, line):
                 if row != EMPTY_ROW:
@@ -94,9 +96,9 @@ class CsvFile:
     def row_batches(self, count: int, cells: int = -1) -> Iterator[tuple[int, list[CsvRow]]]:
         """Yield the rows in batches of about `count` lines, each batch with the number of its first line.
 
-        This is meant for files of millions of rows. The header and empty lines become rows of one
-        empty cell, and a line that is too long a row of one cell that says so. With `cells`, only the
-        first `cells` cells are split off, and one more cell holds the rest of the line.
+        This is meant for files of millions of rows. The header and each empty line become a row of one empty cell. A
+        line that is too long becomes a row of one cell, which says so. With `cells`, only the first `cells` cells are
+        separate; one more cell holds the rest of the line.
         """
         line, skipped = 1, 0
         with self._located_errors(lambda: line), self._open() as text:
@@ -156,9 +158,10 @@ class CsvFile:
 
 
 def _without_rests(lines: Sequence[str], skipped: int) -> tuple[list[str], int]:
-    """Return the lines without the rests of those that are too long, and whether the last of these goes on.
+    """Return the lines, each cut if it is too long, and whether the last of these lines continues in the next piece.
 
-    `skipped` and the second value are the number of pieces so far of a line that is too long; 0 outside of one.
+    `skipped`, and the second value returned, are the number of pieces read so far of a line that is too long; 0 if
+    there is none.
     """
     kept = []
     for piece in lines:

@@ -139,7 +139,7 @@ def _tick_times(
 
 
 class _GeneratedBook:
-    """The best prices in tick sizes, the quantities there in step sizes, and the last trade."""
+    """The best prices in tick sizes, their quantities in step sizes, and the last trade."""
 
     def __init__(self, last: int, depth_steps: int, chance: random.Random) -> None:
         self._depth_steps = depth_steps

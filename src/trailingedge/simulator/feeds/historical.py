@@ -1,9 +1,9 @@
 """Recorded markets: Binance's public CSV files as a source of ticks.
 
-`open_market` opens them for simulation and backtest. Klines become ticks by `candle_path`.
-Each trade is a tick with a spread of one tick size, because the true spread is not recorded. Each
-bookTicker row is a tick without a trade. Files of both are merged: the trades meet the recorded book.
-Files are put in order of time, and rows that overlap are played once.
+`open_market` opens them for simulation and backtest. Klines become ticks by `candle_path`. Each trade is a tick with a
+spread of one tick size, because the true spread is not recorded. Each bookTicker row is a tick without a trade. If
+there are files of trades and of bookTicker, they are merged: each trade then has the recorded best prices. Files are
+put in order of time, and rows that overlap are played once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -56,12 +56,11 @@ def open_market(
 ) -> "RecordedMarket":
     """Open the market recorded in these files.
 
-    If no symbol is given, the file names decide (`ETHUSDT-1m-…`), and given assets count only if
-    they make up that symbol. If no assets are given, the symbol decides (see `split_symbol`). A
-    given symbol overrides the file names. Tick size and step size follow from the number of decimals
-    in prices and quantities. All rows are read and checked here. The market's `gaps` say what differs
-    from what the files should be: their symbol, rows that cannot be read, are out of order, there twice
-    or missing. Raises one ConfigError that lists all files that cannot be used, with line and remedy.
+    If no symbol is given, the file names decide (`ETHUSDT-1m-…`), and given assets count only if they make up that
+    symbol. If no assets are given, the symbol decides (see `split_symbol`). A given symbol overrides the file names.
+    Tick size and step size follow from the number of decimals in prices and quantities. All rows are read and checked
+    here. The market's `gaps` describe what is wrong in the files: another symbol, and rows that are unreadable, out of
+    order, doubled or missing. Raises one ConfigError that lists all files that cannot be used, with line and remedy.
     """
     inspections, problems = inspect_files(Path(path) for path in paths)
     if not inspections and not problems:
@@ -171,9 +170,9 @@ def _make_up(symbol: str, base_asset: str | None, quote_asset: str | None) -> bo
 class RecordedMarket:
     """A source of ticks from files, made by `open_market`. Its `history` is empty.
 
-    `interval_ms` is the length of its klines, and 0 for trades and quotes. `files` are of `schema`;
-    a market of trades may also have `quote_files`, with its book. Only a piece of the files is in
-    memory. Iterating again yields the same ticks.
+    `interval_ms` is the length of its klines, and 0 for trades and quotes. `files` are of `schema`; a market of trades
+    may also have `quote_files`, with its book. Only one piece of the files is in memory at a time. Iterating again
+    yields the same ticks.
     """
 
     def __init__(
@@ -205,7 +204,7 @@ class RecordedMarket:
         self.rows_left_out = 0  # counted by a reader of the files
 
     def __iter__(self) -> Iterator[Tick]:
-        """Yield the ticks of the same columns that a backtest reads; klines along straight lines."""
+        """Yield the ticks. They come from the same columns that a backtest reads. Klines follow straight lines."""
         grid, path = PriceGrid(self.tick_size, self.step_size), StraightPath()
         for columns in load_columns(self, rows_at_once=_ROWS_AT_ONCE):
             pieces = (walk_kline(each, path) for each in columns) if isinstance(columns, KlineColumns) else (columns,)

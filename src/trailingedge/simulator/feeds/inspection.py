@@ -1,7 +1,7 @@
 """Inspection of market files before they are played: schema, symbol, decimals, order, and what is missing.
 
-All rows of all files are read. A row that cannot be read is counted and left out by all who read the file later, as
-long as most of the file can be read; a file of something else is refused.
+All rows of all files are read. A row that cannot be read is counted, and every later reader of the file leaves it out.
+A file of which most rows cannot be read is refused.
 """
 
 import re
@@ -74,10 +74,10 @@ class NumberRange:
 class FileInspection:
     """The result of inspecting one file.
 
-    For klines, `interval_ms` is their interval. `runs` lists the spans without a gap, each as start
-    and end in milliseconds. `first_key` and `last_key` are the smallest and the largest key of a row
-    (`RowColumns.keys`); `late` counts the rows with a smaller key than one before them, `doubled` those
-    with the key of the newest row before them. `too_long_gap` is set if there is no row for more than a year.
+    For klines, `interval_ms` is their interval. `runs` lists the spans without a gap, each as start and end in
+    milliseconds. `first_key` and `last_key` are the smallest and the largest key of a row (`RowColumns.keys`); `late`
+    counts the rows whose key is smaller than that of an earlier row, `doubled` the rows whose key equals the largest
+    key before them. `too_long_gap` is set if there is no row for more than a year.
     """
 
     file: CsvFile
@@ -185,7 +185,7 @@ def _inspect_batch(inspection: FileInspection, line: int, rows: Sequence[CsvRow]
 
 
 def _add_klines(inspection: FileInspection, columns: RowColumns) -> bool:
-    """Add klines of which each follows the one before it; else return False and add nothing."""
+    """Add klines if each of them directly follows the one before it; else return False and add nothing."""
     open_ms, close_ms = columns.times_ms, columns.ends_ms
     # Several times as fast as a Python loop over the rows.
     follows = all(map(eq, open_ms[1:], (end_ms + 1 for end_ms in close_ms[:-1])))
@@ -217,7 +217,7 @@ def _inspect_row(inspection: FileInspection, line: int, row: CsvRow) -> None:
 
 
 def sort_key(value: Kline | TradeRow | QuoteRow) -> int:
-    """Return the number by which the rows of a file are in order."""
+    """Return the number by which the rows of a file are sorted."""
     return value.trade_id if isinstance(value, TradeRow) else row_time_ms(value)
 
 
@@ -286,7 +286,7 @@ def find_mismatches(inspections: Sequence[FileInspection]) -> list[str]:
 
 
 def _is_book(inspection: FileInspection, inspections: Sequence[FileInspection]) -> bool:
-    """Whether this is a file of quotes beside files of the same market's trades."""
+    """Whether this is a file of quotes while other files have the trades of the same market."""
     others = {each.schema for each in inspections} - {CsvSchema.BOOK_TICKER}
     return inspection.schema is CsvSchema.BOOK_TICKER and CsvSchema.KLINES not in others
 
@@ -316,7 +316,9 @@ def grid_of_decimals(places: int) -> Decimal:
 
 
 def in_order(inspections: Sequence[FileInspection]) -> bool:
-    """Whether the rows of these files of one schema, one file after the other, are in order, none of them twice."""
+    """Whether the rows of these files, read one file after the other, are sorted and none is doubled. The files have
+    one schema.
+    """
     rises = le if inspections and inspections[0].schema is CsvSchema.BOOK_TICKER else lt
     return all(rises(before.last_key, after.first_key) for before, after in pairwise(inspections)) and not any(
         inspection.late or inspection.doubled for inspection in inspections

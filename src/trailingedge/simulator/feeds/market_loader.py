@@ -2,7 +2,8 @@
 
 Backtests and the embedded exchange read markets through it. Cells become integers directly, because parsing is most of
 the cost of a backtest on klines. All rows were checked when the market was opened (`inspection`), and its files are in
-order (`row_order`). A row that this fast path cannot read is parsed like there, and is then either valid or left out.
+order (`row_order`). A row that this fast path cannot read is parsed as in the inspection. If it is invalid there, too,
+it is left out.
 """
 
 from collections import deque
@@ -43,7 +44,7 @@ ProgressCallback = Callable[[float], None]
 
 
 class MarketFiles(Protocol):
-    """What is read: the files of a recorded market, and the grid of its numbers."""
+    """The files of a recorded market to read, and the grid of its numbers."""
 
     @property
     def schema(self) -> CsvSchema: ...
@@ -66,7 +67,7 @@ def price_grid(market: MarketFiles) -> PriceGrid:
 def load_columns(
     market: MarketFiles, progress: ProgressCallback = lambda _: None, rows_at_once: int | None = None
 ) -> Iterator[Columns]:
-    """Yield the market in columns, from its start, made of so many rows at once.
+    """Yield the market in columns, from its start. Each piece is made from `rows_at_once` rows.
 
     `progress` is called with the share of the files that was read, from 0 to 1. Raises ConfigError if the market pauses
     for more than a year, or if a file has changed since it was opened.
@@ -272,7 +273,7 @@ def _quotes(market: MarketFiles, reader: _Reader) -> Iterator[TickColumns]:
 def _merged(
     trade_pieces: Iterable[TickColumns], quote_pieces: Iterable[TickColumns], rows_at_once: int
 ) -> Iterator[TickColumns]:
-    """Yield the trades with the recorded book at their time, and each change of the book."""
+    """Yield each trade with the recorded book at its time, and also each change of the book."""
     trades, quotes = _single_rows(trade_pieces), _single_rows(quote_pieces)
     columns, last = TickColumns(), 0
     for trade, quote in _in_market_order(trades, quotes):
@@ -298,10 +299,12 @@ _Row = tuple[TickColumns, int]
 
 
 def _in_market_order(trades: Iterator[_Row], quotes: Iterator[_Row]) -> Iterator[tuple[_Row | None, _Row | None]]:
-    """Merge trades and quotes by time: a trade before the quotes of its millisecond, which it may have caused.
+    """Merge trades and quotes by time. A trade comes before the quotes of the same millisecond, because it may have
+    caused them.
 
-    Yields each trade with the quote in force, and each quote with None. A trade before the first quote, or more than
-    `LONGEST_QUOTE_MS` after the last one, has no quote: the files of the book do not cover its hours.
+    Yields each trade with the quote that is valid at its time, and each quote with None. A trade has no quote if it
+    comes before the first one, or more than `LONGEST_QUOTE_MS` after the last one: the book's files do not cover that
+    time.
     """
     trade, quote = next(trades, None), next(quotes, None)
     book: _Row | None = None

@@ -24,11 +24,10 @@ class PhaseKind(Enum):
 class MarketPhase:
     """One phase of the market.
 
-    The price drifts evenly by `drift_frac` over the phase, with a noise of `noise_frac` per √minute
-    around the drift. The time between ticks is within `tick_interval_s` (at most 7, so that a
-    minute has at least eight ticks), the spread within `spread_ticks`. `unchanged_share` of the
-    ticks leave the best prices where they are, so that trades can reach an order that waits in the
-    queue.
+    The price drifts evenly by `drift_frac` over the phase, with a noise of `noise_frac` per √minute around the drift.
+    The time between ticks is within the range `tick_interval_s` (at most 7, so that a minute has at least eight ticks),
+    the spread within the range `spread_ticks`. The fraction `unchanged_share` of the ticks does not change the best
+    prices, so that trades can reach an order that waits in the queue.
     """
 
     kind: PhaseKind
@@ -116,9 +115,9 @@ def _rise_or_fall(kind: PhaseKind, minutes: float, drift_frac: float) -> MarketP
 
 
 def _turn(drift_frac: float) -> MarketPhase:
-    """Return a steep pull-back.
+    """Return a steep move against the trend.
 
-    Every tick moves away from an order at the best price, so the order must be replaced.
+    Every tick moves the market away from an order at the best price, so the order must be replaced at each of them.
     """
     return MarketPhase(
         PhaseKind.TREND,

@@ -1,15 +1,15 @@
 """Random path within a kline: a seeded random walk from its open to its close that touches its high and its low.
 
-A backtest runs on several of them, so that its result has a band, which shows how much depends on the unknown prices
-within the candles.
+A backtest runs on several random paths. Its result is then a band, which shows how much it depends on the unknown
+prices within the candles.
 
 - Each kline has a random stream of its own, from the seed and its open time. So a path depends neither on the settings
   nor on where the file starts.
-- The walk has 60 steps a minute (at most 600 in a kline). If the number of trades is known, it has only one
-  price for every three trades, because prices of thin markets jump. A walk of two or three prices goes from the open
-  over the extremes to the close, in 85 of 100 klines by the shorter way.
-- The walk is a bridge of uniform steps, reflected at low and high. The best of up to eight tries is stretched until it
-  touches both.
+- The walk has 60 steps a minute (at most 600 in a kline). If the number of trades is known, it has only one price for
+  every three trades, because prices of thin markets jump. A walk of only two or three prices goes from the open through
+  the extremes to the close. In 85 of 100 klines it visits the extremes in the order that makes the way shorter.
+- The walk is a bridge of uniform steps, reflected at low and high. Of up to eight walks the best one is stretched until
+  it reaches both low and high.
 - The volume is split evenly over the prices of the walk. An eighth of a minute's volume waits at each best price.
 
 The model leaves out bursts and jumps within the minute (real stops slip more), a spread wider than one tick size, the
@@ -175,7 +175,9 @@ def _few_trades_rise(kline: GridKline, word: int) -> bool:
 
 
 def _inner_points(kline: GridKline) -> int:
-    """How many of the two extremes differ from open and close, so that the walk must reach them in between."""
+    """How many of the two extremes, high and low, differ from both open and close, so that the walk must reach them in
+    between.
+    """
     ends = kline.open, kline.close
     return (kline.high > max(ends)) + (kline.low < min(ends))
 
@@ -189,7 +191,7 @@ def _price_count(kline: GridKline, tick_count: int) -> int:
 
 
 def _by_way_points(kline: GridKline, count: int) -> bool:
-    """Whether the walk is too short for a bridge."""
+    """Whether the walk has too few prices for a bridge, and so consists of open, extremes and close."""
     return count < 4 or (count == 4 and _inner_points(kline) == 2)
 
 
@@ -202,7 +204,9 @@ def _way_points(kline: GridKline, word: int) -> list[int]:
 
 
 def _closes_up(kline: GridKline, count: int, word: int) -> bool:
-    """Whether a rise leads to the close. It is decided before the walk, so that most walks are never made."""
+    """Whether the price rises in the last change before the close. This is decided before the walk is made, so that
+    most walks need not be made.
+    """
     if _by_way_points(kline, count):
         *_, before, close = _way_points(kline, word)
         return close > before
@@ -212,7 +216,7 @@ def _closes_up(kline: GridKline, count: int, word: int) -> bool:
 
 
 def _bridge(kline: GridKline, count: int, stream: SplitMix64, *, closes_up: bool) -> list[int]:
-    """Return `count` prices above the low, from open to close, with high and low among them."""
+    """Return `count` prices relative to the low, from open to close, which include high and low."""
     span, start, end = float(kline.high - kline.low), float(kline.open - kline.low), float(kline.close - kline.low)
     width = STEP_SCALE * span * sqrt(3 / (count - 1))
     best: list[float] = []
@@ -249,7 +253,7 @@ def _reflected(start: float, end: float, span: float, width: float, words: tuple
 def _stretched(walk: list[float], span: float, stream: SplitMix64) -> list[int]:
     """Stretch the part of the walk above both ends until it touches `span`, and the part below them until it touches 0.
 
-    Returns whole numbers. If nothing lies there, a random inner price becomes the extreme.
+    Returns whole numbers. If no price lies above both ends (or below them), a random inner price becomes that extreme.
     """
     start, end, last = walk[0], walk[-1], len(walk) - 1
     above, below = max(start, end), min(start, end)

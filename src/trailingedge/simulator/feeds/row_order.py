@@ -26,7 +26,7 @@ _MERGED_AT_ONCE: Final = 64  # files open at a time
 
 
 class _KeyedRow(NamedTuple):
-    """A row with the numbers that put it in order, and where it is in the files."""
+    """A row, the numbers by which it is sorted, and its position in the files."""
 
     key: int
     tie: int  # of rows with equal keys: the id of the update of a quote
@@ -44,8 +44,8 @@ _KEY_NAMES: Final = {CsvSchema.KLINES: "opening time", CsvSchema.TRADES: "id", C
 class OrderedFiles:
     """Files whose rows are in order, one file after the other. A sorted copy is deleted with this object.
 
-    `damaged` has the files with rows that cannot be read. `notes` says in sentences what was out of order, twice or
-    missing.
+    `damaged` has the files with rows that cannot be read. `notes` has a sentence for each thing that was out of order,
+    doubled or missing.
     """
 
     files: tuple[CsvFile, ...]
@@ -57,10 +57,10 @@ NO_FILES: Final = OrderedFiles(())
 
 
 def put_in_order(inspections: Sequence[FileInspection]) -> OrderedFiles:
-    """Return files with the rows of these, which have one schema, in order.
+    """Return files that contain the rows of the inspected files in order. All these files have one schema.
 
-    Of trades with one id, and of klines that open at one time, the first is kept. Raises ConfigError if the market
-    pauses for more than a year, or a sorted copy cannot be written.
+    If several trades have one id, or several klines open at one time, only the first is kept. Raises ConfigError if the
+    market pauses for more than a year, or if a sorted copy cannot be written.
     """
     files = tuple(inspection.file for inspection in inspections)
     if in_order(inspections):
@@ -106,7 +106,9 @@ def _missing_trades(inspections: Sequence[FileInspection], doubled: int) -> Iter
 
 
 def _sorted_copy(files: Sequence[CsvFile], schema: CsvSchema, folder: Path) -> tuple[CsvFile, int]:
-    """Return a copy of all rows that can be read, in order, and how many were left out because they are there twice."""
+    """Return a copy that has all readable rows in order, each once, and the number of doubled rows that were left
+    out.
+    """
     parts: list[Path] = []
     rows = _keyed_rows(files, schema)
     while part := sorted(islice(rows, _ROWS_IN_MEMORY), key=_ORDER):
