@@ -94,8 +94,8 @@ def parse_hotkey(line: str) -> Hotkey | UnknownKey | None:
 class HotkeyReader:
     """Reads lines with `read` in a thread, and passes each hotkey to `deliver` on the event loop.
 
-    `read` blocks, and returns b"" at the end of input: then the thread ends and `ended` is called on the loop.
-    `on_enter` is called at each line end with the line's length, by the reading thread.
+    `read` blocks until there is input. At the end of input it returns b""; the thread then ends, and `ended` is called
+    on the event loop. The reading thread calls `on_enter` at each line end with the line's length.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ def _in_background(descriptor: int) -> bool:
 
 
 def _lines(read: Callable[[], bytes]) -> Iterator[str]:
-    """Yield each typed line. Text after the last line end is dropped, because Enter was not pressed."""
+    """Yield each typed line. Text after the last line end is dropped, because Enter has not been pressed for it."""
     waiting = b""
     while chunk := read():
         *whole, waiting = (waiting + chunk).split(b"\n")

@@ -31,8 +31,9 @@ IDLE_CHECK_S: Final = 1.0  # without new lines the terminal's size and the statu
 class LiveUi:
     """An `InteractiveUi` that draws on `terminal`, to which `stream` writes.
 
-    The panel shows `title` until the first status. If `keys` is True, it also shows the hotkeys, by the longest of
-    `hints` that fits, or of the daemon's own. Without `colours`, text is only bold or faint.
+    The panel shows `title` until the first status. If `keys` is True, it also shows a list of the hotkeys: the longest
+    of `hints` that fits, or of the daemon's own lists if no `hints` are given. If `colours` is False, text is only bold
+    or faint.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
-"""The plain UI: lines and one heartbeat a minute, for pipes, files, services and terminals without escapes.
+"""The plain UI: prints lines, and the status once a minute, for pipes, files, services and terminals without escape
+sequences.
 
-A thread writes the queued lines. The methods never wait and never raise, so that a terminal that is paused or gone
-does not delay a tick. The protocols that every UI implements are defined here.
+A thread writes the queued lines. The methods never wait and never raise, so that a terminal that is paused or gone does
+not delay a tick. The protocols that every UI implements are defined here.
 """
 
 import contextlib
@@ -27,7 +28,7 @@ class OperatorUi(Protocol):
     """The methods of a UI that the trading node calls."""
 
     def print_line(self, text: str) -> None:
-        """Show `text`, which may have several lines, above everything that is redrawn."""
+        """Show `text`, which may have several lines. On a live screen it appears above the panel."""
         ...
 
     def show_step(self, name: str, result: str) -> None:
@@ -54,7 +55,7 @@ class InteractiveUi(OperatorUi, Protocol):
         ...
 
     def show_title(self, title: str, state: str) -> None:
-        """Show `title` and `state` in place of the status, which is not known now."""
+        """Show `title` and `state` in place of the status, which is not known at present."""
         ...
 
     def on_enter(self, typed: int) -> None:
@@ -95,7 +96,7 @@ class PlainUi:
         self.print_line(step_row(name, result))
 
     def show_status(self, view: "Callable[[], StatusView]", now_s: float) -> None:
-        """Print the status line once a minute, for the first time a minute after the first status."""
+        """Print the status line once a minute. The first line is printed one minute after the first call."""
         if self._heartbeat_due(now_s):
             from trailingedge.notifications.status import status  # loaded late: the first lines must not wait for it
 
@@ -116,7 +117,7 @@ class PlainUi:
         """Do nothing: printed lines already say that the state has changed."""
 
     def on_enter(self, typed: int) -> None:
-        """Do nothing: a scrolling line needs no redraw."""
+        """Do nothing: lines that are printed one below the other need no redraw."""
 
     def redraw(self) -> None:
         """Do nothing: printed lines stay on the screen."""

@@ -24,7 +24,7 @@ _MARK: Final = "┄"
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Rows for prices: row 0 is `top`, the last row is `bottom`."""
+    """A scale that maps prices to rows: row 0 is the price `top`, the last row is the price `bottom`."""
 
     top: float
     bottom: float
@@ -34,7 +34,7 @@ class _Scale:
         return min(_PRICE_ROWS - 1, max(0, round(share * (_PRICE_ROWS - 1))))
 
     def beyond(self, price: float) -> str:
-        """Return an arrow if `price` is outside of the scale, else ""."""
+        """Return an arrow up or down if `price` is outside of the scale, else ""."""
         return "↑" if price > self.top else "↓" if price < self.bottom else ""
 
 

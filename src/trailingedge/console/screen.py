@@ -2,10 +2,11 @@
 
 This module returns the text to write, with escape sequences. It does not write to the terminal.
 
-The rows are, from the bottom up: hints, the row for typing, the panel, the log lines. Lines scroll in a scroll
-region (DECSTBM) that is set at the beginning of a write and reset at its end, so that a process that is killed
-leaves a usable screen. The terminal echoes what is typed; each write saves and restores the cursor, so that the
-echo is not overwritten. The hints are the last row because Enter on the last row would scroll the whole screen.
+The rows are, from the bottom up: hints (a list of the hotkeys), the row for typing, the panel, the log lines. Lines
+scroll in a scroll region (DECSTBM). Each write sets that region at its beginning and resets it at its end, so that a
+process that is killed leaves a usable screen. The terminal itself shows typed characters at the cursor. So each write
+saves the cursor and restores it. The hints are the last row because Enter on the last row would scroll the whole
+screen.
 """
 
 from collections import deque
@@ -42,7 +43,7 @@ class Screen:
     """The state of the screen after the last write. `height` is the panel's row count.
 
     `hints` are the last row's text in several lengths, the longest first. While `typing` is true, the row above the
-    hints is a prompt for hotkeys. Without `colours`, text is only bold or faint.
+    hints is a prompt for hotkeys. If `colours` is False, text is only bold or faint.
     """
 
     def __init__(self, *hints: str, typing: bool = True, colours: bool = True) -> None:
@@ -56,7 +57,9 @@ class Screen:
         self._recent: deque[str] = deque(maxlen=MAX_REPLAYED_LINES)
 
     def end_typing(self, hints: str) -> None:
-        """Beginning with the next `paint` that has `entered` set, show no prompt, and `hints` as the last row."""
+        """Stop showing the prompt, and show `hints` as the last row, from the next `paint` on that has `entered`
+        set.
+        """
         self._hints = (hints,)
         self._prompt_text = ""
 
@@ -70,8 +73,9 @@ class Screen:
         """Return the text that adds `lines` above a panel of `rows`; "" if nothing changes.
 
         `size` is in columns and rows. If `entered` is True, Enter was pressed: the row for typing is cleared, and the
-        newest lines are written again in their place. For a typed line that was longer than its row has scrolled the
-        whole screen, with a part of the panel, and what was erased of it before Enter is not known here.
+        newest log lines are written again into the rows above the panel. That is needed because a typed line longer
+        than its row has scrolled the whole screen. Whether that happened is not known here, because characters may have
+        been erased before Enter.
         """
         lines = _cleaned(lines)
         self._recent.extend(lines)
@@ -97,7 +101,9 @@ class Screen:
         return self._framed(written, self._prompt() if entered else _RESTORE)
 
     def clear(self, lines: Sequence[str]) -> str:
-        """Return the text that removes the panel and prints the last `lines`. Later output follows these lines."""
+        """Return the text that removes the panel and prints the last `lines`. What is written to the terminal later
+        follows these lines.
+        """
         end = "" if self._size is None else _at(self._log_rows + 1) + _CLEAR_BELOW
         return end + self.lines_only(lines)
 
@@ -123,7 +129,7 @@ class Screen:
     def _redraw_all(self, lines: Sequence[str], rows: Sequence[PanelRow], size: tuple[int, int]) -> str:
         """Return the text that draws everything again, as after a change of the terminal's size, and adds `lines`.
 
-        They scroll as always: those that do not fit can be scrolled back to.
+        The lines scroll as always, so the user can scroll back to lines that no longer fit.
         """
         self._size, self.height, self._needs_redraw = size, len(rows), False
         before = list(self._recent)[: max(0, len(self._recent) - len(lines))]
@@ -138,7 +144,7 @@ class Screen:
         return "".join(f"{_at(first + at)}{_CLEAR_ROW}{piece}" for at, piece in enumerate(fitting))
 
     def _grow(self, rows: Sequence[PanelRow]) -> str:
-        """Push the lines up when the panel needs more rows."""
+        """Return the text that moves the lines up when the panel needs more rows."""
         more = len(rows) - self.height
         if more <= 0:
             return ""
@@ -172,7 +178,7 @@ class Screen:
         return "".join(drawn) + _at(last) + _CLEAR_ROW + self._painted(self._hint_row(width))
 
     def _hint_row(self, width: int) -> PanelRow:
-        """Return the longest of the hints that fits."""
+        """Return the row with the longest of the hints that fits."""
         rows = [(StyledText(f"  {hints}", TextStyle.FAINT),) for hints in self._hints]
         fitting = (row for row in rows if columns(row[0].text) <= width)
         return next(fitting, fit(rows[-1], width))

@@ -64,7 +64,7 @@ def fit(row: PanelRow, width: int) -> PanelRow:
 
 
 def wrapped(line: str, width: int) -> list[str]:
-    """Cut `line` between words into pieces of at most `width` columns; a longer word is cut where it must be."""
+    """Cut `line` between words into pieces of at most `width` columns. A longer word is cut inside."""
     if columns(line) <= width:
         return [line]
     pieces = textwrap.wrap(line, max(1, width), break_on_hyphens=False)
@@ -87,7 +87,7 @@ def _cut(text: str, room: int) -> str:
 
 
 def columns(text: str) -> int:
-    """The width of `text` on a terminal: East Asian letters take two columns, combining marks none."""
+    """Return the width of `text` on a terminal in columns: East Asian letters take two, combining marks none."""
     if text.isascii():
         return len(text)
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
@@ -106,7 +106,9 @@ def _head(content: PanelContent, width: int, quiet_s: float) -> list[PanelRow]:
 
 
 def _ruled(titles: Sequence[str], right: StyledText, width: int, style: TextStyle = TextStyle.STRONG) -> list[PanelRow]:
-    """Return a full-width line with a title and `right`. It uses the longest of `titles` that leaves room."""
+    """Return a full-width line with a title and `right`. The title is the longest of `titles` that leaves room for
+    `right`.
+    """
     for title in titles:
         rule = width - columns(title) - columns(right.text) - 8
         if rule >= 1:

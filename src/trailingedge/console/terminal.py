@@ -104,7 +104,7 @@ if sys.platform == "win32":
     _STANDARD_OUTPUT: Final = -11
 
     class _KernelMode:
-        """Gets and sets, through kernel32, the mode of the Windows console that standard output goes to."""
+        """Gets and sets the mode of the Windows console that standard output goes to, through kernel32."""
 
         def __init__(self) -> None:
             self._kernel = ctypes.windll.kernel32
@@ -130,7 +130,7 @@ class SafeStream:
 
     @property
     def supports_unicode(self) -> bool:
-        """Whether the stream's encoding has the characters beyond ASCII that we use."""
+        """Whether the stream's encoding has all the characters outside of ASCII that we use."""
         try:
             _BEYOND_ASCII.encode(self._stream.encoding or "ascii")
         except (UnicodeEncodeError, LookupError):
@@ -155,7 +155,7 @@ class SafeStream:
         self._stream.flush()
 
     def _silence(self) -> None:
-        """Redirect the stream to /dev/null: flushing the rest of its buffer at exit would fail again."""
+        """Redirect the stream to /dev/null. Otherwise flushing the rest of its buffer at exit would fail again."""
         with contextlib.suppress(OSError, ValueError):
             # The interpreter flushes the stream once more at exit, and a failure there would change the exit code to
             # 120.

@@ -38,8 +38,8 @@ def open_ui(
 ) -> InteractiveUi:
     """Open the UI for `stdout`. `plain` is True if the user wants plain lines, `keys` if hotkeys are read.
 
-    `hints` replace the usual hints. NO_COLOR in `environ` removes the colours of the live panel, but not the panel.
-    Source: https://no-color.org
+    `hints` replace the usual list of hotkeys. NO_COLOR in `environ` removes the colours of the live panel, but not the
+    panel. Source: https://no-color.org
     """
     style = choose_style(
         stdout_is_tty=_is_tty(stdout),

@@ -1,10 +1,10 @@
 """Decision sums: checksums of the decisions in a session record, so that a replay can compare every number of a
 decision.
 
-A decision has dozens of numbers, and some of them change with every price. Written out they would take as much of the
-record as the frames. So a record has a checksum of the fields that have changed since the last decision. The whole
-decision is written only if its key changes; the key has the parts that matter for the next action. If a replay computes
-a different number, its checksum differs in that tick.
+A decision has dozens of numbers, and some of them change with every price. Written out, they would take as much space
+as the frames. So the record contains, for each decision, only a checksum of the fields that have changed since the
+decision before. A whole decision is written only if its key changes; the key has the parts that matter for the next
+action. If a replay computes a different number in a tick, the checksum of that tick differs.
 """
 
 import zlib
@@ -37,7 +37,9 @@ class DecisionSums:
             yield f'["decision",{checksum},{whole}]' if whole else f'["decision",{checksum}]'
 
     def sum_of(self, decision: Decision | None) -> tuple[int | None, str]:
-        """Return the checksum of what has changed, None if nothing has, and the whole decision if it is to be shown."""
+        """Return two values: the checksum of the changed fields, None if none changed; and the decision if it must be
+        written whole.
+        """
         if decision is None or decision is self._last:
             return None, ""
         changed = self._values.changes(self._last, decision)

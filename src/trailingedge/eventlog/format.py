@@ -1,6 +1,6 @@
 """Format of a session record, version 2: one JSON array per line, which begins with the kind of the line.
 
-The backbone is what enters the trading core, and what it answers. `t` is the time in nanoseconds since the start:
+The most important lines are the inputs and outputs of the trading core. `t` is the time in nanoseconds since the start:
 
     ["core", t, {…}]                         the core is built; the fields of `live.core_factory.CoreStart`
     ["call", t, method, {…}]                 a method of the core is called, with these arguments
@@ -13,18 +13,18 @@ The backbone is what enters the trading core, and what it answers. `t` is the ti
     ["decision", sum, {…}]                   the decision leads to something else than before
     ["raised", type, text]                   the core raised an error
 
-An input line is followed by its output lines, and both are written together. Of a view only the fields that have
-changed are written, and its times in a short form, because there may be a hundred views in a second:
+An input line is followed by its output lines, and all of them are written together. There may be a hundred views in a
+second, so only the changed fields of a view are written, and its times in a short form:
 
 - `age` is how long ago the best prices were confirmed: in nanoseconds, or in seconds where that is a float, and null if
   they are those that were confirmed before. `now_s` stands among the fields only where it does not follow from `t`.
 - `server` is the exchange's time, in milliseconds more than `t`. `market_ms` stands among the fields only where it is
   not as many milliseconds more than `t` as in the tick before.
 - Best prices are written like the frame that brings them, so that compression finds the same text there.
-- `sum` is a checksum of what has changed in the decision (`decision_sums`). It stands in the line itself, if the
-  decision has changed at all, or else in a line with the whole decision.
+- `sum` is a checksum of the changed fields of the decision (`decision_sums`). It is in the line of the tick, unless a
+  "decision" line with the whole decision follows, which then has it. If nothing changed, there is no sum.
 
-The other lines are there to be looked at, and to rebuild markets from:
+The other lines are for people to read, and to rebuild the market from:
 
     ["<", t, connection, frame]              a frame arrived; a further frame of the same read is
                                              ["+", t, connection, frame]. The kinds of
@@ -39,9 +39,10 @@ The other lines are there to be looked at, and to rebuild markets from:
 that were dropped: the disk was too slow, or a line too large. ["sum", crc] follows each batch.
 
 A frame that looks like one line of JSON is written as it arrived, any other frame as a JSON string. Only keys and
-signatures in a frame are changed: they are redacted. Names of fields are those of the program. A field that is added
-later needs a default: an older record lacks it, so a replay gives it the default and does not compare it. The header
-names the fields of a decision, because a sum does not tell which of them it covers.
+signatures in a frame are changed: they are redacted. The names of fields are those of the program's dataclasses. A
+field that is added to the program later needs a default: an older record lacks the field, so a replay uses the default
+and does not compare it. The header names the fields of a decision, because a checksum does not tell which fields it
+covers.
 """
 
 from array import array
@@ -116,13 +117,15 @@ class FrameBatch:
 
 
 def without_frames(entry: RecordEntry) -> RecordEntry:
-    """Return the entry that replaces frames which are left out. The session can be replayed without those frames."""
+    """Return the entry that is recorded if the frames of `entry` are left out. The session can be replayed without
+    these frames.
+    """
     _, at_ns, connection, frames = entry
     return "skipped", at_ns, connection, sum(1 for _ in frames)
 
 
 class LineEncoder:
-    """Encodes the entries of one session, in order. Of views and decisions only the changes are written."""
+    """Encodes the entries of one session, in order. For views and decisions, only changes are written."""
 
     def __init__(self) -> None:
         self._zero_ns = 0
@@ -194,7 +197,7 @@ class LineEncoder:
         return to_text(age_s)
 
     def _view_changes(self, view: StateView, at_ns: int) -> str:
-        """Return the changed fields of the view, without the fields that the line itself contains."""
+        """Return the changed fields of the view, except those that the line has outside of the object."""
         before = self._view
         # A view has the klines closed since the last one, so their absence is no change.
         self._view = view._replace(closed_klines=()) if view.closed_klines else view
@@ -210,7 +213,7 @@ class LineEncoder:
         return f"{{{','.join(members)}}}"
 
     def _top_text(self, top: BookTop | None) -> str:
-        """Return best prices as the text of a frame: its names, in its order."""
+        """Return best prices as text in the form of a bookTicker frame: with its names, in its order."""
         if top is None:
             return "null"
         return (

@@ -1,11 +1,12 @@
 """Values of a session record as JSON: views, reports, decisions and events, in full or as a change.
 
-`to_text` writes a value, `changes` only the fields that differ from an earlier value of the same type. Numbers keep
-all their digits: a `Decimal` stands as text, with its exponent, and a float as `repr` writes it. A dataclass becomes an
-object of its fields; where its type does not follow from the place, such as in the reply to a request, `"is"` names it.
+`to_text` writes a value, `changes` only the fields that differ from an earlier value of the same type. Numbers keep all
+their digits: a `Decimal` is written as text, with its exponent, and a float as `repr` writes it. A dataclass becomes an
+object with its fields. If the field that contains it may have several types, as in the reply to a request, the member
+`"is"` names the type.
 
-The text is put together at once, with the names of the fields prepared for each type. By way of dicts and lists, which
-`json` then encodes, it takes half as long again.
+The text is built directly, with the field names prepared for each type. Building dicts and lists first, for `json` to
+encode, takes 1.5 times as long.
 """
 
 import json
@@ -49,8 +50,8 @@ Converter = Callable[[Any], str]
 class _Fields(dict[Any, tuple[tuple[str, ...], Getter]]):
     """The names of the fields of dataclasses and named tuples, by type, and a function that reads them all.
 
-    Other types have no names. If `known` names a type, only the fields listed there are used. This is a dict of tuples,
-    because it is read for every value.
+    Other types have no names. If `known` names a type, only the fields that it lists are used. This class is a dict of
+    tuples, because it is read for every value.
     """
 
     def __init__(self, known: KnownFields) -> None:
@@ -166,8 +167,8 @@ class JsonValues:
     def changes(self, before: Any, after: Any) -> str:
         """Return the fields of `after` that differ from `before`, which is a value of the same type or None.
 
-        They are the members of a JSON object without its braces, and an empty text if there are none. A field that is a
-        dataclass or a mapping, before and after, is written with its own changes only.
+        They are returned as the members of a JSON object without its braces; "" if there are none. If a field is a
+        dataclass or a mapping in both values, only the changes within it are written.
         """
         kind, converters = type(after), self._converters
         names, many = self._fields[kind]
@@ -195,7 +196,7 @@ class JsonValues:
         return self.to_text(now)
 
     def _is_same(self, then: Any, now: Any) -> bool:
-        """Whether both values are written alike. `==` is not enough: it calls 1 and 1.0, or 2.50 and 2.5, equal."""
+        """Whether both values have the same JSON text. `==` does not show that: 1 equals 1.0, and 2.50 equals 2.5."""
         kind = type(now)
         if then is now:
             return True
@@ -214,7 +215,7 @@ class JsonValues:
 
 
 def merged(before: Any, change: Any) -> Any:
-    """Return the JSON value `before` with the change applied that `changes` has written."""
+    """Return the JSON value `before` after applying `change`, which `changes` has written."""
     if not isinstance(before, dict) or not isinstance(change, dict):
         return change
     return before | {name: merged(before.get(name), each) for name, each in change.items()}

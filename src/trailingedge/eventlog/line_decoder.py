@@ -1,4 +1,4 @@
-"""Decoder of record lines: the kind of a line and its fields, whose types are checked.
+"""Decoder of record lines: returns the kind of a line and its fields, and checks the types of the fields.
 
 A record may come from another person. A line with a wrong field is therefore refused when it is read. A line of an
 unknown kind is accepted: it may come from a later version.

@@ -4,7 +4,8 @@ If the daemon was killed or the disk was full, the end is missing. Checksums rev
 followed by its CRC, and reading stops before a batch that does not match, because wrong data is worse than none.
 
 A record may come from another person, and a small file may decompress to a huge one. So a file is decompressed piece by
-piece. It is refused if a batch exceeds `MAX_BATCH_BYTES`, or the whole 16 MB plus a hundred times the file's size.
+piece. It is refused if a batch is larger than `MAX_BATCH_BYTES`, or if its decompressed content is larger than 16 MB
+plus a hundred times the size of the file.
 """
 
 import zlib
@@ -32,8 +33,8 @@ _SUM_DIGITS: Final = 12  # of the checksum, and the end of its line
 class RecordHeader:
     """The header, which is the first line of a session record.
 
-    `settings` holds the settings as text, without secrets. `fields` names those of a decision, by type. `zero_ns` and
-    `unix_ns` are the monotonic clock and the wall clock at the start of the session.
+    `settings` holds the settings as text, without secrets. `fields` has the names of a decision's fields, by type.
+    `zero_ns` and `unix_ns` are the readings of the monotonic clock and of the wall clock at the start of the session.
     """
 
     program: str
@@ -47,11 +48,11 @@ class RecordHeader:
 
 
 class SessionRecord:
-    """Reads the lines of one session, from the first file `path` and the later parts.
+    """Reads the lines of one session: from `path`, its first file, and from the later parts.
 
-    Raises ConfigError if `path` is not a session record. `batches` yields the lines in the batches
-    in which they were written. Afterwards `incomplete_reason` says why the record ended early; it
-    is None if the record was read to its end. `lines_read` counts the lines read so far.
+    Raises ConfigError if `path` is not a session record. `batches` yields the lines in the batches in which they were
+    written. Afterwards `incomplete_reason` says why the record ended early; it is None if the record was read to its
+    end. `lines_read` counts the lines read so far.
     """
 
     def __init__(self, path: Path) -> None:
@@ -119,8 +120,8 @@ class SessionRecord:
     def _decompressed_chunks(self, path: Path) -> Iterator[bytes]:
         """Yield the decompressed content of a file in chunks, as far as it can be decompressed.
 
-        A file may hold several gzip streams: a killed writer leaves its stream without an end, and a part that is
-        continued begins another stream.
+        A file may hold several gzip streams: a writer that is killed leaves its stream without an end, and a writer
+        that continues the file begins another stream.
         """
         stream = zlib.decompressobj(_GZIP)
         begun = False

@@ -3,8 +3,8 @@
 Only this module records a session's decisions. It changes nothing in what the core does: each method calls the core's
 own method, and then adds one entry of immutable values to the record. A thread encodes the entry later.
 
-Every method that changes what the core will do is wrapped by `_recorded`; a new one must be added here, and a test
-checks that. Calls within a recorded method are not recorded, because they follow from its arguments.
+Every method that changes the core's later behaviour is wrapped by `_recorded`. A new method of this kind must be added
+here; a test checks that. Calls made within a recorded method are not recorded, because they follow from its arguments.
 """
 
 import inspect

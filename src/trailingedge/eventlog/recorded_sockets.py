@@ -1,7 +1,7 @@
 """Recorded sockets: record the frames and the requests of each connection.
 
-Recording comes after the work. A frame is recorded after the daemon's handler has processed it and sent the order that
-follows from it; a request is recorded after it was written. The time of a frame is read before its handler runs.
+Recording must not delay the work. So a frame is recorded after the daemon's handler has processed it and sent the
+resulting order, and a request is recorded after it was sent. The time of a frame is read before its handler runs.
 """
 
 from collections.abc import Callable, Sequence

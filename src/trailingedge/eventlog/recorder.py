@@ -1,10 +1,10 @@
 """Recorder of a session: records inputs and outputs of the trading core, and also frames, requests and alerts.
 
-Theory of operation. The daemon is built with `SessionRecorder.runtime`. It differs from the real one in two places: its
-trading core is a `RecordedCore`, and its connections record their frames and requests. Both put entries of immutable
-values into the writer's queue, after the work that they record; a thread encodes and writes them. Other parts of the
-daemon do not know that they are recorded, and the record does not depend on the order in which the event loop ran the
-tasks.
+Theory of operation. The daemon is built with `SessionRecorder.runtime`. This runtime differs from that of a daemon
+without a record in two places: it builds the trading core as a `RecordedCore`, and it dials connections that record
+their frames and requests. Core and connections put entries of immutable values into the writer's queue, each after the
+work that it records. A thread encodes and writes the entries. Other parts of the daemon do not know that they are
+recorded, and the record does not depend on the order in which the event loop ran the tasks.
 """
 
 import asyncio

@@ -68,7 +68,7 @@ def start_recording(
 
 
 def settings_fingerprint(settings: Mapping[str, str]) -> str:
-    """A short hash of the settings without secrets, equal for equal settings."""
+    """Return a short hash of the settings without secrets. Equal settings give the same hash."""
     return hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -87,8 +87,8 @@ def open_record(
 
     Yields None if no record is `wanted`, if there is no log file, or if the file cannot be created. If the file cannot
     be created, a warning is logged, because a session can trade without a record. The folder keeps at most `max_mb`
-    megabytes of records, for at most `retention_days` days. While `loop_sleeps`, the writer's thread makes no
-    pauses.
+    megabytes of records, for at most `retention_days` days. While `loop_sleeps` is set, the event loop is idle, and the
+    writer's thread makes no pauses.
     """
     if not wanted or log_file is None:
         yield None

@@ -48,7 +48,9 @@ def _weight(entry: RecordEntry) -> int:
 
 
 class GzipPacker:
-    """Compresses batches of entries into one gzip stream, which can always be decompressed up to the last batch."""
+    """Compresses batches of entries into one gzip stream. If the stream is cut, it can be decompressed up to the last
+    whole batch.
+    """
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
         self._redactor = Redactor(secrets)
@@ -94,7 +96,9 @@ class GzipPacker:
 def open_record_file(
     path: Path, max_mb: int, now: datetime, retention_days: int, open_file: OpenSink = private_files.create
 ) -> PartedFile:
-    """Create the first file of a record. All records in its folder keep to `max_mb` megabytes. Raises OSError."""
+    """Create the first file of a record. All records in its folder together take at most `max_mb` megabytes. Raises
+    OSError.
+    """
     return PartedFile(RECORD_FILES, path, max_mb * MEGABYTE, now, retention_days, open_file)
 
 
@@ -131,7 +135,7 @@ class RecordWriter(BatchWriter):
         waiting.append(entry)
 
     def close(self) -> None:
-        """Write the queued entries. Gives up if the disk takes longer than a shutdown may take."""
+        """Write the queued entries. Gives up if the disk takes longer than the time limit of a shutdown."""
         if self._left_out:
             self._add_hole()
         super().close()
@@ -188,7 +192,7 @@ class MemoryRecord:
         self.entries: list[RecordEntry] = []
 
     def add(self, entry: RecordEntry) -> None:
-        """Keep the entry: a record in memory has no size limit."""
+        """Keep the entry. A record in memory has no size limit, so no entry is dropped."""
         self.entries.append(entry)
 
     def save(self, path: Path, secrets: Sequence[str] = ()) -> Path:

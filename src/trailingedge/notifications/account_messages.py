@@ -1,4 +1,6 @@
-"""Alert texts on the account and its connections: what can be traded, the anchor, lost and returned data."""
+"""Alert texts on the account and its connections: funds that suffice or not, the anchor, and data that is missing or
+back.
+"""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -29,10 +31,10 @@ def unfunded(
     locked: Mapping[str, Decimal] = _NONE_LOCKED,
     bid: Decimal | None = None,
 ) -> str:
-    """Return the alert that neither asset suffices for an order. `base` and `quote` exclude the reserves.
+    """Return the alert that neither base nor quote is enough for an order. `base` and `quote` exclude the reserves.
 
-    `locked` is the amounts locked in orders that are not ours, by asset. If not even the largest
-    order that the exchange allows is possible at `bid`, the alert says so instead.
+    `locked` is the amounts locked in orders that are not ours, by asset. If at `bid` the largest order that the
+    exchange allows is worth less than its smallest one, the alert says that instead.
     """
     free = f"{quantity(rules, base)} and {notional(rules, quote)}"
     if bid is not None and largest_order_is_too_small(rules, bid):
@@ -79,7 +81,9 @@ def holding(rules: SymbolRules, regime: Regime, anchor: AnyNumber, origin: Origi
 
 
 def anchor_changed(rules: SymbolRules, regime: Regime, anchor: AnyNumber, origin: Origin) -> str:
-    """Return the alert on a new anchor that no exit of ours explains. It moves the take-profit and the stop."""
+    """Return the alert on a new anchor that does not come from an exit of ours. A new anchor changes the prices of
+    take-profit and stop.
+    """
     # While quote is held, the stop sells nothing: it shuts the gate when a candle closes too far above the anchor.
     stop = "hard stop" if regime is Regime.BASE else "gate"
     return f"{holding(rules, regime, anchor, origin)}; take-profit and {stop} are measured from it now"
@@ -110,7 +114,9 @@ def account_lost(rules: SymbolRules, away_s: float, regime: Regime | None = None
 
 
 def _holding_without_stop(rules: SymbolRules, regime: Regime | None, *, stop: bool) -> str:
-    """Return a clause that names the asset held and, for the base asset, says that its hard stop cannot act."""
+    """Return a clause that names the asset held. If that is base, the clause also says that its hard stop cannot
+    act.
+    """
     if regime is None:
         return ""
     unwatched = ", and the hard stop cannot act until then" if stop and regime is Regime.BASE else ""

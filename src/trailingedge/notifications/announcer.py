@@ -78,9 +78,9 @@ class Announcer:
     """Sends the text of each event to the log or to `alerts`.
 
     `market_ms` returns the exchange's time; durations are measured by it. `view` returns the current status for texts
-    that need more than their event holds. `followed` are the directions of breakouts that the settings trade. A manual
-    flip expires if none of its orders rests within `flip_timeout_s`. `reject_text` is the exchange's reason for
-    rejecting the last order; it is None after the exchange has accepted an order.
+    that need more than their event holds. `followed` are the directions of breakouts in which the settings start an
+    exit. A manual flip expires if none of its orders rests on the book within `flip_timeout_s` seconds. `reject_text`
+    is the exchange's reason for rejecting the last order; it is None after the exchange has accepted an order.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Announcer:
             self._sent_ms.pop(reason, None)
 
     def _announce_escape(self, event: OrderPlaced | OrderReplaced | OrderFilled | OrderCancelled) -> None:
-        """Send an alert at the first event of a taker order; the first event can already be the fill."""
+        """Send an alert at the first event of a taker order. Its first event can already be a fill."""
         own = own_id(event.client_order_id)
         if own is None or own.kind is not ExitKind.ESCAPE or self._announced_escape == event.client_order_id:
             return
@@ -307,7 +307,9 @@ class Announcer:
         return (None, False) if view is None else (view.regime, view.stop is not None)
 
     def _reason(self, refused: CommandRefused) -> str:
-        """Return why the command was refused. While trading is paused, name the cause and the end of the pause."""
+        """Return why the command was refused. If trading is paused, name the cause of the pause and when the pause
+        ends.
+        """
         view = self._view()
         if view is None:
             return refused.reason
@@ -321,7 +323,9 @@ class Announcer:
             logger.debug("%s", text)
 
     def _announce_channel_event(self, topic: object, text: str) -> None:
-        """Show and log each event of the channel. It is an alert once an hour, which says how many came between."""
+        """Show and log each event of the channel. Once an hour, send one as an alert, with the number of events since
+        the last alert.
+        """
         if not self._is_due(topic):
             self._not_sent[topic] += 1
             logger.info("%s", text)
@@ -330,7 +334,7 @@ class Announcer:
         self._alerts.send(f"{text} ({more} more since the last alert)" if more else text, logging.INFO)
 
     def _is_due(self, topic: object) -> bool:
-        """Return whether an hour has passed since this was last true for the topic."""
+        """Return whether this is the first call for `topic`, or the first one since an hour after its last True."""
         now_ms = self._market_ms()
         sent_ms = self._sent_ms.get(topic)
         if sent_ms is not None and now_ms - sent_ms < _REPEAT_AFTER_MS:

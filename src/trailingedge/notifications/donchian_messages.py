@@ -1,4 +1,6 @@
-"""Alert texts on the Donchian channel: a breakout, a squeeze, and the gate that opens at its middle."""
+"""Alert texts on the Donchian channel: a breakout, a squeeze, and the gate, which opens when a candle closes beyond the
+middle of the channel.
+"""
 
 from trailingedge.model.market import SymbolRules
 from trailingedge.notifications.event_messages import FLIP, AnyNumber, price

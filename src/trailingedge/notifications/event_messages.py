@@ -71,7 +71,7 @@ def rate(fraction: Decimal) -> str:
 
 
 def distance(level: AnyNumber, now: AnyNumber) -> str:
-    """Return how far the price `now` must move to reach `level`: "+2.0 % from here"."""
+    """Return how far the price has to move from `now` to reach `level`: "+2.0 % from here"."""
     fraction = float(level) / float(now) - 1.0
     decimals = 1 if abs(fraction) >= _COARSE_FRAC else 2
     return f"{round(fraction * 100, decimals) + 0.0:+.{decimals}f} % from here"
@@ -103,7 +103,7 @@ def amounts(rules: SymbolRules, of_assets: Mapping[str, Decimal]) -> str:
 
 
 def unpriced_fees(rules: SymbolRules, fees: Mapping[str, Decimal], unpriced: Collection[str]) -> list[str]:
-    """Return a sentence on fees in assets of unknown price; none if there are no such fees."""
+    """Return a sentence on fees in assets whose price is not known; "" if there are no such fees."""
     left = {asset: fees.get(asset, ZERO) for asset in unpriced}
     if not any(left.values()):
         return []
@@ -111,12 +111,14 @@ def unpriced_fees(rules: SymbolRules, fees: Mapping[str, Decimal], unpriced: Col
 
 
 def third_assets(rules: SymbolRules, fees: Mapping[str, Decimal]) -> list[str]:
-    """Return the assets of fees that the symbol does not trade."""
+    """Return those assets of the fees that are neither base nor quote of the symbol."""
     return [asset for asset in fees if asset not in (rules.base_asset, rules.quote_asset)]
 
 
 def _amount(rules: SymbolRules, asset: str, amount: Decimal) -> str:
-    """Format an amount on the symbol's grid if it is at least 100 steps, else with all decimals of the exchange."""
+    """Format an amount: on the symbol's grid if it is at least 100 steps of it, else with all decimals of the
+    exchange.
+    """
     grid = {rules.base_asset: rules.step_size, rules.quote_asset: rules.tick_size}.get(asset)
     # A fee of 0.0004 FDUSD on a grid of 0.01 would read as 0.00.
     if grid is not None and abs(amount) >= 100 * grid:
@@ -206,7 +208,9 @@ def held_asset(rules: SymbolRules, regime: Regime | None) -> str:
 
 
 def shutdown(reason: str, rules: SymbolRules | None = None, regime: Regime | None = None) -> str:
-    """Return the last line of a session. With `rules` and `regime`, it says what does not act until the next start."""
+    """Return the last line of a session. With `rules` and `regime`, it says which protection is not active until the
+    next start.
+    """
     if rules is None or regime is None:
         return f"shutdown: {reason}"
     missing = "no hard stop" if regime is Regime.BASE else f"no buy-back of {rules.base_asset}"
@@ -289,7 +293,7 @@ def exit_taken_over(previous: ExitKind) -> str:
 
 
 def exit_ending(kind: ExitKind, cause: ExitEndReason) -> str:
-    """Return the log line on an exit that ends before it is filled: its order is being cancelled."""
+    """Return the log line on an exit that is ended before it is completely filled. Its order is being cancelled."""
     return f"{EXIT_NAMES[kind]} ending early: {END_REASONS[cause]}; its order is cancelled first"
 
 
@@ -301,10 +305,10 @@ def _acts(rules: SymbolRules, side: Side) -> str:
 class ExitResult:
     """The outcome of one exit.
 
-    `slippage_frac` is measured against the mid price at the start of the exit; a loss is positive. `trip` is the round
-    trip that a sale ended, `brought_frac` the gain of a buy-back: base bought compared with base last sold.
-    `anchor_gain_frac` is the unit value gained since the anchor, after fees. Each is None if a price to compare with is
-    missing.
+    `slippage_frac` is relative to the mid price at the start of the exit; a loss is positive. `trip` is the round trip
+    that a sale ended. `brought_frac` is the gain of a buy-back: base bought divided by base sold before, minus 1.
+    `anchor_gain_frac` is the unit value gained since the anchor, after fees. Each of these is None if it does not apply
+    or cannot be computed.
     """
 
     kind: ExitKind
@@ -326,7 +330,7 @@ def exit_filled(rules: SymbolRules, result: ExitResult) -> str:
 
 
 def exit_ended(rules: SymbolRules, result: ExitResult, cause: ExitEndReason) -> str:
-    """Return the alert on an exit that ended before it was filled."""
+    """Return the alert on an exit that ended before it was completely filled."""
     filled = _filled(rules, result) if result.filled_base else "nothing filled"
     return f"{EXIT_NAMES[result.kind]} ended: {END_REASONS[cause]}; {filled}"
 
@@ -353,7 +357,7 @@ def _filled(rules: SymbolRules, result: ExitResult) -> str:
 
 
 def _outcome(rules: SymbolRules, result: ExitResult) -> str:
-    """Describe the result of an exit, and the gain since the anchor, which is measured from another price."""
+    """Describe the result of an exit, and the gain since the anchor. The two are measured from different prices."""
     parts = []
     if result.trip is not None:
         sign = "+" if result.trip.result > 0 else ""
@@ -367,7 +371,9 @@ def _outcome(rules: SymbolRules, result: ExitResult) -> str:
 
 
 def _slippage(slippage_frac: float | None) -> str:
-    """Describe the slippage by "better" or "worse", because the meaning of a sign would be unclear."""
+    """Describe the slippage with the word "better" or "worse", because the reader could not know what its sign
+    means.
+    """
     if slippage_frac is None:
         return ""
     share = round(abs(slippage_frac) * 100, 2)
@@ -431,7 +437,7 @@ def paused_already(rules: SymbolRules | None = None) -> str:
 
 
 def stop_stays_active(rules: SymbolRules | None = None) -> str:
-    """Return a clause that the hard stop stays active. Pauses and breakers do not suspend it."""
+    """Return a clause that the hard stop stays active: neither pauses nor breakers suspend it."""
     return f"the hard stop stays active while {'the base asset' if rules is None else rules.base_asset} is held"
 
 

@@ -1,4 +1,5 @@
-"""The answer to `why`: in two or three sentences, why the bot trades or does not, and at which prices that changes.
+"""The answer to `why`: two or three sentences that say why the bot trades or does not trade, and at which prices that
+changes.
 
 The first sentence of an answer says what the bot does or does not do, and why. The others say what may happen next: a
 price, its distance from the present price, and the rule for that price in brackets. All functions are pure. They take
@@ -52,7 +53,9 @@ def why(view: StatusView) -> str:
 
 
 def _blocked(view: StatusView, decision: Decision) -> list[str]:
-    """Explain that the hard stop is about to sell, else the most severe reason not to trade. Empty if none applies."""
+    """Explain that the hard stop is about to sell; if it is not, explain the most severe reason not to trade. "" if
+    there is none.
+    """
     blocks = view.exit_blocks
     if _WITHOUT_STOP.isdisjoint(blocks) and (stopping := _stopping(view, decision)):
         return stopping
@@ -64,7 +67,9 @@ def _blocked(view: StatusView, decision: Decision) -> list[str]:
 
 
 def _stopping(view: StatusView, decision: Decision) -> list[str]:
-    """Explain that the bid is at the hard stop and has to stay there for the confirmation time."""
+    """Explain that the bid has reached the hard stop, and must stay there for the confirmation time before the sale
+    starts.
+    """
     if decision.stop_breach_ms is None or view.stop is None or view.exit_side_price is None:
         return []
     bid, stop = price(view.rules, view.exit_side_price), bare_price(view, view.stop)
@@ -162,7 +167,7 @@ def _exiting(view: StatusView, decision: Decision) -> list[str]:
 
 
 def _ending(view: StatusView, active: ExitView, reason: str) -> list[str]:
-    """Describe the steps that remain before an ending exit is over; no other exit can start until then."""
+    """Describe the steps that remain until an ending exit is over. No other exit can start before."""
     over = f"The {EXIT_NAMES[active.kind]} is ending ({reason})"
     # While an exit is ending, the strategy starts nothing else, not even the hard stop.
     last = ["The hard stop is not checked until then."] if view.regime is Regime.BASE else []

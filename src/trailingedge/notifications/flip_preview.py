@@ -1,7 +1,7 @@
-"""Flip preview: the quantity that a flip would trade now, its price, and the next step after it. It is shown before a
-flip is confirmed.
+"""Flip preview: the quantity that a flip would trade now, its price, and what the bot does after the flip. It is shown
+before a flip is confirmed.
 
-The market moves on until the flip is confirmed and its order is filled, so quantity and price are those of this moment.
+Quantity and price are those of this moment. They may be different when the flip is confirmed and its order is filled.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,9 @@ from trailingedge.notifications.status import StatusView
 
 @dataclass(frozen=True, slots=True)
 class FlipPreview:
-    """The trade of a flip: `amount` in base, `near` the present price on its side, `then` a text on what follows."""
+    """The trade of a flip: `amount` in base, `near` the present price on the side of the order, `then` a text on what
+    the bot does after the flip.
+    """
 
     rules: SymbolRules
     side: Side
@@ -47,7 +49,7 @@ class FlipPreview:
 def flip_preview(view: StatusView, refusal: str | None = None) -> FlipPreview | str:
     """Return what a flip would trade now, or the text of a refusal.
 
-    `refusal` is the reason why nothing can be bought now, None if there is none. It does not prevent a sale.
+    `refusal` is the reason why a flip cannot buy now; None if it can. A flip that sells is not refused.
     """
     near = view.exit_side_price
     if view.halted:
@@ -64,7 +66,7 @@ def flip_preview(view: StatusView, refusal: str | None = None) -> FlipPreview | 
 
 
 def _funds(view: StatusView, side: Side) -> Decimal:
-    """Return the funds of a flip: free funds, plus the funds that our own order has locked, less the reserve."""
+    """Return the funds of a flip: free funds plus the funds that our own order has locked, minus the reserve."""
     balance, reserve = (view.base, view.reserve_base) if side is Side.SELL else (view.quote, view.reserve_quote)
     active = view.active_exit
     locked = ZERO

@@ -35,8 +35,9 @@ class HealthFacts:
 
     `view` is None until trading begins; until then `starting` names the step that is waiting.
 
-    `disk_free` is the free space under the logs in bytes, None if it is not known. `latency_s` is the last round trip
-    to the exchange. `replaces`, `ticks` and `result_frac` count from the start of the session.
+    `disk_free` is the free space in bytes on the disk of the logs; None if it is not known. `latency_s` is the duration
+    of the last round trip to the exchange in seconds. `replaces`, `ticks` and `result_frac` count from the start of the
+    session.
     """
 
     mode: str
@@ -102,7 +103,9 @@ def _trading_problems(view: StatusView, stale_after_s: float) -> Iterator[tuple[
 
 
 def plugin_line(facts: HealthFacts, health: Health) -> str:
-    """Return the line of a monitoring plugin: level, what is wrong or what the bot does, and performance data."""
+    """Return the line of a monitoring plugin: the level, the problems or else the bot's present activity, and
+    performance data.
+    """
     what = "; ".join(health.problems)
     if not what and facts.view is not None:
         what = position(facts.view)

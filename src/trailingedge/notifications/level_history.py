@@ -35,7 +35,7 @@ class LevelHistory:
         self._samples: deque[LevelSample] = deque(samples, maxlen=KEPT_SAMPLES)
 
     def add(self, sample: LevelSample) -> None:
-        """Add `sample`. A second one of the same minute takes the place of the first; an older one is ignored."""
+        """Add `sample`. It replaces a sample of the same minute. A sample older than the newest one is ignored."""
         if self._samples:
             minute = sample.market_ms // MINUTE_MS - self._samples[-1].market_ms // MINUTE_MS
             if minute < 0:
@@ -50,7 +50,7 @@ class LevelHistory:
 
 
 def of_klines(klines: Iterable[Kline]) -> list[LevelSample]:
-    """Return the closes of the last half day as samples without levels: the history of a start."""
+    """Return the closes of the last half day as samples without levels. With them the history begins at a start."""
     closes = [LevelSample(kline.close_ms, kline.close) for kline in klines]
     since_ms = closes[-1].market_ms - KEPT_SAMPLES * MINUTE_MS if closes else 0
     return [sample for sample in closes if sample.market_ms > since_ms][-KEPT_SAMPLES:]

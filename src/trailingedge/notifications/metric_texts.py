@@ -131,7 +131,7 @@ def won_text(found: Performance) -> str:
 
 
 def lost(rules: SymbolRules, amount: Decimal) -> str:
-    """Return an amount with "lost" or "gained" in place of its sign, whose meaning would be unclear."""
+    """Return an amount without its sign, followed by the word "lost" or "gained"."""
     if not amount:
         return "none"
     return f"{notional(rules, abs(amount))} {'lost' if amount > 0 else 'gained'}"
@@ -148,7 +148,7 @@ def share(fraction: float | None) -> str:
 
 
 def _a_year(fraction: float | None, days: float) -> str:
-    """Return the return of a year, and beside it how few days it is from."""
+    """Return the annual return, with a note on how few days it is computed from."""
     if fraction is None:
         return NO_VALUE
     text = f"over +{_LARGEST_YEAR * 100} %" if fraction > _LARGEST_YEAR else change(fraction)

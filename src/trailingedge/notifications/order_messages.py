@@ -14,7 +14,7 @@ def order_placed(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, c
 def taker_escape(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
     """Return the alert on a taker escape, the only order that may take from the book.
 
-    Its unfilled part is cancelled at once.
+    The exchange cancels its unfilled part at once.
     """
     # The price is the worst that the order accepts, not the one that it will get.
     bound = "or more" if side is Side.SELL else "or less"
@@ -25,14 +25,14 @@ def taker_escape(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, c
 
 
 def order_replaced(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
-    """Return the log line that this order, with another price or quantity, has replaced the open order."""
+    """Return the log line that the open order was replaced by this order, which has another price or quantity."""
     return f"order replaced by a new one: {order(rules, side, amount, at)} ({client_order_id})"
 
 
 def order_filled(
     rules: SymbolRules, side: Side, filled: Decimal, at: Decimal, remaining: Decimal, client_order_id: str
 ) -> str:
-    """Return the log line on one fill, of a part of the order or of all of it."""
+    """Return the log line on one fill, which fills the order partly or completely."""
     rest = f"{quantity(rules, remaining)} left" if remaining else "complete"
     return f"order filled: {order(rules, side, filled, at)}, {rest} ({client_order_id})"
 

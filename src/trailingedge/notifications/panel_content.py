@@ -1,7 +1,7 @@
 """Panel content: the texts of the status panel with their styles, without a layout.
 
-`panel_content` describes a `StatusView` in words. The terminal of the daemon and `trailing-edge watch` show the same
-content: `console.status_panel` lays it out for a given width, and the control socket sends it as JSON to `watch`.
+The function `panel_content` describes a `StatusView` in words. The daemon's terminal and `trailing-edge watch` show the
+same content: `console.status_panel` lays it out for a given width, and the control socket sends it as JSON to `watch`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ _MARKET_OF_ITS_OWN: Final = "sim"  # the mode whose market time is not the wall'
 
 
 class TextStyle(Enum):
-    """The style of a text: how much it is emphasised, or whether it is good or bad news."""
+    """The style of a text: how much it is emphasised, and whether it is good or bad news."""
 
     PLAIN = "plain"
     FAINT = "faint"
@@ -72,8 +72,8 @@ class PanelContent:
 
     `titles` has the heading in several lengths, longest first; `health` is the text to its right.
 
-    Each of `pairs` may share a row, each of `rows` has its own. `line` is the whole status in one line. The chart draws
-    `levels` and `samples`, prices by market time in milliseconds.
+    Two of the `pairs` may share a row; each of `rows` has a row of its own. `line` is the whole status in one line. The
+    chart draws `levels`, and `samples`, which are prices by market time in milliseconds.
     """
 
     titles: tuple[str, ...]
@@ -130,7 +130,9 @@ def _samples(view: StatusView) -> Iterator[tuple[int, float]]:
 
 
 def _titles(view: StatusView) -> tuple[str, ...]:
-    """Return the heading in several lengths. Real money and a pause are in capitals."""
+    """Return the heading in several lengths. That real money is traded, or that trading is paused, is written in
+    capitals.
+    """
     pair = heading(view.mode.upper() if view.mode == _REAL_MONEY else view.mode, view.rules.symbol)
     held = _held_up(view)
     pair = f"{pair} · {held}" if held else pair
@@ -314,7 +316,7 @@ def _pauses(view: StatusView) -> list[PanelCell]:
 
 
 def _active_in_pause(view: StatusView) -> str:
-    """Return the part of trading that stays active in a pause by the operator, such as "the sale goes on"."""
+    """Return what stays active while the operator has paused trading, such as "the sale goes on"."""
     if view.active_exit is not None and view.active_exit.side is Side.SELL:
         return "the sale goes on"
     return "only the hard stop is active" if view.regime is Regime.BASE else "no buy-back"

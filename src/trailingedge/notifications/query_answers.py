@@ -81,7 +81,7 @@ def _course(course: Sequence[float]) -> list[str]:
 def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
     """Return `values` as a line of bars, lowest to highest, at most `width` of them; "" for fewer than two values.
 
-    Each bar shows the last value of its part of the time.
+    Each bar shows the last value of its part of `values`.
     """
     if len(values) < 2:
         return ""
@@ -101,7 +101,7 @@ def money(rules: SymbolRules, amount: Decimal) -> str:
 
 
 def today(rules: SymbolRules, mode: str, day: PeriodResult, regime: Regime | None) -> str:
-    """Return the result of the day so far, or since this run began if that was today."""
+    """Return the result of the day so far. If the run began today, it counts from the start of the run."""
     head = f"today {heading(mode, rules.symbol)}, since {_clock(day.from_ms)} UTC:"
     return "\n".join([head, *_figures(rules, day, regime)])
 

@@ -1,4 +1,4 @@
-"""Alert texts of a restart: the state that the last session left, and the exit or order that is continued."""
+"""Alert texts of a restart: the state in which the last session ended, and the exit or order that is continued."""
 
 from trailingedge.model.market import Side, SymbolRules
 from trailingedge.notifications import event_messages
@@ -38,7 +38,7 @@ def late_order_cancelled(rules: SymbolRules, past: HistoricalExit) -> str:
 
 
 def summary(rules: SymbolRules, recovered: RecoveredState) -> str:
-    """Return the state that the last session left, as the result of a step of the start."""
+    """Return the state in which the last session ended, as the result of a step of the start."""
     state = recovered.state
     if state.regime is None:
         return "first start, no earlier trades of this bot found"

@@ -62,7 +62,9 @@ def risk(rules: SymbolRules, results: RunResults) -> list[str]:
 
 
 def headline(rules: SymbolRules, results: RunResults) -> list[str]:
-    """Return the figures that matter most: round trips, result, the result of holding instead, and the drawdown."""
+    """Return the most important figures: round trips, the result, the result of holding instead of trading, and the
+    drawdown.
+    """
     performance = measure(results)
     base, quote = rules.base_asset, rules.quote_asset
     lasted = duration(performance.max_drawdown_s)
@@ -85,7 +87,7 @@ def headline(rules: SymbolRules, results: RunResults) -> list[str]:
 def why(rules: SymbolRules, performance: Performance) -> str:
     """Return the result of each kind of exit in quote: "16 take-profits +384.61, 28 hard stops -467.72 USDT".
 
-    The amounts add up to the result, fees and slippage paid.
+    The amounts add up to the result. Fees and slippage are already subtracted.
     """
     brought = [
         (counted(len(reason.trips), EXIT_NAMES[kind]), reason.result)
@@ -99,7 +101,7 @@ def why(rules: SymbolRules, performance: Performance) -> str:
 
 
 def costs(rules: SymbolRules, performance: Performance) -> str:
-    """Return what fees and slippage took from the result: "fees -191.70 USDT, slippage -1.66 USDT"."""
+    """Return by how much fees and slippage reduced the result: "fees -191.70 USDT, slippage -1.66 USDT"."""
 
     def cost(name: str, amount: Decimal) -> str:
         text = signed(rules, -amount)
@@ -109,7 +111,7 @@ def costs(rules: SymbolRules, performance: Performance) -> str:
 
 
 def buy_backs(rules: SymbolRules, performance: Performance) -> list[str]:
-    """Return what the buy-backs brought, in a sentence; none if there were none."""
+    """Return a sentence on the gain of the buy-backs; "" if there were none."""
     brought = [each for reason in performance.by_reason.values() for each in reason.brought]
     if not brought:
         return []
@@ -134,7 +136,7 @@ def signed(rules: SymbolRules, amount: Decimal) -> str:
 
 
 def is_nothing(text: str) -> bool:
-    """Whether an amount has only zeros as text, because it is too small for the grid of prices."""
+    """Whether the text of an amount has only zeros as digits, because the amount is smaller than the grid of prices."""
     return not any(digit in "123456789" for digit in text)
 
 

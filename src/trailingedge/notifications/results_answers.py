@@ -22,7 +22,7 @@ MOST_TRADES: Final = 50
 
 
 def read_count(text: str, usual: int, most: int) -> int:
-    """Return the number in `text`, or `usual` if it is empty. Raises ValueError with a text for the operator."""
+    """Return the number in `text`, or `usual` if it is empty. Raises ValueError, whose text is for the operator."""
     if not text:
         return usual
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= most:
@@ -67,7 +67,7 @@ def trades(rules: SymbolRules, mode: str, results: RunResults, count: int) -> st
 def trades_data(rules: SymbolRules, results: RunResults, count: int) -> dict[str, object]:
     """Return the trades of `trades` as data for JSON, the newest last.
 
-    `round_trip_frac` is that of the round trip that a sale ended.
+    `round_trip_frac` is the result of the round trip that a sale ended.
     """
     trips = {number: trip.result_frac for number, trip in ended_by(results.round_trips).items()}
     return {

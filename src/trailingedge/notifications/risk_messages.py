@@ -27,7 +27,7 @@ def breaker_until(breaker: Breaker) -> str:
 
 
 def breaker_tripped(rules: SymbolRules, trip: BreakerTrip) -> str:
-    """Return the alert that a loss limit is reached. It names the limit, the suspended actions and until when."""
+    """Return the alert that a loss limit is reached. It names the limit, what is suspended, and until when."""
     return (
         f"breaker: {measured(trip)}, set by {trip.breaker.value}; no take-profit, no breakout, no buy "
         f"{breaker_until(trip.breaker)}; {stop_stays_active(rules)}"
@@ -35,17 +35,19 @@ def breaker_tripped(rules: SymbolRules, trip: BreakerTrip) -> str:
 
 
 def breaker_lifted(breaker: Breaker) -> str:
-    """Return the alert that a breaker no longer pauses trading. Another breaker or the operator may still do so."""
+    """Return the alert that a breaker no longer pauses trading. Another breaker or the operator may still pause it."""
     return f"breaker lifted: {breaker_name(breaker)} ({breaker.value}) no longer pauses trading"
 
 
 def still_paused(trips: Iterable[BreakerTrip]) -> str:
-    """Return the answer to a resume command that cannot end the pause: the breakers end by time only."""
+    """Return the answer to a resume command that cannot end the pause, because breakers end only at a set time."""
     return f"still paused by a breaker: {_listed(trips)}"
 
 
 def refusal_reason(reason: str, trips: Iterable[BreakerTrip], *, paused: bool) -> str:
-    """Return why the strategy refused a command. If trading is paused, name the cause and the end of the pause."""
+    """Return why the strategy refused a command. If trading is paused, name the cause of the pause and when the pause
+    ends.
+    """
     # The strategy only knows that it may not buy. The status knows whether a person, a breaker or a too small balance
     # is the cause. Each cause ends in a different way.
     if reason != HELD:

@@ -4,7 +4,8 @@
 def mode_label(mode: str) -> str:
     """Return the mode as it is written before the pair.
 
-    "PAPER" is in capitals, because its prices are real but its money is not; "LIVE", because its money is.
+    "PAPER" is in capitals, because its prices are real although its money is not. "LIVE" is in capitals, because its
+    money is real.
     """
     return mode.upper() if mode in ("paper", "live") else mode
 

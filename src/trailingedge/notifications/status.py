@@ -1,7 +1,7 @@
 """The status: `StatusView`, a snapshot of the bot's state, and its forms as a line of text and as data for machines.
 
-The line is the answer to the hotkey 's' and to Telegram's /status, and is printed once a minute as the heartbeat.
-`console.status_panel` shows the same snapshot as a block of rows, and `explain` describes it in sentences.
+The line of text is the answer to the hotkey 's' and to Telegram's /status. It is also printed once a minute as the
+heartbeat. `console.status_panel` shows the same snapshot as a block of rows, and `explain` describes it in sentences.
 """
 
 from collections.abc import Mapping
@@ -79,16 +79,14 @@ class ExitView:
 class StatusView:
     """All values of the status. A value that does not apply or is not known yet is None.
 
-    All prices are quote per base in both regimes. `trails_from` is the price at which the gain
-    becomes large enough for the trail, `take_profit` the price at which the trail takes the profit.
-    `stop` is compared with the bid while base is held, and with candle closes while quote is held;
-    it is None while it is not checked. `stop_at_once` is the price of a loss of HARD_STOP_MAX_FRAC.
-    With `closes_alone` take-profit and hard stop are compared with candle closes, too.
-    `without_price` is true if no book is known, so that no level can be checked.
-    `base` and `quote` are the account's balances, including the reserves.
-    `trading_paused` is true if no profit is taken and nothing is bought, for any cause. `decision`
-    is the strategy's last one, from which the levels come; it is None before the first tick. `results` are None
-    before the first valuation. `samples` are the prices and levels of the last hours.
+    All prices are quote per base in both regimes. `trails_from` is the price at which the gain becomes large enough for
+    the trail, `take_profit` the price at which the trail takes the profit. `stop` is compared with the bid while base
+    is held, and with candle closes while quote is held; it is None while it is not checked. `stop_at_once` is the price
+    at which the loss is HARD_STOP_MAX_FRAC. If `closes_alone`, take-profit and hard stop are compared only with candle
+    closes. `without_price` is true if no book is known, so that no level can be checked. `base` and `quote` are the
+    account's balances, including the reserves. `trading_paused` is true if no profit is taken and nothing is bought,
+    for any cause. `decision` is the strategy's last one, from which the levels come; it is None before the first tick.
+    `results` are None before the first valuation. `samples` are the prices and levels of the last hours.
     """
 
     mode: str
@@ -144,7 +142,7 @@ class StatusView:
 
     @property
     def not_judged_reason(self) -> str | None:
-        """The reason why no level is checked now, not even the hard stop.
+        """The reason why no level is checked now, and so not the hard stop either.
 
         It is None while levels are checked.
         """
@@ -156,7 +154,9 @@ class StatusView:
 
     @property
     def exit_blocks(self) -> tuple[TradeBlock, ...]:
-        """The reasons why the strategy cannot start an exit by itself: those of its last decision, and newer ones."""
+        """The reasons why the strategy cannot start an exit by itself: those of its last decision, and those that arose
+        since then.
+        """
         decided = () if self.decision is None else self.decision.exit_blocks
         since = {
             TradeBlock.HALTED: self.halted,
@@ -292,7 +292,7 @@ def a_close(view: StatusView) -> str:
 
 
 def trigger(view: StatusView, value: AnyNumber, *, falling: bool) -> str:
-    """Return the price that the take-profit or the hard stop waits for, and whether a candle has to close there.
+    """Return the price at which the take-profit or the hard stop acts, and whether a candle has to close there.
 
     `falling` tells whether the price has to fall to it.
     """
@@ -302,7 +302,9 @@ def trigger(view: StatusView, value: AnyNumber, *, falling: bool) -> str:
 
 
 def quote_stop(view: StatusView, stop: AnyNumber) -> str:
-    """Return the text on the stop that applies while quote is held: a candle beyond it shuts the gate."""
+    """Return the text on the stop that applies while quote is held: the gate shuts when a candle closes beyond this
+    price.
+    """
     return f"no buy-back after {a_close(view)} ≥ {level(view, stop)}"
 
 

@@ -1,9 +1,8 @@
 """The Telegram bot: sends alerts to the phone and takes the owner's commands from it.
 
-Nothing here can delay a tick or end the daemon. `send` puts a text into a bounded outbox and
-returns. Each chat has a task that sends; one more task polls for commands. A task tries again after
-a failure of the network, of its chat or of Telegram. A wrong token or proxy is not tried again:
-alerts stay off until `reconfigure`.
+Nothing here can delay a tick or end the daemon. `send` puts a text into a bounded outbox and returns. Each chat has a
+task that sends; one more task polls for commands. After a failure of the network, of its chat or of Telegram, a task
+tries again. With a wrong token or proxy it does not: alerts stay off until `reconfigure`.
 """
 
 import asyncio
@@ -33,9 +32,9 @@ Job = Callable[[], Awaitable[None]]
 class Telegram:
     """An alert sink that sends to the owner's chat and to groups.
 
-    Each message begins with `title` ("PAPER ETHFDUSD"). A chat is given by its id as text, or by its @name; `:topic`
-    after it names a topic of a forum group. Commands are accepted only from the owner's chat, and only if it is a
-    private chat; they are passed to `obey`. Without a token or a chat nothing is sent. `connect` takes a base URL
+    Each message begins with `title` ("PAPER ETHFDUSD"). A chat is given by its id as text, or by its @name. With
+    `:topic` appended it is a topic of a forum group. Commands are accepted only from the owner's chat, and only if it
+    is a private chat; they are passed to `obey`. Without a token or a chat nothing is sent. `connect` takes a base URL
     and returns a function that opens HTTP clients for it; tests replace it, so that no sockets are opened.
     """
 
@@ -161,7 +160,9 @@ class Telegram:
                     await line.close()
 
     async def _work(self, job: Job) -> None:
-        """Run `job` until the token is refused; an unexpected exception restarts it after a pause."""
+        """Run `job` until Telegram refuses the token. If `job` raises an unexpected exception, run it again after a
+        pause.
+        """
         while True:
             try:
                 await job()

@@ -61,12 +61,14 @@ class BotRefused(TrailingEdgeError):
 
     @property
     def message_at_fault(self) -> bool:
-        """Whether Telegram refused the message and not the chat, so that another message may succeed."""
+        """Whether Telegram refused the message because of its content, so that a different message to the chat may
+        succeed.
+        """
         return any(fault in self.text.lower() for fault in (*_MESSAGE_AT_FAULT, _CANNOT_PARSE))
 
 
 class BotUnreachable(TrailingEdgeError):
-    """Telegram sent no reply, a broken reply or a server error; another try may succeed."""
+    """Telegram sent no reply, an unreadable reply or a server error. Another attempt may succeed."""
 
 
 class Connector:
@@ -94,7 +96,7 @@ class Connector:
 
 
 async def _fail_to_connect(client: "httpx.AsyncClient") -> None:
-    """Make the HTTP library load its modules, by a connection to port 0 that always fails."""
+    """Make the HTTP library load its modules now, by a connection to port 0, which always fails."""
     async with client:
         with contextlib.suppress(Exception):
             await client.get("http://127.0.0.1:0/")
@@ -129,7 +131,7 @@ class BotApiClient:
         raise BotUnreachable(reason)
 
     async def close(self) -> None:
-        """Close the connection; the next request opens another."""
+        """Close the connection. The next request opens a new one."""
         client, self._client = self._client, None
         if client is not None:
             # The connection is not needed any more, so a failure to close it does not matter.

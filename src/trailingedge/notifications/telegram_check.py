@@ -49,8 +49,9 @@ async def chats_of_bot(
 ) -> Sequence[str]:
     """Return the id and the name of each chat that has written to the bot lately, the newest first.
 
-    Telegram keeps messages for a day, unless a daemon has fetched them. The messages are not marked as read, so a
-    daemon still gets them. Returns nothing if Telegram does not answer. Raises ConfigError as `send_test_message` does.
+    Telegram keeps messages for a day; messages that a daemon has fetched are gone. This function does not mark messages
+    as read, so a daemon still gets them. Returns nothing if Telegram does not answer. Raises ConfigError as
+    `send_test_message` does.
     """
     client = BotApiClient(base_url, token, connect(base_url))
     try:

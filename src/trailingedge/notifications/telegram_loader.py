@@ -1,4 +1,4 @@
-"""The Telegram service of a session: loads the bot and its HTTP library only once a bot is configured."""
+"""The Telegram service of a session: loads the bot and its HTTP library when a bot is configured for the first time."""
 
 import asyncio
 import logging

@@ -44,7 +44,7 @@ class AlertMessage:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """Alerts that are sent together, oldest first. `left_out` alerts were dropped before them."""
+    """Alerts that are sent together, oldest first. `left_out` is the number of alerts that were dropped before them."""
 
     alerts: tuple[AlertMessage, ...]
     left_out: int = 0
@@ -115,7 +115,7 @@ class Outbox:
         return OutgoingMessage(tuple(taken), left_out)
 
     def put_back(self, message: OutgoingMessage) -> None:
-        """Return the alerts of an unsent message to the front of the queue."""
+        """Put the alerts of an unsent message back at the front of the queue."""
         # To the front, in the old order: alerts are read in the order of events.
         self._alerts.extendleft(reversed(message.alerts))
         self._left_out += message.left_out
@@ -205,5 +205,7 @@ def _when(at_ms: int, now_ms: int) -> str:
 
 
 def _cost(alert: AlertMessage) -> int:
-    """Return an upper limit of the UTF-16 units that an alert needs, with its mark, time and separator."""
+    """Return an upper limit of the UTF-16 units that an alert takes in a message, including mark, time and
+    separator.
+    """
     return units(alert.text) + 3 + 24 + len(_SEPARATOR)

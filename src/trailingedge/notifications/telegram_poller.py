@@ -1,8 +1,8 @@
 """Telegram poller: fetches the owner's commands from Telegram by long polling.
 
-Only the owner's private chat can give commands; the id of a private chat equals the id of its person. Messages of
-others get no answer, because an answer would show that the bot runs. Messages sent before the start are skipped:
-yesterday's "/stop" is not meant for today's session. `telegram_updates` tells which updates are new.
+Commands are accepted only from the owner's private chat; the id of a private chat is the id of the person. Messages of
+other people get no answer, because an answer would show that the bot is running. Messages sent before the start are
+skipped: yesterday's "/stop" is not meant for today's session. `telegram_updates` tells which updates are new.
 """
 
 import logging
@@ -135,8 +135,8 @@ class UpdatePoller:
     async def _remove_webhook(self, refused: BotRefused) -> bool:
         """Remove the bot's webhook if it is the reason of the refusal. Returns whether it was removed.
 
-        While a webhook is set, Telegram sends all updates there and refuses getUpdates. It is removed once a session:
-        a webhook that returns belongs to another program, and only a person can decide which of the two gets the bot.
+        While a webhook is set, Telegram sends all updates to it and refuses getUpdates. It is removed only once in a
+        session: if a webhook is set again, another program uses the bot, and a person must decide which of the two may.
         """
         if not _is_webhook_conflict(refused) or self._webhook_removed:
             return False

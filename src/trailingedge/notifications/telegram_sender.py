@@ -1,8 +1,8 @@
 """A Telegram chat: its outbox, its rate limit, and the task that sends to it.
 
-Each chat has its own rate limit, back-off and connection. So other chats are not delayed by a group
-that removed the bot, or by a request that hangs. A message whose outcome is unknown is sent again:
-an alert that comes twice is better than one that never comes.
+Each chat has its own rate limit, back-off and connection. So a group that removed the bot, or a request that hangs,
+does not delay other chats. A message whose outcome is unknown is sent again: an alert that comes twice is better than
+one that never comes.
 """
 
 import asyncio
@@ -96,7 +96,7 @@ class Chat:
     def on_activity(self, names: tuple[str, ...]) -> None:
         """End a back-off if `names` are those of this chat: the number and the @name of the chat that was active.
 
-        Someone there wrote to the bot, added it or unblocked it, so the next message is likely to arrive.
+        A person in the chat has written to the bot, added it or unblocked it, so the next message is likely to arrive.
         """
         if self._address.chat.lower() in names:
             self._backoff.reset_if_healthy(math.inf)
@@ -136,7 +136,7 @@ class Chat:
             await self._clock.sleep(pause.seconds)
 
     async def _deliver(self) -> _Pause:
-        """Send waiting alerts as one message. Return the pause before the next."""
+        """Send waiting alerts as one message. Return the pause before the next message."""
         async with self._sending:
             message = self._outbox.take()
             if message is None:
@@ -189,7 +189,7 @@ class Chat:
             logger.info("telegram chat usable again chat=%s", self.id)
 
     def _pause_after(self, refused: BotRefused) -> _Pause:
-        """Handle Telegram's refusal of a message. Return the pause before the next."""
+        """Handle Telegram's refusal of a message. Return the pause before the next message."""
         # A refusal is a reply, so Telegram is reachable.
         self._reachability.on_success()
         if refused.moved_to is not None:

@@ -1,11 +1,12 @@
 """Telegram updates: which updates of the Bot API are new, and which messages they contain.
 
 The code is pure. The ids of updates usually grow, but after a week without an update the next id is random and may be
-lower (Bot API, "Update"). So an update is new if its id has not been seen, and not if its id is higher than all before.
+lower (Bot API, "Update"). So an update counts as new if its id has not been seen before, even if the id is lower than
+earlier ids.
 
 A request with an offset confirms all updates with lower ids, and Telegram never sends these again. After a quiet week,
-an old offset could confirm a new update with a lower id before it was read. So each offset is sent only until a request
-with it is answered. A request without an offset returns all updates that are not confirmed, whatever their ids.
+an old offset could confirm a new update with a lower id before it was read. So each offset is sent only until one
+request with it is answered. A request without an offset returns all updates that are not confirmed, whatever their ids.
 """
 
 from collections.abc import Sequence
@@ -86,7 +87,9 @@ def active_chat(update: object) -> tuple[str, ...]:
 
 
 def chat_name(update: object) -> str | None:
-    """Return the id of an update's chat and who that is: "4711 (Anna, private)". Returns None without a chat."""
+    """Return the id of an update's chat, with the name and the kind of the chat: "4711 (Anna, private)". None if the
+    update has no chat.
+    """
     match update:
         case {"message": {"chat": {"id": int(number), **chat}}} | {
             "my_chat_member": {"chat": {"id": int(number), **chat}}

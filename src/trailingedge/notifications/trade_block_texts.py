@@ -1,6 +1,6 @@
 """Texts of the trade blocks: why no take-profit and no buy-back can happen now, for the panel and for `why`.
 
-Each `TradeBlock` (a reason why no order is placed) has one entry in `BLOCK_TEXTS`, which holds all its words.
+Each `TradeBlock` is a reason why no order is placed. Its entry in `BLOCK_TEXTS` has all texts about it.
 """
 
 from collections.abc import Callable, Mapping
@@ -58,7 +58,7 @@ def direction_words(view: StatusView) -> DirectionWords:
 
 
 def bare_price(view: StatusView, value: AnyNumber | None) -> str:
-    """Return a price without its unit, because the sentence has named the unit already."""
+    """Return a price without its unit, for a sentence that has named the unit already."""
     return "–" if value is None else figure(value, view.rules.tick_size)
 
 

@@ -1,4 +1,4 @@
-"""Run reports: one `RunReport` of a session, a backtest or an account, in several output formats.
+"""Run reports: the results of a session, a backtest or an account as one `RunReport`, in several output formats.
 
 `model` defines `RunReport`. `from_statistics` builds it for `session_replay.session_report` and
 `backtest.backtest_report`, `from_account` builds it from an account's history; `file_format` saves and loads it.

@@ -1,9 +1,9 @@
 """Column codec: numbers as short JSON for the report page.
 
-A year of minutes is half a million rows. Written in full, a dozen columns of them make a page of 60 MB. A value is a
-whole multiple of the column's unit, and what is written is the difference to the value before: a price moves little and
-an anchor hardly ever. So most entries have one or two digits, and the page has a third of the size. `page.js` adds the
-differences up.
+A year of minutes is half a million rows. A dozen such columns, written in full, make a page of 60 MB. Each value is a
+whole multiple of the column's unit, and only the difference to the value before is written. A price changes little from
+row to row, and an anchor hardly ever, so most differences have one or two digits, and the page has a third of that
+size. `page.js` adds up the differences.
 """
 
 import math

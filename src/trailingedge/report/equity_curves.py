@@ -1,5 +1,5 @@
-"""Equity curves of a run report, with one value for each sample: of the account, and of holding the assets without
-trading.
+"""Equity curves of a run report, with one value for each sample: the change of the account, and the change if the
+assets had been held without trading.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,9 +12,9 @@ from trailingedge.report.model import RunReport
 class Equity:
     """Equity curves of a run: the change since the start at each sample, as a fraction.
 
-    `account` leaves transfers out. `hold_base` and `hold_half` are the changes if base, or half base and half quote,
-    had been held; holding quote changes nothing. `drawdown` is the change of the account from its highest value so far,
-    as a fraction of that value; never positive.
+    `account` does not include transfers. `hold_base` and `hold_half` are the changes if base, or half base and half
+    quote, had been held; holding quote changes nothing. `drawdown` is the change of the account from its highest value
+    so far, as a fraction of that value; never positive.
     """
 
     times_ms: tuple[int, ...]

@@ -158,7 +158,7 @@ def _decode_band(data: Mapping[str, Any]) -> EquityBand:
 def _shareable_settings(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the shareable settings of a saved report. Older files also contain settings that are not shareable.
 
-    A setting that this version does not know is kept, because the version that wrote it found it shareable.
+    A setting that this version does not know is kept: the version that wrote the report knew it to be shareable.
     """
     hidden = {name for name, option in OPTIONS.items() if not option.shareable}
     return {text(name): text(value) for name, value in settings.items() if name not in hidden}

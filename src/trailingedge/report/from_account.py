@@ -1,8 +1,8 @@
 """Run report from the account's history at the exchange: orders, trades, balances and candles.
 
-Exits come from the orders, their results from the trades, and the account's present state from the balances. A run of
-the strategy over the candles gives anchor, high, trail, stop and gate. Trades of other orders belong to no exit: they
-count as transfers and not as a result.
+The exits are found in the orders, their results are computed from the trades, and the balances are the account's
+present state. A run of the strategy over the candles gives anchor, high, trail, stop and gate. Trades of orders that
+are not ours belong to no exit: they count as transfers and are not part of the result.
 """
 
 from collections import deque
@@ -49,7 +49,7 @@ _UNWRITTEN: Final = (
 class AccountHistory:
     """The data read from the exchange, from some time before `from_ms` until now; each sequence is oldest first.
 
-    `base` and `quote` are the present balances, `bid` is the price at `to_ms`. `openings` holds the price at the
+    `base` and `quote` are the present balances, `bid` is the price at `to_ms`. `openings` has the market price at the
     beginning of each exit, by exit number. `gaps` has a sentence for each part of the data that could not be read.
     """
 
@@ -114,7 +114,9 @@ def _within(history: AccountHistory, time_ms: int) -> bool:
 
 
 def _finished(exit_: HistoricalExit, history: AccountHistory, anchor: float | None) -> FinishedExit:
-    """Return the result of an exit. An unfinished exit counts as "cancelled": the exchange stores no reason."""
+    """Return the result of an exit. An unfinished exit counts as "cancelled", because the exchange does not store why
+    an exit ended.
+    """
     cause = ExitEndReason.CANCELLED
     if exit_.is_finished(history.rules):
         cause = ExitEndReason.FILLED if exit_.orders[-1].status is OrderStatus.FILLED else ExitEndReason.DUST
@@ -143,8 +145,8 @@ def _finished(exit_: HistoricalExit, history: AccountHistory, anchor: float | No
 def _order_log(exit_: HistoricalExit) -> Iterable[OrderLogEntry]:
     """Yield the log entries of an exit's orders: placed, replaced and withdrawn.
 
-    An order that was created in the millisecond in which the one before was cancelled is the new order
-    of a cancel-replace, and is logged as "replaced". Any other order is logged as "placed".
+    An order that was created in the same millisecond in which the order before was cancelled is the new order of a
+    cancel-replace. It is logged as "replaced". Any other order is logged as "placed".
     """
     before: OrderRecord | None = None
     for order in exit_.orders:
@@ -190,8 +192,8 @@ def _fills(history: AccountHistory) -> Iterable[Fill]:
 class _Account:
     """Goes through the period's trades, and gives fills, exits and valuations to a `ResultLedger`.
 
-    To find the first balances, it subtracts all trades since then from the present balances. The exits before the
-    period are needed to compare the first sale and the first buy-back of the period.
+    The balances at the beginning are the present balances minus all trades since then. The exits before the period are
+    needed because the first sale and the first buy-back of the period are matched with them.
     """
 
     def __init__(
@@ -214,7 +216,9 @@ class _Account:
         self.ledger.mark_to_market(market_ms, bid, max(self.base, ZERO), max(self.quote, ZERO))
 
     def end(self, market_ms: int, bid: Decimal) -> None:
-        """Value the account at the end, after adding all exits, because an exit in progress may have ended later."""
+        """Value the account at the end. Before that, add all exits, also an exit that was in progress at the end and
+        ended later.
+        """
         while self._exits:
             self.ledger.on_exit(self._exits.popleft())
         self.value_at(market_ms, bid)

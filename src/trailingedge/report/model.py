@@ -56,7 +56,7 @@ class Sample:
     def at(
         cls, time_ms: int, bid: float, value: float, growth: float, levels: ChartLevels, regime: Regime | None = None
     ) -> "Sample":
-        """Return the sample with these levels. `regime` is used where the strategy has none yet."""
+        """Return the sample with these levels. `regime` is used while the strategy has none."""
         channel = levels.channel
         return cls(
             time_ms,
@@ -77,7 +77,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class OrderLogEntry:
-    """An exit order of ours was "placed", "replaced" (`price` is the new one) or "withdrawn"."""
+    """An entry on an exit order of ours: it was "placed", "replaced" (`price` is the new price) or "withdrawn"."""
 
     time_ms: int
     what: str
@@ -109,7 +109,7 @@ class Fill:
 class EquityBand:
     """The account's value on several paths of a backtest: median, 5th and 95th percentile at each time.
 
-    Values are changes since the start, as fractions, transfers left out.
+    Values are changes since the start, as fractions, without transfers.
     """
 
     times_ms: tuple[int, ...]
@@ -165,7 +165,7 @@ class RunReport:
     def exit_ids(self) -> dict[int, str]:
         """Client order id of each exit, by exit number.
 
-        An exit that became a hard stop has the id of the hard stop's orders.
+        If an exit became a hard stop, this is the id of the hard stop's orders.
         """
         under_way = {fill.number: str(ClientOrderId(fill.kind, fill.number)) for fill in self.fills}
         return under_way | {finished.number: finished.id for finished in self.exits}

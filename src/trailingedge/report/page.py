@@ -1,8 +1,9 @@
 """HTML report: one self-contained page with the result and its reasons, charts, tables and settings.
 
-The page loads nothing from the network and no other file; its policy allows only its own script and style, by their
-hashes. Text, tables and bars are plain HTML and can be read without scripts; `page.js` draws the charts from the
-numbers that `page_data` writes, and sorts and filters. It computes no figure.
+The page loads nothing from the network and no other file. Its content security policy allows only its own script and
+style, by their hashes. Text, tables and bars are plain HTML and can be read without scripts. The script `page.js` draws
+the charts from the numbers that `page_data` has put into the page. It also lets the user sort and filter the tables.
+All figures are computed here in Python, none in the script.
 """
 
 from collections.abc import Sequence
@@ -146,7 +147,7 @@ def _verdict(report: RunReport, found: Performance) -> str:
 
 
 def _why_note(report: RunReport, found: Performance) -> str:
-    """Return what the buy-backs brought, and which commissions are in no result."""
+    """Return a note on the gain of the buy-backs, and on commissions that no result includes."""
     results = report.results
     notes = result_messages.buy_backs(report.rules, found)
     notes += event_messages.unpriced_fees(report.rules, results.whole.fees, results.unpriced)
@@ -167,7 +168,9 @@ def _longest_drawdown(report: RunReport) -> str:
 
 
 def _result_band(report: RunReport) -> str:
-    """Return the note beside the result with its band over all paths; "" if there is only one path."""
+    """Return the note that is shown beside the result: the band of the result over all paths; "" if there is only one
+    path.
+    """
     if report.robustness is None or len(report.robustness.figures) < 2:
         return ""
     band = report.robustness.band("result_frac")

@@ -21,7 +21,7 @@ Columns = dict[str, dict[str, object]]
 
 
 def chart_data(report: RunReport) -> str:
-    """Return all that the charts draw, as JSON that may stand in a script element."""
+    """Return everything that the charts draw, as JSON text that is safe inside a script element."""
     longest = report.results.drawdown
     data = {
         "base": report.base_asset,

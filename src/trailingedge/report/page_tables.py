@@ -43,7 +43,7 @@ def table_html(table: Table, first_cell: Callable[[int, str], str] | None = None
 
 
 def go_button(kind: str) -> Callable[[int, str], str]:
-    """Return a function that makes the first cell of a row a button, which shows the row's time in the charts."""
+    """Return a function that makes the first cell of a row a button. The button shows the row's time in the charts."""
     return lambda number, text: f'<button type="button" class="go" data-{kind}="{number}">{escape(text)}</button>'
 
 
@@ -73,7 +73,7 @@ def bar(low: float, high: float, value: float, *, loss: bool) -> str:
 
 
 def comparison(report: RunReport, found: Performance) -> str:
-    """Return the table that compares the result with that of holding, on one scale."""
+    """Return the table that compares the result of the run with the results of holding, on one scale."""
     rows = (
         ("this run", found.result_frac),
         (f"holding {report.base_asset}", found.hold_base_frac),
@@ -122,7 +122,7 @@ def _numbers(*texts: str) -> str:
 
 
 def _within(report: RunReport, name: str, cost: Decimal) -> str:
-    """Return the row of a cost that is part of the rows above."""
+    """Return the table row of a cost that the rows above already include."""
     return (
         f'<tr class="within"><th colspan="4">{name}, in the sums above</th>'
         f'<td class="number">{escape(signed(report.rules, -cost))}</td><td></td></tr>'
@@ -151,7 +151,9 @@ def distribution(bins: Iterable[ResultBin]) -> str:
 
 
 def metric_tiles(told: Mapping[str, Metric]) -> str:
-    """Return each metric as an element that opens its meaning: by click, tap or key, without a script."""
+    """Return each metric as an element that shows its meaning when it is clicked, tapped or opened by key, without a
+    script.
+    """
     return "".join(
         f'<details class="metric"><summary><span>{escape(each.name)}</span><b>{coloured(each.value)}</b></summary>'
         f"<p>{escape(each.meaning[0].upper() + each.meaning[1:])}.</p></details>"
@@ -160,7 +162,7 @@ def metric_tiles(told: Mapping[str, Metric]) -> str:
 
 
 def trips(report: RunReport) -> str:
-    """Return the table of round trips below its filter: one button for each reason."""
+    """Return the table of round trips, below buttons that filter it: one button for each reason."""
     found = report.results.round_trips
     kinds = [kind for kind in EXIT_NAMES if any(trip.kind is kind for trip in found)]
     buttons = "".join(

@@ -74,8 +74,8 @@ class InterruptRequest:
     def interrupt_at_once(self) -> Iterator[None]:
         """Return a context in which a request to stop raises KeyboardInterrupt.
 
-        For code that cannot poll the request. A request made before the context is entered counts,
-        too.
+        This is for code that cannot poll the request. A request that was made before the context was entered also
+        raises KeyboardInterrupt.
         """
         if self():
             raise KeyboardInterrupt
@@ -104,8 +104,8 @@ class InterruptRequest:
 def stop_on_ctrl_c() -> Iterator[InterruptRequest]:
     """Return a context in which Ctrl-C and SIGTERM only set the `InterruptRequest`. The computation polls it.
 
-    `uv run` delivers the same signal twice. So all signals of the first second count as one; a
-    later signal ends the process at once.
+    `uv run` delivers the same signal twice. So all signals within one second of the first count as one. A later signal
+    ends the process at once.
     """
     request = InterruptRequest()
     before = {number: signal.signal(number, request.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -1,7 +1,7 @@
 """Results codec: converts the results of a run to JSON values and back, for the file of a saved run.
 
-Amounts are strings. Reading raises LookupError, TypeError or ValueError for anything else: anybody may have written
-the file.
+Amounts are strings. Reading raises LookupError, TypeError or ValueError for a value of another form, because the file
+may come from anybody.
 """
 
 from collections.abc import Mapping
@@ -194,7 +194,7 @@ def _read_amounts(data: Mapping[str, Any]) -> dict[str, Decimal]:
 
 
 def amount(value: object) -> Decimal:
-    """Return the amount in a string. Numbers are refused, because a float may differ from the saved amount."""
+    """Return the amount in a string. A number is refused: read as a float, it could differ from the saved amount."""
     return number_text.parse_calculated(text(value))
 
 

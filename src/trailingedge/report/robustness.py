@@ -1,7 +1,7 @@
 """Robustness of a backtest: its result on several paths within the candles, as a median with a band.
 
-The report lists the orders of one path, the listed one, and shows this value beside them. Its texts and its JSON are
-made here, so that terminal, page and JSON say the same.
+The report lists the orders of one path, the "listed" path, and shows its robustness beside them. The texts and the JSON
+about it are made here, so that terminal, page and JSON agree.
 """
 
 import statistics
@@ -22,7 +22,7 @@ _MEANING: Final = "5th to 95th percentile, widened by a quarter"
 
 
 class Walk(Enum):
-    """How the prices within a candle are made."""
+    """The assumption on how prices move within a candle."""
 
     RANDOM = "random"  # seeded random paths
     STRAIGHT = "straight"  # open, low, high, close if it closes up, else open, high, low, close
@@ -34,8 +34,8 @@ class Walk(Enum):
 class PathFigures:
     """The figures of one path. Fractions are of the first value; `number` is also the seed of a random path.
 
-    `excess_frac` is the result less that of half base, half quote. `changes` is the change of the account since the
-    start at each daily valuation, for the charts alone.
+    `excess_frac` is the result minus that of holding half base, half quote. `changes` is the change of the account
+    since the start at each daily valuation, for the charts alone.
     """
 
     number: int
@@ -52,7 +52,7 @@ class PathFigures:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Median of one figure over the paths, and 5th and 95th percentile, both widened."""
+    """Median, 5th percentile and 95th percentile of one figure over the paths. The two percentiles are widened."""
 
     median: float
     p5: float
@@ -78,8 +78,8 @@ _RESULTS: Final = ("result_frac", "excess_frac")  # no other figure is ever belo
 class Robustness:
     """The results of all paths, by number. `listed` is the number of the path whose orders the report lists.
 
-    `latency_ms` is that of each way. `planned` is the number of paths asked for; after Ctrl-C fewer have been run.
-    `hides` has a sentence for each limit of the result.
+    `latency_ms` is the latency of a message in each direction. `planned` is the number of paths requested; after Ctrl-C
+    fewer have been run. `hides` has a sentence for each reason to distrust the result.
     """
 
     walk: Walk
@@ -98,7 +98,7 @@ class Robustness:
 
 
 def band_of(values: Sequence[float], least: float, widening: float = WIDENING) -> Band:
-    """Return the widened band of these values, which reaches at least `least` below and above the median.
+    """Return the band of these values, widened, so that it extends at least `least` below and above the median.
 
     For a single value there is no band.
     """
@@ -110,7 +110,9 @@ def band_of(values: Sequence[float], least: float, widening: float = WIDENING) -
 
 
 def median_path(figures: Sequence[PathFigures]) -> PathFigures:
-    """Return the path whose result is the median; of an even number of paths, the lower of the two in the middle."""
+    """Return the path whose result is the median. If the number of paths is even, it is the lower of the two in the
+    middle.
+    """
     return sorted(figures, key=lambda path: (path.result_frac, path.number))[(len(figures) - 1) // 2]
 
 

@@ -34,8 +34,8 @@ _ENDINGS: Final[Mapping[ExitEndReason, str]] = {
 class Table:
     """Rows with one cell for each heading, or with a single cell across the whole table.
 
-    `numeric` names the columns that are aligned to the right. `sort_keys` are numbers by which the rows can be sorted,
-    one for each cell, or nothing.
+    `numeric` names the columns that are aligned to the right. `sort_keys` has, for each row, one number per cell by
+    which that column can be sorted; it may be empty.
     """
 
     headings: tuple[str, ...]
@@ -127,7 +127,9 @@ def date_text(unix_ms: int) -> str:
 
 
 def exit_reason(finished: FinishedExit) -> str:
-    """Kind of an exit, and how it ended if not by a fill: "take-profit", "manual flip, cancelled"."""
+    """Return the kind of an exit and, if it did not end by a fill, how it ended: "take-profit", "manual flip,
+    cancelled".
+    """
     name = EXIT_NAMES[finished.kind]
     return name if finished.cause is ExitEndReason.FILLED else f"{name}, {_ENDINGS[finished.cause]}"
 
@@ -146,7 +148,7 @@ def slippage_text(fraction: float | None) -> str:
 
 
 def fees_text(fees: Mapping[str, Decimal]) -> str:
-    """Fees to the last digit: "0.0012 ETH + 0.3 FDUSD", or "none"."""
+    """Return fees with all their digits: "0.0012 ETH + 0.3 FDUSD", or "none"."""
     return " + ".join(f"{format_plain(amount)} {asset}" for asset, amount in fees.items() if amount) or "none"
 
 
@@ -157,7 +159,7 @@ def shown_gaps(gaps: Sequence[str]) -> tuple[str, ...]:
 
 
 def wins_text(won: int, trips: int) -> str:
-    """Round trips won, of all: "3 of 5"."""
+    """Return the number of round trips won and the number of all: "3 of 5"."""
     return f"{won} of {trips}" if trips else NO_VALUE
 
 

@@ -1,4 +1,4 @@
-"""Terminal report: tables of exits, days and reasons, and the headline last, within a given width."""
+"""Terminal report: tables of exits, days and reasons, followed by the headline, in lines of a given width."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def terminal_width() -> int:
 def summary_text(report: RunReport, width: int = USUAL_WIDTH, *, trades: bool = False) -> str:
     """The whole report as text, in lines of at most `width` characters. With `trades`, each exit is listed.
 
-    The headline comes last: it is what stays on the screen.
+    The headline comes last, because the last lines stay visible on the screen.
     """
     lines: list[str] = []
     if trades and report.exits:

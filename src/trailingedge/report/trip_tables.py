@@ -27,7 +27,9 @@ class ResultBin:
 
 
 def trips_table(report: RunReport) -> Table:
-    """Return a table with one row for each round trip, oldest first. Costs and proceeds are with fees paid."""
+    """Return a table with one row for each round trip, oldest first. Costs include the fees paid; fees are subtracted
+    from proceeds.
+    """
     base, quote = report.base_asset, report.quote_asset
     headings = (
         "sold, UTC",
@@ -53,7 +55,7 @@ def trips_table(report: RunReport) -> Table:
 def result_bins(report: RunReport) -> tuple[ResultBin, ...]:
     """Return the distribution of the round trips' results, lowest first, in bins of equal width.
 
-    Zero lies between two bins.
+    Zero is a boundary between two bins.
     """
     results = [trip.result_frac for trip in report.results.round_trips]
     if not results:
