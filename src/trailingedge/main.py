@@ -1,4 +1,4 @@
-"""Command line: which command runs with which settings, and with which exit code it ends.
+"""Command line: finds the command to run, reads its settings, and returns its exit code.
 
 All problems with the settings are reported in one list before anything connects.
 """
@@ -186,7 +186,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 def _interrupted(words: Sequence[str]) -> ExitCode:
     """Return the exit code after Ctrl-C.
 
-    It is OK for a daemon that had not started yet, and INTERRUPTED for another command.
+    It is OK for a daemon that had not started yet, and INTERRUPTED for every other command.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # `uv run` delivers the same request twice
     if not words or words[0] not in COMMANDS:
@@ -241,7 +241,7 @@ def _refuse_command(word: str) -> ExitCode:
 
 
 def _help(arguments: argparse.Namespace) -> ExitCode:
-    """Print the help of the command that is named, or of all."""
+    """Print the help of the command that the arguments name, or of all commands."""
     word = _FORMER_NAMES.get(arguments.command, arguments.command)
     if word is not None and word not in COMMANDS:
         return _refuse_command(word)
@@ -335,7 +335,7 @@ def _output_stream(*, as_json: bool) -> TextIO:
 
 
 def _read(arguments: argparse.Namespace, ask: Callable[[str], str] | None) -> tuple[Settings, list[str], str]:
-    """Return the settings, their warnings, and which lines of the file of settings are ignored.
+    """Return the settings, their warnings, and a text on ignored lines of the env file.
 
     Raises ConfigError with all problems, including those of the key file, the log folder and the market files.
     """
@@ -404,7 +404,7 @@ def _market_problems(found: LoadedSettings, files: Sequence[Path] | None) -> Seq
 def _of_market(settings: Settings, sources: Mapping[str, str], files: Sequence[Path] | None) -> Settings:
     """Return the settings with the symbol that the market files name.
 
-    If SYMBOL is set, or without market files, the settings are returned unchanged.
+    If SYMBOL is set, or if there are no market files, the settings are returned unchanged.
     """
     if not files or sources["SYMBOL"] != "default":
         return settings

@@ -1,7 +1,7 @@
 """Bootstrap of a run: dials the connections first, and imports the rest of the program while they open.
 
-Imports take most of the time of a start. So before the first dial only the modules for dialing are imported. The others
-follow in portions, and between two portions the event loop serves the handshakes.
+Imports take most of the time of a start. So before the first dial only the modules for dialing are imported. The other
+modules are imported in portions, and between two portions the event loop handles the handshakes.
 """
 
 import asyncio
@@ -63,7 +63,9 @@ async def _run(options: RunOptions, ui: InteractiveUi, log: Logging, loop_sleeps
 
 
 def _first_urls(settings: Settings) -> Sequence[str]:
-    """Return the addresses to dial first: market, then account. The embedded exchange has none before it is opened."""
+    """Return the addresses to dial first: market stream, then account. The embedded exchange has no address before it
+    is opened.
+    """
     at = endpoints(settings) if settings.trading_mode.needs_key else None
     if at is None:
         return ()

@@ -45,7 +45,7 @@ def recorded_market(settings: Settings, files: Sequence[Path], symbol: str | Non
 
 
 def market_warnings(source: TickSource) -> list[str]:
-    """Return what is wrong with the files of a market, as warnings at the start; the summary has all of it."""
+    """Return warnings about the files of a market, for the start. Only the summary at the end names all problems."""
     left = len(source.gaps) - _MOST_WARNINGS
     return [*source.gaps[:_MOST_WARNINGS], *([f"and {left} more, which the summary lists"] if left > 0 else [])]
 

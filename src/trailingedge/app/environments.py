@@ -28,8 +28,8 @@ StepPrinter = Callable[[str, str], None]
 class TradingEnvironment:
     """An exchange to trade on. `shown` holds the addresses for display; in paper mode they differ from `endpoints`.
 
-    `ended` is set when its market has ended; `why_ended` gives the reason. `gaps` describe missing market data.
-    `reconnects` returns the number of reconnects to the real market in paper mode, else 0.
+    `ended` is set when the market of the exchange has ended; `why_ended` gives the reason. `gaps` describe missing
+    market data. `reconnects` returns the number of reconnects to the real market in paper mode, else 0.
     """
 
     endpoints: Endpoints
@@ -58,8 +58,8 @@ async def open_environment(
 ) -> AsyncIterator[TradingEnvironment]:
     """Open the exchange that these settings choose; leaving the `with` block closes it.
 
-    While it opens, `on_step` receives each step and `progress` each failed attempt. Later `alert` receives
-    messages about the market for a person.
+    During the opening, `on_step` receives each step and `progress` each failed attempt. After it, `alert` receives
+    messages for a person about the market.
 
     Raises ConfigError, and in paper mode also StartFailed or ExchangeUnreachable if the real market cannot be reached.
     """

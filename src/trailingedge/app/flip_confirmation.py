@@ -1,7 +1,7 @@
 """Flip confirmation: shows what a flip from terminal or control socket would trade, and waits for a confirmation.
 
-A first request is answered with the trade and, where the settings want a confirmation, with a one-time code. A second
-request with that code makes the flip. Telegram has its own codes, for every command that acts.
+A first request is answered with what the flip would trade and, if the settings require a confirmation, with a one-time
+code. A second request with that code executes the flip. Telegram has codes of its own, for every command that acts.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ Reply = asyncio.Future[CommandResult]
 
 
 class FlipConfirmation:
-    """Makes flips, after a confirmation if `needed`. `submit` executes a command; `now_s` reads the clock."""
+    """Executes flips, after a confirmation if `needed`. `submit` executes a command; `now_s` reads the clock."""
 
     def __init__(self, submit: Callable[[OperatorCommand], Reply], *, needed: bool, now_s: Callable[[], float]) -> None:
         self._submit = submit
@@ -26,10 +26,10 @@ class FlipConfirmation:
         self._codes = ConfirmationCodes()
 
     def request(self, code: str = "", show: Callable[[str], None] = lambda _: None) -> Reply:
-        """Make the flip if `code` confirms it or no code is needed; else return a preview of its trade.
+        """Execute the flip if `code` confirms it or no code is needed; else return a preview of its trade.
 
-        `show` receives what it would trade before anything is done. The data of an answer that waits for a confirmation
-        has its code as `confirmation`.
+        `show` receives the preview before anything is executed. If a confirmation is needed, the data of the answer
+        contain the code as `confirmation`.
         """
         if code:
             if self._codes.redeem(_FLIP, code, self._now_s()):
@@ -54,7 +54,7 @@ class FlipConfirmation:
 
 
 class TerminalFlip:
-    """The flip of a terminal: a first key shows the trade, and a second one confirms it.
+    """The flip by hotkeys of a terminal: a first key shows what it would trade, and a second key confirms it.
 
     `show` prints a text.
     """
@@ -65,12 +65,12 @@ class TerminalFlip:
         self._code = ""
 
     def ask(self) -> None:
-        """Show a preview of the flip. If no confirmation is needed, the flip is made at once."""
+        """Show a preview of the flip. If no confirmation is needed, execute the flip at once."""
         self._code = ""
         self._flips.request(show=self._show).add_done_callback(lambda reply: self._on_reply(reply.result()))
 
     def confirm(self) -> None:
-        """Make the requested flip if it is waiting for its confirmation."""
+        """Execute the requested flip if it waits for its confirmation."""
         code, self._code = self._code, ""
         if not code:
             self._show("nothing to confirm; press x and Enter for a flip")

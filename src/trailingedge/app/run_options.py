@@ -24,7 +24,7 @@ class SimulationOptions:
 class RunOptions:
     """Options of one session. `reread_settings` reads the settings again and raises ConfigError.
 
-    `ignored_lines` says which lines of the file of settings are ignored; "" if none is.
+    `ignored_lines` is a text that says which lines of the env file are ignored; "" if none is.
     """
 
     settings: Settings

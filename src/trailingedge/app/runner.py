@@ -75,7 +75,7 @@ Reply = asyncio.Future[CommandResult]
 class Runner:
     """Runs one session. The caller opens and closes `ui` and `log`; `dial` opens connections.
 
-    `loop_sleeps` tells the record's writer whether the event loop sleeps.
+    `loop_sleeps` returns whether the event loop sleeps; the writer of the record uses it.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Runner:
                 await asyncio.wait([sending])
 
     def stop(self, reason: str, code: ExitCode = ExitCode.OK) -> None:
-        """Stop the session, also while it is still starting. Later requests are ignored."""
+        """Stop the session, even while it is still starting. Later requests are ignored."""
         if self._node is not None:
             self._node.stop(reason, code)
         elif self._stopped is None:
@@ -235,7 +235,8 @@ class Runner:
     ) -> TradingEnvironment | None:
         """Open the exchange. Returns None if the session is stopped first.
 
-        In paper mode the opening can take long: it waits for the end of an outage.
+        In paper mode the opening can take long: if the real market cannot be reached, it waits until that is possible
+        again.
         """
         try:
             async with asyncio.timeout(None) as self._opening:
@@ -272,7 +273,7 @@ class Runner:
         return await find_running_daemon(candidates, self._fingerprint())
 
     def _fingerprint(self) -> str:
-        """Return a text that identifies account and symbol, to detect a second daemon on them."""
+        """Return a text that identifies the account and the symbol, by which a second daemon for them is detected."""
         at = endpoints(self._settings)
         url = "" if at is None else at.ws_api_url
         return account_fingerprint(self._settings.symbol, url, self._settings.binance_ed25519_api_key or "")
@@ -290,7 +291,8 @@ class Runner:
     def _key_check(self, environment: TradingEnvironment, alerts: Alerts) -> Callable[[int], Awaitable[None]] | None:
         """Return a function that checks the API key's permissions; None if they cannot be queried.
 
-        The function raises ConfigError if the permissions prevent a start, as with a key that may withdraw.
+        The function raises ConfigError if the permissions prevent a start, for example if the key may be used to
+        withdraw.
         """
         url = api_key_permissions.base_url(self._settings.trading_mode.value, self._settings.binance_ws_api_url)
         if url is None:
@@ -427,7 +429,7 @@ class Runner:
         )
 
     def _labelled(self, alerts: Alerts) -> Alerts:
-        """Return `alerts`; in paper and live mode, wrapped so that each alert begins with the mode.
+        """Return `alerts`. In paper and live mode they are wrapped so that each alert begins with the mode.
 
         Telegram needs no such label, because the title of its messages has the mode.
         """
@@ -463,7 +465,7 @@ class Runner:
 
 
 def group_chats(settings: Settings) -> list[str]:
-    """The Telegram groups that receive alerts beside the owner."""
+    """The Telegram groups that receive alerts in addition to the owner."""
     groups = (settings.telegram_group_chat_id_1, settings.telegram_group_chat_id_2)
     return [group for group in groups if group]
 
@@ -483,7 +485,8 @@ def _answered(result: CommandResult) -> Reply:
 def _exempt_from_garbage_collection() -> None:
     """Exempt all present objects, such as the loaded modules, from garbage collection.
 
-    A full collection walks through all modules. That takes 20 ms, in which no tick and no order can happen.
+    A full collection visits the objects of all modules. That takes 20 ms, in which no tick can run and no order can be
+    sent.
     """
     gc.collect()
     gc.freeze()

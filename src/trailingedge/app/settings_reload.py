@@ -33,8 +33,8 @@ RELOADABLE: Final = frozenset(
 class SettingsChange:
     """Difference between two readings of the settings: the names of the changed settings.
 
-    `applied` changes take effect now, `needs_restart` changes at the next start. `settings` are
-    those in force from now on. Names are in the order in which the settings are declared.
+    The changes named in `applied` take effect now, those in `needs_restart` at the next start. `settings` are the
+    settings in force from now on. Names are in the order in which the settings are declared.
     """
 
     settings: Settings

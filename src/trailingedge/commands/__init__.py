@@ -1,1 +1,3 @@
-"""Commands of the command line other than the daemon: they prepare, check, control and analyse its sessions."""
+"""Commands of the command line, except the daemon itself. They prepare, check, control and analyse the daemon's
+sessions.
+"""

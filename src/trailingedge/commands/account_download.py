@@ -188,8 +188,8 @@ class _AccountReport:
     def _first_candle_ms(self, from_ms: int, earlier: Sequence[AccountTrade]) -> int:
         """Return the open time of the first candle to read.
 
-        From there on, the candles give a full channel when the period begins, and the high since
-        the anchor. If the anchor is more than two days before the period, the high covers only two days.
+        With the candles from that time on, the channel is full when the period begins, and the high since the anchor is
+        known. If the anchor is more than two days before the period, the high covers only two days.
         """
         interval_ms = interval_length_ms(self._params.start.kline_interval)
         warm_up = (self._params.start.channel_klines + 1) * interval_ms
@@ -200,7 +200,7 @@ class _AccountReport:
     async def _openings(self, past: AccountHistory) -> dict[int, Decimal]:
         """Return the first price traded in the second in which an exit began, by exit number.
 
-        It replaces the best prices at that time, which are no longer available.
+        It is used in place of the best prices at that time, which cannot be queried any more.
         """
         found = {}
         filled = [each for each in exits_between(past) if each.base]

@@ -1,10 +1,10 @@
 """Command `trailing-edge check`: prints all settings with their sources, and all problems.
 
-With --online it also logs on at the exchange and checks the settings against its rules.
+With --online it also logs on to the exchange and checks whether the settings comply with the exchange's rules.
 
-`--explain` prints a table of all settings with defaults and meanings instead, `--example` the template of an env file.
-Exit codes: 0 a daemon can start with these settings, 2 flags that do not go together, 4 the exchange cannot be
-reached, 78 a daemon cannot start with them.
+With --explain it prints only a table of all settings with defaults and meanings, with --example only the template of an
+env file. Exit codes: 0 a daemon can start with these settings, 2 the command line has flags that exclude each other, 4
+the exchange cannot be reached, 78 a daemon cannot start with them.
 """
 
 import argparse

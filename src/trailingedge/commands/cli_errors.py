@@ -1,7 +1,7 @@
 """Command-line errors of backtest, replay, sweep and report: their texts and exit codes.
 
 Exit code 2: the command line itself is wrong, that is a flag, an unknown setting, or flags that contradict each other.
-Exit code 78: a file or the value of a setting is wrong, wherever it was set.
+Exit code 78: a file is wrong, or the value of a setting, no matter where it was set.
 """
 
 import argparse
@@ -24,7 +24,7 @@ _WIDTH: Final = 80
 
 
 class HelpFormat(argparse.RawDescriptionHelpFormatter):
-    """Help formatter: at most 80 columns wide, descriptions and examples unwrapped."""
+    """Help formatter: at most 80 columns wide. It does not wrap descriptions and examples."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=26, width=min(_WIDTH, shutil.get_terminal_size().columns) - 2)
@@ -95,7 +95,7 @@ def overwritten_inputs(written: Mapping[str, Path | None], read: Iterable[Path |
 
 
 def _file_identity(path: Path) -> object:
-    """A key that is equal for two names of the same file."""
+    """Return a key that is the same for all paths of one file."""
     try:
         there = path.stat()
     except OSError:
@@ -104,7 +104,7 @@ def _file_identity(path: Path) -> object:
 
 
 def print_gaps(report: RunReport) -> None:
-    """Print to stderr what the report lacks (its gaps), because the CSV ledger cannot show it."""
+    """Print to stderr which parts the report lacks (its gaps), because the CSV ledger cannot show them."""
     for gap in shown_gaps(report.gaps):
         print(f"note: {gap}", file=sys.stderr)
 

@@ -1,7 +1,7 @@
 """Command `trailing-edge completion SHELL`: prints a script that lets bash, zsh or fish complete the command line.
 
-The script has all commands, flags, modes and setting names in it, so that a Tab starts no Python. It is made from the
-argument parsers: a new flag is in it without further work.
+The script contains all commands, flags, modes and setting names, so that pressing Tab starts no Python. It is generated
+from the argument parsers, so it contains a new flag without further work.
 """
 
 import argparse
@@ -23,8 +23,8 @@ _SETTINGS: Final = tuple(f"{name}=" for name in OPTIONS)
 class CompletedFlag:
     """A flag, or an argument without a flag (then `name` is empty), and the words that complete its value.
 
-    `words` are the possible values. `files` means that any file is possible. If there is neither and `takes_value` is
-    set, the value is free text.
+    `words` are the possible values. `files` means that any file is possible. If there are neither words nor files and
+    `takes_value` is set, the value is free text.
     """
 
     name: str
@@ -44,7 +44,7 @@ class CompletedCommand:
 
     @property
     def words(self) -> list[str]:
-        """The words with which the command can go on: flags and values of arguments without a flag."""
+        """The words that may follow the command: its flags, and the values of its arguments without a flag."""
         return [word for flag in self.flags for word in ([flag.name] if flag.name else flag.words)]
 
     @property

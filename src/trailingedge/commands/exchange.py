@@ -1,12 +1,10 @@
 """Command `trailing-edge exchange`: runs the embedded exchange by itself, for a bot or any other client.
 
-The first line on stdout is a JSON object: `ws_api_url`, `ws_stream_url` and `api_key`; with
-`--hmac-secret` also `hmac_api_key`, the API key of that secret. Without `--register-key` the command
-makes a key pair, and the JSON also has `private_key_path`. This is the file given by
-`--private-key-out`, else a file in a temporary directory that is removed when the exchange stops.
-The exchange runs until SIGTERM or SIGINT, also after its market has ended.
-`--journal` writes each request, order, fill and reply to a file as it happens, one JSON object per
-line; `--fault` injects faults.
+The first line on stdout is a JSON object: `ws_api_url`, `ws_stream_url` and `api_key`; with `--hmac-secret` also
+`hmac_api_key`, the API key of that secret. Without `--register-key` the command makes a key pair, and the JSON also has
+`private_key_path`. That is the path given by `--private-key-out`, or else a file in a temporary directory, which is
+removed when the exchange stops. The exchange runs until SIGTERM or SIGINT, even after its market has ended. `--journal`
+writes each request, order, fill and reply to a file as it happens, one JSON object per line; `--fault` injects faults.
 """
 
 import argparse
@@ -121,7 +119,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until a signal stops it, and return the exit code. Prints wrong arguments and files on stderr."""
+    """Serve until a signal stops the exchange, and return the exit code. Prints problems of arguments and files to
+    stderr.
+    """
     problems: list[str] = []
     try:
         with _key_pair(args.register_key, args.private_key_out) as (public_key, private_key_path):
@@ -141,8 +141,7 @@ def open_source(
 ) -> TickSource:
     """Open the recorded market in `files`, or generate one from `seed`. Raises ConfigError.
 
-    If the names of two assets in `owned` together are the symbol, these are its base and quote
-    asset.
+    If the names of two assets in `owned`, put together, are the symbol, they are its base and quote asset.
     """
     named = symbol or (None if files else DEFAULT_SYMBOL)
     # ABC and XYZ make up ABCXYZ in one order only; a third asset in the balance is ignored.
@@ -258,7 +257,7 @@ def _key_pair(
 ) -> Iterator[tuple[Ed25519PublicKey | RSAPublicKey, Path | None]]:
     """Yield the account's public key, and the path of its private key.
 
-    The path is None if --register-key gave the public key; otherwise the pair is made here.
+    If --register-key gave a public key, that key is used and the path is None. Otherwise a new pair is made.
     """
     if register is not None:
         if private_key_out is not None:

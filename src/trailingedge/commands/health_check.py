@@ -1,7 +1,7 @@
 """Command `trailing-edge status --check`: prints the health of a running daemon like a monitoring plugin.
 
-It prints one line and exits with 0 (ok), 1 (warning) or 2 (critical), as Nagios and its relatives expect. A daemon that
-does not run, or does not answer soon, is critical.
+It prints one line and exits with 0 (ok), 1 (warning) or 2 (critical), as Nagios and its relatives expect. The result is
+also critical if no daemon runs, or if it does not answer within a few seconds.
 """
 
 import asyncio

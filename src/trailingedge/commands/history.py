@@ -1,8 +1,9 @@
 """Command `trailing-edge history`: downloads recorded markets from Binance's public archive or WebSocket API.
 
-The outcome goes to stdout as text or JSON, progress to stderr. Exit codes: 0 done, also where days are missing; 2 the
-command line is wrong; 4 the archive or the exchange cannot be reached, or files failed; 78 settings, symbol or folder
-are wrong; 130 Ctrl-C. After any end, the same command continues with the files that are there.
+The outcome goes to stdout as text or JSON, progress to stderr. Exit codes: 0 done, even if the source has no file for
+some days; 2 the command line is wrong; 4 the archive or the exchange cannot be reached, or files failed; 78 settings,
+symbol or folder are wrong; 130 Ctrl-C. However it ended, running the same command again continues with the files that
+are there.
 """
 
 import argparse

@@ -72,7 +72,7 @@ def public_key_path(private_path: Path) -> Path:
 def make_pair(private_path: Path, public_path: Path) -> str:
     """Write both keys and return the public key as PEM.
 
-    Raises ConfigError if that fails; then it leaves neither of the two new files behind.
+    Raises ConfigError if that fails. In that case neither of the two new files is left.
     """
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

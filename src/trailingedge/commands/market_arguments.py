@@ -1,4 +1,6 @@
-"""Arguments of the commands that take market files, `backtest` and `sweep`, or fetch them, `history`."""
+"""Arguments of the commands that need market files: `backtest` and `sweep`, which read them, and `history`, which
+fetches them.
+"""
 
 from pathlib import Path
 from typing import Final
@@ -36,7 +38,7 @@ def add_market_arguments(parser: Arguments) -> None:
 def add_span_arguments(parser: Arguments, *, required: bool, alone: str = "") -> None:
     """Add the arguments that say which days of which kind of market are wanted, and where their files are kept.
 
-    The help of each begins with `alone`, which says in which case the argument is allowed.
+    The help text of each argument begins with `alone`, a text that says in which case the argument is allowed.
     """
     parser.add_argument(
         "--from",

@@ -1,9 +1,9 @@
 """Remote control of a running daemon: `trailing-edge status`, `why`, `flip`, `cancel`, `pause`, `resume` and so on.
 
 The daemon's control socket has the symbol in its name. The socket is searched in the runtime folders of this
-environment, then in LOG_DIR, then in the folder of the system service. With --pid the process id gives the socket
-instead. The answer goes to stdout. Exit codes: 0 done, 1 the daemon refused (stderr says why), 4 no daemon answers, 78
-this user may not open a socket that was found, or the settings cannot be read.
+environment, then in LOG_DIR, then in the folder of the system service. With --pid, the socket is found by the process
+id instead. The answer goes to stdout. Exit codes: 0 done, 1 the daemon refused (stderr says why), 4 no daemon answers,
+78 this user may not open a socket that was found, or the settings cannot be read.
 """
 
 import argparse
@@ -68,10 +68,10 @@ def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] 
 
 
 def find_sockets(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[Path]:
-    """Return the control sockets at which to look for the daemon, by the arguments or the settings.
+    """Return the control sockets on which the daemon may listen, according to the arguments or else the settings.
 
-    Raises ConfigError if the settings have problems, because a guess might reach another daemon.
-    Raises NoRunningDaemon if the process given by --pid does not listen.
+    Raises ConfigError if the settings have problems, because a guess might reach another daemon. Raises NoRunningDaemon
+    if the process given by --pid does not listen.
     """
     if arguments.socket:
         return [arguments.socket]
@@ -95,10 +95,10 @@ async def _execute(command: str, arguments: argparse.Namespace, places: Sequence
 async def _ask_first_that_answers(
     places: Sequence[Path], command: str, fields: Mapping[str, object]
 ) -> tuple[Path, Mapping[str, object]]:
-    """Send the command to one socket after another, and return the first that answers with its answer.
+    """Send the command to one socket after another until a daemon answers. Returns that socket and the answer.
 
-    Raises NoRunningDaemon if none answers; the error names all sockets tried. A socket that this
-    user may not open does not end the search: it may be an unrelated one in the working directory.
+    Raises NoRunningDaemon if none answers; the error names all sockets tried. A socket that this user may not open does
+    not end the search: it may be an unrelated one in the working directory.
     """
     tried: list[tuple[Path, NoRunningDaemon]] = []
     for place in places:

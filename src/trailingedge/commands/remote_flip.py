@@ -1,7 +1,8 @@
-"""Command `trailing-edge flip`: shows what a running daemon would trade, asks for a confirmation, and may wait.
+"""Command `trailing-edge flip`: shows what a running daemon would trade, asks for a confirmation, and with --wait waits
+until the exit is over.
 
-Exit codes beside those of the other remote commands: 1 also if the flip was not confirmed or, with --wait, if it ended
-before it was filled.
+Exit codes are those of the other remote commands. In addition, 1 means that the flip was not confirmed or, with --wait,
+that its exit ended before it was filled.
 """
 
 import argparse
@@ -21,7 +22,7 @@ Answer = Mapping[str, object]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this command alone."""
+    """Add the flags that only this command has."""
     parser.add_argument("--yes", action="store_true", help="make the flip without asking for a confirmation")
     parser.add_argument("--wait", action="store_true", help="wait until the flip has ended, and print its result")
 
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def confirm_and_wait(place: Path, answer: Answer, arguments: argparse.Namespace) -> Answer:
     """Confirm the flip, and wait for its end, if the arguments demand this. `answer` is the daemon's answer at `place`.
 
-    Returns the last answer. Raises NoRunningDaemon if the daemon ends meanwhile.
+    Returns the last answer. Raises NoRunningDaemon if the daemon ends before that.
     """
     code = answer.get("confirmation")
     if code is not None:
@@ -69,7 +70,9 @@ async def _is_confirmed(preview: str) -> bool:
 
 
 async def _end_of_exit(place: Path, number: int) -> Answer:
-    """Wait until the exit with that number is over. Returns how it ended; `ok` is whether it was filled."""
+    """Wait until the exit with that number is over. Returns an answer that says how it ended; `ok` is True if it was
+    filled.
+    """
     while True:
         trades = await request(place, "trades", {"count": _LAST_TRADES})
         orders = trades.get("orders")

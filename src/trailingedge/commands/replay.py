@@ -1,8 +1,8 @@
 """Command `trailing-edge replay`: runs a recorded session again and compares the program's actions with the record.
 
-The result goes to stdout as text or JSON. Exit codes: 0 done; 1 a session replayed with its own settings differs from
-the record (with other settings, and with --as-market, this is 0); 2 the command line is wrong; 78 the file or settings
-are wrong; 130 after Ctrl-C. Recorded markets are for `trailing-edge backtest`.
+The result goes to stdout as text or JSON. Exit codes: 0 done; 1 the session was replayed with its own settings and
+differs from the record (a difference with other settings, or with --as-market, is 0); 2 the command line is wrong; 78
+the file or settings are wrong; 130 after Ctrl-C. Recorded markets are for `trailing-edge backtest`.
 """
 
 import argparse
@@ -94,7 +94,9 @@ def run(arguments: argparse.Namespace, *, program: str = "") -> ExitCode:
 
 
 def _compare(session: Path, assignments: Mapping[str, str], latency_ms: int | None, *, as_json: bool) -> ExitCode:
-    """Backtest the session's own market, and print its exits beside the session's. Raises ConfigError."""
+    """Backtest the session's own market, and print the exits of the backtest beside those of the session. Raises
+    ConfigError.
+    """
     from trailingedge.backtest.as_market import comparison, comparison_text  # the whole daemon, for this alone
 
     bar = on_stderr()

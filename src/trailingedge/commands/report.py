@@ -1,8 +1,8 @@
 """Command `trailing-edge report`: the results of a recorded session, a saved backtest, or the account itself.
 
-It prints text, JSON or a CSV ledger of fills, and writes an HTML page, all from the same `RunReport`. Exit codes: 0
-done, or Ctrl-C with the results so far; 1 the exchange rejected a request; 2 the command line is wrong; 4 the exchange
-cannot be reached; 78 the file, the settings or the key are wrong; 130 Ctrl-C before there was a result.
+It prints text, JSON or a CSV ledger of fills, and can write an HTML page. All of them come from the same `RunReport`.
+Exit codes: 0 done, or Ctrl-C with the results so far; 1 the exchange rejected a request; 2 the command line is wrong; 4
+the exchange cannot be reached; 78 the file, the settings or the key are wrong; 130 Ctrl-C before there was a result.
 """
 
 import argparse
@@ -106,7 +106,7 @@ def run(
     environ: Mapping[str, str] = os.environ,
     tools: CheckTools | None = None,
 ) -> ExitCode:
-    """Build the report and print it in each form that the flags ask for; returns the exit code."""
+    """Build the report and print or write it in each form that the flags request. Returns the exit code."""
     try:
         cli_errors.raise_usage_errors(_usage_errors(arguments))
         report = (
@@ -128,7 +128,9 @@ def run(
 
 
 def _print_report(report: RunReport, arguments: argparse.Namespace) -> None:
-    """Write the report to the files asked for, and print it to stdout in one form. File names go to stderr."""
+    """Write the report to the requested files, and print it to stdout in one form. The names of the files go to
+    stderr.
+    """
     if arguments.save:
         file_format.save(report, arguments.save)
         print(f"saved: {arguments.save}", file=sys.stderr)

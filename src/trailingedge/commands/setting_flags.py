@@ -21,8 +21,8 @@ class Arguments(Protocol):
 def add_arguments(parser: Arguments, *, mode: bool = True, symbol: bool = True) -> None:
     """Add the flags.
 
-    `mode` is False for commands that work in one mode only: they get no `--mode`. `symbol` is False for those that
-    take the symbol otherwise: they get no `--symbol`.
+    `mode` is False for a command that works in one mode only: it gets no `--mode`. `symbol` is False for a command that
+    gets the symbol in another way: it gets no `--symbol`.
     """
     if mode:
         parser.add_argument("--mode", metavar="MODE", help="the same as --set TRADING_MODE=MODE")
@@ -55,7 +55,7 @@ def _add_set(parser: Arguments) -> None:
 
 
 def assignment(text: str) -> tuple[str, str]:
-    """Parse `NAME=VALUE`, for argparse. Unknown names pass: `load_settings` reports them."""
+    """Parse `NAME=VALUE`, for argparse. An unknown name is accepted here; `load_settings` reports it."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         # Without the text: it may be a token or a key that was pasted in the wrong place.
@@ -87,6 +87,8 @@ def has_unknown_setting(arguments: argparse.Namespace) -> bool:
 
 
 def secret_values(settings: Settings) -> list[str]:
-    """Values that must not appear in any output. A very short one is left out: it would redact ordinary words."""
+    """Return the values that must not appear in any output. A very short value is left out, because hiding it would
+    hide ordinary words.
+    """
     chosen = [option.of(settings) for option in OPTIONS.values() if option.secret]
     return [secret for secret in chosen if secret and len(secret) >= SHORTEST_SECRET]

@@ -2,10 +2,10 @@
 
 The best settings are chosen on some days of the market files and tested on later days.
 
-The table goes to stdout, a heat map on request into a page, progress to stderr. With --out each result is stored at
-once, so the same command continues after an interruption. Exit codes: 0, also after Ctrl-C if all trials were done; 2
-the command line is wrong; 4 the archive of past markets cannot be reached; 78 files or settings are wrong, or an engine
-is not installed; 130 Ctrl-C before all trials were done.
+The table goes to stdout, progress to stderr. On request a heat map is written as a page. With --out each result is
+stored at once, so the same command continues after an interruption. Exit codes: 0, also after Ctrl-C if all trials were
+done; 2 the command line is wrong; 4 the archive of past markets cannot be reached; 78 files or settings are wrong, or
+an engine is not installed; 130 Ctrl-C before all trials were done.
 """
 
 import argparse
@@ -275,7 +275,7 @@ def _shortages(inspected: Sequence[TrialMarket], inputs: Sequence[BacktestInputs
 
 
 def _data_gaps(markets: Sequence[RecordedMarket], inputs: Sequence[BacktestInputs]) -> Iterator[str]:
-    """Yield a sentence for each limitation of the market data."""
+    """Yield a sentence for each defect of the market data."""
     for market, its_inputs in zip(markets, inputs, strict=True):
         for gap in (*data_warnings(market, its_inputs.params.services.kline_interval), *market.gaps):
             yield _of_market(market, gap, len(markets))
@@ -286,7 +286,7 @@ def _of_market(market: RecordedMarket, text: str, count: int) -> str:
 
 
 def _common_days(inspected: Sequence[TrialMarket]) -> tuple[int, int]:
-    """Return start and end of the time in which all markets have data; folds lie within it. Raises ConfigError."""
+    """Return start and end of the time for which all markets have data. The folds lie within it. Raises ConfigError."""
     from_ms, to_ms = max(each.from_ms for each in inspected), min(each.to_ms for each in inspected)
     if from_ms >= to_ms and len(inspected) > 1:
         raise ConfigError(["the markets have no days in common; give files of the same days"])

@@ -1,8 +1,8 @@
 """The command `watch`: shows a running daemon in this terminal, or on a page for a browser with --web.
 
-Leaving does not end the daemon. The daemon is found as by `status`: by its symbol, --socket or --pid. Exit codes: 0
-left by 'q' or a signal, 1 the daemon accepts no more watching clients, 2 the port of --web is taken, 4 no daemon
-answers, 78 this user may not open its socket, or the settings cannot be read.
+When this command ends, the daemon continues. The daemon is found in the same way as by `status`: by its symbol,
+--socket or --pid. Exit codes: 0 ended by 'q' or a signal, 1 the daemon accepts no more watching clients, 2 the port of
+--web is taken, 4 no daemon answers, 78 this user may not open its socket, or the settings cannot be read.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def _port(text: str) -> int:
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
-    """Watch until left. Raises ConfigError if the settings cannot be read."""
+    """Watch until the user ends it. Raises ConfigError if the settings cannot be read."""
     try:
         places = remote_control.find_sockets(arguments, environ)
         if arguments.web is not None:
@@ -99,7 +99,7 @@ async def _until_stopped(
     watch: Callable[[Callable[[str], None]], Coroutine[Any, Any, None]],
     around: AbstractContextManager[None] | None = None,
 ) -> ExitCode:
-    """Run `watch` until it calls the function that it is given, or until SIGINT or SIGTERM."""
+    """Run `watch` until it calls the function that it gets as its argument, or until SIGINT or SIGTERM."""
     stopped = asyncio.Event()
 
     def stop(_reason: str) -> None:

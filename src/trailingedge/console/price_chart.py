@@ -94,7 +94,7 @@ def _draw_line(grid: list[list[tuple[str, TextStyle]]], line: Sequence[int], fir
 def _labels(content: PanelContent, scale: _Scale, price: float) -> list[StyledText]:
     """Return the label of each row: a level's name and price, and the present price.
 
-    If two labels share a row, one moves.
+    If two labels belong to the same row, one of them moves to another row.
     """
     decimals = content.price_decimals
     wanted = [PanelLevel("price", price, TextStyle.STRONG), *content.levels]

@@ -62,9 +62,9 @@ def as_csv(report: RunReport) -> str:
 
 
 def _trips_by_exit(report: RunReport) -> dict[int, tuple[int, RoundTrip]]:
-    """Return for each exit number the round trip and the round trip's number.
+    """Return the round trip that each exit belongs to, with the number of the round trip, by exit number.
 
-    A buy belongs to the first round trip that sells it.
+    A buy belongs to the first round trip that sells a part of it.
     """
     found: dict[int, tuple[int, RoundTrip]] = {}
     for number, trip in enumerate(report.results.round_trips, 1):

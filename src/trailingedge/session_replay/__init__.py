@@ -1,8 +1,8 @@
 """Replay of a recorded session: gives its inputs to the trading core again and compares the core's outputs.
 
 Not to be confused with `backtest`, which runs the strategy on recorded *markets*. A session replay answers two
-questions. Does this version of the program still decide the same as the recorded one? And with other settings, where
-does it first act differently, and why?
+questions. Does this version of the program still make the same decisions as the version that recorded the session? And
+with other settings, where does the program first act differently, and why?
 
 `run.replay_session` is the entry point. `recorded_steps` and `record_decoder` read the inputs, `replayed_core` gives
 them to a trading core, `comparable` compares the outputs. `explain_divergence` explains a difference in the words of

@@ -1,7 +1,7 @@
 """Command `trailing-edge replay SESSION`: replays a recorded session and prints the result.
 
-Exit codes: 0 if the replay does the same as the recording, or if it was run with other settings, because a difference
-is then expected. 1 if the replay differs although it has the recorded settings. 130 after Ctrl-C.
+Exit codes: 0 if the outputs of the replay equal those of the record. 0 also if the replay had other settings, because a
+difference is then expected. 1 if the outputs differ although the settings are the recorded ones. 130 after Ctrl-C.
 """
 
 import json

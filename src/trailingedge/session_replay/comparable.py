@@ -1,7 +1,7 @@
 """Comparison of output lines: decides whether a line of the record and a line of the replay are the same.
 
-A record of an older version lacks the fields that were added since. Such fields are not compared. For decisions they
-are left out of the checksum (`eventlog.decision_sums`).
+A record of an older version does not have the fields that were added since then. Such fields are not compared. The
+checksum of a decision is computed without them (`eventlog.decision_sums`).
 """
 
 import json
@@ -13,7 +13,9 @@ _DECISION: Final = b'["decision",'
 
 
 def says_the_same(recorded: bytes, replayed: bytes) -> bool:
-    """Whether the lines are equal, leaving out fields that a version older than this one did not record."""
+    """Whether the lines are equal. Fields that the recorded line lacks, because an older version wrote it, are not
+    compared.
+    """
     if recorded == replayed:
         return True
     before, now = parse(recorded), parse(replayed)

@@ -27,8 +27,8 @@ _EXIT_ALERTS: Final = ("take-profit", "manual flip", "breakout armed", "hard sto
 class Difference:
     """The first difference between record and replay.
 
-    `recorded` is None if the record has no such line, `replayed` if the replay has none.
-    `preceding` are the lines of the record up to the input that led to it.
+    `recorded` and `replayed` are the lines that differ. One of them is None if record or replay has no line at this
+    place. `preceding` are the lines of the record up to the input that led to the difference.
     """
 
     at_ns: int
@@ -62,8 +62,8 @@ def explain_divergence(
 ) -> Divergence:
     """Explain `difference` between `session` and `other`. `alerts` are the alerts of the record after the difference.
 
-    Without `other`, the replay with the recorded settings differs from the record. Then the two lines that differ are
-    described.
+    If `other` is None, a replay with the recorded settings differs from the record. The result then describes the two
+    lines that differ.
     """
     later = _later_alerts(difference.at_ns, alerts)
     status = session.status()
@@ -88,7 +88,7 @@ def explain_divergence(
 
 
 def _later_alerts(from_ns: int, alerts: Iterable[tuple[int, str]]) -> tuple[tuple[int, str], ...]:
-    """Return the next alerts on exits: only a few, and only those soon after the difference."""
+    """Return the next alerts on exits: only a few, and only those soon after `from_ns`."""
     found: list[tuple[int, str]] = []
     for at_ns, text in alerts:
         if at_ns > from_ns + _LATER_ALERTS_WINDOW_NS or len(found) == _MAX_LATER_ALERTS:
@@ -99,7 +99,9 @@ def _later_alerts(from_ns: int, alerts: Iterable[tuple[int, str]]) -> tuple[tupl
 
 
 class _Run:
-    """One of the two runs at the difference. `line` is its line that differs; None if it has no such line."""
+    """One of the two runs at the difference. `line` is the line of this run that differs; None if this run has no line
+    there.
+    """
 
     def __init__(self, line: bytes | None, session: ReplayedSession) -> None:
         self._line = line

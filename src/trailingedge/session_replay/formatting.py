@@ -170,7 +170,9 @@ def _describe_order(side: str, quantity: object, price: object, rules: SymbolRul
 
 
 def _describe_decision(fields: object) -> str:
-    """Describe a decision by its fields: the asset held, the exit and the gate, and the prices of bid and anchor."""
+    """Describe a decision by its fields: the asset held, the exit and the gate, the bid, and the price of the
+    anchor.
+    """
     state = fields.get("state") if isinstance(fields, dict) else None
     if not isinstance(fields, dict) or not isinstance(state, dict):
         return "another decision"

@@ -36,7 +36,7 @@ def settings_from_header(header: RecordHeader, overrides: Mapping[str, str]) -> 
 
 
 def decode_value(kind: Any, encoded: Any, name: str = "") -> Any:
-    """Return a value of type `kind`. `name` is that of its field, by which times are recognized.
+    """Return a value of type `kind`. `name` is the name of its field; times are recognised by that name.
 
     Raises one of DECODE_ERRORS.
     """
@@ -61,7 +61,9 @@ def decode_value(kind: Any, encoded: Any, name: str = "") -> Any:
 
 
 def _decode_member(kind: UnionType, encoded: Any, name: str) -> Any:
-    """Decode a member of a union: the type that `TYPE_KEY` names, the tuple for a list, or else the only type."""
+    """Decode a member of a union. Its type is the one that `TYPE_KEY` names; without `TYPE_KEY` the tuple for a list,
+    else the only type.
+    """
     members = [each for each in get_args(kind) if each is not NoneType]
     if encoded is None and len(members) < len(get_args(kind)):
         return None
@@ -120,7 +122,9 @@ def field_types(kind: Any) -> Mapping[str, Any]:
 
 
 def _is_needed(kind: Any, name: str, encoded: Mapping[str, Any]) -> bool:
-    """Whether the field must be decoded: it is recorded, or has no default. Without either a LookupError follows."""
+    """Whether the field must be decoded: it is recorded, or it has no default. If it is neither recorded nor has a
+    default, decoding raises LookupError.
+    """
     return name in encoded or name not in _defaults(kind)
 
 

@@ -1,4 +1,4 @@
-"""Recorded steps: yields the inputs of the trading core of a session, in order, each with the output that followed."""
+"""Recorded steps: yields the inputs of a session's trading core, in order, each with the outputs that followed it."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -58,8 +58,8 @@ class RecordedStep:
 class RecordedSteps:
     """Reads the steps of a record up to its end or its first gap. Can be iterated only once.
 
-    If reading ends early, `record.incomplete_reason` says why. `outcome` is how the daemon ended: an exit code, or an
-    error with its text; None if the record does not say.
+    If reading ends early, `record.incomplete_reason` says why. `outcome` says how the daemon ended: an exit code, or an
+    error with its text; None if that is not recorded.
     """
 
     def __init__(self, record: SessionRecord) -> None:
@@ -104,7 +104,9 @@ class RecordedSteps:
 
 
 def _begin_step(entry: RecordEntry, preceding: tuple[bytes, ...]) -> RecordedStep:
-    """Return the step of an input. The sum of a decision in the line of a tick is an output of its own."""
+    """Return the step of an input. If the line of a tick contains the checksum of a decision, that checksum becomes an
+    output line.
+    """
     if entry[0] not in (TICK, SHUTDOWN_TICK) or len(entry) == _FIELDS_OF_TICK:
         return RecordedStep(entry, preceding)
     *tick, checksum = entry
@@ -121,7 +123,9 @@ def _add_output(step: RecordedStep, output: bytes) -> None:
 
 
 class RecordedViews:
-    """Restores the views of a record, of which only the changes are written. `zero_ns` is the header's."""
+    """Restores the views of a record, which contains only their changes. `zero_ns` is the value in the record's
+    header.
+    """
 
     def __init__(self, zero_ns: int) -> None:
         self._zero_ns = zero_ns

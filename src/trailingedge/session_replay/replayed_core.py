@@ -34,7 +34,7 @@ from trailingedge.strategy.decide import Decision
 
 
 class UnreadableStep(Exception):
-    """A recorded input that this version cannot read, or that does not fit the inputs before it."""
+    """Raised for a recorded input that this version cannot read, or that does not fit the inputs before it."""
 
 
 class ReplayObserver(Protocol):
@@ -51,7 +51,9 @@ class ReplayObserver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """The outputs of the core for one input. `decision` is its last decision; `events` come from ticks alone."""
+    """The outputs of the core for one input. `decision` is the core's last decision; `events` are empty unless the
+    input was a tick.
+    """
 
     commands: Sequence[ExecutionCommand] = ()
     events: Sequence[object] = ()
@@ -63,7 +65,7 @@ class ReplayedSession:
     """The core of a recorded session. `apply` gives it one recorded input.
 
     `core` is None until the record says that it was built. `alerts` are the texts that the daemon would send for the
-    last input. `zero_ns` is that of the record's header.
+    last input. `zero_ns` is the value in the record's header.
     """
 
     def __init__(self, params: NodeParams, zero_ns: int, observer: ReplayObserver | None = None) -> None:
@@ -192,7 +194,9 @@ class ReplayedSession:
 
     @staticmethod
     def _run(method: Callable[..., object], *args: object, **named: object) -> StepResult:
-        """Call a method of the core. An error is returned as a result, as in the record of the daemon."""
+        """Call a method of the core. If it raises an error, return the error as a result: the record has an error as an
+        output, too.
+        """
         try:
             answer = method(*args, **named)
         except Exception as error:  # noqa: BLE001 - compared with the recorded error like any other output

@@ -23,7 +23,9 @@ _NOT_DONE: Final = "does not do this"
 
 
 def result_text(replayed: ReplayResult) -> str:
-    """Several lines of at most 80 columns: what was replayed, and whether the replay did the same."""
+    """Return several lines of at most 80 columns: what was replayed, and whether the outputs are the same as
+    recorded.
+    """
     amount = f"{counted(replayed.inputs, 'input')}, {counted(replayed.requests, 'order request')}"
     lines = [_wrap(f"{replayed.path}: {_duration(replayed.at_ns)} from {_time_text(replayed, 0)}, {amount}", "", "  ")]
     if replayed.changed_settings:
@@ -88,7 +90,7 @@ def _same_text(replayed: ReplayResult) -> str:
 
 
 def _version_notes(replayed: ReplayResult) -> Iterator[str]:
-    """Yield a note if the program has another version than the recording: that may be why the replay differs."""
+    """Yield a note if the record was made by another version of the program: that may be why the replay differs."""
     programs = (replayed.program, replayed.program_now)
     if all(programs) and programs[0] != programs[1]:
         yield f"recorded by version {programs[0]} of this program, replayed by {programs[1]}: this may be the reason"
@@ -108,7 +110,7 @@ def _divergence_lines(replayed: ReplayResult, difference: Difference) -> Iterato
 
 
 def _with_omission(line: bytes | None, texts: Sequence[str]) -> Sequence[str]:
-    """Return the texts on one run. If it does not do what the other run does, they begin with that fact."""
+    """Return the texts on one run. If that run does not do what the other run does, the first text says so."""
     return texts if line is not None else [_NOT_DONE, *texts]
 
 
@@ -206,5 +208,5 @@ def _difference_json(replayed: ReplayResult, difference: Difference) -> dict[str
 
 
 def _line_text(line: bytes) -> str:
-    """Return a line of a record as printable text, because anybody may have written the record."""
+    """Return a line of a record as printable text, because the record may come from anybody."""
     return printable(line.decode(errors="replace"))

@@ -4,11 +4,12 @@ With the recorded settings every output line must equal the recorded one, except
 not record.
 
 With other settings the purpose is to find where the two runs diverge. A second core gets the same inputs, with the
-changed settings. Numbers in events and decisions differ long before it acts differently, so only actions are compared:
-commands, the kinds of events, and what a decision leads to. Up to that point the first core does what is recorded, so
-both cores can explain why they act differently.
+changed settings. Numbers in events and decisions differ long before the second core acts differently. So only actions
+are compared: commands, the kinds of events, and the key of a decision, which has the parts that matter for the next
+action. Up to that point the first core does what is recorded, so both cores can explain why they act differently.
 
-The replay ends at the first difference: after it the record has replies of the exchange to other requests.
+The replay ends at the first difference, because the replies recorded after it answer requests that the replayed core
+did not send.
 """
 
 import contextlib
@@ -47,15 +48,13 @@ _OUTPUTS: Final = tuple(f'["{kind}",'.encode() for kind in OUTPUTS)
 class ReplayResult:
     """The result of a replay.
 
-    `incomplete_reason` says why the record was not played to its end; it is None if it was.
-    `program` and `python` are the versions that recorded the session. `program_now` and
-    `python_now` are the versions that replay it. An unknown program version is "".
-    `changed_settings` are the settings changed for the replay, and `recorded_values` are their
-    values in the record. Times are nanoseconds since the session started; `started_ns` is the
-    wall-clock time of that start. `inputs` counts the core's inputs, `requests` its commands to the
-    exchange. `divergence` explains the difference. `stopped_at` is the share
-    of the record that was read when the user stopped the replay, otherwise None.
-    `shareable_settings` are the replay's settings by name, without secrets, for a report.
+    `incomplete_reason` says why the record was not played to its end; it is None if it was. `program` and `python` are
+    the versions that recorded the session. `program_now` and `python_now` are the versions that replay it. An unknown
+    program version is "". `changed_settings` are the settings changed for the replay, and `recorded_values` are their
+    values in the record. Times are nanoseconds since the session started; `started_ns` is the wall-clock time of that
+    start. `inputs` counts the core's inputs, `requests` its commands to the exchange. `divergence` explains the
+    difference. `stopped_at` is the share of the record that had been read when the user stopped the replay; None if it
+    was not stopped. `shareable_settings` are the replay's settings by name, without secrets, for a report.
     """
 
     path: Path
@@ -181,7 +180,9 @@ class _Replay:
                 return
 
     def explain(self) -> Divergence | None:
-        """Explain the difference, by asking both cores why, and by the alerts in the rest of the record."""
+        """Explain the difference, using the answers of both cores to `why`, and the alerts in the rest of the
+        record.
+        """
         if self.difference is None or self._step is None:
             return None
         later = [*self._step.alerts, *self._steps.later_alerts()]
@@ -232,7 +233,7 @@ class _Replay:
 
 
 def _actions(result: StepResult) -> list[bytes]:
-    """Return a line for each action in `result`: the command, the event, and the decision by its key."""
+    """Return a line for each action in `result`: the command, the event, or the key of the decision."""
     lines = list(outputs(result.commands, result.events))
     if (decision := result.decision) is not None:
         lines.append(f'["decision",{to_text(decision_key(decision))},{to_text(decision)}]')
@@ -240,7 +241,7 @@ def _actions(result: StepResult) -> list[bytes]:
 
 
 def _encoded(lines: list[str], result: StepResult) -> list[bytes]:
-    """Return output lines in bytes, with that of an error, if the core raised one."""
+    """Return output lines as bytes. If the core raised an error, the last line is that of the error."""
     return [each.encode() for each in (lines if result.raised is None else [*lines, raised_line(result.raised)])]
 
 

@@ -46,7 +46,7 @@ def report_of_session(path: Path, on_progress: ReplayProgress = lambda *_: True)
 
 
 def _gaps(replayed: ReplayResult) -> list[str]:
-    """Return sentences about what is missing in the report."""
+    """Return a sentence for each thing that is missing in the report."""
     gaps = [] if replayed.incomplete_reason is None else [f"the record is incomplete: {replayed.incomplete_reason}"]
     if replayed.stopped_at is not None:
         gaps.append(f"stopped at {replayed.stopped_at * 100:.0f} % of the record; later events are missing")

@@ -1,7 +1,7 @@
 """Heat map of a sweep: a page with the objective for each pair of values of the first two varied settings.
 
 It is a plain HTML table: each cell has the mean over all combinations with its two values, as a number and as a colour.
-The page has no script, loads nothing, and allows only its own style, by its hash.
+The page has no script and loads nothing. Its content security policy allows only its own style, by its hash.
 """
 
 from collections import defaultdict

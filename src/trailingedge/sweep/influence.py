@@ -1,7 +1,7 @@
 """Influence of each varied setting on the objective: rank correlation, and the mean for each of its values.
 
-Both use all combinations and the days on which the last winner was chosen. A setting with many values, such as one
-drawn from a range, is divided into four groups with equally many combinations.
+Both use all combinations and the days on which the last winner was chosen. The values of a setting that has many, such
+as one drawn from a range, are divided into four groups with equally many combinations.
 """
 
 from collections import defaultdict
@@ -23,7 +23,8 @@ _SHARES: Final = 4
 class Influence:
     """The influence of one setting. `means` are the mean objectives by value or range of values, smallest value first.
 
-    `rank_correlation` is Spearman's, from -1 to 1; None for words, or if all values or all objectives are equal.
+    `rank_correlation` is Spearman's, from -1 to 1. It is None if the values are words, or if all values or all
+    objectives are equal.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Influence:
 
     @property
     def spread(self) -> float:
-        """The difference between the best and the worst mean."""
+        """The difference between the best and the worst of the mean objectives."""
         return max(self.means.values()) - min(self.means.values())
 
 
@@ -62,7 +63,9 @@ def _influence(name: str, rows: Sequence[RankedTrial]) -> Influence:
 
 
 def value_groups(values: Sequence[str]) -> dict[str, str]:
-    """Return the name of each value's group, smallest value first: the value itself, or a range of many values."""
+    """Return the name of each value's group, by value, smallest value first. A group is one value or, if there are many
+    values, a range.
+    """
     numbers = _numbers(values)
     if numbers is None:
         return {value: value for value in dict.fromkeys(values)}

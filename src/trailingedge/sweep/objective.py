@@ -1,7 +1,8 @@
 """Objective of a sweep: the figure by which trials are ranked, and how it is combined over paths and markets.
 
-Every objective is larger where it is better. Metrics are those of `accounting.metrics`, computed over all parts of a
-span at once. A trial without a defined metric, such as the Sharpe ratio of an account that never changed, ranks last.
+For every objective, larger is better. Metrics are those of `accounting.metrics`, computed over all parts of the days in
+question as one span. A trial without a defined metric, such as the Sharpe ratio of an account that never changed, ranks
+last.
 """
 
 import math
@@ -64,7 +65,9 @@ class Objective(Enum):
         return UNDEFINED if found is None else found
 
     def of_holding(self, hold_frac: float | None) -> float | None:
-        """Return the objective for holding base; None if the first and the last price are not enough to compute it."""
+        """Return the objective of holding base. None if it cannot be computed from the first and the last price
+        alone.
+        """
         if hold_frac is None or self not in (Objective.EXCESS_5050, Objective.RESULT):
             return None
         return hold_frac if self is Objective.RESULT else hold_frac / 2
@@ -87,7 +90,9 @@ def _returns(parts: Sequence[PartResult]) -> list[float]:
 
 
 def _drawdown(parts: Sequence[PartResult]) -> float:
-    """Return the deepest drawdown: within one part, valued every minute, or over all parts, by the daily closes."""
+    """Return the deepest drawdown: the deepest within a part, valued every minute, or over all parts, at the daily
+    closes.
+    """
     return max(metrics.max_drawdown(_closes(parts)), *(part.drawdown_frac for part in parts), 0.0)
 
 
@@ -108,7 +113,9 @@ _SCORES: Final[Mapping[Objective, Callable[[Sequence[PartResult]], float | None]
 
 
 class PathChoice(Enum):
-    """Which of several paths counts: the one with the median score (the lower one of two), or the worst."""
+    """The path that counts if there are several: the one with the median score (of two in the middle, the lower one),
+    or the worst.
+    """
 
     MEDIAN = "median"
     WORST = "worst"
@@ -122,7 +129,7 @@ class Judgement:
     choice: PathChoice = PathChoice.MEDIAN
 
     def over(self, outcome: TrialOutcome, begin: int, end: int | None) -> "SpanFigures":
-        """Return the figures of a trial over the parts from `begin` to before `end`."""
+        """Return the figures of a trial over the parts `begin` to `end` - 1."""
         chosen = [self._chosen(outcome.of_market(market), begin, end) for market in range(outcome.markets)]
         return SpanFigures(tuple(self._figures(run.parts[begin:end]) for run in chosen))
 
@@ -184,7 +191,9 @@ class SpanFigures:
 
     @property
     def returns(self) -> tuple[float, ...]:
-        """The mean of the markets' daily returns, matched from the last day backwards, as long as the shortest."""
+        """Return the daily returns averaged over the markets. The days of the markets are aligned at the last day, and
+        the shortest market gives the number of days.
+        """
         days = min(len(each.returns) for each in self.markets)
         of_days = zip(*(each.returns[len(each.returns) - days :] for each in self.markets), strict=True)
         return tuple(map(fmean, of_days))

@@ -150,7 +150,7 @@ def _agreement_words(agreement: float) -> str:
 
 
 def _winner_place(fold: FoldResult, tried: int) -> str:
-    """Return words for the winner's out-of-sample rank, and for how many trials share that rank."""
+    """Return in words the winner's out-of-sample rank, and how many other trials have the same rank."""
     if fold.out_of_sample_ties == tried - 1:
         return "as did all others"
     ties = fold.out_of_sample_ties
@@ -210,7 +210,7 @@ def _invalid_lines(result: SweepResult) -> Iterator[str]:
 
 
 def heading_text(folds: Folds, last: FoldResult) -> str:
-    """Return on which days the last winner was chosen and tested."""
+    """Return a line that says on which days the last winner was chosen, and on which it was tested."""
     if not folds.count:
         return "all combinations, chosen on all days and tested on none; equals share a rank (=)"
     chosen_until = folds.part_bounds(folds.chosen_parts(last.number))[0]

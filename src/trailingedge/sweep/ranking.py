@@ -1,8 +1,8 @@
 """Ranking of trials in walk-forward folds: each winner is tested on days that were not used to choose it.
 
-The best of many combinations is partly luck, and luck counts for more if more combinations are
-tested. The result therefore has three checks: the winner's rank on the days after, the correlation
-of all ranks before and after, and the result of the unchanged settings.
+The best of many combinations is best partly by luck, and the more combinations are tested, the larger is the part of
+luck. So the result has three checks: the winner's rank on the later days, the correlation between the ranks on the
+earlier and on the later days, and the result of the unchanged settings.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,9 +23,10 @@ NO_POINT: Final[Combination] = {}
 class RankedTrial:
     """Result of one combination in one fold. Fractions are gains of the account's value.
 
-    In-sample values are of the days on which winners are chosen, out-of-sample values of the days on which they are
-    tested; without such days the latter are None. Ranks are by the objective, from 1. `point` has the values of the
-    varied settings. The trial of the unchanged settings has a point only if the search contains it.
+    In-sample values are those of the days on which the winner is chosen, out-of-sample values those of the days on
+    which it is tested. If there are no days for the test, out-of-sample values are None. Ranks are by the objective,
+    from 1. `point` has the values of the varied settings. The trial of the unchanged settings has a point only if the
+    search contains it.
     """
 
     number: int
@@ -39,7 +40,7 @@ class RankedTrial:
 
     @property
     def shown(self) -> SpanFigures:
-        """The figures of the days tested on, or of all days if there are none."""
+        """The figures of the days on which the winner is tested, or of all days if there are none."""
         return self.out_of_sample or self.in_sample
 
     @property
@@ -78,7 +79,7 @@ class FoldResult:
 
     @property
     def all_equal(self) -> bool:
-        """Whether all trials have the same results, in and out of sample."""
+        """Whether all trials have the same results, both in sample and out of sample."""
         return len({(row.in_sample_frac, row.in_rank, row.out_of_sample_frac, row.out_rank) for row in self.rows}) == 1
 
     @property
@@ -88,7 +89,7 @@ class FoldResult:
 
     @property
     def in_better_half(self) -> bool:
-        """Return whether, out of sample, the winner beats more trials than beat the winner."""
+        """Return whether, out of sample, more trials are worse than the winner than are better."""
         if self.winner.out_rank is None:
             return False
         # Counted instead of compared with the median, because many trials may share one result.
@@ -120,7 +121,9 @@ class FoldResult:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """Results of all folds, oldest first. The last fold chooses on the most days: its winner is that of the sweep."""
+    """Results of all folds, oldest first. The winner of the last fold is that of the sweep, because it is chosen on the
+    most days.
+    """
 
     folds: tuple[FoldResult, ...]
     tried: int
@@ -133,7 +136,9 @@ class SweepResult:
 
     @property
     def walk_forward_frac(self) -> float | None:
-        """The compound out-of-sample gain of the folds' winners; None without out-of-sample days."""
+        """The compound out-of-sample gain of all folds' winners, one fold after the other; None without out-of-sample
+        days.
+        """
         return _compound(fold.winner.out_of_sample_frac for fold in self.folds)
 
     @property
@@ -185,9 +190,9 @@ def _judge_fold(
     judgement: Judgement,
     unchanged_point: Combination,
 ) -> FoldResult:
-    """Choose the winner on the first `chosen` parts, and test it on part `judged`.
+    """Choose the winner on the first `chosen` parts, and test it on the part with the number `judged`.
 
-    If both are None, the winner is chosen on all parts and tested on none.
+    If both are None, the winner is chosen on all parts and not tested.
     """
     before = {each: judgement.over(outcome, 0, chosen) for each, outcome in outcomes.items()}
     after = {}

@@ -30,9 +30,9 @@ Combination = Mapping[str, str]
 class Axis:
     """One setting that a sweep varies.
 
-    Its values are `values`, or if that is empty any number from `low` to `high`; if it `is_log`, the logarithm is drawn
-    evenly: as many draws lie from 0.001 to 0.01 as from 0.01 to 0.1. A tied axis has neither: in each combination it
-    takes the value of the setting `tied_to`.
+    Its values are `values` or, if `values` is empty, all numbers from `low` to `high`. If it `is_log`, draws are
+    uniform in the logarithm: about as many lie between 0.001 and 0.01 as between 0.01 and 0.1. A tied axis has no
+    values of its own: in each combination it takes the value of the setting `tied_to`.
     """
 
     name: str
@@ -104,9 +104,9 @@ def parse_axis(text: str) -> Axis:
 def build_search_space(axes: Sequence[Axis], settings: Mapping[str, str], draws: int | None, seed: int) -> SearchSpace:
     """Return the combinations of `axes`, each once. The first one leaves all settings unchanged.
 
-    The others are all valid ones, or `draws` random ones if `draws` is given. `settings` has the
-    unchanged settings by name, as text. Raises UsageError with all problems of the axes. Raises
-    ConfigError if the settings are invalid, or if no valid combination changes them.
+    The others are all valid combinations or, if `draws` is given, that many random ones. `settings` has the unchanged
+    settings by name, as text. Raises UsageError with all problems of the axes. Raises ConfigError if the settings are
+    invalid, or if no valid combination changes them.
     """
     _check(axes, draws)
     unchanged = settings_from_values(settings)
@@ -152,7 +152,8 @@ def _all_values(axes: Sequence[Axis]) -> Iterator[tuple[str, ...]]:
 def _random_values(axes: Sequence[Axis], draws: int, seed: int) -> Iterator[tuple[str, ...]]:
     """Yield random combinations of values, without repetition.
 
-    Ends when too many draws in a row repeat earlier ones.
+    Yields at most 100 times `draws`, because some may be invalid. Ends earlier if too many draws in a row repeat
+    earlier ones.
     """
     # A text seed: the same seed gives the same draws in every Python version and process.
     rng, seen, repeated = Random(f"sweep {seed}"), set[tuple[str, ...]](), 0

@@ -26,7 +26,8 @@ def t_value(numbers: Sequence[float]) -> float | None:
 
 
 def deflated_sharpe(returns: Sequence[float], sharpes: Sequence[float]) -> float | None:
-    """Return the probability that the Sharpe ratio of `returns` is higher than that of the best trial by pure luck.
+    """Return the probability that the true Sharpe ratio of `returns` exceeds the highest ratio expected from n trials
+    without any skill.
 
     `sharpes` are the daily Sharpe ratios of all n trials, not annualised. SR is the daily ratio of `returns`, T their
     number, g3 their skewness, g4 their kurtosis, Z the normal distribution and c the Euler-Mascheroni constant:
@@ -64,7 +65,9 @@ def deflated_sharpe_of(result: SweepResult) -> float | None:
 
 
 def daily_gains(result: SweepResult) -> list[float]:
-    """Return the gain of each fold's winner over the unchanged settings on each day that the winner was tested on."""
+    """Return the daily gains of each fold's winner minus those of the unchanged settings, for the days on which the
+    winner was tested.
+    """
     found = []
     for fold in result.folds:
         winner, unchanged = fold.winner.out_of_sample, fold.unchanged.out_of_sample

@@ -48,9 +48,9 @@ class TrialTask:
 
 @dataclass(frozen=True, slots=True)
 class TrialOutcome:
-    """Result of one trial: of each path on each market.
+    """Result of one trial: one result for each path on each market.
 
-    The numbers are floats, because results are only compared.
+    The numbers are floats, because results are only compared with each other.
     """
 
     # Field names of this class and of those below are the keys of the lines in a trial store.
@@ -97,7 +97,7 @@ class PartResult:
 
 @dataclass(frozen=True, slots=True)
 class TrialMarket:
-    """One market of a sweep, its first and last time, and its first price (None if it is empty)."""
+    """One market of a sweep: its first and its last time, and its first price, which is None if the market is empty."""
 
     market: RecordedMarket
     from_ms: int
@@ -162,7 +162,7 @@ def _parts(backtest: Backtest, splits: Sequence[int]) -> tuple[PartResult, ...]:
 def _by_part(timed: tuple[Iterable[int], Iterable[float]], splits: Sequence[int]) -> tuple[tuple[float, ...], ...]:
     """Group numbers by the part of the days in which their time lies.
 
-    `timed` has the time of each number and the number.
+    `timed` has pairs of a time and a number.
     """
     found: list[list[float]] = [[] for _ in range(len(splits) + 1)]
     for time_ms, number in zip(*timed, strict=False):  # an account without value has no more returns

@@ -1,6 +1,7 @@
 """Store of trial results: a file with one JSON line per trial. The key of a trial is a hash of market and settings.
 
-A line that a crash has cut short is ignored. All other lines stay in the file, also the results of other sweeps.
+A line that is incomplete because of a crash is ignored. All other lines stay in the file, including the results of
+other sweeps.
 """
 
 import hashlib
@@ -96,7 +97,7 @@ class TrialStore:
         return self._outcomes.get(key)
 
     def add(self, key: str, combination: Combination, outcome: TrialOutcome) -> None:
-        """Store a result on disk at once: a sweep may run for hours, and be killed."""
+        """Store a result on disk at once, because a sweep may run for hours and be killed."""
         self._outcomes[key] = outcome
         if self._file is not None:
             row = {"key": key, "set": dict(combination), **asdict(outcome)}
@@ -118,7 +119,9 @@ class TrialStore:
 
 
 def _parse_trial(line: str) -> tuple[str, TrialOutcome]:
-    """Return the key and the result of a trial. Raises ValueError, LookupError or TypeError for another line."""
+    """Return the key and the result of a trial. Raises ValueError, LookupError or TypeError if the line is not a
+    trial.
+    """
     row = foreign_json.parse(line)
     key, runs = row["key"], tuple(map(_parse_run, row["runs"]))
     if not isinstance(key, str) or not runs:

@@ -1,8 +1,9 @@
 """Walk-forward folds: split the days so that each winner is tested on days after its choice.
 
-Each combination runs through all days once, and its result is cut at the splits. Its position is carried over a split,
-as in a daemon that keeps running with these settings. A winner is chosen by the parts before a split only. An embargo
-leaves out the days right after the split, because the position that is open there was decided on days before it.
+Each combination runs through all days once, and its result is cut at the splits. A position that is open at a split is
+kept, as in a daemon that keeps running with these settings. A winner is chosen only by the parts before a split. An
+embargo leaves out the days right after the split, because the position that is open at the split was entered on days
+before it.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ class Folds:
     """A market from `from_ms` to `to_ms`, cut at `splits` (midnights) into parts.
 
     Fold k chooses its winner on all parts before its split, and tests it on the part after the split. An embargo is a
-    part of its own; with an embargo, the part after the embargo is used.
+    part of its own; if there is one, the winner is tested on the part after the embargo.
     """
 
     from_ms: int
@@ -33,7 +34,7 @@ class Folds:
         return len(self.splits) // 2 if self.has_embargo else len(self.splits)
 
     def chosen_parts(self, fold: int) -> int:
-        """Return how many of the first parts a fold chooses its winner on."""
+        """Return the number of parts, counted from the first, on which a fold chooses its winner."""
         return 2 * fold + 1 if self.has_embargo else fold + 1
 
     def tested_part(self, fold: int) -> int:
@@ -49,8 +50,8 @@ class Folds:
 def split_folds(from_ms: int, to_ms: int, wanted: int | None = None, embargo_days: int = 0) -> Folds:
     """Split the days into `wanted` folds; if None, into as many as the days allow, up to four.
 
-    There are none if there are fewer than two whole days. The days before the first fold are the longest part, so that
-    the first choice of settings has enough data, too. Raises ConfigError if there are too few days for the wanted folds
+    There are no folds if there are fewer than two whole days. The part before the first split is the longest, so that
+    the first choice of a winner has enough data, too. Raises ConfigError if there are too few days for the wanted folds
     and the embargo.
     """
     first_day = -(-from_ms // DAY_MS)  # the first whole day; partial days belong to the part beside them

@@ -4,6 +4,6 @@
 (`live.start_queries`); `market_stream_check` and `canary_order` are its last two steps. `result` defines the result of
 a check, `check_target` the exchange and tools to connect with, `short_session` the connection.
 
-It may import what `commands` may: everything but `app` and `main`. The commands `check`, `doctor` and `report` and the
+Like `commands`, it may import everything except `app` and `main`. The commands `check`, `doctor` and `report` and the
 reader of the account's history use it.
 """

@@ -33,8 +33,8 @@ _LAST_CANCEL_S: Final = 5.0
 class CanaryOrder:
     """Tests or places one small order.
 
-    `reported` holds the client order ids that the account's events have reported. The caller adds
-    to it while `place` waits.
+    `reported` holds the client order ids that the account's events have reported. The caller adds ids while `place`
+    waits for one.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class CanaryOrder:
         self._reported = reported
 
     async def test(self, top: BookTop, why: str = "") -> CheckResult:
-        """Let the exchange validate the order, without placing it. `why` says why it is not placed.
+        """Let the exchange validate the order without placing it. `why` says why the order is not placed.
 
         Raises OutcomeUnknown or SessionLost.
         """
@@ -77,7 +77,8 @@ class CanaryOrder:
     async def place(self, top: BookTop) -> CheckResult:
         """Place a BUY and cancel it. If there are not enough free funds to buy, place a SELL instead.
 
-        Raises what the query of the balances raises. If the connection is lost later, the result is a failure.
+        Raises the errors of a balance query. If the connection is lost after that query, no error is raised, and the
+        result is a failure.
         """
         held = (await self._account.balances()).balances
         refusals = []

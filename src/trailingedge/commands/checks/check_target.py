@@ -35,7 +35,7 @@ ChatSearch = Callable[[Settings], Awaitable[Sequence[str]]]
 
 
 async def no_chats(_: Settings) -> Sequence[str]:
-    """Find no chats."""
+    """Return no chats: the default for a command that does not look for any."""
     return ()
 
 

@@ -26,7 +26,9 @@ _ANSWER_WITHIN_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class LocalProblems:
-    """Problems with the settings: those that prevent any connection, and those that prevent unattended trading only."""
+    """Problems of the settings in two groups: those that prevent any connection, and those that prevent only unattended
+    trading.
+    """
 
     settings: tuple[str, ...]
     key: tuple[str, ...]  # of the private key's file and its content
@@ -122,14 +124,14 @@ async def control_socket(path: Path) -> tuple[CheckResult, bool]:
 
 
 def _refuse(_command: OperatorCommand, _argument: str) -> asyncio.Future[CommandResult]:
-    """Refuse commands: the socket is open only briefly, and no daemon is behind it."""
+    """Refuse every command: the socket is open only for a moment, and there is no daemon that could execute it."""
     reply: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
     reply.set_result(CommandResult("only trying", done=False))
     return reply
 
 
 def _mode_and_position(status: str) -> str:
-    """Return the first two parts of a status line. The other parts change every second."""
+    """Return the first two parts of a status line. The other parts change every second, so they are left out."""
     return " | ".join(status.split("\n")[0].split(" | ")[:2])
 
 

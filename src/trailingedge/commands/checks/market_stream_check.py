@@ -22,7 +22,7 @@ _RETRIES: Final = 1
 
 
 class StreamCheck:
-    """Checks the market stream once. The stream requests the best prices over `api`."""
+    """Checks the market stream once. It requests the best prices over `api`."""
 
     def __init__(self, params: CheckParams, url: str, tools: CheckTools, api: RequestCaller) -> None:
         start, reconnect = params.start, params.reconnect

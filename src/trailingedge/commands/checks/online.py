@@ -1,9 +1,8 @@
 """Online checks: rehearse the steps of a start that need the exchange, one finding per step.
 
-Requests and criteria are those of the daemon's start (`live.start_queries`). If a step fails,
-only the steps that need it are skipped. Nothing here trades: the order of the last step is the
-smallest that the exchange accepts. It is post-only, far from the market, and cancelled before the
-step ends.
+Requests and criteria are those of the daemon's start (`live.start_queries`). If a step fails, only the steps that need
+it are skipped. No check trades: the order of the last step is not meant to fill. It is the smallest that the exchange
+accepts, post-only, far from the market, and cancelled before the step ends.
 """
 
 import contextlib

@@ -32,8 +32,8 @@ async def run_online_checks(
 ) -> None:
     """Run the online checks on the exchange that `opening` opens. If it cannot be opened, report a failed check.
 
-    A market that accepts connections but does not answer is given up after `opens_within_s`. The other arguments
-    after `on_result` are those of `OnlineChecks`.
+    If a market accepts connections but does not answer, the attempt ends after `opens_within_s` seconds. The other
+    arguments after `on_result` are those of `OnlineChecks`.
     """
     # A name lookup that hangs keeps its thread; the end of the command must not wait for it.
     asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())

@@ -1,7 +1,7 @@
 """Short-lived API session: the connection of a command that sends a few queries to the exchange and ends.
 
-It is not supervised: a lost connection is not opened again, and none is rotated, because the exchange keeps a
-connection for 24 hours.
+It is not supervised: a lost connection is not opened again. It is not replaced after some hours either, because the
+exchange keeps a connection for 24 hours.
 """
 
 import asyncio
@@ -60,4 +60,4 @@ async def _run_session(api: ApiSession) -> None:
 
 
 async def _do_nothing(_: ApiSession) -> None:
-    """Do nothing: only a supervisor calls this hook. The code that opens a short session logs on itself."""
+    """Do nothing. A supervisor calls this hook to log on; the code that opens a short session logs on itself."""

@@ -1,10 +1,10 @@
 """Archive client: fetches one file, or its checksum, from Binance's public archive over HTTP.
 
-Theory of operation. A transfer that is cut, stalls or trickles is continued from the bytes that are on the disk (HTTP
-Range); an archive that does not know ranges sends all of it again. The checksum is compared for the whole file, so a
-file that has changed during the transfer is noticed, and fetched again from its beginning. The pause grows with each
-failure, and the number of attempts is limited. A reply 429 or 418 stops all requests for the time that it names.
-Nothing is unpacked here, and no redirect is followed.
+Theory of operation. A transfer that is cut, stalls or is very slow is continued after the bytes that are on the disk
+(HTTP Range); an archive that does not support ranges sends the whole file again. The checksum is that of the whole
+file, so a file that has changed during the transfer is detected, and fetched again from its beginning. The pause before
+the next attempt grows with each failure, and the number of attempts is limited. A reply 429 or 418 stops all requests
+for the time that the reply names. This module unpacks no file and follows no redirect.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ OnBytes = Callable[[int], None]
 
 
 class ArchiveRefused(TrailingEdgeError):
-    """The archive does not give this file, and asking again would not help."""
+    """Raised if the archive does not give this file and another request would not help."""
 
 
 class _Failed(Exception):
@@ -75,9 +75,10 @@ class ArchiveClient:
                 await tries.wait_after(failed)
 
     async def fetch(self, file: ArchiveFile, part: PartFile, on_bytes: OnBytes) -> bool:
-        """Fetch a file into its part; `on_bytes` is called for each piece. Returns False if the archive has none.
+        """Fetch a file into its part; `on_bytes` is called for each piece. Returns False if the archive does not have
+        the file.
 
-        The part may hold the beginning of the file. Raises what `fetch_sum` raises, and OSError.
+        The part may already hold the beginning of the file. Raises the errors of `fetch_sum`, and OSError.
         """
         tries = _Tries(self._clock, self._base_url)
         while True:
@@ -154,7 +155,7 @@ class ArchiveClient:
             await reply.aclose()
 
     def _raise_for(self, reply: "httpx.Response") -> None:
-        """Raise the error that the status of a reply means, unless the reply has the file or a part of it."""
+        """Raise an error according to the status of a reply, unless the reply contains the file or a part of it."""
         status = reply.status_code
         if status in (200, 206):
             return
@@ -173,7 +174,7 @@ class ArchiveClient:
 
 
 class _Tries:
-    """The attempts at one file: pauses of 1, 2, 4 and 8 s between five of them."""
+    """The attempts to fetch one file: five, with pauses of 1, 2, 4 and 8 s between them."""
 
     def __init__(self, clock: Clock, base_url: str) -> None:
         self._clock = clock
@@ -196,7 +197,7 @@ class _Tries:
 
 
 def _retry_after_s(text: str | None) -> float:
-    """Return the seconds to wait that a reply demands; a minute if the reply has no number of seconds."""
+    """Return how many seconds a reply tells us to wait; 60 if it does not contain a number of seconds."""
     return float(text) if text is not None and text.isascii() and text.isdecimal() else _UNSAID_WAIT_S
 
 
@@ -206,7 +207,7 @@ def _stated_bytes(reply: "httpx.Response") -> int:
 
 
 def _continues(reply: "httpx.Response", had: int) -> bool:
-    """Return whether the body begins where the bytes in the part file end."""
+    """Return whether the body of the reply continues the part file, in which `had` bytes are."""
     return reply.status_code == 206 and reply.headers.get("Content-Range", "").startswith(f"bytes {had}-")
 
 

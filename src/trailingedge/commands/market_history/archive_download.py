@@ -1,7 +1,8 @@
-"""Archive download: fetches the files of a span side by side, each verified before it gets its name.
+"""Archive download: fetches the files of a span, several at a time. Each is verified before it gets its final name.
 
-A whole month is fetched as the archive's file of the month, if there is one, else day by day. Files that are there and
-verified are kept. A file that the archive does not have is reported and is no error: the other files are still fetched.
+A whole month is fetched as one file if the archive has a file of that month, else as one file per day. Verified files
+that are in the folder already are kept. If the archive does not have a file, that is reported and is no error: the
+other files are still fetched.
 """
 
 import asyncio

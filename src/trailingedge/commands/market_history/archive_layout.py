@@ -1,7 +1,8 @@
 """Archive layout: the names and paths of Binance's public archive, as binance/binance-public-data describes them.
 
-A file holds a day or a month of one market, in UTC. Beside each file lies another with `.CHECKSUM` behind its name: its
-SHA-256 sum and its name, as `sha256sum` writes them. A day's file appears on the next day, a month's in the next month.
+A file holds a day or a month of one market, in UTC. For each file there is another one with `.CHECKSUM` appended to its
+name. It contains the file's SHA-256 sum and name, in the format of `sha256sum`. The file of a day appears on the next
+day, the file of a month in the next month.
 """
 
 import calendar
@@ -38,7 +39,7 @@ def day_file(span: HistorySpan, day: date) -> ArchiveFile:
 
 
 def months(span: HistorySpan, today: date) -> Iterator[SpanMonth]:
-    """Yield the months of a span up to yesterday. A month has a file of its own only when it is over."""
+    """Yield the months of a span up to yesterday. A month has one file for all its days only after it has ended."""
     first = span.first
     while first <= span.last and first < today:
         end = first.replace(day=calendar.monthrange(first.year, first.month)[1])

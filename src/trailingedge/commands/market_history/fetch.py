@@ -39,7 +39,7 @@ class HistorySource:
 def fetch_history(span: HistorySpan, folder: Path, source: HistorySource, bar: ProgressBar) -> FetchedHistory:
     """Fetch the files that are not there yet, and return which files are there afterwards.
 
-    Raises ConfigError, ExchangeUnreachable if the source cannot be used, and KeyboardInterrupt.
+    Raises ConfigError or ExchangeUnreachable if the source cannot be used, and KeyboardInterrupt at Ctrl-C.
     """
     with stop_on_ctrl_c() as stopped:
         try:
@@ -90,7 +90,7 @@ async def _fetch(span: HistorySpan, folder: Path, source: HistorySource, bar: Pr
 
 
 def _raise_if_nothing(span: HistorySpan, outcomes: Sequence[FileOutcome]) -> None:
-    """Raise ConfigError if the source has no file of the span at all: the symbol is wrong, or the days are."""
+    """Raise ConfigError if the source has no file of the span at all, because the symbol or the days are wrong."""
     if any(outcome.state is not FileState.MISSING for outcome in outcomes):
         return
     remedy = "check symbol and days"
@@ -102,7 +102,7 @@ def _raise_if_nothing(span: HistorySpan, outcomes: Sequence[FileOutcome]) -> Non
 
 
 class _Progress:
-    """Draws how many days are done, and how much was fetched for them."""
+    """Shows for how many days the download is finished, and how many bytes were fetched for them."""
 
     def __init__(self, bar: ProgressBar, symbol: str, days: int) -> None:
         self._bar = bar

@@ -30,7 +30,9 @@ _ROWS: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class FetchedHistory:
-    """The outcome for one span: one outcome for each file, in order of time, and the days that have not ended yet."""
+    """The result for one span: an outcome for each file, in order of time, and the days of the span that have not ended
+    yet.
+    """
 
     span: HistorySpan
     folder: Path
@@ -55,7 +57,9 @@ class FetchedHistory:
         return [outcome for outcome in self.outcomes if outcome.state is FileState.FAILED]
 
     def missing_text(self) -> Iterator[str]:
-        """Yield a line for each run of missing days, and for each file that failed; only the first few of each."""
+        """Yield a line for each unbroken series of missing days, and for each file that failed. Of each, only the first
+        few.
+        """
         runs = [f"missing: {_reason(first, last, self.today)}" for first, last in self._missing_runs()]
         failures = [f"failed: {each.file.name}: {each.reason}" for each in self.failed]
         for lines in (runs, failures):
@@ -104,7 +108,8 @@ class FetchedHistory:
         }
 
     def gaps(self) -> list[str]:
-        """Read the files and return a sentence for each gap inside them; whole days are in `missing`.
+        """Read the files and return a sentence for each gap inside them. Whole missing days are not among them; see
+        `missing`.
 
         Raises ConfigError if a file cannot be read.
         """
@@ -118,7 +123,7 @@ class FetchedHistory:
         return gaps
 
     def _unbroken(self) -> Iterator[list[Path]]:
-        """Yield the files that are there in groups of which no day is missing."""
+        """Yield the files that are there in groups. Within a group no day is missing."""
         for is_there, outcomes in groupby(self.outcomes, key=lambda outcome: outcome.is_there):
             if is_there:
                 yield [self.folder / outcome.file.name for outcome in outcomes]

@@ -47,7 +47,7 @@ def days_text(first: date, last: date) -> str:
 
 
 def runs_of_days(days: list[date]) -> list[tuple[date, date]]:
-    """Return the first and the last day of each unbroken run in `days`, which are in order."""
+    """Return the first and the last day of each unbroken series of days in `days`, which must be in order."""
     runs: list[tuple[date, date]] = []
     for day in days:
         if runs and day - runs[-1][1] == _ONE_DAY:

@@ -1,4 +1,4 @@
-"""Kline download: queries the klines of each day from the WebSocket API, and writes the same files as the archive has.
+"""Kline download: queries the klines of each day from the WebSocket API, and writes files in the form of the archive's.
 
 No key is needed. Each file holds one day in the columns of Binance's kline files, and its checksum is written beside
 it, so the next run keeps it. As in the archive, times are in microseconds from 2025 on, in milliseconds before.

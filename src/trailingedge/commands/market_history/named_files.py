@@ -1,4 +1,4 @@
-"""Named files: the market files that a command line names, as files, as a symbol with days, or as the sample."""
+"""Named files: the market files that a command line names, directly, by a symbol with days, or as the sample."""
 
 import argparse
 import sys
@@ -21,8 +21,8 @@ _NEEDS_DAYS: Final = "is for a symbol with --from and --to; leave it out for fil
 def named_files(arguments: argparse.Namespace, archive_url: str, bar: ProgressBar) -> list[Path]:
     """Return the market files that `arguments` name, after fetching those that are missing.
 
-    With --from and --to, its `files` are symbols. Without these flags they are files, and the word `sample` means the
-    files of the sample. Days without a file are reported on stderr. Raises ConfigError, ExchangeUnreachable and
+    With --from and --to, `arguments.files` are symbols. Without these flags they are paths, and the word `sample` means
+    the files of the sample. Days without a file are reported on stderr. Raises ConfigError, ExchangeUnreachable and
     KeyboardInterrupt.
     """
     words: Sequence[Path] = arguments.files
@@ -41,7 +41,7 @@ def named_files(arguments: argparse.Namespace, archive_url: str, bar: ProgressBa
 
 
 def span_problems(arguments: argparse.Namespace) -> Iterator[str]:
-    """Yield what is wrong with the flags of `market_arguments.add_span_arguments`."""
+    """Yield a text for each problem of the flags of `market_arguments.add_span_arguments`."""
     problem = span_problem(arguments.begin, arguments.end)
     if problem is not None:
         yield problem

@@ -1,9 +1,9 @@
 """Verified files: a market file is used only if its SHA-256 sum is stored beside it and matches the content.
 
 Theory of operation. A transfer writes to `NAME.part`. When the whole file is on the disk and its sum is the expected
-one, the sum is written to `NAME.CHECKSUM` and the part is renamed to `NAME`. So an interruption at any moment leaves
-the old file, the new one, or a part from which the next run continues. The part is locked while it is written: two runs
-that fetch the same file cannot write to the same part.
+one, the sum is written to `NAME.CHECKSUM` and the part is renamed to `NAME`. So after an interruption at any moment
+there is the old file, the new file, or a part with which the next run continues. The part is locked while it is
+written: two runs that fetch the same file cannot write to the same part.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ _ON_WINDOWS: Final = os.name == "nt"
 
 
 class FileInUse(TrailingEdgeError):
-    """Another run is writing the same file."""
+    """Raised if another run is writing the same file."""
 
 
 def read_sum(line: bytes, name: str) -> str | None:
-    """Return the sum in the text of a checksum file; None if the text has another format or another file's name."""
+    """Return the checksum in the text of a checksum file. None if the text has another format or names another file."""
     found = _SUM_LINE.fullmatch(line)
     return found[1].decode() if found is not None and found[2] == name.encode() else None
 
@@ -70,7 +70,7 @@ def write_sum(path: Path, digest: str) -> None:
 
 
 class PartFile:
-    """A file that is being written. It has a name of its own until it is complete."""
+    """A file that is being written. Until it is complete, it has a temporary name."""
 
     def __init__(self, path: Path, part: Path, file: BinaryIO) -> None:
         self._path = path
@@ -93,9 +93,9 @@ class PartFile:
         self._file.truncate(0)
 
     def publish(self, expected: str | None) -> bool:
-        """Give the file its final name if its sum is `expected`; None accepts any sum. Raises OSError.
+        """Give the file its final name if its checksum is `expected`; None accepts every checksum. Raises OSError.
 
-        Returns False, and changes nothing, if it has another sum.
+        If the checksum is different, returns False and changes nothing.
         """
         os.fsync(self._file.fileno())
         with self._part.open("rb") as written:
@@ -114,7 +114,7 @@ class PartFile:
 def open_part(path: Path) -> Iterator[PartFile]:
     """Open the part of `path`, which may contain bytes from an earlier run.
 
-    An empty part is removed at the end. Raises FileInUse if another run writes it, and OSError.
+    If the part is empty at the end, it is removed. Raises FileInUse if another run is writing it, and OSError.
     """
     part = path.with_name(path.name + _PART_SUFFIX)
     file = private_files.open_chosen(part, append=True)
@@ -143,7 +143,7 @@ def _lock(file: BinaryIO, part: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut, where the system can."""
+    """Make sure that a rename in `folder` survives a power failure, if the system supports that."""
     if _ON_WINDOWS:
         return
     descriptor = os.open(folder, os.O_RDONLY)

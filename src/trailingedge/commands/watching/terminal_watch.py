@@ -30,7 +30,7 @@ Ask = Callable[[Path, str, Mapping[str, object]], Awaitable[Mapping[str, object]
 
 
 class TerminalWatch:
-    """Shows the lines of a subscription on `ui`, and sends hotkeys with `ask`. `leave` ends the watching."""
+    """Shows the lines of a subscription on `ui`, and sends hotkeys with `ask`. Calling `leave` ends the command."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class TerminalWatch:
         self._ui.show_panel(panel_of(fields["panel"], self._samples), self._now_s())
 
     def _add_sample(self, market_ms: int, bid: float) -> None:
-        """Add a price to the chart; within a minute the newest price replaces the one before."""
+        """Add a price to the chart. It replaces an earlier price of the same minute."""
         while self._samples and self._samples[-1][0] // MINUTE_MS >= market_ms // MINUTE_MS:
             self._samples.pop()
         self._samples.append((market_ms, bid))

@@ -1,13 +1,14 @@
 """The live page: one HTML page on 127.0.0.1, and a WebSocket that relays the daemon's lines to it. Read-only.
 
 Theory of operation. Each page that connects gets a subscription of its own on the control socket. The lines go to the
-page unchanged, one at a time. If a page reads too slowly, the daemon leaves lines out for its subscription. Nothing
-that a page sends is passed on; a page that sends anything is disconnected.
+page unchanged, one at a time. If a page reads too slowly, the daemon leaves out lines of that page's subscription.
+Nothing that a page sends reaches the daemon; a page that sends anything is disconnected.
 
 Protection: the server listens on the loopback only. The address has a random token, which no other user of the machine
-and no other page knows. A request whose `Host` is not the loopback is refused, so that no foreign name can be pointed
-here (DNS rebinding); so is a WebSocket whose `Origin` is not this page. The content security policy lets the page load
-nothing and connect to nothing but its own feed. What is refused is said in the terminal, each kind once.
+and no other page knows. A request whose `Host` is not the loopback is refused, so that a page of a foreign domain name
+that resolves to this address gets nothing (DNS rebinding). A WebSocket whose `Origin` is not this page is refused, too.
+The content security policy allows the page to load nothing, and to connect only to its own feed. The terminal shows
+what was refused, each kind once.
 """
 
 import asyncio
@@ -47,7 +48,7 @@ _LONGEST_QUOTED: Final = 80
 class WebPage:
     """Answers requests for the page, and relays the lines of the daemon at `places` to each page that is open.
 
-    `show` is told what was refused.
+    `show` is called with a text on each kind of refused request.
     """
 
     def __init__(self, places: Sequence[Path], token: str, show: Callable[[str], None]) -> None:
@@ -125,7 +126,7 @@ class _Relay:
 
 
 async def _wait_for_word(connection: ServerConnection) -> None:
-    """Wait until the page sends anything or disconnects."""
+    """Wait until the page sends something or disconnects."""
     with contextlib.suppress(ConnectionClosed):
         await connection.recv()
 
@@ -173,7 +174,7 @@ async def serve_page(
     show: Callable[[str], None],
     _stop: Callable[[str], None],
 ) -> None:
-    """Serve the page until cancelled. `show` gets the lines that name its address.
+    """Serve the page until cancelled. `show` gets the lines with its address.
 
     Raises OSError if the port cannot be opened, NoRunningDaemon if no daemon answers at any of `places`.
     """
@@ -219,9 +220,10 @@ async def _check_daemon(places: Sequence[Path]) -> None:
 
 
 def forward_command(environ: Mapping[str, str], port: int) -> str | None:
-    """Return the SSH command that forwards `port` to the user's own machine; None if this session does not use SSH.
+    """Return the SSH command by which `port` can be reached from the user's own machine; None if this session does not
+    use SSH.
 
-    Source: ssh(1), SSH_CONNECTION is the client's address and port, then the server's.
+    Source: ssh(1). SSH_CONNECTION has the client's address and port, followed by the server's.
     """
     parts = environ.get("SSH_CONNECTION", "").split()
     if len(parts) != 4:
