@@ -167,8 +167,9 @@ class DrawdownTracker:
 
     @property
     def unmoved(self) -> tuple[float, float]:
-        """Return two values of the curve: a point strictly between them is no peak, and it neither begins nor deepens a
-        drawdown.
+        """Return two values of the curve between which nothing changes.
+
+        A point strictly between them is no peak, and it neither begins nor deepens a drawdown.
         """
         return (self.peak * (1.0 - self._max_frac) if self._below else self.peak), self.peak
 

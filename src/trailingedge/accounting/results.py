@@ -60,8 +60,9 @@ class FinishedExit:
 
     @property
     def slippage(self) -> Decimal | None:
-        """The loss in quote because the average price is worse than the mid price at the trigger; negative if it is
-        better.
+        """The quote lost because the average price is worse than the mid price at the trigger.
+
+        It is negative if the average price is better.
         """
         if not self.base or not self.mid_price:
             return None

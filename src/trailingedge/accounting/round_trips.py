@@ -108,8 +108,9 @@ class RoundTripLedger:
         self._sales = _Sales()
 
     def restore(self, exits: Iterable[tuple[EndedExit, ExitKind]]) -> None:
-        """Take over the buys and sales of earlier runs, oldest first. The round trips that they finished are not
-        counted in this run.
+        """Take over the buys and sales of earlier runs, oldest first.
+
+        The round trips that they finished are not counted in this run.
         """
         for exit_, kind in exits:
             self.on_exit(exit_, kind)

@@ -63,8 +63,9 @@ async def _run(options: RunOptions, ui: InteractiveUi, log: Logging, loop_sleeps
 
 
 def _first_urls(settings: Settings) -> Sequence[str]:
-    """Return the addresses to dial first: market stream, then account. The embedded exchange has no address before it
-    is opened.
+    """Return the addresses to dial first: market stream, then account.
+
+    The embedded exchange has no address before it is opened.
     """
     at = endpoints(settings) if settings.trading_mode.needs_key else None
     if at is None:

@@ -137,8 +137,9 @@ _Run = tuple[Backtest, Robustness, list[str], RecordedMarket]
 def _run_one(
     request: MarketRequest, market: RecordedMarket, inputs: BacktestInputs, bar: ProgressBar, stopped: InterruptRequest
 ) -> _Run:
-    """Run a backtest that has one path. The market is played while it is read, so that Ctrl-C gives the results so
-    far.
+    """Run a backtest that has one path.
+
+    The market is played while it is read, so that Ctrl-C gives the results so far.
     """
     scenario = request.scenario
     backtest = Backtest(inputs, stopped=stopped, path=scenario.path(1), latency_ms=scenario.latency_ms)
@@ -212,8 +213,9 @@ def _require_balance(inputs: BacktestInputs, price: Decimal | None) -> None:
 
 
 def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Columns], Decimal | None]:
-    """Read pieces of the market up to the first that has a price. Returns the pieces read and the market's first
-    price.
+    """Read pieces of the market up to the first that has a price.
+
+    Returns the pieces read and the market's first price.
     """
     read = []
     for piece in pieces:

@@ -150,8 +150,9 @@ KlineGroup = tuple[int, int, bool]
 
 
 def kline_groups(klines: KlineColumns, interval_ms: int) -> list[KlineGroup]:
-    """Split the klines into groups: klines that fit bars, each with a volume and within one candle, and klines that do
-    not.
+    """Split the klines into groups: klines that fit bars, and klines that do not.
+
+    Klines that fit bars have a volume and lie within one candle each.
     """
     fits = [
         volume > 0 and close_ms < open_ms - open_ms % interval_ms + interval_ms

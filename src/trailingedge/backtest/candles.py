@@ -17,8 +17,9 @@ MOST_CANDLES_IN_A_GAP: Final = 1_000_000  # of 400 bytes each; almost two years 
 
 
 class TickCandle(NamedTuple):
-    """A closed candle with prices in ticks. It is a tuple, which is cheap to create: a year has half a million
-    candles.
+    """A closed candle with prices in ticks.
+
+    It is a tuple, which is cheap to create: a year has half a million candles.
     """
 
     open_ms: int
@@ -82,8 +83,9 @@ class CandleBuilder:
             self._prices = (opened, max(high, prices[1]), min(low, prices[2]), prices[3])
 
     def leap(self, open_ms: int, prices: tuple[int, int, int, int], last_close: int) -> None:
-        """Begin the candle that opens at `open_ms` with `prices`. The candle before it closed at `last_close`. Candles
-        between are passed over.
+        """Begin the candle that opens at `open_ms` with `prices`.
+
+        The candle before it closed at `last_close`. Candles between are passed over.
         """
         self.open_ms, self._prices, self._last_close = open_ms, prices, last_close
 

@@ -181,8 +181,9 @@ class DirectExchange:
 
 
 class _LastPrice:
-    """The market history that the matching engine needs, reduced to the last price. The last price replaces the average
-    price.
+    """The market history that the matching engine needs, reduced to the last price.
+
+    The last price replaces the average price.
     """
 
     def __init__(self) -> None:

@@ -227,8 +227,9 @@ class Backtest:
         return end - begin
 
     def _may_leap(self, bars: BarColumns, begin: int, end: int, forming: TickCandle) -> bool:
-        """Whether bars may be skipped: none of them has a cycle, a valuation or the end of a part, and no candle is
-        missing.
+        """Whether these bars may be skipped.
+
+        They may if no cycle, no valuation and no end of a part lies in them, and no candle is missing.
         """
         last_ms, first_ms = bars.first_ms[end - 1], forming.open_ms
         if bars.open_ms[end - 1] - first_ms != (end - begin) * self._interval_ms:

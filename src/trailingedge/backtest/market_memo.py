@@ -49,8 +49,9 @@ class MarketMemo:
         return bars
 
     def channel(self, interval_ms: int, build: Callable[[], DonchianChannel]) -> MovingChannel:
-        """Return an empty channel, which `build` makes. It shares its computations with all channels of the same
-        arguments.
+        """Return an empty channel, which `build` makes.
+
+        It shares its computations with all channels of the same arguments.
         """
         channel = build()
         key = (interval_ms, *channel.key)
@@ -77,8 +78,9 @@ class ChannelHistory:
         self._may_grow = may_grow
 
     def follow(self, begin: int, highs: Sequence[float], lows: Sequence[float]) -> bool:
-        """Whether the candles from number `begin` on have these highs and lows. Candles that the history lacks are
-        added to it.
+        """Whether the candles from number `begin` on have these highs and lows.
+
+        Candles that the history lacks are added to it.
         """
         end = begin + len(highs)
         known = min(len(self.highs), end) - begin

@@ -47,8 +47,9 @@ class Scenario:
     latency_ms: int = DEFAULT_LATENCY_MS
 
     def of_market(self, market: RecordedMarket) -> "Scenario":
-        """Return the scenario for this market. Paths within candles exist only for a market of candles: other files
-        contain every price.
+        """Return the scenario for this market.
+
+        Paths within candles exist only for a market of candles: other files contain every price.
         """
         if market.schema is not CsvSchema.KLINES:
             return Scenario(Walk.RECORDED, 1, self.latency_ms)
@@ -116,8 +117,9 @@ class PathTask:
 
 @dataclass(frozen=True, slots=True)
 class PathRun:
-    """The run of one path up to a market time; the time is 0 if it had not begun. `figures` is None if it was stopped
-    before the end.
+    """The run of one path up to a market time; the time is 0 if it had not begun.
+
+    `figures` is None if it was stopped before the end.
     """
 
     number: int

@@ -101,10 +101,10 @@ class BacktestRecorder:
             self._max_drawdown = max(self._max_drawdown, 1 - value / self._peak)
 
     def unmoved_bids(self, base: Decimal) -> tuple[int, int]:
-        """Return two bids in ticks. At unchanged balances, a valuation at a bid strictly between them changes no
-        drawdown.
+        """Return two bids in ticks.
 
-        `base` is the total base, which must be that of the last valuation.
+        At unchanged balances, a valuation at a bid strictly between them changes no drawdown. `base` is the total base,
+        which must be that of the last valuation.
         """
         if not base:
             return _ANY_BID
@@ -117,8 +117,9 @@ class BacktestRecorder:
         return ceil((from_bid + margin) * self._scale), floor((to_bid - margin) * self._scale)
 
     def end_part(self) -> None:
-        """End the current part of the results at the last valuation of the account. The next part begins at the same
-        valuation.
+        """End the current part of the results at the last valuation of the account.
+
+        The next part begins at the same valuation.
         """
         began, now = self._part_start, self.statistics.equity_point()
         if began is None or began.market_ms == now.market_ms:
@@ -178,8 +179,9 @@ class BacktestRecorder:
             self._halve_resolution()
 
     def _halve_resolution(self) -> None:
-        """Merge each two successive candles into one and keep the later of their samples. This limits memory for any
-        market length.
+        """Merge each two successive candles into one and keep the later of their samples.
+
+        This limits memory for any market length.
         """
         pairs = zip(self._candles[::2], self._candles[1::2], strict=True)
         self._candles = [
@@ -210,10 +212,10 @@ class BacktestRecorder:
 
 
 def _sample_of(raw: _RawSample, scale: int, params: StrategyParams, start: float) -> Sample:
-    """Compute one point of the report's curves. `start` is the account's first value. Gains are relative to it, because
-    a backtest has no transfers.
+    """Compute one point of the report's curves.
 
-    The stop and the trail are computed as in `strategy.decide`.
+    `start` is the account's first value. Gains are relative to it, because a backtest has no transfers. The stop and
+    the trail are computed as in `strategy.decide`.
     """
     time_ms, bid_ticks, ask_ticks, state, high, channel, (base, quote) = raw
     bid, ask = bid_ticks / scale, ask_ticks / scale

@@ -118,11 +118,10 @@ class TickSkipper:
         self._channel, self._outdated = channel, True
 
     def skip_bars(self, bars: BarColumns, begin: int, end: int, forming_close: int) -> bool:
-        """Skip several bars if nothing in them needs a cycle, whatever the channel is. Returns whether they were
-        skipped.
+        """Skip several bars if nothing in them needs a cycle, for any position of the channel.
 
-        The candle before these bars closes at `forming_close`. During the bars, that candle and those of all bars but
-        the last close.
+        Returns whether they were skipped. The candle before these bars closes at `forming_close`. During the bars, that
+        candle and those of all bars but the last close.
         """
         if self._lasting is _NONE or self.quiet_closes is NO_PRICE or bars.last_ms[end - 1] >= self._due_ms:
             return False

@@ -1,3 +1,4 @@
-"""Commands of the command line, except the daemon itself. They prepare, check, control and analyse the daemon's
-sessions.
+"""Commands of the command line, except the daemon itself.
+
+They prepare, check, control and analyse the daemon's sessions.
 """

@@ -38,9 +38,7 @@ class CommandLineParser(argparse.ArgumentParser):
         super().error(redact_words(printable(message)) + self._meant(message))
 
     def _meant(self, message: str) -> str:
-        """Return "; did you mean --symbol?" if the message is about a flag that does not exist but resembles another;
-        else "".
-        """
+        """Return "; did you mean --symbol?" for a flag that does not exist but resembles another; else ""."""
         if not message.startswith(_UNRECOGNIZED):
             return ""
         import difflib  # imported late: a start needs no near misses

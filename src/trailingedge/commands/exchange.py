@@ -119,8 +119,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until a signal stops the exchange, and return the exit code. Prints problems of arguments and files to
-    stderr.
+    """Serve until a signal stops the exchange, and return the exit code.
+
+    Prints problems of arguments and files to stderr.
     """
     problems: list[str] = []
     try:

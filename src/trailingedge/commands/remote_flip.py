@@ -70,8 +70,9 @@ async def _is_confirmed(preview: str) -> bool:
 
 
 async def _end_of_exit(place: Path, number: int) -> Answer:
-    """Wait until the exit with that number is over. Returns an answer that says how it ended; `ok` is True if it was
-    filled.
+    """Wait until the exit with that number is over.
+
+    Returns an answer that says how it ended; `ok` is True if it was filled.
     """
     while True:
         trades = await request(place, "trades", {"count": _LAST_TRADES})

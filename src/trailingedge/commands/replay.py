@@ -94,8 +94,9 @@ def run(arguments: argparse.Namespace, *, program: str = "") -> ExitCode:
 
 
 def _compare(session: Path, assignments: Mapping[str, str], latency_ms: int | None, *, as_json: bool) -> ExitCode:
-    """Backtest the session's own market, and print the exits of the backtest beside those of the session. Raises
-    ConfigError.
+    """Backtest the session's own market, and print the exits of the backtest beside those of the session.
+
+    Raises ConfigError.
     """
     from trailingedge.backtest.as_market import comparison, comparison_text  # the whole daemon, for this alone
 

@@ -128,8 +128,9 @@ def run(
 
 
 def _print_report(report: RunReport, arguments: argparse.Namespace) -> None:
-    """Write the report to the requested files, and print it to stdout in one form. The names of the files go to
-    stderr.
+    """Write the report to the requested files, and print it to stdout in one form.
+
+    The names of the files go to stderr.
     """
     if arguments.save:
         file_format.save(report, arguments.save)

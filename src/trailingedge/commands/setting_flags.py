@@ -87,8 +87,9 @@ def has_unknown_setting(arguments: argparse.Namespace) -> bool:
 
 
 def secret_values(settings: Settings) -> list[str]:
-    """Return the values that must not appear in any output. A very short value is left out, because hiding it would
-    hide ordinary words.
+    """Return the values that must not appear in any output.
+
+    A very short value is left out, because hiding it would hide ordinary words.
     """
     chosen = [option.of(settings) for option in OPTIONS.values() if option.secret]
     return [secret for secret in chosen if secret and len(secret) >= SHORTEST_SECRET]

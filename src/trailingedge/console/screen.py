@@ -57,8 +57,9 @@ class Screen:
         self._recent: deque[str] = deque(maxlen=MAX_REPLAYED_LINES)
 
     def end_typing(self, hints: str) -> None:
-        """Stop showing the prompt, and show `hints` as the last row, from the next `paint` on that has `entered`
-        set.
+        """Stop showing the prompt, and show `hints` as the last row.
+
+        This takes effect with the next `paint` that has `entered` set.
         """
         self._hints = (hints,)
         self._prompt_text = ""
@@ -101,8 +102,9 @@ class Screen:
         return self._framed(written, self._prompt() if entered else _RESTORE)
 
     def clear(self, lines: Sequence[str]) -> str:
-        """Return the text that removes the panel and prints the last `lines`. What is written to the terminal later
-        follows these lines.
+        """Return the text that removes the panel and prints the last `lines`.
+
+        What is written to the terminal later follows these lines.
         """
         end = "" if self._size is None else _at(self._log_rows + 1) + _CLEAR_BELOW
         return end + self.lines_only(lines)

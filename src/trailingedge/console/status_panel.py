@@ -106,8 +106,9 @@ def _head(content: PanelContent, width: int, quiet_s: float) -> list[PanelRow]:
 
 
 def _ruled(titles: Sequence[str], right: StyledText, width: int, style: TextStyle = TextStyle.STRONG) -> list[PanelRow]:
-    """Return a full-width line with a title and `right`. The title is the longest of `titles` that leaves room for
-    `right`.
+    """Return a full-width line with a title and `right`.
+
+    The title is the longest of `titles` that leaves room for `right`.
     """
     for title in titles:
         rule = width - columns(title) - columns(right.text) - 8

@@ -37,8 +37,9 @@ class DecisionSums:
             yield f'["decision",{checksum},{whole}]' if whole else f'["decision",{checksum}]'
 
     def sum_of(self, decision: Decision | None) -> tuple[int | None, str]:
-        """Return two values: the checksum of the changed fields, None if none changed; and the decision if it must be
-        written whole.
+        """Return the checksum of the changed fields, and the text of the decision if it must be written whole.
+
+        The checksum is None if nothing changed. The text is "" if the decision need not be written whole.
         """
         if decision is None or decision is self._last:
             return None, ""

@@ -117,8 +117,9 @@ class FrameBatch:
 
 
 def without_frames(entry: RecordEntry) -> RecordEntry:
-    """Return the entry that is recorded if the frames of `entry` are left out. The session can be replayed without
-    these frames.
+    """Return the entry that is recorded if the frames of `entry` are left out.
+
+    The session can be replayed without these frames.
     """
     _, at_ns, connection, frames = entry
     return "skipped", at_ns, connection, sum(1 for _ in frames)

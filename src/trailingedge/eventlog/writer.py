@@ -48,8 +48,9 @@ def _weight(entry: RecordEntry) -> int:
 
 
 class GzipPacker:
-    """Compresses batches of entries into one gzip stream. If the stream is cut, it can be decompressed up to the last
-    whole batch.
+    """Compresses batches of entries into one gzip stream.
+
+    If the stream is cut, it can be decompressed up to the last whole batch.
     """
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
@@ -96,8 +97,9 @@ class GzipPacker:
 def open_record_file(
     path: Path, max_mb: int, now: datetime, retention_days: int, open_file: OpenSink = private_files.create
 ) -> PartedFile:
-    """Create the first file of a record. All records in its folder together take at most `max_mb` megabytes. Raises
-    OSError.
+    """Create the first file of a record.
+
+    All records in its folder together take at most `max_mb` megabytes. Raises OSError.
     """
     return PartedFile(RECORD_FILES, path, max_mb * MEGABYTE, now, retention_days, open_file)
 

@@ -116,8 +116,9 @@ class AnchorMarkerWriter:
             await self._write(context)
 
     async def _cancel_leftovers(self) -> None:
-        """Try once to cancel marker orders that an interruption left on the book. If that fails, wait a moment before
-        returning.
+        """Try once to cancel marker orders that an interruption left on the book.
+
+        If that fails, wait a moment before returning.
         """
         try:
             await self._orders.cancel_all()

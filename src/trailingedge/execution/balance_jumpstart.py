@@ -70,10 +70,10 @@ class Jumpstart:
         return self._orders.maybe_open
 
     async def run(self, top: BookTop, number: int) -> JumpstartResult:
-        """Make the stream push the balances, and compare them with the balances read by request. Each probe order gets
-        an id with `number`.
+        """Make the stream push the balances, and compare them with the balances read by request.
 
-        Raises RequestRefused, SessionLost or OutcomeUnknown. A probe order may then still be on the book.
+        Each probe order gets an id with `number`. Raises RequestRefused, SessionLost or OutcomeUnknown. A probe order
+        may then still be on the book.
         """
         await self.cancel_all()
         held = (await self._account.balances()).balances

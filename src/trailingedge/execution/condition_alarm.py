@@ -15,8 +15,9 @@ class Staleness:
 
     @property
     def due_s(self) -> float:
-        """The time at which the present condition must be reported if it still holds; infinity if none holds, or if it
-        has been reported already.
+        """The time at which the present condition must be reported if it still holds.
+
+        It is infinity if no condition holds, or if it has been reported already.
         """
         return inf if self._since_s is None or self._reported else self._since_s + self._report_after_s
 

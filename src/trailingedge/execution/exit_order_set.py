@@ -64,8 +64,9 @@ class ExitOrders:
 
     @property
     def unknown_order(self) -> Order | None:
-        """The UNKNOWN order to query first: the current order, else its successor, else another one. None if no order
-        is UNKNOWN.
+        """The UNKNOWN order to query first: the current order, else its successor, else another one.
+
+        None if no order is UNKNOWN.
         """
         if self.order is not None and self.order.state is OrderState.UNKNOWN:
             return self.order

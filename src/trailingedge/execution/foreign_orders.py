@@ -39,8 +39,9 @@ class ForeignOrders:
             self._events.append(UnknownOrderWithOurId(client_order_id, order_id))
 
     def on_wrong_order_id(self, attempt: ReplaceAttempt, now_s: float) -> None:
-        """Handle a reply that contradicts an earlier report: the order id that the report gave to our new order is
-        another order's.
+        """Handle a reply that contradicts an earlier report.
+
+        The report gave an order id to our new order, but that id is another order's.
         """
         order = attempt.new
         if order.state is OrderState.REJECTED or order.order_id is None:
@@ -72,8 +73,7 @@ class ForeignOrders:
         return None
 
     def drop_foreign(self, unknown: list[OrderRecord], request: PendingRequest, now_s: float) -> list[OrderRecord]:
-        """Return those of `unknown` that can be ours: the newest, at most one for each request of ours whose order id
-        is unknown.
+        """Return those of `unknown` that can be ours: the newest, at most one for each request without an order id.
 
         If `unknown` has more orders than that, publish that another instance's order was found. `unknown` are the
         orders, not known here, in the answer to the query `request`.

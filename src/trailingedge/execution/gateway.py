@@ -96,8 +96,9 @@ class Gateway:
                 self.refresh(command)
 
     def refresh(self, refresh: Refresh) -> None:
-        """Request that the data named by `refresh` is read again soon. Requests for the same data cause only one read
-        until it is done.
+        """Request that the data named by `refresh` is read again soon.
+
+        Requests for the same data cause only one read until it is done.
         """
         self._needed[refresh] = None
         self._refresh_requested.set()

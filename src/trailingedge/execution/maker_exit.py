@@ -123,8 +123,9 @@ class MakerExit:
 
     @property
     def alive(self) -> list[Order]:
-        """The orders that are, or might be, on the book. There is more than one only during a cancel-replace or while
-        one is UNKNOWN.
+        """The orders that are, or might be, on the book.
+
+        There is more than one only during a cancel-replace or while one is UNKNOWN.
         """
         return self._updates.orders.alive_orders()
 
@@ -243,10 +244,10 @@ class MakerExit:
         return *waits, now_s + (self._budget.next_requote_ms(server_ms) - server_ms) / 1000
 
     def plan_requote(self, intent: OrderIntent, now_s: float, server_ms: int, age_s: float) -> RequotePlan | None:
-        """Return a plan that gives the cancel-replace for each new price. It is valid until the first of the times in
-        `waits`.
+        """Return a plan that gives the cancel-replace for each new price.
 
-        Returns None if anything besides the price may prevent or change a requote.
+        It is valid until the first of the times in `waits`. Returns None if anything besides the price may prevent or
+        change a requote.
         """
         updates, orders, order = self._updates, self._updates.orders, self._updates.orders.order
         if (

@@ -248,8 +248,9 @@ class Order:
         return self.order_id is None
 
     def apply(self, trigger: OrderTrigger) -> None:
-        """Change to the state that follows the present one after `trigger`. Raises BrokenInvariant like
-        `next_state`.
+        """Change to the state that follows the present one after `trigger`.
+
+        Raises BrokenInvariant like `next_state`.
         """
         self.state = next_state(self.state, trigger)
 

@@ -146,8 +146,9 @@ class OrderUpdateHandler:
         self._query_at_s = now_s
 
     def expire_requests(self, now_s: float) -> None:
-        """If the open request has timed out, mark its orders as UNKNOWN, except those whose state a report has
-        given.
+        """If the open request has timed out, mark its orders as UNKNOWN.
+
+        An order whose state a report has given is not marked.
         """
         request = self._requests.expire(now_s, self._timeout_s)
         if request is None or isinstance(request.command, QueryOrder | QueryOrdersFrom):

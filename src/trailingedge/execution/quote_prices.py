@@ -58,8 +58,8 @@ class LeftOrders:
         return () if found is None else [order for order, until_s in found if now_s < until_s]
 
     def explain_until(self, side: Side, top: BookTop, now_s: float) -> float | None:
-        """Return the time until which the best price of `side` may be that of one of these orders; None if it must be
-        another trader's.
+        """Return the time until which the best price of `side` may be one of these orders; None if it must be another
+        trader's.
         """
         shown, found = _quantity(top, side), self._by_price.get(top.best(side), ())
         until = [until_s for order, until_s in found if now_s < until_s and shown <= order.quantity]
@@ -102,11 +102,11 @@ def resting_price(
 def keeping_prices(
     side: Side, price: Decimal, pricing: Pricing, bid: Decimal, ask: Decimal, tick_size: Decimal
 ) -> PriceLimits:
-    """Return ranges of the other traders' best bid and best ask in which `resting_price` is still `price`: our order
-    need not move.
+    """Return ranges of the others' best bid and best ask in which `resting_price` is still `price`.
 
-    `price` is on a tick. `bid` and `ask` are the other traders' best prices now. The ranges hold only prices for which
-    the same branch of the pricing rules applies; the order may also stay at prices outside of them.
+    Within them our order need not move. `price` is on a tick. `bid` and `ask` are the best prices of the others now.
+    The ranges hold only prices for which the same branch of the pricing rules applies; the order may also stay at
+    prices outside of them.
     """
     bids, asks = _keeping_ticks(side, pricing, (bid - price) / tick_size, (ask - price) / tick_size)
     return PriceLimits(_around(bids, price, tick_size), _around(asks, price, tick_size))
@@ -118,11 +118,10 @@ _NOWHERE: Final[tuple[_Ticks, _Ticks]] = ((1, 0), (1, 0))
 
 
 def _keeping_ticks(side: Side, pricing: Pricing, bid: Decimal, ask: Decimal) -> tuple[_Ticks, _Ticks]:
-    """Return the range of best bids and the range of best asks at which our order stays, in ticks relative to our
-    price.
+    """Return the ranges of best bids and best asks at which our order stays, in ticks above our price.
 
-    `bid` and `ask` are in ticks above our price. Each case inverts one branch of the pricing rules. A range whose end
-    is smaller than its start is empty.
+    `bid` and `ask` are also in ticks above our price; below it they are negative. Each case inverts one branch of the
+    pricing rules. A range whose end is smaller than its start is empty.
     """
     if side is Side.BUY:  # the mirror image
         asks, bids = _keeping_ticks(Side.SELL, pricing, -ask, -bid)

@@ -194,8 +194,9 @@ class ReplaceAttempt:
         return self.failed or self.state is AttemptState.ID_TAKEN
 
     def apply(self, trigger: AttemptTrigger) -> None:
-        """Change to the state that follows `trigger`. If the new order has no order id yet, change its state
-        accordingly.
+        """Change to the state that follows `trigger`.
+
+        If the new order has no order id yet, change its state accordingly.
         """
         self.state = next_state(self.state, trigger)
         if self.new.without_order_id:

@@ -162,8 +162,7 @@ class TradingCore:
 
     @property
     def needs_another_tick(self) -> bool:
-        """Whether another tick should follow at once, because with unchanged input it may do more than the last tick
-        did.
+        """Whether another tick should follow at once, because it may act although no new input has come.
 
         That is so if an operator command is waiting, if the last tick changed something, or if it ended the exit's last
         order.
@@ -207,9 +206,7 @@ class TradingCore:
             self.risk.checks.orders.reconcile(active_exit.orders)
 
     def can_spare(self, side: Side, quantity: Decimal, price: Decimal, top: BookTop) -> bool:
-        """Whether the holdings remain large enough to trade while an order of this size and price locks a part of
-        them.
-        """
+        """Whether the holdings suffice to trade while an order of this size and price locks a part of them."""
         holdings, regime = self.state.holdings, self.state.regime
         if holdings is None or regime is None:
             return False
@@ -231,8 +228,9 @@ class TradingCore:
         self.operator_commands.append(command)
 
     def on_disconnect(self, now_s: float) -> None:
-        """Mark our open orders as UNKNOWN, so that each is queried before any other request is sent: the connection is
-        lost.
+        """Mark our open orders as UNKNOWN, because the connection is lost.
+
+        So each of them is queried before any other request is sent.
         """
         self.maker_exit.on_disconnect(now_s)
 
@@ -406,8 +404,9 @@ class TradingCore:
         return [*waits, *self.maker_exit.waits(view.top, view.now_s, server_ms, age_s)]
 
     def _exit_has_ended(self) -> bool:
-        """Whether the exit in progress has ended since the last decision: its orders are complete, or its cancel is
-        done.
+        """Whether the exit in progress has ended since the last decision.
+
+        It has if its orders are complete, or if its cancel is done.
         """
         exit_, progress, known = self.state.exit, self.maker_exit.progress(), self._progress
         if exit_ is None or progress is None or progress.number != exit_.number:
@@ -430,8 +429,9 @@ class TradingCore:
         self.risk.checks.approve_order(command, top, now_s, self.decision, self.rules)
 
     def shutdown_tick(self, view: StateView, server_ms: int) -> list[ExecutionCommand]:
-        """Run one tick of a shutdown: decide nothing, and cancel what is on the book. Once no order is left, end the
-        exit in progress.
+        """Run one tick of a shutdown: decide nothing, and cancel what is on the book.
+
+        Once no order is left, end the exit in progress.
         """
         self.plan = None
         self.risk.instance_check.tick(server_ms)

@@ -213,8 +213,9 @@ class Shutdown:
         return _is_among(order, [record for record in self._swept if record.price == order.price])
 
     async def _is_final(self, order: Order) -> bool:
-        """Whether the exchange has said that `order` is off the book for good. Its absence from the list of open orders
-        is no proof.
+        """Whether the exchange has said that `order` is off the book for good.
+
+        Its absence from the list of open orders is no proof.
         """
         if order.order_id is None:  # no reply had its id, so it cannot be queried: wait out its recvWindow
             return self._clock.now_s() - order.sent_s >= self._request_expires_s
@@ -244,8 +245,9 @@ class Shutdown:
 
 
 def _of_another_instance(services: NodeServices) -> Callable[[OrderRecord], bool]:
-    """Return a test whether an order has our client-order-id prefix but belongs to another instance. Such orders are
-    not cancelled.
+    """Return a test whether an order has our client-order-id prefix but belongs to another instance.
+
+    Such orders are not cancelled.
     """
     core = services.core
 

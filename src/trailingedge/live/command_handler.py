@@ -121,8 +121,9 @@ class CommandHandler:
                 pass
 
     def end_tick(self) -> None:
-        """Refuse the strategy commands that the core took in this tick but did not act on, because another event came
-        before them.
+        """Refuse the strategy commands that the core took in this tick but did not act on.
+
+        Another event came before them, so the strategy did not see them.
         """
         # The core takes one command per tick. While it still holds commands, wait: they may yet get a result.
         if self._services is None or self._services.core.operator_commands:
@@ -202,8 +203,9 @@ class CommandHandler:
         return None
 
     def _pause(self) -> CommandResult:
-        """Pause trading. Each pause sends an alert, even if trading is paused already: a user of hotkeys sees no other
-        answer.
+        """Pause trading.
+
+        Each pause sends an alert, even if trading is paused already: a user of hotkeys sees no other answer.
         """
         rules = None if self._services is None else self._services.rules
         text = event_messages.paused_already(rules) if self._paused else event_messages.paused(rules)

@@ -103,8 +103,9 @@ def socket_candidates(symbol: str, environ: Mapping[str, str], log_dir: Path) ->
 
 
 def runtime_folders(environ: Mapping[str, str]) -> list[Path]:
-    """Folders for run-time files where a daemon may listen, most likely first. The last is the folder of the system
-    service.
+    """Folders for run-time files where a daemon may listen, most likely first.
+
+    The last is the folder of the system service.
     """
     given, personal = environ.get("RUNTIME_DIRECTORY", ""), environ.get("XDG_RUNTIME_DIR", "")
     folders = [Path(given.split(":")[0])] if given else []  # a unit may have several, the first is its own
@@ -307,8 +308,9 @@ def _publish(made: Path, path: Path) -> int:
 
 
 async def _check_free(path: Path) -> None:
-    """Raise NoRunningDaemon if a daemon listens at `path`. A socket file that a dead daemon left there is accepted.
-    Also raises OSError.
+    """Raise NoRunningDaemon if a daemon listens at `path`.
+
+    A socket file that a dead daemon left there is accepted. Also raises OSError.
     """
     if not _is_taken(path):
         return
@@ -339,8 +341,9 @@ def _is_taken(path: Path) -> bool:
 
 
 def account_fingerprint(symbol: str, ws_api_url: str, api_key: str) -> str:
-    """Return an id that all daemons with this symbol, this address of the WebSocket API and this API key share. It does
-    not reveal the key.
+    """Return an id that all daemons with this symbol, this address of the WebSocket API and this API key share.
+
+    It does not reveal the key.
     """
     return hashlib.sha256(f"{symbol}\n{ws_api_url}\n{api_key}".encode()).hexdigest()[:16]
 
@@ -392,8 +395,9 @@ async def request(
 
 
 async def subscribe(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Send `subscribe` to the daemon that listens at `path`. Returns the reader of its lines. Raises
-    NoRunningDaemon.
+    """Send `subscribe` to the daemon that listens at `path`.
+
+    Returns the reader of its lines. Raises NoRunningDaemon.
     """
     reader, writer = await _connect(path)
     writer.write(json.dumps({"command": SUBSCRIBE}).encode() + b"\n")

@@ -236,8 +236,9 @@ def pair_params(values: Mapping[str, str]) -> PairParams:
 
 
 def backtest_params(values: Mapping[str, str]) -> BacktestParams:
-    """Return a backtest's parameters from `values`, which maps the names of settings to their texts. Raises ValueError
-    for an invalid value.
+    """Return a backtest's parameters from `values`, which maps the names of settings to their texts.
+
+    Raises ValueError for an invalid value.
     """
     settings = settings_from_values(values)
     return BacktestParams(

@@ -310,9 +310,9 @@ class PaperMarketFeed:
         return read_klines(await self._api.call("klines", {"symbol": symbol, "interval": interval, "limit": 1}))
 
     async def _until_given_up(self, job: Coroutine[Any, Any, None]) -> None:
-        """Run `job`. If the real market cannot be reached, raise ExchangeUnreachable during the start, and set `ended`
-        after it.
+        """Run `job`.
 
+        If the real market cannot be reached, raise ExchangeUnreachable during the start, and set `ended` after it.
         After the start an exception would close the exchange while the daemon still uses it. `ended` lets the daemon
         shut down first.
         """

@@ -19,11 +19,11 @@ _SIGHUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)  # not o
 
 @contextlib.contextmanager
 def stop_on_signals(stop: Callable[[str], None], reload: Callable[[], object] | None = None) -> Iterator[None]:
-    """Call `stop` on SIGINT, SIGTERM or SIGHUP. If another of these signals comes more than one second later, the
-    process exits at once.
+    """Call `stop` on SIGINT, SIGTERM or SIGHUP.
 
-    If `reload` is given, SIGHUP calls it instead of `stop`. After the `with` block the process ignores these signals: a
-    signal that arrives late must not turn a clean exit into a failure.
+    If another of these signals comes more than one second later, the process exits at once. If `reload` is given,
+    SIGHUP calls it instead of `stop`. After the `with` block the process ignores these signals: a signal that arrives
+    late must not turn a clean exit into a failure.
     """
     loop = asyncio.get_running_loop()
     first_s: float | None = None

@@ -185,8 +185,9 @@ class StatusFeed:
         subscriber.first, subscriber.lost = self._queued, 0
 
     def _latest(self, now_s: float, *, changed: bool) -> bytes:
-        """Return a `status` line if one is due or if `changed`. Else return a `prices` line if the prices have changed,
-        else b"".
+        """Return a `status` line if one is due or if `changed`.
+
+        Else return a `prices` line if the prices have changed, else b"".
         """
         if not changed and now_s < min(self._next_status_s, self._next_prices_s):
             return b""

@@ -369,8 +369,10 @@ class TradingNode:
         self._stop.request("another instance sends orders on this account", ExitCode.HALTED)
 
     async def _run_periodic_work(self) -> None:
-        """At intervals, wake the main loop (data gets older without events), show the status, measure the clock and
-        read the rules again.
+        """Do at intervals what no event causes.
+
+        Wake the main loop (data gets older without events), show the status, measure the clock and read the rules
+        again.
         """
         clock_due_s = self._clock.now_s() + _CLOCK_GOOD_FOR_S
         rules_due_s = 0.0
@@ -407,8 +409,7 @@ class TradingNode:
         return self._stop.code
 
     def _farewell(self) -> str:
-        """Return the text of the last alert: why the session ends, and which protection is not active until the next
-        start.
+        """Return the last alert: why the session ends, and which protection is not active until the next start.
 
         While base is held, that is the hard stop. While quote is held, it is the buy-back.
         """

@@ -81,8 +81,9 @@ def holding(rules: SymbolRules, regime: Regime, anchor: AnyNumber, origin: Origi
 
 
 def anchor_changed(rules: SymbolRules, regime: Regime, anchor: AnyNumber, origin: Origin) -> str:
-    """Return the alert on a new anchor that does not come from an exit of ours. A new anchor changes the prices of
-    take-profit and stop.
+    """Return the alert on a new anchor that does not come from an exit of ours.
+
+    A new anchor changes the prices of take-profit and stop.
     """
     # While quote is held, the stop sells nothing: it shuts the gate when a candle closes too far above the anchor.
     stop = "hard stop" if regime is Regime.BASE else "gate"
@@ -114,8 +115,9 @@ def account_lost(rules: SymbolRules, away_s: float, regime: Regime | None = None
 
 
 def _holding_without_stop(rules: SymbolRules, regime: Regime | None, *, stop: bool) -> str:
-    """Return a clause that names the asset held. If that is base, the clause also says that its hard stop cannot
-    act.
+    """Return a clause that names the asset held.
+
+    If that is base, the clause also says that its hard stop cannot act.
     """
     if regime is None:
         return ""

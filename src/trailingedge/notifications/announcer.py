@@ -307,8 +307,9 @@ class Announcer:
         return (None, False) if view is None else (view.regime, view.stop is not None)
 
     def _reason(self, refused: CommandRefused) -> str:
-        """Return why the command was refused. If trading is paused, name the cause of the pause and when the pause
-        ends.
+        """Return why the command was refused.
+
+        If trading is paused, name the cause of the pause and when the pause ends.
         """
         view = self._view()
         if view is None:
@@ -323,8 +324,9 @@ class Announcer:
             logger.debug("%s", text)
 
     def _announce_channel_event(self, topic: object, text: str) -> None:
-        """Show and log each event of the channel. Once an hour, send one as an alert, with the number of events since
-        the last alert.
+        """Show and log each event of the channel.
+
+        Once an hour, send one as an alert, with the number of events since the last alert.
         """
         if not self._is_due(topic):
             self._not_sent[topic] += 1

@@ -208,8 +208,9 @@ def held_asset(rules: SymbolRules, regime: Regime | None) -> str:
 
 
 def shutdown(reason: str, rules: SymbolRules | None = None, regime: Regime | None = None) -> str:
-    """Return the last line of a session. With `rules` and `regime`, it says which protection is not active until the
-    next start.
+    """Return the last line of a session.
+
+    With `rules` and `regime`, it says which protection is not active until the next start.
     """
     if rules is None or regime is None:
         return f"shutdown: {reason}"

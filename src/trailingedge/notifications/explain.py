@@ -53,9 +53,7 @@ def why(view: StatusView) -> str:
 
 
 def _blocked(view: StatusView, decision: Decision) -> list[str]:
-    """Explain that the hard stop is about to sell; if it is not, explain the most severe reason not to trade. "" if
-    there is none.
-    """
+    """Explain that the hard stop is about to sell, or else the most severe reason not to trade; "" if there is none."""
     blocks = view.exit_blocks
     if _WITHOUT_STOP.isdisjoint(blocks) and (stopping := _stopping(view, decision)):
         return stopping
@@ -67,9 +65,7 @@ def _blocked(view: StatusView, decision: Decision) -> list[str]:
 
 
 def _stopping(view: StatusView, decision: Decision) -> list[str]:
-    """Explain that the bid has reached the hard stop, and must stay there for the confirmation time before the sale
-    starts.
-    """
+    """Explain that the bid has reached the hard stop and must stay there for the confirmation time."""
     if decision.stop_breach_ms is None or view.stop is None or view.exit_side_price is None:
         return []
     bid, stop = price(view.rules, view.exit_side_price), bare_price(view, view.stop)

@@ -1,7 +1,7 @@
-"""Flip preview: the quantity that a flip would trade now, its price, and what the bot does after the flip. It is shown
-before a flip is confirmed.
+"""Flip preview: the quantity that a flip would trade now, its price, and what the bot does after the flip.
 
-Quantity and price are those of this moment. They may be different when the flip is confirmed and its order is filled.
+It is shown before a flip is confirmed. Quantity and price are those of this moment. They may be different when the flip
+is confirmed and its order is filled.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,10 @@ from trailingedge.notifications.status import StatusView
 
 @dataclass(frozen=True, slots=True)
 class FlipPreview:
-    """The trade of a flip: `amount` in base, `near` the present price on the side of the order, `then` a text on what
-    the bot does after the flip.
+    """The trade of a flip.
+
+    `amount` is in base, `near` is the present price on the side of the order, and `then` is a text on what the bot does
+    after the flip.
     """
 
     rules: SymbolRules

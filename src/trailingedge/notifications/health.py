@@ -103,9 +103,7 @@ def _trading_problems(view: StatusView, stale_after_s: float) -> Iterator[tuple[
 
 
 def plugin_line(facts: HealthFacts, health: Health) -> str:
-    """Return the line of a monitoring plugin: the level, the problems or else the bot's present activity, and
-    performance data.
-    """
+    """Return the line of a monitoring plugin: level, problems or else the present activity, and performance data."""
     what = "; ".join(health.problems)
     if not what and facts.view is not None:
         what = position(facts.view)

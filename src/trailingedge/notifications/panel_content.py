@@ -130,8 +130,9 @@ def _samples(view: StatusView) -> Iterator[tuple[int, float]]:
 
 
 def _titles(view: StatusView) -> tuple[str, ...]:
-    """Return the heading in several lengths. That real money is traded, or that trading is paused, is written in
-    capitals.
+    """Return the heading in several lengths.
+
+    That real money is traded, or that trading is paused, is written in capitals.
     """
     pair = heading(view.mode.upper() if view.mode == _REAL_MONEY else view.mode, view.rules.symbol)
     held = _held_up(view)

@@ -62,9 +62,7 @@ def risk(rules: SymbolRules, results: RunResults) -> list[str]:
 
 
 def headline(rules: SymbolRules, results: RunResults) -> list[str]:
-    """Return the most important figures: round trips, the result, the result of holding instead of trading, and the
-    drawdown.
-    """
+    """Return the most important figures: round trips, result, the result of holding instead, and drawdown."""
     performance = measure(results)
     base, quote = rules.base_asset, rules.quote_asset
     lasted = duration(performance.max_drawdown_s)

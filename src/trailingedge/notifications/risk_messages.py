@@ -45,8 +45,9 @@ def still_paused(trips: Iterable[BreakerTrip]) -> str:
 
 
 def refusal_reason(reason: str, trips: Iterable[BreakerTrip], *, paused: bool) -> str:
-    """Return why the strategy refused a command. If trading is paused, name the cause of the pause and when the pause
-    ends.
+    """Return why the strategy refused a command.
+
+    If trading is paused, name the cause of the pause and when the pause ends.
     """
     # The strategy only knows that it may not buy. The status knows whether a person, a breaker or a too small balance
     # is the cause. Each cause ends in a different way.

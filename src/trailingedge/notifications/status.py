@@ -154,8 +154,9 @@ class StatusView:
 
     @property
     def exit_blocks(self) -> tuple[TradeBlock, ...]:
-        """The reasons why the strategy cannot start an exit by itself: those of its last decision, and those that arose
-        since then.
+        """The reasons why the strategy cannot start an exit by itself.
+
+        They are those of its last decision, and those that arose since then.
         """
         decided = () if self.decision is None else self.decision.exit_blocks
         since = {
@@ -302,9 +303,7 @@ def trigger(view: StatusView, value: AnyNumber, *, falling: bool) -> str:
 
 
 def quote_stop(view: StatusView, stop: AnyNumber) -> str:
-    """Return the text on the stop that applies while quote is held: the gate shuts when a candle closes beyond this
-    price.
-    """
+    """Return the text on the stop while quote is held: the gate shuts when a candle closes beyond this price."""
     return f"no buy-back after {a_close(view)} ≥ {level(view, stop)}"
 
 

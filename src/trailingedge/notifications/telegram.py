@@ -160,8 +160,9 @@ class Telegram:
                     await line.close()
 
     async def _work(self, job: Job) -> None:
-        """Run `job` until Telegram refuses the token. If `job` raises an unexpected exception, run it again after a
-        pause.
+        """Run `job` until Telegram refuses the token.
+
+        If `job` raises an unexpected exception, run it again after a pause.
         """
         while True:
             try:

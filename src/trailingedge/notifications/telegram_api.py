@@ -61,8 +61,9 @@ class BotRefused(TrailingEdgeError):
 
     @property
     def message_at_fault(self) -> bool:
-        """Whether Telegram refused the message because of its content, so that a different message to the chat may
-        succeed.
+        """Whether Telegram refused the message because of its content.
+
+        A different message to the chat may then succeed.
         """
         return any(fault in self.text.lower() for fault in (*_MESSAGE_AT_FAULT, _CANNOT_PARSE))
 

@@ -1,8 +1,8 @@
-"""Telegram commands: executes the owner's commands. Commands that act need a one-time code, which protects against an
-accidental tap.
+"""Telegram commands: executes the owner's commands.
 
-A question is answered at once. A command that acts needs a confirmation: the bot answers with a line that contains a
-code. The owner confirms by sending that line, or only the code. `core.confirmation_codes` makes the codes.
+Commands that act need a one-time code, which protects against an accidental tap. A question is answered at once. A
+command that acts needs a confirmation: the bot answers with a line that contains a code. The owner confirms by sending
+that line, or only the code. `core.confirmation_codes` makes the codes.
 """
 
 from collections.abc import Callable, Mapping

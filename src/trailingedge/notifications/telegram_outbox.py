@@ -205,7 +205,5 @@ def _when(at_ms: int, now_ms: int) -> str:
 
 
 def _cost(alert: AlertMessage) -> int:
-    """Return an upper limit of the UTF-16 units that an alert takes in a message, including mark, time and
-    separator.
-    """
+    """Return an upper limit of the UTF-16 units of an alert in a message, with its mark, time and separator."""
     return units(alert.text) + 3 + 24 + len(_SEPARATOR)

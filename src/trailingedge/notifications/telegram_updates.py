@@ -87,8 +87,9 @@ def active_chat(update: object) -> tuple[str, ...]:
 
 
 def chat_name(update: object) -> str | None:
-    """Return the id of an update's chat, with the name and the kind of the chat: "4711 (Anna, private)". None if the
-    update has no chat.
+    """Return the id of an update's chat, with the name and the kind of the chat: "4711 (Anna, private)".
+
+    None if the update has no chat.
     """
     match update:
         case {"message": {"chat": {"id": int(number), **chat}}} | {

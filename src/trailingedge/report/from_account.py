@@ -114,8 +114,9 @@ def _within(history: AccountHistory, time_ms: int) -> bool:
 
 
 def _finished(exit_: HistoricalExit, history: AccountHistory, anchor: float | None) -> FinishedExit:
-    """Return the result of an exit. An unfinished exit counts as "cancelled", because the exchange does not store why
-    an exit ended.
+    """Return the result of an exit.
+
+    An unfinished exit counts as "cancelled", because the exchange does not store why an exit ended.
     """
     cause = ExitEndReason.CANCELLED
     if exit_.is_finished(history.rules):
@@ -216,8 +217,9 @@ class _Account:
         self.ledger.mark_to_market(market_ms, bid, max(self.base, ZERO), max(self.quote, ZERO))
 
     def end(self, market_ms: int, bid: Decimal) -> None:
-        """Value the account at the end. Before that, add all exits, also an exit that was in progress at the end and
-        ended later.
+        """Value the account at the end.
+
+        Before that, add all exits, also an exit that was in progress at the end and ended later.
         """
         while self._exits:
             self.ledger.on_exit(self._exits.popleft())

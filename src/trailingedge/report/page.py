@@ -168,9 +168,7 @@ def _longest_drawdown(report: RunReport) -> str:
 
 
 def _result_band(report: RunReport) -> str:
-    """Return the note that is shown beside the result: the band of the result over all paths; "" if there is only one
-    path.
-    """
+    """Return the note with the band of the result over all paths; "" if there is only one path."""
     if report.robustness is None or len(report.robustness.figures) < 2:
         return ""
     band = report.robustness.band("result_frac")

@@ -151,9 +151,7 @@ def distribution(bins: Iterable[ResultBin]) -> str:
 
 
 def metric_tiles(told: Mapping[str, Metric]) -> str:
-    """Return each metric as an element that shows its meaning when it is clicked, tapped or opened by key, without a
-    script.
-    """
+    """Return each metric as an element that shows its meaning by click, tap or key, without a script."""
     return "".join(
         f'<details class="metric"><summary><span>{escape(each.name)}</span><b>{coloured(each.value)}</b></summary>'
         f"<p>{escape(each.meaning[0].upper() + each.meaning[1:])}.</p></details>"

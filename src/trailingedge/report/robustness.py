@@ -110,8 +110,9 @@ def band_of(values: Sequence[float], least: float, widening: float = WIDENING) -
 
 
 def median_path(figures: Sequence[PathFigures]) -> PathFigures:
-    """Return the path whose result is the median. If the number of paths is even, it is the lower of the two in the
-    middle.
+    """Return the path whose result is the median.
+
+    If the number of paths is even, it is the lower of the two in the middle.
     """
     return sorted(figures, key=lambda path: (path.result_frac, path.number))[(len(figures) - 1) // 2]
 

@@ -127,9 +127,7 @@ def date_text(unix_ms: int) -> str:
 
 
 def exit_reason(finished: FinishedExit) -> str:
-    """Return the kind of an exit and, if it did not end by a fill, how it ended: "take-profit", "manual flip,
-    cancelled".
-    """
+    """Return the kind of an exit and, if it was not filled, how it ended: "take-profit", "manual flip, cancelled"."""
     name = EXIT_NAMES[finished.kind]
     return name if finished.cause is ExitEndReason.FILLED else f"{name}, {_ENDINGS[finished.cause]}"
 

@@ -27,8 +27,9 @@ class ResultBin:
 
 
 def trips_table(report: RunReport) -> Table:
-    """Return a table with one row for each round trip, oldest first. Costs include the fees paid; fees are subtracted
-    from proceeds.
+    """Return a table with one row for each round trip, oldest first.
+
+    Costs include the fees paid; fees are subtracted from proceeds.
     """
     base, quote = report.base_asset, report.quote_asset
     headings = (

@@ -13,8 +13,9 @@ _DECISION: Final = b'["decision",'
 
 
 def says_the_same(recorded: bytes, replayed: bytes) -> bool:
-    """Whether the lines are equal. Fields that the recorded line lacks, because an older version wrote it, are not
-    compared.
+    """Whether the lines are equal.
+
+    Fields that the recorded line lacks, because an older version wrote it, are not compared.
     """
     if recorded == replayed:
         return True

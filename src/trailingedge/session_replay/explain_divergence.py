@@ -99,8 +99,9 @@ def _later_alerts(from_ns: int, alerts: Iterable[tuple[int, str]]) -> tuple[tupl
 
 
 class _Run:
-    """One of the two runs at the difference. `line` is the line of this run that differs; None if this run has no line
-    there.
+    """One of the two runs at the difference.
+
+    `line` is the line of this run that differs; None if this run has no line there.
     """
 
     def __init__(self, line: bytes | None, session: ReplayedSession) -> None:

@@ -61,8 +61,9 @@ def decode_value(kind: Any, encoded: Any, name: str = "") -> Any:
 
 
 def _decode_member(kind: UnionType, encoded: Any, name: str) -> Any:
-    """Decode a member of a union. Its type is the one that `TYPE_KEY` names; without `TYPE_KEY` the tuple for a list,
-    else the only type.
+    """Decode a member of a union.
+
+    Its type is the one that `TYPE_KEY` names; without `TYPE_KEY` the tuple for a list, else the only type.
     """
     members = [each for each in get_args(kind) if each is not NoneType]
     if encoded is None and len(members) < len(get_args(kind)):
@@ -122,8 +123,9 @@ def field_types(kind: Any) -> Mapping[str, Any]:
 
 
 def _is_needed(kind: Any, name: str, encoded: Mapping[str, Any]) -> bool:
-    """Whether the field must be decoded: it is recorded, or it has no default. If it is neither recorded nor has a
-    default, decoding raises LookupError.
+    """Whether the field must be decoded: it is recorded, or it has no default.
+
+    If it is neither recorded nor has a default, decoding raises LookupError.
     """
     return name in encoded or name not in _defaults(kind)
 

@@ -104,8 +104,9 @@ class RecordedSteps:
 
 
 def _begin_step(entry: RecordEntry, preceding: tuple[bytes, ...]) -> RecordedStep:
-    """Return the step of an input. If the line of a tick contains the checksum of a decision, that checksum becomes an
-    output line.
+    """Return the step of an input.
+
+    If the line of a tick contains the checksum of a decision, that checksum becomes an output line.
     """
     if entry[0] not in (TICK, SHUTDOWN_TICK) or len(entry) == _FIELDS_OF_TICK:
         return RecordedStep(entry, preceding)
@@ -123,8 +124,9 @@ def _add_output(step: RecordedStep, output: bytes) -> None:
 
 
 class RecordedViews:
-    """Restores the views of a record, which contains only their changes. `zero_ns` is the value in the record's
-    header.
+    """Restores the views of a record, which contains only their changes.
+
+    `zero_ns` is the value in the record's header.
     """
 
     def __init__(self, zero_ns: int) -> None:

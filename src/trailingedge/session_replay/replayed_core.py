@@ -51,8 +51,9 @@ class ReplayObserver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """The outputs of the core for one input. `decision` is the core's last decision; `events` are empty unless the
-    input was a tick.
+    """The outputs of the core for one input.
+
+    `decision` is the core's last decision; `events` are empty unless the input was a tick.
     """
 
     commands: Sequence[ExecutionCommand] = ()
@@ -194,8 +195,9 @@ class ReplayedSession:
 
     @staticmethod
     def _run(method: Callable[..., object], *args: object, **named: object) -> StepResult:
-        """Call a method of the core. If it raises an error, return the error as a result: the record has an error as an
-        output, too.
+        """Call a method of the core.
+
+        If it raises an error, return the error as a result: the record has an error as an output, too.
         """
         try:
             answer = method(*args, **named)

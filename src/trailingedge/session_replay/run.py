@@ -180,9 +180,7 @@ class _Replay:
                 return
 
     def explain(self) -> Divergence | None:
-        """Explain the difference, using the answers of both cores to `why`, and the alerts in the rest of the
-        record.
-        """
+        """Explain the difference by the answers of both cores to `why`, and by the alerts in the rest of the record."""
         if self.difference is None or self._step is None:
             return None
         later = [*self._step.alerts, *self._steps.later_alerts()]

@@ -116,8 +116,9 @@ class SimAccount:
         self._versions.save(self, unix_ms)
 
     def as_of(self, unix_ms: int) -> AccountRecords:
-        """Return the account's records as they were at wall-clock time `unix_ms`: the present records if nothing has
-        changed since.
+        """Return the account's records as they were at wall-clock time `unix_ms`.
+
+        They are the present records if nothing has changed since.
         """
         version = self._versions.version_at(unix_ms)
         return self if version is None else LaggedAccount(self, version)
@@ -130,9 +131,7 @@ class SimAccount:
 
 
 class AccountRegistry:
-    """Holds all accounts, and the amounts that the market's participants and the exchange's fees have received from
-    them.
-    """
+    """Holds all accounts, and the amounts that counterparties and fees have received from them."""
 
     def __init__(self, spec: ExchangeSpec) -> None:
         self._spec = spec

@@ -49,8 +49,9 @@ class BookLevels(NamedTuple):
 
 
 class _BookSide:
-    """One side of the book: the market's best level, the quantity that takers took from it, and the accounts' resting
-    orders.
+    """One side of the book.
+
+    It has the market's best level, the quantity that takers took from it, and the accounts' resting orders.
     """
 
     __slots__ = ("consumed", "is_buy", "orders", "price", "quantity")

@@ -79,8 +79,9 @@ class DiffDepthStream:
         self._changed_asks.update(price for price, _ in set(before.asks) ^ set(after.asks))
 
     def event(self, event_ms: int) -> Json | None:
-        """The next `depthUpdate`; None if the book has not changed. A level that the book no longer has is sent with
-        quantity zero.
+        """The next `depthUpdate`; None if the book has not changed.
+
+        A level that the book no longer has is sent with quantity zero.
         """
         first_id, self._update_id = self._update_id + 1, self._book.update_id
         if self._update_id < first_id:

@@ -105,8 +105,9 @@ class MarketRecord(Protocol):
         ...
 
     def average_price(self) -> Decimal:
-        """The price from which PERCENT_PRICE_BY_SIDE measures the distance of an order. A MARKET order is checked at
-        this price.
+        """The price from which PERCENT_PRICE_BY_SIDE measures the distance of an order.
+
+        A MARKET order is checked at this price.
         """
         ...
 

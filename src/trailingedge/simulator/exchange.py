@@ -152,8 +152,9 @@ class Exchange:
             self.streams.publish(engine.market_ms, top_changed=published.update(engine.book.published_levels()))
 
     def _emit(self, event: MarketEvent) -> None:
-        """Collect a market event. During symbol status BREAK all market events are dropped, during CANCEL_ONLY those of
-        klines.
+        """Collect a market event.
+
+        During symbol status BREAK all market events are dropped, during CANCEL_ONLY those of klines.
         """
         status = self.engine.symbol_status
         if status != BREAK and (status != CANCEL_ONLY or "@kline_" not in event.stream):

@@ -30,11 +30,11 @@ HUGE_FRAME_BYTES: Final = 16 * 1024 * 1024 + 1
 
 @dataclass(frozen=True, slots=True)
 class RequestFault:
-    """Describes what happens to one request. Its times are exact for a scheduled fault, and upper limits for a drawn
-    fault.
+    """Describes what happens to one request.
 
-    `executed` and `replied` are independent: a request may change the account and get no reply, or get a reply and
-    change nothing. With an `execution_delay_s`, an `error` is sent at once and the request takes effect later.
+    Its times are exact for a scheduled fault, and upper limits for a drawn fault. `executed` and `replied` are
+    independent: a request may change the account and get no reply, or get a reply and change nothing. With an
+    `execution_delay_s`, an `error` is sent at once and the request takes effect later.
     """
 
     executed: bool = True

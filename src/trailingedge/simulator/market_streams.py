@@ -104,9 +104,7 @@ class MarketStreams:
                 self._emit(MarketEvent(stream, event))
 
     def publish(self, market_ms: int, top_changed: bool) -> None:
-        """Publish the events that are due: new trades, forming klines, the best prices if they changed, and periodic
-        streams.
-        """
+        """Publish what is due: new trades, forming klines, the best prices if they changed, and periodic streams."""
         self._publish_trades()
         for stream, feed in self._kline_feeds.items():
             forming = feed.forming()

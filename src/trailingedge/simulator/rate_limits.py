@@ -113,10 +113,10 @@ class RequestWeightLimiter:
         self.bans = 0  # bans that the client caused by ignoring 429; those set by `ban` do not count
 
     def charge(self, now_ms: int, weight: int) -> None:
-        """Charge the weight of a request. Raises ExchangeError if the limit is exceeded: 429, or 418 after too many 429
-        in a minute.
+        """Charge the weight of a request.
 
-        The weight is charged even then.
+        Raises ExchangeError if the limit is exceeded: 429, or 418 after too many 429 in a minute. The weight is charged
+        even then.
         """
         self.check_ban(now_ms)
         self._window.add(now_ms, weight)

@@ -63,8 +63,9 @@ def _influence(name: str, rows: Sequence[RankedTrial]) -> Influence:
 
 
 def value_groups(values: Sequence[str]) -> dict[str, str]:
-    """Return the name of each value's group, by value, smallest value first. A group is one value or, if there are many
-    values, a range.
+    """Return the name of each value's group, by value, smallest value first.
+
+    A group is one value or, if there are many values, a range.
     """
     numbers = _numbers(values)
     if numbers is None:

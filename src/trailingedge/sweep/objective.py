@@ -65,8 +65,9 @@ class Objective(Enum):
         return UNDEFINED if found is None else found
 
     def of_holding(self, hold_frac: float | None) -> float | None:
-        """Return the objective of holding base. None if it cannot be computed from the first and the last price
-        alone.
+        """Return the objective of holding base.
+
+        None if it cannot be computed from the first and the last price alone.
         """
         if hold_frac is None or self not in (Objective.EXCESS_5050, Objective.RESULT):
             return None
@@ -191,8 +192,9 @@ class SpanFigures:
 
     @property
     def returns(self) -> tuple[float, ...]:
-        """Return the daily returns averaged over the markets. The days of the markets are aligned at the last day, and
-        the shortest market gives the number of days.
+        """Return the daily returns averaged over the markets.
+
+        The days of the markets are aligned at the last day, and the shortest market gives the number of days.
         """
         days = min(len(each.returns) for each in self.markets)
         of_days = zip(*(each.returns[len(each.returns) - days :] for each in self.markets), strict=True)

@@ -121,8 +121,9 @@ class FoldResult:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """Results of all folds, oldest first. The winner of the last fold is that of the sweep, because it is chosen on the
-    most days.
+    """Results of all folds, oldest first.
+
+    The winner of the last fold is that of the sweep, because it is chosen on the most days.
     """
 
     folds: tuple[FoldResult, ...]

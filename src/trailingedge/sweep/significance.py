@@ -65,8 +65,9 @@ def deflated_sharpe_of(result: SweepResult) -> float | None:
 
 
 def daily_gains(result: SweepResult) -> list[float]:
-    """Return the daily gains of each fold's winner minus those of the unchanged settings, for the days on which the
-    winner was tested.
+    """Return the daily gains of each fold's winner minus those of the unchanged settings.
+
+    The days are those on which the winner was tested.
     """
     found = []
     for fold in result.folds:

@@ -119,8 +119,9 @@ class TrialStore:
 
 
 def _parse_trial(line: str) -> tuple[str, TrialOutcome]:
-    """Return the key and the result of a trial. Raises ValueError, LookupError or TypeError if the line is not a
-    trial.
+    """Return the key and the result of a trial.
+
+    Raises ValueError, LookupError or TypeError if the line is not a trial.
     """
     row = foreign_json.parse(line)
     key, runs = row["key"], tuple(map(_parse_run, row["runs"]))

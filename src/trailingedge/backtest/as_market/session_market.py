@@ -256,8 +256,9 @@ class _Reader:
         return self._behind[side]
 
     def _add_kline(self, at_ns: int, kline: Kline) -> None:
-        """Add the prices that a kline shows and the book does not: high and low of the candle, then its newest
-        price.
+        """Add the prices that a kline shows and the book does not.
+
+        These are high and low of the candle, then its newest price.
         """
         if self.start is None or not self._book[0]:
             return
@@ -300,8 +301,9 @@ class _Reader:
             self.counts[method] += 1
 
     def _add_act(self, at_ns: int, act: Callable[[TradingCore], None]) -> None:
-        """Add an action of the operator, and after it a market tick with an unchanged book, at which the core handles
-        the action.
+        """Add an action of the operator, and after it a market tick with an unchanged book.
+
+        The core handles the action at this tick.
         """
         self.operator.append(OperatorAct(len(self.columns), act))
         if self.columns:

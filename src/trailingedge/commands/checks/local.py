@@ -26,9 +26,7 @@ _ANSWER_WITHIN_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class LocalProblems:
-    """Problems of the settings in two groups: those that prevent any connection, and those that prevent only unattended
-    trading.
-    """
+    """Problems of the settings: those that prevent any connection, and those that prevent only unattended trading."""
 
     settings: tuple[str, ...]
     key: tuple[str, ...]  # of the private key's file and its content

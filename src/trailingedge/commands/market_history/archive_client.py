@@ -75,10 +75,10 @@ class ArchiveClient:
                 await tries.wait_after(failed)
 
     async def fetch(self, file: ArchiveFile, part: PartFile, on_bytes: OnBytes) -> bool:
-        """Fetch a file into its part; `on_bytes` is called for each piece. Returns False if the archive does not have
-        the file.
+        """Fetch a file into its part; `on_bytes` is called for each piece.
 
-        The part may already hold the beginning of the file. Raises the errors of `fetch_sum`, and OSError.
+        Returns False if the archive does not have the file. The part may already hold the beginning of the file. Raises
+        the errors of `fetch_sum`, and OSError.
         """
         tries = _Tries(self._clock, self._base_url)
         while True:

@@ -30,8 +30,9 @@ _ROWS: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class FetchedHistory:
-    """The result for one span: an outcome for each file, in order of time, and the days of the span that have not ended
-    yet.
+    """The result for one span: an outcome for each file, in order of time.
+
+    `outcomes` has no file for today and later days, because these days have not ended yet.
     """
 
     span: HistorySpan
@@ -57,8 +58,9 @@ class FetchedHistory:
         return [outcome for outcome in self.outcomes if outcome.state is FileState.FAILED]
 
     def missing_text(self) -> Iterator[str]:
-        """Yield a line for each unbroken series of missing days, and for each file that failed. Of each, only the first
-        few.
+        """Yield a line for each unbroken series of missing days, and for each file that failed.
+
+        Of each, only the first few.
         """
         runs = [f"missing: {_reason(first, last, self.today)}" for first, last in self._missing_runs()]
         failures = [f"failed: {each.file.name}: {each.reason}" for each in self.failed]
@@ -108,10 +110,9 @@ class FetchedHistory:
         }
 
     def gaps(self) -> list[str]:
-        """Read the files and return a sentence for each gap inside them. Whole missing days are not among them; see
-        `missing`.
+        """Read the files and return a sentence for each gap inside them.
 
-        Raises ConfigError if a file cannot be read.
+        Whole missing days are not among them; see `missing`. Raises ConfigError if a file cannot be read.
         """
         if self.span.kind is CsvSchema.BOOK_TICKER:
             return []  # its rows have no sequence, and a market that stands still has none

@@ -1,7 +1,7 @@
 """Sample: the small market in the package, two days of one-minute klines that the simulator made.
 
 On a command line the word `sample` in place of market files means these files, so that a first backtest needs no file
-and no network. Its symbol does not exist at the exchange. `python -m tests.sample_market` generates its files anew.
+and no network. Its symbol does not exist at the exchange. `python -m tests.sample_market` generates its files again.
 """
 
 from collections.abc import Iterable

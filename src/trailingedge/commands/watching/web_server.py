@@ -220,8 +220,7 @@ async def _check_daemon(places: Sequence[Path]) -> None:
 
 
 def forward_command(environ: Mapping[str, str], port: int) -> str | None:
-    """Return the SSH command by which `port` can be reached from the user's own machine; None if this session does not
-    use SSH.
+    """Return the SSH command by which the user's own machine can reach `port`; None without an SSH session.
 
     Source: ssh(1). SSH_CONNECTION has the client's address and port, followed by the server's.
     """

@@ -45,9 +45,7 @@ def recent_trades(call: MethodCall) -> Result:
 
 
 def historical_trades(call: MethodCall) -> Result:
-    """Handle `trades.historical`: return the trades with ids from `fromId` upwards; without `fromId`, the newest
-    trades.
-    """
+    """Handle `trades.historical`: return the trades from id `fromId` upwards, or the newest trades without `fromId`."""
     call.symbol()
     from_id, limit = call.parameters.integer("fromId"), call.parameters.limit(500)
     call.parameters.check_all_read()
@@ -55,8 +53,9 @@ def historical_trades(call: MethodCall) -> Result:
 
 
 def aggregate_trades(call: MethodCall) -> Result:
-    """Handle `trades.aggregate`: return aggregate trades, oldest first: from an id or a time onwards, else the
-    newest.
+    """Handle `trades.aggregate`: return aggregate trades, oldest first.
+
+    They begin at the requested id or time; without both, they are the newest.
     """
     call.symbol()
     parameters = call.parameters

@@ -48,8 +48,9 @@ class PathTicks(NamedTuple):
 
 
 class PathExtremes(NamedTuple):
-    """Lowest, highest and last best bid of the ticks of a kline, and whether the price rose in the last change before
-    its close.
+    """Lowest, highest and last best bid of the ticks of a kline.
+
+    `closes_up` tells whether the price rose in the last change before the close.
     """
 
     lowest_bid: int
@@ -80,14 +81,16 @@ class GridPath(ABC):
 
     @abstractmethod
     def resumed(self, last_price: int | None, *, last_move_up: bool) -> Self:
-        """Return a path of the same kind with the given state. It builds the ticks of a kline that this path has
-        skipped.
+        """Return a path of the same kind with the given state.
+
+        It builds the ticks of a kline that this path has skipped.
         """
 
     @abstractmethod
     def rises(self, klines: Sequence[GridKline]) -> list[bool]:
-        """Return for each kline whether the price rose in the last change before its close. For a kline with only one
-        price, the value has no meaning.
+        """Return for each kline whether the price rose in the last change before its close.
+
+        For a kline with only one price, the value has no meaning.
         """
 
     @abstractmethod
@@ -125,8 +128,9 @@ def ticks_per_length(length_ms: int) -> int:
 
 
 def best_bids(prices: list[int], *, move_up: bool) -> list[int]:
-    """Return the best bid at each price. `move_up` tells whether the price rose in the change that led to the first
-    price.
+    """Return the best bid at each price.
+
+    `move_up` tells whether the price rose in the change that led to the first price.
     """
     bids, before = [], prices[0]
     for price in prices:

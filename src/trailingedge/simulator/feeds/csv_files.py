@@ -47,8 +47,9 @@ _MAC_PREFIX: Final = "._"
 
 
 class _NoText(Exception):
-    """Raised at a line so long that the file cannot be text. `lines_before` is the number of lines before it in its
-    batch.
+    """Raised at a line so long that the file cannot be text.
+
+    `lines_before` is the number of lines before it in its batch.
     """
 
     def __init__(self, lines_before: int) -> None:

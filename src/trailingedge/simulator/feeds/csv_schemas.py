@@ -130,12 +130,12 @@ def parse_kline(row: CsvRow) -> Kline:
 
 
 class RowColumns(NamedTuple):
-    """A batch of rows as columns. `keys` are the numbers by which rows are sorted: opening time, id of the trade, or
-    time of the quote.
+    """A batch of rows as columns.
 
-    `numbers` are the columns of `PRICE_COLUMNS` followed by those of `QUANTITY_COLUMNS`, as floats: floats are much
-    faster than Decimal, and the inspection needs no exact prices. `ends_ms` are the closing times of klines, else the
-    times of the rows.
+    `keys` are the numbers by which rows are sorted: opening time, id of the trade, or time of the quote. `numbers` are
+    the columns of `PRICE_COLUMNS` followed by those of `QUANTITY_COLUMNS`, as floats: floats are much faster than
+    Decimal, and the inspection needs no exact prices. `ends_ms` are the closing times of klines, else the times of the
+    rows.
     """
 
     keys: list[int]
@@ -145,10 +145,10 @@ class RowColumns(NamedTuple):
 
 
 def parse_columns(schema: CsvSchema, cells: Sequence[Sequence[str]]) -> RowColumns:
-    """Parse rows column by column. Raises ValueError or IndexError if any row looks wrong; `parse_row` then finds out
-    which row it is.
+    """Parse rows column by column.
 
-    Whole columns at a time by C functions: a Python loop over the rows would take several times as long.
+    Raises ValueError or IndexError if any row looks wrong; `parse_row` then finds out which row it is. Whole columns at
+    a time by C functions: a Python loop over the rows would take several times as long.
     """
     columns = [cells[number] for number in (*PRICE_COLUMNS[schema], *QUANTITY_COLUMNS[schema])]
     if not all(map(are_amounts, columns)):

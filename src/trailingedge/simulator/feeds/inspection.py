@@ -316,8 +316,9 @@ def grid_of_decimals(places: int) -> Decimal:
 
 
 def in_order(inspections: Sequence[FileInspection]) -> bool:
-    """Whether the rows of these files, read one file after the other, are sorted and none is doubled. The files have
-    one schema.
+    """Whether the rows of these files, read one file after the other, are sorted and none is doubled.
+
+    The files have one schema.
     """
     rises = le if inspections and inspections[0].schema is CsvSchema.BOOK_TICKER else lt
     return all(rises(before.last_key, after.first_key) for before, after in pairwise(inspections)) and not any(

@@ -299,12 +299,11 @@ _Row = tuple[TickColumns, int]
 
 
 def _in_market_order(trades: Iterator[_Row], quotes: Iterator[_Row]) -> Iterator[tuple[_Row | None, _Row | None]]:
-    """Merge trades and quotes by time. A trade comes before the quotes of the same millisecond, because it may have
-    caused them.
+    """Merge trades and quotes by time.
 
-    Yields each trade with the quote that is valid at its time, and each quote with None. A trade has no quote if it
-    comes before the first one, or more than `LONGEST_QUOTE_MS` after the last one: the book's files do not cover that
-    time.
+    A trade comes before the quotes of the same millisecond, because it may have caused them. Yields each trade with the
+    quote that is valid at its time, and each quote with None. A trade has no quote if it comes before the first one, or
+    more than `LONGEST_QUOTE_MS` after the last one: the book's files do not cover that time.
     """
     trade, quote = next(trades, None), next(quotes, None)
     book: _Row | None = None

@@ -175,9 +175,7 @@ def _few_trades_rise(kline: GridKline, word: int) -> bool:
 
 
 def _inner_points(kline: GridKline) -> int:
-    """How many of the two extremes, high and low, differ from both open and close, so that the walk must reach them in
-    between.
-    """
+    """How many of high and low differ from both open and close, so that the walk must reach them in between."""
     ends = kline.open, kline.close
     return (kline.high > max(ends)) + (kline.low < min(ends))
 
@@ -204,8 +202,9 @@ def _way_points(kline: GridKline, word: int) -> list[int]:
 
 
 def _closes_up(kline: GridKline, count: int, word: int) -> bool:
-    """Whether the price rises in the last change before the close. This is decided before the walk is made, so that
-    most walks need not be made.
+    """Whether the price rises in the last change before the close.
+
+    This is decided before the walk is made, so that most walks need not be made.
     """
     if _by_way_points(kline, count):
         *_, before, close = _way_points(kline, word)

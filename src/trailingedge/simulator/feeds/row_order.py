@@ -106,9 +106,7 @@ def _missing_trades(inspections: Sequence[FileInspection], doubled: int) -> Iter
 
 
 def _sorted_copy(files: Sequence[CsvFile], schema: CsvSchema, folder: Path) -> tuple[CsvFile, int]:
-    """Return a copy that has all readable rows in order, each once, and the number of doubled rows that were left
-    out.
-    """
+    """Return a copy of all readable rows in order, each once, and the number of doubled rows that were left out."""
     parts: list[Path] = []
     rows = _keyed_rows(files, schema)
     while part := sorted(islice(rows, _ROWS_IN_MEMORY), key=_ORDER):
