@@ -66,8 +66,9 @@ class MarketMemo:
 
 
 class ChannelHistory:
-    """The channel after each candle of a market, for one window, up to the candle that the furthest backtest has
-    reached.
+    """The channel after each candle of a market, for one window.
+
+    It reaches to the candle to which the furthest backtest has come.
     """
 
     def __init__(self, channel: DonchianChannel, may_grow: Callable[[], bool]) -> None:

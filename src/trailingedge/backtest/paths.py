@@ -215,10 +215,9 @@ def figures_of(number: int, results: RunResults) -> PathFigures:
 
 
 def equity_band(figures: Sequence[PathFigures], listed: RunResults) -> EquityBand | None:
-    """Return the band of the account's value over all paths, at the times of the valuations in `listed`; None if there
-    is only one path.
+    """Return the band of the account's value over all paths; None if there is only one path.
 
-    Paths whose number of valuations differs from that of `listed` are left out.
+    Its times are those of the valuations in `listed`. Paths with another number of valuations are left out.
     """
     times_ms = tuple(mark.market_ms for mark in listed.marks)
     paths = [path.changes for path in figures if len(path.changes) == len(times_ms)]

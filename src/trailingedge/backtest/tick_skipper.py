@@ -181,8 +181,9 @@ class TickSkipper:
         return True
 
     def _note_high(self, bid: int, ask: int) -> None:
-        """Adapt the limits to a new high of the unit value, before it is known whether the tick that sets it can be
-        skipped.
+        """Adapt the limits to a new high of the unit value.
+
+        This happens before it is known whether the tick that sets the high can be skipped.
         """
         if self._decision is None:
             return
@@ -192,8 +193,9 @@ class TickSkipper:
         self._outdated = False
 
     def _first_beyond(self, columns: TickColumns, begin: int, end: int) -> int:
-        """Return the index of the first tick outside of the limits, or with a trade at a price that our order has
-        reached.
+        """Return the index of the first tick that cannot be skipped.
+
+        That is a tick outside of the limits, or with a trade at a price that our order has reached.
         """
         above_bid, below_bid, above_ask, below_ask = self._limits
         found = min(

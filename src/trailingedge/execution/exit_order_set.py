@@ -73,9 +73,7 @@ class ExitOrders:
         return next((order for order in self._tracked() if order.state is OrderState.UNKNOWN), None)
 
     def unanswered(self, client_order_id: str, besides: ReplaceAttempt | None = None) -> list[ReplaceAttempt]:
-        """The attempts with this client order id, except `besides`, that may have led to an order whose id we do not
-        know.
-        """
+        """The attempts with this client order id, except `besides`, that may have led to an order we do not know."""
         attempts = [self.attempt_of(order) for order in self._tracked() if order.client_order_id == client_order_id]
         return [each for each in attempts if each is not None and each.may_be_reported and each is not besides]
 
@@ -203,8 +201,9 @@ class ExitOrders:
             self._events.append(OrderFilled(*identity, order.price, new_quantity, new_quote, order.remaining))
 
     def _on_reported(self, order: Order, attempt: ReplaceAttempt | None) -> None:
-        """Handle a message that describes `order`: note its order id, and rule out the other attempts to replace the
-        same old order.
+        """Handle a message that describes `order`.
+
+        Note its order id, and rule out the other attempts to replace the same old order.
         """
         if order.order_id is not None:
             self._by_order_id[order.order_id] = order
@@ -239,9 +238,7 @@ class ExitOrders:
             order.apply(OrderTrigger.REJECTED)
 
     def disown(self, attempt: ReplaceAttempt) -> None:
-        """Remove the order id and the fills from the new order of `attempt`: they belong to another instance's
-        order.
-        """
+        """Remove order id and fills from the new order of `attempt`: they belong to another instance's order."""
         order = attempt.new
         self._by_order_id.pop(order.order_id or 0, None)
         self._count(-order.filled_quantity, -order.filled_quote)

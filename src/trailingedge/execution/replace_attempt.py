@@ -206,9 +206,7 @@ class ReplaceAttempt:
                 self.new.apply(OrderTrigger.REOPENED)
 
     def follow_old_order(self) -> None:
-        """Derive the attempt's state from the state of the old order, if we do not know yet whether the new order
-        exists.
-        """
+        """Derive the attempt's state from that of the old order, if it is unknown whether the new order exists."""
         trigger = None if self.old is None else _TRIGGER_OF_OLD.get(self.old.state)
         if trigger is not None and (self.may_be_reported or self.state is AttemptState.ID_TAKEN):
             self.apply(trigger)

@@ -146,7 +146,7 @@ def _fields(line: bytes) -> dict[str, object]:
 
 
 def encode_response(result: CommandResult, extra: Mapping[str, object] = _NO_FIELDS) -> bytes:
-    """Encode a result as one line of JSON. `extra` holds the fields that every response has, whatever the command."""
+    """Encode a result as one line of JSON. `extra` holds the fields that the responses to all commands have."""
     frame = {"version": CONTROL_VERSION, "ok": result.done, "text": result.text}
     fields = {**frame, **result.data, **extra, **frame}  # frame twice: its keys stand first, and no data replaces them
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), default=str).encode() + b"\n"

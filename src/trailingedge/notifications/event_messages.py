@@ -372,8 +372,9 @@ def _outcome(rules: SymbolRules, result: ExitResult) -> str:
 
 
 def _slippage(slippage_frac: float | None) -> str:
-    """Describe the slippage with the word "better" or "worse", because the reader could not know what its sign
-    means.
+    """Describe the slippage with the word "better" or "worse".
+
+    A sign would be unclear.
     """
     if slippage_frac is None:
         return ""

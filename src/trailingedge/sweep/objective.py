@@ -91,8 +91,9 @@ def _returns(parts: Sequence[PartResult]) -> list[float]:
 
 
 def _drawdown(parts: Sequence[PartResult]) -> float:
-    """Return the deepest drawdown: the deepest within a part, valued every minute, or over all parts, at the daily
-    closes.
+    """Return the deepest drawdown, within a part or over all parts.
+
+    Within a part the account is valued every minute. Over all parts, the daily closes are used.
     """
     return max(metrics.max_drawdown(_closes(parts)), *(part.drawdown_frac for part in parts), 0.0)
 
@@ -114,8 +115,9 @@ _SCORES: Final[Mapping[Objective, Callable[[Sequence[PartResult]], float | None]
 
 
 class PathChoice(Enum):
-    """The path that counts if there are several: the one with the median score (of two in the middle, the lower one),
-    or the worst.
+    """The path that counts if there are several.
+
+    It is the one with the median score (of two in the middle, the lower one), or the worst.
     """
 
     MEDIAN = "median"

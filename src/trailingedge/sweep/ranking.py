@@ -137,9 +137,7 @@ class SweepResult:
 
     @property
     def walk_forward_frac(self) -> float | None:
-        """The compound out-of-sample gain of all folds' winners, one fold after the other; None without out-of-sample
-        days.
-        """
+        """The compound out-of-sample gain of the winners of all folds; None without out-of-sample days."""
         return _compound(fold.winner.out_of_sample_frac for fold in self.folds)
 
     @property
