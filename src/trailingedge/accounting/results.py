@@ -199,7 +199,10 @@ class RunResults:
         return tuple(month for month in self._spans(_month_start) if month.has_market)
 
     def _spans(self, start_of: StartOf) -> tuple[PeriodResult, ...]:
-        """Return the result of each span of time; `start_of` returns the start of the span that contains a time."""
+        """Return the result of each day, week or month.
+
+        `start_of` returns the start of the day, week or month that contains a given time.
+        """
         if not self.marks:
             return ()
         found: list[PeriodResult] = []

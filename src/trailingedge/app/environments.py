@@ -1,6 +1,6 @@
 """Trading environments: the exchange for each trading mode, embedded (sim, paper) or at Binance.
 
-The embedded exchange is imported where it is opened, so that a daemon with real money does not load it.
+The embedded exchange is imported only when it is opened, so that a daemon with real money does not load it.
 """
 
 import asyncio

@@ -85,7 +85,7 @@ class CandleBuilder:
     def leap(self, open_ms: int, prices: tuple[int, int, int, int], last_close: int) -> None:
         """Begin the candle that opens at `open_ms` with `prices`.
 
-        The candle before it closed at `last_close`. Candles between are passed over.
+        The candle before it closed at `last_close`. The candles between the two are skipped.
         """
         self.open_ms, self._prices, self._last_close = open_ms, prices, last_close
 

@@ -66,8 +66,8 @@ def detect_kind(path: Path) -> FileKind:
 def require_session(paths: Sequence[Path]) -> Path:
     """Return the recorded session to replay.
 
-    Raises ConfigError unless `paths` is exactly one file that may be a session. The error names the command that they
-    are for. A file of unknown kind is accepted here: the reader of sessions reports what is wrong in it.
+    Raises ConfigError unless `paths` is exactly one file that may be a session. The error names the command for such
+    files. A file of unknown kind is accepted here: the reader of sessions reports what is wrong in it.
     """
     kinds = {path: detect_kind(path) for path in paths}
     if markets := [path for path, kind in kinds.items() if kind is FileKind.MARKET]:

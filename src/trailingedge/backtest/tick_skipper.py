@@ -5,7 +5,8 @@ The plan names the best prices within which the strategy does nothing and our or
 `execution.trading_plan`). Here these limits are kept in ticks. A segment is skipped if its extremes are within the
 limits; otherwise its ticks are searched for the first one outside. The skipper decides nothing: the core runs a full
 cycle at the tick that it finds. It only keeps the best prices of the skipped ticks for the next cycle, and adapts the
-limits where a skipped tick sets a new high, or a candle that closes without a cycle moves the channel.
+limits if a skipped tick sets a new high of the unit value, or if a candle that closes without a cycle moves the
+channel.
 """
 
 from bisect import bisect_left
@@ -195,7 +196,7 @@ class TickSkipper:
     def _first_beyond(self, columns: TickColumns, begin: int, end: int) -> int:
         """Return the index of the first tick that cannot be skipped.
 
-        That is a tick outside of the limits, or with a trade at a price that our order has reached.
+        That is a tick outside of the limits, or a tick with a trade that reaches the price of our order.
         """
         above_bid, below_bid, above_ask, below_ask = self._limits
         found = min(
@@ -256,7 +257,10 @@ class TickSkipper:
 
 
 def _down(ticks: float) -> int:
-    """Return this price in ticks, rounded down. So the next higher tick is above the limit."""
+    """Return this price in ticks, rounded down.
+
+    As a lower limit, it allows the next higher tick.
+    """
     return (-_FAR if ticks < 0 else _FAR) if abs(ticks) == inf else floor(ticks)
 
 

@@ -1,9 +1,9 @@
 """Command `trailing-edge backtest`: runs the strategy on recorded market files and shows the results.
 
 The report goes to stdout as text or JSON. On request it is also written as a ledger, a page or a saved report. Progress
-and the names of written files go to stderr. Exit codes: 0 done, or Ctrl-C with the results so far; 2 the command line
-is wrong; 3 trading was halted; 4 the archive of past markets cannot be reached; 78 files or settings are wrong; 130
-Ctrl-C before there was a result.
+and the names of written files go to stderr. Exit codes: 0 done, or stopped by Ctrl-C and the results so far were shown;
+2 the command line is wrong; 3 trading was halted; 4 the archive of past markets cannot be reached; 78 files or settings
+are wrong; 130 Ctrl-C before there was a result.
 """
 
 import argparse

@@ -1,8 +1,9 @@
 """Command `trailing-edge report`: the results of a recorded session, a saved backtest, or the account itself.
 
 It prints text, JSON or a CSV ledger of fills, and can write an HTML page. All of them come from the same `RunReport`.
-Exit codes: 0 done, or Ctrl-C with the results so far; 1 the exchange rejected a request; 2 the command line is wrong; 4
-the exchange cannot be reached; 78 the file, the settings or the key are wrong; 130 Ctrl-C before there was a result.
+Exit codes: 0 done, or stopped by Ctrl-C and the results so far were shown; 1 the exchange rejected a request; 2 the
+command line is wrong; 4 the exchange cannot be reached; 78 the file, the settings or the key are wrong; 130 Ctrl-C
+before there was a result.
 """
 
 import argparse

@@ -17,9 +17,9 @@ An input line is followed by its output lines, and all of them are written toget
 second, so only the changed fields of a view are written, and its times in a short form:
 
 - `age` is how long ago the best prices were confirmed: in nanoseconds, or in seconds where that is a float, and null if
-  they are those that were confirmed before. `now_s` stands among the fields only where it does not follow from `t`.
-- `server` is the exchange's time, in milliseconds more than `t`. `market_ms` stands among the fields only where it is
-  not as many milliseconds more than `t` as in the tick before.
+  they are those that were confirmed before. `now_s` is among the fields only if it cannot be computed from `t`.
+- `server` is the exchange's time, in milliseconds more than `t`. `market_ms` is among the fields only if its difference
+  to `t` is not the same as in the tick before.
 - Best prices are written like the frame that brings them, so that compression finds the same text there.
 - `sum` is a checksum of the changed fields of the decision (`decision_sums`). It is in the line of the tick, unless a
   "decision" line with the whole decision follows, which then has it. If nothing changed, there is no sum.

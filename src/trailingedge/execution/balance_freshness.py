@@ -1,8 +1,9 @@
 """Balance freshness: checks whether the balances include every fill and cancel of our orders.
 
-We trade only on balances that do. Balances include our last change if their update time is later than that change. If
-both times are the same millisecond, the order of the messages decides: the user data stream first reports an order and
-then pushes the balances that result from that report. The reply to a request may arrive before both.
+We trade only on balances that include all of them. Balances include our last change if their update time is later than
+that change. If both times are the same millisecond, the order of the messages decides: the user data stream first
+reports an order and then pushes the balances that result from that report. The reply to a request may arrive before
+both.
 """
 
 from collections import OrderedDict

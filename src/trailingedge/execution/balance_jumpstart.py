@@ -106,7 +106,7 @@ class Jumpstart:
         return self._rules.base_asset in balances and self._rules.quote_asset in balances
 
     async def _cross_check(self, pushed: bool) -> tuple[tuple[str, Decimal, Decimal], ...]:
-        """Read the balances by request, and compare them with those that the stream pushed.
+        """Read the balances by request, and compare them with the balances that the stream pushed.
 
         Returns each asset whose two amounts still differ at the third read.
         """

@@ -178,7 +178,7 @@ class MakerExit:
         self._updates.foreign.inherits_until_s = now_s + self._params.request_expires_s
 
     def handle(self, event: OrderInput, now_s: float) -> None:
-        """Apply a reply (even a late one) or an execution report. Ignore those of other exits."""
+        """Apply a reply (even a late one) or an execution report. Replies and reports for other exits are ignored."""
         self.changes += 1
         self._updates.handle(event, now_s)
 

@@ -20,7 +20,7 @@ class OrderPlaced:
 
 @dataclass(frozen=True, slots=True)
 class OrderReplaced:
-    """The order moved to another price, quantity or order id."""
+    """The order was replaced: it has another price, quantity or order id."""
 
     client_order_id: str
     order_id: int

@@ -110,7 +110,7 @@ class OrderUpdateHandler:
         return QueryOrder(self._requests.next_tag, order.order_id, order.client_order_id)
 
     def handle(self, event: OrderInput, now_s: float) -> None:
-        """Apply a reply (even a late one) or an execution report. Ignore those of other exits."""
+        """Apply a reply (even a late one) or an execution report. Replies and reports for other exits are ignored."""
         if isinstance(event, ExecutionReport):
             self._on_report(event, now_s)
             return

@@ -463,7 +463,9 @@ class TradingCore:
         self._paused = True
 
     def halt(self, reason: str) -> bool:
-        """Start no exit and cancel the open one until `resume`. Returns False if already halted."""
+        """Halt trading until `resume`: start no exit, and cancel the exit in progress. Returns False if already
+        halted.
+        """
         is_new = self._halt_reason is None
         self._halt_reason = reason
         return is_new
@@ -479,7 +481,7 @@ class TradingCore:
         self._balances_locked_until_s = until_s
 
     def holdings(self, view: StateView) -> Holdings:
-        """Return the free balances, plus what our own orders have locked, less the reserves."""
+        """Return the free balances, plus what our own orders have locked, minus the reserves."""
         base, quote = view.balances.get(self._base_asset), view.balances.get(self._quote_asset)
         locked_base, locked_quote = self.maker_exit.max_locked(Side.SELL), self.maker_exit.max_locked(Side.BUY)
         found = Holdings(

@@ -73,9 +73,8 @@ class RequotePlan:
 class TradingPlan:
     """The actions that are due at the next best prices. It is valid until anything else changes.
 
-    `limits` are the prices at which the strategy does nothing. At `due_s`, in monotonic seconds, something is due
-    whatever the prices are. `requote` is None while no order of ours has to follow the prices: none rests, or a request
-    is open.
+    `limits` are the prices at which the strategy does nothing. At `due_s`, in monotonic seconds, something is due at
+    any prices. `requote` is None while no order of ours has to follow the prices: none rests, or a request is open.
     """
 
     limits: PriceLimits

@@ -182,7 +182,7 @@ class ControlSocket:
         self._clients = 0
 
     async def run(self) -> None:
-        """Serve clients until cancelled, then remove the socket. Returns at once where it cannot be opened."""
+        """Serve clients until cancelled, then remove the socket. Returns at once if the socket cannot be opened."""
         if self._serve is None:
             self.unavailable_reason = "this platform has no such sockets"
             logger.info("control socket not opened: %s; use hotkeys or Telegram", self.unavailable_reason)

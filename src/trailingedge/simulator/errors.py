@@ -1,7 +1,7 @@
 """Error replies of the simulated exchange: one exception, with Binance's codes and texts.
 
-The codes are those that Binance publishes. The texts are those of the real exchange where they are known. Clients can
-tell some errors apart only by their text (−2010 has many), so a text must be exact.
+The codes are those that Binance publishes. The texts are those of the real exchange, if known. Clients can tell some
+errors apart only by their text (−2010 has many), so a text must be exact.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """The simulated exchange as its clients see it: accounts, keys, request weight, market data, and JSON events.
 
-It adds to the matching engine what clients on the wire need. Here the engine's typed events become JSON, entries of the
-audit log, and versions of the accounts for queries that lag behind. The JSON events collect until `take_events` is
-called. The methods for orders are in `order_entry`.
+It adds to the matching engine what clients need that are connected over WebSocket. Here the engine's typed events
+become JSON, entries of the audit log, and versions of the accounts for queries that lag behind. The JSON events collect
+until `take_events` is called. The methods for orders are in `order_entry`.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -82,7 +82,7 @@ class MarketData:
         return self.statistics(market_ms - DAY_MS, market_ms)
 
     def rolling_statistics(self, window_ms: int, market_ms: int) -> PriceStatistics:
-        """The statistics of the last `window_ms`, from the beginning of a minute."""
+        """The statistics of the last `window_ms`. The window begins at a full minute, up to a minute earlier."""
         open_ms = market_ms - window_ms
         return self.statistics(open_ms - open_ms % MINUTE_MS, market_ms)
 

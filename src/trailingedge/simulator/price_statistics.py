@@ -53,8 +53,9 @@ def window_statistics(
 ) -> PriceStatistics:
     """Compute the statistics since `open_ms`.
 
-    `market` holds the bars of the klines; `accounts` those of the accounts' trades that the klines lack. `last` is the
-    market's last price. In a window without any trade, all prices are the last price before the window.
+    `market` holds the bars of the klines; `accounts` holds bars of those trades of the accounts that are not in the
+    klines. `last` is the market's last price. In a window without any trade, all prices are the last price before the
+    window.
     """
     bar, extra = market.merged_from(open_ms), accounts.merged_from(open_ms)
     previous = market.close_before(open_ms)

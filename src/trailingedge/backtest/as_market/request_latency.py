@@ -54,7 +54,10 @@ class RequestLatency:
 
 
 def measure(order_ms: Sequence[float], other_ms: Sequence[float]) -> RequestLatency | None:
-    """Return the latency of the order requests; without any, of the other requests; None without any request."""
+    """Return the latency of the order requests.
+
+    Without order requests, return that of the other requests. Without any request, return None.
+    """
     trips = order_ms or other_ms
     return RequestLatency(tuple(sorted(trips)), bool(order_ms)) if trips else None
 
