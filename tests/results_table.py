@@ -51,4 +51,6 @@ def main(files: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        sys.exit("give the files of one market: python -m tests.results_table FILE...")
     main(sys.argv[1:])

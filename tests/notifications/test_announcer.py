@@ -138,7 +138,8 @@ ARMED_TRAIL = compute_trail(
             logging.INFO,
             (
                 "gate shut: the hard stop sold at 2450.00 FDUSD; no buy-back of ETH until a candle closes above "
-                "the channel's middle; 'x', /flip or trailing-edge flip buys anyway"
+                "the channel's middle (once there are enough candles for it); "
+                "'x', /flip or trailing-edge flip buys anyway"
             ),
             id="gate shut",
         ),

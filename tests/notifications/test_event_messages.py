@@ -168,7 +168,8 @@ NOTHING = event_messages.ExitResult(
             donchian_messages.gate_shut(RULES, 2400.0, by_flush=True),
             (
                 "gate shut: the hard stop sold at 2400.00 FDUSD; no buy-back of ETH until a candle closes "
-                "above the channel's middle; 'x', /flip or trailing-edge flip buys anyway"
+                "above the channel's middle (once there are enough candles for it); "
+                "'x', /flip or trailing-edge flip buys anyway"
             ),
         ),
         (

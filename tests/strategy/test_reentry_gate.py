@@ -4,7 +4,7 @@ import pytest
 from tests.strategy.strategy_harness import full_channel
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.strategy.reentry_gate import gate_opens
+from trailingedge.strategy.reentry_gate import gate_mid, gate_opens
 from trailingedge.strategy.state import ReentryGate, ShutBy
 
 CHANNEL = full_channel(98.0, 102.0)  # mid 100
@@ -34,3 +34,9 @@ def test_a_gate_opens_when_a_close_crosses_mid(shut_by: ShutBy, before: float, c
 )
 def test_a_channel_that_is_not_full_opens_nothing(channel: Channel | None) -> None:
     assert not gate_opens(ReentryGate(ShutBy.HARD_STOP, 99.0, 0), 101.0, 99.0, channel)
+
+
+def test_a_gate_has_no_price_to_cross_before_the_channel_is_full() -> None:
+    assert gate_mid(None) is None
+    assert gate_mid(Channel(102.0, 98.0, full=False)) is None
+    assert gate_mid(Channel(102.0, 98.0, full=True)) == 100.0

@@ -666,6 +666,8 @@ class TradingCore:
         exit_ = self.state.exit
         if exit_ is None or exit_.number == self._aged_exit_number or age_s < self._params.exit_age_alert_s:
             return
+        if progress is not None and progress.number == exit_.number and progress.complete is not None:
+            return  # it ends now
         self._aged_exit_number = exit_.number
         filled = progress.filled_base if progress is not None and progress.number == exit_.number else ZERO
         slippage = slippage_frac(exit_.side, exit_.mid_price, top.best(exit_.side) if top is not None else None)

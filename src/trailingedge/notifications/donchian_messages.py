@@ -27,7 +27,8 @@ def gate_shut(rules: SymbolRules, at: AnyNumber, *, by_flush: bool, mid: AnyNumb
     else:
         cause, side = f"a candle closed at {price(rules, at)}, too far above the anchor", "below"
     # The middle moves with each candle, so the text calls its price the present one.
-    level = "the channel's middle" if mid is None else f"the channel's middle (now {price(rules, mid)})"
+    now = "once there are enough candles for it" if mid is None else f"now {price(rules, mid)}"
+    level = f"the channel's middle ({now})"
     return (
         f"gate shut: {cause}; no buy-back of {rules.base_asset} until a candle closes {side} {level}; "
         f"{FLIP} buys anyway"

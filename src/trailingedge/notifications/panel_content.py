@@ -268,6 +268,8 @@ def _take_profit(view: StatusView) -> str:
 
 
 def _stop(view: StatusView) -> tuple[str, TextStyle]:
+    if view.gate is not None and view.mid is None:
+        return "shut until there are enough candles for the channel", TextStyle.WARNING
     if view.gate is not None:
         return f"shut until {a_close(view)} {gate_side(view.gate)} {level(view, view.mid)}", TextStyle.WARNING
     if view.stop is None:

@@ -15,7 +15,7 @@ from trailingedge.model.market import Kline, Regime
 from trailingedge.strategy.blocks import stop_ends
 from trailingedge.strategy.hard_stop import is_breached, stop_distance
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
-from trailingedge.strategy.reentry_gate import gate_opens
+from trailingedge.strategy.reentry_gate import gate_mid, gate_opens
 from trailingedge.strategy.state import ReentryGate, ShutBy, StrategyState
 from trailingedge.strategy.strategy_events import BrokeOut, ExitEnding, GateOpened, GateShut, StrategySignal
 from trailingedge.strategy.unit_value import unit_value
@@ -136,7 +136,7 @@ def _apply_quote_stop(
         return state, ()
     if not is_breached(1 / close, state.anchor, stop_distance(channel, params)):
         return state, ()
-    mid = channel.mid if channel is not None else None
+    mid = gate_mid(channel)
     shut = replace(state, gate=ReentryGate(ShutBy.QUOTE_STOP, close, close_ms))
     if buying is None:
         return shut, (GateShut(ShutBy.QUOTE_STOP, close, mid),)

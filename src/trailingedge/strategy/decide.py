@@ -27,6 +27,7 @@ from trailingedge.strategy.evaluation_context import (
 from trailingedge.strategy.exit_completion import finish_exit
 from trailingedge.strategy.hard_stop import LARGEST_LOSS_CONFIRM_S
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
+from trailingedge.strategy.reentry_gate import gate_mid
 from trailingedge.strategy.state import Phase, ReentryGate, StrategyState
 from trailingedge.strategy.strategy_events import StrategySignal
 from trailingedge.strategy.trailing_take_profit import Trail
@@ -150,9 +151,7 @@ class Decision(NamedTuple):
 
         It is None while the gate is open, and while the channel covers too few candles.
         """
-        if self.gate is None or self.channel is None or not self.channel.full:
-            return None
-        return self.channel.mid
+        return None if self.gate is None else gate_mid(self.channel)
 
     @property
     def value_in_other_asset(self) -> float | None:

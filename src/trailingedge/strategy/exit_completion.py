@@ -13,6 +13,7 @@ from trailingedge.model.intent import ExitEndReason, ExitProgress
 from trailingedge.model.market import ZERO, Regime, Side
 from trailingedge.model.order_size import can_order
 from trailingedge.strategy.evaluation_context import Evaluation
+from trailingedge.strategy.reentry_gate import gate_mid
 from trailingedge.strategy.side_change import NewAnchor, after_filled_exit, after_partial_exit, side_after_partial_exit
 from trailingedge.strategy.state import ActiveExit, StrategyState
 from trailingedge.strategy.strategy_events import ExitEnded, GateShut, Origin
@@ -69,9 +70,7 @@ def _finish_filled(evaluation: Evaluation, exit_: ActiveExit, progress: ExitProg
     evaluation.set_anchor(new)
     gate = evaluation.state.gate
     if new.shuts_gate and gate is not None:
-        evaluation.events.append(
-            GateShut(gate.shut_by, gate.price, None if inputs.channel is None else inputs.channel.mid)
-        )
+        evaluation.events.append(GateShut(gate.shut_by, gate.price, gate_mid(inputs.channel)))
 
 
 def _finish_unfilled(

@@ -9,6 +9,14 @@ from trailingedge.indicators.donchian import Channel
 from trailingedge.strategy.state import ReentryGate, ShutBy
 
 
+def gate_mid(channel: Channel | None) -> float | None:
+    """Return the middle of the channel, which a close must cross to open a shut gate.
+
+    Returns None while the channel covers too few candles: until then no close opens the gate.
+    """
+    return channel.mid if channel is not None and channel.full else None
+
+
 def gate_opens(gate: ReentryGate, close: float, before: float, channel: Channel | None) -> bool:
     """Whether `close` opens the gate, because it crosses the channel's mid.
 
