@@ -1,3 +1,4 @@
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -106,6 +107,13 @@ def a_table_of_something_else(folder: Path) -> Path:
     return path
 
 
+def a_pipe(folder: Path) -> Path:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("there are no named pipes")
+    os.mkfifo(folder / "pipe.csv")
+    return folder / "pipe.csv"
+
+
 def an_empty_file(folder: Path) -> Path:
     path = folder / "empty.csv"
     path.write_text("id,price\n")
@@ -117,6 +125,7 @@ def an_empty_file(folder: Path) -> Path:
     [
         pytest.param(a_missing_file, "gone.zip: no such file; name CSV or ZIP files", id="missing"),
         pytest.param(a_directory, "is a directory; name the files in it", id="directory"),
+        pytest.param(a_pipe, r"pipe.csv: is a pipe or a device, .*; write it to a file first", id="pipe"),
         pytest.param(an_archive_that_is_none, "broken.zip: is no zip archive; download it again", id="no archive"),
         pytest.param(an_archive_of_other_things, "other.zip: holds no CSV file", id="archive without CSV"),
         pytest.param(an_archive_cut_inside, r"cut.zip \(a.csv\): cannot be unpacked .*; download", id="corrupt"),

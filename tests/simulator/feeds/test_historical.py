@@ -175,6 +175,16 @@ def test_a_quote_is_a_tick_without_a_trade_and_a_crossed_one_is_skipped(tmp_path
     ]
 
 
+@pytest.mark.parametrize("row", ["0.3527,672.0,0.3526", "0.3526,672.0,0.3526", "0,0,0.3526"])
+def test_best_prices_that_are_all_crossed_or_one_sided_are_refused(row: str, tmp_path: Path) -> None:
+    rows = "".join(f"{number},{row},3.0,{1633998513377 + number},{1633998513377 + number}\n" for number in range(9))
+    path = saved(tmp_path / "NKNUSDT-bookTicker-2021-10-12.csv", rows)
+    with pytest.raises(
+        ConfigError, match=r"all 9 rows have a book that is crossed or has one side.*; give another file"
+    ):
+        open_market([path])
+
+
 def test_settings_win_over_names(tmp_path: Path) -> None:
     path = saved(tmp_path / "ETHUSDT-1m.csv", minutes(range(2)))
     market = open_market([path], symbol="ETHFDUSD", base_asset="ETH", quote_asset="FDUSD")

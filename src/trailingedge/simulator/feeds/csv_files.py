@@ -192,6 +192,8 @@ def csv_files(path: Path) -> list[CsvFile]:
         raise CsvFile(path).error("no such file; name CSV or ZIP files of Binance's public data")
     if path.is_dir():
         raise CsvFile(path).error("is a directory; name the files in it")
+    if not path.is_file():
+        raise CsvFile(path).error("is a pipe or a device, and a market is read several times; write it to a file first")
     if path.suffix.lower() != ".zip":
         return [CsvFile(path)]
     try:

@@ -96,6 +96,7 @@ class FileInspection:
     late: int = 0
     doubled: int = 0
     too_long_gap: ConfigError | None = None
+    has_market: bool = False  # of best prices: whether the book has both sides, uncrossed, in any row
 
     def add_kline(self, open_ms: int, close_ms: int) -> None:
         """Update `interval_ms` and `runs` with the next kline of the file."""
@@ -156,6 +157,11 @@ def _inspect(file: CsvFile) -> FileInspection:
             for number, row in enumerate(rows, line):
                 if row != EMPTY_ROW:
                     _inspect_row(inspection, number, row)
+    if schema is CsvSchema.BOOK_TICKER and inspection.rows and not inspection.has_market:
+        raise file.error(
+            f"all {inspection.rows} rows have a book that is crossed or has one side, so that there is no best price; "
+            "give another file, or download it again"
+        )
     if inspection.unreadable > inspection.rows:
         line, why = inspection.first_unreadable
         total = inspection.unreadable + inspection.rows
@@ -181,6 +187,8 @@ def _inspect_batch(inspection: FileInspection, line: int, rows: Sequence[CsvRow]
     for column, numbers in zip((*prices, *quantities), columns.numbers, strict=True):
         numbers_of = inspection.prices if column in prices else inspection.quantities
         numbers_of.add_column(line, cells[column], numbers)
+    if inspection.schema is CsvSchema.BOOK_TICKER and not inspection.has_market:
+        inspection.has_market = any(0 < bid < ask for bid, ask in zip(*columns.numbers[:2], strict=True))
     return True
 
 
@@ -209,6 +217,8 @@ def _inspect_row(inspection: FileInspection, line: int, row: CsvRow) -> None:
         if inspection.runs and inspection.too_long_gap is None:
             inspection.too_long_gap = long_gap(inspection.file, line, inspection.runs[-1][1], value.open_ms)
         inspection.add_kline(value.open_ms, value.close_ms)
+    if isinstance(value, QuoteRow):
+        inspection.has_market = inspection.has_market or 0 < value.bid < value.ask
     inspection.add_keys([sort_key(value)], row_time_ms(value))
     for column in PRICE_COLUMNS[inspection.schema]:
         inspection.prices.add(line, row[column])
