@@ -399,7 +399,7 @@ def test_x_upgrades_no_flush_and_relabels_a_take_profit() -> None:
         await rally_and_turn(it)
         it.submit(OperatorCommand.FLIP)
         await it.price("2552")
-        assert it.alerts_starting_with("manual flip: the take-profit in progress goes on as your flip")
+        assert it.alerts_starting_with("manual flip: the take-profit in progress now counts as your flip")
         assert it.own_order.client_order_id.startswith("TE-m-")
 
     run_scenario(flushing)

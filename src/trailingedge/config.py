@@ -102,12 +102,14 @@ class Settings:
     )
     confirm_live: str | None = option(
         None,
-        f"Consent to trade real money: {RISK_PHRASE}. Needed for live; asked for where there is a terminal",
+        f"Consent to trade real money: {RISK_PHRASE}. Needed for live; at a terminal the program asks for it",
         shareable=False,
     )
-    binance_ws_api_url: str | None = option(None, "URL of the WebSocket API; empty = the mode's own", shareable=False)
+    binance_ws_api_url: str | None = option(
+        None, "URL of the WebSocket API; empty = the URL that belongs to TRADING_MODE", shareable=False
+    )
     binance_ws_stream_url: str | None = option(
-        None, "URL of the market streams, without a path; empty = the mode's own", shareable=False
+        None, "URL of the market streams, without a path; empty = the URL that belongs to TRADING_MODE", shareable=False
     )
     binance_archive_url: str | None = option(
         None, "URL of the archive that `history` fetches past markets from; empty = Binance's own", shareable=False
@@ -117,7 +119,8 @@ class Settings:
     )
     confirm_flip: ConfirmFlip = option(
         ConfirmFlip.LIVE,
-        "live or always: the modes in which a flip from the terminal or a command wants a confirmation",
+        "When a flip from the terminal or a command must be confirmed: live = only with real money, always = in "
+        "each mode",
         shareable=False,
     )
     on_exit: OnExit = option(OnExit.CANCEL, "cancel or leave: what a shutdown does with our open order", shareable=True)
@@ -131,47 +134,54 @@ class Settings:
     )
     lot_size: Decimal | None = option(
         None,
-        "Base amount: step of order quantities, a multiple of the exchange's; empty = the exchange's",
+        "Base amount: step of order quantities, a multiple of the exchange's step; empty = the exchange's step",
         GRID,
         shareable=True,
     )
     min_qty: Decimal | None = option(
         None,
-        "Base amount: smallest order quantity, not below the exchange's; empty = the exchange's",
+        "Base amount: smallest order quantity, not below the exchange's minimum; empty = the exchange's minimum",
         AMOUNT,
         shareable=True,
     )
     price_tick: Decimal | None = option(
         None,
-        "Price: step of order prices, a multiple of the exchange's; empty = the exchange's",
+        "Price: step of order prices, a multiple of the exchange's tick size; empty = the exchange's tick size",
         GRID,
         shareable=True,
     )
     min_price: Decimal | None = option(
-        None, "Price: lowest order price, not below the exchange's; empty = the exchange's", AMOUNT, shareable=True
+        None,
+        "Price: lowest order price, not below the exchange's minimum; empty = the exchange's minimum",
+        AMOUNT,
+        shareable=True,
     )
     min_notional: Decimal | None = option(
         None,
-        "Quote amount: smallest order value, not below the exchange's; empty = the exchange's",
+        "Quote amount: smallest order value, not below the exchange's minimum; empty = the exchange's minimum",
         AMOUNT,
         shareable=True,
     )
     anchor_price: Decimal | None = option(
         None,
-        "Price: first anchor, where the account has no trades to take one from; empty = the market price",
+        "Price: first anchor, used if no trade of the account gives an anchor; empty = the market price",
         GRID,
         shareable=True,
     )
 
     fee: Decimal | None = option(
         None,
-        "Fraction: maker fee, not below the exchange's (with BNB discount if enabled); empty = the exchange's",
+        "Fraction: maker fee, not below the account's rate at the exchange (with BNB discount if enabled); empty = "
+        "that rate",
         FRACTION,
         heading="Fees",
         shareable=True,
     )
     buffer: float = option(
-        0.002, "Fraction of the anchor: gain needed beyond both fees before a take-profit", FRACTION, shareable=True
+        0.002,
+        "Fraction of the anchor: gain that a take-profit needs in addition to both fees",
+        FRACTION,
+        shareable=True,
     )
 
     start_factor: float = option(
@@ -210,26 +220,28 @@ class Settings:
 
     hard_stop_threshold_frac: float = option(
         0.08,
-        "Fraction of the anchor: smallest distance of the hard stop",
+        "Fraction of the anchor: smallest distance of the hard stop below the anchor",
         FRACTION,
         heading="Hard stop",
         shareable=True,
     )
     hard_stop_donchian_multiplier: float = option(
         0.5,
-        "Channel widths: distance of the hard stop, kept between HARD_STOP_THRESHOLD_FRAC and HARD_STOP_MAX_FRAC",
+        "Channel widths: distance of the hard stop below the anchor, kept between HARD_STOP_THRESHOLD_FRAC and "
+        "HARD_STOP_MAX_FRAC",
         MULTIPLIER,
         shareable=True,
     )
     hard_stop_max_frac: float = option(
         0.15,
-        "Fraction of the anchor: largest distance of the hard stop; a loss this large sells after one second",
+        "Fraction of the anchor: largest distance of the hard stop below the anchor; a loss this large sells after "
+        "one second",
         FRACTION,
         shareable=True,
     )
     hard_stop_confirm_sec: float = option(
         600.0,
-        "Seconds of market time that the price must stay beyond the hard stop; 0 = at once",
+        "Seconds of market time that the price must stay at or below the hard stop before it sells; 0 = at once",
         PATIENCE_OR_NONE_S,
         shareable=True,
     )
@@ -289,7 +301,10 @@ class Settings:
         shareable=False,
     )
     manual_exit_ttl_sec: float = option(
-        30.0, "Seconds after which a flip is dropped if its first order does not rest yet", PATIENCE_S, shareable=True
+        30.0,
+        "Seconds that a flip waits for its first order to rest on the book; after that the flip is cancelled",
+        PATIENCE_S,
+        shareable=True,
     )
     taker_escape_after_sec: float = option(
         0.0,
@@ -345,7 +360,7 @@ class Settings:
 
     loop_sleep_sec: float = option(
         1.0,
-        "Seconds that the main loop waits at most when no data arrives",
+        "Seconds: longest wait of the main loop while no data arrives",
         PATIENCE_S,
         heading="Loop and connections",
         shareable=True,
@@ -355,28 +370,35 @@ class Settings:
     )
     account_probe_sec: float = option(
         60.0,
-        "Seconds between two checks of our balances against the exchange's; STALE_AFTER_SEC during a sale or buy-back",
+        "Seconds between two comparisons of our balances with the exchange's; during a sale or buy-back "
+        "STALE_AFTER_SEC",
         PROBE_S,
         shareable=False,
     )
     recv_window_ms: int = option(
-        5000, "Milliseconds after which the exchange drops a request that arrives late", RECV_WINDOW, shareable=False
+        5000,
+        "Milliseconds: the exchange rejects a request that arrives later than this after it was sent",
+        RECV_WINDOW,
+        shareable=False,
     )
     reconnect_base_sec: float = option(
         1.0,
-        "Seconds before the first reconnect, doubled after each failed attempt; after ten minutes of "
-        "connection only from the 31st attempt on",
+        "Seconds before the first reconnect, doubled after each failed attempt; if the connection had lasted ten "
+        "minutes, doubled only from the 31st attempt on",
         PATIENCE_S,
         shareable=False,
     )
-    reconnect_max_sec: float = option(60.0, "Seconds between two reconnects at most", PATIENCE_S, shareable=False)
+    reconnect_max_sec: float = option(60.0, "Seconds: longest pause before a reconnect", PATIENCE_S, shareable=False)
     reconnect_max_retries: int = option(
-        0, "Reconnects in a row before the program ends with code 4; 0 = no limit", COUNT, shareable=False
+        0,
+        "Failed reconnects in a row after which the program ends with exit code 4; 0 = no limit",
+        COUNT,
+        shareable=False,
     )
 
     log_dir: Path = option(Path("logs"), "Folder of session logs and records", heading="Logs", shareable=False)
-    log_level_console: Level = option("INFO", "Lowest level shown in the terminal", shareable=False)
-    log_level_file: Level = option("DEBUG", "Lowest level written to the session log", shareable=False)
+    log_level_console: Level = option("INFO", "Lowest log level shown in the terminal", shareable=False)
+    log_level_file: Level = option("DEBUG", "Lowest log level written to the session log", shareable=False)
     log_retention_days: int = option(
         30, "Days after which a session's log and record are deleted; 0 = never", DAYS, shareable=False
     )
@@ -594,19 +616,20 @@ def _example_blocks() -> list[str]:
     block = option_texts.settings_block
     expected = block(
         "The defaults, and what to expect of them",
-        "Chosen to do little harm, not to make money: expect about zero before luck, 2 to 15 exits a month, and losses "
+        "Chosen to do little harm, not to make money: expect a result of about zero, apart from luck, 2 to 15 "
+        "exits a month, and losses "
         "of 10 to 20 % in a bad month. Nothing here beats holding in a rally.",
         {},
         "Measured outside this project, on data that it does not carry, at a fee of 0.1 %, against holding half of "
         "each asset, in log points a month: -1.5 on the months they were chosen on, +2.2 on other symbols and later "
         "months, +3.8 on months of 2026 that were left untouched until then (t 2.5, five months), +0.5 on 13 spot "
-        "months, +1.9 on 58 futures months. In twelve years of single symbols in a long rally they lost to it in all "
-        "twelve (-61 a year). After 3,200 settings tried, a t of 2 is chance.",
+        "months, +1.9 on 58 futures months. In twelve years of single symbols in a long rally they did worse than "
+        "holding half in all twelve (-61 a year). After 3,200 settings tried, a t of 2 is chance.",
     )
     first_day = block(
         "A first live day",
         "The bot can trade only a small part of the account, and losses pause trading. The amounts suit an account "
-        "of 1 ETH or 2,800 FDUSD: change them so that what is left is a few times the smallest order.",
+        "of 1 ETH or 2,800 FDUSD: change them so that the part left to trade is a few times the smallest order.",
         _FIRST_DAY,
         "A loss above 10 % in a day pauses trading until midnight UTC: that is one hard stop, and a little more. "
         "To use these lines, copy them without the '#'.",

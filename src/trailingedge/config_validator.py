@@ -99,11 +99,11 @@ def problems(
 
 
 def cut_values(settings: Settings) -> Iterator[str]:
-    """Yield a sentence for each value that another setting limits, so that it has the effect of a smaller value."""
+    """Yield a sentence for each setting that is larger than another setting allows: then the other value applies."""
     if settings.hard_stop_threshold_frac > settings.hard_stop_max_frac:
         yield (
-            f"{_is(settings, 'HARD_STOP_THRESHOLD_FRAC')}: above HARD_STOP_MAX_FRAC, so that the stop always stands "
-            f"at {settings.hard_stop_max_frac}"
+            f"{_is(settings, 'HARD_STOP_THRESHOLD_FRAC')}: it is above HARD_STOP_MAX_FRAC, so the distance of the hard "
+            f"stop is always {settings.hard_stop_max_frac}"
         )
 
 
@@ -270,7 +270,7 @@ def _plain_symbol(written: str) -> str | None:
 
 def _above(settings: Settings, lower: str, upper: str) -> Iterator[SettingProblem]:
     if OPTIONS[lower].of(settings) > OPTIONS[upper].of(settings):
-        problem = f"{_is(settings, lower)}: it must not be above {upper}, {OPTIONS[upper].of(settings)}"
+        problem = f"{_is(settings, lower)}: it must not be above {upper}, which is {OPTIONS[upper].of(settings)}"
         yield (lower, upper), f"{problem}; lower the one or raise the other"
 
 
@@ -289,7 +289,10 @@ def _addresses(settings: Settings) -> Iterator[SettingProblem]:
     # The one mistake that costs money: demo settings with the address of the real exchange.
     if traded and api is not None and _leads_to_live(_split(api)):
         problem = f"BINANCE_WS_API_URL is {api}: real money is traded there, but TRADING_MODE is"
-        yield ("BINANCE_WS_API_URL",), f"{problem} {settings.trading_mode.value}; remove it, or set TRADING_MODE=live"
+        yield (
+            ("BINANCE_WS_API_URL",),
+            f"{problem} {settings.trading_mode.value}; remove the URL, or set TRADING_MODE=live",
+        )
 
 
 def _split(url: str) -> SplitResult | None:
@@ -372,7 +375,7 @@ def secret_warnings(settings: Settings) -> Iterator[str]:
             problem = (
                 f"{name} has fewer than {SHORTEST_SECRET} characters: too few to be recognised and hidden in the log"
             )
-            yield f"{problem}; see that it was copied whole"
+            yield f"{problem}; check that it was copied completely"
     token = settings.telegram_bot_token
     # Another Bot API server may have tokens of another form.
     if token is not None and settings.telegram_api_url is None and TOKEN.fullmatch(token) is None:
@@ -429,7 +432,10 @@ def _within_reach(path: Path) -> Iterator[str]:
     mode = stat.S_IMODE(path.stat().st_mode)
     # As ssh does with its keys: a start that worked with an open mode would leave the key open for ever.
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        problem = f"BINANCE_ED25519_PRIV_PATH is {path}: its mode is {mode:04o}, others on this machine may reach it"
+        problem = (
+            f"BINANCE_ED25519_PRIV_PATH is {path}: its mode is {mode:04o}, so other users of this machine may read "
+            "or change it"
+        )
         yield f"{problem}; chmod 600 {shlex.quote(str(path))}"
 
 
@@ -489,8 +495,8 @@ def _not_used(settings: Settings) -> Iterator[str]:
 def _unusual(settings: Settings) -> Iterator[str]:
     if settings.donchian_gain_multiplier >= 1:
         yield (
-            f"{_is(settings, 'DONCHIAN_GAIN_MULTIPLIER')}: from 1 on, a rally inside the channel's window can "
-            f"never arm a take-profit"
+            f"{_is(settings, 'DONCHIAN_GAIN_MULTIPLIER')}: at 1 or more, a rally inside the channel's window can "
+            "never arm a take-profit"
         )
     yield from cut_values(settings)
     # With a distance of 0 the stop is at the anchor, so that the spread alone reaches it.
@@ -498,7 +504,10 @@ def _unusual(settings: Settings) -> Iterator[str]:
         yield "the hard stop's distance can be 0: it may then sell right after every buy"
     for name in ("MAX_DAILY_LOSS_FRAC", "MAX_DRAWDOWN_FRAC"):
         if 0 < OPTIONS[name].of(settings) <= settings.hard_stop_threshold_frac:
-            yield f"{_is(settings, name)}: not above HARD_STOP_THRESHOLD_FRAC, so that a single hard stop reaches it"
+            yield (
+                f"{_is(settings, name)}: it is not above HARD_STOP_THRESHOLD_FRAC, so a single hard stop trips this "
+                "breaker"
+            )
     if settings.taker_escape_after_sec > 0:
         yield (
             f"{_is(settings, 'TAKER_ESCAPE_AFTER_SEC')}: an exit of that age may take from the book once and "
@@ -526,8 +535,8 @@ def _kept_gain(settings: Settings, fee: Decimal) -> list[str]:
             name = f"MIN_GAIN_TRIGGER_FRAC_{asset}"
             lower = ", or lower START_FACTOR" if gain * (1 - settings.min_factor) >= needed else ""
             problem.append(
-                f"{name} is {trigger}, too little for the smallest take-profit to pay its fees: of its gain, a "
-                f"fraction of {kept:.6g} of the anchor is left when the trail has given back its part, but fees and "
+                f"{name} is {trigger}, too little for the smallest take-profit to pay its fees: of this gain, "
+                f"{kept:.6g} of the anchor is left after the trail has given back its share, but fees and "
                 f"buffer (2·FEE + BUFFER, with FEE={_plain(fee)}) need {needed:.6g}; raise {name}{lower}"
             )
     return problem

@@ -104,7 +104,7 @@ COMMANDS: Final[Mapping[str, Subcommand]] = {
         _with_check_target,
     ),
     "doctor": Subcommand(
-        "test everything a start needs, up to an order that is cancelled at once",
+        "test everything that a start needs; --order also places an order and cancels it",
         "trailingedge.commands.doctor",
         _with_check_target_and_telegram,
     ),
@@ -129,7 +129,7 @@ COMMANDS: Final[Mapping[str, Subcommand]] = {
     ),
     "backtest": Subcommand("run the strategy on recorded markets", "trailingedge.commands.backtest"),
     "replay": Subcommand(
-        "run a recorded session again, and compare",
+        "run a recorded session again, and compare it with its record",
         "trailingedge.commands.replay",
         _with_version,
     ),

@@ -90,7 +90,7 @@ async def test_another_key_drops_it() -> None:
     daemon.terminal.confirm()
     assert daemon.flips == 0
     assert daemon.shown[2:] == [
-        "flip dropped, because it was not confirmed",
+        "flip not made, because it was not confirmed",
         "nothing to confirm; press x and Enter for a flip",
     ]
 

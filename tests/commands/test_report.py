@@ -73,7 +73,7 @@ def test_a_page_and_a_copy_are_written_where_they_are_wanted(path: Path) -> None
     ("words", "said"),
     [
         pytest.param(["nowhere.story.json.gz"], "No such file", id="no file"),
-        pytest.param(["a.session.jsonl.gz"], "name the first file of a recorded session", id="a session"),
+        pytest.param(["a.session.jsonl.gz"], "give the first file of a recorded session", id="a session"),
         pytest.param(["june.story.json.gz", "--html", "no/a.html"], "--html no/a.html: No such file", id="no folder"),
     ],
 )
@@ -150,7 +150,7 @@ def test_an_exchange_that_cannot_be_reached_is_named(
         raise SessionLost("connection refused")
 
     assert told("--account", "--mode", "testnet", means=CheckTools(dial)) is ExitCode.UNREACHABLE
-    assert "connection refused; see that this machine is online" in capsys.readouterr().err
+    assert "connection refused; check that this machine is online" in capsys.readouterr().err
 
 
 def _settle(monkeypatch: pytest.MonkeyPatch) -> None:

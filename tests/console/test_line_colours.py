@@ -18,7 +18,7 @@ GREEN, YELLOW, RED = 32, 33, 31
         ("PAPER take-profit filled: sold 1 ETH, round trip +1.20 % (+30.00 FDUSD), -0.10 % since the anchor", GREEN),
         ("12:00:00 hard stop filled: sold 1 ETH, round trip -1.85 % (-46.00 FDUSD), -1.85 % since the anchor", RED),
         (
-            "12:00:00 take-profit filled: bought back 1 ETH, average 2500, -0.50 % ETH against the sale before",
+            "12:00:00 take-profit filled: bought back 1 ETH, average 2500, -0.50 % ETH compared with the last sale",
             RED,
         ),
         ("12:00:00 result -1.84 % in FDUSD (time-weighted)", RED),

@@ -79,7 +79,7 @@ def test_a_missing_part_is_a_gap(tmp_path: Path, there: int, missing: str) -> No
     lines, trouble = read(tmp_path / NAME)
     assert lines == WHOLE[:10]
     assert trouble == (
-        f"the record has a gap: {missing} missing, deleted because it had grown larger than RECORD_MAX_MB"
+        f"the record has a gap: {missing} missing, deleted because the record had grown larger than RECORD_MAX_MB"
     )
 
 

@@ -32,13 +32,13 @@ def test_the_steps_come_in_their_order_each_with_its_result() -> None:
         "market streams: bid 2500.00 FDUSD, ask 2500.01 FDUSD",
         "own open orders: none",
         "restart: first start, no earlier trades of this bot found",
-        "jumpstart: ok, balances pushed",
+        "jumpstart: ok, the stream sent the balances",
     ]
 
 
 def test_an_account_without_funds_is_asked_instead() -> None:
     end = run_scenario(only_start, balances={"FDUSD": D(2)})
-    assert end.output.lines[-1] == "jumpstart: no push, balances queried"
+    assert end.output.lines[-1] == "jumpstart: the stream sent no balances, so a query read them"
     assert end.audit_log.placed == 0
 
 

@@ -116,7 +116,7 @@ ARMED_TRAIL = compute_trail(
             ExitStarted(ExitKind.BREAKOUT, Side.SELL, NUMBER, D(2553)),
             logging.INFO,
             (
-                "breakout armed: selling all ETH near 2553.00 FDUSD, a candle closed below the channel "
+                "breakout armed: a candle closed below the channel; selling all ETH near 2553.00 FDUSD "
                 "(BREAKOUT_EXIT=true)"
             ),
             id="breakout armed",
@@ -130,7 +130,7 @@ ARMED_TRAIL = compute_trail(
         pytest.param(
             ExitRelabelled(NUMBER, Side.SELL, ExitKind.MANUAL, ExitKind.TAKE_PROFIT),
             logging.INFO,
-            "manual flip: the take-profit in progress goes on as your flip",
+            "manual flip: the take-profit in progress now counts as your flip",
             id="taken over",
         ),
         pytest.param(
@@ -320,7 +320,7 @@ def test_an_idle_remainder_is_given_in_its_own_asset(regime: Regime, rest: str) 
         pytest.param(
             ExitEnding(ExitKind.TAKE_PROFIT, Side.BUY, NUMBER, ExitEndReason.STOPPED),
             logging.INFO,
-            "take-profit ending early: a candle closed too far above the anchor; its order is cancelled first",
+            "take-profit ending early: a candle closed too far above the anchor; its order is being cancelled",
             id="ending",
         ),
         pytest.param(

@@ -141,13 +141,13 @@ NOTHING = event_messages.ExitResult(
         (
             event_messages.breakout_armed(RULES, Side.SELL, PRICE),
             (
-                "breakout armed: selling all ETH near 2551.20 FDUSD, a candle closed below the channel "
+                "breakout armed: a candle closed below the channel; selling all ETH near 2551.20 FDUSD "
                 "(BREAKOUT_EXIT=true)"
             ),
         ),
         (
             event_messages.breakout_armed(RULES, Side.BUY, None),
-            "breakout armed: buying ETH back, a candle closed above the channel (BREAKOUT_ENTRY=true)",
+            "breakout armed: a candle closed above the channel; buying ETH back (BREAKOUT_ENTRY=true)",
         ),
         (
             donchian_messages.breakout(RULES, 2410.0, 2405.5, up=True),
@@ -364,7 +364,7 @@ def test_a_sale_tells_the_result_of_its_round_trip() -> None:
 def test_a_buy_back_tells_what_it_brought_and_the_anchor_only_beside_it() -> None:
     text = event_messages.exit_filled(RULES, replace(SOLD, side=Side.BUY, brought_frac=-0.053))
     assert "bought back 0.5000 ETH for 1275.60 FDUSD" in text
-    assert ", -5.30 % ETH against the sale before, +1.25 % since the anchor, " in text
+    assert ", -5.30 % ETH compared with the last sale, +1.25 % since the anchor, " in text
 
 
 @pytest.mark.parametrize(

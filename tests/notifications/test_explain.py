@@ -76,7 +76,8 @@ CASES = {
         watching(lambda **given: closing(in_base(**given), 2600), "2570", settings=ON_CLOSE),
         "2570",
         (
-            "Not selling yet: the bid 2570.00 FDUSD is past the trail at 2589.99; it sells if a 1h close is, too. The "
+            "Not selling yet: the bid 2570.00 FDUSD is past the trail at 2589.99; it sells if a 1h close is past "
+            "the trail, too. The "
             "highest close was 2600.00, a gain of +4.00 % in FDUSD. Hard stop: it sells everything after a 1h close ≤ "
             "2487.50, -3.2 % from here."
         ),
@@ -143,7 +144,8 @@ CASES = {
         "2503",
         (
             "Not selling: the bid 2503.00 FDUSD is past the trail at 2553.80 and past 2505.00, where a sale "
-            "still pays both fees; it sells once the bid is back in between. Hard stop 2487.50, -0.62 % from "
+            "still pays both fees; it sells once the bid is back between these two prices. Hard stop 2487.50, "
+            "-0.62 % from "
             "here: it sells everything when the bid stays there for 1.0 s."
         ),
     ),
@@ -159,8 +161,8 @@ CASES = {
         watching(in_base, "2487", "2486.9", seconds=0.4),
         "2486.9",
         (
-            "About to sell everything: the bid 2486.90 FDUSD has been at or below the hard stop 2487.50 for 0.4 s"
-            " of the 1 s that it takes."
+            "About to sell everything: the bid 2486.90 FDUSD has been at or below the hard stop 2487.50 for 0.4 s; "
+            "it sells after 1 s."
         ),
     ),
     "in quote, not trailing": Case(
@@ -185,8 +187,8 @@ CASES = {
         watching(in_base, "2510", trading_paused=True),
         "2510",
         (
-            "Not taking profit: trading is paused, resume with 'r', /resume or trailing-edge resume. After that "
-            "the take-profit trails "
+            "Not taking profit: trading is paused, resume with 'r', /resume or trailing-edge resume. After the "
+            "pause the take-profit trails "
             "from 2525.00, +0.60 % from here. Hard stop 2487.50, -0.90 % from here: it sells everything when the "
             "bid stays there for 1.0 s."
         ),
@@ -196,8 +198,8 @@ CASES = {
         watching(in_base, "2560", "2555", trading_paused=True),
         "2555",
         (
-            "Not taking profit: trading is paused, resume with 'r', /resume or trailing-edge resume. After that "
-            "it sells at 2553.80, "
+            "Not taking profit: trading is paused, resume with 'r', /resume or trailing-edge resume. After the "
+            "pause it sells at 2553.80, "
             "-0.05 % from here (the trail). Hard stop 2487.50, -2.6 % from here: it sells everything when the bid"
             " stays there for 1.0 s."
         ),
@@ -207,9 +209,9 @@ CASES = {
         watching(in_base, "2560", "2530", trading_paused=True),
         "2530",
         (
-            "Not taking profit: trading is paused, resume with 'r', /resume or trailing-edge resume. After that "
-            "it sells at once: the "
-            "bid is past the trail. Hard stop 2487.50, -1.7 % from here: it sells everything when the bid stays "
+            "Not taking profit: trading is paused, resume with 'r', /resume or trailing-edge resume. After the "
+            "pause it sells at once; the bid is past the trail now. Hard stop 2487.50, -1.7 % from here: it sells "
+            "everything when the bid stays "
             "there for 1.0 s."
         ),
         {"paused": True},
@@ -229,7 +231,7 @@ CASES = {
         "2490",
         (
             "Not buying back: daily loss -3.12 % (limit -3.00 %), paused until 00:00 UTC; 4 lost round trips in a"
-            " row (limit 4), paused until you resume with 'r', /resume or trailing-edge resume. After that the "
+            " row (limit 4), paused until you resume with 'r', /resume or trailing-edge resume. After the pause the "
             "take-profit trails from "
             "2475.25, -0.59 % from here. No buy-back after a candle close ≥ 2512.56, +0.91 % from here (the gate "
             "shuts)."
@@ -241,32 +243,32 @@ CASES = {
         "2490",
         (
             "Not buying back: the balance is only just enough for an order, and the last attempt failed; the next "
-            "attempt is in a minute. After that the take-profit trails from 2475.25, -0.59 % from here. No "
+            "attempt is in a minute. After the pause the take-profit trails from 2475.25, -0.59 % from here. No "
             "buy-back after a candle close ≥ 2512.56, +0.91 % from here (the gate shuts)."
         ),
     ),
     "the market is silent": Case(
         watching(in_base, None),
         None,
-        "Not trading: no market data for 12 s. No level is checked until it returns, not even the hard stop.",
+        "Not trading: no market data for 12 s. No level is checked until market data returns, not even the hard stop.",
     ),
     "the market is silent in quote": Case(
         watching(in_quote, None),
         None,
-        "Not trading: no market data for 12 s. No level is checked until it returns.",
+        "Not trading: no market data for 12 s. No level is checked until market data returns.",
     ),
     "the market was never heard": Case(
         watching(in_base, None),
         None,
-        "Not trading: no market data. No level is checked until it returns, not even the hard stop.",
+        "Not trading: no market data. No level is checked until market data returns, not even the hard stop.",
         {"data_age_s": float("inf")},
     ),
     "the account is away": Case(
         watching(in_base, None),
         "2500",
         (
-            "Not trading: there is no account connection, so no order can be sent. No level is checked until it "
-            "returns, not even the hard stop."
+            "Not trading: there is no account connection, so no order can be sent. No level is checked until the "
+            "connection returns, not even the hard stop."
         ),
         {"account_proven": False},
     ),
@@ -274,7 +276,7 @@ CASES = {
         watching(gated, "2470"),
         "2470",
         (
-            "Not buying back: the gate is shut since the hard stop sold at 2475.00 FDUSD. It can open once there "
+            "Not buying back: the gate is shut since the hard stop sold at 2475.00 FDUSD. The gate can open once there "
             "are enough candles for the channel. 'x', /flip or trailing-edge flip buys anyway."
         ),
     ),
@@ -282,7 +284,7 @@ CASES = {
         closing(gated(), 2480, 2490, 2470),
         "2470",
         (
-            "Not buying back: the gate is shut since the hard stop sold at 2475.00 FDUSD. It opens at a candle "
+            "Not buying back: the gate is shut since the hard stop sold at 2475.00 FDUSD. The gate opens at a candle "
             "close above 2480.00, +0.40 % from here (the channel's middle); the last close was 2470.00. 'x', "
             "/flip or trailing-edge flip buys anyway."
         ),
@@ -292,8 +294,8 @@ CASES = {
         "2530",
         (
             "Not buying back: the gate is shut since a candle closed at 2530.00 FDUSD, too far above the anchor. "
-            "It opens at a candle close below 2514.50, -0.61 % from here (the channel's middle); none has closed "
-            "since. Trading is paused as well."
+            "The gate opens at a candle close below 2514.50, -0.61 % from here (the channel's middle); no candle "
+            "has closed since the gate shut. Trading is paused as well."
         ),
         {"paused": True},
     ),
@@ -301,7 +303,7 @@ CASES = {
         closing(gated(), 2480, 2490, 2470, 2460, 2455),
         "2455",
         (
-            "Not buying back: the gate is shut since the hard stop sold at 2475.00 FDUSD. It opens at a candle "
+            "Not buying back: the gate is shut since the hard stop sold at 2475.00 FDUSD. The gate opens at a candle "
             "close above 2462.50, +0.31 % from here (the channel's middle); the last close was 2455.00. A breaker"
             " pauses trading as well."
         ),
@@ -330,7 +332,7 @@ CASES = {
         "2500",
         (
             "Not trading: there are 0.0001 ETH and 1.00 FDUSD to trade, and an order needs 5.00 FDUSD and 0.0001 "
-            "ETH. It goes on after a deposit."
+            "ETH. Trading goes on after a deposit."
         ),
     ),
     "halted": Case(
@@ -415,7 +417,7 @@ HEAD = "Selling to take profit for 12 s, 0.1000 ETH filled so far: "
         pytest.param(
             replace(SELLING, ending=ExitEndReason.CANCELLED, price=None, remaining=None),
             "2500.05",
-            "The take-profit is ending (cancelled by the operator): no order is left on the book; it ends at "
+            "The take-profit is ending (cancelled by the operator): no order is left on the book; the exit ends at "
             "once. The hard stop is not checked until then.",
             id="ending without an order",
         ),

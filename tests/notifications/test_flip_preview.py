@@ -51,7 +51,7 @@ def test_a_reserve_is_not_traded_and_the_amount_of_our_own_order_is() -> None:
 
 
 def test_an_exit_in_progress_goes_on_as_the_flip() -> None:
-    assert "the take-profit in progress goes on as your flip" in preview(replace(IN_BASE, active_exit=SELLING)).text
+    assert "the take-profit in progress now counts as your flip" in preview(replace(IN_BASE, active_exit=SELLING)).text
     again = replace(SELLING, kind=ExitKind.MANUAL)
     assert "goes on" not in preview(replace(IN_BASE, active_exit=again)).text
 
@@ -69,7 +69,7 @@ def test_machines_get_amounts_as_strings() -> None:
     ("view", "said"),
     [
         pytest.param(replace(IN_BASE, halted=True, halt_reason="a rule"), "trading is halted (a rule)", id="halted"),
-        pytest.param(StatusView("sim", RULES, "unfunded"), "neither asset is enough", id="unfunded"),
+        pytest.param(StatusView("sim", RULES, "unfunded"), "the account holds too little of both assets", id="unfunded"),
         pytest.param(replace(IN_BASE, top=None), "no market data", id="no price"),
         pytest.param(replace(IN_BASE, account_proven=False), "no account connection", id="no account"),
     ],

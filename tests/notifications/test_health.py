@@ -37,7 +37,7 @@ def of(**changed: object) -> HealthFacts:
         pytest.param(of(reject_text="-2010 no."), WARNING, "rejected the last order (-2010 no)", id="rejected"),
         pytest.param(replace(WELL, disk_free=10**8), WARNING, "100 MB of disk free", id="little disk"),
         pytest.param(replace(WELL, disk_free=10**7), CRITICAL, "10 MB of disk free", id="no disk"),
-        pytest.param(replace(WELL, clock_offset_s=-1.5), WARNING, "clock -1.5 s off", id="clock"),
+        pytest.param(replace(WELL, clock_offset_s=-1.5), WARNING, "this machine's clock is -1.5 s", id="clock"),
         pytest.param(replace(WELL, view=None, starting="candles"), WARNING, "not trading yet: candles", id="starting"),
     ],
 )

@@ -63,9 +63,9 @@ def test_the_day_shows_its_result_its_trades_and_the_value_left() -> None:
     exits = finished(14), finished(20, ExitKind.MANUAL, base="0", result=None)
     assert daily_summary(RULES, "paper", day(*exits), Regime.QUOTE).splitlines() == [
         "daily summary 2026-07-02, PAPER ETHFDUSD:",
-        "result +1.25 %, +32.10 FDUSD (just holding ETH: -0.30 %, half of it: -0.15 %)",
+        "result +1.25 %, +32.10 FDUSD (only holding ETH: -0.30 %, half of each asset: -0.15 %)",
         "1 sale, 0 buy-backs, 1 unfilled, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
-        "fees of 0.00012 BNB are not part of the result: no price in FDUSD is known",
+        "fees of 0.00012 BNB are not part of the result: their price in FDUSD is not known",
         "round trips 1, won 1",
         "14:03 take-profit: SELL at 2551.20, round trip +1.95 %",
         "20:03 manual flip: SELL, cancelled by the operator, nothing filled",
@@ -88,9 +88,9 @@ def test_the_summary_ends_with_the_course_of_the_day() -> None:
 def test_today_says_since_when() -> None:
     assert today(RULES, "live", day(), Regime.BASE).splitlines()[:4] == [
         "today LIVE ETHFDUSD, since 02:00 UTC:",
-        "result +1.25 %, +32.10 FDUSD (just holding ETH: -0.30 %, half of it: -0.15 %)",
+        "result +1.25 %, +32.10 FDUSD (only holding ETH: -0.30 %, half of each asset: -0.15 %)",
         "0 sales, 0 buy-backs, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
-        "fees of 0.00012 BNB are not part of the result: no price in FDUSD is known",
+        "fees of 0.00012 BNB are not part of the result: their price in FDUSD is not known",
     ]
 
 

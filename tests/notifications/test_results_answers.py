@@ -116,7 +116,7 @@ def test_a_count_has_a_default(text: str, count: int) -> None:
 
 @pytest.mark.parametrize("text", ["0", "32", "x", "-1", "٣", "9" * 5000, "1.5"])
 def test_another_count_is_refused_with_its_limits(text: str) -> None:
-    with pytest.raises(ValueError, match="no number from 1 to 31"):
+    with pytest.raises(ValueError, match="not a number from 1 to 31"):
         read_count(text, 7, 31)
 
 

@@ -55,13 +55,13 @@ ROW = BreakerTrip(Breaker.LOSSES, Decimal(4), Decimal(4))
         (risk_messages.still_paused([DAILY]), "still paused by a breaker: daily loss until 00:00 UTC"),
         (
             risk_messages.fee_unpriced("BNB", "FDUSD"),
-            "breakers: fees paid in BNB are not counted, the price of BNB in FDUSD is unknown",
+            "breakers: fees paid in BNB are not counted, because the price of BNB in FDUSD is unknown",
         ),
         (
             risk_messages.balance_moved("FDUSD", Decimal("100.00"), Decimal(60)),
             (
-                "unexpected balance: 60 FDUSD instead of 100 after all fills and fees; the account "
-                "is read again (a deposit, a withdrawal or an order by hand would explain it)"
+                "unexpected balance: 60 FDUSD instead of 100 after all fills and fees; the balances are queried "
+                "again (a deposit, a withdrawal or an order by hand would explain the difference)"
             ),
         ),
         (

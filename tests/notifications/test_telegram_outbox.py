@@ -74,7 +74,7 @@ def test_several_alerts_are_separated_under_the_mark_of_the_most_severe() -> Non
         "breakout",
         "🛑 halted",
         "⚠️ slow",
-        "12 messages dropped; the log file has them",
+        "12 messages not sent; the log file has them",
     ]
 
 
@@ -198,7 +198,7 @@ def test_how_many_were_left_out_is_said_once() -> None:
     outbox.add("second", logging.INFO, NOON_MS)
     told = outbox.take()
     assert told is not None
-    assert told.text("X", NOON_MS, marked_up=False) == "X · second\n\n1 message dropped; the log file has them"
+    assert told.text("X", NOON_MS, marked_up=False) == "X · second\n\n1 message not sent; the log file has them"
     outbox.add("third", logging.INFO, NOON_MS)
     assert [again.left_out for again in drained(outbox)] == [0]
 

@@ -88,7 +88,9 @@ def test_an_order_too_old_to_be_known_was_not_ours() -> None:
     history = read(past)
     assert [trade.order_id for trade in history.foreign_fills] == [9]
     assert past.looked_up == [9]
-    assert ["does not show an order in the trade list" in problem for problem in history.problems] == [True]
+    assert [
+        ("does not show 1 order whose trades are in its trade list") in problem for problem in history.problems
+    ] == [True]
 
 
 def round_trips() -> Past:

@@ -105,7 +105,7 @@ def test_the_first_screen_says_how_it_went_and_why() -> None:
     assert "+1.88 %" in told.words
     assert any(
         "from 2500.00 FDUSD to 2547.00 FDUSD, that is +1.88 %." in words
-        and "By reason: 1 take-profit +48.13, not sold yet -1.13 FDUSD; in these sums fees -1.91 FDUSD, slippage"
+        and "By reason: 1 take-profit +48.13, not sold yet -1.13 FDUSD; these sums include fees -1.91 FDUSD, slippage"
         in words
         for words in told.words
     )

@@ -81,12 +81,12 @@ class TerminalFlip:
         """Forget the flip that waits for its confirmation, because another key was pressed."""
         if self._code:
             self._code = ""
-            self._show("flip dropped, because it was not confirmed")
+            self._show("flip not made, because it was not confirmed")
 
     def _on_reply(self, result: CommandResult) -> None:
         self._code = str(result.data.get("confirmation", ""))
         if self._code:
-            self._show(f"press y and Enter within {CODE_VALID_S:.0f} s to make this flip; any other key drops it")
+            self._show(f"press y and Enter within {CODE_VALID_S:.0f} s to make this flip; any other key discards it")
 
     def _on_confirmed(self, result: CommandResult) -> None:
         # A flip that was made is announced by an alert, which the terminal shows.

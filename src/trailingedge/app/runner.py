@@ -391,7 +391,7 @@ class Runner:
             return self._node.submit(command, argument)
         if command is OperatorCommand.QUIT:
             self.stop("quit")
-            return _answered(CommandResult("ending: the order is cancelled first"))
+            return _answered(CommandResult("ending: the open order is cancelled first"))
         return _answered(self._progress.answer())
 
     def _submit_remote(self, source: str, command: OperatorCommand, argument: str) -> Reply:

@@ -70,7 +70,8 @@ class Scenario:
         if self.walk is Walk.RANDOM:
             if self.paths == 1:
                 found.append(
-                    "one path of many: another may change the result by several points; leave --paths out for a band"
+                    "one random path: another may change the result by several percentage points; leave --paths "
+                    "out for a range of results"
                 )
             found.append(
                 "the paths have no jumps within a minute, a spread of one tick and an invented queue: "
@@ -79,7 +80,7 @@ class Scenario:
         elif self.walk is not Walk.RECORDED:
             found.append(
                 "a candle does not show the sequence of its prices: another sequence may change the result by "
-                "several points; leave --walk out for a band"
+                "several percentage points; leave --walk out for a range of results"
             )
         elif market.schema is CsvSchema.BOOK_TICKER:
             found.append("no trades are recorded: an order fills only when the best price goes through it")

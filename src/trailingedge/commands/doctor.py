@@ -173,5 +173,5 @@ def _not_delivered(text: str, error: str, server: str | None) -> CheckResult:
             text,
             "check the chat's number, and write to the bot in that chat once, so that the bot is allowed to answer",
         )
-    remedy = f"check TELEGRAM_API_URL, {server}" if server else "see that this machine may reach api.telegram.org"
+    remedy = f"check TELEGRAM_API_URL, {server}" if server else "check that this machine may reach api.telegram.org"
     return failure(_TELEGRAM, text, f"{remedy}, and try again", code=ExitCode.UNREACHABLE)

@@ -59,7 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     # The names and defaults of these options are an interface: scripts and other bots' tests start the exchange with
     # them.
-    parser.add_argument("--port", type=_port, default=0, metavar="N", help="port on 127.0.0.1; 0 picks one (default)")
+    parser.add_argument(
+        "--port", type=_port, default=0, metavar="N", help="port on 127.0.0.1; 0 picks a free one (default)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the generated market (default 0)")
     parser.add_argument(
         "--speed",

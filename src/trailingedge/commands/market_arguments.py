@@ -64,5 +64,5 @@ def add_latency_argument(parser: Arguments) -> None:
         type=whole_number(0, MOST_LATENCY_MS),
         default=DEFAULT_LATENCY_MS,
         metavar="MS",
-        help=f"time from the exchange to us, and from us to the exchange ({DEFAULT_LATENCY_MS})",
+        help=f"milliseconds from the exchange to us, and the same from us to the exchange ({DEFAULT_LATENCY_MS})",
     )

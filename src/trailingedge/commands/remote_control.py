@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser, command: str = "") -> None:
 def add_socket_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which daemon is meant."""
     setting_flags.add_arguments(parser)
-    parser.add_argument("--socket", type=Path, metavar="FILE", help="path of its control socket (from the settings)")
+    parser.add_argument(
+        "--socket", type=Path, metavar="FILE", help="path of the daemon's control socket (from the settings)"
+    )
     parser.add_argument(
         "--pid", type=int, metavar="PID", help="find the daemon by its process id, and read no settings (Linux)"
     )

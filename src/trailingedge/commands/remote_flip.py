@@ -59,7 +59,7 @@ def _is_attended() -> bool:
 
 async def _is_confirmed(preview: str) -> bool:
     print(
-        f"{preview}\npress y and Enter to make this flip, or Enter alone to drop it: ",
+        f"{preview}\npress y and Enter to make this flip, or Enter alone to discard it: ",
         end="",
         file=sys.stderr,
         flush=True,

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument_group("input").add_argument(
         "files", nargs="+", type=Path, metavar="SESSION", help=f"one session recorded by the daemon (*{SUFFIX})"
     )
-    market = parser.add_argument_group("live against backtest")
+    market = parser.add_argument_group("live compared with backtest")
     market.add_argument(
         "--as-market",
         action="store_true",

@@ -121,7 +121,7 @@ def run(
     except LogonRefused as error:
         return _print_failure([str(error)], ExitCode.CONFIG)
     except (SessionLost, OutcomeUnknown, ExchangeUnreachable) as error:
-        remedy = "see that this machine is online and the address is right, and try again"
+        remedy = "check that this machine is online and that the exchange's address is right, and try again"
         return _print_failure([f"{error}; {remedy}"], ExitCode.UNREACHABLE)
     except (RequestRefused, ProtocolViolation) as error:
         return _print_failure([f"the exchange rejected the request: {error}"], ExitCode.UNEXPECTED)

@@ -79,8 +79,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="NAME=a,b,c|lo..hi|OTHER",
-        help="values of one setting, or a range for --random (lo..hi:log draws factors, for a range of several "
-        "powers of ten), or another varied setting, whose value it takes; can be repeated",
+        help=(
+            "values of one setting, or a range for --random (lo..hi:log draws evenly over powers of ten), or the "
+            "name of another varied setting, to take its value; can be repeated"
+        ),
     )
     search.add_argument("--random", type=_count, metavar="N", help="try N random combinations instead of all")
     search.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the random combinations (0)")

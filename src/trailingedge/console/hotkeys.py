@@ -31,7 +31,7 @@ HELP: Final = "\n".join(
         "hotkeys, each followed by Enter",
         "  x  flip: sell all, or buy it back, now, by post-only orders",
         "  y  confirm the flip, where x asks for that",
-        "  c  cancel the sale or buy-back in progress and go on",
+        "  c  cancel the sale or buy-back in progress; trading goes on",
         "  p  pause: no take-profit, no buy; hard stop stays active",
         "  r  resume after a pause, a breaker or a halt",
         "  s  status   w  why   t  today's result   b  balance",

@@ -13,7 +13,7 @@ _LINE: Final = re.compile(r"(?:\d\d:\d\d:\d\d )?(?:(WARNING|ERROR|CRITICAL) )?(.
 # "order filled: SELL …", and the alert on a finished exit: "hard stop filled: sold …, round trip -0.52 % (…), …".
 _FILL: Final = re.compile(r"(?:[A-Z]+ )?(?:order filled|[a-z][a-z -]* filled: )")
 # A sale tells its round trip, a buy-back what it brought, a day its result.
-_LOSS: Final = re.compile(r"\b(?:round trip|result) -|, -[\d.]+ % \S+ against the sale before")
+_LOSS: Final = re.compile(r"\b(?:round trip|result) -|, -[\d.]+ % \S+ compared with the last sale")
 
 
 def line_style(line: str) -> TextStyle:

@@ -38,7 +38,7 @@ def read_env_file(path: Path, known: Collection[str], *, needed: bool) -> EnvFil
         # Some editors on Windows write a byte order mark.
         text = bounded_files.read(path, _LARGEST_FILE_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
-        return EnvFile(problems=(f"{path} does not exist; name another --env-file",) if needed else ())
+        return EnvFile(problems=(f"{path} does not exist; name an existing file with --env-file",) if needed else ())
     except bounded_files.TooLarge as wrong:
         return EnvFile(problems=(f"{path} is {wrong}, so it is no file of settings; name another --env-file",))
     except (OSError, UnicodeDecodeError) as wrong:

@@ -64,7 +64,7 @@ class SessionLost(TrailingEdgeError):
 
 
 class RetryLater(SessionLost):
-    """The request was not sent, because the exchange accepts none for `wait_s` seconds. The connection may be fine."""
+    """The request was not sent: the exchange accepts no requests for `wait_s` seconds. The connection may be fine."""
 
 
 class ExchangeUnreachable(TrailingEdgeError):
@@ -99,7 +99,7 @@ class RequestRefused(TrailingEdgeError):
 
 
 class OutcomeUnknown(TrailingEdgeError):
-    """The outcome of a request is unknown (time-out, −1006, −1007, 5xx): query before all else."""
+    """The outcome of a request is unknown (time-out, −1006, −1007, 5xx): a query comes before any other request."""
 
 
 class ProtocolViolation(TrailingEdgeError):

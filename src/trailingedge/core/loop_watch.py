@@ -17,7 +17,7 @@ HAS_EPOLL: Final = hasattr(select, "epoll")
 
 
 def unknown() -> bool:
-    """The answer where nothing is known of the event loop: it may be awake."""
+    """Return False, the answer where the state of the event loop is not known: the loop may be awake."""
     return False
 
 
@@ -29,7 +29,7 @@ class WatchedSelector(selectors.DefaultSelector):
         self._waits = False
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait as any selector does. A look without a wait does not count: the loop goes on at once."""
+        """Wait as any selector does. A call with timeout 0 does not count as sleep: the loop goes on at once."""
         self._waits = timeout is None or timeout > 0
         try:
             return super().select(timeout)
@@ -37,7 +37,7 @@ class WatchedSelector(selectors.DefaultSelector):
             self._waits = False
 
     def sleep_test(self) -> SleepTest:
-        """Return a test for the use of one thread, where there is epoll."""
+        """Return a function by which one thread tests whether the event loop sleeps. It needs epoll."""
         arrivals = select.poll()
         # Something has arrived that the loop has not read yet: it may be awake and wait for the interpreter.
         arrivals.register(self.fileno(), select.POLLIN)

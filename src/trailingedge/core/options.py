@@ -184,7 +184,7 @@ class OptionValues:
 
 
 def read_values(options: Mapping[str, Option], places: Sequence[tuple[str, Mapping[str, str]]]) -> OptionValues:
-    """Parse the texts of `options`. Each text is that of the first of `places`, by name, where it is not empty."""
+    """Parse the texts of `options`. Each option's text is taken from the first place where it is not empty."""
     values: dict[str, object] = {}
     sources = dict.fromkeys(options, "default")
     unread = set()

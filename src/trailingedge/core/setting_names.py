@@ -11,7 +11,7 @@ _HIDDEN: Final = "whose name is not shown because it may be a part of a secret"
 
 
 def unknown_setting(name: str, known: Iterable[str]) -> str:
-    """Return "unknown setting NAME" with the name that was probably meant; no name that may be a part of a secret."""
+    """Return "unknown setting NAME (did you mean OTHER?)". A name that may be part of a secret is not shown."""
     likely = _likely_name(name, known)
     if likely:
         return f"unknown setting {name} (did you mean {likely}?)"
@@ -19,7 +19,7 @@ def unknown_setting(name: str, known: Iterable[str]) -> str:
 
 
 def shown_name(name: str, known: Iterable[str]) -> str:
-    """Return the name of an unknown setting; words in place of a name that may be a part of a secret."""
+    """Return the name of an unknown setting, or "a name that is not shown" if it may be a part of a secret."""
     return name if _is_harmless(name) or _likely_name(name, known) else "a name that is not shown"
 
 

@@ -187,12 +187,12 @@ def _decompress_until_error(stream: Any, chunk: bytes) -> bytes:
 
 def _missing_parts(expected: int, part: int) -> str:
     parts = f"part {expected} is" if part == expected + 1 else f"parts {expected} to {part - 1} are"
-    return f"the record has a gap: {parts} missing, deleted because it had grown larger than RECORD_MAX_MB"
+    return f"the record has a gap: {parts} missing, deleted because the record had grown larger than RECORD_MAX_MB"
 
 
 def _parse_header(path: Path, line: bytes, incomplete_reason: str | None) -> RecordHeader:
     """Parse the header line. Raises ConfigError that says why the file is not a record."""
-    remedy = "name the first file of a recorded session"
+    remedy = "give the first file of a recorded session"
     if incomplete_reason is not None and not line:
         named = incomplete_reason if str(path) in incomplete_reason else f"{path}: {incomplete_reason}"
         raise ConfigError([f"{named}; {remedy}"])
@@ -205,7 +205,7 @@ def _parse_header(path: Path, line: bytes, incomplete_reason: str | None) -> Rec
         raise ConfigError([f"{path}: not a recorded session; {remedy}"]) from error
     if kind == "part":
         part = printable(str(head), LONGEST_MESSAGE)
-        raise ConfigError([f"{path}: part {part} of a session; {remedy}, which has no part in its name"])
+        raise ConfigError([f"{path}: this is part {part} of a session; {remedy}, whose name has no part number"])
     if kind != "session" or not isinstance(head, dict) or head.get("format") != FORMAT:
         raise ConfigError([f"{path}: not a recorded session; {remedy}"])
     if head.get("version") != RECORD_VERSION:

@@ -85,7 +85,7 @@ class Jumpstart:
             breach = self._rules.failed_filter(probe.price, probe.quantity)
             if breach is not None:  # for example a maximum quantity below the minimum notional
                 logger.warning(
-                    "jumpstart: no %s probe order possible, the filter %s would reject it",
+                    "jumpstart: a %s probe order is not possible, because the filter %s would reject it",
                     side.value,
                     breach,
                 )

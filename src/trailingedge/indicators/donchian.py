@@ -115,7 +115,7 @@ class MovingChannel(Protocol):
         return self.push_all((high,), (low,))
 
     def push_all(self, highs: Sequence[float], lows: Sequence[float]) -> Channel | None:
-        """Add closed klines by their highs and lows, as `push_edges`. Returns what it returns for the last of them."""
+        """Add closed klines by highs and lows. Returns the channel that was in force while the last one formed."""
         ...
 
 
@@ -149,7 +149,7 @@ class DonchianChannel(MovingChannel):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The arguments: channels with the same ones are the same after the same klines."""
+        """The arguments. Two channels with equal arguments are equal after the same klines."""
         return self._window, self._shift, self.source, self._rolling
 
     def push_all(self, highs: Sequence[float], lows: Sequence[float]) -> Channel | None:

@@ -165,7 +165,7 @@ class CommandHandler:
                 return CommandResult("reload refused: ask for it with trailing-edge reload", done=False)
             case OperatorCommand.QUIT:
                 self._stop("quit")
-                return CommandResult("ending: the order is cancelled first")
+                return CommandResult("ending: the open order is cancelled first")
             case _:
                 return self._query(command, argument)
 

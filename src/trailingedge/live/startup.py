@@ -129,7 +129,8 @@ class Startup:
         failure = self._client.market.last_failure
         reason = f" ({failure})" if failure else ""
         raise StartFailed(
-            f"no {missing} of {rules.symbol} within {_BOOK_WITHIN_S:.0f} s{reason}: see whether the symbol is trading "
+            f"no {missing} of {rules.symbol} within {_BOOK_WITHIN_S:.0f} s{reason}: check whether the symbol is "
+            "trading "
             f"(status {rules.status}) and whether BINANCE_WS_STREAM_URL is right"
         )
 
@@ -237,7 +238,12 @@ class Startup:
         result = await jumpstart.run(top, self._client.server_clock.now_ms())
         for asset, pushed, queried in result.differs:
             self._alerts.send(event_messages.balances_differ(asset, pushed, queried), logging.WARNING)
-        self._ui.show_step("jumpstart", "ok, balances pushed" if result.pushed else "no push, balances queried")
+        self._ui.show_step(
+            "jumpstart",
+            "ok, the stream sent the balances"
+            if result.pushed
+            else "the stream sent no balances, so a query read them",
+        )
 
     def _log_jumpstart(self, rules: SymbolRules, what: str, client_order_id: str, order: ProbeOrder) -> None:
         if what == "placed":

@@ -85,7 +85,8 @@ class MarketState:
     def on_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
         """Store the best bid and ask of a bookTicker message.
 
-        `late` means that newer prices may follow at once: then no order is sent for these.
+        `late` means that newer prices may follow at once: then `changed` is called in place of
+        `moved`, so that no order is sent for these prices.
         """
         self.top = top
         self.top_confirmed_s = now_s

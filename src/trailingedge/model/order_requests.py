@@ -38,9 +38,9 @@ class NewOrderRequest:
 
     def __post_init__(self) -> None:
         if self.quantity <= 0:
-            raise ValueError(f"{self.client_order_id}: no quantity {self.quantity}")
+            raise ValueError(f"{self.client_order_id}: the quantity must be above 0, not {self.quantity}")
         if self.style is not OrderStyle.PEGGED and (self.price is None or self.price <= 0):
-            raise ValueError(f"{self.client_order_id}: no price {self.price}")
+            raise ValueError(f"{self.client_order_id}: the price must be above 0, not {self.price}")
 
 
 def place_params(symbol: str, order: NewOrderRequest) -> RequestParams:

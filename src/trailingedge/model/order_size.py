@@ -80,7 +80,7 @@ _NO_PRICE: Final = OrderablePrices(_ANY_PRICE, ZERO)
 def surely_orderable(limits: SizeLimits, side: Side, funds: Decimal) -> OrderablePrices:
     """Return prices at which an order of all `funds` surely passes the size limits: `can_order`, solved for the price.
 
-    At other prices, too, it may pass. `limits` must be hashable.
+    At other prices the order may pass as well. `limits` must be hashable.
     """
     in_base = [amount for amount in (limits.max_quantity, funds if side is Side.SELL else None) if amount is not None]
     in_quote = [amount for amount in (limits.max_notional, None if side is Side.SELL else funds) if amount is not None]
@@ -114,7 +114,7 @@ def _least_notional(limits: SizeLimits, side: Side, funds: Decimal, low: Decimal
 
 
 def largest_order_is_too_small(limits: SizeLimits, price: Decimal) -> bool:
-    """Whether not even the largest order that the exchange allows reaches its minimum notional at `price`."""
+    """Whether even the largest order that the exchange allows is below its minimum notional at `price`."""
     # Funds for any order: what the minimums ask for, and more.
     plenty = limits.min_quantity + limits.min_notional / price + 2 * limits.step_size
     return not can_order(limits, Side.SELL, plenty, price, price)

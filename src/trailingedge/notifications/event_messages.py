@@ -45,10 +45,10 @@ COMMAND_NAMES: Final[Mapping[str, str]] = {"x": "flip", "c": "cancel"}
 
 # The four special words of all other texts. The hotkeys' help and the report's page show these explanations.
 GLOSSARY: Final[Mapping[str, str]] = {
-    "anchor": "the price at which it came into the asset it holds; gain and loss are measured from it",
+    "anchor": "the price at which the bot came to hold its present asset; gain and loss are measured from it",
     "channel": "highest and lowest close (or high and low, DONCHIAN_SOURCE) of the last candles, and their middle",
     "gate": "shut after a stop: no buy-back until a candle closes across the channel's middle",
-    "trail": "the level that follows the best price once the gain is large enough; at it the profit is taken",
+    "trail": ("the level that follows the best price once the gain is large enough; reaching it takes the profit"),
 }
 
 # Ways to give a command: by key, from the phone, in a shell. Each text names all three, for any reader.
@@ -107,7 +107,9 @@ def unpriced_fees(rules: SymbolRules, fees: Mapping[str, Decimal], unpriced: Col
     left = {asset: fees.get(asset, ZERO) for asset in unpriced}
     if not any(left.values()):
         return []
-    return [f"fees of {amounts(rules, left)} are not part of the result: no price in {rules.quote_asset} is known"]
+    return [
+        f"fees of {amounts(rules, left)} are not part of the result: their price in {rules.quote_asset} is not known"
+    ]
 
 
 def third_assets(rules: SymbolRules, fees: Mapping[str, Decimal]) -> list[str]:
@@ -280,7 +282,7 @@ def breakout_armed(rules: SymbolRules, side: Side, now: AnyNumber | None) -> str
     """Return the alert that a breakout starts an exit. The text names the setting that allows it."""
     where = "" if now is None else f" near {price(rules, now)}"
     beyond, setting = ("below", "BREAKOUT_EXIT") if side is Side.SELL else ("above", "BREAKOUT_ENTRY")
-    return f"breakout armed: {_acts(rules, side)}{where}, a candle closed {beyond} the channel ({setting}=true)"
+    return f"breakout armed: a candle closed {beyond} the channel; {_acts(rules, side)}{where} ({setting}=true)"
 
 
 def exit_armed(rules: SymbolRules, kind: ExitKind, side: Side) -> str:
@@ -290,12 +292,12 @@ def exit_armed(rules: SymbolRules, kind: ExitKind, side: Side) -> str:
 
 def exit_taken_over(previous: ExitKind) -> str:
     """Return the alert that a flip takes over the exit in progress, whose direction is the same."""
-    return f"manual flip: the {EXIT_NAMES[previous]} in progress goes on as your flip"
+    return f"manual flip: the {EXIT_NAMES[previous]} in progress now counts as your flip"
 
 
 def exit_ending(kind: ExitKind, cause: ExitEndReason) -> str:
     """Return the log line on an exit that is ended before it is completely filled. Its order is being cancelled."""
-    return f"{EXIT_NAMES[kind]} ending early: {END_REASONS[cause]}; its order is cancelled first"
+    return f"{EXIT_NAMES[kind]} ending early: {END_REASONS[cause]}; its order is being cancelled"
 
 
 def _acts(rules: SymbolRules, side: Side) -> str:
@@ -365,7 +367,7 @@ def _outcome(rules: SymbolRules, result: ExitResult) -> str:
         money = f"{sign}{notional(rules, result.trip.result)}"
         parts.append(f"round trip {percent(result.trip.result_frac)} ({money})")
     if result.brought_frac is not None:
-        parts.append(f"{percent(result.brought_frac)} {rules.base_asset} against the sale before")
+        parts.append(f"{percent(result.brought_frac)} {rules.base_asset} compared with the last sale")
     if result.anchor_gain_frac is not None:
         parts.append(f"{percent(result.anchor_gain_frac)} since the anchor")
     return "".join(f", {part}" for part in parts)

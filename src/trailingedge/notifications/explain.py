@@ -69,7 +69,7 @@ def _stopping(view: StatusView, decision: Decision) -> list[str]:
     if decision.stop_breach_ms is None or view.stop is None or view.exit_side_price is None:
         return []
     bid, stop = price(view.rules, view.exit_side_price), bare_price(view, view.stop)
-    lasted = f"{decision.stop_breach_ms / 1000:.1f} s of the {view.stop_confirm_s:g} s that it takes"
+    lasted = f"{decision.stop_breach_ms / 1000:.1f} s; it sells after {view.stop_confirm_s:g} s"
     return [f"About to sell everything: the bid {bid} has been at or below the hard stop {stop} for {lasted}."]
 
 
@@ -114,12 +114,12 @@ def _trailing(view: StatusView, decision: Decision, trail: Trail) -> list[str]:
     best = f"The {words.best} was {bare_price(view, view.high)}, a gain of {gain}."
     trails_at = price_at(regime, trail.high - trail.callback)
     at, pays = bare_price(view, trails_at), bare_price(view, price_at(regime, trail.break_even))
-    reached = f"{a_close(view)} is" if view.closes_alone else f"the {words.side} is back"
+    between = f"{a_close(view)} is" if view.closes_alone else f"the {words.side} is back"
     if trail.due and view.closes_alone and decision.judged_close is None:
         return [
             (
                 f"Not {words.doing} yet: the {words.side} {now} is past the trail at {at}; "
-                f"it {words.acts} if {reached}, too."
+                f"it {words.acts} if {a_close(view)} is past the trail, too."
             ),
             best,
         ]
@@ -139,7 +139,7 @@ def _trailing(view: StatusView, decision: Decision, trail: Trail) -> list[str]:
         return [
             (
                 f"Not {words.doing}: the {words.side} {now} is past the trail at {at} and past {pays}, "
-                f"where a {words.deal} still pays both fees; it {words.acts} once {reached} in between."
+                f"where a {words.deal} still pays both fees; it {words.acts} once {between} between these two prices."
             )
         ]
     act_at = trigger(view, trails_at, falling=regime is Regime.BASE)
@@ -180,7 +180,7 @@ def _ending(view: StatusView, active: ExitView, reason: str) -> list[str]:
     elif view.not_judged_reason:
         waits = "market data returns"
     else:
-        return [f"{over}: no order is left on the book; it ends at once.", *last]
+        return [f"{over}: no order is left on the book; the exit ends at once.", *last]
     return [f"{over}: no order is left on the book; the exit ends when {waits}.", *last]
 
 

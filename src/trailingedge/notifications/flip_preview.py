@@ -57,7 +57,7 @@ def flip_preview(view: StatusView, refusal: str | None = None) -> FlipPreview | 
     if view.halted:
         return command_refused("flip", f"trading is halted ({view.halt_reason})")
     if view.regime is None:
-        return command_refused("flip", "neither asset is enough for an order")
+        return command_refused("flip", "the account holds too little of both assets for an order")
     if near is None or view.not_judged_reason is not None:
         return command_refused("flip", view.not_judged_reason or "no market data")
     side = Side.SELL if view.regime is Regime.BASE else Side.BUY
@@ -81,7 +81,7 @@ def _then(view: StatusView, side: Side) -> str:
     rules, active = view.rules, view.active_exit
     going_on = ""
     if active is not None and active.side is side and active.kind not in (ExitKind.MANUAL, ExitKind.FLUSH):
-        going_on = f"the {EXIT_NAMES[active.kind]} in progress goes on as your flip; "
+        going_on = f"the {EXIT_NAMES[active.kind]} in progress now counts as your flip; "
     if side is Side.SELL:
         after = f"then it holds {rules.quote_asset} without a hard stop, and buys back at a lower price"
     else:

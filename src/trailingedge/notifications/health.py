@@ -80,7 +80,7 @@ def _problems(facts: HealthFacts) -> Iterator[tuple[HealthLevel, str]]:
         level = HealthLevel.CRITICAL if facts.disk_free < NO_DISK_BYTES else HealthLevel.WARNING
         yield level, f"{facts.disk_free / 1e6:.0f} MB of disk free under LOG_DIR"
     if abs(facts.clock_offset_s) >= _CLOCK_MAY_BE_OFF_S:
-        yield HealthLevel.WARNING, f"clock {facts.clock_offset_s:+.1f} s off the exchange's"
+        yield HealthLevel.WARNING, f"the exchange's clock minus this machine's clock is {facts.clock_offset_s:+.1f} s"
 
 
 def _trading_problems(view: StatusView, stale_after_s: float) -> Iterator[tuple[HealthLevel, str]]:
@@ -145,7 +145,10 @@ def prometheus_text(facts: HealthFacts, health: Health, unix_s: float) -> str:
         lines += [f"# HELP {name} {metric.meaning}", f"# TYPE {name} {metric.kind}"]
         lines.append(f"{name}{{{labels}}} {_number(metric.value)}")
     phase = "starting" if facts.view is None else facts.view.phase
-    lines += ["# HELP trailing_edge_state Present activity of the bot.", "# TYPE trailing_edge_state gauge"]
+    lines += [
+        "# HELP trailing_edge_state 1 for the present activity of the bot, which the label state names.",
+        "# TYPE trailing_edge_state gauge",
+    ]
     lines.append(f'trailing_edge_state{{{labels},state="{_escaped(phase)}"}} 1')
     return "\n".join(lines) + "\n"
 
@@ -156,22 +159,36 @@ def _metrics(facts: HealthFacts, health: Health, unix_s: float) -> Iterator[_Met
         "updated_seconds", "gauge", "Time at which this file was written, in seconds since 1970.", round(unix_s)
     )
     yield _Metric("health", "gauge", "0 ok, 1 warning, 2 critical.", int(health.level))
-    yield _Metric("value", "gauge", "Value of the account in the quote asset, at the best bid.", _value(facts))
     yield _Metric(
-        "result_ratio", "gauge", "Result since the start, as a fraction, without transfers.", facts.result_frac
+        "value", "gauge", "Value of the account in the quote asset, with the base asset at the best bid.", _value(facts)
+    )
+    yield _Metric(
+        "result_ratio",
+        "gauge",
+        "Result since the start, as a fraction; deposits and withdrawals do not count.",
+        facts.result_frac,
     )
     if view is not None:
         age_s = view.data_age_s if view.data_age_s is not None and isfinite(view.data_age_s) else None
-        yield _Metric("price", "gauge", "Best bid.", None if view.top is None else view.top.bid)
-        yield _Metric("market_data_age_seconds", "gauge", "Age of the newest price.", age_s)
+        yield _Metric("price", "gauge", "Best bid, in the quote asset.", None if view.top is None else view.top.bid)
+        yield _Metric("market_data_age_seconds", "gauge", "Age of the newest market price, in seconds.", age_s)
         yield _Metric("paused", "gauge", "1 while the operator or a breaker pauses trading.", int(view.trading_paused))
-        yield _Metric("halted", "gauge", "1 while trading is halted by a broken safety rule.", int(view.halted))
-        yield _Metric("reconnects_total", "counter", "Connections that were opened again.", view.reconnects)
-    yield _Metric("replaces_total", "counter", "Cancel-replaces of own orders.", facts.replaces)
-    yield _Metric("ticks_total", "counter", "Ticks of the main loop.", facts.ticks)
-    yield _Metric("latency_seconds", "gauge", "Last round trip to the exchange.", facts.latency_s)
-    yield _Metric("clock_offset_seconds", "gauge", "The exchange's clock less ours.", facts.clock_offset_s)
-    yield _Metric("disk_free_bytes", "gauge", "Free space under the logs.", facts.disk_free)
+        yield _Metric(
+            "halted", "gauge", "1 while trading is halted because a safety rule was broken.", int(view.halted)
+        )
+        yield _Metric("reconnects_total", "counter", "Reconnects since the start.", view.reconnects)
+    yield _Metric("replaces_total", "counter", "Cancel-replaces of the bot's orders since the start.", facts.replaces)
+    yield _Metric("ticks_total", "counter", "Ticks of the main loop since the start.", facts.ticks)
+    yield _Metric(
+        "latency_seconds", "gauge", "Newest measured time from a request to its reply, in seconds.", facts.latency_s
+    )
+    yield _Metric(
+        "clock_offset_seconds",
+        "gauge",
+        "Clock of the exchange minus clock of this machine, in seconds.",
+        facts.clock_offset_s,
+    )
+    yield _Metric("disk_free_bytes", "gauge", "Free disk space in the log folder, in bytes.", facts.disk_free)
 
 
 def _escaped(text: str) -> str:

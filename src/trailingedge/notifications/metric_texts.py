@@ -57,20 +57,24 @@ def metrics(rules: SymbolRules, results: RunResults) -> Mapping[str, Metric]:
             "held", seconds(found.average_held_s), "the mean time from the buy to the sale of a round trip"
         ),
         "losing_streak": Metric(
-            "longest losing streak", str(found.losing_streak), "the most round trips in a row that won nothing"
+            "longest losing streak",
+            str(found.losing_streak),
+            "the largest number of round trips in a row of which none was won",
         ),
         "drawdown": Metric(
             "deepest drawdown",
             percent(-found.max_drawdown_frac),
-            "the largest loss from a highest value so far to a later value; valued every minute",
+            "the largest fall of the account's value below its highest value so far; measured every minute",
         ),
         "longest_drawdown": Metric(
             "longest drawdown",
             seconds(found.max_drawdown_s),
-            "the longest time until a highest value was reached again, or until the end",
+            "the longest time that the account's value stayed below its highest value so far",
         ),
         "under_water": Metric(
-            "below the peak", of_the_time(found.under_water_frac), "the share of time below the highest value so far"
+            "below the peak",
+            of_the_time(found.under_water_frac),
+            "the share of time in which the account's value was below its highest value so far",
         ),
         "sharpe": Metric(
             "Sharpe",
@@ -102,9 +106,9 @@ def metrics(rules: SymbolRules, results: RunResults) -> Mapping[str, Metric]:
             f"the share of time in which most of the account was in {rules.base_asset}, and rose and fell with it",
         ),
         "turnover": Metric(
-            "turnover", ratio(found.turnover), "everything bought and sold, divided by the account's average value"
+            "turnover", ratio(found.turnover), "the value of all buys and sales, divided by the account's average value"
         ),
-        "fees": Metric("fees", amounts(rules, whole.fees), "commissions as paid; every result includes them"),
+        "fees": Metric("fees", amounts(rules, whole.fees), "the commissions paid; they are subtracted in every result"),
         "slippage": Metric(
             "slippage",
             lost(rules, found.slippage),

@@ -108,7 +108,7 @@ def today(rules: SymbolRules, mode: str, day: PeriodResult, regime: Regime | Non
 
 def _figures(rules: SymbolRules, day: PeriodResult, regime: Regime | None) -> list[str]:
     base = rules.base_asset
-    instead = f"just holding {base}: {percent(day.hold_base_frac)}, half of it: {percent(day.hold_half_frac)}"
+    instead = f"only holding {base}: {percent(day.hold_base_frac)}, half of each asset: {percent(day.hold_half_frac)}"
     lines = [f"result {percent(day.result_frac)}, {money(rules, day.result)} ({instead})"]
     # An exit that ended without a fill has traded nothing, and is counted apart.
     sales = sum(1 for finished in day.exits if finished.base and finished.side is Side.SELL)

@@ -75,7 +75,7 @@ def headline(rules: SymbolRules, results: RunResults) -> list[str]:
         f"result {percent(performance.result_frac)} in {quote}, value {notional(rules, results.last.value)}",
         *unpriced_fees(rules, results.whole.fees, results.unpriced),
         *([f"by reason: {why(rules, performance)}"] if performance.round_trips else []),
-        *([f"in these sums {costs(rules, performance)}"] if performance.round_trips else []),
+        *([f"these sums include {costs(rules, performance)}"] if performance.round_trips else []),
         *buy_backs(rules, performance),
         f"holding instead: {held}",
         f"deepest drawdown {percent(-performance.max_drawdown_frac)}, longest {lasted}",

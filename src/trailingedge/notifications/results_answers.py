@@ -26,7 +26,7 @@ def read_count(text: str, usual: int, most: int) -> int:
     if not text:
         return usual
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= most:
-        raise ValueError(f"'{text[:20]}' is no number from 1 to {most}")
+        raise ValueError(f"'{text[:20]}' is not a number from 1 to {most}")
     return int(text)
 
 

@@ -67,7 +67,7 @@ def _listed(trips: Iterable[BreakerTrip]) -> str:
 
 def fee_unpriced(asset: str, quote_asset: str) -> str:
     """Return the alert that the breakers ignore fees in `asset`, whose price is unknown."""
-    return f"breakers: fees paid in {asset} are not counted, the price of {asset} in {quote_asset} is unknown"
+    return f"breakers: fees paid in {asset} are not counted, because the price of {asset} in {quote_asset} is unknown"
 
 
 def measured(trip: BreakerTrip) -> str:
@@ -82,8 +82,8 @@ def balance_moved(asset: str, expected: Decimal, reported: Decimal) -> str:
     """Return the alert on a balance that our fills and fees do not explain."""
     return (
         f"unexpected balance: {format_plain(reported)} {asset} instead of {format_plain(expected)} "
-        f"after all fills and fees; the account is read again "
-        f"(a deposit, a withdrawal or an order by hand would explain it)"
+        "after all fills and fees; the balances are queried again (a deposit, a withdrawal or an order by hand "
+        "would explain the difference)"
     )
 
 

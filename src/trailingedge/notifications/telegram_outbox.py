@@ -65,7 +65,7 @@ class OutgoingMessage:
             parts = [head, *marked]
         if self.left_out:
             messages = "message" if self.left_out == 1 else "messages"
-            parts.append(f"{self.left_out} {messages} dropped; the log file has them")
+            parts.append(f"{self.left_out} {messages} not sent; the log file has them")
         return _SEPARATOR.join(parts)
 
 

@@ -107,8 +107,8 @@ def _unfunded(view: StatusView, decision: Decision) -> list[str]:
     if holdings is not None and view.top is not None:
         worth = max(holdings.quote, holdings.base * view.top.bid)
         if worth >= rules.min_notional:  # nearly enough: the sentence alone would look like a contradiction
-            sentence += f", and a little more at first (at least {UNFUNDED_MARGIN:.0%})"
-    return [f"{sentence}.", *(others or ["It goes on after a deposit."])]
+            sentence += f", and at least {UNFUNDED_MARGIN:.0%} more than that to start again"
+    return [f"{sentence}.", *(others or ["Trading goes on after a deposit."])]
 
 
 def _reserves(view: StatusView) -> str:
@@ -124,10 +124,11 @@ def _without_data(view: StatusView, _: Decision) -> list[str]:
     if not view.account_proven:
         return [
             "Not trading: there is no account connection, so no order can be sent.",
-            f"No level is checked until it returns{_nor_the_stop(view)}.",
+            f"No level is checked until the connection returns{_nor_the_stop(view)}.",
         ]
     silent = f" for {view.data_age_s:.0f} s" if view.data_is_known else ""
-    return [f"Not trading: no market data{silent}.", f"No level is checked until it returns{_nor_the_stop(view)}."]
+    unchecked = f"No level is checked until market data returns{_nor_the_stop(view)}."
+    return [f"Not trading: no market data{silent}.", unchecked]
 
 
 def _nor_the_stop(view: StatusView) -> str:
@@ -154,17 +155,20 @@ def _gated(view: StatusView, decision: Decision) -> list[str]:
 def _opens(view: StatusView, decision: Decision) -> str:
     gate, state = decision.gate, decision.state
     if gate is None or decision.gate_price is None:
-        return "It can open once there are enough candles for the channel."
+        return "The gate can open once there are enough candles for the channel."
     by_stop = gate.shut_by is ShutBy.HARD_STOP
     side, other = gate_side(gate), "below" if by_stop else "above"
     # Only candles that closed after the gate was shut count; before the first of them, `gate.price` serves as a close.
     closed_since = state.last_close_ms > gate.shut_ms
     before = state.last_close if closed_since else gate.price
-    last = f"the last close was {bare_price(view, before)}" if closed_since else "none has closed since"
-    middle = f"It opens at {a_close(view)} {side} {level(view, decision.gate_price)} (the channel's middle)"
+    last = (
+        f"the last close was {bare_price(view, before)}" if closed_since else "no candle has closed since the gate shut"
+    )
+    middle = f"The gate opens at {a_close(view)} {side} {level(view, decision.gate_price)} (the channel's middle)"
     # The gate opens on a cross of the middle, so a close on the other side has to come first.
     passed = before > decision.gate_price if by_stop else before < decision.gate_price
-    return f"{middle}, after an earlier close at or {other} it; {last}." if passed else f"{middle}; {last}."
+    first = f", but only after a close at or {other} the middle" if passed else ""
+    return f"{middle}{first}; {last}."
 
 
 def _paused(view: StatusView, decision: Decision) -> list[str]:
@@ -187,16 +191,16 @@ def _afterwards(view: StatusView, decision: Decision) -> list[str]:
     if trail is None or decision.trail_arms_at_price is None:
         return []
     if trail.due:
-        when = f"at {a_close(view)} like this" if view.closes_alone else "at once"
-        return [f"After that it {words.acts} {when}: the {words.side} is past the trail."]
+        when = f"at {a_close(view)} past the trail" if view.closes_alone else "at once"
+        return [f"After the pause it {words.acts} {when}; the {words.side} is past the trail now."]
     if decision.take_profit_price is not None and trail.drawdown < trail.callback:
         falling = view.regime is Regime.BASE
         at = trigger(view, decision.take_profit_price, falling=falling)
-        return [f"After that it {words.acts} at {at} (the trail)."]
+        return [f"After the pause it {words.acts} at {at} (the trail)."]
     if trail.armed:
         return []
     arms_at = trigger(view, decision.trail_arms_at_price, falling=view.regime is Regime.QUOTE)
-    return [f"After that the take-profit trails from {arms_at}."]
+    return [f"After the pause the take-profit trails from {arms_at}."]
 
 
 # UNSETTLED has none: it lasts milliseconds, and neither a decision nor a status has it.

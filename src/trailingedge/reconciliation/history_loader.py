@@ -178,7 +178,7 @@ class HistoryReader:
                 if rejected.code not in TRANSIENT_CODES or self._on_wait is None:
                     raise
                 wait_s = min(rejected.wait_s(self._clock.unix_ms()) or _WAIT_S, _MAX_WAIT_S)
-                self._on_wait(f"the exchange asks to wait: {rejected}; {wait_s:.0f} s")
+                self._on_wait(f"the exchange asks to wait: {rejected}; trying again in {wait_s:.0f} s")
                 await self._clock.sleep(wait_s)
         return await ask()
 
@@ -293,9 +293,9 @@ class _ExitSearch:
         """
         if not self._not_shown:
             return []
-        orders = f"{len(self._not_shown)} orders" if len(self._not_shown) > 1 else "an order"
-        which = f"{orders} in the trade list (order id {self._not_shown[0]})"
-        consequence = "their trades count as not made by this bot, and no breaker counts them"
+        orders = f"{len(self._not_shown)} orders" if len(self._not_shown) > 1 else "1 order"
+        which = f"{orders} whose trades are in its trade list, such as order id {self._not_shown[0]}"
+        consequence = "these trades count as not made by this bot, and no breaker counts them"
         return [f"restart: the exchange does not show {which}: {consequence}"]
 
     def _exits(self) -> tuple[HistoricalExit, ...]:

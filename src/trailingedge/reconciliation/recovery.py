@@ -147,7 +147,10 @@ async def _clear_leftovers(
     open_exits = [order for order in await account.open_orders() if exit_id(order.client_order_id) is not None]
     adopted = max(open_exits, key=_age_key, default=None)
     if len(open_exits) > 1 and adopted is not None:
-        alerts.append(f"restart: {len(open_exits)} exit orders were open; keeping {adopted.client_order_id}")
+        alerts.append(
+            f"restart: {len(open_exits)} exit orders were open; keeping {adopted.client_order_id}, cancelling the "
+            "others"
+        )
     gone: list[OrderRecord] = []
 
     def cancelled(order: OrderRecord) -> None:
@@ -297,7 +300,9 @@ async def cancel_leftovers(
                 unconfirmed.pop(order.order_id, None)
                 on_cancelled(order)
                 gone += 1
-    raise OutcomeUnknown(f"own orders still open after {_CANCEL_ATTEMPTS} tries: {_ids_of(left.values())}")
+    raise OutcomeUnknown(
+        f"own orders are still open after {_CANCEL_ATTEMPTS} attempts to cancel them: {_ids_of(left.values())}"
+    )
 
 
 async def _final_status(account: CleanupApi, order_id: int) -> OrderStatus | None:

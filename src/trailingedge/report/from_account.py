@@ -330,4 +330,4 @@ def _foreign_fills(history: AccountHistory) -> Iterable[str]:
         if (amount := sum((trade.quantity for trade in others if trade.side is side), ZERO))
     ]
     sentence = f"{counted(len(others), 'fill')} of other orders ({', '.join(sides)})"
-    yield f"{sentence}: listed as transfers, not in exits, ledger and return"
+    yield f"{sentence}: they are listed as transfers, and do not count in exits, ledger and return"

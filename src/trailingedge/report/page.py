@@ -139,7 +139,8 @@ def _verdict(report: RunReport, found: Performance) -> str:
     reasons = ""
     if results.round_trips:
         reasons = (
-            f" By reason: {result_messages.why(rules, found)}; in these sums {result_messages.costs(rules, found)}."
+            f" By reason: {result_messages.why(rules, found)}; these sums include "
+            f"{result_messages.costs(rules, found)}."
         )
     return (
         f"The account went from {first} to {last}, that is {event_messages.percent(found.result_frac)}.{moved}{reasons}"

@@ -134,7 +134,7 @@ def robustness_texts(robustness: Robustness) -> list[str]:
         exits = robustness.band("exits")
         lines += [
             f"{paths} random paths within the candles, latency {late}: median ({_MEANING})",
-            f"  result {_shown(result)}, against half and half {_shown(excess)}",
+            f"  result {_shown(result)}, compared with half and half {_shown(excess)}",
             f"  deepest drawdown {percent(-drawdown.median)} ({percent(-drawdown.p95)} to {percent(-drawdown.p5)})",
             f"  exits {exits.median:.0f} ({exits.p5:.0f} to {exits.p95:.0f})",
             f"  orders, days and totals are those of path {robustness.listed}, nearest to the median",

@@ -30,10 +30,10 @@ OrderSighting = ExecutionReport | OrderRecord
 class UnexpectedOrderAction(Enum):
     """The action on an order that a report or the list of open orders shows."""
 
-    IGNORE = "ours, final, or a foreign order"
-    ADOPT = "of an earlier session, and no exit is in progress: adopt it, filled already or not"
-    CANCEL = "of an earlier session, while an exit is in progress: cancel it"
-    STOP = "another instance trades"
+    IGNORE = "an order that we know already, a final order, or an order of another program: do nothing"
+    ADOPT = "an order of an earlier session, and no exit is in progress: adopt the order, even if it is filled already"
+    CANCEL = "an order of an earlier session, but an exit is in progress: cancel the order"
+    STOP = "an order of another running instance: stop trading"
 
 
 class DuplicateInstanceCheck:
@@ -160,10 +160,9 @@ class OrphanOrders:
         self._to_cancel[order_id] = client_order_id
 
     def any_open(self, open_ids: Collection[int]) -> bool:
-        """Return whether any of these orders is still on the book.
+        """Forget the kept orders that have left the book, and return whether any order is still kept.
 
-        `open_ids` are the orders known to be on the book. Orders that are not among them are
-        dropped.
+        `open_ids` are the ids of all orders known to be on the book.
         """
         if not self._to_cancel:
             return False

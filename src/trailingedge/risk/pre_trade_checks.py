@@ -270,7 +270,7 @@ class PreTradeChecks:
             )
 
     def _price_of_the_high(self, decision: Decision, view: StateView) -> float | None:
-        """Return the price that the high may not be worse than; None if this tick has none."""
+        """Return the price whose unit value the high must not be below; None if this tick has no such price."""
         if self._closes_alone:
             return decision.judged_close
         top, regime = self._fresh_top(view), decision.regime
@@ -294,7 +294,10 @@ def check_spending(command: Place | Replace, price: Decimal, decision: Decision,
     else:
         spent, held, asset = command.quantity * price, decision.holdings.amount_in(Regime.QUOTE), rules.quote_asset
     if spent > held:
-        raise BrokenInvariant(f"{_describe(command)} would spend {format_plain(spent)} of {format_plain(held)} {asset}")
+        raise BrokenInvariant(
+            f"{_describe(command)} would spend {format_plain(spent)} {asset}, more than the {format_plain(held)} "
+            "that may be traded"
+        )
 
 
 class HighWaterCheck:
@@ -322,7 +325,9 @@ class HighWaterCheck:
             if value > self._best:
                 self._best = value
         if state.high < self._best:
-            raise BrokenInvariant(f"the high is {state.high!r}, below a unit value of {self._best!r} since the anchor")
+            raise BrokenInvariant(
+                f"the high is {state.high!r}, but a unit value since the anchor was higher: {self._best!r}"
+            )
 
 
 def _target(command: OrderCommand) -> int | None:

@@ -99,7 +99,9 @@ def _describe_core_line(entry: RecordEntry, rules: SymbolRules | None) -> str | 
 def describe_command(name: str, fields: object, rules: SymbolRules | None) -> str:
     """Describe a command of the trading core in the words of the exchange: "order.place SELL 1.2 ETH at 2500.01"."""
     if not isinstance(fields, dict):
-        return f"to read {_format_value(fields)} again" if name == "Refresh" else f"{name} {_format_value(fields)}"
+        return (
+            f"Refresh: read {_format_value(fields)} again" if name == "Refresh" else f"{name} {_format_value(fields)}"
+        )
     words = [_METHODS.get(name, name)]
     if "side" in fields:
         words.append(_describe_order(str(fields["side"]), fields.get("quantity"), fields.get("price"), rules))

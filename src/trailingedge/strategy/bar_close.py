@@ -82,7 +82,7 @@ def raise_high_to_kline(state: StrategyState, kline: Kline) -> StrategyState:
 
 
 def raise_high_to_close(state: StrategyState, close: float, close_ms: int) -> StrategyState:
-    """Return `state` with its high raised to the unit value at this close, if higher and newer than the anchor."""
+    """Return `state`, its high raised to this close if that is a better unit value and newer than the anchor."""
     if state.regime is None or state.funded is False or close_ms <= state.anchor_ms:
         return state
     value = unit_value(state.regime, close)
@@ -167,7 +167,8 @@ def leaves_gate_and_exit(
     """Return whether `on_bar_close` would leave gate and exit unchanged, so that a backtest may skip the tick.
 
     `before` is the previous close and its time, if that close has not been applied to `state` yet. With
-    TRIGGER_ON=close nearly every close is judged, so the answer is no unless the gate is shut and the high stays.
+    TRIGGER_ON=close nearly every close is judged: the answer is True only if the gate is shut and the close does not
+    raise the high.
     """
     if params.trigger_on.at_close and (
         state.exit is not None or state.gate is None or raise_high_to_close(state, close, close_ms) is not state

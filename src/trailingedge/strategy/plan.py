@@ -101,7 +101,7 @@ def _between_closes(decision: Decision, params: StrategyParams) -> PriceLimits |
 
 
 def _during_breach(decision: Decision, params: StrategyParams) -> PriceLimits | None:
-    """Return the limits until a breach of the hard stop is confirmed: bids at which it lasts, and is no larger one."""
+    """Return the limits during an unconfirmed breach of the hard stop: bids that keep the breach as it is."""
     state = decision.state
     if state.exit is not None or state.regime is None or decision.holdings is None:
         return None
@@ -133,7 +133,7 @@ def revised(
 
 
 def lasting_limits(decision: Decision, params: StrategyParams) -> PriceLimits | None:
-    """Return limits that hold for any channel, until a price beyond them becomes the best since the anchor.
+    """Return limits that hold for any channel as long as all prices stay within them.
 
     They are narrower than those for one channel. None if there are no such limits.
     """

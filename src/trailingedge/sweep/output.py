@@ -96,7 +96,7 @@ def reliability(result: SweepResult, asset: str) -> Iterator[str]:
     yield f"{tested}. The best of many is partly luck."
     if last.tied_with_winner:
         others = counted(len(last.tied_with_winner), "other")
-        yield f"The winner is no better than {others} with exactly the same result; it only comes first in the list."
+        yield f"The winner and {others} have exactly the same result; the winner only comes first in the list."
     if last.winner.out_of_sample_frac is None or result.walk_forward_frac is None:
         yield (
             "There are fewer than two whole days, so the winner was not tested on other days than it was chosen on: "

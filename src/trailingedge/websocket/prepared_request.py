@@ -32,7 +32,7 @@ class PreparedReplace:
         self._parts = _MARKS.split(text[1:])
 
     def fits(self, order: NewOrderRequest) -> bool:
-        """Whether this encodes the requests that place `order`, at any price and quantity."""
+        """Whether this object can encode a request that places `order`; price and quantity do not matter."""
         return (
             self._client_order_id == order.client_order_id and self._side is order.side and self._style is order.style
         )

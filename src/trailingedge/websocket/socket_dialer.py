@@ -289,7 +289,7 @@ class ViolationCount:
 
     def add(self, violation: ProtocolViolation, now_s: float) -> None:
         """Log and count one more unreadable frame. Raises SessionLost when the limit is reached."""
-        logger.warning("unreadable frame dropped reason=%s", violation)
+        logger.warning("unreadable frame ignored reason=%s", violation)
         self._times_s.append(now_s)
         if len(self._times_s) == self._times_s.maxlen and now_s - self._times_s[0] <= self._window_s:
             raise SessionLost(f"{len(self._times_s)} unreadable frames within {self._window_s:g} s")

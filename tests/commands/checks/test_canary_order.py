@@ -30,7 +30,7 @@ def test_without_funds_the_canary_fails_and_says_what_to_do() -> None:
     assert found["funds"].status is CheckStatus.WARNING
     assert "too little for the smallest order" in found["funds"].text
     assert found["canary order"].status is CheckStatus.FAILED
-    assert "see that the account has funds" in found["canary order"].remedy
+    assert "check that the account has funds" in found["canary order"].remedy
     assert exchange.audit_log.requests["order.place"] == 0
 
 

@@ -48,7 +48,7 @@ def looked_at(
 def test_the_defaults_are_fine(folder: Path) -> None:
     (finding,) = looked_at(local.settings, read(folder))
     assert finding.status is CheckStatus.OK
-    assert "1 not at their default" in finding.text
+    assert "1 of them changed from their default" in finding.text
 
 
 def test_everything_wrong_is_listed_by_what_it_is_about(folder: Path) -> None:

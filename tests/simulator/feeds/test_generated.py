@@ -156,5 +156,5 @@ def test_other_pairs_have_their_own_grid() -> None:
     [pytest.param("0", id="zero"), pytest.param("-1", id="negative"), pytest.param("2500.005", id="off the tick")],
 )
 def test_a_start_price_must_be_a_price(price: str) -> None:
-    with pytest.raises(ValueError, match="is no positive multiple of the tick size"):
+    with pytest.raises(ValueError, match="is not a positive multiple of the tick size"):
         GeneratedMarket(1, START_MS, start_price=Decimal(price))

@@ -119,8 +119,8 @@ def read_session_market(path: Path, bar: ProgressBar, stopped: InterruptRequest)
 
 
 def _cut(path: Path, why: str) -> ConfigError:
-    remedy = "compare a session with a whole record, or see with trailing-edge replay how far this one goes"
-    return ConfigError([f"{path}: the record is incomplete, and a comparison needs all of it: {why}; {remedy}"])
+    remedy = "compare a session whose record is complete, or replay this one up to the gap with trailing-edge replay"
+    return ConfigError([f"{path}: the record is incomplete ({why}), and a comparison needs a complete one; {remedy}"])
 
 
 class _Reader:

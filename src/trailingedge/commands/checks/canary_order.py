@@ -95,13 +95,13 @@ class CanaryOrder:
             except (OutcomeUnknown, SessionLost) as error:
                 return self._left_behind(self._orders.maybe_open, error)
             if refused is None and own in self._reported:
-                return passed(NAME, f"{self._shown(order)} placed, reported by the account's events, cancelled")
+                return passed(NAME, f"{self._shown(order)} placed, reported by an account event, and cancelled")
             if refused is None:
                 shown = self._shown(order)
                 text = f"{shown} placed and cancelled, but no event reported it within {_EVENT_WITHIN_S:g} s"
                 return failure(NAME, text, "try again; the daemon needs these events", code=ExitCode.UNREACHABLE)
             refusals.append(f"{self._shown(order)} rejected: {refused}")
-        return failure(NAME, ", ".join(refusals), "see that the account has funds", code=ExitCode.UNEXPECTED)
+        return failure(NAME, ", ".join(refusals), "check that the account has funds", code=ExitCode.UNEXPECTED)
 
     async def _rest(self, own: str, order: ProbeOrder) -> RequestRefused | None:
         try:

@@ -68,7 +68,7 @@ def settings(reading: LoadedSettings, problems: LocalProblems) -> list[CheckResu
     found = [failure(_SETTINGS, problem) for problem in problems.settings]
     found += [warning(_SETTINGS, text) for text in (*problems.consent, *problems.warnings)]
     changed = sum(source != "default" for source in reading.sources.values())
-    return found or [passed(_SETTINGS, f"{len(reading.sources)} of them, {changed} not at their default")]
+    return found or [passed(_SETTINGS, f"{len(reading.sources)} read, {changed} of them changed from their default")]
 
 
 def private_key(reading: LoadedSettings, problems: LocalProblems) -> list[CheckResult]:

@@ -64,7 +64,7 @@ class StreamCheck:
     def _no_frames(self, rules: SymbolRules) -> CheckResult:
         text = f"{self._url}: no frames within {_WITHIN_S:g} s"
         if self._market_state.top is None:
-            return failure(NAME, text, "see whether BINANCE_WS_STREAM_URL is right", code=ExitCode.UNREACHABLE)
+            return failure(NAME, text, "check whether BINANCE_WS_STREAM_URL is right", code=ExitCode.UNREACHABLE)
         remedy = "the market is quiet, or BINANCE_WS_STREAM_URL belongs to another exchange"
         return warning(NAME, f"{text}, though a request returned {self._prices(rules)}", remedy)
 

@@ -140,7 +140,7 @@ class OnlineChecks:
         except (SessionLost, OutcomeUnknown, ExchangeUnreachable) as error:
             wait_s = error.wait_s if isinstance(error, SessionLost) else 0.0
             again = f"try again in {wait_s:.0f} s" if wait_s else "try again"
-            remedy = f"see that this machine is online and the address is right, and {again}"
+            remedy = f"check that this machine is online and the address is right, and {again}"
             return [failure(step.name, str(error), remedy, code=ExitCode.UNREACHABLE)]
         except (RequestRefused, ProtocolViolation) as error:
             return [failure(step.name, f"the exchange answered: {error}", code=ExitCode.UNEXPECTED)]
@@ -164,7 +164,7 @@ class OnlineChecks:
         await self._server_clock.measure(self._api)
         off_ms = self._server_clock.offset_ms
         round_trip_ms = self._server_clock.round_trip_ms
-        text = f"the exchange's clock is {off_ms:+d} ms off ours, a round trip takes {round_trip_ms:.0f} ms"
+        text = f"the exchange's clock minus ours: {off_ms:+d} ms; a request and its reply take {round_trip_ms:.0f} ms"
         if abs(off_ms) < _CLOCK_MAY_BE_OFF_MS:
             return passed("clock", text)
         return warning(
@@ -193,7 +193,7 @@ class OnlineChecks:
             found = await self._ask_permissions(self._target.keys, url, self._server_clock.now_ms())
         # An unanswered question about permissions is no reason not to trade; the daemon warns of it too.
         except (RequestRefused, OutcomeUnknown, ProtocolViolation) as error:
-            return [warning(name, f"not known: {error}", "see the key's permissions at Binance, API Management")]
+            return [warning(name, f"not known: {error}", "check the key's permissions at Binance, API Management")]
         judged = api_key_permissions.assess(found)
         results = [failure(name, problem) for problem in judged.problems]
         results += [warning(name, text) for text in judged.warnings]
@@ -243,7 +243,11 @@ class OnlineChecks:
     async def _check_open_orders(self) -> CheckResult:
         found = await self._account.open_orders()
         own = [order.client_order_id for order in found if is_own(order.client_order_id)]
-        others = f", {len(found) - len(own)} of others, which the daemon never touches" if len(found) > len(own) else ""
+        others = (
+            f", {len(found) - len(own)} of other programs, which the daemon never touches"
+            if len(found) > len(own)
+            else ""
+        )
         if own:
             remedy = "a daemon runs, or one was killed; the next start adopts or cancels them"
             return warning("own orders", f"{', '.join(own)} open{others}", remedy)
@@ -255,7 +259,9 @@ class OnlineChecks:
         found = await self._requests.klines()
         if not found.fill_channel:
             return warning(
-                "candles", found.text, "until there are more, the channel is not full and a shut gate stays shut"
+                "candles",
+                found.text,
+                "until there are more candles, the channel is not full and a shut gate stays shut",
             )
         return passed("candles", found.text)
 

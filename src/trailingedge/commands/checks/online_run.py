@@ -17,7 +17,7 @@ from trailingedge.live.node_params import CheckParams
 
 _NAME: Final = "the exchange"
 _OPENS_WITHIN_S: Final = 60.0  # in paper mode: connect, and read rules, candles and prices
-_REMEDY: Final = "see that this machine is online and the address is right, and try again"
+_REMEDY: Final = "check that this machine is online and the address is right, and try again"
 
 
 async def run_online_checks(

@@ -191,7 +191,9 @@ class _Tries:
             reason = f"{failed}, {ATTEMPTS} times in a row"
             if failed.reached:
                 raise ArchiveRefused(reason)
-            remedy = "see that this machine is online and BINANCE_ARCHIVE_URL is right, and run the same command again"
+            remedy = (
+                "check that this machine is online and BINANCE_ARCHIVE_URL is right, and run the same command again"
+            )
             raise ExchangeUnreachable(f"{self._base_url}: {reason}; {remedy}")
         await self._clock.sleep(_FIRST_PAUSE_S * 2.0 ** (self._failed - 1))
 

@@ -97,7 +97,7 @@ class KlineDownload:
     async def _wait_after(self, reason: str, asked_s: float) -> None:
         self._failed += 1
         if self._failed == ATTEMPTS or asked_s > _LONGEST_WAIT_S:
-            remedy = "see that this machine is online, and run the same command again"
+            remedy = "check that this machine is online, and run the same command again"
             where = "" if self._url in reason else f"{self._url}: "
             raise ExchangeUnreachable(f"{where}{reason}; {remedy}")
         await self._tools.clock.sleep(max(asked_s, 2.0 ** (self._failed - 1)))

@@ -210,7 +210,7 @@ function renderLists() {
   none.append(make("td", "No orders yet.", "empty"));
   element("orders").replaceChildren(...(rows.length ? rows : [none]));
   element("log").replaceChildren(...[...page.log].reverse().slice(0, 40).map((line) => {
-    const bad = line.level === "ERROR" || line.level === "CRITICAL" || /\b(?:round trip|result) -|, -[\d.]+ % \S+ against the sale before/.test(line.text);
+    const bad = line.level === "ERROR" || line.level === "CRITICAL" || /\b(?:round trip|result) -|, -[\d.]+ % \S+ compared with the last sale/.test(line.text);
     const item = make("li", null, bad ? "bad" : line.level === "WARNING" ? "warning" : / filled: /.test(` ${line.text}`) ? "good" : "");
     item.append(make("time", line.time.slice(11, 19)), line.level === "INFO" ? "" : `${line.level} `, line.text);
     return item;

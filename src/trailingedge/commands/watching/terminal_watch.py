@@ -74,7 +74,9 @@ class TerminalWatch:
     async def on_lost(self, reason: str) -> None:
         """Print that the connection to the daemon is lost."""
         self._away = True
-        self._ui.print_line(f"WARNING daemon gone: {printable_lines(reason)}; waiting until it runs again, q leaves")
+        self._ui.print_line(
+            f"WARNING the daemon is gone: {printable_lines(reason)}; waiting until it runs again, q leaves"
+        )
         self._ui.show_title(self._title, "no daemon; waiting")
 
     def _on_state(self, state: FeedLine) -> None:
@@ -121,7 +123,7 @@ class TerminalWatch:
         code, self._code = self._code, ""
         if code and key is not Hotkey.CONFIRM:
             code = ""
-            self._ui.print_line("flip dropped, because it was not confirmed")
+            self._ui.print_line("flip not made, because it was not confirmed")
         match key:
             case UnknownKey():
                 self._ui.print_line(key.text)
@@ -153,4 +155,4 @@ class TerminalWatch:
             if line not in known:
                 self._ui.print_line(line)
         if self._code:
-            self._ui.print_line("press y and Enter within a minute to make this flip; any other key drops it")
+            self._ui.print_line("press y and Enter within a minute to make this flip; any other key discards it")

@@ -49,7 +49,7 @@ class GeneratedMarket:
         history_minutes: int = 1500,
     ) -> None:
         if start_price <= ZERO or start_price % tick_size:
-            raise ValueError(f"start price {start_price} is no positive multiple of the tick size {tick_size}")
+            raise ValueError(f"start price {start_price} is not a positive multiple of the tick size {tick_size}")
         self.symbol = symbol
         self.base_asset = base_asset
         self.quote_asset = quote_asset
