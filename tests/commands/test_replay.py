@@ -57,4 +57,4 @@ def test_a_record_that_is_cut_cannot_be_compared(session: str, capsys: pytest.Ca
     path.write_bytes(path.read_bytes()[:-3000])
     assert run(["replay", session, "--as-market"]) == ExitCode.CONFIG
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"{session}: the record is incomplete, and a comparison needs all of it: ")
+    assert line.startswith(f"{session}: the record is incomplete (")

@@ -101,8 +101,8 @@ def test_a_fee_that_eats_the_gain_is_warned_of_once_it_is_known() -> None:
     end = run_scenario(only_start, terms=ExchangeSpec(maker_fee=D("0.01")))
     (base, quote) = [text for text in end.alert_texts if text.startswith("MIN_GAIN_TRIGGER_FRAC_")]
     assert base == (
-        "MIN_GAIN_TRIGGER_FRAC_BASE is 0.01, too little for the smallest take-profit to pay its fees: of its gain, a "
-        "fraction of 0.019692 of the anchor is left when the trail has given back its part, but fees and buffer "
+        "MIN_GAIN_TRIGGER_FRAC_BASE is 0.01, too little for the smallest take-profit to pay its fees: of this "
+        "gain, 0.019692 of the anchor is left after the trail has given back its share, but fees and buffer "
         "(2·FEE + BUFFER, with FEE=0.01) need 0.022; raise MIN_GAIN_TRIGGER_FRAC_BASE"
     )
     assert quote.startswith("MIN_GAIN_TRIGGER_FRAC_QUOTE is ")

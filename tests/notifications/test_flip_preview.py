@@ -69,7 +69,9 @@ def test_machines_get_amounts_as_strings() -> None:
     ("view", "said"),
     [
         pytest.param(replace(IN_BASE, halted=True, halt_reason="a rule"), "trading is halted (a rule)", id="halted"),
-        pytest.param(StatusView("sim", RULES, "unfunded"), "the account holds too little of both assets", id="unfunded"),
+        pytest.param(
+            StatusView("sim", RULES, "unfunded"), ("the account holds too little of both assets"), id="unfunded"
+        ),
         pytest.param(replace(IN_BASE, top=None), "no market data", id="no price"),
         pytest.param(replace(IN_BASE, account_proven=False), "no account connection", id="no account"),
     ],

@@ -65,7 +65,7 @@ def test_the_day_shows_its_result_its_trades_and_the_value_left() -> None:
         "daily summary 2026-07-02, PAPER ETHFDUSD:",
         "result +1.25 %, +32.10 FDUSD (only holding ETH: -0.30 %, half of each asset: -0.15 %)",
         "1 sale, 0 buy-backs, 1 unfilled, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
-        "fees of 0.00012 BNB are not part of the result: their price in FDUSD is not known",
+        "fees of 0.00012 BNB are not in the result: their price in FDUSD is unknown",
         "round trips 1, won 1",
         "14:03 take-profit: SELL at 2551.20, round trip +1.95 %",
         "20:03 manual flip: SELL, cancelled by the operator, nothing filled",
@@ -90,7 +90,7 @@ def test_today_says_since_when() -> None:
         "today LIVE ETHFDUSD, since 02:00 UTC:",
         "result +1.25 %, +32.10 FDUSD (only holding ETH: -0.30 %, half of each asset: -0.15 %)",
         "0 sales, 0 buy-backs, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
-        "fees of 0.00012 BNB are not part of the result: their price in FDUSD is not known",
+        "fees of 0.00012 BNB are not in the result: their price in FDUSD is unknown",
     ]
 
 

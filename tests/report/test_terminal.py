@@ -22,7 +22,7 @@ def test_the_headline_is_what_stays_on_the_screen() -> None:
     assert lines[-8:] == [
         "  round trips 1, won 1 (100 %), profit factor –",
         "  result +1.88 % in FDUSD, value 2547.00 FDUSD",
-        "  fees of 0.0012 BNB are not part of the result: their price in FDUSD is not known",
+        "  fees of 0.0012 BNB are not in the result: their price in FDUSD is unknown",
         "  by reason: 1 take-profit +48.13, not sold yet -1.13 FDUSD",
         "  these sums include fees -1.91 FDUSD, slippage -0.94 FDUSD",
         "  1 of 1 buy-back brought back more ETH than was sold; average +1.88 %",

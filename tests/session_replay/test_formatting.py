@@ -77,7 +77,7 @@ TOP = b'"top":{"u":5,"s":"ETHFDUSD","b":"2500.10","B":"1","a":"2500.20","A":"2"}
             command("QueryOrder", {"tag": 4, "order_id": None, "client_order_id": "TE-t-abc"}),
             "command order.status (TE-t-abc)",
         ),
-        (command("Refresh", "balances"), "command to read balances again"),
+        (command("Refresh", "balances"), "command Refresh: read balances again"),
         (request("time"), "request on connection 2: time"),
         (request("order.place", **ORDER), f"request on connection 2: order.place {IN_WORDS}"),
         (

@@ -90,7 +90,7 @@ def test_one_fold_is_called_one_period() -> None:
 def test_ties_are_named() -> None:
     verdict = verdict_of({0: outcome(1, 1, 1, 0.9), 1: outcome(1.2, 1, 1, 1), 2: outcome(1.2, 1, 1, 1)})
     told = " ".join(table(verdict).split())
-    assert "no better than 1 other with exactly the same result; it only comes first in the list" in told
+    assert "The winner and 1 other have exactly the same result; the winner only comes first in the list" in told
     assert "1st of 3, together with 1 other that did the same" in told
     assert re.search(r"\b1= \+3\.45 % .* BUFFER=0\.001", told)
     assert "the winner (and 1 as good): --set BUFFER=0.001" in told

@@ -107,9 +107,7 @@ def unpriced_fees(rules: SymbolRules, fees: Mapping[str, Decimal], unpriced: Col
     left = {asset: fees.get(asset, ZERO) for asset in unpriced}
     if not any(left.values()):
         return []
-    return [
-        f"fees of {amounts(rules, left)} are not part of the result: their price in {rules.quote_asset} is not known"
-    ]
+    return [f"fees of {amounts(rules, left)} are not in the result: their price in {rules.quote_asset} is unknown"]
 
 
 def third_assets(rules: SymbolRules, fees: Mapping[str, Decimal]) -> list[str]:

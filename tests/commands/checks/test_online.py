@@ -25,7 +25,7 @@ def test_every_step_of_a_good_start_comes_true() -> None:
     assert "tick 0.01, lot 0.0001, least order 5.00 FDUSD" in found["rules"].text
     assert "it would start with ETH" in found["funds"].text
     assert "100 of 1440" in found["candles"].text
-    assert "reported by the account's events, cancelled" in found["canary order"].text
+    assert "reported by an account event, and cancelled" in found["canary order"].text
     assert orders_of(exchange) == []
 
 
@@ -116,14 +116,14 @@ def test_open_orders_are_told_ours_from_others() -> None:
 
     found, exchange = run_online_checks(prepare=place)
     assert found["own orders"].status is CheckStatus.WARNING
-    assert "TE-t-abc123 open, 1 of others" in found["own orders"].text
+    assert "TE-t-abc123 open, 1 of other programs" in found["own orders"].text
     assert orders_of(exchange) == ["TE-t-abc123", "mine"]
 
 
 def test_a_wrong_clock_is_warned_of_and_corrected_for() -> None:
     found, _ = run_online_checks(clock_off_ms=-5000)
     assert found["clock"].status is CheckStatus.WARNING
-    assert "+5000 ms off ours" in found["clock"].text
+    assert "exchange's clock minus ours: +5000 ms" in found["clock"].text
     assert found["canary order"].status is CheckStatus.OK
 
 

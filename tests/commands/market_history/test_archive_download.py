@@ -232,7 +232,7 @@ async def test_a_ban_ends_the_run_at_once_and_says_for_how_long(run: Run) -> Non
 async def test_an_archive_that_is_down_ends_the_run(run: Run) -> None:
     archive = archive_of(span())
     archive.plans[f"{PATH}.CHECKSUM"] = [Answer(status=503)] * ATTEMPTS
-    with pytest.raises(ExchangeUnreachable, match=r"http://127.*HTTP 503, 5 times in a row; see that"):
+    with pytest.raises(ExchangeUnreachable, match=r"http://127.*HTTP 503, 5 times in a row; check that"):
         await run.fetch(archive)
 
 

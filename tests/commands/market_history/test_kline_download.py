@@ -108,7 +108,7 @@ def test_a_connection_that_is_refused_or_lost_is_opened_again(tmp_path: Path) ->
 
 
 def test_an_exchange_that_stays_away_ends_the_run_with_its_address(tmp_path: Path) -> None:
-    with pytest.raises(ExchangeUnreachable, match=f"{URL}: connection refused; see that"):
+    with pytest.raises(ExchangeUnreachable, match=f"{URL}: connection refused; check that"):
         fetch(tmp_path, span(), refused_dials=ATTEMPTS)
 
 
