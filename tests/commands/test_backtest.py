@@ -254,7 +254,7 @@ def test_text_page_and_saved_report_tell_the_band(minutes: str, capsys: pytest.C
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--paths", "1"], "one path of many: another may change the result"),
+        (["--paths", "1"], "one random path: another may change the result"),
         (["--walk", "straight"], "straight lines within the candles, latency 500 ms each way"),
         (["--walk", "opposite"], "a candle does not show the sequence of its prices"),
         (["--latency", "0"], "each order meets the book that it was priced for"),

@@ -36,7 +36,7 @@ def test_the_number_of_trades_is_the_argument_and_a_wrong_one_is_refused() -> No
         await it.ready()
         for argument, done, said in (
             ("1", True, "none since this run began"),
-            ("x", False, "trades: 'x' is no number"),
+            ("x", False, "trades: 'x' is not a number"),
         ):
             reply = it.node.submit(OperatorCommand.TRADES, argument)
             await it.wait(1)

@@ -117,7 +117,7 @@ def test_a_record_that_breaks_off_is_refused_with_a_remedy(tmp_path: Path) -> No
     path = tmp_path / path_of("fair").name
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(
-        ConfigError, match=r"the record is incomplete.*see with trailing-edge replay how far this one goes"
+        ConfigError, match=r"the record is incomplete.*replay this one up to the gap with trailing-edge replay"
     ):
         read(path)
 
