@@ -181,6 +181,6 @@ async def test_another_key_drops_a_flip_that_waits_for_its_confirmation(watched:
     await watched.watch.press(Hotkey.FLIP)
     watched.extra = {}
     await watched.watch.press(Hotkey.TODAY)
-    assert watched.shows("flip dropped")
+    assert watched.shows("flip not made")
     await watched.watch.press(Hotkey.CONFIRM)
     assert watched.fields == [{}, {}]
