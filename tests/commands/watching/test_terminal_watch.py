@@ -79,7 +79,7 @@ async def test_the_panel_and_the_newest_lines_of_the_daemon_are_shown(watched: W
 async def test_a_daemon_that_is_gone_and_back_is_said_and_no_line_comes_twice(watched: Watched) -> None:
     await watched.line(parse(state(log("ready"))))
     await watched.watch.on_lost("it was killed")
-    assert watched.shows("daemon gone: it was killed")
+    assert watched.shows("daemon is gone: it was killed")
     assert watched.shows("no daemon; waiting")
     await watched.line(parse(state(log("ready"), log("again", time="2026-07-02T13:49:00.000+00:00"))))
     assert watched.shows("the daemon is back")
