@@ -19,11 +19,9 @@ from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sa
 from trailingedge.report.order_log import fill_of, order_log_entry
 from trailingedge.risk.circuit_breakers import BreakerTrip, BreakerTripped
 from trailingedge.simulator.feeds.columns import PriceGrid
-from trailingedge.strategy.hard_stop import stop_distance
+from trailingedge.strategy.chart_levels import chart_levels
 from trailingedge.strategy.inputs import StrategyParams
 from trailingedge.strategy.state import StrategyState
-from trailingedge.strategy.trailing_take_profit import trail_at
-from trailingedge.strategy.unit_value import price_at
 
 BaseAndQuote = tuple[float, float]
 _RawCandle = tuple[int, int, int, int, int]  # open time, and open, high, low and close in ticks
@@ -212,34 +210,10 @@ class BacktestRecorder:
 
 
 def _sample_of(raw: _RawSample, scale: int, params: StrategyParams, start: float) -> Sample:
-    """Compute one point of the report's curves.
-
-    `start` is the account's first value. Gains are relative to it, because a backtest has no transfers. The stop and
-    the trail are computed as in `strategy.decide`.
-    """
+    """Compute one point of the report's curves. `start` is the account's first value: a backtest has no transfers."""
     time_ms, bid_ticks, ask_ticks, state, high, channel, (base, quote) = raw
     bid, ask = bid_ticks / scale, ask_ticks / scale
-    regime, gate_shut = state.regime, state.gate is not None
-    anchor = high_price = trail_price = stop = None
-    if regime is not None:
-        anchor, high_price = price_at(regime, state.anchor), price_at(regime, high)
-        if not gate_shut:
-            stop = price_at(regime, state.anchor * (1 - stop_distance(channel, params)))
-            price = bid if regime is Regime.BASE else ask
-            trail_value = trail_at(regime, price, state.anchor, high, channel, params).trigger_value
-            trail_price = None if trail_value is None else price_at(regime, trail_value)
-    return Sample(
-        time_ms=time_ms,
-        bid=bid,
-        value=base * bid + quote,
-        growth=(base * bid + quote) / start if start else 1.0,
-        regime=regime,
-        anchor=anchor,
-        high=high_price,
-        trail=trail_price,
-        stop=stop,
-        upper=None if channel is None else channel.upper,
-        mid=None if channel is None else channel.mid,
-        lower=None if channel is None else channel.lower,
-        gate_shut=gate_shut,
-    )
+    value, kind = base * bid + quote, None if state.exit is None else state.exit.kind
+    price = bid if state.regime is Regime.BASE else ask
+    levels = chart_levels(state, kind, high, price, channel, params)
+    return Sample.at(time_ms, bid, value, value / start if start else 1.0, levels)
