@@ -253,7 +253,7 @@ class Settings:
         2, "Candles between the newest one in the channel and the forming one", CANDLES, shareable=True
     )
     donchian_gain_multiplier: float = option(
-        0.5, "Channel widths: smallest gain for a take-profit", MULTIPLIER, shareable=True
+        0.5, "Smallest gain for a take-profit, in channel widths", MULTIPLIER, shareable=True
     )
     donchian_source: Literal["close", "high_low"] = option(
         "close", "Prices of a candle that make the channel", shareable=True

@@ -81,7 +81,9 @@ def find_sockets(arguments: argparse.Namespace, environ: Mapping[str, str]) -> l
         return sockets_of_process(arguments.pid, environ)
     reading = setting_flags.load_settings(arguments, environ)
     if reading.problems:
-        raise ConfigError([*reading.problems, "--socket FILE or --pid PID would reach the daemon without any settings"])
+        raise ConfigError(
+            [*reading.problems, "to reach the daemon without reading the settings, give --socket FILE or --pid PID"]
+        )
     return socket_candidates(reading.settings.symbol, environ, reading.settings.log_dir)
 
 

@@ -118,10 +118,10 @@ _NOWHERE: Final[tuple[_Ticks, _Ticks]] = ((1, 0), (1, 0))
 
 
 def _keeping_ticks(side: Side, pricing: Pricing, bid: Decimal, ask: Decimal) -> tuple[_Ticks, _Ticks]:
-    """Return the ranges of best bids and best asks at which our order stays, in ticks above our price.
+    """Return the ranges of best bids and best asks within which our order need not be replaced.
 
-    `bid` and `ask` are also in ticks above our price; below it they are negative. Each case inverts one branch of the
-    pricing rules. A range whose end is smaller than its start is empty.
+    All prices, `bid` and `ask` too, are in ticks relative to our price; lower ones are negative. Each `if` is the
+    inverse of one branch of `resting_price`. A range whose end is smaller than its start is empty.
     """
     if side is Side.BUY:  # the mirror image
         asks, bids = _keeping_ticks(Side.SELL, pricing, -ask, -bid)

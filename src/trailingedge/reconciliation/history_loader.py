@@ -211,8 +211,8 @@ async def read_history(
 ) -> ExitHistory:
     """Read our past exits and markers. `market_ms` is the present market time.
 
-    Trades are read back at most 30 days, and only to our newest finished exit unless `back_to_ms`
-    is earlier. `known` are orders that were read before. Raises the errors of `HistoryApi`; a
+    Trades are read backwards from `market_ms` until our newest finished exit, or until `back_to_ms` if that is earlier,
+    but never further than 30 days. `known` are orders that were read before. Raises the errors of `HistoryApi`; a
     rejected look-up of a single order is raised only if the rejection is temporary.
     """
     search = _ExitSearch(HistoryReader(api, clock, known), rules)

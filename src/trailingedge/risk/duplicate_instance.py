@@ -33,7 +33,7 @@ class UnexpectedOrderAction(Enum):
     IGNORE = "an order that we know already, a final order, or an order of another program: do nothing"
     ADOPT = "an order of an earlier session, and no exit is in progress: adopt the order, even if it is filled already"
     CANCEL = "an order of an earlier session, but an exit is in progress: cancel the order"
-    STOP = "an order of another running instance: stop trading"
+    STOP = "an order of another running instance: trading stops"
 
 
 class DuplicateInstanceCheck:

@@ -41,8 +41,8 @@ _OUTPUTS: Final = _prefixes(OUTPUTS)
 class RecordedStep:
     """One input of the core, and the output lines that followed it.
 
-    `alerts` were sent before the next input, each with its time. `preceding` are the lines up to the input, oldest
-    first.
+    `alerts` were sent before the next input, each with its time. `preceding` are the last lines of the
+    record up to and including the input, oldest first, six at most.
     """
 
     entry: RecordEntry

@@ -63,10 +63,10 @@ class StepResult:
 
 
 class ReplayedSession:
-    """The core of a recorded session. `apply` gives it one recorded input.
+    """Replays a recorded session: `apply` gives one recorded input to `core`.
 
     `core` is None until the record says that it was built. `alerts` are the texts that the daemon would send for the
-    last input. `zero_ns` is the value in the record's header.
+    last input. `zero_ns` is the time in the record's header from which the record counts.
     """
 
     def __init__(self, params: NodeParams, zero_ns: int, observer: ReplayObserver | None = None) -> None:

@@ -77,7 +77,8 @@ class CancelReplaceResult:
 class SimOrderEntry:
     """Takes the requests of all accounts: checks them, and passes them on to the engine.
 
-    `wall_ms` returns the wall clock's time, by which the unfilled orders are counted.
+    `wall_ms` returns the wall clock's time. It decides the interval in which an order counts towards the limit of
+    unfilled orders.
     """
 
     def __init__(self, engine: Engine, sink: EventSink, wall_ms: Callable[[], int]) -> None:

@@ -73,14 +73,15 @@ class StrategyState:
     `anchor` and `high` are unit values, zero before the first regime; `anchor_ms` is when the
     anchor was set. `funded` tells whether we hold enough for an order, None before the first balances.
     `holdings` are the newest balances that accounted for every fill. `untrusted_book_ms` is the last
-    time without a trusted book: a kline that began at or before it may raise the high.
+    time without a trusted book. We may have missed a high until then, so a kline that began at or before it may raise
+    the high.
     `stop_breach_since_ms` is when the bid reached the hard stop, None while the bid is above it;
     `max_breach_since_ms` is the same for a loss of HARD_STOP_MAX_FRAC.
     `last_number` is the number of the last exit, `last_close` the close of the last closed kline.
     `broken_out` is the direction in which that close lay beyond its channel, None if within it.
     `judged_close_ms` is the time of the newest close that take-profit and hard stop have judged (TRIGGER_ON=close).
-    `unorderable_book` is the bid and ask at which the last exit ended because it could place no
-    order; None after bid or ask has changed.
+    If the last exit ended because no order could be placed, `unorderable_book` is the bid and ask of that moment; it
+    becomes None when either changes.
     """
 
     # The defaults are those of a first start, before balances and prices are known.

@@ -130,8 +130,8 @@ def reliability(result: SweepResult, asset: str) -> Iterator[str]:
         )
     if (chance := deflated_sharpe_of(result)) is not None:
         yield (
-            f"The winner's deflated Sharpe ratio is {chance:.2f}: the probability that it is better than the best of "
-            f"{tried} without skill. Usually 0.95 is asked for."
+            f"The winner's deflated Sharpe ratio is {chance:.2f}: the probability that the winner is better than "
+            f"luck alone makes the best of {tried}. Usually at least 0.95 is required."
         )
     yield _conclusion(result)
 

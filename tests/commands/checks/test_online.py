@@ -23,7 +23,7 @@ def test_every_step_of_a_good_start_comes_true() -> None:
     assert names_with_status(found, CheckStatus.SKIPPED) == ["key permissions"]
     assert len(names_with_status(found, CheckStatus.OK)) == len(found) - 1 == 10
     assert "tick 0.01, lot 0.0001, least order 5.00 FDUSD" in found["rules"].text
-    assert "it would start with ETH" in found["funds"].text
+    assert "the bot would start with ETH" in found["funds"].text
     assert "100 of 1440" in found["candles"].text
     assert "reported by an account event, and cancelled" in found["canary order"].text
     assert orders_of(exchange) == []

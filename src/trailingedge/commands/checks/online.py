@@ -237,7 +237,7 @@ class OnlineChecks:
             remedy = "fund the account, or lower RESERVE_BASE and RESERVE_QUOTE"
             found = warning("funds", f"{text}: too little for the smallest order", remedy)
         else:
-            found = passed("funds", f"{text}: it would start with {event_messages.held_asset(rules, side_held)}")
+            found = passed("funds", f"{text}: the bot would start with {event_messages.held_asset(rules, side_held)}")
         return [found, *(warning("tick size", text) for text in self._requests.price_warnings(self._rules, top))]
 
     async def _check_open_orders(self) -> CheckResult:

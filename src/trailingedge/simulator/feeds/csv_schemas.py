@@ -70,8 +70,8 @@ def is_header(row: CsvRow) -> bool:
 def detect_schema(row: CsvRow) -> CsvSchema | None:
     """Return the schema of a row, by its number of cells and the position of its booleans.
 
-    Returns None for an unknown layout. Files of USD-M futures lack the last column of trades and
-    aggTrades.
+    Returns None for an unknown layout. Trades and aggTrades files of USD-M futures lack the last column that those of
+    the spot market have.
     """
     flags = [number for number, cell in enumerate(row) if cell.strip().lower() in _BOOLEANS]
     match len(row), flags:
